@@ -1,0 +1,73 @@
+"""How each framework is made to compute a recurrent layer. The only package that names a framework.
+
+Importing this package imports no framework; `load` and `available` do. One file a framework; `contract` says
+what each must offer, and `trial` runs one case through one of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from dataclasses import dataclass
+from typing import cast
+
+from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported
+
+# name -> (module and class of the adapter, the distribution it needs, how to install it)
+KNOWN = {
+    "torch": ("adapters.torch:TorchAdapter", "torch", "pip install torch"),
+    "keras": ("adapters.keras:KerasAdapter", "keras", "pip install keras tensorflow"),
+}
+
+__all__ = ["FEATURES", "KNOWN", "Adapter", "Availability", "Capabilities", "Result", "Unsupported", "available", "load"]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a known adapter can be loaded here.
+
+    version: the framework's; None when it is not installed.  devices: those it sees.
+    problem: why it cannot be loaded, and how to install it; empty when it can.
+    """
+
+    name: str
+    installed: bool
+    version: str | None
+    devices: tuple[str, ...]
+    problem: str = ""
+
+
+def available() -> list[Availability]:
+    """Every known adapter, installed or not. Imports the frameworks that are installed, to ask for devices."""
+    return [_availability(name) for name in KNOWN]
+
+
+def _availability(name: str) -> Availability:
+    _, distribution, install = KNOWN[name]
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return Availability(name, False, None, (), f"{distribution} is not installed: {install}")
+    try:
+        adapter = load(name)
+    except Exception as error:  # an installed framework may fail to import in any way; it is reported, not hidden
+        return Availability(name, False, version, (), f"installed, but fails to import: {type(error).__name__}: {error}")
+    return Availability(name, True, adapter.version, adapter.devices())
+
+
+def load(name: str) -> Adapter:
+    """The adapter of that name, or of "module:Class" for one that is not known here.
+
+    Raises ValueError for an unknown name, ImportError when the framework is absent.
+    """
+    if name not in KNOWN and ":" not in name:
+        raise ValueError(f"adapter: got {name!r}, expected one of {', '.join(KNOWN)}, or module:Class")
+    target, _, install = KNOWN.get(name, (name, "", ""))
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"adapter {name}: {error}" + (f"; {install}" if install else "")) from error
+    except AttributeError as error:
+        raise ImportError(f"adapter {name}: {module} has no {attribute}") from error
+    return cast(Adapter, found())

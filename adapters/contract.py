@@ -1,0 +1,151 @@
+"""The contract: what an adapter is, what it declares, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, RNNSpec
+
+# What a case may ask for, and all the values that each feature takes. A feature of a case is a pair (name, value).
+FEATURES: dict[str, tuple[Any, ...]] = {
+    "direction": DIRECTIONS,
+    "layout": LAYOUTS,
+    "nonlinearity": NONLINEARITIES,
+    "dtype": ("float32", "float64", "float16", "bfloat16"),
+    "bias": (True, False),
+    "h0": (True, False),
+    "lengths": ("full", "mixed", "with zeros"),
+    "num_layers": ("1", "2", "3 to 10"),
+    "time": ("0", "1", "more"),
+    "batch": ("0", "1", "more"),
+}
+
+Feature = tuple[str, Any]
+
+
+class Unsupported(ValueError):
+    """An adapter was asked for something that it declares unsupported, or that its framework cannot express."""
+
+
+class Result(NamedTuple):
+    """What an adapter answers, as NumPy arrays of the case's dtype; the same axes as reference.Result.
+
+    prefixes: the output of the first 1, 2, ..., num_layers - 1 layers where the framework shows them, else None.
+    """
+
+    output: np.ndarray
+    h_n: np.ndarray
+    prefixes: Sequence[np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an adapter can do, as data: everything in FEATURES but what is listed here.
+
+    unsupported: feature -> why; asking for it raises Unsupported, which the suite tests.
+    emulated: feature -> how; the framework lacks it and the adapter does it (a transposition, a flip).
+    """
+
+    unsupported: Mapping[Feature, str] = field(default_factory=dict)
+    emulated: Mapping[Feature, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (*self.unsupported, *self.emulated):
+            if value not in FEATURES.get(name, ()):
+                raise ValueError(f"capabilities: got feature {(name, value)!r}, expected one of FEATURES")
+
+    def supported(self, name: str) -> tuple[Any, ...]:
+        """The values of a feature that the adapter supports."""
+        return tuple(value for value in FEATURES[name] if (name, value) not in self.unsupported)
+
+    def require(self, features: Mapping[str, Any]) -> None:
+        """Raise Unsupported if any of the features is declared unsupported."""
+        for feature in features.items():
+            if feature in self.unsupported:
+                raise Unsupported(f"{feature[0]} {feature[1]}: {self.unsupported[feature]}")
+
+
+class Adapter(Protocol):
+    """How one framework is made to compute a recurrent stack.
+
+    name, version: of the framework.  framework: the imported package itself, for tests of native modules.
+    capabilities: what it supports, as data.
+    """
+
+    name: str
+    version: str
+    framework: Any
+    capabilities: Capabilities
+
+    def devices(self) -> tuple[str, ...]:
+        """The devices there are: "cpu", and "cuda:0", "cuda:1", ... where there are any."""
+        ...
+
+    def build(
+        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+    ) -> Any:
+        """A native module that computes `spec` with exactly these parameters.
+
+        dtype: the parameters' own when None. One that cannot hold them exactly raises ValueError.
+        """
+        ...
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Sequence[int] | np.ndarray | None = None,
+        layout: str = "batch_first",
+    ) -> Result:
+        """The module's answer. The arguments are those of reference.forward; none of them is changed."""
+        ...
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        """The spec and the exact parameters of a native module, the user's own too.
+
+        Raises Unsupported, with the reason, for what RNNSpec cannot express.
+        """
+        ...
+
+
+def features_of(
+    spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Sequence[int] | np.ndarray | None, layout: str
+) -> dict[str, Any]:
+    """What a call asks of an adapter: a value for each of FEATURES."""
+    time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
+    batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
+    return {
+        "direction": spec.direction,
+        "layout": layout,
+        "nonlinearity": spec.nonlinearity,
+        "dtype": x.dtype.name,
+        "bias": spec.bias,
+        "h0": h0 is not None,
+        "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
+        "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
+        "time": str(time) if time < 2 else "more",
+        "batch": str(batch) if batch < 2 else "more",
+    }
+
+
+def cast_exactly(parameters: Sequence[CellParameters], dtype: str | None) -> list[CellParameters]:
+    """The parameters in `dtype`, bit for bit in value; their own dtype when None.
+
+    Raises ValueError naming the first array that `dtype` cannot hold exactly.
+    """
+    if dtype is None or dtype == parameters[0].dtype.name:
+        return list(parameters)
+    cast = [cell.astype(dtype) for cell in parameters]
+    for index, (before, after) in enumerate(zip(parameters, cast, strict=True)):
+        for name, array in before.arrays().items():
+            if not np.array_equal(after.arrays()[name].astype(array.dtype), array, equal_nan=True):
+                raise ValueError(
+                    f"parameters[{index}] {name}: got {array.dtype.name} values that {dtype} cannot hold exactly; "
+                    f"round them first, with CellParameters.astype({dtype!r})"
+                )
+    return cast

@@ -1,0 +1,176 @@
+"""torch.nn.RNN. Layers, directions and layouts are torch's own; the single reverse direction is added here."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from reference import CellParameters, RNNSpec
+from reference.arguments import check_inputs, check_parameters
+
+from .contract import Capabilities, Result, Unsupported, cast_exactly, features_of
+
+# PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
+PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
+
+
+class ReverseRNN(torch.nn.RNN):
+    """torch.nn.RNN from the last valid step to the first: each sequence is reversed within its length, and back."""
+
+    def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 (torch's own name)
+        if isinstance(input, PackedSequence):
+            output, h_n = super().forward(_reverse_packed(input, self.batch_first), hx)
+            return _reverse_packed(output, self.batch_first), h_n
+        time = 1 if self.batch_first and input.dim() == 3 else 0
+        output, h_n = super().forward(input.flip(time), hx)
+        return output.flip(time), h_n
+
+
+def _reverse_packed(packed: PackedSequence, batch_first: bool) -> PackedSequence:
+    padded, lengths = pad_packed_sequence(packed, batch_first=True)
+    step = torch.arange(padded.shape[1])
+    source = torch.where(step < lengths[:, None], lengths[:, None] - 1 - step, step).to(padded.device)
+    reversed_ = padded.gather(1, source[:, :, None].expand_as(padded))
+    reversed_ = reversed_ if batch_first else reversed_.transpose(0, 1)
+    return pack_padded_sequence(reversed_, lengths, batch_first=batch_first, enforce_sorted=False)
+
+
+class TorchAdapter:
+    """torch.nn.RNN on CPU and CUDA."""
+
+    name = "torch"
+    framework: Any = torch
+    version = torch.__version__
+    capabilities = Capabilities(
+        unsupported={
+            ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
+            ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
+        },
+        emulated={
+            ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after",
+        },
+    )
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
+
+    def build(
+        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+    ) -> torch.nn.RNN:
+        check_parameters(spec, parameters)
+        parameters = cast_exactly(parameters, dtype)
+        kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
+        module = kind(
+            spec.input_size,
+            spec.hidden_size,
+            spec.num_layers,
+            nonlinearity=spec.nonlinearity,
+            bias=spec.bias,
+            bidirectional=spec.direction == "bidirectional",
+            device="meta",  # no memory and no random weights: every parameter is copied below
+            dtype=getattr(torch, parameters[0].dtype.name),
+        ).to_empty(device=device)
+        with torch.no_grad():
+            for name, array in _named(spec, parameters):
+                getattr(module, name).copy_(tensor(array))
+        module.flatten_parameters()
+        return module.eval()
+
+    def run(
+        self,
+        module: torch.nn.RNN,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Sequence[int] | np.ndarray | None = None,
+        layout: str = "batch_first",
+    ) -> Result:
+        spec = _spec(module)
+        weight = module.weight_ih_l0
+        check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")))
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout))
+        view = copy.copy(module)  # shares the parameters; the caller's module keeps its own batch_first
+        view.batch_first = layout == "batch_first"
+        hx = None if h0 is None else tensor(h0).to(weight.device)
+        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+            if lengths is None:
+                output, h_n = view(tensor(x).to(weight.device), hx)
+            else:
+                output, h_n = _run_packed(view, tensor(x).to(weight.device), hx, np.asarray(lengths), layout)
+        return Result(array_of(output), array_of(h_n))
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        spec = _spec(module)
+        cells = []
+        for index in range(spec.num_cells):
+            suffix = _suffix(spec, index)
+            fields = {f: getattr(module, n + suffix, None) for f, n in PARAMETER_NAMES.items()}
+            cells.append(CellParameters(**{f: array_of(p) for f, p in fields.items() if p is not None}))
+        return spec, cells
+
+
+def _named(spec: RNNSpec, parameters: Sequence[CellParameters]) -> list[tuple[str, np.ndarray]]:
+    """torch's names of all parameters, with their arrays."""
+    return [
+        (PARAMETER_NAMES[field] + _suffix(spec, index), array)
+        for index, cell in enumerate(parameters)
+        for field, array in cell.arrays().items()
+    ]
+
+
+def _suffix(spec: RNNSpec, index: int) -> str:
+    layer, direction = divmod(index, spec.num_directions)
+    return f"_l{layer}{'_reverse' if direction else ''}"
+
+
+def _spec(module: Any) -> RNNSpec:
+    """What a native module computes; Unsupported, with the reason, where RNNSpec cannot say it."""
+    if not isinstance(module, torch.nn.RNN):
+        raise Unsupported(f"module: got {type(module).__name__}, expected torch.nn.RNN")
+    if module.proj_size:
+        raise Unsupported(f"module: got proj_size={module.proj_size}, expected 0: RNNSpec has no projection")
+    if module.dropout and module.training and module.num_layers > 1:
+        raise Unsupported(f"module: got dropout={module.dropout} in training, expected eval(): its answer is random")
+    direction = "bidirectional" if module.bidirectional else "reverse" if isinstance(module, ReverseRNN) else "forward"
+    return RNNSpec(
+        module.input_size, module.hidden_size, module.num_layers, direction, module.nonlinearity, module.bias
+    )
+
+
+def _run_packed(
+    module: torch.nn.RNN, x: torch.Tensor, hx: torch.Tensor | None, lengths: np.ndarray, layout: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sequences of different lengths, packed; packed sequences are batched, so an unbatched one gets a batch of 1."""
+    unbatched = layout == "unbatched"
+    if unbatched:
+        x, hx = x[:, None], None if hx is None else hx[:, None]
+    first = module.batch_first
+    steps = torch.from_numpy(np.atleast_1d(lengths).astype(np.int64))
+    packed, h_n = module(pack_padded_sequence(x, steps, batch_first=first, enforce_sorted=False), hx)
+    output, _ = pad_packed_sequence(packed, batch_first=first, total_length=x.shape[1 if first else 0])
+    return (output[:, 0], h_n[:, 0]) if unbatched else (output, h_n)
+
+
+def tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor of the same values, dtype and, where torch can express them, strides."""
+    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+        array = array.copy(order="K")
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def array_of(value: torch.Tensor) -> np.ndarray:
+    """A NumPy copy of a tensor on any device."""
+    value = value.detach().cpu()
+    if value.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return value.view(torch.uint16).numpy().view(ml_dtypes.bfloat16).copy()
+    return value.numpy().copy()

@@ -1,0 +1,72 @@
+"""What forward, Case and the adapters accept: every argument is checked before any arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .layout import sequence_axes, state_axes
+from .spec import LAYOUTS, CellParameters, RNNSpec, expect, expect_array, expect_word
+
+
+def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> None:
+    """Raise unless `parameters` fit `spec`: one for each cell, layer by layer, forward before reverse."""
+    if not isinstance(spec, RNNSpec):
+        raise TypeError(f"spec: got {type(spec).__name__}, expected RNNSpec")
+    expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
+           f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
+    dtype = parameters[0].dtype
+    for index, cell in enumerate(parameters):
+        name = f"parameters[{index}] ({spec.cell_name(index)})"
+        shapes = cell_shapes(spec, index // spec.num_directions)
+        given = {field: array.shape for field, array in cell.arrays().items()}
+        for field in sorted(shapes.keys() | given.keys()):
+            expect(given.get(field) == shapes.get(field), f"{name} {field}",
+                   given.get(field, "no array"), str(shapes.get(field, "no array (spec.bias is False)")))  # fmt: skip
+        expect(cell.dtype == dtype, f"{name} dtype", cell.dtype.name, f"{dtype.name}, as in parameters[0]")
+
+
+def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a cell's parameters in the given layer, by name."""
+    hidden = spec.hidden_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "w_ih": (hidden, spec.layer_input_size(layer)),
+        "w_hh": (hidden, hidden),
+    }
+    if spec.bias:
+        shapes |= {"b_ih": (hidden,), "b_hh": (hidden,)}
+    return shapes
+
+
+def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype) -> None:
+    """Raise unless x, h0 and lengths fit `spec` and `layout` and have the parameters' dtype.
+
+    x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
+    h0: None, or (num_cells, batch, hidden_size) without the batch axis when unbatched.
+    lengths: None, or integers (batch,) from 0 to time; a single integer when unbatched.
+    """
+    expect_word("layout", layout, LAYOUTS)
+    axes = sequence_axes(layout)
+    expect_array("x", x, len(axes))
+    expect(x.dtype == dtype, "x dtype", x.dtype.name, f"{dtype.name}, the parameters'")
+    expect(x.shape[-1] == spec.input_size, f"x {axes}", x.shape, f"input_size {spec.input_size} on the last axis")
+    time = x.shape[axes.index("time")]
+    batch = x.shape[axes.index("batch")] if "batch" in axes else None
+    if h0 is not None:
+        shape = (spec.num_cells, spec.hidden_size) if batch is None else (spec.num_cells, batch, spec.hidden_size)
+        expect_array("h0", h0, len(shape))
+        expect(h0.dtype == dtype, "h0 dtype", h0.dtype.name, f"{dtype.name}, x's")
+        expect(h0.shape == shape, f"h0 {state_axes(layout)}", h0.shape, str(shape))
+    if lengths is not None:
+        _check_lengths(np.asarray(lengths), () if batch is None else (batch,), time)
+
+
+def _check_lengths(lengths: np.ndarray, shape: tuple[int, ...], time: int) -> None:
+    if lengths.dtype.kind not in "iu" and lengths.size:
+        raise TypeError(f"lengths: got dtype {lengths.dtype.name}, expected integers")
+    expected = f"{shape}, one for each sequence" if shape else "a single integer, as the layout is unbatched"
+    expect(lengths.shape == shape, "lengths shape", lengths.shape, expected)
+    inside = (lengths >= 0) & (lengths <= time)
+    expect(bool(np.all(inside)), "lengths", lengths.tolist(), f"integers from 0 to {time}, the number of time steps")

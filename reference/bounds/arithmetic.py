@@ -1,0 +1,103 @@
+"""Arithmetics: what a framework promises to compute in, and how far each operation may round.
+
+The constants of the error bounds live here and nowhere else; docs/error-bounds.md derives or measures each.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# A3: |computed tanh(a) - tanh(a)| <= ACTIVATION_UNITS * u * |tanh(a)|, by storage dtype.
+# Wide dtypes: worst seen 6 u (docs/error-bounds.md, table A3), with room for other machines.
+# Narrow dtypes: computed in float32 and rounded once, 1 u; sweeps over every argument confirm it.
+ACTIVATION_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
+
+# A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
+EXTRA_ROUNDINGS = 1
+# A5: times that a partial sum is rounded to storage when the accumulator is wider than it: after either
+# product, after adding either bias, after adding the products.
+STORED_ROUNDINGS = 5
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A declared arithmetic.
+
+    name: the word that declares it.  storage: dtype of parameters, inputs, states and outputs.
+    unit_roundoff: u of storage, half the distance from 1 to the next number.
+    accumulator_roundoff: u of the additions inside a matrix product; storage's own unless it is wider.
+    operand_roundoff: relative rounding of a product's operands before it; 0 unless they are narrowed (TF32).
+    smallest_normal, largest: of storage; what lies below or above may be flushed or overflow.
+    """
+
+    name: str
+    storage: str
+    unit_roundoff: float
+    accumulator_roundoff: float
+    operand_roundoff: float
+    smallest_normal: float
+    largest: float
+
+    def gain(self, terms: int) -> float:
+        """Largest relative error of a sum of `terms` products and biases, in any order, fused or not.
+
+        Relative to the sum of the absolute values: (1 + u)^k - 1, which is never above Higham's gamma_k
+        (Accuracy and Stability of Numerical Algorithms, 2nd ed., lemma 3.1) and holds for every k.
+        """
+        logarithm = (terms + EXTRA_ROUNDINGS) * math.log1p(self.accumulator_roundoff)
+        logarithm += 2 * math.log1p(self.operand_roundoff)
+        if self.accumulator_roundoff != self.unit_roundoff:
+            logarithm += STORED_ROUNDINGS * math.log1p(self.unit_roundoff)
+        return math.expm1(min(logarithm, 700.0))
+
+    def activation_error(self, nonlinearity: str) -> float:
+        """Largest relative error of the computed activation; relu is exact."""
+        return ACTIVATION_UNITS[self.storage] * self.unit_roundoff if nonlinearity == "tanh" else 0.0
+
+
+def _declare(name: str, storage: str, accumulator: str | None = None, operand_bits: int | None = None) -> Arithmetic:
+    """An arithmetic from the formats' IEEE 754 parameters: significand bits, smallest and largest exponent."""
+    bits, low, high = _FORMATS[storage]
+    return Arithmetic(
+        name=name,
+        storage=storage,
+        unit_roundoff=2.0**-bits,
+        accumulator_roundoff=2.0 ** -_FORMATS[accumulator or storage][0],
+        operand_roundoff=0.0 if operand_bits is None else 2.0**-operand_bits,
+        smallest_normal=2.0**low,
+        largest=(2 - 2.0 ** (1 - bits)) * 2.0**high,
+    )
+
+
+# significand bits (with the hidden one), exponent of the smallest normal number, of the largest
+_FORMATS = {
+    "float16": (11, -14, 15),
+    "bfloat16": (8, -126, 127),
+    "float32": (24, -126, 127),
+    "float64": (53, -1022, 1023),
+}
+
+ARITHMETICS = {
+    declared.name: declared
+    for declared in (
+        _declare("float16", "float16"),
+        _declare("bfloat16", "bfloat16"),
+        _declare("float32", "float32"),
+        _declare("float64", "float64"),
+        # matrix products that add up in float32, then round to storage
+        _declare("float16_accumulate_float32", "float16", accumulator="float32"),
+        _declare("bfloat16_accumulate_float32", "bfloat16", accumulator="float32"),
+        # products of operands rounded to 11 significant bits (NVIDIA's TF32), added up in float32
+        _declare("tf32", "float32", operand_bits=11),
+    )
+}
+
+REFERENCE = ARITHMETICS["float64"]
+
+
+def arithmetic(name: str) -> Arithmetic:
+    """The declared arithmetic of that name; a dtype's name stands for arithmetic in that dtype throughout."""
+    if name not in ARITHMETICS:
+        raise ValueError(f"arithmetic: got {name!r}, expected one of {', '.join(ARITHMETICS)}")
+    return ARITHMETICS[name]

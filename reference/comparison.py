@@ -1,0 +1,117 @@
+"""Element by element: np.allclose(actual, expected, rtol=0, atol=bound), and what there is to say about it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .bounds.step import time_blocks
+
+
+class Part(NamedTuple):
+    """An array of one cell that is compared: output (time, batch, unit), or h_n as (1, batch, unit).
+
+    cell: its index in the order of the parameters.  actual: in the case's dtype.
+    expected, bound, scale: an Enclosure's value, bound and scale, float64.
+    """
+
+    cell: int
+    array: str
+    actual: np.ndarray
+    expected: np.ndarray
+    bound: np.ndarray
+    scale: np.ndarray
+
+
+class Comparison(NamedTuple):
+    """What a part's elements add up to. The places, max_error_at and max_fraction_at, are flat indices.
+
+    magnitude: sum of |actual| - |expected|.  largest_expected: largest |expected|.
+    """
+
+    part: Part
+    outside: int
+    vacuous: int
+    non_finite: bool
+    max_error: float
+    max_error_at: int
+    max_fraction: float
+    max_fraction_at: int
+    magnitude: float
+    largest_expected: float
+
+
+def compare(part: Part) -> Comparison:
+    """Compare a part in blocks of time that stay in the processor's cache."""
+    blocks = time_blocks(*part.actual.shape)
+    per_step = part.actual[:1].size
+    seen = [_compare_block(part, block, block.start * per_step) for block in blocks] if part.actual.size else []
+    if not seen:
+        return Comparison(part, 0, 0, False, 0.0, 0, 0.0, 0, 0.0, 0.0)
+    by_error, by_fraction = max(seen, key=lambda c: c.max_error), max(seen, key=lambda c: c.max_fraction)
+    return Comparison(
+        part,
+        outside=sum(c.outside for c in seen),
+        vacuous=sum(c.vacuous for c in seen),
+        non_finite=any(c.non_finite for c in seen),
+        max_error=by_error.max_error,
+        max_error_at=by_error.max_error_at,
+        max_fraction=by_fraction.max_fraction,
+        max_fraction_at=by_fraction.max_fraction_at,
+        magnitude=sum(c.magnitude for c in seen),
+        largest_expected=max(c.largest_expected for c in seen),
+    )
+
+
+def _compare_block(part: Part, block: slice, offset: int) -> Comparison:
+    actual, expected, bound, scale = (array[block] for array in part[2:])
+    error = np.abs(actual - expected)
+    finite = bool(np.isfinite(error.max()))
+    if not finite:
+        error = settle(error, actual, expected)
+    vacuous = vacuous_elements(expected, bound, scale)
+    fraction = error / bound
+    if vacuous.any() or np.isnan(fraction.max()):
+        fraction = np.where((error == 0) | vacuous, 0.0, fraction)
+    largest, worst = int(error.argmax()), int(fraction.argmax())
+    agrees = np.allclose(actual, expected, rtol=0, atol=bound, equal_nan=True)
+    outside = np.zeros(0) if agrees else outside_bound(actual, expected, bound)
+    return Comparison(
+        part,
+        outside=int(outside.sum()),
+        vacuous=int(vacuous.sum()),
+        non_finite=not finite and not agrees and bool((outside & (np.isfinite(actual) != np.isfinite(expected))).any()),
+        max_error=float(error.flat[largest]),
+        max_error_at=offset + largest,
+        max_fraction=float(fraction.flat[worst]),
+        max_fraction_at=offset + worst,
+        magnitude=float(np.abs(actual).sum(dtype=np.float64) - np.abs(expected).sum()) if finite else 0.0,
+        largest_expected=float(np.abs(expected).max()) if finite else 0.0,
+    )
+
+
+def vacuous_elements(expected: np.ndarray, bound: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Where a bound says nothing. An expected infinity or NaN has no bound: it must come out as it is."""
+    vacuous = ~(bound < scale)
+    return vacuous & (np.isfinite(expected) | np.isinf(bound)) if vacuous.any() else vacuous
+
+
+def settle(error: np.ndarray, actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Errors where something is infinite or NaN: 0 where both sides say the same, else infinity."""
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+
+
+def outside_bound(actual: np.ndarray, expected: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """Where an answer is wrong. An infinite bound stands for a sum that may overflow: nothing is wrong there."""
+    return ~np.isclose(actual, expected, rtol=0, atol=bound, equal_nan=True) & ~np.isinf(bound)
+
+
+def first_outside(part: Part, direction: str) -> int:
+    """The flat index of the first wrong element: the earliest step that the cell took, then batch, then unit."""
+    wrong = np.flatnonzero(outside_bound(part.actual, part.expected, part.bound))
+    if direction == "forward":
+        return int(wrong[0])
+    step = wrong // part.actual[0].size
+    return int(wrong[step == step[-1]][0])

@@ -1,0 +1,182 @@
+"""The judge: compares an answer with what the reference expects, within the derived bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .bounds.arithmetic import Arithmetic, arithmetic
+from .bounds.step import Expected, step_bound
+from .bounds.trajectory import trajectory_bound
+from .case import Case
+from .comparison import Comparison, Part, compare, first_outside
+from .recurrence import initial_states
+from .layout import sequence_to_time_first, state_to_batched
+from .spec import expect
+from .verdict import Location, Verdict
+
+BOUNDS = ("step", "trajectory")
+
+
+def judge(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None = None,
+    declared: str | None = None,
+    bound: str | None = None,
+) -> Verdict:
+    """Does an answer agree with the reference?  np.allclose(actual, expected, rtol=0, atol=bound), element by element.
+
+    output, h_n: the answer, in the case's layout and dtype (see reference.Result).
+    prefixes: the output of the first 1, 2, ..., num_layers - 1 layers, each in the case's layout.
+    declared: the arithmetic that is promised, a name of reference.bounds.arithmetic; the case's dtype when None.
+    bound: "step", "trajectory", or None for the step bound wherever every layer's output is known.
+    Raises ValueError for an undeclared arithmetic, one of another dtype, and a step bound without the prefixes.
+    """
+    promised = arithmetic(declared or case.dtype)
+    expect(promised.storage == case.dtype, "declared", promised.name, f"an arithmetic that stores {case.dtype}")
+    expect(bound in (None, *BOUNDS), "bound", bound, "step, trajectory or None")
+    lower = case.spec.num_layers - 1
+    visible = lower == 0 or prefixes is not None
+    expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers for a step bound")
+    expect(prefixes is None or len(prefixes) == lower, "prefixes", len(prefixes or ()), f"{lower} outputs")
+    bound = bound or ("step" if visible else "trajectory")
+    wrong = _wrong_form(case, output, h_n, prefixes or ())
+    if wrong is not None:
+        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    with np.errstate(all="ignore"):
+        actual = _Actual.of(case, output, h_n, prefixes or ())
+        seen = [compare(part) for part in _parts(case, actual, promised, bound)]
+        return _verdict(case, seen, promised, bound)
+
+
+def _wrong_form(
+    case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]
+) -> tuple[str, str] | None:
+    """The reason and a sentence when an array's shape or dtype is not what the case asks for."""
+    spec = case.spec
+    output_shape = (*case.x.shape[:-1], spec.output_size)
+    batch = () if case.layout == "unbatched" else (case.x.shape[0 if case.layout == "batch_first" else 1],)
+    expected = [("output", output, output_shape), ("h_n", h_n, (spec.num_cells, *batch, spec.hidden_size))]
+    expected += [(f"prefixes[{i}]", array, output_shape) for i, array in enumerate(prefixes)]
+    for name, array, shape in expected:
+        if not isinstance(array, np.ndarray):
+            return "dtype", f"{name} is {type(array).__name__}, expected a NumPy array"
+        if array.shape != shape:
+            return "shape", f"{name} has shape {array.shape}, expected {shape}"
+        if array.dtype != case.x.dtype:
+            return "dtype", f"{name} has dtype {array.dtype.name}, expected {case.dtype}"
+    return None
+
+
+class _Actual(NamedTuple):
+    """An answer time first and batched: layers' outputs where they are known, and h_n."""
+
+    layers: list[np.ndarray | None]
+    h_n: np.ndarray
+
+    @classmethod
+    def of(cls, case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]) -> _Actual:
+        known = [*prefixes, output]
+        layers = [sequence_to_time_first(array, case.layout) for array in known]
+        unknown: list[np.ndarray | None] = [None] * (case.spec.num_layers - len(layers))
+        return cls(unknown + layers, state_to_batched(h_n, case.layout))
+
+
+def _parts(case: Case, actual: _Actual, promised: Arithmetic, bound: str):  # noqa: ANN202
+    cells = _step_cells(case, actual, promised) if bound == "step" else _trajectory_cells(case, promised)
+    hidden = case.spec.hidden_size
+    for index, expected in enumerate(cells):
+        layer, direction = divmod(index, case.spec.num_directions)
+        whole = actual.layers[layer]
+        if whole is not None:
+            half = whole[..., direction * hidden : (direction + 1) * hidden]
+            yield Part(index, "output", half, *expected.output)
+        yield Part(index, "h_n", actual.h_n[index][None], *(array[None] for array in expected.h_n))
+
+
+def _time_first(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    x = sequence_to_time_first(case.x, case.layout)
+    h0 = initial_states(case.spec, x, case.h0, case.layout)
+    return x, h0, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+
+
+def _step_cells(case: Case, actual: _Actual, promised: Arithmetic):  # noqa: ANN202
+    spec = case.spec
+    x, h0, lengths = _time_first(case)
+    below = x
+    for index, parameters in enumerate(case.parameters):
+        layer, d = divmod(index, spec.num_directions)
+        if layer and d == 0:
+            below = _known(actual, layer - 1)
+        half = _known(actual, layer)[..., d * spec.hidden_size : (d + 1) * spec.hidden_size]
+        yield step_bound(parameters, below, h0[index], lengths, spec.directions[d], spec.nonlinearity, half, promised)
+
+
+def _known(actual: _Actual, layer: int) -> np.ndarray:
+    output = actual.layers[layer]
+    assert output is not None, f"layer {layer}'s output is not known: judge checks this first"
+    return output
+
+
+def _trajectory_cells(case: Case, promised: Arithmetic) -> list[Expected]:
+    x, h0, lengths = _time_first(case)
+    return trajectory_bound(case.spec, case.parameters, x, h0, lengths, promised)
+
+
+def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: str) -> Verdict:
+    outside = sum(c.outside for c in seen)
+    vacuous = sum(c.vacuous for c in seen)
+    worst = max(seen, key=lambda c: c.max_fraction)
+    largest = max(seen, key=lambda c: c.max_error)
+    first = next((c.part for c in seen if c.outside), None)
+    reason = "non-finite" if any(c.non_finite for c in seen) else "value"
+    return Verdict(
+        outcome="disagrees" if outside else "vacuous" if vacuous else "agrees",
+        reason=reason if outside else "",
+        bound=bound,
+        arithmetic=promised.name,
+        elements=sum(c.part.actual.size for c in seen),
+        outside=outside,
+        vacuous=vacuous,
+        max_error=largest.max_error,
+        max_ulps=_ulps(case, largest, promised),
+        max_fraction=worst.max_fraction,
+        mean_signed_residual=_mean_signed_residual(seen, promised),
+        worst=_location(case, worst.part, worst.max_fraction_at),
+        first=None if first is None else _location(case, first, first_outside(first, _direction(case, first))),
+    )
+
+
+def _direction(case: Case, part: Part) -> str:
+    return case.spec.directions[part.cell % case.spec.num_directions]
+
+
+def _location(case: Case, part: Part, flat: int) -> Location | None:
+    if not part.actual.size:
+        return None
+    time, batch, unit = (int(i) for i in np.unravel_index(flat, part.actual.shape))
+    values = [float(array[time, batch, unit]) for array in (part.expected, part.actual, part.bound)]
+    layer = part.cell // case.spec.num_directions
+    step = time if part.array == "output" else None
+    return Location(part.array, layer, _direction(case, part), step, batch, unit, *values)
+
+
+def _ulps(case: Case, comparison: Comparison, promised: Arithmetic) -> float:
+    """The largest error in units in the last place of the storage format at the expected value."""
+    where = _location(case, comparison.part, comparison.max_error_at)
+    if where is None or not np.isfinite(where.expected):
+        return comparison.max_error
+    magnitude = max(abs(where.expected), promised.smallest_normal)
+    return float(comparison.max_error / (2 * promised.unit_roundoff * 2.0 ** np.floor(np.log2(magnitude))))
+
+
+def _mean_signed_residual(seen: list[Comparison], promised: Arithmetic) -> float:
+    """Mean of |actual| - |expected| over the outputs, in units of u times the largest expected value."""
+    outputs = [c for c in seen if c.part.array == "output"]
+    elements = sum(c.part.actual.size for c in outputs)
+    scale = promised.unit_roundoff * max((c.largest_expected for c in outputs), default=0.0)
+    return sum(c.magnitude for c in outputs) / elements / scale if elements and scale else 0.0

@@ -1,0 +1,71 @@
+"""Layouts: everything is computed time first and batched; these functions go there and back.
+
+A sequence is (time, batch, features) inside; a state is (num_cells, batch, hidden_size).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def sequence_axes(layout: str) -> tuple[str, ...]:
+    """The axes of x and output, by name."""
+    return {
+        "batch_first": ("batch", "time", "feature"),
+        "time_first": ("time", "batch", "feature"),
+        "unbatched": ("time", "feature"),
+    }[layout]
+
+
+def state_axes(layout: str) -> tuple[str, ...]:
+    """The axes of h0 and h_n, by name."""
+    return ("cell", "unit") if layout == "unbatched" else ("cell", "batch", "unit")
+
+
+def sequence_to_time_first(sequence: np.ndarray, layout: str) -> np.ndarray:
+    """x or output in `layout` as a view (time, batch, features)."""
+    if layout == "batch_first":
+        return sequence.transpose(1, 0, 2)
+    return sequence[:, None, :] if layout == "unbatched" else sequence
+
+
+def sequence_from_time_first(sequence: np.ndarray, layout: str) -> np.ndarray:
+    """(time, batch, features) as a view in `layout`."""
+    if layout == "batch_first":
+        return sequence.transpose(1, 0, 2)
+    return sequence[:, 0, :] if layout == "unbatched" else sequence
+
+
+def state_to_batched(state: np.ndarray, layout: str) -> np.ndarray:
+    """h0 or h_n in `layout` as a view (num_cells, batch, hidden_size)."""
+    return state[:, None, :] if layout == "unbatched" else state
+
+
+def state_from_batched(state: np.ndarray, layout: str) -> np.ndarray:
+    """(num_cells, batch, hidden_size) as a view in `layout`."""
+    return state[:, 0, :] if layout == "unbatched" else state
+
+
+def valid_steps(lengths: np.ndarray, time: int) -> np.ndarray:
+    """Where a sequence has not ended yet: booleans (time, batch) from lengths (batch,)."""
+    return np.arange(time)[:, None] < lengths
+
+
+def reverse_within_lengths(sequence: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    """(time, batch, features), each sequence reversed within its own length; padding stays in place.
+
+    It is its own inverse. Without lengths it is a view.
+    """
+    if lengths is None:
+        return sequence[::-1]
+    step = np.arange(len(sequence))[:, None]
+    source = np.where(step < lengths, lengths - 1 - step, step)
+    return np.take_along_axis(sequence, source[:, :, None], axis=0)
+
+
+def last_states(output: np.ndarray, h0: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The state after each sequence's last valid step, h0 for a length of 0: (batch, hidden_size)."""
+    if not len(output):
+        return h0
+    last = output[np.maximum(lengths - 1, 0), np.arange(len(lengths))]
+    return np.where((lengths == 0)[:, None], h0, last)

@@ -1,0 +1,117 @@
+"""The forward pass of a recurrent stack, as its equations define it.
+
+scan: one cell over time.  run_direction: one cell over time in its direction.
+run_layer: the directions of one layer.  forward: the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from . import elman
+from .arguments import check_inputs, check_parameters
+from .layout import (
+    last_states,
+    reverse_within_lengths,
+    sequence_from_time_first,
+    sequence_to_time_first,
+    state_from_batched,
+    state_to_batched,
+    valid_steps,
+)
+from .spec import CellParameters, RNNSpec
+
+
+class Result(NamedTuple):
+    """What a recurrent stack answers.
+
+    output: x's layout, last axis num_directions * hidden_size, forward half first; the reverse half
+        stands at the time step it belongs to; zeros beyond a sequence's length.
+    h_n: (num_layers * num_directions, batch, hidden_size), layer by layer, forward before reverse: each
+        cell's state after the last step it took. No batch axis when unbatched.
+    """
+
+    output: np.ndarray
+    h_n: np.ndarray
+
+
+def scan(spec: RNNSpec, parameters: CellParameters, x: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """h_1 ... h_T from x (time, batch, input size) and h_0 (batch, hidden_size)."""
+    states = elman.project(parameters, x)
+    w_hh_transposed = np.ascontiguousarray(parameters.w_hh.T)
+    for projected in states:
+        h = elman.step(projected, h, w_hh_transposed, spec.nonlinearity)
+    return states
+
+
+def run_direction(
+    spec: RNNSpec, parameters: CellParameters, x: np.ndarray, h0: np.ndarray, lengths: np.ndarray | None, direction: str
+) -> Result:
+    """One cell over time; the reverse direction is the forward one on the sequence reversed within its length."""
+    if direction == "reverse":
+        output, h_n = run_direction(
+            spec, parameters, reverse_within_lengths(x, lengths), h0, lengths, "forward"
+        )
+        return Result(reverse_within_lengths(output, lengths), h_n)
+    output = scan(spec, parameters, x, h0)
+    if lengths is None:
+        return Result(output, output[-1] if len(output) else h0)
+    output[~valid_steps(lengths, len(output))] = 0
+    return Result(output, last_states(output, h0, lengths))
+
+
+def run_layer(
+    spec: RNNSpec, parameters: Sequence[CellParameters], x: np.ndarray, h0: np.ndarray, lengths: np.ndarray | None
+) -> Result:
+    """The directions of one layer side by side: output (time, batch, num_directions * hidden_size)."""
+    halves = [
+        run_direction(spec, cell, x, h, lengths, direction)
+        for cell, h, direction in zip(parameters, h0, spec.directions, strict=True)
+    ]
+    if len(halves) == 1:
+        return Result(halves[0].output, halves[0].h_n[None])
+    return Result(np.concatenate([half.output for half in halves], axis=-1), np.stack([half.h_n for half in halves]))
+
+
+def forward(
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    x: np.ndarray,
+    h0: np.ndarray | None = None,
+    lengths: Sequence[int] | np.ndarray | None = None,
+    layout: str = "batch_first",
+) -> Result:
+    """The stack's output and final states, in the arithmetic of x's dtype.
+
+    parameters: one CellParameters for each cell, layer by layer, forward before reverse.
+    x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
+    h0: (num_layers * num_directions, batch, hidden_size), zeros when None; no batch axis when unbatched.
+    lengths: (batch,) integers from 0 to time, all full when None; a single integer when unbatched.
+    An empty batch gives empty answers; no time steps at all (or a length of 0) leave h_n at h0.
+    NaN and infinity propagate as IEEE arithmetic has it, without a warning.
+    Raises TypeError or ValueError, naming the field, before any arithmetic.
+    """
+    check_parameters(spec, parameters)
+    check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype)
+    sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
+    states = initial_states(spec, sequence, h0, layout)
+    lengths = None if lengths is None else np.atleast_1d(np.asarray(lengths))
+    h_n = []
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for layer in range(spec.num_layers):
+            cells = slice(layer * spec.num_directions, (layer + 1) * spec.num_directions)
+            sequence, h_layer = run_layer(spec, parameters[cells], sequence, states[cells], lengths)
+            h_n.append(h_layer)
+    return Result(
+        sequence_from_time_first(sequence, layout), state_from_batched(np.concatenate(h_n), layout)
+    )
+
+
+def initial_states(spec: RNNSpec, sequence: np.ndarray, h0: np.ndarray | None, layout: str) -> np.ndarray:
+    """h0 as (num_cells, batch, hidden_size), zeros when None; sequence is (time, batch, features)."""
+    if h0 is None:
+        return np.zeros((spec.num_cells, sequence.shape[1], spec.hidden_size), sequence.dtype)
+    return state_to_batched(h0, layout)

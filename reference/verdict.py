@@ -1,0 +1,87 @@
+"""What the judge says of one case."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+OUTCOMES = ("agrees", "disagrees", "vacuous")
+
+
+@dataclass(frozen=True)
+class Location:
+    """One element of an answer: where it is, what was expected there, what came, and what was allowed.
+
+    array: "output" or "h_n".  layer, batch, unit: counted from 0.  time: the step; None in h_n.
+    """
+
+    array: str
+    layer: int
+    direction: str
+    time: int | None
+    batch: int
+    unit: int
+    expected: float
+    actual: float
+    bound: float
+
+    @property
+    def error(self) -> float:
+        return abs(self.actual - self.expected)
+
+    def __str__(self) -> str:
+        when = "" if self.time is None else f", t={self.time}"
+        return (
+            f"{self.array} at layer {self.layer}, {self.direction}{when}, batch {self.batch}, unit {self.unit}: "
+            f"expected {self.expected!r}, actual {self.actual!r}, error {self.error:.3g}, bound {self.bound:.3g}"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an answer agrees with the reference.
+
+    outcome: "agrees"; "disagrees"; or "vacuous", where some bound is too wide to mean anything and
+        nothing was found outside the bounds.
+    reason: of a disagreement: "value", "non-finite", "shape" or "dtype"; else empty.
+    bound: which bound decided, "step" or "trajectory"; empty when the arrays could not be compared.
+    arithmetic: the declared arithmetic that was judged.
+    elements, outside, vacuous: elements compared, outside their bound, with a meaningless bound.
+    max_error: largest absolute error.  max_ulps: the same in units in the last place of the expected value,
+        at the element where it is largest.  max_fraction: largest error as a fraction of its bound.
+    mean_signed_residual: mean of (|actual| - |expected|), in units of u times the output's scale: it shows
+        a systematic shift far below any bound, and is reported, never judged by.
+    worst: the element with the largest fraction.  first: the first element outside its bound, by layer, then time.
+    detail: a sentence where shape or dtype is wrong.
+    """
+
+    outcome: str
+    reason: str
+    bound: str
+    arithmetic: str
+    elements: int = 0
+    outside: int = 0
+    vacuous: int = 0
+    max_error: float = 0.0
+    max_ulps: float = 0.0
+    max_fraction: float = 0.0
+    mean_signed_residual: float = 0.0
+    worst: Location | None = None
+    first: Location | None = None
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        if self.detail:
+            return f"{self.outcome} ({self.reason}): {self.detail}"
+        text = (
+            f"{self.outcome}{f' ({self.reason})' if self.reason else ''} by the {self.bound} bound of {self.arithmetic}: "
+            f"largest error {self.max_error:.3g} ({self.max_ulps:.3g} ulp), {self.max_fraction:.3g} of its bound; "
+            f"{self.outside} of {self.elements} elements outside, {self.vacuous} with a vacuous bound"
+        )
+        for name, where in (("first wrong", self.first), ("worst", self.worst)):
+            if where is not None and self.outcome == "disagrees":
+                text += f"\n  {name}: {where}"
+        return text

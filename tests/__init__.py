@@ -1,0 +1,1 @@
+"""That the frameworks agree with the reference, and that the suite would see it if they did not."""

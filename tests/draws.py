@@ -1,0 +1,87 @@
+"""Numbers for cases, from a seed: the same on every version of NumPy and Hypothesis.
+
+Weights are asymmetric and full of digits, because constant or symmetric ones hide transpositions, and short
+ones hide narrow products; by default they are scaled as torch initialises them, so that tanh is not saturated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
+import numpy as np
+
+from reference import Case, CellParameters, RNNSpec
+from reference.arguments import cell_shapes
+
+ROUNDED_STEP = 1 / 8
+
+
+class Draw:
+    """A stream of numbers from a seed.
+
+    It uses PCG64's raw 64-bit words, whose stream NumPy guarantees, and arithmetic that is exact.
+    rounded: multiples of 1/8, never zero, for cases that a person can read; every dtype holds them exactly.
+    """
+
+    def __init__(self, seed: int, rounded: bool = False) -> None:
+        self._words = np.random.PCG64(seed)
+        self._rounded = rounded
+
+    def uniform(self, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
+        """float64 values in [-scale, scale), or multiples of 1/8 from -1 to 1 when rounded, without 0."""
+        words = self._words.random_raw(int(np.prod(shape))).reshape(shape)
+        if self._rounded:
+            magnitude = (words >> np.uint64(3)) % np.uint64(8) + np.uint64(1)
+            return np.where(words & np.uint64(1), 1.0, -1.0) * magnitude * ROUNDED_STEP
+        return ((words >> np.uint64(11)) * 2.0**-52 - 1) * scale
+
+
+def draw_parameters(
+    spec: RNNSpec, dtype: Any = "float32", seed: int = 0, scale: float = 1.0, rounded: bool = False
+) -> list[CellParameters]:
+    """Parameters in +-scale / sqrt(hidden_size): torch's own initialisation when scale is 1."""
+    draw = Draw(seed, rounded)
+    width = scale / np.sqrt(spec.hidden_size)
+    return [
+        CellParameters(
+            **{
+                name: draw.uniform(shape, width).astype(dtype)
+                for name, shape in cell_shapes(spec, index // spec.num_directions).items()
+            }
+        )
+        for index in range(spec.num_cells)
+    ]
+
+
+def draw_case(
+    spec: RNNSpec,
+    *,
+    batch: int,
+    time: int,
+    dtype: Any = "float32",
+    seed: int = 0,
+    weight_scale: float = 1.0,
+    input_scale: float = 1.0,
+    h0: bool = False,
+    lengths: Sequence[int] | None = None,
+    layout: str = "batch_first",
+    rounded: bool = False,
+) -> Case:
+    """A case of the given sizes. Unbatched: batch is 1, and lengths, if any, has one entry."""
+    draw = Draw(seed + 1, rounded)
+    shape = {
+        "batch_first": (batch, time, spec.input_size),
+        "time_first": (time, batch, spec.input_size),
+        "unbatched": (time, spec.input_size),
+    }[layout]
+    states = (spec.num_cells, spec.hidden_size) if layout == "unbatched" else (spec.num_cells, batch, spec.hidden_size)
+    return Case(
+        spec,
+        draw_parameters(spec, dtype, seed, weight_scale, rounded),
+        (draw.uniform(shape) * input_scale).astype(dtype),
+        draw.uniform(states).astype(dtype) if h0 else None,
+        lengths[0] if lengths is not None and layout == "unbatched" else lengths,
+        layout,
+    )
