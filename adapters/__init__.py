@@ -51,7 +51,9 @@ def _availability(name: str) -> Availability:
     try:
         adapter = load(name)
     except Exception as error:  # an installed framework may fail to import in any way; it is reported, not hidden
-        return Availability(name, False, version, (), f"installed, but fails to import: {type(error).__name__}: {error}")
+        return Availability(
+            name, False, version, (), f"installed, but fails to import: {type(error).__name__}: {error}"
+        )
     return Availability(name, True, adapter.version, adapter.devices())
 
 
@@ -65,9 +67,9 @@ def load(name: str) -> Adapter:
     target, _, install = KNOWN.get(name, (name, "", ""))
     module, _, attribute = target.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
+        imported = importlib.import_module(module)
+    except ImportError as error:
         raise ImportError(f"adapter {name}: {error}" + (f"; {install}" if install else "")) from error
-    except AttributeError as error:
-        raise ImportError(f"adapter {name}: {module} has no {attribute}") from error
-    return cast(Adapter, found())
+    if not hasattr(imported, attribute):
+        raise ImportError(f"adapter {name}: {module} has no {attribute!r}")
+    return cast(Adapter, getattr(imported, attribute)())

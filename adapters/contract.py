@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is first to ask)
 import numpy as np
 
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, RNNSpec
@@ -91,6 +92,7 @@ class Adapter(Protocol):
         """A native module that computes `spec` with exactly these parameters.
 
         dtype: the parameters' own when None. One that cannot hold them exactly raises ValueError.
+        device: one of devices(), or "cuda" for the first of its kind; one that is not there raises ValueError.
         """
         ...
 
@@ -131,6 +133,13 @@ def features_of(
         "time": str(time) if time < 2 else "more",
         "batch": str(batch) if batch < 2 else "more",
     }
+
+
+def expect_device(device: str, there: Sequence[str]) -> None:
+    """Raise ValueError for a device that is not there: a framework may fall back on the CPU without a word."""
+    names = (*there, *({"cuda"} if "cuda:0" in there else ()))
+    if device not in names:
+        raise ValueError(f"device: got {device!r}, expected one of {', '.join(names)}")
 
 
 def cast_exactly(parameters: Sequence[CellParameters], dtype: str | None) -> list[CellParameters]:

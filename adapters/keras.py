@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
@@ -15,47 +17,17 @@ import numpy as np
 from reference import CellParameters, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, features_of
+from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
 
+BACKEND = keras.backend.backend()
 
-@keras.saving.register_keras_serializable(package="rnn_equivalence")
-class RNNStack(keras.Model):
-    """SimpleRNN layers, or Bidirectional ones, on top of each other, with every state going in and coming out.
-
-    Called as a Keras recurrent layer is: model(x, initial_state=[...], mask=...) with x (batch, time, features)
-    and a state (batch, units) for each cell. Answers (output, *states). A layer that goes backwards has its output
-    put back into time order, which Bidirectional does and SimpleRNN does not.
-    """
-
-    def __init__(self, stack: Sequence[Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.stack = list(stack)
-
-    def call(self, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
-        outputs, states = self.every_layer(x, initial_state, mask)
-        return (outputs[-1], *states)
-
-    def every_layer(self, x: Any, initial_state: Any = None, mask: Any = None) -> tuple[list[Any], list[Any]]:
-        """Each layer's output, and all final states."""
-        per_layer = 2 if isinstance(self.stack[0], keras.layers.Bidirectional) else 1
-        outputs, states = [], []
-        for index, layer in enumerate(self.stack):
-            start = None if initial_state is None else list(initial_state[index * per_layer : (index + 1) * per_layer])
-            x, *h = layer(x, initial_state=start, mask=mask)
-            if getattr(layer, "go_backwards", False):
-                x = keras.ops.flip(x, axis=1)
-            outputs.append(x)
-            states += h
-        return outputs, states
-
-    def get_config(self) -> dict[str, Any]:
-        stack = [keras.saving.serialize_keras_object(layer) for layer in self.stack]
-        return {**super().get_config(), "stack": stack}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> RNNStack:
-        stack = [keras.saving.deserialize_keras_object(layer) for layer in config.pop("stack")]
-        return cls(stack, **config)
+# On every backend but TensorFlow a float64 layer multiplies in float32, and says nothing (keras issue 23704).
+NARROWED = (
+    {}
+    if keras.backend.result_type("float64", "float64") == "float64"
+    else {("dtype", "float64"): f"on {BACKEND}, Keras computes the products of float64 tensors in float32"}
+)
 
 
 class KerasAdapter:
@@ -63,9 +35,12 @@ class KerasAdapter:
 
     name = "keras"
     framework: Any = keras
-    version = f"{keras.__version__} on {keras.backend.backend()}"
+    version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
     capabilities = Capabilities(
-        unsupported={("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)"},
+        unsupported={
+            ("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)",
+            **NARROWED,
+        },
         emulated={
             ("layout", "time_first"): "Keras 3 has batch-first layers only; the adapter transposes",
             ("layout", "unbatched"): "Keras layers are batched; the adapter adds and removes a batch of 1",
@@ -74,18 +49,18 @@ class KerasAdapter:
     )
 
     def devices(self) -> tuple[str, ...]:
-        gpus = [d for d in keras.distribution.list_devices() if d.startswith(("gpu", "cuda"))]
-        return ("cpu", *(f"cuda:{index}" for index in range(len(gpus))))
+        return ("cpu", *(f"cuda:{index}" for index in range(_gpu_count())))
 
     def build(
         self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
     ) -> RNNStack:
         check_parameters(spec, parameters)
         parameters = cast_exactly(parameters, dtype)
+        expect_device(device, self.devices())
         dtype = parameters[0].dtype.name
         with on(device):
             stack = [_layer(spec, layer, dtype) for layer in range(spec.num_layers)]
-            cells = [simple for layer in stack for simple in _simple_rnns(layer)]
+            cells = [simple for layer in stack for simple in simple_rnns(layer)]
             for simple, cell in zip(cells, parameters, strict=True):
                 simple.cell.set_weights(_to_keras(cell))
             model = RNNStack(stack, dtype=dtype)
@@ -102,30 +77,60 @@ class KerasAdapter:
     ) -> Result:
         if not isinstance(module, RNNStack):
             raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        spec = _spec(module)
+        spec = spec_of(module)
         check_inputs(spec, x, h0, lengths, layout, np.dtype(module.compute_dtype))
         self.capabilities.require(features_of(spec, x, h0, lengths, layout))
         x, h0 = _batch_first(x, h0, layout)
         mask = None if lengths is None else np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
         with on(getattr(module, "device", "cpu")):
             outputs, states = module.every_layer(
-                keras.ops.convert_to_tensor(x),
-                None if h0 is None else [keras.ops.convert_to_tensor(h) for h in h0],
-                None if mask is None else keras.ops.convert_to_tensor(mask),
+                tensor(x),
+                None if h0 is None else [tensor(h) for h in h0],
+                None if mask is None else tensor(mask),
             )
-        arrays = [_from_batch_first(keras.ops.convert_to_numpy(o), layout) for o in outputs]
-        h_n = np.stack([keras.ops.convert_to_numpy(state) for state in states])
+        arrays = [_from_batch_first(array_of(output), layout) for output in outputs]
+        h_n = np.stack([array_of(state) for state in states])
         return Result(arrays[-1], h_n[:, 0] if layout == "unbatched" else h_n, arrays[:-1])
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        spec = _spec(module)
-        return spec, [_from_keras(simple.cell) for layer in _layers(module) for simple in _simple_rnns(layer)]
+        """Of an RNNStack, a SimpleRNN, a Bidirectional one, or a sequential or functional model that stacks them.
+
+        What is read is what inference computes: dropout and recurrent_dropout have no effect on it. The state
+        that a stateful layer carries from call to call is not a parameter: it is the next call's h0.
+        """
+        spec = spec_of(module)
+        return spec, [_from_keras(simple.cell) for layer in recurrent_layers(module) for simple in simple_rnns(layer)]
 
 
 def on(device: str) -> AbstractContextManager[Any]:
     """Keras' scope for a device: "cuda" and "cuda:1" are its "gpu:0" and "gpu:1"."""
+    # "cpu:0" would do, but on torch it makes a copy of every new weight, which is then no torch Parameter
     kind, _, index = device.partition(":")
-    return keras.device("cpu:0" if kind == "cpu" else f"gpu:{index or 0}")
+    return keras.device("cpu" if kind == "cpu" else f"gpu:{index or 0}")
+
+
+def _gpu_count() -> int:
+    if BACKEND == "torch":  # keras.distribution is not implemented on it
+        return import_module("torch").cuda.device_count()
+    if BACKEND in ("tensorflow", "jax"):
+        return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
+    return 0
+
+
+def tensor(array: np.ndarray) -> Any:
+    """A tensor of the same values and dtype: without being told, Keras makes float32 of float64 on torch.
+
+    The array is copied: a backend may refuse its strides, or share its memory.
+    """
+    return keras.ops.convert_to_tensor(np.array(array, order="C"), dtype=array.dtype.name)
+
+
+def array_of(value: Any) -> np.ndarray:
+    """A NumPy copy of a tensor or variable on any device."""
+    with warnings.catch_warnings():
+        # TensorFlow's bfloat16 tensors and torch's do not know NumPy 2's copy keyword, and are copied all the same
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
+        return np.array(keras.ops.convert_to_numpy(value))
 
 
 def _layer(spec: RNNSpec, layer: int, dtype: str) -> Any:
@@ -147,89 +152,15 @@ def _layer(spec: RNNSpec, layer: int, dtype: str) -> Any:
 
 def _to_keras(cell: CellParameters) -> list[np.ndarray]:
     """[kernel, recurrent_kernel, bias]: columns are units, and the one bias is the sum of both."""
-    weights = [cell.w_ih.T, cell.w_hh.T]
+    weights = [np.array(w.T, order="C") for w in (cell.w_ih, cell.w_hh)]
     return weights if cell.b_ih is None else [*weights, cell.b_ih + cell.b_hh]
 
 
 def _from_keras(cell: Any) -> CellParameters:
     """A SimpleRNNCell's weights: its bias becomes b_ih, and b_hh is zero."""
-    kernel, recurrent_kernel, *bias = cell.get_weights()
-    b_ih = np.array(bias[0]) if bias else None
-    b_hh = None if b_ih is None else np.zeros_like(b_ih)
-    return CellParameters(np.array(kernel.T, order="C"), np.array(recurrent_kernel.T, order="C"), b_ih, b_hh)
-
-
-def _layers(module: Any) -> list[Any]:
-    """The recurrent layers of a model, in order; Unsupported for any other layer that has an effect."""
-    if isinstance(module, RNNStack):
-        return module.stack
-    if isinstance(module, keras.layers.SimpleRNN | keras.layers.Bidirectional):
-        return [module]
-    if not isinstance(module, keras.Sequential | keras.Model):
-        raise Unsupported(f"module: got {type(module).__name__}, expected SimpleRNN, Bidirectional or a stack of them")
-    layers = [layer for layer in module.layers if not isinstance(layer, keras.layers.InputLayer)]
-    for before, after in zip(layers, layers[1:], strict=False):
-        if isinstance(module, keras.Sequential) or _follows(after, before):
-            continue
-        raise Unsupported(f"module: got a graph in which {after.name} does not read {before.name} alone, expected a stack")
-    return layers
-
-
-def _follows(after: Any, before: Any) -> bool:
-    """Whether a layer of a functional model is called once, on the output of the one before."""
-    nodes = after._inbound_nodes
-    return len(nodes) == 1 and [node.operation for node in nodes[0].parent_nodes] == [before]
-
-
-def _simple_rnns(layer: Any) -> list[Any]:
-    return [layer.forward_layer, layer.backward_layer] if isinstance(layer, keras.layers.Bidirectional) else [layer]
-
-
-def _spec(module: Any) -> RNNSpec:
-    """What a model computes; Unsupported, with the reason, where RNNSpec cannot say it."""
-    layers = _layers(module)
-    if not layers:
-        raise Unsupported("module: got a model without layers, expected at least one SimpleRNN")
-    facts = [_facts(layer) for layer in layers]
-    for name in ("hidden_size", "direction", "nonlinearity", "bias"):
-        values = [fact[name] for fact in facts]
-        if len(set(values)) > 1:
-            raise Unsupported(f"module: got layers with {name} {values}, expected one value: RNNSpec has one for all")
-    for layer in layers[:-1]:
-        if not _simple_rnns(layer)[0].return_sequences:
-            raise Unsupported(f"module: {layer.name} has return_sequences=False below another layer")
-    kernel = _simple_rnns(layers[0])[0].cell.kernel
-    return RNNSpec(input_size=int(kernel.shape[0]), num_layers=len(layers), **facts[0])
-
-
-def _facts(layer: Any) -> dict[str, Any]:
-    bidirectional = isinstance(layer, keras.layers.Bidirectional)
-    if bidirectional and layer.merge_mode != "concat":
-        raise Unsupported(f"{layer.name}: got merge_mode={layer.merge_mode!r}, expected 'concat'")
-    facts = [_simple_facts(simple) for simple in _simple_rnns(layer)]
-    if bidirectional:
-        if [fact["direction"] for fact in facts] != ["forward", "reverse"]:
-            raise Unsupported(f"{layer.name}: its halves run {[fact['direction'] for fact in facts]}, expected forward first")
-        facts = [fact | {"direction": "bidirectional"} for fact in facts]
-    if facts[0] != facts[-1]:
-        raise Unsupported(f"{layer.name}: got halves {facts}, expected the same in both directions")
-    return facts[0]
-
-
-def _simple_facts(simple: Any) -> dict[str, Any]:
-    if not isinstance(simple, keras.layers.SimpleRNN):
-        raise Unsupported(f"{simple.name}: got {type(simple).__name__}, expected SimpleRNN")
-    if not simple.built:
-        raise Unsupported(f"{simple.name}: it has no weights yet; call it, or build it, first")
-    activation = keras.activations.serialize(simple.activation)
-    if activation not in ("tanh", "relu"):
-        raise Unsupported(f"{simple.name}: got activation {activation!r}, expected 'tanh' or 'relu'")
-    return {
-        "hidden_size": simple.units,
-        "direction": "reverse" if simple.go_backwards else "forward",
-        "nonlinearity": activation,
-        "bias": simple.use_bias,
-    }
+    w_ih, w_hh = (np.ascontiguousarray(array_of(w).T) for w in (cell.kernel, cell.recurrent_kernel))
+    b_ih = array_of(cell.bias) if cell.use_bias else None
+    return CellParameters(w_ih, w_hh, b_ih, None if b_ih is None else np.zeros_like(b_ih))
 
 
 def _batch_first(x: np.ndarray, h0: np.ndarray | None, layout: str) -> tuple[np.ndarray, np.ndarray | None]:

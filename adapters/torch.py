@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from reference import CellParameters, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, features_of
+from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
 
 # PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
 PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
@@ -64,6 +64,7 @@ class TorchAdapter:
     ) -> torch.nn.RNN:
         check_parameters(spec, parameters)
         parameters = cast_exactly(parameters, dtype)
+        expect_device(device, self.devices())
         kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
         module = kind(
             spec.input_size,
@@ -97,7 +98,7 @@ class TorchAdapter:
         view.batch_first = layout == "batch_first"
         hx = None if h0 is None else tensor(h0).to(weight.device)
         with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
-            if lengths is None:
+            if lengths is None or not np.size(lengths):  # torch packs no empty batch, and there is nothing to pack
                 output, h_n = view(tensor(x).to(weight.device), hx)
             else:
                 output, h_n = _run_packed(view, tensor(x).to(weight.device), hx, np.asarray(lengths), layout)
@@ -131,8 +132,8 @@ def _spec(module: Any) -> RNNSpec:
     """What a native module computes; Unsupported, with the reason, where RNNSpec cannot say it."""
     if not isinstance(module, torch.nn.RNN):
         raise Unsupported(f"module: got {type(module).__name__}, expected torch.nn.RNN")
-    if module.proj_size:
-        raise Unsupported(f"module: got proj_size={module.proj_size}, expected 0: RNNSpec has no projection")
+    if type(module).forward not in (torch.nn.RNN.forward, ReverseRNN.forward):
+        raise Unsupported(f"module: got {type(module).__name__}, whose forward is its own: it may compute anything")
     if module.dropout and module.training and module.num_layers > 1:
         raise Unsupported(f"module: got dropout={module.dropout} in training, expected eval(): its answer is random")
     direction = "bidirectional" if module.bidirectional else "reverse" if isinstance(module, ReverseRNN) else "forward"
@@ -157,10 +158,8 @@ def _run_packed(
 
 def tensor(array: np.ndarray) -> torch.Tensor:
     """A tensor of the same values, dtype and, where torch can express them, strides."""
-    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+    if not array.flags.writeable or any(stride < 0 or stride % array.itemsize for stride in array.strides):
         array = array.copy(order="K")
-    if any(stride < 0 for stride in array.strides):
-        array = np.ascontiguousarray(array)
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(array)

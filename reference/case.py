@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,13 @@ class Case:
     def answer(self) -> Result:
         """The reference's answer, in the arithmetic of the case's dtype."""
         return forward(self.spec, self.parameters, **self.inputs)
+
+    def prefix(self, layers: int) -> Case:
+        """The same question to the first `layers` layers of the stack."""
+        cells = layers * self.spec.num_directions
+        h0 = None if self.h0 is None else self.h0[:cells]
+        spec = replace(self.spec, num_layers=layers)
+        return Case(spec, self.parameters[:cells], self.x, h0, self.lengths, self.layout)
 
     @property
     def id(self) -> str:

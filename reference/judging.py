@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +49,28 @@ def judge(
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     with np.errstate(all="ignore"):
         actual = _Actual.of(case, output, h_n, prefixes or ())
-        seen = [compare(part) for part in _parts(case, actual, promised, bound)]
+        cells = _step_cells(case, actual, promised) if bound == "step" else _trajectory_cells(case, promised)
+        seen = [compare(part) for part in _parts(case, actual, cells)]
         return _verdict(case, seen, promised, bound)
+
+
+def judge_pair(
+    case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tuple[np.ndarray, np.ndarray]
+) -> Verdict:
+    """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
+    trajectory bound allows, so they may lie twice that far apart.
+
+    expected, actual: output and h_n, in the case's layout and dtype.
+    """
+    promised = arithmetic(case.dtype)
+    wrong = _wrong_form(case, *expected, ()) or _wrong_form(case, *actual, ())
+    if wrong is not None:
+        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    with np.errstate(all="ignore"):
+        cells = _trajectory_cells(case, promised)
+        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair in (actual, expected)), strict=True)
+        seen = [compare(a._replace(expected=e.actual.astype(np.float64), bound=2 * a.bound)) for a, e in pairs]
+        return _verdict(case, seen, promised, "twice the trajectory")
 
 
 def _wrong_form(
@@ -86,8 +106,7 @@ class _Actual(NamedTuple):
         return cls(unknown + layers, state_to_batched(h_n, case.layout))
 
 
-def _parts(case: Case, actual: _Actual, promised: Arithmetic, bound: str):  # noqa: ANN202
-    cells = _step_cells(case, actual, promised) if bound == "step" else _trajectory_cells(case, promised)
+def _parts(case: Case, actual: _Actual, cells: Iterable[Expected]) -> Iterator[Part]:
     hidden = case.spec.hidden_size
     for index, expected in enumerate(cells):
         layer, direction = divmod(index, case.spec.num_directions)
@@ -104,7 +123,7 @@ def _time_first(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     return x, h0, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
 
 
-def _step_cells(case: Case, actual: _Actual, promised: Arithmetic):  # noqa: ANN202
+def _step_cells(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[Expected]:
     spec = case.spec
     x, h0, lengths = _time_first(case)
     below = x

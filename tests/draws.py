@@ -22,7 +22,7 @@ class Draw:
     """A stream of numbers from a seed.
 
     It uses PCG64's raw 64-bit words, whose stream NumPy guarantees, and arithmetic that is exact.
-    rounded: multiples of 1/8, never zero, for cases that a person can read; every dtype holds them exactly.
+    rounded: four significant bits, never zero, for cases that a person can read; every dtype holds them exactly.
     """
 
     def __init__(self, seed: int, rounded: bool = False) -> None:
@@ -30,11 +30,11 @@ class Draw:
         self._rounded = rounded
 
     def uniform(self, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
-        """float64 values in [-scale, scale), or multiples of 1/8 from -1 to 1 when rounded, without 0."""
+        """float64 values in [-scale, scale); when rounded, 1/8, 2/8, ... 8/8 of the power of two nearest to scale."""
         words = self._words.random_raw(int(np.prod(shape))).reshape(shape)
         if self._rounded:
             magnitude = (words >> np.uint64(3)) % np.uint64(8) + np.uint64(1)
-            return np.where(words & np.uint64(1), 1.0, -1.0) * magnitude * ROUNDED_STEP
+            return np.where(words & np.uint64(1), 1.0, -1.0) * magnitude * ROUNDED_STEP * 2.0 ** round(np.log2(scale))
         return ((words >> np.uint64(11)) * 2.0**-52 - 1) * scale
 
 
@@ -80,7 +80,7 @@ def draw_case(
     return Case(
         spec,
         draw_parameters(spec, dtype, seed, weight_scale, rounded),
-        (draw.uniform(shape) * input_scale).astype(dtype),
+        draw.uniform(shape, input_scale).astype(dtype),
         draw.uniform(states).astype(dtype) if h0 else None,
         lengths[0] if lengths is not None and layout == "unbatched" else lengths,
         layout,

@@ -16,7 +16,7 @@ ACTIVATION_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16"
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
 EXTRA_ROUNDINGS = 1
 # A5: times that a partial sum is rounded to storage when the accumulator is wider than it: after either
-# product, after adding either bias, after adding the products.
+# matrix product, after adding either bias, after adding the products.
 STORED_ROUNDINGS = 5
 
 
@@ -29,6 +29,7 @@ class Arithmetic:
     accumulator_roundoff: u of the additions inside a matrix product; storage's own unless it is wider.
     operand_roundoff: relative rounding of a product's operands before it; 0 unless they are narrowed (TF32).
     smallest_normal, largest: of storage; what lies below or above may be flushed or overflow.
+    accumulator_smallest_normal: the same of the accumulator.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Arithmetic:
     operand_roundoff: float
     smallest_normal: float
     largest: float
+    accumulator_smallest_normal: float
 
     def gain(self, terms: int) -> float:
         """Largest relative error of a sum of `terms` products and biases, in any order, fused or not.
@@ -47,9 +49,39 @@ class Arithmetic:
         """
         logarithm = (terms + EXTRA_ROUNDINGS) * math.log1p(self.accumulator_roundoff)
         logarithm += 2 * math.log1p(self.operand_roundoff)
-        if self.accumulator_roundoff != self.unit_roundoff:
+        if self.wide:
             logarithm += STORED_ROUNDINGS * math.log1p(self.unit_roundoff)
         return math.expm1(min(logarithm, 700.0))
+
+    def spread(self, terms: int) -> tuple[float, float]:
+        """(alpha, beta): such a sum of exact value a is off by at most alpha * (sum of absolute values) + beta * |a|.
+
+        Errors of additions add up without growing, and each is at most u times a partial sum, which is at most
+        (sum of absolute values + |a|) / 2 but for its own error: about half of `gain` where terms cancel.
+        """
+        gain = self.gain(terms)
+        product = math.expm1(2 * math.log1p(self.operand_roundoff) + math.log1p(self.accumulator_roundoff))
+        additions = (terms - 1 + EXTRA_ROUNDINGS) * self.accumulator_roundoff
+        if self.wide:
+            additions += STORED_ROUNDINGS * self.unit_roundoff
+        alpha = product + additions * (0.5 + gain)
+        return (alpha, additions / 2) if alpha < gain else (gain, 0.0)
+
+    @property
+    def wide(self) -> bool:
+        """Whether matrix products add up in more digits than storage has."""
+        return self.accumulator_roundoff != self.unit_roundoff
+
+    def underflow(self, terms: int) -> float:
+        """The most that such a sum may lose below the smallest normal numbers (A4), later roundings included.
+
+        The smallest normal number for each product, addition and bias, of the format that holds it: at most
+        2 * terms, and from a wide accumulator STORED_ROUNDINGS and two biases in storage.
+        """
+        lost = 2 * terms * self.accumulator_smallest_normal
+        if self.wide:
+            lost += (STORED_ROUNDINGS + 2) * self.smallest_normal
+        return (1 + self.gain(terms)) * lost
 
     def activation_error(self, nonlinearity: str) -> float:
         """Largest relative error of the computed activation; relu is exact."""
@@ -67,6 +99,7 @@ def _declare(name: str, storage: str, accumulator: str | None = None, operand_bi
         operand_roundoff=0.0 if operand_bits is None else 2.0**-operand_bits,
         smallest_normal=2.0**low,
         largest=(2 - 2.0 ** (1 - bits)) * 2.0**high,
+        accumulator_smallest_normal=2.0 ** _FORMATS[accumulator or storage][1],
     )
 
 

@@ -21,8 +21,9 @@ class StepModel:
 
     nonlinearity: the cell's.  judged: the arithmetic promised; None stands for the exact answer, which
     does not round.  The radius is how far two computed preactivations may lie apart, one in `judged`, one in
-    the reference's float64: gain * m for the roundings of the sums (A2), and the smallest normal number for
-    each operand, product and sum that may be flushed to zero (A4).
+    the reference's float64: alpha * m + beta * |a| for the roundings of the sums (A2), and the smallest normal
+    number for each operand, product and sum that may be flushed to zero (A4). For the exact answer it is as wide
+    as for float64: the reference's own preactivation and the one computed here may err to either side of it.
     """
 
     def __init__(self, parameters: CellParameters, nonlinearity: str, judged: Arithmetic | None) -> None:
@@ -32,10 +33,19 @@ class StepModel:
         self.nonlinearity, self.judged = nonlinearity, judged
         self.weights = np.vstack([w_ih, w_hh, b_ih + b_hh])
         self.magnitudes = np.vstack([np.abs(w_ih), np.abs(w_hh), np.abs(b_ih) + np.abs(b_hh)])
+        # infinite or NaN as given: two finite biases may still overflow when they are added
+        self.given = ~np.vstack([np.isfinite(w_ih), np.isfinite(w_hh), np.isfinite(b_ih) & np.isfinite(b_hh)])
         self.terms = len(w_ih) + len(w_hh) + 2  # products, and two biases
         self.input_size = len(w_ih)
-        self.gain = REFERENCE.gain(self.terms) + (judged.gain(self.terms) if judged else 0)
-        self.smallest_normal = (judged or REFERENCE).smallest_normal
+        both = (REFERENCE, judged or REFERENCE)
+        alphas, betas = zip(*(each.spread(self.terms) for each in both), strict=True)
+        self.beta = sum(betas)
+        # |a| is known but for the roundings of the one computed here
+        self.alpha = sum(alphas) + self.beta * REFERENCE.gain(self.terms)
+        self.underflow = sum(each.underflow(self.terms) for each in both)
+        self.smallest_normal = both[1].smallest_normal
+        self.growth = 1 + both[1].gain(self.terms)
+        self.largest_sum = both[1].largest / self.growth  # of magnitudes: no partial sum can overflow
         own = REFERENCE.activation_error(nonlinearity)
         self.judged_activation = judged.activation_error(nonlinearity) if judged else 0.0
         self.activation = own + self.judged_activation
@@ -46,19 +56,26 @@ class StepModel:
     def _radii(self) -> np.ndarray:
         """The matrix that takes [|x_t|, |h_{t-1}|, 1] to the radius.
 
-        For a narrow dtype the radius needs, and gets, no more than float32, at half the cost; what float32
-        rounds or flushes is given back in advance.
+        For a narrow dtype the radius needs, and gets, no more than float32, at half the cost, unless it
+        overflows there; what float32 rounds or flushes is given back in advance.
         """
-        radii = self.gain * self.magnitudes + self.smallest_normal
-        radii[-1] += self.smallest_normal * (4 * self.terms + self.magnitudes[:-1].sum(axis=0))
+        flushed = self.growth * self.smallest_normal  # an operand, before it meets the other one
+        radii = self.alpha * self.magnitudes + flushed
+        radii[-1] += flushed * self.magnitudes[:-1].sum(axis=0) + self.underflow
         if self.judged is None or self.judged.storage == "float64":
             return self.evaluated * radii
         single = ARITHMETICS["float32"]
-        return ((1 + single.gain(self.terms + EVALUATION_ROUNDINGS)) * radii).astype(np.float32)
+        radii[-1] += single.underflow(self.terms)
+        radii *= 1 + single.gain(self.terms + EVALUATION_ROUNDINGS)
+        return radii.astype(np.float32) if radii.max() <= single.largest else radii
 
     def radius(self, inputs: np.ndarray) -> np.ndarray:
-        """How far two computed preactivations may lie apart; inputs: [x_t, h_{t-1}, 1]."""
+        """How far two computed preactivations may lie apart, but for beta * |a|; inputs: [x_t, h_{t-1}, 1]."""
         return np.abs(inputs, dtype=self.radii.dtype, casting="same_kind") @ self.radii
+
+    def may_overflow(self, radius: np.ndarray) -> np.ndarray:
+        """Where a sum may overflow, by its radius alone; NaN counts."""
+        return ~(radius <= self.alpha * self.largest_sum)
 
     def inputs(self, x: np.ndarray, h: np.ndarray) -> np.ndarray:
         """[x_t, h_{t-1}, 1] in float64: (..., input size + hidden_size + 1)."""
@@ -78,20 +95,15 @@ class StepModel:
     def overflows(self, inputs: np.ndarray) -> np.ndarray:
         """Where finite terms may overflow in some order of summation: booleans (..., hidden_size)."""
         terms = np.where(np.isfinite(inputs), np.abs(inputs), 0)
-        weights = np.where(np.isfinite(self.magnitudes), self.magnitudes, 0)
+        weights = np.where(self.given, 0, self.magnitudes)
         return ~(terms @ weights <= self.largest_sum)
-
-    @property
-    def largest_sum(self) -> float:
-        """The largest sum of magnitudes that cannot overflow."""
-        return (self.judged or REFERENCE).largest / (1 + self.gain)
 
     def scale(self, radius: np.ndarray) -> np.ndarray:
         """The size of an answer: 1 for tanh; for relu the sum of the terms' magnitudes, with what underflows.
 
         A bound of this size would let 0 pass for any answer.
         """
-        return np.float64(1) if self.nonlinearity == "tanh" else radius / self.gain
+        return np.float64(1) if self.nonlinearity == "tanh" else radius / self.alpha
 
 
 def largest_slope(a: np.ndarray, radius: np.ndarray, nonlinearity: str, out: np.ndarray | None = None) -> np.ndarray:

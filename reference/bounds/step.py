@@ -108,11 +108,12 @@ def _block(model: StepModel, inputs: np.ndarray, radius: np.ndarray, value: np.n
     """Write a block's expected values and bounds into `value` and `bound`."""
     a = np.matmul(inputs, model.weights)
     elman.activate(a, model.nonlinearity, out=value)
-    largest_slope(a, radius, model.nonlinearity, out=bound)
-    bound *= radius
+    apart = radius + model.beta * np.abs(a)
+    largest_slope(a, apart, model.nonlinearity, out=bound)
+    bound *= apart
     bound *= 1 + model.judged_activation
     bound += model.activation_bound(value)
-    if not radius.max(initial=0) <= model.gain * model.largest_sum:
+    if model.may_overflow(radius.max(initial=0)):
         bound[:] = _where_it_overflows(model, inputs, value, bound)
 
 
@@ -123,4 +124,5 @@ def _where_it_overflows(model: StepModel, inputs: np.ndarray, phi: np.ndarray, b
     """
     given = ~np.isfinite(np.abs(inputs) @ model.magnitudes)
     settled = np.where(np.isfinite(phi), model.activation_bound(phi), 0)
+    bound = np.where(np.isnan(bound), np.inf, bound)  # the radius itself may overflow
     return np.where(model.overflows(inputs), np.inf, np.where(given, settled, bound))

@@ -15,8 +15,8 @@ from .. import elman
 from ..recurrence import initial_states, run_direction
 from ..layout import reverse_within_lengths
 from ..spec import CellParameters, RNNSpec
-from .arithmetic import Arithmetic
-from .interval import StepModel, slope_deviation
+from .arithmetic import REFERENCE, Arithmetic
+from .interval import EVALUATION_ROUNDINGS, StepModel, slope_deviation
 from .step import Enclosure, Expected, expected_of
 
 # The Jacobian products kept at once hold at most this many float64 numbers (128 MiB).
@@ -70,8 +70,6 @@ def _cell(
         ordered = [reverse_within_lengths(array, lengths) for array in ordered]
     steps = _Steps.of(StepModel(parameters, spec.nonlinearity, judged), *ordered, h0)
     bound = _carry(steps)
-    if spec.nonlinearity == "tanh":  # neither answer leaves [-1, 1] by more than its activation's error
-        bound = np.minimum(bound, 2 + 2 * steps.model.activation)
     bound[np.isnan(bound)] = np.inf
     scale = np.broadcast_to(steps.model.scale(steps.model.radius(steps.inputs)), bound.shape)
     return expected_of(Enclosure(ordered[2], bound, scale), h0, lengths, direction)
@@ -93,27 +91,39 @@ class _Steps(NamedTuple):
         inputs = model.inputs(x, np.concatenate([h0[None], output[:-1]])[: len(x)])
         return cls(model, inputs, inputs @ model.weights, x_error)
 
-    def own_error(self, t: int, h_error: np.ndarray) -> np.ndarray:
-        """delta_t: what step t adds to the error itself, the remainder of the linearisation included."""
+    @property
+    def largest_error(self) -> float:
+        """Neither tanh leaves [-1, 1] by more than its activation's error; relu has no such limit."""
+        return 2 + 2 * self.model.activation if self.model.nonlinearity == "tanh" else np.inf
+
+    def own_error(self, t: int, h_error: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """delta_t, what step t adds to the error itself, and where its sums may overflow; (batch, hidden_size) both.
+
+        h_error: E_{t-1}.  spread: the same as the Jacobian products add it up, before any limit; delta_t holds
+        what those products round off, beside the remainder of the linearisation.
+        """
         model, a = self.model, self.a[t]
-        x_error = self.x_error[t]
-        from_below = x_error @ model.magnitudes[: model.input_size]
-        carried = from_below + h_error @ model.magnitudes[model.input_size : -1]
+        x_error, w_hh = self.x_error[t], model.magnitudes[model.input_size : -1]
+        from_below = x_error @ model.magnitudes[: model.input_size] * model.evaluated
+        carried = from_below + h_error @ w_hh * model.evaluated
         largest_inputs = np.abs(self.inputs[t])
         largest_inputs[:, :-1] += np.concatenate([x_error, h_error], axis=-1)
-        rounded = model.radius(largest_inputs)
+        base = model.radius(largest_inputs)
+        rounded = base + model.beta * (np.abs(a) + carried)
         radius = carried + rounded
         slope = elman.slope(a, model.nonlinearity)
         deviation = slope_deviation(a, radius, model.nonlinearity)
-        activation = (slope + deviation) * radius * model.judged_activation
+        activation = (slope + deviation) * radius * model.activation
         activation += model.activation_bound(elman.activate(a, model.nonlinearity))
-        return slope * (from_below + rounded) + deviation * radius + activation
+        products = REFERENCE.gain(len(w_hh)) * slope * (spread @ w_hh) + REFERENCE.smallest_normal
+        own = slope * (from_below + rounded) + deviation * radius + activation + products
+        return own, model.may_overflow(base)
 
 
 def _carry(steps: _Steps) -> np.ndarray:
     """E_t = sum over s of |J_t ... J_{s+1}| delta_s, in windows; an earlier window enters by its last E.
 
-    Returns (time, batch, hidden_size).
+    Returns (time, batch, hidden_size); infinite, and NaN or infinite ever after, where a sum may overflow.
     """
     time, batch, hidden = steps.a.shape
     window = max(1, min(LONGEST_WINDOW, PRODUCT_ELEMENTS // max(1, batch * hidden * hidden)))
@@ -121,19 +131,22 @@ def _carry(steps: _Steps) -> np.ndarray:
     slopes = elman.slope(steps.a, steps.model.nonlinearity)
     products = np.empty((hidden, window, batch, hidden))  # unit, source step, batch, unit of the source
     sources = np.empty((window, batch, hidden))
-    error = np.zeros((batch, hidden))
+    error = spread = np.zeros((batch, hidden))
     bound = np.empty((time, batch, hidden))
+    # what rounding may take from a sum over all sources and units, given back in advance
+    summed = 1 + REFERENCE.gain(window * hidden + steps.model.terms + EVALUATION_ROUNDINGS)
     for t in range(time):
         known = t % window
         if known == 0:
             products[:, 0] = np.eye(hidden)[:, None, :]
-            sources[0] = error
+            sources[0] = spread = error
         live = products[:, : known + 1]
         live[:] = (w_hh @ live.reshape(hidden, -1)).reshape(live.shape)
         live *= slopes[t].T[:, None, :, None]
-        own = steps.own_error(t, error)
+        own, overflows = steps.own_error(t, error, spread)
         carried = np.einsum("usbv,sbv->bu", np.abs(live), sources[: known + 1])
-        error = bound[t] = (carried + own) * steps.model.evaluated
+        spread = (carried + own) * summed
+        error = bound[t] = np.where(overflows, np.inf, np.minimum(spread, steps.largest_error))
         if known + 1 < window:
             products[:, known + 1] = np.eye(hidden)[:, None, :]
             sources[known + 1] = own

@@ -1,0 +1,31 @@
+"""python -m adapters: what can be loaded here.  python -m adapters NAME CASE.json [--device D]: run one case."""
+
+from __future__ import annotations
+
+import argparse
+
+from reference import Case
+
+from . import available, load
+from .trial import examine
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
+    parser.add_argument("name", nargs="?", help="an adapter: torch, keras, or module:Class")
+    parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    if arguments.name is None:
+        for found in available():
+            print(f"{found.name}: {found.problem or f'{found.version} on {found.devices}'}")
+        return 0
+    if arguments.case is None:
+        parser.error("a case file is needed beside the adapter's name")
+    trial = examine(load(arguments.name), Case.load(arguments.case), arguments.device)
+    print(trial)
+    return 0 if trial.outcome == "agrees" else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

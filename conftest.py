@@ -1,0 +1,173 @@
+"""The command line of the suite: which adapters, which devices, how many cases; and the count at the end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+import adapters
+from evidence.ledger import Ledger
+from tests import summary
+from tests.target import Target
+
+PROPERTIES = Path(__file__).parent / "tests" / "properties"
+CASES = {"default": 12, "ci": 12, "nightly": 200}
+FOUND = pytest.StashKey[list[adapters.Availability]]()
+TARGETS = pytest.StashKey[list[Target]]()
+LEDGER = pytest.StashKey[Ledger]()
+DESELECTED = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rnn-equivalence")
+    group.addoption("--framework", action="append", default=[], metavar="NAME",
+                    help=f"judge this framework only ({', '.join(adapters.KNOWN)}); may be repeated")  # fmt: skip
+    group.addoption("--adapter", action="append", default=[], metavar="MODULE:CLASS",
+                    help="judge your own adapter; may be repeated")  # fmt: skip
+    group.addoption("--device", action="append", default=[], metavar="DEVICE",
+                    help="judge on this device only: cpu, cuda, cuda:1, ...; may be repeated")  # fmt: skip
+    group.addoption("--no-shrink", action="store_true",
+                    help="report the first failing case as it was drawn, without looking for a smaller one")  # fmt: skip
+    group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    register_profiles(config.getoption("--cases"), config.getoption("--no-shrink"))
+    config.stash[LEDGER] = Ledger()
+    config.stash[DESELECTED] = []
+    named = config.getoption("--framework") or config.getoption("--adapter")
+    config.stash[FOUND] = [] if named else adapters.available()
+    config.stash[TARGETS] = targets(config)
+
+
+def register_profiles(cases: int | None, no_shrink: bool) -> None:
+    """ci: the same cases every time.  default: new ones every time.  nightly: many. HYPOTHESIS_PROFILE names one."""
+    if cases is not None and cases < 1:
+        raise pytest.UsageError(f"--cases: got {cases}, expected at least 1")
+    phases = [Phase.explicit, Phase.reuse, Phase.generate, *([] if no_shrink else [Phase.shrink])]
+    for name, examples in CASES.items():
+        settings.register_profile(
+            name,
+            max_examples=cases or examples,
+            phases=phases,  # all but explain, which runs a failing case many times more and says little here
+            deadline=None,  # a first call compiles, and machines differ
+            derandomize=name == "ci",
+            print_blob=True,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        )
+    profile = os.environ.setdefault("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
+    if profile not in CASES:
+        raise pytest.UsageError(f"HYPOTHESIS_PROFILE: got {profile!r}, expected one of {', '.join(CASES)}")
+    settings.load_profile(profile)
+
+
+def targets(config: pytest.Config) -> list[Target]:
+    """Every adapter asked for, on every device asked for; what is named and absent is an error."""
+    names = [*config.getoption("--framework"), *config.getoption("--adapter")]
+    for name in config.getoption("--framework"):
+        if name not in adapters.KNOWN:
+            raise pytest.UsageError(f"--framework: got {name!r}, expected one of {', '.join(adapters.KNOWN)}")
+    if not names:
+        names = [found.name for found in config.stash[FOUND] if found.installed]
+    if not names:
+        problems = "; ".join(found.problem for found in config.stash[FOUND])
+        raise pytest.UsageError(f"no framework to judge: {problems}")
+    return [
+        Target(adapter, device, config.stash[LEDGER], name)
+        for name, adapter in ((name, load(name)) for name in names)
+        for device in devices(adapter, config.getoption("--device"))
+    ]
+
+
+def load(name: str) -> adapters.Adapter:
+    try:
+        return adapters.load(name)
+    except (ImportError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def devices(adapter: adapters.Adapter, asked: list[str]) -> list[str]:
+    """The devices to judge on: those asked for, else the CPU and the first CUDA device where there is one."""
+    there = adapter.devices()
+    names = (*there, "cuda") if any(device.startswith("cuda") for device in there) else there
+    for device in asked:
+        if device not in names:
+            raise pytest.UsageError(f"--device: {adapter.name} {adapter.version} has no {device!r}, only {', '.join(there)}")
+    return asked or [device for device in ("cpu", "cuda") if device in names]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "target" in metafunc.fixturenames:
+        found = metafunc.config.stash[TARGETS]
+        metafunc.parametrize("target", found, ids=[target.label.replace(" ", "-") for target in found])
+
+
+@pytest.fixture(scope="session")
+def every_target(request: pytest.FixtureRequest) -> list[Target]:
+    """All targets of this run, for the properties that compare them with each other."""
+    return request.config.stash[TARGETS]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in config.stash[TARGETS]]
+    absent = [f"absent: {found.name} ({found.problem})" for found in config.stash[FOUND] if not found.installed]
+    profile = os.environ["HYPOTHESIS_PROFILE"]
+    return [f"judged: {', '.join(judged)}", *absent,
+            f"cases for each property: {settings().max_examples} (profile {profile})"]  # fmt: skip
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[DESELECTED] += [item.nodeid for item in items]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    output = getattr(config, "workeroutput", None)
+    if output is not None:  # a worker of pytest-xdist: the controller counts
+        output["ledger"] = config.stash[LEDGER].dump()
+        output["deselected"] = len(config.stash[DESELECTED])
+        return
+    missing = summary.missing_cells(config.stash[TARGETS], config.stash[LEDGER])
+    if missing and not narrowed(config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """A worker of pytest-xdist has finished: take over its counts."""
+    config, output = node.config, getattr(node, "workeroutput", {})  # type: ignore[attr-defined]
+    if "ledger" in output:
+        config.stash[LEDGER].merge(output["ledger"])
+        config.stash[DESELECTED] += [""] * output["deselected"]
+
+
+def narrowed(config: pytest.Config) -> str:
+    """Why this run does not have to fill every cell: the option that chose some of the tests; else empty."""
+    if config.stash[DESELECTED]:
+        return f"{len(config.stash[DESELECTED])} tests were deselected"
+    whole = {PROPERTIES, *PROPERTIES.parents}
+    by_default = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if not by_default and not any((config.invocation_params.dir / argument).resolve() in whole for argument in config.args):
+        return f"only {' '.join(config.args)} was run"
+    if config.getoption("collectonly"):
+        return "tests were only collected"
+    return ""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    terminalreporter.section("cells")
+    terminalreporter.write(summary.render(config.stash[TARGETS], config.stash[FOUND], config.stash[LEDGER]))
+    missing = summary.missing_cells(config.stash[TARGETS], config.stash[LEDGER])
+    reason = narrowed(config)
+    if reason:
+        terminalreporter.write_line(f"Counts are not enforced: {reason}.")
+    elif missing:
+        terminalreporter.write_line(f"FAILED: {len(missing)} supported cells got no case that agrees:", red=True)
+        for line in missing:
+            terminalreporter.write_line(f"  {line}", red=True)
+    else:
+        terminalreporter.write_line("Every supported cell and feature got at least one case that agrees.")

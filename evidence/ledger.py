@@ -1,0 +1,73 @@
+"""The ledger: how many cases each cell got, and what came of them. Nothing is skipped in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# The features whose combinations are the cells of the count.
+CELL = ("direction", "layout", "nonlinearity", "dtype")
+
+
+@dataclass
+class Ledger:
+    """Counts of (target, property, cell, outcome) and of (target, feature, value, outcome).
+
+    A target is an adapter on a device, by its label: "torch cpu".
+    """
+
+    cells: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    features: Counter[tuple[str, ...]] = field(default_factory=Counter)
+
+    def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
+        """Count one case of the property `tested`."""
+        self.cells[(target, tested, *(str(features[name]) for name in CELL), outcome)] += 1
+        for name, value in features.items():
+            self.features[(target, name, str(value), outcome)] += 1
+
+    def merge(self, dumped: Mapping[str, Any]) -> None:
+        """Add the counts of another process, as `dump` gave them."""
+        for name, counter in (("cells", self.cells), ("features", self.features)):
+            counter.update({tuple(key): count for key, count in dumped[name]})
+
+    def dump(self) -> dict[str, Any]:
+        """The counts as plain lists, for another process."""
+        return {
+            name: [[list(key), n] for key, n in c.items()]
+            for name, c in (("cells", self.cells), ("features", self.features))
+        }
+
+    def cases(self, target: str, feature: str, value: Any, outcome: str | None = None) -> int:
+        """Cases of a target that asked for a feature's value, of one outcome or of all."""
+        return sum(
+            count
+            for (of, name, given, came), count in self.features.items()
+            if (of, name, given) == (target, feature, str(value)) and outcome in (None, came)
+        )
+
+    def cell_cases(self, target: str, cell: Iterable[Any], outcome: str | None = None) -> int:
+        """Cases of a target in one cell, a value for each name of CELL."""
+        wanted = tuple(str(value) for value in cell)
+        return sum(
+            count
+            for (of, _, *values, came), count in self.cells.items()
+            if of == target and tuple(values) == wanted and outcome in (None, came)
+        )
+
+    def outcomes(self, target: str) -> Counter[str]:
+        """How many cases of a target ended in each outcome."""
+        total: Counter[str] = Counter()
+        for (of, *_, outcome), count in self.cells.items():
+            if of == target:
+                total[outcome] += count
+        return total
+
+    def properties(self, target: str) -> Counter[str]:
+        """How many cases of a target each property judged."""
+        total: Counter[str] = Counter()
+        for (of, tested, *_), count in self.cells.items():
+            if of == target:
+                total[tested] += count
+        return total

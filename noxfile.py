@@ -1,0 +1,67 @@
+"""The project's commands. Each session sets itself up from constraints.txt, in an environment of its own."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["tests"]
+nox.options.reuse_existing_virtualenvs = True
+PINNED = ("-c", "constraints.txt")
+
+
+def requirements(*extras: str) -> list[str]:
+    """What pyproject.toml asks for, with these extras; the project itself installs nothing."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    wanted = list(project["dependencies"])
+    for extra in extras:
+        wanted += project["optional-dependencies"][extra]
+    return wanted
+
+
+def install(session: nox.Session, *extras: str) -> None:
+    session.install(*PINNED, *requirements(*extras))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests: every installed framework, the bounds' proofs, the planted faults."""
+    install(session, "torch", "tensorflow", "proof")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session
+def evidence(session: nox.Session) -> None:
+    """The suite as its user runs it: what the frameworks answer, and the count of it."""
+    install(session, "torch", "tensorflow")
+    session.run("python", "-m", "pytest", "tests/properties", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """All tests with many more cases."""
+    install(session, "torch", "tensorflow", "proof")
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs, env={"HYPOTHESIS_PROFILE": "nightly"})
+
+
+@nox.session
+def tables(session: nox.Session) -> None:
+    """The tables of docs/error-bounds.md: activation, false-alarms, sensitivity, residual."""
+    install(session, "torch", "tensorflow", "proof")
+    for table in session.posargs or ("activation", "false-alarms", "sensitivity", "residual"):
+        session.run("python", "-m", "tests.tables", table)
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """The reference against torch.nn.RNN, and the cost of judging; fails above its limits."""
+    install(session, "torch", "benchmark")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff and pyright."""
+    install(session, "torch", "tensorflow", "proof", "benchmark", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("pyright")

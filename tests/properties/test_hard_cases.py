@@ -1,0 +1,47 @@
+"""Runs on which a fixed tolerance fails or says nothing; none of them is a special case here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reference import DIRECTIONS, NONLINEARITIES, RNNSpec
+
+from ..draws import draw_case
+from ..target import Target
+
+DTYPES = ("float32", "float64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_chaotic(target: Target, dtype: str) -> None:
+    """500 steps of a chaotic recurrence: after some fifty steps, any two correct answers have nothing in common."""
+    case = draw_case(RNNSpec(8, 32), batch=2, time=500, dtype=dtype, weight_scale=4.0)
+    target.check(case, "chaotic")
+
+
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
+def test_long(target: Target, nonlinearity: str) -> None:
+    target.check(draw_case(RNNSpec(2, 4, nonlinearity=nonlinearity), batch=2, time=10_000), "long")
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_deep(target: Target, direction: str, dtype: str) -> None:
+    target.check(draw_case(RNNSpec(5, 7, 10, direction), batch=3, time=6, dtype=dtype, h0=True), "deep")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_saturated(target: Target, dtype: str) -> None:
+    """Preactivations in the hundreds: tanh is 1 to the last bit, and must be."""
+    target.check(draw_case(RNNSpec(6, 9), batch=3, time=7, dtype=dtype, input_scale=1e3), "saturated")
+
+
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiny(target: Target, dtype: str, nonlinearity: str) -> None:
+    """Inputs and states among the subnormal numbers, which a framework may flush to zero."""
+    tiny = float(np.finfo(dtype).tiny)
+    spec = RNNSpec(6, 9, nonlinearity=nonlinearity, bias=False)
+    case = draw_case(spec, batch=3, time=7, dtype=dtype, input_scale=tiny / 4)
+    target.check(case, "tiny")

@@ -1,0 +1,91 @@
+"""The count at the end of a run: a table of cells, what is unsupported and why, and what is missing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from itertools import product
+
+from rich.console import Console
+from rich.table import Table
+
+from adapters import FEATURES, Availability
+from adapters.trial import OUTCOMES
+from evidence.ledger import CELL, Ledger
+
+from .target import Target
+
+
+def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
+    """Cells and features that an adapter declares supported and that got no case that agrees."""
+    missing = []
+    for target in targets:
+        supported = target.adapter.capabilities.supported
+        missing += [
+            f"{target.label}: {', '.join(cell)}"
+            for cell in product(*(supported(name) for name in CELL))
+            if not ledger.cell_cases(target.label, cell, "agrees")
+        ]
+        missing += [
+            f"{target.label}: {name} {value}"
+            for name in FEATURES
+            for value in supported(name)
+            if not ledger.cases(target.label, name, value, "agrees")
+        ]
+    return missing
+
+
+def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> str:
+    """All tables as text."""
+    console = Console(file=io.StringIO(), width=118, force_terminal=False)
+    console.print(_outcomes(targets, found, ledger))
+    for target in targets:
+        console.print(_cells(target, ledger))
+    console.print(_features(targets, ledger))
+    for adapter in found:
+        if not adapter.installed:
+            console.print(f"{adapter.name} is absent: {adapter.problem}", highlight=False)
+    for target in targets:
+        for kind in ("unsupported", "emulated"):
+            for (name, value), reason in getattr(target.adapter.capabilities, kind).items():
+                console.print(f"{target.label}: {name} {value} is {kind}: {reason}", highlight=False)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> Table:
+    table = Table("target", "version", *OUTCOMES, "absent", title="What came of the cases")
+    for target in targets:
+        outcomes = ledger.outcomes(target.label)
+        table.add_row(target.label, target.adapter.version, *(str(outcomes[outcome]) for outcome in OUTCOMES), "")
+    for adapter in found:
+        if not adapter.installed:
+            table.add_row(adapter.name, adapter.version or "", *[""] * len(OUTCOMES), "absent")
+    return table
+
+
+def _cells(target: Target, ledger: Ledger) -> Table:
+    """One target: rows are direction and layout, columns dtype and nonlinearity."""
+    columns = list(product(FEATURES["dtype"], FEATURES["nonlinearity"]))
+    table = Table("direction", "layout", *(f"{dtype} {n}" for dtype, n in columns), title=f"Cases: {target.label}")
+    unsupported = target.adapter.capabilities.unsupported
+    for direction, layout in product(FEATURES["direction"], FEATURES["layout"]):
+        counts = []
+        for dtype, nonlinearity in columns:
+            cell = (direction, layout, nonlinearity, dtype)
+            declared = any(feature in unsupported for feature in zip(CELL, cell, strict=True))
+            counts.append("unsupported" if declared else str(ledger.cell_cases(target.label, cell)))
+        table.add_row(direction, layout, *counts)
+    return table
+
+
+def _features(targets: Sequence[Target], ledger: Ledger) -> Table:
+    """All targets: rows are the values of each feature."""
+    table = Table("feature", "value", *(target.label for target in targets), title="Cases by feature")
+    for name, values in FEATURES.items():
+        for value in values:
+            counts = [
+                str(ledger.cases(target.label, name, value)) if target.supports(name, value) else "unsupported"
+                for target in targets
+            ]
+            table.add_row(name, str(value), *counts)
+    return table

@@ -1,0 +1,127 @@
+"""Which adapters there are: nothing is imported before it is needed, and what is absent says so and how to get it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import adapters
+
+from .frameworks import framework_adapter
+
+ROOT = Path(adapters.__file__).parents[1]
+REPORT = """
+import json
+import adapters
+problems = {}
+for name in adapters.KNOWN:
+    try:
+        adapters.load(name)
+    except ImportError as error:
+        problems[name] = str(error)
+found = {a.name: [a.installed, a.version, a.devices, a.problem] for a in adapters.available()}
+print(json.dumps([found, problems]))
+"""
+
+
+def python(code: str, *flags: str, path: Path | None = None, **environment: str) -> str:
+    """What a fresh interpreter prints; `path` comes before the repository's root on its module path."""
+    paths = [str(p) for p in (path, ROOT) if p is not None]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
+    done = subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_adapters_imports_no_framework():
+    loaded = python("import sys, adapters, adapters.trial; print(*sys.modules)").split()
+    assert "adapters.trial" in loaded
+    assert {"torch", "keras", "tensorflow", "jax"}.isdisjoint(loaded)
+
+
+def test_importing_reference_imports_only_numpy_and_the_standard_library():
+    code = (
+        "import sys, numpy; before = set(sys.modules); import reference; "
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}; "
+        "print(*(new - set(sys.stdlib_module_names) - {'numpy'}))"
+    )
+    assert python(code).split() == ["reference"]
+
+
+def test_every_known_adapter_is_listed_with_version_and_devices():
+    found = {a.name: a for a in adapters.available()}
+    assert list(found) == list(adapters.KNOWN)
+    for name, availability in found.items():
+        if availability.installed:
+            adapter = adapters.load(name)
+            assert availability == adapters.Availability(name, True, adapter.version, adapter.devices())
+            assert availability.devices[0] == "cpu"
+        else:
+            assert availability.problem
+
+
+def test_versions_are_the_frameworks_own():
+    torch, keras = framework_adapter("torch"), framework_adapter("keras")
+    backend = keras.framework.backend.backend()
+    assert torch.version == torch.framework.__version__
+    assert keras.version.startswith(f"{keras.framework.__version__} on {backend} ")
+    assert keras.version.split()[-1][0].isdigit()
+
+
+def test_absent_frameworks_are_reported_with_how_to_install_them(tmp_path: Path):
+    """An interpreter without site-packages, given NumPy and ml_dtypes alone: the frameworks are really absent."""
+    for package in (np, ml_dtypes):
+        home = Path(package.__file__).parent
+        for there in (home, home.with_name(f"{home.name}.libs")):
+            if there.exists():
+                (tmp_path / there.name).symlink_to(there)
+    found, problems = json.loads(python(REPORT, "-S", path=tmp_path))
+    assert found == {
+        "torch": [False, None, [], "torch is not installed: pip install torch"],
+        "keras": [False, None, [], "keras is not installed: pip install keras tensorflow"],
+    }
+    assert problems["torch"] == "adapter torch: No module named 'torch'; pip install torch"
+    assert problems["keras"] == "adapter keras: No module named 'keras'; pip install keras tensorflow"
+
+
+def test_an_installed_framework_that_fails_to_import_is_reported():
+    framework_adapter("keras")
+    broken = "import sys; sys.modules['tensorflow'] = sys.modules['torch'] = None\n" + REPORT
+    found, problems = json.loads(python(broken, KERAS_BACKEND="tensorflow"))
+    for name in adapters.KNOWN:
+        installed, version, devices, problem = found[name]
+        assert (installed, devices) == (False, [])
+        assert version
+        assert problem.startswith("installed, but fails to import: ImportError")
+        assert problems[name].endswith(adapters.KNOWN[name][2])
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("theano", ValueError, r"adapter: got 'theano', expected one of torch, keras, or module:Class"),
+        ("no_such_module:Adapter", ImportError, r"adapter no_such_module:Adapter: No module named 'no_such_module'"),
+        ("json:Adapter", ImportError, r"adapter json:Adapter: json has no 'Adapter'"),
+        ("json:", ImportError, r"adapter json:: json has no ''"),
+    ],
+)
+def test_an_unknown_adapter_is_an_error(name: str, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        adapters.load(name)
+
+
+def test_an_adapter_of_ones_own_is_loaded_by_module_and_class():
+    assert adapters.load("tests.test_available:Own").name == "own"
+
+
+class Own:
+    """The least that load asks of an adapter."""
+
+    name = "own"

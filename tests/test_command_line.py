@@ -1,0 +1,123 @@
+"""The command line, run as its user runs it: what is named and absent is an error, and a planted fault is found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters import FEATURES
+from evidence.ledger import CELL, Ledger
+from tests import summary
+from tests.target import Target
+
+from .frameworks import framework_adapter
+from .planted import Faithful
+
+ROOT = Path(__file__).parents[1]
+EQUIVALENCE = "tests/properties/test_equivalence.py"
+
+
+def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run pytest in a process of its own. before: Python to run in it first."""
+    code = f"import sys; {before or 'pass'}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    environment = os.environ | {"HYPOTHESIS_PROFILE": "ci", "COLUMNS": "200"}
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-c", code, "-p", "no:cacheprovider", "-q", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--framework", "mxnet"], "--framework: got 'mxnet', expected one of torch, keras"),
+        (["--adapter", "no_such_module:Adapter"], "adapter no_such_module:Adapter: No module named 'no_such_module'"),
+        (["--adapter", "tests.planted:NoSuch"], "tests.planted has no 'NoSuch'"),
+        (["--adapter", "tests.planted:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
+        (["--adapter", "tests.planted:Faithful", "--cases", "0"], "--cases: got 0, expected at least 1"),
+    ],
+)
+def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) -> None:
+    framework_adapter("torch")
+    run = suite(EQUIVALENCE, "--collect-only", *arguments)
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR, run.stdout + run.stderr
+    assert words in run.stderr
+
+
+def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> None:
+    run = suite(EQUIVALENCE, "--collect-only", "--framework", "torch", before="sys.modules['torch'] = None")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pip install torch" in run.stderr
+
+
+def test_a_framework_that_is_absent_is_counted_as_absent() -> None:
+    framework_adapter("torch")
+    hidden = "sys.modules['keras'] = None"
+    run = suite(EQUIVALENCE, "-k", "empty_batch and float32", before=hidden)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "absent" in run.stdout
+    assert "import of keras halted" in run.stdout
+
+
+FAULTS = {
+    "TransposedRecurrentWeights": "disagrees (value)",
+    "DroppedBias": "disagrees (value)",
+    "IgnoredInitialState": "disagrees (value)",
+    "SwappedDirections": "disagrees (value)",
+    "RoundedWeights": "disagrees (value)",
+    "Crashing": "crashed: MemoryError: no memory for this sequence",
+}
+
+
+@pytest.fixture(scope="module")
+def planted_run() -> subprocess.CompletedProcess[str]:
+    """All planted faults, and the faithful wrapping, in one run."""
+    framework_adapter("torch")
+    planted = [f"--adapter=tests.planted:{name}" for name in ("Faithful", *FAULTS)]
+    return suite(EQUIVALENCE, "-k", "reference and bidirectional and float32", "--no-shrink", *planted)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_makes_the_run_fail(planted_run: subprocess.CompletedProcess[str], fault: str) -> None:
+    """And the failure says what is wrong, and how to run the case again."""
+    assert planted_run.returncode == pytest.ExitCode.TESTS_FAILED, planted_run.stdout[-3000:] + planted_run.stderr
+    failure = planted_run.stdout.split(f"equivalence: {fault} planted in torch")[1].split("equivalence: ")[0]
+    assert FAULTS[fault] in failure
+    assert f"replay: python -m adapters tests.planted:{fault}" in failure
+
+
+def test_the_wrapping_alone_changes_nothing(planted_run: subprocess.CompletedProcess[str]) -> None:
+    assert f"{len(FAULTS)} failed, 1 passed" in planted_run.stdout
+
+
+def test_a_supported_cell_without_a_case_makes_the_run_fail() -> None:
+    framework_adapter("torch")
+    run = suite("--framework", "torch", "--override-ini", "testpaths=tests/test_scale.py")
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
+    assert "supported cells got no case that agrees" in run.stdout
+    assert "torch cpu: reverse, time_first, relu, float32" in run.stdout
+
+
+def test_only_a_case_that_agrees_fills_a_cell() -> None:
+    framework_adapter("torch")
+    target, ledger = Target(Faithful(), "cpu", Ledger(), "tests.planted:Faithful"), Ledger()
+    everything = {name: values[-1] for name, values in FEATURES.items()}
+    cell = ", ".join(str(everything[name]) for name in CELL)
+    for outcome in ("vacuous", "refused", "disagrees", "crashed"):
+        ledger.record(target.label, "equivalence", everything, outcome)
+        assert f"{target.label}: {cell}" in summary.missing_cells([target], ledger)
+    ledger.record(target.label, "equivalence", everything, "agrees")
+    assert f"{target.label}: {cell}" not in summary.missing_cells([target], ledger)
+
+
+def test_the_counts_of_two_processes_add_up() -> None:
+    one, two = Ledger(), Ledger()
+    features = {name: values[0] for name, values in FEATURES.items()}
+    for ledger in (one, two, two):
+        ledger.record("torch cpu", "equivalence", features, "agrees")
+    one.merge(two.dump())
+    assert one.outcomes("torch cpu") == {"agrees": 3}
+    assert one.cases("torch cpu", "bias", True) == 3
