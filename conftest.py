@@ -21,33 +21,9 @@ LEDGER = pytest.StashKey[Ledger]()
 DESELECTED = pytest.StashKey[list[str]]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("rnn-equivalence")
-    group.addoption("--framework", action="append", default=[], metavar="NAME",
-                    help=f"judge this framework only ({', '.join(adapters.KNOWN)}); may be repeated")  # fmt: skip
-    group.addoption("--adapter", action="append", default=[], metavar="MODULE:CLASS",
-                    help="judge your own adapter; may be repeated")  # fmt: skip
-    group.addoption("--device", action="append", default=[], metavar="DEVICE",
-                    help="judge on this device only: cpu, cuda, cuda:1, ...; may be repeated")  # fmt: skip
-    group.addoption("--no-shrink", action="store_true",
-                    help="report the first failing case as it was drawn, without looking for a smaller one")  # fmt: skip
-    group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    register_profiles(config.getoption("--cases"), config.getoption("--no-shrink"))
-    config.stash[LEDGER] = Ledger()
-    config.stash[DESELECTED] = []
-    named = config.getoption("--framework") or config.getoption("--adapter")
-    config.stash[FOUND] = [] if named else adapters.available()
-    config.stash[TARGETS] = targets(config)
-
-
-def register_profiles(cases: int | None, no_shrink: bool) -> None:
-    """ci: the same cases every time.  default: new ones every time.  nightly: many. HYPOTHESIS_PROFILE names one."""
-    if cases is not None and cases < 1:
-        raise pytest.UsageError(f"--cases: got {cases}, expected at least 1")
-    phases = [Phase.explicit, Phase.reuse, Phase.generate, *([] if no_shrink else [Phase.shrink])]
+def register_profiles(cases: int | None = None, shrink: bool = True) -> None:
+    """ci: the same cases every time.  default: new ones every time.  nightly: many."""
+    phases = [Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if shrink else [])]
     for name, examples in CASES.items():
         settings.register_profile(
             name,
@@ -58,10 +34,45 @@ def register_profiles(cases: int | None, no_shrink: bool) -> None:
             print_blob=True,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         )
-    profile = os.environ.setdefault("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
+
+
+register_profiles()  # here, so that --hypothesis-profile finds them
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rnn-equivalence")
+    group.addoption("--framework", action="append", default=[], metavar="NAME",
+                    help=f"judge this framework only ({', '.join(adapters.KNOWN)}); may be repeated")  # fmt: skip
+    group.addoption("--adapter", action="append", default=[], metavar="MODULE:CLASS",
+                    help="judge your own adapter; may be repeated")  # fmt: skip
+    group.addoption("--device", action="append", default=[], metavar="DEVICE",
+                    help="judge on this device only: cpu, cuda, cuda:1, ...; may be repeated")  # fmt: skip
+    group.addoption("--no-shrink", action="store_true",
+                    help="report the first failing case as it was drawn, not the smallest one")  # fmt: skip
+    group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    load_profile(config)
+    config.stash[LEDGER] = Ledger()
+    config.stash[DESELECTED] = []
+    named = config.getoption("--framework") or config.getoption("--adapter")
+    config.stash[FOUND] = [] if named else adapters.available()
+    config.stash[TARGETS] = targets(config)
+
+
+def load_profile(config: pytest.Config) -> None:
+    """The profile that --hypothesis-profile or HYPOTHESIS_PROFILE names; ci where CI is set; else default."""
+    cases = config.getoption("--cases")
+    if cases is not None and cases < 1:
+        raise pytest.UsageError(f"--cases: got {cases}, expected at least 1")
+    usual = "ci" if os.environ.get("CI") else "default"
+    profile = config.getoption("--hypothesis-profile") or os.environ.get("HYPOTHESIS_PROFILE") or usual
     if profile not in CASES:
-        raise pytest.UsageError(f"HYPOTHESIS_PROFILE: got {profile!r}, expected one of {', '.join(CASES)}")
+        raise pytest.UsageError(f"Hypothesis profile: got {profile!r}, expected one of {', '.join(CASES)}")
+    register_profiles(cases, shrink=not config.getoption("--no-shrink"))
     settings.load_profile(profile)
+    os.environ["HYPOTHESIS_PROFILE"] = profile
 
 
 def targets(config: pytest.Config) -> list[Target]:
@@ -95,7 +106,9 @@ def devices(adapter: adapters.Adapter, asked: list[str]) -> list[str]:
     names = (*there, "cuda") if any(device.startswith("cuda") for device in there) else there
     for device in asked:
         if device not in names:
-            raise pytest.UsageError(f"--device: {adapter.name} {adapter.version} has no {device!r}, only {', '.join(there)}")
+            raise pytest.UsageError(
+                f"--device: {adapter.name} {adapter.version} has no {device!r}, only {', '.join(there)}"
+            )
     return asked or [device for device in ("cpu", "cuda") if device in names]
 
 
@@ -151,7 +164,9 @@ def narrowed(config: pytest.Config) -> str:
         return f"{len(config.stash[DESELECTED])} tests were deselected"
     whole = {PROPERTIES, *PROPERTIES.parents}
     by_default = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if not by_default and not any((config.invocation_params.dir / argument).resolve() in whole for argument in config.args):
+    if not by_default and not any(
+        (config.invocation_params.dir / argument).resolve() in whole for argument in config.args
+    ):
         return f"only {' '.join(config.args)} was run"
     if config.getoption("collectonly"):
         return "tests were only collected"

@@ -77,8 +77,8 @@ class Verdict:
         if self.detail:
             return f"{self.outcome} ({self.reason}): {self.detail}"
         text = (
-            f"{self.outcome}{f' ({self.reason})' if self.reason else ''} by the {self.bound} bound of {self.arithmetic}: "
-            f"largest error {self.max_error:.3g} ({self.max_ulps:.3g} ulp), {self.max_fraction:.3g} of its bound; "
+            f"{self.outcome}{f' ({self.reason})' if self.reason else ''} by the {self.bound} bound of {self.arithmetic}"
+            f": largest error {self.max_error:.3g} ({self.max_ulps:.3g} ulp), {self.max_fraction:.3g} of its bound; "
             f"{self.outside} of {self.elements} elements outside, {self.vacuous} with a vacuous bound"
         )
         for name, where in (("first wrong", self.first), ("worst", self.worst)):

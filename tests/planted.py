@@ -31,7 +31,9 @@ class Faithful:
     ) -> Any:
         return self._adapter.build(spec, [self.change_cell(cell) for cell in parameters], device, dtype)
 
-    def run(self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first") -> Result:
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
         return self._adapter.run(module, x, h0, lengths, layout)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -60,7 +62,9 @@ class RoundedWeights(Faithful):
 
 
 class IgnoredInitialState(Faithful):
-    def run(self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first") -> Result:
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
         return self._adapter.run(module, x, None, lengths, layout)
 
 
@@ -73,7 +77,9 @@ class SwappedDirections(Faithful):
         other = {"forward": "reverse", "reverse": "forward"}.get(spec.direction, spec.direction)
         return self._adapter.build(replace(spec, direction=other), parameters, device, dtype)
 
-    def run(self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first") -> Result:
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
         result = self._adapter.run(module, x, h0, lengths, layout)
         if self._adapter.read(module)[0].direction != "bidirectional":
             return result
@@ -81,5 +87,7 @@ class SwappedDirections(Faithful):
 
 
 class Crashing(Faithful):
-    def run(self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first") -> Result:
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
         raise MemoryError("no memory for this sequence")

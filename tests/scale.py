@@ -8,7 +8,7 @@ import os
 def nightly() -> bool:
     """Whether this is the nightly run: the environment variable HYPOTHESIS_PROFILE says "nightly".
 
-    conftest.py sets it from pytest's --hypothesis-profile, so that Hypothesis, parametrised loops and the
+    conftest.py sets it, from pytest's --hypothesis-profile if that is given, so that Hypothesis, loops and
     tables all follow one switch.
     """
     return os.environ.get("HYPOTHESIS_PROFILE", "") == "nightly"

@@ -94,6 +94,7 @@ class Unit:
         Products come unrounded: unless multiply-add is fused, they are rounded before they are added.
         """
         machine, keep = self.machine, self.accumulate
+        assert len(machine.order) >= len(terms), "every term must be added"
         terms = [terms[i] for i in machine.order if i < len(terms)]
         if not machine.fused:
             terms = [keep(term) for term in terms]

@@ -2,8 +2,8 @@
 
 Sizes, features and a seed are Hypothesis' own choices, so they shrink; the numbers come from the seed
 (tests/draws.py). One choice decides between full-precision numbers and numbers of four bits, without
-changing any other: a failing case shrinks to few, small and readable numbers in three or four steps, and generation stays
-fast at any size. Drawing each weight by itself was rejected: a 10-layer case needs more choices than Hypothesis
+changing any other: a failing case shrinks to few, small and readable numbers, and generation stays fast at any
+size. Drawing each weight by itself was rejected: a 10-layer case needs more choices than Hypothesis
 allows, and its arrays are filled with repeated values unless told otherwise, which hides transpositions.
 Narrow numbers alone were rejected too: their products are exact, which hides a narrower arithmetic.
 """
@@ -111,5 +111,3 @@ def questions(
         input_scale=1.0 if sane else draw(st.sampled_from(INPUT_SCALES)),
         memory=draw(st.sampled_from(MEMORY)),
     )
-
-

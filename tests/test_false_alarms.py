@@ -14,19 +14,19 @@ from reference.bounds.arithmetic import ARITHMETICS
 from .draws import draw_case
 from .scale import at_night
 from .simulated import Cells, Machine, scan
-from .tables.false_alarms import BOUNDS, MOST_TERMS, count
+from .tables.false_alarms import BOUNDS, count
 
 CASES = at_night(2_800, 100_000) // len(ARITHMETICS) + 1
-IN_ORDER = tuple(range(MOST_TERMS))
+IN_ORDER = tuple(range(100))
 # faults: an accumulator that is narrower than declared, or weights of fewer bits than the arithmetic keeps
 TOO_NARROW: dict[str, dict[str, Any]] = {
     "float64": {"accumulator": "float32"},
     "float32": {"weight_bits": 11},
-    "float16": {"weight_bits": 5},
-    "bfloat16": {"weight_bits": 2},
+    "float16": {"weight_bits": 4},
+    "bfloat16": {"weight_bits": 1},
     "float16_accumulate_float32": {"accumulator": "float16", "rounding": "away"},
     "bfloat16_accumulate_float32": {"accumulator": "bfloat16", "rounding": "away"},
-    "tf32": {"weight_bits": 8},
+    "tf32": {"weight_bits": 6},
 }
 
 
@@ -107,10 +107,10 @@ def test_biases_that_overflow_together_are_vacuous_and_not_wrong():
 
 
 def test_the_radius_may_leave_the_range_of_float32():
-    """bfloat16's largest weights times a gain above 1: an input of zero still has a bound."""
+    """bfloat16's largest weights times a gain above 1 meet an input of zero: no bound is left, but no NaN either."""
     spec = RNNSpec(300, 1, bias=False)
     w_ih = np.zeros((1, 300), "bfloat16")
     w_ih[0, 0] = 3e38
     case = Case(spec, [CellParameters(w_ih, np.zeros((1, 1), "bfloat16"))], np.zeros((1, 1, 300), "bfloat16"))
     for bound in BOUNDS:
-        assert judge(case, *case.answer(), bound=bound).outcome == "agrees"
+        assert judge(case, *case.answer(), bound=bound).outcome == "vacuous"

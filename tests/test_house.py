@@ -71,7 +71,11 @@ TOLERANCE = re.compile(r"\b(rtol|atol|rel_tol|abs_tol|rel|abs|decimal|places)\s*
 
 def tolerances(source: str) -> list[str]:
     """Lines that choose a number for a tolerance, or call pytest.approx, which has one."""
-    return [line.strip() for line in source.splitlines() if TOLERANCE.search(line) or "approx(" in line.replace('"approx(" in', "")]
+    return [
+        line.strip()
+        for line in source.splitlines()
+        if TOLERANCE.search(line) or "approx(" in line.replace('"approx(" in', "")
+    ]
 
 
 def test_no_tolerance_is_chosen_outside_the_bounds() -> None:
@@ -92,5 +96,9 @@ def test_every_test_that_the_documents_name_exists() -> None:
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     named = [m for path in documents for m in re.findall(r"(tests/[\w/]+\.py)::(\w+)", path.read_text())]
     assert named
-    missing = [f"{path}::{name}" for path, name in named if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text()]
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text()
+    ]
     assert not missing

@@ -63,7 +63,7 @@ def test_both_biases_are_kept_and_added(torch: Any, adapter: Adapter):
 
 def test_the_default_layout_is_time_first(torch: Any, adapter: Adapter):
     """An array (batch, time, features) is read as (time, batch, features) without a word."""
-    x = draw_case(RNNSpec(3, 5), batch=2, time=4).x
+    x = draw_case(RNNSpec(3, 5), batch=4, time=4).x  # as many sequences as steps: no shape gives it away
     module = torch.nn.RNN(3, 5)
     spec, parameters = adapter.read(module)
     output, h_n = call(torch, module, x)
@@ -93,11 +93,11 @@ def test_states_come_layer_by_layer_and_forward_before_reverse(torch: Any, adapt
 
 def test_the_reverse_half_stands_at_the_step_it_belongs_to(torch: Any, adapter: Adapter):
     case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
-    output, _ = call(torch, adapter.build(case.spec, case.parameters), case.x)
+    output, h_n = call(torch, adapter.build(case.spec, case.parameters), case.x)
     alone = RNNSpec(3, 5, direction="reverse")
     reverse = Case(alone, [case.parameters[1]], case.x, layout="time_first")
     for half, outcome in ((output[..., 5:], "agrees"), (output[::-1, :, 5:], "disagrees")):
-        verdict = judge(reverse, np.ascontiguousarray(half), half[0])
+        verdict = judge(reverse, np.ascontiguousarray(half), h_n[1:])
         assert verdict.outcome == outcome, verdict
 
 
@@ -123,7 +123,7 @@ def test_packed_sequences_end_at_their_lengths_and_are_padded_with_zeros(torch: 
     assert verdict.outcome == "agrees", verdict
     assert not output[2:, 0].any()
     ignored = forward(case.spec, case.parameters, case.x, layout="time_first")
-    assert judge(case, *ignored).outcome == "disagrees", "lengths had no effect, so nothing was tested"
+    assert judge(case, *ignored).reason == "value", "lengths had no effect, so nothing was tested"
 
 
 def test_an_unbatched_sequence_has_no_batch_axis_anywhere(torch: Any, adapter: Adapter):

@@ -1,4 +1,4 @@
-"""Two frameworks on the same weights, directly: the reference stands in between only to say how far apart they may be."""
+"""Two frameworks on the same weights, directly: the reference only says how far apart they may be."""
 
 from __future__ import annotations
 
