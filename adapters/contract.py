@@ -107,6 +107,13 @@ class Adapter(Protocol):
         """The module's answer. The arguments are those of reference.forward; none of them is changed."""
         ...
 
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """The framework's own dense layer: x (..., features) to (..., outputs).
+
+        weight: (outputs, features), as torch keeps it.  bias: (outputs,).  All of one dtype, which the answer has.
+        """
+        ...
+
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """The spec and the exact parameters of a native module, the user's own too.
 

@@ -92,6 +92,14 @@ class KerasAdapter:
         h_n = np.stack([array_of(state) for state in states])
         return Result(arrays[-1], h_n[:, 0] if layout == "unbatched" else h_n, arrays[:-1])
 
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        with on(device):
+            head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
+            head.build((None, weight.shape[1]))
+            head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
+            return array_of(head(tensor(x)))
+
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """Of an RNNStack, a SimpleRNN, a Bidirectional one, or a sequential or functional model that stacks them.
 

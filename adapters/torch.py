@@ -104,6 +104,14 @@ class TorchAdapter:
                 output, h_n = _run_packed(view, tensor(x).to(weight.device), hx, np.asarray(lengths), layout)
         return Result(array_of(output), array_of(h_n))
 
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)
+        with torch.no_grad():
+            head.weight.copy_(tensor(weight))
+            head.bias.copy_(tensor(bias))
+            return array_of(head(tensor(x).to(device)))
+
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         spec = _spec(module)
         cells = []

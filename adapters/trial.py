@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,15 +41,44 @@ class Trial:
         )
 
 
-def examine(adapter: Adapter, case: Case, device: str = "cpu", bound: str | None = None) -> Trial:
+class Stack:
+    """A stack's modules on one device, each built once: the whole, and its first layers where they are asked for."""
+
+    def __init__(self, adapter: Adapter, case: Case, device: str = "cpu") -> None:
+        self.adapter, self.device = adapter, device
+        self._parameters = case.parameters
+        self._modules: dict[int, Any] = {}
+
+    def answer(self, case: Case) -> Result:
+        """The answer to a case about this stack, or about its first layers (case.prefix)."""
+        layers = case.spec.num_layers
+        if layers not in self._modules:
+            parameters = self._parameters[: case.spec.num_cells]
+            self._modules[layers] = self.adapter.build(case.spec, parameters, self.device, case.dtype)
+        return self.adapter.run(self._modules[layers], **case.inputs)
+
+    def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
+        """The output of the first 1, 2, ..., num_layers - 1 layers, as the step bound needs them.
+
+        Where the framework does not show them, they are modules of their own with the same parameters; that
+        these compute the same bits as inside the stack is a property that the suite tests.
+        """
+        if result.prefixes is not None:
+            return list(result.prefixes)
+        return [self.answer(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
+
+
+def examine(
+    adapter: Adapter, case: Case, device: str = "cpu", bound: str | None = None, stack: Stack | None = None
+) -> Trial:
     """Build, run and judge one case.
 
-    bound: "step" (a stack's lower layers are then run as modules of their own, unless the framework shows
-    them), "trajectory", or None for the step bound.
+    bound: "step", "trajectory", or None for the step bound.  stack: modules already built of these parameters.
     """
     try:
-        result = answer(adapter, case, device)
-        prefixes = None if bound == "trajectory" else prefix_outputs(adapter, case, device, result)
+        stack = stack or Stack(adapter, case, device)
+        result = stack.answer(case)
+        prefixes = None if bound == "trajectory" else stack.prefix_outputs(case, result)
     except Unsupported as refusal:
         return Trial(adapter.name, adapter.version, device, case, "refused", message=str(refusal))
     except Exception as error:  # whatever a framework throws is a finding; the trial says so
@@ -56,19 +86,3 @@ def examine(adapter: Adapter, case: Case, device: str = "cpu", bound: str | None
         return Trial(adapter.name, adapter.version, device, case, "crashed", message=message)
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, bound=bound)
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict)
-
-
-def answer(adapter: Adapter, case: Case, device: str = "cpu") -> Result:
-    """The adapter's answer to a case."""
-    return adapter.run(adapter.build(case.spec, case.parameters, device, case.dtype), **case.inputs)
-
-
-def prefix_outputs(adapter: Adapter, case: Case, device: str, result: Result) -> list[np.ndarray]:
-    """The output of the first 1, 2, ..., num_layers - 1 layers of a stack.
-
-    Where the framework does not show them, they are modules of their own with the same parameters; that these
-    compute the same bits as inside the stack is a property that the suite tests.
-    """
-    if result.prefixes is not None:
-        return list(result.prefixes)
-    return [answer(adapter, case.prefix(layers), device).output for layers in range(1, case.spec.num_layers)]

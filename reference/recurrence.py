@@ -39,47 +39,46 @@ class Result(NamedTuple):
 
 
 def scan(spec: RNNSpec, parameters: CellParameters, projected: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """h_1 ... h_T from the projected inputs (time, batch, hidden_size), which they overwrite, and h_0 (batch, hidden_size)."""
+    """h_1 ... h_T from the projected inputs (time, batch, hidden_size) and h_0 (batch, hidden_size).
+
+    The states overwrite the projected inputs.
+    """
     w_hh_transposed = np.ascontiguousarray(parameters.w_hh.T)
-    for step in projected:
-        h = elman.step(step, h, w_hh_transposed, spec.nonlinearity)
+    for projected_step in projected:
+        h = elman.step(projected_step, h, w_hh_transposed, spec.nonlinearity)
     return projected
 
 
 def run_direction(
-    spec: RNNSpec,
-    parameters: CellParameters,
-    x: np.ndarray,
-    h0: np.ndarray,
-    lengths: np.ndarray | None,
-    direction: str,
-    out: np.ndarray | None = None,
+    spec: RNNSpec, parameters: CellParameters, x: np.ndarray, h0: np.ndarray, lengths: np.ndarray | None, direction: str
 ) -> Result:
     """One cell over time; the reverse direction is the forward one on the sequence reversed within its length.
 
-    out: where the output goes, (time, batch, hidden_size); a new array when None.
+    It is the projected sequence that is reversed: without lengths that copies nothing.
     """
-    output = elman.project(parameters, x, out)
-    # what is reversed is the projected sequence: each step's projection depends on that step alone
-    ordered = reverse_within_lengths(output, lengths) if direction == "reverse" else output
-    states = scan(spec, parameters, ordered, h0)
-    if lengths is None:  # `states` is a view of `output`
-        return Result(output, states[-1] if len(states) else h0)
+    projected = elman.project(parameters, x)
     if direction == "reverse":
-        output[...] = reverse_within_lengths(states, lengths)
+        projected = reverse_within_lengths(projected, lengths)
+    states = scan(spec, parameters, projected, h0)
+    output = reverse_within_lengths(states, lengths) if direction == "reverse" else states
+    if lengths is None:
+        return Result(output, states[-1] if len(states) else h0)
+    h_n = last_states(states, h0, lengths)
     output[~valid_steps(lengths, len(output))] = 0
-    return Result(output, last_states(states, h0, lengths))
+    return Result(output, h_n)
 
 
 def run_layer(
     spec: RNNSpec, parameters: Sequence[CellParameters], x: np.ndarray, h0: np.ndarray, lengths: np.ndarray | None
 ) -> Result:
     """The directions of one layer side by side: output (time, batch, num_directions * hidden_size)."""
-    output, h_n = np.empty((*x.shape[:2], spec.output_size), x.dtype), np.empty(h0.shape, h0.dtype)
-    for d, direction in enumerate(spec.directions):
-        half = output[..., d * spec.hidden_size : (d + 1) * spec.hidden_size]
-        h_n[d] = run_direction(spec, parameters[d], x, h0[d], lengths, direction, out=half).h_n
-    return Result(output, h_n)
+    halves = [
+        run_direction(spec, cell, x, h, lengths, direction)
+        for cell, h, direction in zip(parameters, h0, spec.directions, strict=True)
+    ]
+    if len(halves) == 1:
+        return Result(halves[0].output, halves[0].h_n[None])
+    return Result(np.concatenate([half.output for half in halves], axis=-1), np.stack([half.h_n for half in halves]))
 
 
 def forward(

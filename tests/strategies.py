@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from reference import Case, RNNSpec
@@ -48,8 +49,8 @@ class Question:
     input_scale: float
     memory: str
 
-    def case(self, direction: str, nonlinearity: str, dtype: Any, layout: str = "batch_first") -> Case:
-        """The case that it asks. An unbatched one has a batch of one, with the first length."""
+    def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
+        """The case that it asks, batch first."""
         spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias)
         case = draw_case(
             spec,
@@ -61,18 +62,28 @@ class Question:
             input_scale=self.input_scale,
             h0=self.h0,
             lengths=self.lengths,
-            layout=layout,
             rounded=self.rounded,
         )
         return replace(case, x=in_memory(case.x, self.memory))
 
 
+def in_layout(case: Case, layout: str, memory: str) -> Case:
+    """A batch-first case asked in another layout, of the same parameters; unbatched, of its first sequence alone."""
+    x, h0, lengths = case.x, case.h0, case.lengths
+    if layout == "time_first":
+        x = np.ascontiguousarray(x.transpose(1, 0, 2))
+    elif layout == "unbatched":
+        x, h0, lengths = x[0], None if h0 is None else h0[:, 0], None if lengths is None else int(lengths[0])
+    return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout)
+
+
 @st.composite
-def _sizes(draw: Callable[..., Any]) -> tuple[int, int, int, int]:
+def _sizes(draw: Callable[..., Any], max_time: int) -> tuple[int, int, int, int]:
     """batch, time, input_size, hidden_size: all different, so that no two axes can be mixed up unseen; or free,
     because some mistakes only pass the shape checks when sizes are equal (and because the smallest cases are)."""
     distinct = st.lists(SIZES, min_size=4, max_size=4, unique=True)
-    return tuple(draw(st.one_of(st.tuples(SIZES, SIZES, SIZES, SIZES), distinct)))
+    batch, time, input_size, hidden_size = draw(st.one_of(st.tuples(SIZES, SIZES, SIZES, SIZES), distinct))
+    return batch, min(time, max_time), input_size, hidden_size
 
 
 @st.composite
@@ -80,6 +91,7 @@ def questions(
     draw: Callable[..., Any],
     *,
     max_layers: int = 10,
+    max_time: int = 9,
     zero_lengths: bool = True,
     with_lengths: bool = True,
     sane: bool = False,
@@ -89,7 +101,7 @@ def questions(
     zero_lengths: whether a sequence may be empty.  sane: no saturating inputs and no large weights, for
     properties that are judged by the trajectory bound.
     """
-    batch, time, input_size, hidden_size = draw(_sizes())
+    batch, time, input_size, hidden_size = draw(_sizes(max_time))
     few = st.integers(1, min(3, max_layers))
     layers = st.one_of(few, few, few, st.integers(1, max_layers))
     lengths = st.none()

@@ -10,7 +10,7 @@ from hypothesis import reject
 
 from adapters import Adapter, Result
 from adapters.contract import features_of
-from adapters.trial import Trial, answer, examine
+from adapters.trial import Stack, Trial, examine
 from evidence.ledger import Ledger
 from reference import Case, Verdict
 from reference.judging import judge_pair
@@ -37,13 +37,14 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.label})"
 
-    def check(self, case: Case, tested: str, bound: str | None = None) -> None:
+    def check(self, case: Case, tested: str, bound: str | None = None, stack: Stack | None = None) -> None:
         """Fail unless the adapter's answer agrees with the reference.
 
         A vacuous verdict is counted as such and says nothing: inside a property the case is drawn anew.
+        stack: the modules, where several cases share their parameters.
         """
         __tracebackhide__ = True
-        trial = examine(self.adapter, case, self.device, bound)
+        trial = examine(self.adapter, case, self.device, bound, stack)
         self._count(case, tested, trial.outcome)
         if trial.outcome == "vacuous":
             reject()
@@ -62,7 +63,10 @@ class Target:
 
     def answer(self, case: Case) -> Result:
         """The adapter's answer, not judged."""
-        return answer(self.adapter, case, self.device)
+        return self.stack(case).answer(case)
+
+    def stack(self, case: Case) -> Stack:
+        return Stack(self.adapter, case, self.device)
 
     def supports(self, name: str, value: object) -> bool:
         return (name, value) not in self.adapter.capabilities.unsupported
