@@ -14,7 +14,7 @@ from tests import summary
 from tests.target import Target
 
 PROPERTIES = Path(__file__).parent / "tests" / "properties"
-CASES = {"default": 12, "ci": 12, "nightly": 200}
+CASES = {"default": 8, "ci": 8, "nightly": 200}
 FOUND = pytest.StashKey[list[adapters.Availability]]()
 TARGETS = pytest.StashKey[list[Target]]()
 LEDGER = pytest.StashKey[Ledger]()
@@ -56,8 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     load_profile(config)
     config.stash[LEDGER] = Ledger()
     config.stash[DESELECTED] = []
-    named = config.getoption("--framework") or config.getoption("--adapter")
-    config.stash[FOUND] = [] if named else adapters.available()
+    everything = not (named(config, "--framework") or named(config, "--adapter"))
+    config.stash[FOUND] = adapters.available() if everything else []
     config.stash[TARGETS] = targets(config)
 
 
@@ -77,8 +77,8 @@ def load_profile(config: pytest.Config) -> None:
 
 def targets(config: pytest.Config) -> list[Target]:
     """Every adapter asked for, on every device asked for; what is named and absent is an error."""
-    names = [*config.getoption("--framework"), *config.getoption("--adapter")]
-    for name in config.getoption("--framework"):
+    names = [*named(config, "--framework"), *named(config, "--adapter")]
+    for name in named(config, "--framework"):
         if name not in adapters.KNOWN:
             raise pytest.UsageError(f"--framework: got {name!r}, expected one of {', '.join(adapters.KNOWN)}")
     if not names:
@@ -89,8 +89,13 @@ def targets(config: pytest.Config) -> list[Target]:
     return [
         Target(adapter, device, config.stash[LEDGER], name)
         for name, adapter in ((name, load(name)) for name in names)
-        for device in devices(adapter, config.getoption("--device"))
+        for device in devices(adapter, named(config, "--device"))
     ]
+
+
+def named(config: pytest.Config, option: str) -> list[str]:
+    """The values of an option that may be repeated."""
+    return config.getoption(option) or []
 
 
 def load(name: str) -> adapters.Adapter:

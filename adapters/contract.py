@@ -114,6 +114,10 @@ class Adapter(Protocol):
         """
         ...
 
+    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+        """The framework's own activation on CPU, elementwise: "tanh" or "relu" of any array, in its dtype."""
+        ...
+
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """The spec and the exact parameters of a native module, the user's own too.
 

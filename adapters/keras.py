@@ -100,6 +100,10 @@ class KerasAdapter:
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
+    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+        with on("cpu"):
+            return array_of(keras.activations.get(nonlinearity)(tensor(a)))
+
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """Of an RNNStack, a SimpleRNN, a Bidirectional one, or a sequential or functional model that stacks them.
 

@@ -91,7 +91,7 @@ class TorchAdapter:
         layout: str = "batch_first",
     ) -> Result:
         spec = _spec(module)
-        weight = module.weight_ih_l0
+        weight = next(module.parameters())
         check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")))
         self.capabilities.require(features_of(spec, x, h0, lengths, layout))
         view = copy.copy(module)  # shares the parameters; the caller's module keeps its own batch_first
@@ -111,6 +111,9 @@ class TorchAdapter:
             head.weight.copy_(tensor(weight))
             head.bias.copy_(tensor(bias))
             return array_of(head(tensor(x).to(device)))
+
+    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+        return array_of(getattr(torch, nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         spec = _spec(module)

@@ -21,7 +21,8 @@ def project(parameters: CellParameters, x: np.ndarray) -> np.ndarray:
     """
     time, batch, features = x.shape
     w_ih = np.ascontiguousarray(parameters.w_ih.T)  # BLAS takes a tenth longer with the transposed view
-    projected = np.matmul(x.reshape(time * batch, features), w_ih)
+    projected = np.empty((time * batch, w_ih.shape[1]), x.dtype)
+    np.matmul(x.reshape(time * batch, features), w_ih, out=projected)  # without out, bfloat16 gives float32
     if parameters.b_ih is not None:
         projected += parameters.b_ih + parameters.b_hh
     return projected.reshape(time, batch, w_ih.shape[1])

@@ -13,7 +13,7 @@ NONLINEARITIES = ("tanh", "relu")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
-def expect(condition: bool, field: str, given: object, expected: str) -> None:
+def expect(condition: bool | np.bool_, field: str, given: object, expected: str) -> None:
     """Raise ValueError naming the field, what was given and what was expected."""
     if not condition:
         raise ValueError(f"{field}: got {given!r}, expected {expected}")

@@ -58,7 +58,7 @@ def exact_stack(case: Any) -> tuple[np.ndarray, np.ndarray]:
                 half, last = _cell(case, index, direction, below, lengths)
                 halves.append(half)
                 h_n.append(last)
-            below = [[sum((half[t][b] for half in halves), []) for b in range(batch)] for t in range(time)]
+            below = [[[a for half in halves for a in half[t][b]] for b in range(batch)] for t in range(time)]
         width = case.spec.hidden_size
         return (
             _array(below, (time, batch, width * case.spec.num_directions)),

@@ -37,18 +37,18 @@ def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
 
 def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> str:
     """All tables as text."""
-    console = Console(file=io.StringIO(), width=118, force_terminal=False)
+    console = Console(file=io.StringIO(), width=100, force_terminal=False)
     console.print(_outcomes(targets, found, ledger))
     for target in targets:
         console.print(_cells(target, ledger))
     console.print(_features(targets, ledger))
     for adapter in found:
         if not adapter.installed:
-            console.print(f"{adapter.name} is absent: {adapter.problem}", highlight=False)
+            console.print(f"{adapter.name} is absent: {adapter.problem}", highlight=False, soft_wrap=True)
     for target in targets:
         for kind in ("unsupported", "emulated"):
             for (name, value), reason in getattr(target.adapter.capabilities, kind).items():
-                console.print(f"{target.label}: {name} {value} is {kind}: {reason}", highlight=False)
+                console.print(f"{target.label}: {name} {value} is {kind}: {reason}", highlight=False, soft_wrap=True)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -64,18 +64,22 @@ def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: 
 
 
 def _cells(target: Target, ledger: Ledger) -> Table:
-    """One target: rows are direction and layout, columns dtype and nonlinearity."""
-    columns = list(product(FEATURES["dtype"], FEATURES["nonlinearity"]))
-    table = Table("direction", "layout", *(f"{dtype} {n}" for dtype, n in columns), title=f"Cases: {target.label}")
-    unsupported = target.adapter.capabilities.unsupported
+    """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
+    columns = (f"{dtype}\n{' / '.join(FEATURES['nonlinearity'])}" for dtype in FEATURES["dtype"])
+    table = Table("direction", "layout", *columns, title=f"Cases: {target.label}")
     for direction, layout in product(FEATURES["direction"], FEATURES["layout"]):
-        counts = []
-        for dtype, nonlinearity in columns:
-            cell = (direction, layout, nonlinearity, dtype)
-            declared = any(feature in unsupported for feature in zip(CELL, cell, strict=True))
-            counts.append("unsupported" if declared else str(ledger.cell_cases(target.label, cell)))
+        counts = (
+            " / ".join(_count(target, ledger, (direction, layout, phi, dtype)) for phi in FEATURES["nonlinearity"])
+            for dtype in FEATURES["dtype"]
+        )
         table.add_row(direction, layout, *counts)
     return table
+
+
+def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
+    """A cell's cases; a dash where the adapter declares one of its features unsupported."""
+    declared = all(target.supports(name, value) for name, value in zip(CELL, cell, strict=True))
+    return str(ledger.cell_cases(target.label, cell)) if declared else "-"
 
 
 def _features(targets: Sequence[Target], ledger: Ledger) -> Table:

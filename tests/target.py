@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hypothesis import reject
+from hypothesis import currently_in_test_context, reject
 
 from adapters import Adapter, Result
 from adapters.contract import features_of
@@ -46,7 +46,7 @@ class Target:
         __tracebackhide__ = True
         trial = examine(self.adapter, case, self.device, bound, stack)
         self._count(case, tested, trial.outcome)
-        if trial.outcome == "vacuous":
+        if trial.outcome == "vacuous" and currently_in_test_context():
             reject()
         if trial.outcome != "agrees":
             raise AssertionError(self._explain(trial, tested))
@@ -56,7 +56,7 @@ class Target:
         __tracebackhide__ = True
         verdict = judge_pair(case, expected[:2], actual[:2])
         self._count(case, tested, verdict.outcome)
-        if verdict.outcome == "vacuous":
+        if verdict.outcome == "vacuous" and currently_in_test_context():
             reject()
         if verdict.outcome != "agrees":
             raise AssertionError(self._explain(self._trial(case, verdict), tested))

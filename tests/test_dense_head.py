@@ -76,13 +76,13 @@ def test_a_head_agrees(adapter: adapters.Adapter, name: str, steps: slice, dtype
 def test_planted_faults_of_a_head_are_caught(adapter: adapters.Adapter, steps: slice):
     case, weight, bias = drawn(SPECS["forward"], "float32")
     expected = head_reference(case, weight, bias, steps)
-    output = adapter.run(adapter.build(case.spec, case.parameters), **case.inputs).output[:, steps].copy()
-    first = adapter.run(adapter.build(case.spec, case.parameters), **case.inputs).output[:, : output.shape[1]].copy()
+    every = adapter.run(adapter.build(case.spec, case.parameters), **case.inputs).output
+    output, before = every[:, steps].copy(), np.roll(every, 1, axis=1)[:, steps].copy()
     faults = {
         "the weight transposed": adapter.dense(weight.T.copy(), bias, output),
         "the bias dropped": adapter.dense(weight, np.zeros_like(bias), output),
         "the bias added twice": adapter.dense(weight, 2 * bias, output),
-        "the steps before": adapter.dense(weight, bias, np.roll(output, 1, axis=1) if len(first[0]) > 1 else first),
+        "the steps before": adapter.dense(weight, bias, before),
         "one weight off by 1e-4 of itself": adapter.dense(weight * np.float32(1 + 1e-4), bias, output),
     }
     caught = {fault: not agrees(actual, expected) for fault, actual in faults.items()}
@@ -102,4 +102,5 @@ def test_the_bound_of_a_head_holds_for_the_worst_input_it_allows(dtype: str):
         error = worst @ weight[unit].astype(np.float64) + bias[unit] - expected.value[:, unit]
         carried = x_bound @ np.abs(weight[unit].astype(np.float64))
         assert np.all(error <= expected.bound[:, unit])
-        assert np.all(expected.bound[:, unit] - carried < arithmetic(dtype).gain(16) * expected.scale[:, unit])
+        roundings = arithmetic(dtype).gain(100)  # 8 on either side, and those of evaluating the bound
+        assert np.all(expected.bound[:, unit] - carried < roundings * expected.scale[:, unit])

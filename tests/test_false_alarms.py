@@ -14,7 +14,7 @@ from reference.bounds.arithmetic import ARITHMETICS
 from .draws import draw_case
 from .scale import at_night
 from .simulated import Cells, Machine, scan
-from .tables.false_alarms import BOUNDS, count
+from .tables.false_alarms import BOUNDS, count, wrong_tanh
 
 CASES = at_night(2_800, 100_000) // len(ARITHMETICS) + 1
 IN_ORDER = tuple(range(100))
@@ -37,6 +37,12 @@ def test_no_correct_implementation_is_rejected(name):
         assert row.cases >= CASES
         assert row.cases > 2 * row.vacuous, "most cases must be judged"
         assert 0.4 < row.largest_fraction <= 1, "the machines must come near the bound"
+
+
+def test_planted_the_count_sees_a_wrong_tanh():
+    for row in count("float32", 320, fault=wrong_tanh):
+        assert row.rejected > 10, row
+        assert row.largest_fraction > 1
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
@@ -101,7 +107,8 @@ def test_an_overflow_is_vacuous_and_not_wrong():
 def test_biases_that_overflow_together_are_vacuous_and_not_wrong():
     """b_ih + b_hh may overflow where a sum in another order does not."""
     big = np.array([1e308])
-    case = Case(RNNSpec(1, 1), [CellParameters(np.ones((1, 1)), np.ones((1, 1)), big, big)], np.full((1, 1, 1), -1.7e308))
+    cell = CellParameters(np.ones((1, 1)), np.ones((1, 1)), big, big)
+    case = Case(RNNSpec(1, 1), [cell], np.full((1, 1, 1), -1.7e308))
     finite = np.array([[[1.0]]])
     assert judge(case, finite, finite).outcome == "vacuous"
 

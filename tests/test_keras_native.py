@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -46,21 +46,22 @@ def weights(cell: CellParameters) -> list[np.ndarray]:
     return [cell.w_ih.T, cell.w_hh.T, cell.b_ih + cell.b_hh]
 
 
-def arrays(answer: Sequence[Any]) -> list[np.ndarray]:
+def arrays(answer: Iterable[Any]) -> list[np.ndarray]:
     return [array_of(tensor) for tensor in answer]
 
 
 def test_kernel_columns_are_units(keras: Any, adapter: Adapter):
     """A recurrent kernel is square: taken for torch's weight_hh, it fits and answers something else."""
     case = draw_case(SPEC, batch=2, time=4)
-    kernel, recurrent_kernel, _ = native(keras, case).get_weights()
+    cell = native(keras, case).cell
+    kernel, recurrent_kernel = arrays(map(keras.ops.convert_to_tensor, (cell.kernel, cell.recurrent_kernel)))
     assert kernel.shape == (3, 5)
     read = adapter.read(native(keras, case))[1][0]
     assert np.array_equal(read.w_ih, kernel.T)
     assert np.array_equal(read.w_hh, recurrent_kernel.T)
-    cell = CellParameters(read.w_ih, read.w_hh.T, read.b_ih, read.b_hh)
+    mistaken = CellParameters(read.w_ih, read.w_hh.T, read.b_ih, read.b_hh)
     output, state = arrays(native(keras, case, return_state=True)(case.x))
-    verdict = judge(Case(SPEC, [cell], case.x), output, state[None])
+    verdict = judge(Case(SPEC, [mistaken], case.x), output, state[None])
     assert verdict.reason == "value", verdict
 
 

@@ -103,7 +103,7 @@ class StepModel:
 
         A bound of this size would let 0 pass for any answer.
         """
-        return np.float64(1) if self.nonlinearity == "tanh" else radius / self.alpha
+        return np.ones(()) if self.nonlinearity == "tanh" else radius / self.alpha
 
 
 def largest_slope(a: np.ndarray, radius: np.ndarray, nonlinearity: str, out: np.ndarray | None = None) -> np.ndarray:

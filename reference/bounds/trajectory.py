@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import elman
-from ..recurrence import initial_states, run_direction
 from ..layout import reverse_within_lengths
+from ..recurrence import initial_states, run_direction
 from ..spec import CellParameters, RNNSpec
 from .arithmetic import REFERENCE, Arithmetic
 from .interval import EVALUATION_ROUNDINGS, StepModel, slope_deviation
@@ -44,9 +44,9 @@ def trajectory_bound(
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
         halves = [
-            _cell(spec, parameters[first + d].astype(np.float64), sequence, error, states[first + d], lengths, direction, judged)
-            for d, direction in enumerate(spec.directions)
-        ]  # fmt: skip
+            _cell(spec, cell.astype(np.float64), sequence, error, h, lengths, direction, judged)
+            for cell, h, direction in zip(parameters[first:], states[first:], spec.directions, strict=False)
+        ]
         sequence = np.concatenate([half.output.value for half in halves], axis=-1)
         error = np.concatenate([half.output.bound for half in halves], axis=-1)
         cells += halves
@@ -65,14 +65,13 @@ def _cell(
 ) -> Expected:
     """One cell: its answer by `forward`, and the error carried along it in processing order."""
     output = run_direction(spec, parameters, x, h0, lengths, direction).output
-    ordered = [x, x_error, output]
     if direction == "reverse":
-        ordered = [reverse_within_lengths(array, lengths) for array in ordered]
-    steps = _Steps.of(StepModel(parameters, spec.nonlinearity, judged), *ordered, h0)
+        x, x_error, output = (reverse_within_lengths(array, lengths) for array in (x, x_error, output))
+    steps = _Steps.of(StepModel(parameters, spec.nonlinearity, judged), x, x_error, output, h0)
     bound = _carry(steps)
     bound[np.isnan(bound)] = np.inf
     scale = np.broadcast_to(steps.model.scale(steps.model.radius(steps.inputs)), bound.shape)
-    return expected_of(Enclosure(ordered[2], bound, scale), h0, lengths, direction)
+    return expected_of(Enclosure(output, bound, scale), h0, lengths, direction)
 
 
 class _Steps(NamedTuple):

@@ -157,9 +157,8 @@ def verdicts(machine: Machine, batch: Batch, bounds: tuple[str, ...] = BOUNDS) -
     for k in range(len(batch.x)):
         prefixes = [layer[k] for layer in layers[:-1]]
         for bound in bounds:
-            yield k, bound, judge(
-                batch.case(k), layers[-1][k], h_n[:, k], prefixes if bound == "step" else None, machine.arithmetic, bound
-            )  # fmt: skip
+            known = prefixes if bound == "step" else None
+            yield k, bound, judge(batch.case(k), layers[-1][k], h_n[:, k], known, machine.arithmetic, bound)
 
 
 def count(

@@ -7,7 +7,7 @@ what is seen here is seen in any framework, whose own rounding only adds to it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ..draws import draw_case
 SIZES = (4, 16, 64, 128, 256, 512)
 ARITHMETICS = ("float64", "float32", "float16", "bfloat16", "float16_accumulate_float32", "bfloat16_accumulate_float32")
 BATCH, TIME = 8, 20
+UNIT_VARIANCE = 3**0.5  # of a uniform distribution: its half width
 FINEST = 0.25  # powers of two between two changes that are tried
 LARGEST = 4.0  # a change by more than a factor of 2**LARGEST is not tried
 
@@ -37,9 +38,11 @@ class Row:
 
 
 def sensitive_case(name: str, hidden_size: int, seed: int) -> Case:
-    """A layer as torch initialises it, with as many inputs as units, uniform in [-1, 1)."""
-    spec = RNNSpec(hidden_size, hidden_size)
-    return draw_case(spec, batch=BATCH, time=TIME, dtype=arithmetic(name).storage, seed=seed, layout="time_first")
+    """A layer as torch initialises it, with as many inputs as units, uniform and of unit variance."""
+    return draw_case(
+        RNNSpec(hidden_size, hidden_size), batch=BATCH, time=TIME, dtype=arithmetic(name).storage, seed=seed,
+        input_scale=UNIT_VARIANCE, layout="time_first",
+    )  # fmt: skip
 
 
 def faulty_answer(
@@ -67,8 +70,8 @@ def faulty_answer(
 def project(case: Case, w_ih: np.ndarray | None = None) -> np.ndarray:
     """w_ih x + b_ih + b_hh of every step in float64."""
     cell = case.parameters[0].astype(np.float64)
-    assert cell.b_ih is not None and cell.b_hh is not None, "the layers measured here have biases"
-    return case.x.astype(np.float64) @ (cell.w_ih if w_ih is None else w_ih).T + cell.b_ih + cell.b_hh
+    biases = sum(array for name, array in cell.arrays().items() if name in ("b_ih", "b_hh"))
+    return case.x.astype(np.float64) @ (cell.w_ih if w_ih is None else w_ih).T + biases
 
 
 def change_one(relative: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -118,8 +121,3 @@ def row(name: str, hidden_size: int, seeds: int) -> Row:
 def rows(seeds: int = 3, sizes: tuple[int, ...] = SIZES) -> list[Row]:
     """The table: every arithmetic and size."""
     return [row(name, size, seeds) for name in ARITHMETICS for size in sizes]
-
-
-def as_dtype(case: Case, dtype: str) -> Case:
-    """The same case with every array rounded to a dtype."""
-    return replace(case, parameters=[cell.astype(dtype) for cell in case.parameters], x=case.x.astype(dtype))
