@@ -66,35 +66,53 @@ def compare(part: Part) -> Comparison:
 
 def _compare_block(part: Part, block: slice, offset: int) -> Comparison:
     actual, expected, bound, scale = (array[block] for array in part[2:])
-    error = np.abs(actual - expected)
-    finite = bool(np.isfinite(error.max()))
+    error = np.subtract(actual, expected, order="C")
+    max_error_at, max_error = _largest(np.abs(error, out=error))
+    finite = bool(np.isfinite(max_error))
     if not finite:
         error = settle(error, actual, expected)
+        max_error_at, max_error = _largest(error)
     vacuous = vacuous_elements(expected, bound, scale)
     fraction = error / bound
-    if vacuous.any() or np.isnan(fraction.max()):
-        fraction = np.where((error == 0) | vacuous, 0.0, fraction)
-    largest, worst = int(error.argmax()), int(fraction.argmax())
-    agrees = np.allclose(actual, expected, rtol=0, atol=bound, equal_nan=True)
-    outside = np.zeros(0) if agrees else outside_bound(actual, expected, bound)
+    max_fraction_at, max_fraction = _largest(fraction)
+    if vacuous.any() or np.isnan(max_fraction):
+        max_fraction_at, max_fraction = _largest(np.where((error == 0) | vacuous, 0.0, fraction))
+    agrees = finite and inside_bound(error, bound)
+    outside = np.zeros(0, bool) if agrees else outside_bound(actual, expected, bound)
+    size = np.abs(expected)
     return Comparison(
         part,
         outside=int(outside.sum()),
         vacuous=int(vacuous.sum()),
-        non_finite=not finite and not agrees and bool((outside & (np.isfinite(actual) != np.isfinite(expected))).any()),
-        max_error=float(error.flat[largest]),
-        max_error_at=offset + largest,
-        max_fraction=float(fraction.flat[worst]),
-        max_fraction_at=offset + worst,
-        magnitude=float(np.abs(actual).sum(dtype=np.float64) - np.abs(expected).sum()) if finite else 0.0,
-        largest_expected=float(np.abs(expected).max()) if finite else 0.0,
+        non_finite=not finite and bool((outside & (np.isfinite(actual) != np.isfinite(expected))).any()),
+        max_error=max_error,
+        max_error_at=offset + max_error_at,
+        max_fraction=max_fraction,
+        max_fraction_at=offset + max_fraction_at,
+        magnitude=float(np.abs(actual).sum(dtype=np.float64) - size.sum()) if finite else 0.0,
+        largest_expected=float(size.max()) if finite else 0.0,
     )
+
+
+def _largest(array: np.ndarray) -> tuple[int, float]:
+    """The flat index of the largest element, and its value; of the first NaN where there is one."""
+    at = int(array.argmax())
+    return at, float(array.flat[at])
 
 
 def vacuous_elements(expected: np.ndarray, bound: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Where a bound says nothing. An expected infinity or NaN has no bound: it must come out as it is."""
     vacuous = ~(bound < scale)
     return vacuous & (np.isfinite(expected) | np.isinf(bound)) if vacuous.any() else vacuous
+
+
+def inside_bound(error: np.ndarray, bound: np.ndarray) -> bool:
+    """Whether np.allclose(actual, expected, rtol=0, atol=bound) is True, from finite errors |actual - expected|.
+
+    It is what NumPy computes, in a twentieth of the time. A NaN bound is False here, but True to NumPy where the
+    error is 0: where this is False, `outside_bound` has the last word.
+    """
+    return bool((error <= bound).all())
 
 
 def settle(error: np.ndarray, actual: np.ndarray, expected: np.ndarray) -> np.ndarray:

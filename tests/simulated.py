@@ -60,6 +60,8 @@ class Unit:
         self.machine = machine
         self.storage = declared.storage
         self.accumulator = machine.accumulator or ("float32" if declared.wide else declared.storage)
+        wrong = machine.accumulator and arithmetic(machine.accumulator).unit_roundoff
+        self.unit_roundoff = wrong or declared.accumulator_roundoff
         self.carrier = np.longdouble if self.storage == "float64" else np.float64
         self.random = np.random.Generator(np.random.PCG64(machine.seed))
 
@@ -79,7 +81,7 @@ class Unit:
         rounding = self.machine.rounding
         if rounding == "nearest":
             return self.round(array, self.accumulator)
-        factor = self.carrier(1 + self.carrier(arithmetic(self.accumulator).unit_roundoff))
+        factor = 1 + self.carrier(self.unit_roundoff)
         away = {"away": True, "to zero": False, "up": array > 0, "down": array < 0}[rounding]
         return self.flushed(np.where(away, array * factor, array / factor), self.accumulator)
 

@@ -11,10 +11,10 @@ import pytest
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS
 
-from .draws import draw_case
+from .draws import Draw, draw_case
 from .scale import at_night
 from .simulated import Cells, Machine, scan
-from .tables.false_alarms import BOUNDS, count, wrong_tanh
+from .tables.false_alarms import BOUNDS, Batch, count, draw_machine, verdicts, wrong_tanh
 
 CASES = at_night(2_800, 100_000) // len(ARITHMETICS) + 1
 IN_ORDER = tuple(range(100))
@@ -37,6 +37,19 @@ def test_no_correct_implementation_is_rejected(name):
         assert row.cases >= CASES
         assert row.cases > 2 * row.vacuous, "most cases must be judged"
         assert 0.4 < row.largest_fraction <= 1, "the machines must come near the bound"
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "bfloat16_accumulate_float32"])
+def test_long_trajectories_are_not_rejected(name):
+    """Many windows of Jacobian products: contracting, chaotic, and relu that grows."""
+    for seed, (nonlinearity, scale) in enumerate((("tanh", 1.0), ("tanh", 4.0), ("relu", 1.0))):
+        draw, dtype = Draw(seed), ARITHMETICS[name].storage
+        shapes = ((2, 8, 2), (2, 8, 8), (2, 8), (2, 8))
+        cells = [Cells(*(draw.uniform(shape, scale / np.sqrt(8)).astype(dtype) for shape in shapes))]
+        x = draw.uniform((2, 150, 2, 2)).astype(dtype)
+        batch = Batch(RNNSpec(2, 8, nonlinearity=nonlinearity), cells, x, None, None)
+        for *_, verdict in verdicts(draw_machine(name, seed), batch):
+            assert verdict.outcome != "disagrees", verdict
 
 
 def test_planted_the_count_sees_a_wrong_tanh():

@@ -131,9 +131,10 @@ def tanh(x: Any) -> Any:
     return x
 
 
-def handed_state(k: Any, x: Any) -> Any:
+def handed_state(k: Any, x: Any, read_again: bool) -> Any:
+    """An encoder that hands its state to a decoder, which reads the encoder's output, or the input once more."""
     output, state = rnn(k, return_sequences=True, return_state=True)(x)
-    return rnn(k)(output, initial_state=state)
+    return rnn(k)(x if read_again else output, initial_state=state)
 
 
 def residual(k: Any, x: Any) -> Any:
@@ -189,7 +190,14 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "a call of its own": (own_call, r"got Doubled, whose call is its own"),
     "a subclass": (own_layer, r"got Doubled, expected SimpleRNN"),
-    "a state handed up": (lambda k: functional(k, lambda x: handed_state(k, x)), r"does not read .* output alone"),
+    "a state handed up": (
+        lambda k: functional(k, lambda x: handed_state(k, x, read_again=False)),
+        r"does not read .* output alone",
+    ),
+    "a state handed on": (
+        lambda k: functional(k, lambda x: handed_state(k, x, read_again=True)),
+        r"does not read .* output alone",
+    ),
     "a residual": (lambda k: functional(k, lambda x: residual(k, x)), r"got Add, expected|does not read"),
     "a layer used twice": (lambda k: functional(k, lambda x: shared(k, x)), r"does not read the input alone"),
     "branches": (lambda k: functional(k, lambda x: [rnn(k)(x), rnn(k)(x)]), r"does not read .* output alone"),

@@ -18,6 +18,10 @@ EXTRA_ROUNDINGS = 1
 # A5: times that a partial sum is rounded to storage when the accumulator is wider than it: after either
 # matrix product, after adding either bias, after adding the products.
 STORED_ROUNDINGS = 5
+# A5: units that one addition may cost in the float32 accumulator of a matrix unit: NVIDIA's truncate each of the 4 or
+# more products of a block, the accumulator and the sum, each to 2 u of the largest (Fasi, Higham, Mikaitis and Pranesh,
+# Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021): (4 + 2) / 4 * 2 < 4.
+MATRIX_UNIT_UNITS = 4.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Arithmetic:
 
     name: the word that declares it.  storage: dtype of parameters, inputs, states and outputs.
     unit_roundoff: u of storage, half the distance from 1 to the next number.
-    accumulator_roundoff: u of the additions inside a matrix product; storage's own unless it is wider.
+    accumulator_roundoff: u of the additions inside a matrix product; storage's own unless a matrix unit makes them.
     operand_roundoff: relative rounding of a product's operands before it; 0 unless they are narrowed (TF32).
     smallest_normal, largest: of storage; what lies below or above may be flushed or overflow.
     accumulator_smallest_normal: the same of the accumulator.
@@ -70,7 +74,7 @@ class Arithmetic:
     @property
     def wide(self) -> bool:
         """Whether matrix products add up in more digits than storage has."""
-        return self.accumulator_roundoff != self.unit_roundoff
+        return self.accumulator_roundoff < self.unit_roundoff
 
     def underflow(self, terms: int) -> float:
         """The most that such a sum may lose below the smallest normal numbers (A4), later roundings included.
@@ -91,11 +95,12 @@ class Arithmetic:
 def _declare(name: str, storage: str, accumulator: str | None = None, operand_bits: int | None = None) -> Arithmetic:
     """An arithmetic from the formats' IEEE 754 parameters: significand bits, smallest and largest exponent."""
     bits, low, high = _FORMATS[storage]
+    added = 2.0**-bits if accumulator is None else MATRIX_UNIT_UNITS * 2.0 ** -_FORMATS[accumulator][0]
     return Arithmetic(
         name=name,
         storage=storage,
         unit_roundoff=2.0**-bits,
-        accumulator_roundoff=2.0 ** -_FORMATS[accumulator or storage][0],
+        accumulator_roundoff=added,
         operand_roundoff=0.0 if operand_bits is None else 2.0**-operand_bits,
         smallest_normal=2.0**low,
         largest=(2 - 2.0 ** (1 - bits)) * 2.0**high,
@@ -122,7 +127,7 @@ ARITHMETICS = {
         _declare("float16_accumulate_float32", "float16", accumulator="float32"),
         _declare("bfloat16_accumulate_float32", "bfloat16", accumulator="float32"),
         # products of operands rounded to 11 significant bits (NVIDIA's TF32), added up in float32
-        _declare("tf32", "float32", operand_bits=11),
+        _declare("tf32", "float32", accumulator="float32", operand_bits=11),
     )
 }
 

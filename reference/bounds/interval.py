@@ -33,8 +33,7 @@ class StepModel:
         self.nonlinearity, self.judged = nonlinearity, judged
         self.weights = np.vstack([w_ih, w_hh, b_ih + b_hh])
         self.magnitudes = np.vstack([np.abs(w_ih), np.abs(w_hh), np.abs(b_ih) + np.abs(b_hh)])
-        # infinite or NaN as given: two finite biases may still overflow when they are added
-        self.given = ~np.vstack([np.isfinite(w_ih), np.isfinite(w_hh), np.isfinite(b_ih) & np.isfinite(b_hh)])
+        self.biases = b_ih, b_hh
         self.terms = len(w_ih) + len(w_hh) + 2  # products, and two biases
         self.input_size = len(w_ih)
         both = (REFERENCE, judged or REFERENCE)
@@ -71,7 +70,8 @@ class StepModel:
 
     def radius(self, inputs: np.ndarray) -> np.ndarray:
         """How far two computed preactivations may lie apart, but for beta * |a|; inputs: [x_t, h_{t-1}, 1]."""
-        return np.abs(inputs, dtype=self.radii.dtype, casting="same_kind") @ self.radii
+        magnitudes = inputs.astype(self.radii.dtype)
+        return product(np.abs(magnitudes, out=magnitudes), self.radii)
 
     def may_overflow(self, radius: np.ndarray) -> np.ndarray:
         """Where a sum may overflow, by its radius alone; NaN counts."""
@@ -95,7 +95,10 @@ class StepModel:
     def overflows(self, inputs: np.ndarray) -> np.ndarray:
         """Where finite terms may overflow in some order of summation: booleans (..., hidden_size)."""
         terms = np.where(np.isfinite(inputs), np.abs(inputs), 0)
-        weights = np.where(self.given, 0, self.magnitudes)
+        # infinite or NaN as given: two finite biases may still overflow when they are added
+        finite = np.isfinite(self.magnitudes)
+        finite[-1] = np.isfinite(self.biases).all(axis=0)
+        weights = np.where(finite, self.magnitudes, 0)
         return ~(terms @ weights <= self.largest_sum)
 
     def scale(self, radius: np.ndarray) -> np.ndarray:
@@ -104,6 +107,12 @@ class StepModel:
         A bound of this size would let 0 pass for any answer.
         """
         return np.ones(()) if self.nonlinearity == "tanh" else radius / self.alpha
+
+
+def product(inputs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """inputs @ matrix as one product of two matrices; NumPy would take one for each step, at half the speed."""
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    return np.matmul(rows, matrix).reshape(*inputs.shape[:-1], matrix.shape[1])
 
 
 def largest_slope(a: np.ndarray, radius: np.ndarray, nonlinearity: str, out: np.ndarray | None = None) -> np.ndarray:

@@ -15,7 +15,7 @@ from .. import elman
 from ..layout import last_states, reverse_within_lengths, valid_steps
 from ..spec import CellParameters
 from .arithmetic import Arithmetic
-from .interval import StepModel, largest_slope
+from .interval import StepModel, largest_slope, product
 
 # Elements of a block: a few float64 arrays of this size fit a second-level cache.
 BLOCK_ELEMENTS = 2**15
@@ -106,11 +106,12 @@ def time_blocks(time: int, batch: int, hidden: int) -> list[slice]:
 
 def _block(model: StepModel, inputs: np.ndarray, radius: np.ndarray, value: np.ndarray, bound: np.ndarray) -> None:
     """Write a block's expected values and bounds into `value` and `bound`."""
-    a = np.matmul(inputs, model.weights)
+    a = product(inputs, model.weights)
     elman.activate(a, model.nonlinearity, out=value)
-    apart = radius + model.beta * np.abs(a)
-    largest_slope(a, apart, model.nonlinearity, out=bound)
-    bound *= apart
+    np.abs(a, out=bound)
+    bound *= model.beta
+    bound += radius.astype(np.float64, copy=False)  # NumPy adds arrays of two dtypes at a third of the speed
+    bound *= largest_slope(a, bound, model.nonlinearity, out=a)
     bound *= 1 + model.judged_activation
     bound += model.activation_bound(value)
     if model.may_overflow(radius.max(initial=0)):

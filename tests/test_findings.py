@@ -1,0 +1,59 @@
+"""What released frameworks got wrong or refuse: docs/findings.md, pinned. A finding that is gone must be struck there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .frameworks import framework_adapter
+
+ROOT = Path(__file__).parents[1]
+
+FLOAT64_LAYER = """
+import adapters
+from reference import RNNSpec, judge
+from tests.draws import draw_case
+
+keras = adapters.load("keras").framework
+case = draw_case(RNNSpec(3, 5), batch=2, time=4, dtype="float64")
+cell = case.parameters[0]
+layer = keras.layers.SimpleRNN(5, return_sequences=True, return_state=True, dtype="float64")
+layer.build((None, None, 3))
+layer.set_weights([cell.w_ih.T, cell.w_hh.T, cell.b_ih + cell.b_hh])
+output, h_n = (keras.ops.convert_to_numpy(value) for value in layer(case.x))
+print(keras.backend.backend(), output.dtype, judge(case, output, h_n[None]).outcome)
+"""
+
+
+def run(backend: str) -> str:
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", FLOAT64_LAYER]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return finished.stdout.splitlines()[-1]
+
+
+def test_keras_on_torch_multiplies_float64_in_float32() -> None:
+    """The answer says float64; its products were float32, and the judge sees it."""
+    framework_adapter("keras")
+    framework_adapter("torch")
+    assert run("torch") == "torch float64 disagrees"
+
+
+def test_keras_on_tensorflow_multiplies_float64_in_float64() -> None:
+    """The same layer and the same check, on a backend that keeps float64."""
+    framework_adapter("keras")
+    assert run("tensorflow") == "tensorflow float64 agrees"
+
+
+def test_keras_cannot_initialise_a_bfloat16_layer_on_tensorflow() -> None:
+    """The default recurrent initialiser needs a QR decomposition, which TensorFlow does not have for bfloat16."""
+    keras = framework_adapter("keras").framework
+    layer = keras.layers.SimpleRNN(4, dtype="bfloat16")
+    try:
+        layer.build((None, None, 3))
+    except Exception as error:
+        assert "bfloat16 is not in the list of allowed values" in str(error)
+    else:
+        raise AssertionError("it can now: strike the finding in docs/findings.md")
