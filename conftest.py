@@ -129,6 +129,12 @@ def every_target(request: pytest.FixtureRequest) -> list[Target]:
     return request.config.stash[TARGETS]
 
 
+@pytest.fixture(scope="session")
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """What this run counts and measures."""
+    return request.config.stash[LEDGER]
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in config.stash[TARGETS]]
     absent = [f"absent: {found.name} ({found.problem})" for found in config.stash[FOUND] if not found.installed]

@@ -1,7 +1,7 @@
 """How each framework is made to compute a recurrent layer. The only package that names a framework.
 
-Importing this package imports no framework; `load` and `available` do. One file a framework; `contract` says
-what each must offer, and `trial` runs one case through one of them.
+Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter must offer;
+each framework has a file (keras has a second, keras_models, on reading its models); `trial` runs one case through one.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is first to ask)
 import numpy as np
 
-from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, RNNSpec
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
 
 # What a case may ask for, and all the values that each feature takes. A feature of a case is a pair (name, value).
 FEATURES: dict[str, tuple[Any, ...]] = {
@@ -101,7 +101,7 @@ class Adapter(Protocol):
         module: Any,
         x: np.ndarray,
         h0: np.ndarray | None = None,
-        lengths: Sequence[int] | np.ndarray | None = None,
+        lengths: Lengths = None,
         layout: str = "batch_first",
     ) -> Result:
         """The module's answer. The arguments are those of reference.forward; none of them is changed."""
@@ -126,9 +126,7 @@ class Adapter(Protocol):
         ...
 
 
-def features_of(
-    spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Sequence[int] | np.ndarray | None, layout: str
-) -> dict[str, Any]:
+def features_of(spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str) -> dict[str, Any]:
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]

@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its star
 import keras
 import numpy as np
 
-from reference import CellParameters, RNNSpec
+from reference import CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
@@ -72,7 +72,7 @@ class KerasAdapter:
         module: Any,
         x: np.ndarray,
         h0: np.ndarray | None = None,
-        lengths: Sequence[int] | np.ndarray | None = None,
+        lengths: Lengths = None,
         layout: str = "batch_first",
     ) -> Result:
         if not isinstance(module, RNNStack):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from reference import CellParameters, RNNSpec
+from reference import CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
@@ -87,7 +87,7 @@ class TorchAdapter:
         module: torch.nn.RNN,
         x: np.ndarray,
         h0: np.ndarray | None = None,
-        lengths: Sequence[int] | np.ndarray | None = None,
+        lengths: Lengths = None,
         layout: str = "batch_first",
     ) -> Result:
         spec = _spec(module)

@@ -13,13 +13,14 @@ CELL = ("direction", "layout", "nonlinearity", "dtype")
 
 @dataclass
 class Ledger:
-    """Counts of (target, property, cell, outcome) and of (target, feature, value, outcome).
+    """Counts of (target, property, cell, outcome) and of (target, feature, value, outcome), and largest figures.
 
-    A target is an adapter on a device, by its label: "torch cpu".
+    A target is an adapter on a device, by its label: "torch cpu".  figures: (of what, name) -> largest value seen.
     """
 
     cells: Counter[tuple[str, ...]] = field(default_factory=Counter)
     features: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    figures: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
         """Count one case of the property `tested`."""
@@ -27,16 +28,22 @@ class Ledger:
         for name, value in features.items():
             self.features[(target, name, str(value), outcome)] += 1
 
+    def figure(self, of: str, name: str, value: float) -> None:
+        """Keep the largest value of a figure."""
+        self.figures[of, name] = max(value, self.figures.get((of, name), value))
+
     def merge(self, dumped: Mapping[str, Any]) -> None:
         """Add the counts of another process, as `dump` gave them."""
         for name, counter in (("cells", self.cells), ("features", self.features)):
             counter.update({tuple(key): count for key, count in dumped[name]})
+        for (of, name), value in dumped["figures"]:
+            self.figure(of, name, value)
 
     def dump(self) -> dict[str, Any]:
-        """The counts as plain lists, for another process."""
+        """Everything as plain lists, for another process."""
         return {
-            name: [[list(key), n] for key, n in c.items()]
-            for name, c in (("cells", self.cells), ("features", self.features))
+            name: [[list(key), value] for key, value in kept.items()]
+            for name, kept in (("cells", self.cells), ("features", self.features), ("figures", self.figures))
         }
 
     def cases(self, target: str, feature: str, value: Any, outcome: str | None = None) -> int:

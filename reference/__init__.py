@@ -1,13 +1,14 @@
 """What a recurrent layer computes, and how far rounding may move it. NumPy only.
 
 spec: sizes, words, weights.  elman: the cell's equations.  recurrence: scan, directions, stack.
-layout, arguments: the axes, and what is accepted.  case: one question.  bounds, comparison, judging, verdict: the answer to it.
+layout, arguments: the axes, and what is accepted.  case: one question.
+bounds: how far off an answer may be.  judging, comparison, verdict: what is said of it.
 """
 
 from .case import Case
+from .judging import judge, judge_pair
 from .recurrence import Result, forward
-from .judging import judge
-from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, RNNSpec
+from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from .verdict import OUTCOMES, Location, Verdict
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "OUTCOMES",
     "Case",
     "CellParameters",
+    "Lengths",
     "Location",
     "RNNSpec",
     "Result",
     "Verdict",
     "forward",
     "judge",
+    "judge_pair",
 ]

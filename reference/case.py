@@ -15,7 +15,7 @@ import numpy as np
 from .arguments import check_inputs, check_parameters
 from .files import write_atomically
 from .recurrence import Result, forward
-from .spec import CellParameters, RNNSpec, expect
+from .spec import CellParameters, Lengths, RNNSpec, expect
 
 FORMAT = "rnn-equivalence case 1"
 
@@ -31,7 +31,7 @@ class Case:
     parameters: Sequence[CellParameters]
     x: np.ndarray
     h0: np.ndarray | None = None
-    lengths: Sequence[int] | np.ndarray | None = None
+    lengths: Lengths = None
     layout: str = "batch_first"
 
     def __post_init__(self) -> None:

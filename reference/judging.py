@@ -12,8 +12,8 @@ from .bounds.step import Expected, step_bound
 from .bounds.trajectory import trajectory_bound
 from .case import Case
 from .comparison import Comparison, Part, compare, first_outside
-from .recurrence import initial_states
 from .layout import sequence_to_time_first, state_to_batched
+from .recurrence import initial_states
 from .spec import expect
 from .verdict import Location, Verdict
 
@@ -41,7 +41,7 @@ def judge(
     expect(bound in (None, *BOUNDS), "bound", bound, "step, trajectory or None")
     lower = case.spec.num_layers - 1
     visible = lower == 0 or prefixes is not None
-    expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers for a step bound")
+    expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers")
     expect(prefixes is None or len(prefixes) == lower, "prefixes", len(prefixes or ()), f"{lower} outputs")
     bound = bound or ("step" if visible else "trajectory")
     wrong = _wrong_form(case, output, h_n, prefixes or ())
@@ -54,9 +54,7 @@ def judge(
         return _verdict(case, seen, promised, bound)
 
 
-def judge_pair(
-    case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tuple[np.ndarray, np.ndarray]
-) -> Verdict:
+def judge_pair(case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tuple[np.ndarray, np.ndarray]) -> Verdict:
     """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
     trajectory bound allows, so they may lie twice that far apart.
 

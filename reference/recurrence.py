@@ -22,7 +22,7 @@ from .layout import (
     state_to_batched,
     valid_steps,
 )
-from .spec import CellParameters, RNNSpec
+from .spec import CellParameters, Lengths, RNNSpec
 
 
 class Result(NamedTuple):
@@ -86,7 +86,7 @@ def forward(
     parameters: Sequence[CellParameters],
     x: np.ndarray,
     h0: np.ndarray | None = None,
-    lengths: Sequence[int] | np.ndarray | None = None,
+    lengths: Lengths = None,
     layout: str = "batch_first",
 ) -> Result:
     """The stack's output and final states, in the arithmetic of x's dtype.
@@ -110,9 +110,7 @@ def forward(
             cells = slice(layer * spec.num_directions, (layer + 1) * spec.num_directions)
             sequence, h_layer = run_layer(spec, parameters[cells], sequence, states[cells], lengths)
             h_n.append(h_layer)
-    return Result(
-        sequence_from_time_first(sequence, layout), state_from_batched(np.concatenate(h_n), layout)
-    )
+    return Result(sequence_from_time_first(sequence, layout), state_from_batched(np.concatenate(h_n), layout))
 
 
 def initial_states(spec: RNNSpec, sequence: np.ndarray, h0: np.ndarray | None, layout: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ DIRECTIONS = ("forward", "reverse", "bidirectional")
 LAYOUTS = ("batch_first", "time_first", "unbatched")
 NONLINEARITIES = ("tanh", "relu")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+# One length for each sequence of the batch, a single one for an unbatched sequence, or None: all are full.
+Lengths = int | Sequence[int] | np.ndarray | None
 
 
 def expect(condition: bool | np.bool_, field: str, given: object, expected: str) -> None:

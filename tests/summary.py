@@ -42,6 +42,8 @@ def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Led
     for target in targets:
         console.print(_cells(target, ledger))
     console.print(_features(targets, ledger))
+    if ledger.figures:
+        console.print(_figures(ledger))
     for adapter in found:
         if not adapter.installed:
             console.print(f"{adapter.name} is absent: {adapter.problem}", highlight=False, soft_wrap=True)
@@ -80,6 +82,16 @@ def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
     """A cell's cases; a dash where the adapter declares one of its features unsupported."""
     declared = all(target.supports(name, value) for name, value in zip(CELL, cell, strict=True))
     return str(ledger.cell_cases(target.label, cell)) if declared else "-"
+
+
+def _figures(ledger: Ledger) -> Table:
+    """The largest figures of this run, a row for each figure, a column for whatever it was measured of."""
+    columns = sorted({of for of, _ in ledger.figures})
+    table = Table("largest", *columns, title="Figures")
+    for name in sorted({name for _, name in ledger.figures}):
+        values = (ledger.figures.get((of, name)) for of in columns)
+        table.add_row(name, *("" if value is None else f"{value:.3g}" for value in values))
+    return table
 
 
 def _features(targets: Sequence[Target], ledger: Ledger) -> Table:

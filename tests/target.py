@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import currently_in_test_context, reject
@@ -12,8 +13,7 @@ from adapters import Adapter, Result
 from adapters.contract import features_of
 from adapters.trial import Stack, Trial, examine
 from evidence.ledger import Ledger
-from reference import Case, Verdict
-from reference.judging import judge_pair
+from reference import Case, Verdict, judge_pair
 
 FAILURES = Path("out/failures")
 
@@ -37,6 +37,10 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.label})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints of a target in a failing example."""
+        printer.text(repr(self))
+
     def check(self, case: Case, tested: str, bound: str | None = None, stack: Stack | None = None) -> None:
         """Fail unless the adapter's answer agrees with the reference.
 
@@ -45,7 +49,7 @@ class Target:
         """
         __tracebackhide__ = True
         trial = examine(self.adapter, case, self.device, bound, stack)
-        self._count(case, tested, trial.outcome)
+        self._count(case, tested, trial.outcome, trial.verdict)
         if trial.outcome == "vacuous" and currently_in_test_context():
             reject()
         if trial.outcome != "agrees":
@@ -55,7 +59,7 @@ class Target:
         """Fail unless two answers to the same question agree; the reference gives no answer, only the bound."""
         __tracebackhide__ = True
         verdict = judge_pair(case, expected[:2], actual[:2])
-        self._count(case, tested, verdict.outcome)
+        self._count(case, tested, verdict.outcome, verdict)
         if verdict.outcome == "vacuous" and currently_in_test_context():
             reject()
         if verdict.outcome != "agrees":
@@ -74,7 +78,9 @@ class Target:
     def _trial(self, case: Case, verdict: Verdict) -> Trial:
         return Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
 
-    def _count(self, case: Case, tested: str, outcome: str) -> None:
+    def _count(self, case: Case, tested: str, outcome: str, verdict: Verdict | None) -> None:
+        if verdict is not None and verdict.bound:
+            self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
         self.ledger.record(self.label, tested, features_of(case.spec, **case.inputs), outcome)
 
     def _explain(self, trial: Trial, tested: str) -> str:

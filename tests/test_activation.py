@@ -26,16 +26,18 @@ EVERY = ["float16", "bfloat16", *WIDE]
 
 
 @pytest.mark.parametrize("dtype", EVERY)
-def test_numpys_tanh_is_within_the_assumption(dtype):
+def test_numpys_tanh_is_within_the_assumption(dtype, ledger):
     row = measure("NumPy", numpy_tanh, dtype, COUNT)
+    ledger.figure("NumPy", f"error of tanh in u, {dtype} (allowed {row.allowed:g})", row.worst)
     assert row.within, row
 
 
 @pytest.mark.parametrize("dtype", EVERY)
 @pytest.mark.parametrize("name", adapters.KNOWN)
-def test_every_frameworks_tanh_is_within_the_assumption(name, dtype):
+def test_every_frameworks_tanh_is_within_the_assumption(name, dtype, ledger):
     adapter = framework_adapter(name)
     row = measure(name, lambda a: adapter.activation(a, "tanh"), dtype, COUNT)
+    ledger.figure(name, f"error of tanh in u, {dtype} (allowed {row.allowed:g})", row.worst)
     assert row.within, row
 
 

@@ -118,6 +118,9 @@ def test_the_counts_of_two_processes_add_up() -> None:
     features = {name: values[0] for name, values in FEATURES.items()}
     for ledger in (one, two, two):
         ledger.record("torch cpu", "equivalence", features, "agrees")
+    one.figure("torch cpu", "error / bound", 0.25)
+    two.figure("torch cpu", "error / bound", 0.5)
     one.merge(two.dump())
+    assert one.figures == {("torch cpu", "error / bound"): 0.5}
     assert one.outcomes("torch cpu") == {"agrees": 3}
     assert one.cases("torch cpu", "bias", True) == 3

@@ -1,0 +1,74 @@
+"""python -m benchmarks: the tables of ratios as Markdown; exit status 1 when one is above its limit."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from .questions import (
+    DTYPES,
+    FORWARD_LIMIT,
+    FORWARD_SIZES,
+    JUDGE_LIMIT,
+    JUDGE_SIZES,
+    JUDGED_STACKS,
+    STACKS,
+    TRAJECTORY_SIZES,
+    Pair,
+    Size,
+    forward_pair,
+    judge_pair,
+)
+from .ratios import SECONDS, median_ratio
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="time for each ratio (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="leave out the two largest sizes of the forward pass")
+    options = parser.parse_args(arguments)
+    sizes = FORWARD_SIZES[:3] if options.quick else FORWARD_SIZES
+    too_slow = [
+        *table("Forward pass: reference / torch.nn.RNN", sizes, STACKS, forward_pair, FORWARD_LIMIT, options.seconds),
+        *table("Judging, step bound: judge / float64 forward pass", JUDGE_SIZES, JUDGED_STACKS, judge_pair,
+               JUDGE_LIMIT, options.seconds),
+        *table("Judging, trajectory bound: judge / float64 forward pass", TRAJECTORY_SIZES, ("one layer",),
+               trajectory_pair, None, options.seconds),
+    ]  # fmt: skip
+    for line in too_slow:
+        print(line, file=sys.stderr)
+    return 1 if too_slow else 0
+
+
+def trajectory_pair(size: Size, dtype: str, stack: str) -> Pair:
+    return judge_pair(size, dtype, stack, bound="trajectory")
+
+
+def table(
+    title: str,
+    sizes: Sequence[Size],
+    stacks: Sequence[str] | dict[str, tuple[int, str]],
+    pair: Callable[[Size, str, str], Pair],
+    limit: float | None,
+    seconds: float,
+) -> list[str]:
+    """Print a table of ratios, a row for each size. Returns a line for each ratio above the limit."""
+    columns = [(dtype, stack) for dtype in DTYPES for stack in stacks]
+    print(f"\n{title}{'' if limit is None else f' (at most {limit})'}\n")
+    print("| time, batch, input, hidden |" + "".join(f" {dtype} {stack} |" for dtype, stack in columns))
+    print("| --- |" + " ---: |" * len(columns))
+    too_slow = []
+    for size in sizes:
+        ratios = [median_ratio(pair(size, dtype, stack), seconds) for dtype, stack in columns]
+        print(f"| {size} |" + "".join(f" {ratio:.2f} |" for ratio in ratios), flush=True)
+        too_slow += [
+            f"{title}: {ratio:.2f} at ({size}), {dtype}, {stack}: above {limit}"
+            for ratio, (dtype, stack) in zip(ratios, columns, strict=True)
+            if limit is not None and ratio > limit
+        ]
+    return too_slow
+
+
+if __name__ == "__main__":
+    sys.exit(main())
