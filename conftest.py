@@ -77,44 +77,60 @@ def load_profile(config: pytest.Config) -> None:
 
 def targets(config: pytest.Config) -> list[Target]:
     """Every adapter asked for, on every device asked for; what is named and absent is an error."""
-    names = [*named(config, "--framework"), *named(config, "--adapter")]
     for name in named(config, "--framework"):
         if name not in adapters.KNOWN:
             raise pytest.UsageError(f"--framework: got {name!r}, expected one of {', '.join(adapters.KNOWN)}")
+    names = [*named(config, "--framework"), *named(config, "--adapter")]
     if not names:
         names = [found.name for found in config.stash[FOUND] if found.installed]
     if not names:
         problems = "; ".join(found.problem for found in config.stash[FOUND])
         raise pytest.UsageError(f"no framework to judge: {problems}")
-    return [
+    found = [
         Target(adapter, device, config.stash[LEDGER], name)
         for name, adapter in ((name, load(name)) for name in names)
         for device in devices(adapter, named(config, "--device"))
     ]
+    labels = [target.label for target in found]
+    for target in found:
+        if labels.count(target.label) > 1:
+            raise pytest.UsageError(f"{target.source}: another adapter is named {target.adapter.name!r} too")
+    return found
 
 
 def named(config: pytest.Config, option: str) -> list[str]:
-    """The values of an option that may be repeated."""
-    return config.getoption(option) or []
+    """The values of an option that may be repeated, each once."""
+    return list(dict.fromkeys(config.getoption(option) or []))
 
 
 def load(name: str) -> adapters.Adapter:
+    """An adapter that has what the suite needs of it; whatever is wrong with it is the user's to know."""
     try:
-        return adapters.load(name)
-    except (ImportError, ValueError) as error:
-        raise pytest.UsageError(str(error)) from error
+        adapter = adapters.load(name)
+    except Exception as error:
+        raise pytest.UsageError(f"{name}: {type(error).__name__}: {error}") from error
+    for attribute, kind in (("name", str), ("version", str), ("capabilities", adapters.Capabilities)):
+        value = getattr(adapter, attribute, None)
+        if not isinstance(value, kind):
+            raise pytest.UsageError(f"{name}: its {attribute} is {value!r}, expected {kind.__name__}")
+    return adapter
 
 
 def devices(adapter: adapters.Adapter, asked: list[str]) -> list[str]:
     """The devices to judge on: those asked for, else the CPU and the first CUDA device where there is one."""
-    there = adapter.devices()
+    try:
+        there = tuple(adapter.devices())
+    except Exception as error:
+        raise pytest.UsageError(f"{adapter.name}: devices() raised {type(error).__name__}: {error}") from error
+    if not there:
+        raise pytest.UsageError(f"{adapter.name}: devices() is empty, expected at least one")
     names = (*there, "cuda") if any(device.startswith("cuda") for device in there) else there
     for device in asked:
         if device not in names:
             raise pytest.UsageError(
                 f"--device: {adapter.name} {adapter.version} has no {device!r}, only {', '.join(there)}"
             )
-    return asked or [device for device in ("cpu", "cuda") if device in names]
+    return asked or [device for device in ("cpu", "cuda") if device in names] or [there[0]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -22,7 +22,15 @@ def main() -> int:
         return 0
     if arguments.case is None:
         parser.error("a case file is needed beside the adapter's name")
-    trial = examine(load(arguments.name), Case.load(arguments.case), arguments.device)
+    try:
+        case = Case.load(arguments.case)
+    except (OSError, TypeError, ValueError) as error:
+        parser.error(f"{arguments.case}: {error}")
+    try:
+        adapter = load(arguments.name)
+    except (ImportError, TypeError, ValueError) as error:
+        parser.error(str(error))
+    trial = examine(adapter, case, arguments.device)
     print(trial)
     return 0 if trial.outcome == "agrees" else 1
 

@@ -63,11 +63,17 @@ class Capabilities:
         """The values of a feature that the adapter supports."""
         return tuple(value for value in FEATURES[name] if (name, value) not in self.unsupported)
 
+    def refusal(self, features: Mapping[str, Any]) -> str:
+        """Why a call with these features is refused: the first that is unsupported, and its reason; else empty."""
+        for name, value in features.items():
+            if (name, value) in self.unsupported:
+                return f"{name} {value}: {self.unsupported[name, value]}"
+        return ""
+
     def require(self, features: Mapping[str, Any]) -> None:
         """Raise Unsupported if any of the features is declared unsupported."""
-        for feature in features.items():
-            if feature in self.unsupported:
-                raise Unsupported(f"{feature[0]} {feature[1]}: {self.unsupported[feature]}")
+        if refusal := self.refusal(features):
+            raise Unsupported(refusal)
 
 
 class Adapter(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,30 @@ class Stack:
         return [self.answer(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
 
 
+def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
+    """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
+
+    prefixes: whether the result is to hold the outputs of a stack's lower layers.
+    A framework's warnings are shown as warnings, whatever the filter that turns ours into errors.
+    """
+    asked, message = case.id, ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            result = stack.answer(case)
+            if prefixes:
+                result = result._replace(prefixes=stack.prefix_outputs(case, result))
+    except Unsupported as refusal:
+        outcome, message = "refused", str(refusal)
+    except Exception as error:  # whatever a framework throws is a finding; the trial says so
+        outcome, message = "crashed", f"{type(error).__name__}: {error}"
+    else:
+        if case.id == asked:
+            return result
+        outcome, message = "disagrees", f"the adapter changed its arguments: the case was {asked}"
+    return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message)
+
+
 def examine(
     adapter: Adapter, case: Case, device: str = "cpu", bound: str | None = None, stack: Stack | None = None
 ) -> Trial:
@@ -75,14 +100,9 @@ def examine(
 
     bound: "step", "trajectory", or None for the step bound.  stack: modules already built of these parameters.
     """
-    try:
-        stack = stack or Stack(adapter, case, device)
-        result = stack.answer(case)
-        prefixes = None if bound == "trajectory" else stack.prefix_outputs(case, result)
-    except Unsupported as refusal:
-        return Trial(adapter.name, adapter.version, device, case, "refused", message=str(refusal))
-    except Exception as error:  # whatever a framework throws is a finding; the trial says so
-        message = f"{type(error).__name__}: {error}"
-        return Trial(adapter.name, adapter.version, device, case, "crashed", message=message)
+    result = attempt(stack or Stack(adapter, case, device), case, prefixes=bound != "trajectory")
+    if isinstance(result, Trial):
+        return result
+    prefixes = None if bound == "trajectory" else result.prefixes
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, bound=bound)
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+
+import numpy as np
+
+import adapters
 
 from .questions import (
     DTYPES,
@@ -29,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="leave out the two largest sizes of the forward pass")
     options = parser.parse_args(arguments)
     sizes = FORWARD_SIZES[:3] if options.quick else FORWARD_SIZES
+    print(circumstances())
     too_slow = [
         *table("Forward pass: reference / torch.nn.RNN", sizes, STACKS, forward_pair, FORWARD_LIMIT, options.seconds),
         *table("Judging, step bound: judge / float64 forward pass", JUDGE_SIZES, JUDGED_STACKS, judge_pair,
@@ -39,6 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in too_slow:
         print(line, file=sys.stderr)
     return 1 if too_slow else 0
+
+
+def circumstances() -> str:
+    """What the ratios depend on beside the code.
+
+    They mean nothing on a busy machine: a product shared between threads waits until each has had its turn, which
+    costs a short function that multiplies a lot many times its own duration.
+    """
+    busy = f"{os.getloadavg()[0]:.1f} processes busy" if hasattr(os, "getloadavg") else "load unknown"
+    return (
+        f"NumPy {np.__version__}, torch {adapters.load('torch').version}; {os.cpu_count()} processors, {busy} before. "
+        "Medians over interleaved rounds."
+    )
 
 
 def trajectory_pair(size: Size, dtype: str, stack: str) -> Pair:

@@ -9,24 +9,32 @@ from typing import Any
 
 # The features whose combinations are the cells of the count.
 CELL = ("direction", "layout", "nonlinearity", "dtype")
+COUNTS = ("cells", "features", "relations")
 
 
 @dataclass
 class Ledger:
     """Counts of (target, property, cell, outcome) and of (target, feature, value, outcome), and largest figures.
 
-    A target is an adapter on a device, by its label: "torch cpu".  figures: (of what, name) -> largest value seen.
+    A target is an adapter on a device, by its label: "torch cpu".
+    relations: counts of (target, property, outcome) of answers that were compared with each other and not with
+    the reference; they fill no cell.  figures: (of what, name) -> largest value seen.
     """
 
     cells: Counter[tuple[str, ...]] = field(default_factory=Counter)
     features: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    relations: Counter[tuple[str, ...]] = field(default_factory=Counter)
     figures: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
-        """Count one case of the property `tested`."""
+        """Count one case of the property `tested`, judged against the reference."""
         self.cells[(target, tested, *(str(features[name]) for name in CELL), outcome)] += 1
         for name, value in features.items():
             self.features[(target, name, str(value), outcome)] += 1
+
+    def record_relation(self, target: str, tested: str, outcome: str) -> None:
+        """Count one comparison of two answers."""
+        self.relations[target, tested, outcome] += 1
 
     def figure(self, of: str, name: str, value: float) -> None:
         """Keep the largest value of a figure."""
@@ -34,16 +42,15 @@ class Ledger:
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
         """Add the counts of another process, as `dump` gave them."""
-        for name, counter in (("cells", self.cells), ("features", self.features)):
-            counter.update({tuple(key): count for key, count in dumped[name]})
+        for name in COUNTS:
+            getattr(self, name).update({tuple(key): count for key, count in dumped[name]})
         for (of, name), value in dumped["figures"]:
             self.figure(of, name, value)
 
     def dump(self) -> dict[str, Any]:
         """Everything as plain lists, for another process."""
         return {
-            name: [[list(key), value] for key, value in kept.items()]
-            for name, kept in (("cells", self.cells), ("features", self.features), ("figures", self.figures))
+            name: [[list(key), value] for key, value in getattr(self, name).items()] for name in (*COUNTS, "figures")
         }
 
     def cases(self, target: str, feature: str, value: Any, outcome: str | None = None) -> int:
@@ -64,17 +71,9 @@ class Ledger:
         )
 
     def outcomes(self, target: str) -> Counter[str]:
-        """How many cases of a target ended in each outcome."""
+        """How many cases and relations of a target ended in each outcome."""
         total: Counter[str] = Counter()
-        for (of, *_, outcome), count in self.cells.items():
+        for (of, *_, outcome), count in (*self.cells.items(), *self.relations.items()):
             if of == target:
                 total[outcome] += count
-        return total
-
-    def properties(self, target: str) -> Counter[str]:
-        """How many cases of a target each property judged."""
-        total: Counter[str] = Counter()
-        for (of, tested, *_), count in self.cells.items():
-            if of == target:
-                total[tested] += count
         return total

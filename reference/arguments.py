@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 
 from .layout import sequence_axes, state_axes
-from .spec import LAYOUTS, CellParameters, RNNSpec, expect, expect_array, expect_word
+from .spec import LAYOUTS, CellParameters, RNNSpec, expect, expect_array, expect_word, short
 
 
 def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> None:
     """Raise unless `parameters` fit `spec`: one for each cell, layer by layer, forward before reverse."""
     if not isinstance(spec, RNNSpec):
         raise TypeError(f"spec: got {type(spec).__name__}, expected RNNSpec")
+    if not isinstance(parameters, Sequence):
+        raise TypeError(f"parameters: got {type(parameters).__name__}, expected a sequence of CellParameters")
+    for index, cell in enumerate(parameters):
+        if not isinstance(cell, CellParameters):
+            raise TypeError(f"parameters[{index}]: got {type(cell).__name__}, expected CellParameters")
     expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
            f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
     dtype = parameters[0].dtype
@@ -60,7 +65,7 @@ def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtyp
         _expect_dtype("h0 dtype", h0.dtype, dtype, "x's")
         expect(h0.shape == shape, f"h0 {state_axes(layout)}", h0.shape, str(shape))
     if lengths is not None:
-        _check_lengths(np.asarray(lengths), () if batch is None else (batch,), time)
+        _check_lengths(_lengths_array(lengths), () if batch is None else (batch,), time)
 
 
 def _expect_dtype(field: str, given: np.dtype, expected: np.dtype, whose: str) -> None:
@@ -68,9 +73,24 @@ def _expect_dtype(field: str, given: np.dtype, expected: np.dtype, whose: str) -
         expect(False, field, given.name, f"{expected.name}, {whose}")
 
 
-def _check_lengths(lengths: np.ndarray, shape: tuple[int, ...], time: int) -> None:
-    if lengths.dtype.kind not in "iu" and lengths.size:
+def _lengths_array(given: Any) -> np.ndarray:
+    """Lengths as integers. Raises TypeError for anything else, True and False included."""
+    if isinstance(given, Sequence):
+        for index, length in enumerate(given):
+            if isinstance(length, bool | np.bool_):
+                raise TypeError(f"lengths[{index}]: got {length!r}, expected an integer")
+    elif type(given) is not np.ndarray and not isinstance(given, int | np.integer):
+        raise TypeError(f"lengths: got {type(given).__name__}, expected an integer, integers or None")
+    try:
+        lengths = np.asarray(given)
+    except ValueError as error:  # a ragged list
+        raise TypeError(f"lengths: got {short(given)}, expected integers") from error
+    if lengths.dtype.kind not in "iu" and (lengths is given or lengths.size):  # an empty list is of NumPy's float64
         raise TypeError(f"lengths: got dtype {lengths.dtype.name}, expected integers")
+    return lengths
+
+
+def _check_lengths(lengths: np.ndarray, shape: tuple[int, ...], time: int) -> None:
     expected = f"{shape}, one for each sequence" if shape else "a single integer, as the layout is unbatched"
     expect(lengths.shape == shape, "lengths shape", lengths.shape, expected)
     inside = (lengths >= 0) & (lengths <= time)

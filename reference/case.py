@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Sequence, Set
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,21 @@ import numpy as np
 from .arguments import check_inputs, check_parameters
 from .files import write_atomically
 from .recurrence import Result, forward
-from .spec import CellParameters, Lengths, RNNSpec, expect
+from .spec import DTYPES, CellParameters, Lengths, RNNSpec, expect, expect_word, short
 
 FORMAT = "rnn-equivalence case 1"
+FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
+SPEC_FIELDS = {field.name for field in fields(RNNSpec)}
+ARRAY_FIELDS = {"dtype", "shape", "data"}
+MOST_AXES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
     """A layer, its weights and its inputs: what `forward` and every adapter are asked.
 
-    The arguments are forward's, and are checked in the same way. A case's dtype is x's.
+    The arguments are forward's, and are checked in the same way. A case's dtype is x's; its lengths are a
+    read-only copy.
     """
 
     spec: RNNSpec
@@ -39,7 +45,9 @@ class Case:
         check_inputs(self.spec, self.x, self.h0, self.lengths, self.layout, self.parameters[0].dtype)
         object.__setattr__(self, "parameters", tuple(self.parameters))
         if self.lengths is not None:
-            object.__setattr__(self, "lengths", np.asarray(self.lengths, dtype=np.int64))
+            lengths = np.array(self.lengths, dtype=np.int64)
+            lengths.setflags(write=False)
+            object.__setattr__(self, "lengths", lengths)
 
     @property
     def dtype(self) -> str:
@@ -81,20 +89,13 @@ class Case:
 
     @classmethod
     def from_json(cls, text: str) -> Case:
-        """The case that to_json wrote. Raises ValueError, naming the field, for anything else."""
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"case: got text that is not JSON ({error}), expected {FORMAT!r}") from error
-        fields = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
-        expect(isinstance(content, dict) and content.get("format") == FORMAT, "format",
-               content.get("format") if isinstance(content, dict) else content, repr(FORMAT))  # fmt: skip
-        expect(content.keys() == fields, "case fields", sorted(content), str(sorted(fields)))
-        try:
-            spec = RNNSpec(**content["spec"])
-            parameters = [CellParameters(**{n: _decode(n, a) for n, a in c.items()}) for c in content["parameters"]]
-        except (TypeError, AttributeError) as error:
-            raise ValueError(f"case: {error}") from error
+        """The case that to_json wrote. Raises TypeError or ValueError, naming the field, for anything else."""
+        content = _parse(text)
+        _expect_object("spec", content["spec"], SPEC_FIELDS)
+        spec = RNNSpec(**content["spec"])
+        if not isinstance(content["parameters"], list):
+            raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
+        parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
         h0 = None if content["h0"] is None else _decode("h0", content["h0"])
         return cls(spec, parameters, _decode("x", content["x"]), h0, content["lengths"], content["layout"])
 
@@ -103,29 +104,81 @@ class Case:
 
     @classmethod
     def load(cls, path: str | Path) -> Case:
-        return cls.from_json(Path(path).read_text())
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"case: got a file that is not text ({error}), expected {FORMAT!r}") from error
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """The object that a case's text holds, of this format and with its fields; the fields are not checked yet."""
+    if not isinstance(text, str):
+        raise TypeError(f"case: got {type(text).__name__}, expected a str, {FORMAT!r}")
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"case: got text that is nested too deeply, expected {FORMAT!r}") from None
+    except ValueError as error:
+        raise ValueError(f"case: got text that is not JSON ({error}), expected {FORMAT!r}") from error
+    given = content.get("format") if isinstance(content, dict) else content
+    expect(given == FORMAT and isinstance(content, dict), "format", given, repr(FORMAT))
+    _expect_object("case", content, FIELDS)
+    return content
+
+
+def _expect_object(field: str, given: Any, needed: Set[str], possible: Set[str] | None = None) -> None:
+    """Raise unless `given` is a JSON object with the needed fields and, beside them, none but possible ones."""
+    if not isinstance(given, dict):
+        raise TypeError(f"{field}: got {type(given).__name__}, expected an object with {sorted(needed)}")
+    fits = needed <= given.keys() <= needed | (possible or set())
+    expect(fits, f"{field} fields", sorted(given), str(sorted(needed)))
+
+
+def _decode_cell(name: str, encoded: Any) -> CellParameters:
+    _expect_object(name, encoded, {"w_ih", "w_hh"}, {"b_ih", "b_hh"})
+    return CellParameters(**{field: _decode(f"{name} {field}", array) for field, array in encoded.items()})
 
 
 def _encode(array: np.ndarray) -> dict[str, Any]:
     # astype("<f4") would not do: bfloat16 has no such name, so the bytes are swapped by hand where needed
     raw = np.ascontiguousarray(array)
-    if raw.dtype.byteorder == ">" or (raw.dtype.byteorder == "=" and not np.little_endian):
-        raw = raw.byteswap()
+    raw = raw if np.little_endian else raw.byteswap()
     data = base64.b64encode(raw.tobytes()).decode()
     return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
 
 
 def _decode(field: str, encoded: Any) -> np.ndarray:
-    keys = {"dtype", "shape", "data"}
-    expect(isinstance(encoded, dict) and encoded.keys() == keys, field, encoded, f"an object with {sorted(keys)}")
+    """The array that _encode wrote. Its size is known to be that of the bytes at hand before it is made."""
+    _expect_object(field, encoded, ARRAY_FIELDS)
+    dtype = _decode_dtype(f"{field} dtype", encoded["dtype"])
+    shape = _decode_shape(f"{field} shape", encoded["shape"], dtype.itemsize)
+    if not isinstance(encoded["data"], str):
+        raise TypeError(f"{field} data: got {type(encoded['data']).__name__}, expected a str")
     try:
-        dtype = np.dtype(encoded["dtype"])
-    except TypeError as error:
-        raise ValueError(
-            f"{field} dtype: got {encoded['dtype']!r}, which NumPy does not know (bfloat16 needs ml_dtypes imported)"
-        ) from error
-    raw = base64.b64decode(encoded["data"], validate=True)
-    count = int(np.prod(encoded["shape"], dtype=np.int64))
-    expect(len(raw) == count * dtype.itemsize, f"{field} data", f"{len(raw)} bytes", f"{count * dtype.itemsize} bytes")
-    array = np.frombuffer(raw, dtype=dtype).reshape(encoded["shape"]).copy()
+        raw = base64.b64decode(encoded["data"], validate=True)
+    except ValueError as error:
+        raise ValueError(f"{field} data: got what is not base64 ({error}), expected an array's bytes") from error
+    expected = math.prod(shape) * dtype.itemsize
+    expect(len(raw) == expected, f"{field} data", f"{len(raw)} bytes", f"{expected} bytes")
+    array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
     return array if np.little_endian else array.byteswap()
+
+
+def _decode_dtype(field: str, name: Any) -> np.dtype:
+    expect_word(field, name, DTYPES)
+    try:
+        return np.dtype(name)
+    except TypeError as error:
+        raise ValueError(f"{field}: got {name!r}, which NumPy does not know (import ml_dtypes)") from error
+
+
+def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
+    integers = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
+    if not integers:
+        raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")
+    expect(all(n >= 0 for n in shape) and len(shape) <= MOST_AXES, field, shape,
+           f"at most {MOST_AXES} integers of at least 0")  # fmt: skip
+    # NumPy counts an empty array's other axes too
+    bytes_at_most = math.prod(max(n, 1) for n in shape) * itemsize
+    expect(bytes_at_most <= np.iinfo(np.intp).max, field, shape, "a shape that memory can hold")
+    return tuple(shape)

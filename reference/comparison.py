@@ -84,7 +84,7 @@ def _compare_block(part: Part, block: slice, offset: int) -> Comparison:
         part,
         outside=int(outside.sum()),
         vacuous=int(vacuous.sum()),
-        non_finite=not finite and bool((outside & (np.isfinite(actual) != np.isfinite(expected))).any()),
+        non_finite=not finite and bool((outside & ~(np.isfinite(actual) & np.isfinite(expected))).any()),
         max_error=max_error,
         max_error_at=offset + max_error_at,
         max_fraction=max_fraction,

@@ -14,18 +14,20 @@ import numpy as np
 from .spec import CellParameters
 
 
-def project(parameters: CellParameters, x: np.ndarray) -> np.ndarray:
+def project(parameters: CellParameters, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """w_ih x_t + b_ih + b_hh for every step at once: one matrix product, out of the recurrence.
 
-    x: (time, batch, input size).  Returns (time, batch, hidden_size).
+    x: (time, batch, input size).  Returns (time, batch, hidden_size), in `out` if it is given: an array of
+    that shape, which may be some of the columns of a wider one.
     """
     time, batch, features = x.shape
     w_ih = np.ascontiguousarray(parameters.w_ih.T)  # BLAS takes a tenth longer with the transposed view
-    projected = np.empty((time * batch, w_ih.shape[1]), x.dtype)
-    np.matmul(x.reshape(time * batch, features), w_ih, out=projected)  # without out, bfloat16 gives float32
+    projected = np.empty((time, batch, w_ih.shape[1]), x.dtype) if out is None else out
+    rows = projected.reshape(time * batch, w_ih.shape[1])  # a view, as time and batch are neighbours
+    np.matmul(x.reshape(time * batch, features), w_ih, out=rows)  # without out, bfloat16 gives float32
     if parameters.b_ih is not None:
-        projected += parameters.b_ih + parameters.b_hh
-    return projected.reshape(time, batch, w_ih.shape[1])
+        rows += parameters.b_ih + parameters.b_hh
+    return projected
 
 
 def step(projected: np.ndarray, h: np.ndarray, w_hh_transposed: np.ndarray, nonlinearity: str) -> np.ndarray:

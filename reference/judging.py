@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .bounds.arithmetic import Arithmetic, arithmetic
+from .bounds.arithmetic import ARITHMETICS, Arithmetic, arithmetic
 from .bounds.step import Expected, step_bound
 from .bounds.trajectory import trajectory_bound
 from .case import Case
 from .comparison import Comparison, Part, compare, first_outside
 from .layout import sequence_to_time_first, state_to_batched
 from .recurrence import initial_states
-from .spec import expect
+from .spec import dtype_name, expect, expect_word
 from .verdict import Location, Verdict
 
 BOUNDS = ("step", "trajectory")
@@ -34,16 +34,10 @@ def judge(
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers, each in the case's layout.
     declared: the arithmetic that is promised, a name of reference.bounds.arithmetic; the case's dtype when None.
     bound: "step", "trajectory", or None for the step bound wherever every layer's output is known.
-    Raises ValueError for an undeclared arithmetic, one of another dtype, and a step bound without the prefixes.
+    Raises TypeError or ValueError for an undeclared arithmetic, one of another dtype, a step bound without the
+    prefixes, and arguments of another kind; an output or h_n that is no such array disagrees.
     """
-    promised = arithmetic(declared or case.dtype)
-    expect(promised.storage == case.dtype, "declared", promised.name, f"an arithmetic that stores {case.dtype}")
-    expect(bound in (None, *BOUNDS), "bound", bound, "step, trajectory or None")
-    lower = case.spec.num_layers - 1
-    visible = lower == 0 or prefixes is not None
-    expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers")
-    expect(prefixes is None or len(prefixes) == lower, "prefixes", len(prefixes or ()), f"{lower} outputs")
-    bound = bound or ("step" if visible else "trajectory")
+    promised, bound = _question(case, prefixes, declared, bound)
     wrong = _wrong_form(case, output, h_n, prefixes or ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
@@ -60,7 +54,10 @@ def judge_pair(case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tupl
 
     expected, actual: output and h_n, in the case's layout and dtype.
     """
-    promised = arithmetic(case.dtype)
+    promised, _ = _question(case, None, None, "trajectory")
+    for field, answer in (("expected", expected), ("actual", actual)):
+        if not isinstance(answer, list | tuple) or len(answer) != 2:
+            raise TypeError(f"{field}: got {type(answer).__name__}, expected the two arrays output and h_n")
     wrong = _wrong_form(case, *expected, ()) or _wrong_form(case, *actual, ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
@@ -69,6 +66,28 @@ def judge_pair(case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tupl
         pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair in (actual, expected)), strict=True)
         seen = [compare(a._replace(expected=e.actual.astype(np.float64), bound=2 * a.bound)) for a, e in pairs]
         return _verdict(case, seen, promised, "twice the trajectory")
+
+
+def _question(
+    case: Case, prefixes: Sequence[np.ndarray] | None, declared: str | None, bound: str | None
+) -> tuple[Arithmetic, str]:
+    """The arithmetic and the bound to judge by. Raises unless the arguments of judge say which."""
+    if not isinstance(case, Case):
+        raise TypeError(f"case: got {type(case).__name__}, expected Case")
+    if declared is not None:
+        expect_word("declared", declared, tuple(ARITHMETICS))
+    promised = arithmetic(case.dtype if declared is None else declared)
+    expect(promised.storage == case.dtype, "declared", promised.name, f"an arithmetic that stores {case.dtype}")
+    if bound is not None:
+        expect_word("bound", bound, BOUNDS)
+    if not (prefixes is None or isinstance(prefixes, list | tuple)):
+        raise TypeError(f"prefixes: got {type(prefixes).__name__}, expected a list or tuple of arrays")
+    lower = case.spec.num_layers - 1
+    visible = lower == 0 or prefixes is not None
+    expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers")
+    if prefixes is not None:
+        expect(len(prefixes) == lower, "prefixes", f"{len(prefixes)} arrays", f"{lower}, one for each lower layer")
+    return promised, bound or ("step" if visible else "trajectory")
 
 
 def _wrong_form(
@@ -81,12 +100,12 @@ def _wrong_form(
     expected = [("output", output, output_shape), ("h_n", h_n, (spec.num_cells, *batch, spec.hidden_size))]
     expected += [(f"prefixes[{i}]", array, output_shape) for i, array in enumerate(prefixes)]
     for name, array, shape in expected:
-        if not isinstance(array, np.ndarray):
+        if type(array) is not np.ndarray:  # a masked array hides what it holds
             return "dtype", f"{name} is {type(array).__name__}, expected a NumPy array"
         if array.shape != shape:
             return "shape", f"{name} has shape {array.shape}, expected {shape}"
         if array.dtype != case.x.dtype:
-            return "dtype", f"{name} has dtype {array.dtype.name}, expected {case.dtype}"
+            return "dtype", f"{name} has dtype {dtype_name(array.dtype)}, expected {case.dtype}"
     return None
 
 

@@ -50,20 +50,28 @@ def scan(spec: RNNSpec, parameters: CellParameters, projected: np.ndarray, h: np
 
 
 def run_direction(
-    spec: RNNSpec, parameters: CellParameters, x: np.ndarray, h0: np.ndarray, lengths: np.ndarray | None, direction: str
+    spec: RNNSpec,
+    parameters: CellParameters,
+    x: np.ndarray,
+    h0: np.ndarray,
+    lengths: np.ndarray | None,
+    direction: str,
+    out: np.ndarray | None = None,
 ) -> Result:
     """One cell over time; the reverse direction is the forward one on the sequence reversed within its length.
 
     It is the projected sequence that is reversed: without lengths that copies nothing.
+    out: where the output goes, (time, batch, hidden_size); a new array when None.
     """
-    projected = elman.project(parameters, x)
+    output = states = elman.project(parameters, x, out)
     if direction == "reverse":
-        projected = reverse_within_lengths(projected, lengths)
-    states = scan(spec, parameters, projected, h0)
-    output = reverse_within_lengths(states, lengths) if direction == "reverse" else states
-    if lengths is None:
+        states = reverse_within_lengths(output, lengths)
+    scan(spec, parameters, states, h0)
+    if lengths is None:  # then `states` is `output`, or a view of it
         return Result(output, states[-1] if len(states) else h0)
     h_n = last_states(states, h0, lengths)
+    if direction == "reverse":
+        output[...] = reverse_within_lengths(states, lengths)
     output[~valid_steps(lengths, len(output))] = 0
     return Result(output, h_n)
 
@@ -72,13 +80,11 @@ def run_layer(
     spec: RNNSpec, parameters: Sequence[CellParameters], x: np.ndarray, h0: np.ndarray, lengths: np.ndarray | None
 ) -> Result:
     """The directions of one layer side by side: output (time, batch, num_directions * hidden_size)."""
-    halves = [
-        run_direction(spec, cell, x, h, lengths, direction)
-        for cell, h, direction in zip(parameters, h0, spec.directions, strict=True)
-    ]
-    if len(halves) == 1:
-        return Result(halves[0].output, halves[0].h_n[None])
-    return Result(np.concatenate([half.output for half in halves], axis=-1), np.stack([half.h_n for half in halves]))
+    output, h_n = np.empty((*x.shape[:2], spec.output_size), x.dtype), np.empty_like(h0)
+    for d, direction in enumerate(spec.directions):
+        half = output[..., d * spec.hidden_size : (d + 1) * spec.hidden_size]
+        h_n[d] = run_direction(spec, parameters[d], x, h0[d], lengths, direction, out=half).h_n
+    return Result(output, h_n)
 
 
 def forward(

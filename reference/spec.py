@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,21 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 Lengths = int | Sequence[int] | np.ndarray | None
 
 
+# what a message shows of an argument: whole where a person would read it, never the numbers of a layer
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
+
+
+def short(given: object) -> str:
+    """An argument's repr, cut where it is long."""
+    return _SHORT.repr(given)
+
+
 def expect(condition: bool | np.bool_, field: str, given: object, expected: str) -> None:
     """Raise ValueError naming the field, what was given and what was expected."""
     if not condition:
-        raise ValueError(f"{field}: got {given!r}, expected {expected}")
+        raise ValueError(f"{field}: got {short(given)}, expected {expected}")
 
 
 def expect_word(field: str, given: object, words: tuple[str, ...]) -> None:
@@ -29,7 +41,7 @@ def expect_word(field: str, given: object, words: tuple[str, ...]) -> None:
 
 def _positive_integer(field: str, given: Any) -> int:
     if isinstance(given, bool | np.bool_) or not isinstance(given, int | np.integer):
-        raise TypeError(f"{field}: got {given!r}, expected an integer of at least 1")
+        raise TypeError(f"{field}: got {short(given)}, expected an integer of at least 1")
     expect(given >= 1, field, given, "an integer of at least 1")
     return int(given)
 
@@ -58,7 +70,7 @@ class RNNSpec:
         expect_word("direction", self.direction, DIRECTIONS)
         expect_word("nonlinearity", self.nonlinearity, NONLINEARITIES)
         if not isinstance(self.bias, bool | np.bool_):
-            raise TypeError(f"bias: got {self.bias!r}, expected True or False")
+            raise TypeError(f"bias: got {short(self.bias)}, expected True or False")
         object.__setattr__(self, "bias", bool(self.bias))
 
     @property
@@ -132,9 +144,19 @@ class CellParameters:
 
 
 def expect_array(field: str, given: object, rank: int) -> None:
-    """Raise TypeError or ValueError unless `given` is a floating NumPy array of that rank."""
-    if not isinstance(given, np.ndarray):
+    """Raise TypeError or ValueError unless `given` is a floating NumPy array of that rank.
+
+    A subclass is none: a masked array's hidden values and a matrix's product are not an array's.
+    """
+    if type(given) is not np.ndarray:
         raise TypeError(f"{field}: got {type(given).__name__}, expected a NumPy array")
     if given.dtype.name not in DTYPES:
         raise TypeError(f"{field}: got dtype {given.dtype.name}, expected one of {', '.join(DTYPES)}")
+    if not given.dtype.isnative:
+        raise TypeError(f"{field}: got dtype {dtype_name(given.dtype)}, expected native byte order")
     expect(given.ndim == rank, f"{field} rank", given.ndim, f"{rank} axes (its shape is {given.shape})")
+
+
+def dtype_name(dtype: np.dtype) -> str:
+    """A dtype's name, with its byte order where that is not the machine's own."""
+    return dtype.name if dtype.isnative else f"{dtype.name} of foreign byte order ({dtype.str})"

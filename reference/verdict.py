@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +28,12 @@ class Location:
 
     @property
     def error(self) -> float:
-        return abs(self.actual - self.expected)
+        """|actual - expected|: 0 where both are the same infinity or NaN, infinite where one is another."""
+        error = abs(self.actual - self.expected)
+        if not math.isnan(error):
+            return error
+        both_nan = math.isnan(self.actual) and math.isnan(self.expected)
+        return 0.0 if both_nan or self.actual == self.expected else math.inf
 
     def __str__(self) -> str:
         when = "" if self.time is None else f", t={self.time}"

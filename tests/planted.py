@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import adapters
-from adapters import Result
+from adapters import Capabilities, Result
+from adapters.contract import features_of
 from reference import CellParameters, RNNSpec
 
 
@@ -91,3 +92,67 @@ class Crashing(Faithful):
         self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
     ) -> Result:
         raise MemoryError("no memory for this sequence")
+
+
+class ChangesItsInput(Faithful):
+    """Answers rightly, and leaves x in ruins."""
+
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
+        result = self._adapter.run(module, x.copy(), h0, lengths, layout)
+        if x.flags.writeable:
+            x[...] = 0
+        return result
+
+
+class Limited(Faithful):
+    """Not a fault: an honest adapter that can do little, and says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        cannot = {
+            "direction": ["bidirectional"], "layout": ["unbatched"], "nonlinearity": ["relu"],
+            "dtype": ["float16", "bfloat16", "float64"], "bias": [False], "h0": [True],
+            "lengths": ["mixed", "with zeros"], "num_layers": ["2", "3 to 10"], "time": ["0", "1"], "batch": ["0"],
+        }  # fmt: skip
+        self.capabilities = Capabilities({(name, v): "planted" for name, values in cannot.items() for v in values})
+
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
+        self.capabilities.require(features_of(self.read(module)[0], x, h0, lengths, layout))
+        return super().run(module, x, h0, lengths, layout)
+
+
+class Overreaching(Limited):
+    """Declares unsupported what it then answers."""
+
+    def run(
+        self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+    ) -> Result:
+        return Faithful.run(self, module, x, h0, lengths, layout)
+
+
+class Namesake(Faithful):
+    """Has another adapter's name, under which its cases would be counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = "Faithful"
+
+
+class NoDevices(Faithful):
+    def devices(self) -> tuple[str, ...]:
+        return ()
+
+
+class Unloadable(Faithful):
+    def __init__(self) -> None:
+        raise RuntimeError("no licence found")
+
+
+class Undeclared(Faithful):
+    def __init__(self) -> None:
+        super().__init__()
+        self.capabilities = None  # type: ignore[assignment]

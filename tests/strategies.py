@@ -10,18 +10,20 @@ Narrow numbers alone were rejected too: their products are exact, which hides a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from adapters import FEATURES
 from reference import Case, RNNSpec
 
 from .draws import draw_case
-from .target import MEMORY, in_memory
+from .memory import MEMORY, in_memory
 
+Draw = Callable[..., Any]
 SIZES = st.integers(1, 9)
 # input scales: typical; large enough to saturate tanh; small enough that only the weights and biases speak
 INPUT_SCALES = (1.0, 32.0, 2.0**-10)
@@ -32,7 +34,7 @@ WEIGHT_SCALES = (1.0, 0.5, 2.0)
 class Question:
     """Everything about a case but its direction, nonlinearity, dtype and layout, which the tests go through.
 
-    lengths: for each of the batch's sequences, or None.  memory: how x lies in memory.
+    lengths: for each of the batch's sequences, or None.  memory: how x and h0 lie in memory.
     """
 
     batch: int
@@ -64,7 +66,7 @@ class Question:
             lengths=self.lengths,
             rounded=self.rounded,
         )
-        return replace(case, x=in_memory(case.x, self.memory))
+        return in_layout(case, "batch_first", self.memory)
 
 
 def in_layout(case: Case, layout: str, memory: str) -> Case:
@@ -74,49 +76,68 @@ def in_layout(case: Case, layout: str, memory: str) -> Case:
         x = np.ascontiguousarray(x.transpose(1, 0, 2))
     elif layout == "unbatched":
         x, h0, lengths = x[0], None if h0 is None else h0[:, 0], None if lengths is None else int(lengths[0])
+    h0 = None if h0 is None else in_memory(h0, memory)
     return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout)
 
 
+def _axis(supported: Sequence[str], largest: int) -> st.SearchStrategy[int]:
+    """Sizes of an axis of which an adapter supports "1", "more" or both."""
+    return st.integers(1 if "1" in supported else 2, largest if "more" in supported else 1)
+
+
 @st.composite
-def _sizes(draw: Callable[..., Any], max_time: int) -> tuple[int, int, int, int]:
+def _sizes(draw: Draw, time: st.SearchStrategy[int], batch: st.SearchStrategy[int]) -> tuple[int, int, int, int]:
     """batch, time, input_size, hidden_size: all different, so that no two axes can be mixed up unseen; or free,
     because some mistakes only pass the shape checks when sizes are equal (and because the smallest cases are)."""
-    distinct = st.lists(SIZES, min_size=4, max_size=4, unique=True)
-    batch, time, input_size, hidden_size = draw(st.one_of(st.tuples(SIZES, SIZES, SIZES, SIZES), distinct))
-    return batch, min(time, max_time), input_size, hidden_size
+    free = st.tuples(batch, time, SIZES, SIZES)
+    return draw(st.one_of(free, free.filter(lambda sizes: len(set(sizes)) == len(sizes))))
+
+
+def _layers(supported: Sequence[str], most: int) -> st.SearchStrategy[int]:
+    """Few layers mostly, of the depths that an adapter supports."""
+    depths = {"1": st.just(1), "2": st.just(2), "3 to 10": st.integers(3, 10)}
+    few = st.one_of(*(depths[depth] for depth in supported if depth in ("1", "2")), st.just(3)).filter(
+        lambda layers: layers < 3 or "3 to 10" in supported
+    )
+    every = st.one_of(few, few, few, *(depths[depth] for depth in supported))
+    return every.filter(lambda layers: layers <= most) if most < 10 else every
+
+
+@st.composite
+def _lengths(draw: Draw, supported: Sequence[str], batch: int, time: int) -> tuple[int, ...] | None:
+    kind = draw(st.sampled_from([kind for kind in ("full", "mixed", "with zeros") if kind in supported]))
+    if kind == "full":
+        return None
+    length = st.integers(0 if kind == "with zeros" else 1, time)
+    return tuple(draw(st.lists(length, min_size=batch, max_size=batch)))
 
 
 @st.composite
 def questions(
-    draw: Callable[..., Any],
+    draw: Draw,
+    supported: Callable[[str], Sequence[Any]] = FEATURES.__getitem__,
     *,
     max_layers: int = 10,
     max_time: int = 9,
-    zero_lengths: bool = True,
     with_lengths: bool = True,
     sane: bool = False,
 ) -> Question:
-    """A question of sizes 1 to 9, and 1 to 3 layers, or sometimes more.
+    """A question of sizes 1 to 9, and 1 to 3 layers, or sometimes up to max_layers.
 
-    zero_lengths: whether a sequence may be empty.  sane: no saturating inputs and no large weights, for
-    properties that are judged by the trajectory bound.
+    supported: the values of a feature that may be asked for (Capabilities.supported).  sane: no saturating
+    inputs and no large weights, for properties that are judged by the trajectory bound.
     """
-    batch, time, input_size, hidden_size = draw(_sizes(max_time))
-    few = st.integers(1, min(3, max_layers))
-    layers = st.one_of(few, few, few, st.integers(1, max_layers))
-    lengths = st.none()
-    if with_lengths:
-        length = st.integers(0 if zero_lengths else 1, time)
-        lengths = st.one_of(st.none(), st.lists(length, min_size=batch, max_size=batch).map(tuple))
+    sizes = _sizes(_axis(supported("time"), max_time), _axis(supported("batch"), 9))
+    batch, time, input_size, hidden_size = draw(sizes)
     return Question(
         batch=batch,
         time=time,
         input_size=input_size,
         hidden_size=hidden_size,
-        num_layers=draw(layers),
-        bias=draw(st.booleans()),
-        h0=draw(st.booleans()),
-        lengths=draw(lengths),
+        num_layers=draw(_layers(supported("num_layers"), max_layers)),
+        bias=draw(st.sampled_from(sorted(supported("bias")))),
+        h0=draw(st.sampled_from(sorted(supported("h0")))),
+        lengths=draw(_lengths(supported("lengths"), batch, time)) if with_lengths else None,
         seed=draw(st.integers(0, 2**32 - 2)),
         rounded=not draw(st.booleans()),
         weight_scale=1.0 if sane else draw(st.sampled_from(WEIGHT_SCALES)),

@@ -21,6 +21,8 @@ def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
     missing = []
     for target in targets:
         supported = target.adapter.capabilities.supported
+        if not all(supported(name) for name in FEATURES):
+            missing.append(f"{target.label}: some feature has no supported value, so nothing can be judged")
         missing += [
             f"{target.label}: {', '.join(cell)}"
             for cell in product(*(supported(name) for name in CELL))
@@ -80,7 +82,7 @@ def _cells(target: Target, ledger: Ledger) -> Table:
 
 def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
     """A cell's cases; a dash where the adapter declares one of its features unsupported."""
-    declared = all(target.supports(name, value) for name, value in zip(CELL, cell, strict=True))
+    declared = all(_supports(target, name, value) for name, value in zip(CELL, cell, strict=True))
     return str(ledger.cell_cases(target.label, cell)) if declared else "-"
 
 
@@ -94,13 +96,17 @@ def _figures(ledger: Ledger) -> Table:
     return table
 
 
+def _supports(target: Target, name: str, value: object) -> bool:
+    return (name, value) not in target.adapter.capabilities.unsupported
+
+
 def _features(targets: Sequence[Target], ledger: Ledger) -> Table:
     """All targets: rows are the values of each feature."""
     table = Table("feature", "value", *(target.label for target in targets), title="Cases by feature")
     for name, values in FEATURES.items():
         for value in values:
             counts = [
-                str(ledger.cases(target.label, name, value)) if target.supports(name, value) else "unsupported"
+                str(ledger.cases(target.label, name, value)) if _supports(target, name, value) else "unsupported"
                 for target in targets
             ]
             table.add_row(name, str(value), *counts)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import currently_in_test_context, reject
+from hypothesis.strategies import SearchStrategy
 
 from adapters import Adapter, Result
 from adapters.contract import features_of
-from adapters.trial import Stack, Trial, examine
+from adapters.trial import Stack, Trial, attempt, examine
 from evidence.ledger import Ledger
 from reference import Case, Verdict, judge_pair
 
-FAILURES = Path("out/failures")
+from .strategies import Question, questions
+
+ROOT = Path(__file__).parents[1]
+FAILURES = ROOT / "out" / "failures"
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,71 +49,93 @@ class Target:
         """What Hypothesis prints of a target in a failing example."""
         printer.text(repr(self))
 
-    def check(self, case: Case, tested: str, bound: str | None = None, stack: Stack | None = None) -> None:
-        """Fail unless the adapter's answer agrees with the reference.
+    def questions(self, **limits: Any) -> SearchStrategy[Question]:
+        """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions."""
+        return questions(self.adapter.capabilities.supported, **limits)
 
-        A vacuous verdict is counted as such and says nothing: inside a property the case is drawn anew.
-        stack: the modules, where several cases share their parameters.
+    def refusal(self, case: Case) -> str:
+        """Why the adapter declares that it cannot answer a case; empty when it can."""
+        return self.adapter.capabilities.refusal(features_of(case.spec, **case.inputs))
+
+    def check(self, tested: str, *cases: Case, bound: str | None = None) -> None:
+        """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
+
+        Every case is asked and counted; cases that share their parameters share their modules. Where all
+        verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
         """
         __tracebackhide__ = True
-        trial = examine(self.adapter, case, self.device, bound, stack)
-        self._count(case, tested, trial.outcome, trial.verdict)
-        if trial.outcome == "vacuous" and currently_in_test_context():
-            reject()
-        if trial.outcome != "agrees":
-            raise AssertionError(self._explain(trial, tested))
+        outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases)]
+        self._something_was_seen(outcomes)
 
-    def check_pair(self, case: Case, expected: Result, actual: Result, tested: str) -> None:
+    def check_pair(self, tested: str, case: Case, expected: Result, actual: Result) -> None:
         """Fail unless two answers to the same question agree; the reference gives no answer, only the bound."""
         __tracebackhide__ = True
         verdict = judge_pair(case, expected[:2], actual[:2])
-        self._count(case, tested, verdict.outcome, verdict)
-        if verdict.outcome == "vacuous" and currently_in_test_context():
-            reject()
-        if verdict.outcome != "agrees":
-            raise AssertionError(self._explain(self._trial(case, verdict), tested))
+        self.ledger.record_relation(self.label, tested, verdict.outcome)
+        self._largest(case, verdict)
+        if verdict.outcome == "disagrees":
+            trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
+            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {_save(case)}")
+        self._something_was_seen([verdict.outcome])
 
     def answer(self, case: Case) -> Result:
-        """The adapter's answer, not judged."""
-        return self.stack(case).answer(case)
+        """The adapter's answer, for a relation; skips the test where the adapter declares that it has none."""
+        __tracebackhide__ = True
+        if refusal := self.refusal(case):
+            pytest.skip(f"{self.label}: declared unsupported: {refusal}")
+        result = attempt(Stack(self.adapter, case, self.device), case)
+        if isinstance(result, Trial):
+            self.ledger.record_relation(self.label, "answer", result.outcome)
+            raise AssertionError(self._explain("answer", result, None))
+        return result
 
-    def stack(self, case: Case) -> Stack:
-        return Stack(self.adapter, case, self.device)
+    def _with_stacks(self, cases: tuple[Case, ...]) -> list[tuple[Case, Stack]]:
+        stacks: dict[tuple[Any, int], Stack] = {}
+        for case in cases:
+            stacks.setdefault((case.spec, id(case.parameters)), Stack(self.adapter, case, self.device))
+        return [(case, stacks[case.spec, id(case.parameters)]) for case in cases]
 
-    def supports(self, name: str, value: object) -> bool:
-        return (name, value) not in self.adapter.capabilities.unsupported
+    def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
+        __tracebackhide__ = True
+        features = features_of(case.spec, **case.inputs)
+        trial = examine(self.adapter, case, self.device, bound, stack)
+        self.ledger.record(self.label, tested, features, trial.outcome)
+        if trial.verdict is not None:
+            self._largest(case, trial.verdict)
+        refusal = self.adapter.capabilities.refusal(features)
+        if refusal and trial.outcome != "refused":
+            raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
+        if not refusal and trial.outcome not in ("agrees", "vacuous"):
+            raise AssertionError(self._explain(tested, trial, bound))
+        return trial.outcome
 
-    def _trial(self, case: Case, verdict: Verdict) -> Trial:
-        return Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
-
-    def _count(self, case: Case, tested: str, outcome: str, verdict: Verdict | None) -> None:
-        if verdict is not None and verdict.bound:
+    def _largest(self, case: Case, verdict: Verdict) -> None:
+        if verdict.bound:
             self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
-        self.ledger.record(self.label, tested, features_of(case.spec, **case.inputs), outcome)
 
-    def _explain(self, trial: Trial, tested: str) -> str:
-        """The trial in words, with the case in a file: Hypothesis runs the smallest failing case last."""
-        FAILURES.mkdir(parents=True, exist_ok=True)
-        path = FAILURES / f"{tested}-{self.label.replace(' ', '-').replace(':', '')}.json"
-        trial.case.save(path)
-        return f"{tested}: {trial}\n  replay: python -m adapters {self.source} {path} --device {self.device}"
+    @staticmethod
+    def _something_was_seen(outcomes: list[str]) -> None:
+        if outcomes and all(outcome == "vacuous" for outcome in outcomes):
+            if currently_in_test_context():
+                reject()
+            raise AssertionError("every verdict was vacuous: the bound says nothing of these cases")
 
-
-def in_memory(array: np.ndarray, kind: str) -> np.ndarray:
-    """The same values laid out differently in memory: what users pass when they slice, transpose or freeze."""
-    if kind == "every other":
-        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
-        wide[..., ::2] = array
-        return wide[..., ::2]
-    if kind == "Fortran":
-        return np.asfortranarray(array)
-    if kind == "backwards":
-        return np.ascontiguousarray(array[::-1])[::-1]
-    if kind == "read-only":
-        frozen = array.copy()
-        frozen.flags.writeable = False
-        return frozen
-    return array
+    def _explain(self, tested: str, trial: Trial, bound: str | None) -> str:
+        """The trial in words, and how to run it again."""
+        command = ["python", "-m", "adapters", self.source, _save(trial.case), "--device", self.device]
+        command += ["--bound", bound] if bound else []
+        return f"{tested}: {trial}\n  replay: {shlex.join(command)}"
 
 
-MEMORY = ("contiguous", "every other", "Fortran", "backwards", "read-only")
+def _save(case: Case) -> str:
+    """The case in a file named after the running test: Hypothesis runs the smallest failing case last."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "case").split("::")[-1].split(" (")[0]
+    path = FAILURES / f"{re.sub(r'[^A-Za-z0-9.]+', '-', test).strip('-')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    case.save(path)
+    return str(path.relative_to(ROOT))
+
+
+def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:
+    """Two arrays as an answer."""
+    return Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))

@@ -14,7 +14,7 @@ from reference import Case, CellParameters, RNNSpec
 
 from .draws import draw_case, draw_parameters
 from .frameworks import framework_adapter
-from .target import MEMORY, in_memory
+from .memory import MEMORY, in_memory
 
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
          "h0": False, "lengths": "full", "num_layers": "1", "time": "more", "batch": "more"}  # fmt: skip

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import conftest
 from adapters import FEATURES
 from evidence.ledger import CELL, Ledger
 from tests import summary
@@ -34,10 +36,12 @@ def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]
     ("arguments", "words"),
     [
         (["--framework", "mxnet"], "--framework: got 'mxnet', expected one of torch, keras"),
-        (["--adapter", "no_such_module:Adapter"], "adapter no_such_module:Adapter: No module named 'no_such_module'"),
-        (["--adapter", "tests.planted:NoSuch"], "tests.planted has no 'NoSuch'"),
         (["--adapter", "tests.planted:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
         (["--adapter", "tests.planted:Faithful", "--cases", "0"], "--cases: got 0, expected at least 1"),
+        (
+            ["--adapter", "tests.planted:Faithful", "--adapter", "tests.planted:Namesake"],
+            "tests.planted:Faithful: another adapter is named 'Faithful' too",
+        ),
     ],
 )
 def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) -> None:
@@ -45,6 +49,27 @@ def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) 
     run = suite(EQUIVALENCE, "--collect-only", *arguments)
     assert run.returncode == pytest.ExitCode.USAGE_ERROR, run.stdout + run.stderr
     assert words in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no_such_module:Adapter", "adapter no_such_module:Adapter: No module named 'no_such_module'"),
+        ("tests.planted:NoSuch", "tests.planted has no 'NoSuch'"),
+        ("tests.planted:Unloadable", "tests.planted:Unloadable: RuntimeError: no licence found"),
+        ("tests.planted:Undeclared", "its capabilities is None, expected Capabilities"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_is_an_error(name: str, words: str) -> None:
+    framework_adapter("torch")
+    with pytest.raises(pytest.UsageError, match=re.escape(words)):
+        conftest.load(name)
+
+
+def test_an_adapter_without_devices_is_an_error() -> None:
+    framework_adapter("torch")
+    with pytest.raises(pytest.UsageError, match=r"NoDevices: devices\(\) is empty, expected at least one"):
+        conftest.devices(conftest.load("tests.planted:NoDevices"), [])
 
 
 def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> None:
@@ -68,6 +93,8 @@ FAULTS = {
     "IgnoredInitialState": "disagrees (value)",
     "SwappedDirections": "disagrees (value)",
     "RoundedWeights": "disagrees (value)",
+    "ChangesItsInput": "disagrees: the adapter changed its arguments",
+    "Overreaching": "declared unsupported, but not refused",
     "Crashing": "crashed: MemoryError: no memory for this sequence",
 }
 
@@ -84,13 +111,22 @@ def planted_run() -> subprocess.CompletedProcess[str]:
 def test_a_planted_fault_makes_the_run_fail(planted_run: subprocess.CompletedProcess[str], fault: str) -> None:
     """And the failure says what is wrong, and how to run the case again."""
     assert planted_run.returncode == pytest.ExitCode.TESTS_FAILED, planted_run.stdout[-3000:] + planted_run.stderr
-    failure = planted_run.stdout.split(f"equivalence: {fault} planted in torch")[1].split("equivalence: ")[0]
+    failures = planted_run.stdout.split("AssertionError: equivalence: ")
+    failure = next(text for text in failures if f"{fault} planted in torch" in text)
     assert FAULTS[fault] in failure
-    assert f"replay: python -m adapters tests.planted:{fault}" in failure
+    assert fault == "Overreaching" or f"replay: python -m adapters tests.planted:{fault}" in failure
 
 
 def test_the_wrapping_alone_changes_nothing(planted_run: subprocess.CompletedProcess[str]) -> None:
     assert f"{len(FAULTS)} failed, 1 passed" in planted_run.stdout
+
+
+def test_an_honest_adapter_that_can_do_little_passes() -> None:
+    """It is asked for nothing that it declares unsupported, but to refuse it; and the table says what it cannot do."""
+    framework_adapter("torch")
+    run = suite("tests/properties", "--cases", "2", "--adapter", "tests.planted:Limited")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr
+    assert "Limited cpu: direction bidirectional is unsupported: planted" in run.stdout
 
 
 def test_a_supported_cell_without_a_case_makes_the_run_fail() -> None:

@@ -121,9 +121,20 @@ def _block(model: StepModel, inputs: np.ndarray, radius: np.ndarray, value: np.n
 def _where_it_overflows(model: StepModel, inputs: np.ndarray, phi: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """Infinite where finite terms may overflow in some order of summation.
 
-    An infinity or NaN among the inputs has one answer by IEEE 754, in every order: it must come out exactly.
+    An infinity or NaN among the inputs has one answer by IEEE 754, in every order: it must come out exactly,
+    unless the infinity meets a number that may be flushed to zero first (A4): 0 times infinity is NaN.
     """
     given = ~np.isfinite(np.abs(inputs) @ model.magnitudes)
     settled = np.where(np.isfinite(phi), model.activation_bound(phi), 0)
     bound = np.where(np.isnan(bound), np.inf, bound)  # the radius itself may overflow
-    return np.where(model.overflows(inputs), np.inf, np.where(given, settled, bound))
+    unsettled = model.overflows(inputs) | _infinity_meets_subnormal(model, inputs)
+    return np.where(unsettled, np.inf, np.where(given, settled, bound))
+
+
+def _infinity_meets_subnormal(model: StepModel, inputs: np.ndarray) -> np.ndarray:
+    """Where a product has an infinite operand, and one that is not 0 but may be flushed: (..., hidden_size)."""
+    (infinite, tiny), (infinite_weights, tiny_weights) = (
+        (np.isinf(a).astype(np.float64), ((a != 0) & (np.abs(a) < model.smallest_normal)).astype(np.float64))
+        for a in (inputs, model.weights)
+    )
+    return infinite @ tiny_weights + tiny @ infinite_weights > 0

@@ -6,15 +6,18 @@ every example: no cell depends on luck.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters import FEATURES
 from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, RNNSpec
 
 from ..draws import draw_case
-from ..strategies import in_layout, questions
+from ..strategies import in_layout
 from ..target import Target
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
@@ -41,39 +44,33 @@ def test_narrow_dtypes_agree_with_the_reference(
 
 
 def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataObject, **limits: int) -> None:
-    """One question, in every nonlinearity and layout that the target supports."""
+    """One question, in every nonlinearity and layout; what the target declares unsupported must be refused."""
     __tracebackhide__ = True
-    if not (target.supports("direction", direction) and target.supports("dtype", dtype)):
-        pytest.skip(f"{target.label}: declared unsupported")
-    question = data.draw(questions(zero_lengths=target.supports("lengths", "with zeros"), **limits), "question")
-    for nonlinearity in filter(lambda value: target.supports("nonlinearity", value), NONLINEARITIES):
-        case = question.case(direction, nonlinearity, dtype)
-        stack = target.stack(case)
-        for layout in filter(lambda value: target.supports("layout", value), LAYOUTS):
-            target.check(in_layout(case, layout, question.memory), "equivalence", stack=stack)
+    question = data.draw(target.questions(**limits), "question")
+    cases = [question.case(direction, nonlinearity, dtype) for nonlinearity in NONLINEARITIES]
+    target.check("equivalence", *(in_layout(case, layout, question.memory) for case in cases for layout in LAYOUTS))
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@given(question=questions(sane=True, zero_lengths=False))
-def test_the_whole_trajectory_agrees(target: Target, direction: str, question) -> None:
+@given(data=st.data())
+def test_the_whole_trajectory_agrees(target: Target, direction: str, data: st.DataObject) -> None:
     """The answer that a user sees against the float64 reference's own, within the trajectory bound."""
-    for nonlinearity in NONLINEARITIES:
-        target.check(question.case(direction, nonlinearity, "float32"), "trajectory", bound="trajectory")
+    question = data.draw(target.questions(sane=True), "question")
+    cases = (question.case(direction, nonlinearity, "float32") for nonlinearity in NONLINEARITIES)
+    target.check("trajectory", *cases, bound="trajectory")
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_empty_batch_gives_empty_answers(target: Target, direction: str, dtype: str) -> None:
-    if not target.supports("batch", "0"):
-        pytest.skip(f"{target.label}: declared unsupported")
-    target.check(draw_case(RNNSpec(3, 5, 2, direction), batch=0, time=4, dtype=dtype), "empty batch")
+    target.check("empty batch", draw_case(RNNSpec(3, 5, 2, direction), batch=0, time=4, dtype=dtype))
 
 
 @pytest.mark.parametrize("layers", range(1, 11))
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_every_layer_count_to_ten(target: Target, direction: str, layers: int) -> None:
     case = draw_case(RNNSpec(4, 6, layers, direction), batch=3, time=5, seed=layers, h0=True, lengths=(5, 2, 3))
-    target.check(case, "layer counts")
+    target.check("layer counts", case)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -83,6 +80,7 @@ def test_nan_and_infinity_come_out_where_the_equations_put_them(
     target: Target, direction: str, where: str, value: float
 ) -> None:
     """In x they poison one sequence from that step on, in h0 all of it, and beyond a sequence's end nothing."""
+    cases = []
     for nonlinearity in NONLINEARITIES:
         spec = RNNSpec(3, 5, 1, direction, nonlinearity)
         case = draw_case(spec, batch=4, time=6, h0=True, lengths=(6, 4, 5, 3))
@@ -91,4 +89,28 @@ def test_nan_and_infinity_come_out_where_the_equations_put_them(
             case.h0[0, 1, 2] = value
         else:
             case.x[1, 2 if where == "x" else 5, 1] = value
-        target.check(case, "NaN and infinity")
+        cases.append(case)
+    target.check("NaN and infinity", *cases)
+
+
+EVERY_FEATURE = [(name, value) for name, values in FEATURES.items() for value in values]
+
+
+@pytest.mark.parametrize("feature", EVERY_FEATURE, ids=lambda feature: f"{feature[0]}={feature[1]}")
+def test_what_is_declared_unsupported_is_refused(target: Target, feature: tuple[str, object]) -> None:
+    """And what is not declared so is answered: one case for each value of each feature, all others as usual."""
+    asked: dict[str, Any] = {name: values[0] for name, values in FEATURES.items()}
+    asked |= {"num_layers": "1", "time": "more", "batch": "more", "h0": False}
+    asked.update([feature])
+    layers = {"1": 1, "2": 2, "3 to 10": 3}[asked["num_layers"]]
+    size = {"0": 0, "1": 1, "more": 4}
+    case = draw_case(
+        RNNSpec(3, 5, layers, asked["direction"], asked["nonlinearity"], asked["bias"]),
+        batch=1 if asked["layout"] == "unbatched" else size[asked["batch"]],
+        time=size[asked["time"]],
+        dtype=asked["dtype"],
+        h0=asked["h0"],
+        lengths={"full": None, "mixed": (4, 1, 3, 2), "with zeros": (4, 0, 3, 2)}[asked["lengths"]],
+        layout=asked["layout"],
+    )
+    target.check("features", case)

@@ -17,23 +17,23 @@ DTYPES = ("float32", "float64")
 def test_chaotic(target: Target, dtype: str) -> None:
     """500 steps of a chaotic recurrence: after some fifty steps, any two correct answers have nothing in common."""
     case = draw_case(RNNSpec(8, 32), batch=2, time=500, dtype=dtype, weight_scale=4.0)
-    target.check(case, "chaotic")
+    target.check("chaotic", case)
 
 
 def test_long(target: Target) -> None:
-    target.check(draw_case(RNNSpec(2, 4), batch=2, time=10_000), "long")
+    target.check("long", draw_case(RNNSpec(2, 4), batch=2, time=10_000))
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_deep(target: Target, direction: str, dtype: str) -> None:
-    target.check(draw_case(RNNSpec(5, 7, 10, direction), batch=3, time=6, dtype=dtype, h0=True), "deep")
+    target.check("deep", draw_case(RNNSpec(5, 7, 10, direction), batch=3, time=6, dtype=dtype, h0=True))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_saturated(target: Target, dtype: str) -> None:
     """Preactivations in the hundreds: tanh is 1 to the last bit, and must be."""
-    target.check(draw_case(RNNSpec(6, 9), batch=3, time=7, dtype=dtype, input_scale=1e3), "saturated")
+    target.check("saturated", draw_case(RNNSpec(6, 9), batch=3, time=7, dtype=dtype, input_scale=1e3))
 
 
 @pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
@@ -43,4 +43,4 @@ def test_tiny(target: Target, dtype: str, nonlinearity: str) -> None:
     tiny = float(np.finfo(dtype).tiny)
     spec = RNNSpec(6, 9, nonlinearity=nonlinearity, bias=False)
     case = draw_case(spec, batch=3, time=7, dtype=dtype, input_scale=tiny / 4)
-    target.check(case, "tiny")
+    target.check("tiny", case)

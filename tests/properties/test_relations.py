@@ -10,60 +10,62 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from adapters import Result
 from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters
 
-from ..strategies import Question, questions
-from ..target import Target
+from ..target import Target, contiguous
 
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 each_direction = pytest.mark.parametrize("direction", DIRECTIONS)
-plain = questions(max_layers=3, with_lengths=False, sane=True)
 
 
-def check(target: Target, case: Case, actual: tuple[np.ndarray, np.ndarray], tested: str) -> None:
+def check(target: Target, tested: str, case: Case, *actual: np.ndarray) -> None:
+    """The framework's answer to `case` agrees with output and h_n, put together from its other answers."""
     __tracebackhide__ = True
-    target.check_pair(case, target.answer(case), Result(*map(np.ascontiguousarray, actual)), tested)
+    target.check_pair(tested, case, target.answer(case), contiguous(*actual))
 
 
 @each_nonlinearity
-@given(question=plain)
-def test_split_in_time_with_the_state_carried_over(target: Target, nonlinearity: str, question: Question) -> None:
+@given(data=st.data())
+def test_split_in_time_with_the_state_carried_over(target: Target, nonlinearity: str, data: st.DataObject) -> None:
     """Running the first steps, then the rest from their final state, is running the whole."""
+    question = data.draw(target.questions(max_layers=3, with_lengths=False, sane=True), "question")
     assume(question.time > 1)
     case = question.case("forward", nonlinearity, "float32")
     cut = question.time // 2
     first = target.answer(replace(case, x=case.x[:, :cut]))
     second = target.answer(replace(case, x=case.x[:, cut:], h0=first.h_n))
-    check(target, case, (np.concatenate([first.output, second.output], axis=1), second.h_n), "split in time")
+    check(target, "split in time", case, np.concatenate([first.output, second.output], axis=1), second.h_n)
 
 
 @each_direction
-@given(question=questions(max_layers=3, sane=True, zero_lengths=False))
-def test_permuting_the_batch_permutes_the_answer(target: Target, direction: str, question: Question) -> None:
+@given(data=st.data())
+def test_permuting_the_batch_permutes_the_answer(target: Target, direction: str, data: st.DataObject) -> None:
+    question = data.draw(target.questions(max_layers=3, sane=True), "question")
     case = question.case(direction, "tanh", "float32")
     order = np.roll(np.arange(question.batch), 1)
     h0 = None if case.h0 is None else case.h0[:, order]
     lengths = None if case.lengths is None else np.asarray(case.lengths)[order]
     permuted = target.answer(replace(case, x=case.x[order], h0=h0, lengths=lengths))
     back = np.argsort(order)
-    check(target, case, (permuted.output[back], permuted.h_n[:, back]), "batch permutation")
+    check(target, "batch permutation", case, permuted.output[back], permuted.h_n[:, back])
 
 
 @each_direction
 @each_nonlinearity
-@given(question=questions(max_layers=1, with_lengths=False, sane=True))
+@given(data=st.data())
 def test_permuting_the_hidden_units_permutes_the_output(
-    target: Target, direction: str, nonlinearity: str, question: Question
+    target: Target, direction: str, nonlinearity: str, data: st.DataObject
 ) -> None:
+    question = data.draw(target.questions(max_layers=1, with_lengths=False, sane=True), "question")
     case = question.case(direction, nonlinearity, "float32")
     order = np.roll(np.arange(question.hidden_size), 1)
     h0 = None if case.h0 is None else case.h0[..., order]
     permuted = target.answer(replace(case, parameters=[_permute(cell, order) for cell in case.parameters], h0=h0))
     back = np.argsort(order)
     halves = [half[..., back] for half in np.split(permuted.output, case.spec.num_directions, axis=-1)]
-    check(target, case, (np.concatenate(halves, axis=-1), permuted.h_n[..., back]), "unit permutation")
+    check(target, "unit permutation", case, np.concatenate(halves, axis=-1), permuted.h_n[..., back])
 
 
 def _permute(cell: CellParameters, order: np.ndarray) -> CellParameters:
@@ -72,13 +74,14 @@ def _permute(cell: CellParameters, order: np.ndarray) -> CellParameters:
 
 
 @each_nonlinearity
-@given(question=questions(max_layers=3, sane=True, zero_lengths=False))
-def test_reverse_is_forward_on_the_reversed_sequence(target: Target, nonlinearity: str, question: Question) -> None:
+@given(data=st.data())
+def test_reverse_is_forward_on_the_reversed_sequence(target: Target, nonlinearity: str, data: st.DataObject) -> None:
     """Each sequence is reversed within its own length, and its output put back."""
+    question = data.draw(target.questions(max_layers=3, sane=True), "question")
     case = question.case("reverse", nonlinearity, "float32")
     lengths = [question.time] * question.batch if case.lengths is None else case.lengths
     flipped = target.answer(replace(case, spec=replace(case.spec, direction="forward"), x=_reverse(case.x, lengths)))
-    check(target, case, (_reverse(flipped.output, lengths), flipped.h_n), "reversal")
+    check(target, "reversal", case, _reverse(flipped.output, lengths), flipped.h_n)
 
 
 def _reverse(sequences: np.ndarray, lengths) -> np.ndarray:
@@ -89,8 +92,9 @@ def _reverse(sequences: np.ndarray, lengths) -> np.ndarray:
 
 
 @each_direction
-@given(question=questions(max_layers=4, sane=True, zero_lengths=False))
-def test_a_stack_is_its_layers_one_after_another(target: Target, direction: str, question: Question) -> None:
+@given(data=st.data())
+def test_a_stack_is_its_layers_one_after_another(target: Target, direction: str, data: st.DataObject) -> None:
+    question = data.draw(target.questions(max_layers=4, sane=True), "question")
     case = question.case(direction, "tanh", "float32")
     spec, below, states = case.spec, case.x, []
     for layer in range(spec.num_layers):
@@ -100,16 +104,17 @@ def test_a_stack_is_its_layers_one_after_another(target: Target, direction: str,
         result = target.answer(Case(single, case.parameters[cells], below, h0, case.lengths))
         below = result.output
         states.append(result.h_n)
-    check(target, case, (below, np.concatenate(states)), "layers chained")
+    check(target, "layers chained", case, below, np.concatenate(states))
 
 
 @each_direction
 @each_nonlinearity
-@given(question=questions(max_layers=1, with_lengths=False, sane=True))
+@given(data=st.data())
 def test_without_recurrent_weights_every_step_stands_alone(
-    target: Target, direction: str, nonlinearity: str, question: Question
+    target: Target, direction: str, nonlinearity: str, data: st.DataObject
 ) -> None:
     """With w_hh = 0 the layer is a dense one: each step is a sequence of its own, in a batch of all steps."""
+    question = data.draw(target.questions(max_layers=1, with_lengths=False, sane=True), "question")
     case = question.case(direction, nonlinearity, "float32")
     parameters = [replace(cell, w_hh=np.zeros_like(cell.w_hh)) for cell in case.parameters]
     case = replace(case, parameters=parameters, h0=None)
@@ -117,15 +122,16 @@ def test_without_recurrent_weights_every_step_stands_alone(
     output = alone.output.reshape(question.batch, question.time, -1)
     last = [output[:, -1 if d == "forward" else 0] for d in case.spec.directions]
     halves = [half[..., i * question.hidden_size :][..., : question.hidden_size] for i, half in enumerate(last)]
-    check(target, case, (output, np.stack(halves)), "no recurrence")
+    check(target, "no recurrence", case, output, np.stack(halves))
 
 
 @each_direction
-@given(question=questions(max_layers=4, zero_lengths=False))
+@given(data=st.data())
 def test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it(
-    target: Target, direction: str, question: Question
+    target: Target, direction: str, data: st.DataObject
 ) -> None:
     """Assumption A6 of the step bound: the first layers, as a module of their own, are those of the stack."""
+    question = data.draw(target.questions(max_layers=4), "question")
     case = question.case(direction, "tanh", "float32")
     whole = target.answer(case)
     for layers in range(1, case.spec.num_layers):
