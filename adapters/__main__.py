@@ -1,10 +1,11 @@
-"""python -m adapters: what can be loaded here.  python -m adapters NAME CASE.json [--device D]: run one case."""
+"""python -m adapters: what can be loaded here.  python -m adapters NAME CASE.json: run one case."""
 
 from __future__ import annotations
 
 import argparse
 
 from reference import Case
+from reference.judging import BOUNDS
 
 from . import available, load
 from .trial import examine
@@ -15,6 +16,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", help="an adapter: torch, keras, or module:Class")
     parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--bound", choices=BOUNDS, help="the bound to judge by (default: step)")
     arguments = parser.parse_args()
     if arguments.name is None:
         for found in available():
@@ -30,7 +32,7 @@ def main() -> int:
         adapter = load(arguments.name)
     except (ImportError, TypeError, ValueError) as error:
         parser.error(str(error))
-    trial = examine(adapter, case, arguments.device)
+    trial = examine(adapter, case, arguments.device, arguments.bound)
     print(trial)
     return 0 if trial.outcome == "agrees" else 1
 

@@ -109,7 +109,7 @@ def forward(
     check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype)
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
     states = initial_states(spec, sequence, h0, layout)
-    lengths = None if lengths is None else np.atleast_1d(np.asarray(lengths))
+    lengths = None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64))
     h_n = []
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for layer in range(spec.num_layers):

@@ -140,6 +140,15 @@ def test_nothing_to_do(layout: str, batch: int, time: int) -> None:
         assert np.all(replace(case, h0=None).answer().h_n == 0)
 
 
+@pytest.mark.parametrize(("lengths", "batch"), [(np.array([5, 0], "uint8"), 2), ([], 0)])
+def test_lengths_of_any_integer_kind(lengths: np.ndarray, batch: int) -> None:
+    case = draw_case(RNNSpec(3, 4, direction="reverse"), batch=batch, time=5, h0=True)
+    answer = forward(case.spec, case.parameters, case.x, case.h0, lengths)
+    expected = replace(case, lengths=[int(length) for length in lengths]).answer()
+    assert np.array_equal(answer.output, expected.output)
+    assert np.array_equal(answer.h_n, expected.h_n)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_arithmetic_is_that_of_x(dtype: str) -> None:
     output, h_n = draw_case(RNNSpec(3, 4), batch=2, time=3, dtype=dtype).answer()

@@ -1,0 +1,118 @@
+"""The judge on NaN, infinity and overflow: what must come out exactly, and what no bound can say."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import Case, CellParameters, Location, RNNSpec, judge, judge_pair
+
+from .draws import draw_case
+
+HIDDEN, TIME, BATCH = 4, 5, 3
+# so far off that no other element, which sees it through tanh, comes near its fraction of the bound
+FAR = np.float32(1_000)
+
+
+def usual(direction: str = "forward", num_layers: int = 1, layout: str = "batch_first", **changes: Any) -> Case:
+    batch = 1 if layout == "unbatched" else BATCH
+    spec = RNNSpec(3, HIDDEN, num_layers, direction)
+    return draw_case(spec, **{"batch": batch, "time": TIME, "h0": True, "layout": layout} | changes)
+
+
+def named(location: Location | None) -> tuple:
+    assert location is not None
+    return location.array, location.layer, location.direction, location.time, location.batch, location.unit
+
+
+VALUES = (np.nan, np.inf, -np.inf, 0.5)
+
+
+def infinite(expected: float, nonlinearity: str = "relu") -> Case:
+    """One step of one unit whose answer is `expected`, for an infinity or NaN or a number."""
+    one = np.ones((1, 1), "float32")
+    return Case(RNNSpec(1, 1, nonlinearity=nonlinearity, bias=False), [CellParameters(one, one)], one[None] * expected)
+
+
+@pytest.mark.parametrize("expected", [np.nan, np.inf, 0.5])
+@pytest.mark.parametrize("actual", VALUES)
+def test_nan_and_infinity_must_come_out_exactly(expected: float, actual: float) -> None:
+    case = infinite(np.float32(expected))
+    answer = np.full((1, 1, 1), actual, "float32")
+    verdict = judge(case, answer, answer)
+    same = np.array_equal(actual, expected, equal_nan=True)
+    assert verdict.outcome == ("agrees" if same else "disagrees")
+    assert verdict.reason == ("" if same else "non-finite")
+    error = 0.0 if same else math.inf
+    assert verdict.max_error == verdict.worst.error == error
+    assert verdict.max_ulps == error
+    assert same or verdict.first.error == error
+    json.dumps(verdict.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "error"),
+    [(1.0, 0.5, 0.5), (np.nan, np.nan, 0.0), (np.inf, np.inf, 0.0), (np.inf, -np.inf, np.inf), (np.inf, 0.5, np.inf),
+     (np.nan, np.inf, np.inf), (0.5, np.nan, np.inf)],
+)  # fmt: skip
+def test_a_locations_error_is_never_nan(expected: float, actual: float, error: float) -> None:
+    assert Location("output", 0, "forward", 0, 0, 0, expected, actual, 1.0).error == error
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_nan_and_infinity_among_the_inputs(direction: str, value: float) -> None:
+    """The answer that carries them agrees; with zeros in their place it does not, and says why."""
+    case = usual(direction)
+    case.x[1, 2, 0] = value
+    output, h_n = case.answer()
+    assert judge(case, output, h_n).outcome == "agrees"
+    saturated = judge(case, np.nan_to_num(output), np.nan_to_num(h_n))
+    if np.isnan(value):
+        assert (saturated.outcome, saturated.reason) == ("disagrees", "non-finite")
+        assert named(saturated.first)[3:] == (2, 1, 0)
+    wrong = output.copy()
+    wrong[1, 2, 0] = np.inf
+    assert judge(case, wrong, h_n).reason == "non-finite"
+
+
+def test_nan_zeroed_on_both_sides_is_rejected() -> None:
+    """Two zeroed answers equal each other, which proves nothing: that is vacuous, and the reference rejects both."""
+    case = usual()
+    case.x[:] = np.nan
+    zeros = tuple(np.zeros_like(array) for array in case.answer())
+    verdict = judge(case, *zeros)
+    assert (verdict.outcome, verdict.reason) == ("disagrees", "non-finite")
+    assert judge_pair(case, zeros, zeros).outcome == "vacuous"
+
+
+@pytest.mark.parametrize("infinite_weight", [True, False])
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_an_infinity_times_a_subnormal_is_vacuous(nonlinearity: str, infinite_weight: bool) -> None:
+    """A machine that flushes subnormal numbers says NaN, IEEE 754 infinity. With a normal number only one is right."""
+    smallest = float(np.finfo("float32").smallest_normal)
+    for small, judged in ((smallest / 2, "vacuous"), (-smallest / 2, "vacuous"), (smallest, "disagrees")):
+        one, inf, tiny = (np.full((1, 1), value, "float32") for value in (1, np.inf, small))
+        weight, operand = (inf, tiny) if infinite_weight else (tiny, inf)
+        spec = RNNSpec(1, 1, nonlinearity=nonlinearity, bias=False)
+        through_h0 = Case(spec, [CellParameters(one, weight)], one[None], operand[None])
+        through_x = Case(spec, [CellParameters(weight, one)], operand[None])
+        for case in (through_h0, through_x):
+            nan = np.full((1, 1, 1), np.nan, "float32")
+            assert judge(case, nan, nan).outcome == judged
+            assert judge(case, *case.answer()).outcome == ("vacuous" if judged == "vacuous" else "agrees")
+
+
+def test_an_infinity_times_a_subnormal_hides_no_other_element() -> None:
+    case = usual(batch=2)
+    case.parameters[0].w_hh[1, 2] = np.inf
+    assert case.h0 is not None
+    case.h0[0, 0, 2] = 1e-40
+    output, h_n = case.answer()
+    assert judge(case, output, h_n).outcome == "vacuous"
+    output[0, 0, 0] += FAR
+    assert named(judge(case, output, h_n).first)[3:] == (0, 0, 0)
