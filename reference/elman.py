@@ -21,10 +21,10 @@ def project(parameters: CellParameters, x: np.ndarray, out: np.ndarray | None = 
     that shape, which may be some of the columns of a wider one.
     """
     time, batch, features = x.shape
-    w_ih = np.ascontiguousarray(parameters.w_ih.T)  # BLAS takes a tenth longer with the transposed view
-    projected = np.empty((time, batch, w_ih.shape[1]), x.dtype) if out is None else out
-    rows = projected.reshape(time * batch, w_ih.shape[1])  # a view, as time and batch are neighbours
-    np.matmul(x.reshape(time * batch, features), w_ih, out=rows)  # without out, bfloat16 gives float32
+    hidden = len(parameters.w_ih)
+    projected = np.empty((time, batch, hidden), x.dtype) if out is None else out
+    rows = projected.reshape(time * batch, hidden)  # a view, as time and batch are neighbours
+    np.matmul(x.reshape(time * batch, features), parameters.w_ih.T, out=rows)  # without out, bfloat16 gives float32
     if parameters.b_ih is not None:
         rows += parameters.b_ih + parameters.b_hh
     return projected
