@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from evidence.ledger import Ledger
 from tests import summary
 from tests.target import Target
 
+# tests that need ball arithmetic, which a user's own environment may lack; the header says so
+NEED_FLINT = ["tests/test_activation.py", "tests/test_ball.py"]
+collect_ignore = [] if find_spec("flint") else NEED_FLINT
 PROPERTIES = Path(__file__).parent / "tests" / "properties"
 CASES = {"default": 8, "ci": 8, "nightly": 200}
 FOUND = pytest.StashKey[list[adapters.Availability]]()
@@ -154,6 +158,8 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in config.stash[TARGETS]]
     absent = [f"absent: {found.name} ({found.problem})" for found in config.stash[FOUND] if not found.installed]
+    if collect_ignore:
+        absent.append(f"absent: python-flint (pip install python-flint), so not run: {', '.join(collect_ignore)}")
     profile = os.environ["HYPOTHESIS_PROFILE"]
     return [f"judged: {', '.join(judged)}", *absent,
             f"cases for each property: {settings().max_examples} (profile {profile})"]  # fmt: skip
