@@ -22,7 +22,7 @@ from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
 
 BACKEND = keras.backend.backend()
 
-# On every backend but TensorFlow a float64 layer multiplies in float32, and says nothing (keras issue 23704).
+# Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704).
 NARROWED = (
     {}
     if keras.backend.result_type("float64", "float64") == "float64"

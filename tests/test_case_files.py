@@ -7,22 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from adapters.__main__ import main
-from reference import Case, RNNSpec
+from reference import Case
 
-from .draws import draw_case, draw_parameters
-
-SPEC = RNNSpec(3, 4, 2, "bidirectional")
-GOOD = draw_parameters(SPEC)
-X = np.zeros((2, 5, 3), "float32")
-FOREIGN = X.dtype.newbyteorder("S")
-
-
-def usual(**changes: Any) -> Case:
-    return draw_case(SPEC, **{"batch": 2, "time": 5, "h0": True, "lengths": (5, 2)} | changes)
+from .test_case import usual
 
 
 def edited(path: tuple[str | int, ...], value: Any) -> str:

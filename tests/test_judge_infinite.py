@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 from reference import Case, CellParameters, Location, RNNSpec, judge, judge_pair
 
-from .draws import draw_case
-
-HIDDEN, TIME, BATCH = 4, 5, 3
-# so far off that no other element, which sees it through tanh, comes near its fraction of the bound
-FAR = np.float32(1_000)
-
-
-def usual(direction: str = "forward", num_layers: int = 1, layout: str = "batch_first", **changes: Any) -> Case:
-    batch = 1 if layout == "unbatched" else BATCH
-    spec = RNNSpec(3, HIDDEN, num_layers, direction)
-    return draw_case(spec, **{"batch": batch, "time": TIME, "h0": True, "layout": layout} | changes)
-
-
-def named(location: Location | None) -> tuple:
-    assert location is not None
-    return location.array, location.layer, location.direction, location.time, location.batch, location.unit
-
+from .judged import FAR, named, usual
 
 VALUES = (np.nan, np.inf, -np.inf, 0.5)
 
