@@ -38,7 +38,7 @@ def judge(
     prefixes, and arguments of another kind; an output or h_n that is no such array disagrees.
     """
     promised, bound = _question(case, prefixes, declared, bound)
-    wrong = _wrong_form(case, output, h_n, prefixes or ())
+    wrong = wrong_form(case, output, h_n, prefixes or ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     with np.errstate(all="ignore"):
@@ -58,7 +58,7 @@ def judge_pair(case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tupl
     for field, answer in (("expected", expected), ("actual", actual)):
         if not isinstance(answer, list | tuple) or len(answer) != 2:
             raise TypeError(f"{field}: got {type(answer).__name__}, expected the two arrays output and h_n")
-    wrong = _wrong_form(case, *expected, ()) or _wrong_form(case, *actual, ())
+    wrong = wrong_form(case, *expected, ()) or wrong_form(case, *actual, ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     with np.errstate(all="ignore"):
@@ -90,7 +90,7 @@ def _question(
     return promised, bound or ("step" if visible else "trajectory")
 
 
-def _wrong_form(
+def wrong_form(
     case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]
 ) -> tuple[str, str] | None:
     """The reason and a sentence when an array's shape or dtype is not what the case asks for."""

@@ -1,0 +1,223 @@
+"""The diagnosis: which known fault would explain an answer that disagrees.
+
+Every fault that could show in the case is tried against the answer, then the commonest in pairs:
+
+- a fault that asks another question: the judge itself says whether the answer agrees with that question's;
+- a fault in the arithmetic: every state has to follow from the state before it by the faulty step;
+- any other is planted in the reference, and the two answers have to lie as close as two correct ones may.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bounds.arithmetic import arithmetic
+from .bounds.interval import StepModel
+from .bounds.trajectory import trajectory_bound
+from .case import Case
+from .comparison import settle, vacuous_elements
+from .faults import COMMONEST, FAULTS, Fault, implementation
+from .faults.machine import (
+    as_time_first,
+    every_step_alone,
+    final_states,
+    initial_states,
+    layer_case,
+    lengths_of,
+    zero_padding,
+)
+from .judging import judge, wrong_form
+from .layout import sequence_to_time_first, state_to_batched, valid_steps
+from .recurrence import Result
+
+# Numbers that a case's states hold, above which pairs, or anything at all, would take more than some ten seconds.
+LARGEST_FOR_PAIRS = 50_000
+LARGEST = 1_000_000
+MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A fault, or a pair of them, with which the reference gives the answer that was seen.
+
+    error: the largest absolute difference that is left.  fraction: the largest part of what is allowed there.
+    """
+
+    faults: tuple[Fault, ...]
+    error: float
+    fraction: float
+
+    def __str__(self) -> str:
+        says = " and ".join(fault.says for fault in self.faults)
+        return f"{says} (error {self.error:.1g}, {100 * self.fraction:.2g} % of the bound)"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What an answer agrees with.
+
+    explanations: best first; empty where no known fault explains it.  tried, pairs: how many were.
+    problem: why nothing was tried; else empty.
+    """
+
+    explanations: tuple[Explanation, ...] = ()
+    tried: int = 0
+    pairs: int = 0
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"no diagnosis: {self.problem}"
+        if not self.explanations:
+            pairs = f", nor with any of {self.pairs} pairs" if self.pairs else ""
+            return f"agrees with none of the {self.tried} known faults that could show in this case{pairs}"
+        named, rest = self.explanations[:MOST_NAMED], len(self.explanations) - MOST_NAMED
+        lines = [f"agrees with the reference if {named[0]}", *(f"  or if {other}" for other in named[1:])]
+        return "\n".join(
+            [*lines, *([f"  or with {rest} others: this case does not tell them apart"] if rest > 0 else [])]
+        )
+
+
+def diagnose(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None = None,
+    faults: Sequence[Fault] | None = None,
+) -> Diagnosis:
+    """Which known faults explain an answer that disagrees; the arguments are those of judge.
+
+    faults: those to try, singly and in pairs; when None all known ones, and the commonest in pairs.
+    """
+    if wrong := wrong_form(case, output, h_n, prefixes or ()):
+        return Diagnosis(problem=wrong[1])
+    size = output.size * case.spec.num_layers
+    if size > LARGEST:
+        return Diagnosis(problem=f"the case's states hold {size:,} numbers, more than {LARGEST:,}")
+    with np.errstate(all="ignore"):
+        answer = _Answer(case, output, h_n, prefixes)
+        singles = [(fault,) for fault in answer.visible(FAULTS.values() if faults is None else faults)]
+        found = answer.explanations(singles)
+        if found or size > LARGEST_FOR_PAIRS:
+            return Diagnosis(found, len(singles))
+        pairs = list(itertools.combinations(answer.visible(COMMONEST if faults is None else faults), 2))
+        return Diagnosis(answer.explanations(pairs), len(singles), len(pairs))
+
+
+class _Answer:
+    """An answer that disagrees, and its case: as given, and time first."""
+
+    def __init__(self, case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray] | None) -> None:
+        self.case, self.actual = case, Result(output, h_n)
+        self.usual = as_time_first(case)
+        self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
+        lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
+        self.prefixes = lower if len(lower) == case.spec.num_layers - 1 else None
+        self.allowed = _allowed(self.usual)
+        self.steps = None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
+
+    def visible(self, faults: Iterable[Fault]) -> list[Fault]:
+        """The faults that could show in this case."""
+        return [fault for fault in faults if fault.where.holds(self.case if fault.as_given else self.usual)]
+
+    def explanations(self, candidates: Iterable[tuple[Fault, ...]]) -> tuple[Explanation, ...]:
+        """Those of the candidates that explain the answer, best first."""
+        found = (self._explain(faults) for faults in candidates)
+        return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
+
+    def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
+        if all(fault.asked for fault in faults):
+            return self._by_judging(faults)
+        if len(faults) == 1 and faults[0].step and self.steps is not None:
+            return self._by_steps(faults[0], self.steps)
+        return self._by_comparing(faults)
+
+    def _by_judging(self, faults: tuple[Fault, ...]) -> Explanation | None:
+        """By the bounds of the question that was answered: step by step where the lower layers' outputs fit it too
+        (they may come from calls of their own, which a fault touched in another way), else as a whole."""
+        asked = self.case
+        for fault in sorted(faults, key=lambda fault: not fault.as_given):
+            asked = asked if fault.as_given else as_time_first(asked)
+            asked = fault.asked(asked) if fault.asked and fault.where.holds(asked) else asked
+        for bound in ("step", "trajectory")[0 if self.prefixes is not None else 1 :]:
+            prefixes = self.prefixes if bound == "step" else None
+            verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes=prefixes, bound=bound)
+            if verdict.outcome == "agrees":
+                return Explanation(faults, verdict.max_error, verdict.max_fraction)
+        return None
+
+    def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
+        """By the distance to the answer of the reference with these faults planted in it."""
+        expected = implementation(faults, Case.answer)(self.case)
+        error = np.array([_errors(*pair).max(initial=0) for pair in zip(expected, self.actual, strict=True)])
+        used = _fraction(error, self.allowed)
+        return Explanation(faults, float(error.max()), used) if used <= 1 else None
+
+    def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
+        """By the distance of every state from the faulty step that leads to it."""
+        run, largest, fraction = implementation([fault], Case.answer), 0.0, 0.0
+        for asked, states in steps:
+            expected = run(asked).output[0]
+            error = _errors(expected, states)
+            used = _fraction(error, _allowed_in_a_step(asked, expected, fault.arithmetic))
+            if not used <= 1:
+                return None
+            largest, fraction = max(largest, float(error.max(initial=0))), max(fraction, used)
+        return Explanation((fault,), largest, fraction)
+
+
+def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[Case, np.ndarray]] | None:
+    """Each cell's steps, every one asked by itself, with the states they led to; None where some states are not
+    those of the output: a final state that is none, or numbers in the padding.
+
+    case: time first.  layers: the output of each layer (time, batch, features).
+    """
+    steps, hidden, lengths = [], case.spec.hidden_size, lengths_of(case)
+    for index in range(case.spec.num_cells):
+        layer, d = divmod(index, case.spec.num_directions)
+        cell = layer_case(case, layer, layers[layer - 1] if layer else case.x, d=d)
+        states = layers[layer][..., d * hidden : (d + 1) * hidden]
+        elsewhere = (zero_padding(states, lengths), states), (final_states(cell, states), h_n[index])
+        if any(_errors(*pair).any() for pair in elsewhere):
+            return None
+        steps.append((every_step_alone(cell, states), states[valid_steps(lengths, len(states))]))
+    return steps
+
+
+def _allowed(case: Case) -> float:
+    """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about, so
+    no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous.
+    """
+    lengths = None if case.lengths is None else np.asarray(case.lengths)
+    cells = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, arithmetic(case.dtype))
+    vacuous = any(vacuous_elements(*cell.output).any() for cell in cells)
+    return np.nan if vacuous else 2 * max(float(cell.output.bound.max(initial=0)) for cell in cells)
+
+
+def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str | None) -> np.ndarray:
+    """How far two states may lie apart that follow from the same one, by any activation of slope up to 1.
+
+    case: steps by themselves (every_step_alone).  expected: the states (steps, hidden_size).  name: of the
+    arithmetic, the case's own when None.  NaN where that says nothing.
+    """
+    model = StepModel(case.parameters[0], case.spec.nonlinearity, arithmetic(name or case.dtype))
+    inputs = model.inputs(case.x[0], initial_states(case)[0])
+    radius = model.radius(inputs)
+    allowed = radius + model.beta * np.abs(inputs @ model.weights) + model.activation_bound(expected.astype(np.float64))
+    return np.where(allowed < model.scale(radius), 2 * allowed, np.nan)
+
+
+def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """The absolute differences; infinite where only one of them is NaN or infinite."""
+    error = np.abs(np.subtract(actual, expected, dtype=np.float64))
+    return settle(error, actual, expected)
+
+
+def _fraction(error: np.ndarray, allowed: np.ndarray | float) -> float:
+    """The largest part of the allowed difference that an error takes: nothing where there is none, NaN where nothing
+    is known to be allowed."""
+    return float(np.where((error == 0) & ~np.isnan(allowed), 0, error / allowed).max(initial=0))

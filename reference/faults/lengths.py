@@ -1,0 +1,116 @@
+"""Faults in the lengths: padding that is read, written or counted, and sequences sorted and not put back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..case import Case
+from ..layout import reverse_within_lengths, valid_steps
+from ..recurrence import Result
+from .directions import run_forward_cells, run_reverse_cells
+from .fault import Run, around, asked
+from .machine import initial_states, lengths_of, zero_padding
+from .where import A_FORWARD, A_REVERSE, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
+
+
+@asked("lengths are ignored", PADDING)
+def lengths_ignored(case: Case) -> Case:
+    return replace(case, lengths=None)
+
+
+@asked("each length is one more, where there is room", PADDING)
+def lengths_one_more(case: Case) -> Case:
+    return replace(case, lengths=np.minimum(lengths_of(case) + 1, len(case.x)))
+
+
+@asked("each length is one less, but at least 1", TWO_STEPS)
+def lengths_one_less(case: Case) -> Case:
+    lengths = lengths_of(case)
+    return replace(case, lengths=np.where(lengths > 1, lengths - 1, lengths))
+
+
+@asked("the longest sequence's length stands for all", PADDING & ROWS)
+def lengths_all_the_longest(case: Case) -> Case:
+    return replace(case, lengths=np.full_like(lengths_of(case), lengths_of(case).max()))
+
+
+@asked("each sequence has the length of the next one of the batch", PADDING & ROWS)
+def lengths_of_the_next_row(case: Case) -> Case:
+    return replace(case, lengths=np.roll(lengths_of(case), -1))
+
+
+@asked("the lengths are sorted, and the sequences are not", UNSORTED)
+def lengths_sorted_alone(case: Case) -> Case:
+    return replace(case, lengths=np.sort(lengths_of(case))[::-1].copy())
+
+
+def by_length(case: Case) -> np.ndarray:
+    """The rows of the batch, longest first; the order in which packed sequences are kept."""
+    return np.argsort(-lengths_of(case), kind="stable")
+
+
+@around("sequences are sorted by length and not put back", UNSORTED)
+def sorted_not_put_back(case: Case, run: Run) -> Result:
+    output, h_n = run(case)
+    return Result(output[:, by_length(case)], h_n[:, by_length(case)])
+
+
+@around("sequences are sorted by length, and the output is not put back", UNSORTED)
+def sorted_output_not_put_back(case: Case, run: Run) -> Result:
+    output, h_n = run(case)
+    return Result(output[:, by_length(case)], h_n)
+
+
+@around("sequences are sorted by length, and h_n is not put back", UNSORTED)
+def sorted_h_n_not_put_back(case: Case, run: Run) -> Result:
+    output, h_n = run(case)
+    return Result(output, h_n[:, by_length(case)])
+
+
+@asked("sequences are sorted by length, and h0 is not", UNSORTED & H0)
+def sorted_without_h0(case: Case) -> Case:
+    return replace(case, h0=np.ascontiguousarray(initial_states(case)[:, np.argsort(by_length(case))]))
+
+
+@around("the reverse direction starts in the padding", A_REVERSE & PADDING)
+def reverse_starts_in_padding(case: Case, run: Run) -> Result:
+    def cell_run(cell: Case, run: Run) -> Result:
+        output, h_n = run(replace(cell, lengths=None))
+        return Result(zero_padding(output, lengths_of(cell)), h_n)
+
+    return run_reverse_cells(case, run, cell_run)
+
+
+@around("padding reaches the final state of the forward direction", A_FORWARD & PADDING)
+def padding_reaches_the_state(case: Case, run: Run) -> Result:
+    def cell_run(cell: Case, run: Run) -> Result:
+        output, h_n = run(replace(cell, lengths=None))
+        return Result(zero_padding(output, lengths_of(cell)), h_n)
+
+    return run_forward_cells(case, run, cell_run)
+
+
+@around("the reverse output stands at the end of the padded sequence", A_REVERSE & PADDING)
+def reverse_output_at_the_end(case: Case, run: Run) -> Result:
+    def cell_run(cell: Case, run: Run) -> Result:
+        output, h_n = run(cell)
+        return Result(reverse_within_lengths(output, lengths_of(cell))[::-1], h_n)
+
+    return run_reverse_cells(case, run, cell_run)
+
+
+@around("beyond a length the output repeats the last one", PADDING & STEPS)
+def padding_repeats_the_last_output(case: Case, run: Run) -> Result:
+    output, h_n = run(case)
+    last = output[np.maximum(lengths_of(case) - 1, 0), np.arange(case.x.shape[1])]
+    valid = valid_steps(lengths_of(case), len(output))[..., None]
+    return Result(np.where(valid, output, last[None]), h_n)
+
+
+@around("beyond a length the output goes on", PADDING & STEPS)
+def padding_goes_on(case: Case, run: Run) -> Result:
+    (output, h_n), goes_on = run(case), run(replace(case, lengths=None)).output
+    valid = valid_steps(lengths_of(case), len(output))[..., None]
+    return Result(np.where(valid, output, goes_on), h_n)
