@@ -34,6 +34,8 @@ def main() -> int:
         parser.error(str(error))
     trial = examine(adapter, case, arguments.device, arguments.bound)
     print(trial)
+    if diagnosis := trial.diagnosis():
+        print(diagnosis)
     return 0 if trial.outcome == "agrees" else 1
 
 

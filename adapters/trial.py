@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from reference import Case, Verdict, judge
+from reference import Case, Diagnosis, Verdict, diagnose, judge
+from reference.faults import Fault
 
 from .contract import Adapter, Result, Unsupported
 
@@ -21,6 +23,7 @@ class Trial:
 
     outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
         "crashed", where anything else was raised.  message: the exception, in its own words.
+    answer: what was judged, where anything was.
     """
 
     adapter: str
@@ -30,6 +33,16 @@ class Trial:
     outcome: str
     verdict: Verdict | None = None
     message: str = ""
+    answer: Result | None = None
+
+    def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
+        """Which known faults would explain the answer; None unless it disagrees. It takes up to some seconds.
+
+        faults: those to try; all known ones when None.
+        """
+        if self.answer is None or self.outcome != "disagrees":
+            return None
+        return diagnose(self.case, *self.answer, faults=faults)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
@@ -105,4 +118,4 @@ def examine(
         return result
     prefixes = None if bound == "trajectory" else result.prefixes
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, bound=bound)
-    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict)
+    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=result)

@@ -3,9 +3,11 @@
 spec: sizes, words, weights.  elman: the cell's equations.  recurrence: scan, directions, stack.
 layout, arguments: the axes, and what is accepted.  case: one question.
 bounds: how far off an answer may be.  judging, comparison, verdict: what is said of it.
+faults: how implementations go wrong.  diagnosis: which fault would explain a wrong answer.
 """
 
 from .case import Case
+from .diagnosis import Diagnosis, Explanation, diagnose
 from .judging import judge, judge_pair
 from .recurrence import Result, forward
 from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
@@ -19,11 +21,14 @@ __all__ = [
     "OUTCOMES",
     "Case",
     "CellParameters",
+    "Diagnosis",
+    "Explanation",
     "Lengths",
     "Location",
     "RNNSpec",
     "Result",
     "Verdict",
+    "diagnose",
     "forward",
     "judge",
     "judge_pair",

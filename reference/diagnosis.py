@@ -2,16 +2,17 @@
 
 Every fault that could show in the case is tried against the answer, then the commonest in pairs:
 
-- a fault that asks another question: the judge itself says whether the answer agrees with that question's;
+- a fault that asks another question: by the judge itself, and that question's own bounds;
 - a fault in the arithmetic: every state has to follow from the state before it by the faulty step;
-- any other is planted in the reference, and the two answers have to lie as close as two correct ones may.
+- any other, and any where the lower layers are not known or contradict it: it is planted in the reference, and the two
+  answers have to lie as close as two correct ones may.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,13 +62,32 @@ class Diagnosis:
     """What an answer agrees with.
 
     explanations: best first; empty where no known fault explains it.  tried, pairs: how many were.
-    problem: why nothing was tried; else empty.
+    confirmed: answers to other cases that the explanations fit as well; unconfirmed: that none of them fits.
+    note: what else there is to say.  problem: why nothing was tried; else empty.
     """
 
     explanations: tuple[Explanation, ...] = ()
     tried: int = 0
     pairs: int = 0
+    confirmed: int = 0
+    unconfirmed: int = 0
+    note: str = ""
     problem: str = ""
+
+    def confirmed_by(self, others: Sequence[Diagnosis]) -> Diagnosis:
+        """The explanations that fit the same implementation's answers to other cases as well.
+
+        An answer that none of them fits is counted and set aside: two faults may be at work.
+        """
+        kept = self
+        for other in others:
+            fits = {explanation.faults for explanation in other.explanations}
+            common = tuple(e for e in kept.explanations if e.faults in fits)
+            if common:
+                kept = replace(kept, explanations=common, confirmed=kept.confirmed + 1)
+            else:
+                kept = replace(kept, unconfirmed=kept.unconfirmed + 1)
+        return kept
 
     def __str__(self) -> str:
         if self.problem:
@@ -77,9 +97,15 @@ class Diagnosis:
             return f"agrees with none of the {self.tried} known faults that could show in this case{pairs}"
         named, rest = self.explanations[:MOST_NAMED], len(self.explanations) - MOST_NAMED
         lines = [f"agrees with the reference if {named[0]}", *(f"  or if {other}" for other in named[1:])]
-        return "\n".join(
-            [*lines, *([f"  or with {rest} others: this case does not tell them apart"] if rest > 0 else [])]
-        )
+        if rest > 0:
+            lines.append(f"  or with {rest} other faults: the case does not tell them apart")
+        if self.confirmed:
+            lines.append(f"  so do the answers to {self.confirmed} larger cases")
+        if self.unconfirmed:
+            lines.append(f"  but not the answers to {self.unconfirmed} larger cases, which none of these explains")
+        if self.note:
+            lines.append(f"  {self.note}")
+        return "\n".join(lines)
 
 
 def diagnose(
@@ -130,25 +156,24 @@ class _Answer:
         return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
 
     def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
-        if all(fault.asked for fault in faults):
-            return self._by_judging(faults)
-        if len(faults) == 1 and faults[0].step and self.steps is not None:
+        if self.steps is not None and len(faults) == 1 and faults[0].step:
             return self._by_steps(faults[0], self.steps)
+        if self.prefixes is not None and all(fault.asked for fault in faults):
+            found = self._by_judging(faults, self.prefixes)
+            # the lower layers' outputs may come from calls of their own, which a fault touched in another way
+            if found or not self.prefixes:
+                return found
         return self._by_comparing(faults)
 
-    def _by_judging(self, faults: tuple[Fault, ...]) -> Explanation | None:
-        """By the bounds of the question that was answered: step by step where the lower layers' outputs fit it too
-        (they may come from calls of their own, which a fault touched in another way), else as a whole."""
+    def _by_judging(self, faults: tuple[Fault, ...], prefixes: list[np.ndarray]) -> Explanation | None:
+        """By the step bound of the question that was answered."""
         asked = self.case
         for fault in sorted(faults, key=lambda fault: not fault.as_given):
             asked = asked if fault.as_given else as_time_first(asked)
             asked = fault.asked(asked) if fault.asked and fault.where.holds(asked) else asked
-        for bound in ("step", "trajectory")[0 if self.prefixes is not None else 1 :]:
-            prefixes = self.prefixes if bound == "step" else None
-            verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes=prefixes, bound=bound)
-            if verdict.outcome == "agrees":
-                return Explanation(faults, verdict.max_error, verdict.max_fraction)
-        return None
+        verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes=prefixes, bound="step")
+        agrees = verdict.outcome == "agrees"
+        return Explanation(faults, verdict.max_error, verdict.max_fraction) if agrees else None
 
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""

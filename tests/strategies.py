@@ -80,17 +80,20 @@ def in_layout(case: Case, layout: str, memory: str) -> Case:
     return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout)
 
 
-def _axis(supported: Sequence[str], largest: int) -> st.SearchStrategy[int]:
-    """Sizes of an axis of which an adapter supports "1", "more" or both."""
-    return st.integers(1 if "1" in supported else 2, largest if "more" in supported else 1)
+def _range(supported: Sequence[str], largest: int) -> tuple[int, int]:
+    """Smallest and largest size of an axis of which an adapter supports "1", "more" or both."""
+    return 1 if "1" in supported else 2, largest if "more" in supported else 1
 
 
 @st.composite
-def _sizes(draw: Draw, time: st.SearchStrategy[int], batch: st.SearchStrategy[int]) -> tuple[int, int, int, int]:
-    """batch, time, input_size, hidden_size: all different, so that no two axes can be mixed up unseen; or free,
-    because some mistakes only pass the shape checks when sizes are equal (and because the smallest cases are)."""
-    free = st.tuples(batch, time, SIZES, SIZES)
-    return draw(st.one_of(free, free.filter(lambda sizes: len(set(sizes)) == len(sizes))))
+def _sizes(draw: Draw, time: tuple[int, int], batch: tuple[int, int]) -> tuple[int, int, int, int]:
+    """batch, time, input_size, hidden_size: all different, so that no two axes can be mixed up unseen; all equal,
+    because some mistakes only pass the shape checks then; or free."""
+    free = st.tuples(st.integers(*batch), st.integers(*time), SIZES, SIZES)
+    different = free.filter(lambda sizes: len(set(sizes)) == len(sizes))
+    low, high = (choose(ends) for choose, ends in zip((max, min), zip(batch, time, strict=True), strict=True))
+    equal = [st.integers(low, high).map(lambda size: (size,) * 4)] if low <= high else []
+    return draw(st.one_of(free, different, *equal))
 
 
 def _layers(supported: Sequence[str], most: int) -> st.SearchStrategy[int]:
@@ -127,7 +130,7 @@ def questions(
     supported: the values of a feature that may be asked for (Capabilities.supported).  sane: no saturating
     inputs and no large weights, for properties that are judged by the trajectory bound.
     """
-    sizes = _sizes(_axis(supported("time"), max_time), _axis(supported("batch"), 9))
+    sizes = _sizes(_range(supported("time"), max_time), _range(supported("batch"), 9))
     batch, time, input_size, hidden_size = draw(sizes)
     return Question(
         batch=batch,

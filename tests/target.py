@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
+import functools
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +18,8 @@ from adapters.trial import Stack, Trial, attempt, examine
 from evidence.ledger import Ledger
 from reference import Case, Verdict, judge_pair
 
+from .failures import Failure, save
 from .strategies import Question, questions
-
-ROOT = Path(__file__).parents[1]
-FAILURES = ROOT / "out" / "failures"
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +71,7 @@ class Target:
         self._largest(case, verdict)
         if verdict.outcome == "disagrees":
             trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
-            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {_save(case)}")
+            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {save(case)}")
         self._something_was_seen([verdict.outcome])
 
     def answer(self, case: Case) -> Result:
@@ -86,7 +82,7 @@ class Target:
         result = attempt(Stack(self.adapter, case, self.device), case)
         if isinstance(result, Trial):
             self.ledger.record_relation(self.label, "answer", result.outcome)
-            raise AssertionError(self._explain("answer", result, None))
+            raise AssertionError(self._failure("answer", result, None))
         return result
 
     def _with_stacks(self, cases: tuple[Case, ...]) -> list[tuple[Case, Stack]]:
@@ -106,7 +102,7 @@ class Target:
         if refusal and trial.outcome != "refused":
             raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
         if not refusal and trial.outcome not in ("agrees", "vacuous"):
-            raise AssertionError(self._explain(tested, trial, bound))
+            raise AssertionError(self._failure(tested, trial, bound))
         return trial.outcome
 
     def _largest(self, case: Case, verdict: Verdict) -> None:
@@ -120,20 +116,12 @@ class Target:
                 reject()
             raise AssertionError("every verdict was vacuous: the bound says nothing of these cases")
 
-    def _explain(self, tested: str, trial: Trial, bound: str | None) -> str:
-        """The trial in words, and how to run it again."""
-        command = ["python", "-m", "adapters", self.source, _save(trial.case), "--device", self.device]
+    def _failure(self, tested: str, trial: Trial, bound: str | None) -> Failure:
+        """The trial in words, and the command that runs its case again, from a file."""
+        command = ["python", "-m", "adapters", self.source, save(trial.case), "--device", self.device]
         command += ["--bound", bound] if bound else []
-        return f"{tested}: {trial}\n  replay: {shlex.join(command)}"
-
-
-def _save(case: Case) -> str:
-    """The case in a file named after the running test: Hypothesis runs the smallest failing case last."""
-    test = os.environ.get("PYTEST_CURRENT_TEST", "case").split("::")[-1].split(" (")[0]
-    path = FAILURES / f"{re.sub(r'[^A-Za-z0-9.]+', '-', test).strip('-')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    case.save(path)
-    return str(path.relative_to(ROOT))
+        ask = functools.partial(examine, self.adapter, device=self.device)
+        return Failure(tested, trial, shlex.join(command), ask)
 
 
 def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:

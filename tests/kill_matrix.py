@@ -1,0 +1,183 @@
+"""The kill matrix: every known fault planted in a real adapter, and the properties that see it.
+
+python -m tests.kill_matrix [FAULT ...] [--publish]: for each fault the suite is run as its user runs it,
+`pytest --adapter tests.planted:FAULT`, in a process of its own, and must exit with 1. Prints the matrix, and
+writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.json and docs/kill-matrix.md. Exits with
+1 where a fault survived, or a change that is no fault was seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import adapters
+from reference.faults import EQUIVALENT, FAULTS
+from reference.files import write_atomically
+
+from .planted import ADAPTER_FAULTS
+
+ROOT = Path(__file__).parents[1]
+FORMAT = "rnn-equivalence kill matrix 1"
+ENVIRONMENT = {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault and what became of it.
+
+    family: where it comes from.  says: what is wrong.  where: what a case needs to show it.
+    killed: whether it has to be seen and was; for a change that is no fault, whether it was seen though it must not be.
+    properties: name -> tests of that property that failed, and that were run.
+    """
+
+    name: str
+    family: str
+    says: str
+    where: str
+    equivalent: str
+    killed: bool
+    properties: dict[str, tuple[int, int]]
+
+    @property
+    def as_it_should(self) -> bool:
+        return self.killed != bool(self.equivalent)
+
+
+def described(name: str) -> tuple[str, str, str, str]:
+    """A fault's family, words, conditions and, of a change that is none, the reason."""
+    if name in ADAPTER_FAULTS:
+        return "adapter", ADAPTER_FAULTS[name], "any case", ""
+    fault = (FAULTS | EQUIVALENT)[name]
+    return fault.family, fault.says, fault.where.words, fault.equivalent
+
+
+def run(name: str) -> Row:
+    """The suite on one faulty adapter. Raises RuntimeError where it ended in any other way than pass or fail."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "tests/properties", "--adapter", f"tests.planted:{name}"]
+        command += ["--no-shrink", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise RuntimeError(
+                f"{name}: pytest exited with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
+        seen = counted(report.read_text())
+    return Row(name, *described(name), done.returncode == pytest.ExitCode.TESTS_FAILED, seen)
+
+
+def counted(report: str) -> dict[str, tuple[int, int]]:
+    """Each property's tests that failed, and that were run and not skipped, from JUnit XML of our own pytest."""
+    failed, run_ = Counter[str](), Counter[str]()
+    for test in ElementTree.fromstring(report).iter("testcase"):
+        name = re.sub(r"\[.*", "", test.attrib["name"])
+        if test.find("skipped") is None:
+            run_[name] += 1
+            failed[name] += test.find("failure") is not None or test.find("error") is not None
+    return {name: (failed[name], run_[name]) for name in run_}
+
+
+def matrix(names: list[str], jobs: int) -> list[Row]:
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = track(pool.map(run, names), "planted", total=len(names), console=Console(stderr=True))
+        return list(runs)
+
+
+def properties(rows: list[Row]) -> dict[str, str]:
+    """A letter for each property, in the order of the tests."""
+    names = list(dict.fromkeys(name for row in rows for name in row.properties))
+    return {name: chr(ord("a") + index) for index, name in enumerate(names)}
+
+
+def letters(row: Row, key: dict[str, str]) -> str:
+    """The properties that saw the fault, by letter."""
+    return "".join(letter if row.properties.get(name, (0, 0))[0] else "·" for name, letter in key.items())
+
+
+def kills(rows: list[Row], name: str) -> int:
+    """How many faults a property sees."""
+    return sum(row.properties.get(name, (0, 0))[0] > 0 for row in rows if not row.equivalent)
+
+
+def table(rows: list[Row]) -> Table:
+    key = properties(rows)
+    shown = Table(title="Kill matrix: fault by property")
+    for column in ("fault", "seen by", "tests failed", ""):
+        shown.add_column(column, justify="right" if column == "tests failed" else "left")
+    for row in rows:
+        failed, total = (sum(column) for column in zip(*row.properties.values(), strict=True))
+        word = "killed" if row.killed else "survived"
+        word += "" if row.as_it_should else " (IT MUST NOT)"
+        shown.add_row(row.name, letters(row, key), f"{failed} of {total}", word)
+    shown.caption = "\n".join(f"{letter}: {name}, sees {kills(rows, name)}" for name, letter in key.items())
+    return shown
+
+
+def markdown(rows: list[Row]) -> str:
+    key = properties(rows)
+    faults = [row for row in rows if not row.equivalent]
+    lines = ["| fault | what is wrong | visible with | seen by | tests failed |", "|---|---|---|---|---:|"]
+    for row in rows:
+        failed, total = (sum(column) for column in zip(*row.properties.values(), strict=True))
+        says = row.says + (f" (no fault: {row.equivalent})" if row.equivalent else "")
+        lines.append(f"| `{row.name}` | {says} | {row.where} | `{letters(row, key)}` | {failed} of {total} |")
+    legend = [f"| `{letter}` | `{name}` | {kills(rows, name)} |" for name, letter in key.items()]
+    return "\n".join([
+        f"{sum(row.killed for row in faults)} of {len(faults)} faults were killed; of {len(rows) - len(faults)} changes "
+        f"that are none, {sum(row.killed for row in rows if row.equivalent)} were seen.",
+        "", "| letter | property | faults it sees |", "|---|---|---:|", *legend, "", *lines, "",
+    ])  # fmt: skip
+
+
+def to_json(rows: list[Row]) -> str:
+    adapter = adapters.load(os.environ.get("RNN_PLANTED_IN", "torch"))
+    content = {"format": FORMAT, "adapter": f"{adapter.name} {adapter.version}", "rows": [asdict(row) for row in rows]}
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def main() -> int:
+    every = [*FAULTS, *ADAPTER_FAULTS, *EQUIVALENT]
+    parser = argparse.ArgumentParser(prog="python -m tests.kill_matrix", description=__doc__)
+    parser.add_argument("fault", nargs="*", help="these only (default: all)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="suites run at once")
+    parser.add_argument("--publish", action="store_true", help="write docs/kill-matrix.json and docs/kill-matrix.md")
+    arguments = parser.parse_args()
+    for name in arguments.fault:
+        if name not in every:
+            parser.error(f"fault: got {name!r}, expected one of {', '.join(every)}")
+    rows = matrix(arguments.fault or every, arguments.jobs)
+    Console(highlight=False).print(table(rows))
+    folder = ROOT / ("docs" if arguments.publish else "out")
+    folder.mkdir(exist_ok=True)
+    write_atomically(folder / "kill-matrix.json", to_json(rows))
+    if arguments.publish:
+        publish(rows)
+    return 0 if all(row.as_it_should for row in rows) else 1
+
+
+def publish(rows: list[Row]) -> None:
+    """Put the matrix into docs/kill-matrix.md, below its introduction."""
+    path = ROOT / "docs" / "kill-matrix.md"
+    introduction, marker, _ = path.read_text().partition("<!-- measured -->\n")
+    write_atomically(path, introduction + marker + "\n" + markdown(rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
