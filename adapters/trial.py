@@ -38,11 +38,13 @@ class Trial:
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
         """Which known faults would explain the answer; None unless it disagrees. It takes up to some seconds.
 
-        faults: those to try; all known ones when None.
+        faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """
         if self.answer is None or self.outcome != "disagrees":
             return None
-        return diagnose(self.case, *self.answer, faults=faults)
+        if faults is None:
+            return diagnose(self.case, *self.answer)
+        return diagnose(self.case, *self.answer, faults=faults, paired=faults)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case

@@ -10,6 +10,7 @@ Every fault that could show in the case is tried against the answer, then the co
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -113,11 +114,12 @@ def diagnose(
     output: np.ndarray,
     h_n: np.ndarray,
     prefixes: Sequence[np.ndarray] | None = None,
-    faults: Sequence[Fault] | None = None,
+    faults: Iterable[Fault] = tuple(FAULTS.values()),
+    paired: Iterable[Fault] = COMMONEST,
 ) -> Diagnosis:
-    """Which known faults explain an answer that disagrees; the arguments are those of judge.
+    """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
-    faults: those to try, singly and in pairs; when None all known ones, and the commonest in pairs.
+    faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
     """
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
@@ -126,11 +128,11 @@ def diagnose(
         return Diagnosis(problem=f"the case's states hold {size:,} numbers, more than {LARGEST:,}")
     with np.errstate(all="ignore"):
         answer = _Answer(case, output, h_n, prefixes)
-        singles = [(fault,) for fault in answer.visible(FAULTS.values() if faults is None else faults)]
+        singles = [(fault,) for fault in answer.visible(faults)]
         found = answer.explanations(singles)
         if found or size > LARGEST_FOR_PAIRS:
             return Diagnosis(found, len(singles))
-        pairs = list(itertools.combinations(answer.visible(COMMONEST if faults is None else faults), 2))
+        pairs = list(itertools.combinations(answer.visible(paired), 2))
         return Diagnosis(answer.explanations(pairs), len(singles), len(pairs))
 
 
@@ -143,8 +145,14 @@ class _Answer:
         self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
         lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
         self.prefixes = lower if len(lower) == case.spec.num_layers - 1 else None
-        self.allowed = _allowed(self.usual)
-        self.steps = None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
+
+    @functools.cached_property
+    def allowed(self) -> float:
+        return _allowed(self.usual)
+
+    @functools.cached_property
+    def steps(self) -> list[tuple[Case, np.ndarray]] | None:
+        return None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
 
     def visible(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults that could show in this case."""
@@ -156,7 +164,7 @@ class _Answer:
         return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
 
     def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
-        if self.steps is not None and len(faults) == 1 and faults[0].step:
+        if len(faults) == 1 and faults[0].step and self.steps is not None:
             return self._by_steps(faults[0], self.steps)
         if self.prefixes is not None and all(fault.asked for fault in faults):
             found = self._by_judging(faults, self.prefixes)

@@ -139,9 +139,10 @@ def markdown(rows: list[Row]) -> str:
         says = row.says + (f" (no fault: {row.equivalent})" if row.equivalent else "")
         lines.append(f"| `{row.name}` | {says} | {row.where} | `{letters(row, key)}` | {failed} of {total} |")
     legend = [f"| `{letter}` | `{name}` | {kills(rows, name)} |" for name, letter in key.items()]
+    spared = [row for row in rows if row.equivalent]
     return "\n".join([
-        f"{sum(row.killed for row in faults)} of {len(faults)} faults were killed; of {len(rows) - len(faults)} changes "
-        f"that are none, {sum(row.killed for row in rows if row.equivalent)} were seen.",
+        f"{sum(row.killed for row in faults)} of {len(faults)} faults were killed; of {len(spared)} changes "
+        f"that are none, {sum(row.killed for row in spared)} were seen.",
         "", "| letter | property | faults it sees |", "|---|---|---:|", *legend, "", *lines, "",
     ])  # fmt: skip
 

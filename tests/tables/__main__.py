@@ -10,7 +10,7 @@ from rich.table import Table
 
 import adapters
 
-from . import activation, false_alarms, residual, sensitivity
+from . import activation, diagnosis, false_alarms, residual, sensitivity
 
 WIDTH = 100
 
@@ -58,18 +58,31 @@ def show_residual(args: argparse.Namespace) -> Table:
     return table
 
 
+def show_diagnosis(args: argparse.Namespace) -> Table:
+    adapter = adapters.load((args.framework or ["torch"])[0])
+    table = _table(f"Diagnosis: faults planted in {adapter.name} {adapter.version}, on drawn cases",
+                   "family", "faults", "disagreements", "alone", "first", "tied", "wrong", "missed", "right",
+                   "misnamed")  # fmt: skip
+    for row in diagnosis.rows(adapter, *((20, 153) if args.nightly else (2, 30))):
+        table.add_row(row.family, *(str(count) for count in list(vars(row).values())[1:-1]), f"{row.right:.1%}",
+                      str(row.misnamed), end_section=row.family == diagnosis.PAIRS)  # fmt: skip
+    table.caption = "misnamed: named wrongly when the planted fault is not among those that are tried"
+    return table
+
+
 TABLES = {
     "activation": show_activation,
     "false-alarms": show_false_alarms,
     "sensitivity": show_sensitivity,
     "residual": show_residual,
+    "diagnosis": show_diagnosis,
 }
 
 
 def _table(title: str, *columns: str) -> Table:
     """An empty table, numbers to the right."""
     table = Table(title=title)
-    words = ("implementation", "framework", "arithmetic", "dtype", "bound", "within")
+    words = ("family", "implementation", "framework", "arithmetic", "dtype", "bound", "within")
     for column in columns:
         table.add_column(column, justify="left" if column in words else "right")
     return table
@@ -85,7 +98,7 @@ def _adapters(args: argparse.Namespace) -> list[adapters.Adapter]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.tables", description="The tables of docs/error-bounds.md.")
+    parser = argparse.ArgumentParser(prog="python -m tests.tables", description="The tables of the documents.")
     parser.add_argument("name", choices=TABLES)
     parser.add_argument("--nightly", action="store_true", help="many more arguments, cases or seeds")
     parser.add_argument("--framework", action="append", default=[], metavar="NAME", choices=adapters.KNOWN,

@@ -1,0 +1,155 @@
+"""The diagnosis: it names the fault that was planted, the two that were, or none; and what it says can be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from reference import Case, Diagnosis, Explanation, RNNSpec, diagnose, diagnosis, judge
+from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault
+
+from .drawn import faulty_answer
+from .draws import draw_case
+from .frameworks import framework_adapter
+from .scale import nightly
+from .tables.diagnosis import PAIRS, row, verdict_on_diagnosis
+
+MOST_WRONG = 1 / 20  # of the diagnoses, as promised
+
+
+def usual(direction: str = "bidirectional", **changes: object) -> Case:
+    """A case in which most faults show, no two alike."""
+    spec = RNNSpec(4, 6, 2, direction, **changes)  # type: ignore[arg-type]
+    return draw_case(spec, batch=3, time=5, h0=True, lengths=(2, 5, 4))
+
+
+def diagnosed(*names: str, case: Case | None = None) -> Diagnosis:
+    case = usual() if case is None else case
+    return diagnose(case, *faulty_answer([FAULTS[name] for name in names], case))
+
+
+@pytest.mark.parametrize("family", sorted({fault.family for fault in FAULTS.values()}))
+def test_the_planted_fault_is_named(family: str) -> None:
+    """A sample of the table `python -m tests.tables diagnosis`; at night every fault."""
+    planted = [(fault,) for fault in FAULTS.values() if fault.family == family]
+    found = row(family, planted[:: 1 if nightly() else 5], framework_adapter("torch"), 2 if nightly() else 1)
+    assert found.disagreements
+    assert found.wrong + found.missed <= found.disagreements * MOST_WRONG, found
+
+
+def test_two_planted_faults_are_named() -> None:
+    pairs = list(itertools.combinations(COMMONEST, 2))[:: 1 if nightly() else 25]
+    found = row(PAIRS, pairs, framework_adapter("torch"), 1)
+    assert found.disagreements > len(pairs) / 2
+    assert found.wrong + found.missed <= found.disagreements * MOST_WRONG, found
+    assert str(diagnosed("w_hh_transposed", "b_hh_ignored")).startswith(
+        "agrees with the reference if w_hh is transposed and b_hh is ignored (error "
+    )
+
+
+def test_what_is_said_of_one_fault() -> None:
+    said = diagnosed("w_hh_transposed")
+    (found,) = said.explanations
+    assert found.faults == (FAULTS["w_hh_transposed"],)
+    assert 0 < found.fraction < 1
+    assert str(said) == (
+        f"agrees with the reference if w_hh is transposed "
+        f"(error {found.error:.1g}, {100 * found.fraction:.2g} % of the bound)"
+    )
+
+
+def test_what_is_said_of_a_fault_that_nobody_knows() -> None:
+    """And of the shape of an answer that cannot be compared; the verdict says where it is first wrong."""
+    case = usual()
+    output, h_n = (array.copy() for array in case.answer())
+    output[1, 2] += np.linspace(0.1, 0.2, output.shape[-1], dtype=output.dtype)
+    said = diagnose(case, output, h_n)
+    assert not said.explanations
+    assert str(said) == (
+        f"agrees with none of the {said.tried} known faults that could show in this case, "
+        f"nor with any of {said.pairs} pairs"
+    )
+    assert said.tried > 100
+    assert said.pairs > 50
+    assert str(diagnose(case, output[1:], h_n)) == ("no diagnosis: output has shape (2, 5, 12), expected (3, 5, 12)")
+
+
+def test_a_case_too_large_is_not_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = usual()
+    answer = faulty_answer([FAULTS["output_in_bfloat16"]], case)
+    size = answer[0].size * case.spec.num_layers
+    monkeypatch.setattr(diagnosis, "LARGEST_FOR_PAIRS", size - 1)
+    assert diagnose(case, answer[0] + 1, *answer[1:]).pairs == 0
+    monkeypatch.setattr(diagnosis, "LARGEST_FOR_PAIRS", size)
+    assert diagnose(case, answer[0] + 1, *answer[1:]).pairs > 0
+    monkeypatch.setattr(diagnosis, "LARGEST", size - 1)
+    assert f"hold {size:,} numbers" in diagnose(case, *answer).problem
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("known", [True, False], ids=["prefixes", "no prefixes"])
+@pytest.mark.parametrize("name", ["w_hh_transposed", "h0_ignored", "tanh_off_by_1e_minus_3", "halves_exchanged"])
+def test_lower_layers_help_and_are_not_needed(name: str, known: bool, layers: int) -> None:
+    case = draw_case(RNNSpec(4, 6, layers, "bidirectional"), batch=3, time=5, h0=True)
+    output, h_n, prefixes = faulty_answer([FAULTS[name]], case)
+    said = diagnose(case, output, h_n, prefixes if known else None)
+    assert verdict_on_diagnosis((FAULTS[name],), case, said) in ("alone", "first")
+
+
+def test_a_chaotic_run_is_diagnosed_step_by_step() -> None:
+    """Where the trajectory bound is vacuous, faults in the question and in the arithmetic are named all the same."""
+    case = draw_case(RNNSpec(3, 32), batch=2, time=200, weight_scale=6.0)
+    assert judge(case, *case.answer(), bound="trajectory").outcome == "vacuous"
+    for name in ("b_hh_ignored", "tanh_off_by_1e_minus_4"):
+        assert verdict_on_diagnosis((FAULTS[name],), case, diagnosed(name, case=case)) == "alone"
+
+
+def test_nan_where_the_fault_puts_it_is_explained() -> None:
+    case = usual("forward")
+    case.x[1, 2, 3] = np.nan
+    assert diagnosed("h_n_rows_rotated", case=case).problem == ""
+    assert verdict_on_diagnosis((FAULTS["b_ih_ignored"],), case, diagnosed("b_ih_ignored", case=case)) in (
+        "alone",
+        "first",
+    )
+
+
+@pytest.mark.parametrize("name", EQUIVALENT)
+def test_a_change_that_is_none_is_never_named(name: str) -> None:
+    assert name not in {fault.name for e in diagnosed("h0_ignored").explanations for fault in e.faults}
+
+
+def fits(*names: str) -> Diagnosis:
+    return Diagnosis(tuple(Explanation((FAULTS[name],), 1e-8, 0.1) for name in names), tried=9)
+
+
+def test_larger_cases_tell_faults_apart() -> None:
+    """What is left is what fits them all; a case that nothing left fits is said, and decides nothing."""
+    own = fits("b_ih_ignored", "b_hh_ignored", "biases_ignored")
+    told = own.confirmed_by([fits("b_hh_ignored", "h0_ignored"), fits("h0_ignored")])
+    assert [e.faults[0].name for e in told.explanations] == ["b_hh_ignored"]
+    assert (told.confirmed, told.unconfirmed) == (1, 1)
+    assert "so do the answers to 1 larger cases" in str(told)
+    assert "but not the answers to 1 larger cases" in str(told)
+    assert own.confirmed_by([]) == own
+
+
+def test_many_explanations_are_counted_not_listed() -> None:
+    names = list(itertools.islice(FAULTS, 7))
+    lines = str(dataclasses.replace(fits(*names), note="by the way")).splitlines()
+    assert len(lines) == 6
+    assert lines[1].startswith("  or if ")
+    assert lines[4] == "  or with 3 other faults: the case does not tell them apart"
+    assert lines[5] == "  by the way"
+
+
+def test_a_diagnosis_that_knows_nothing_names_nothing() -> None:
+    """The score can fail: without the planted fault among those tried, it is not named."""
+    case, fault = usual(), FAULTS["w_hh_transposed"]
+    others: list[Fault] = [each for each in FAULTS.values() if each is not fault]
+    said = diagnose(case, *faulty_answer([fault], case), faults=others, paired=())
+    assert verdict_on_diagnosis((fault,), case, said) == "missed"
+    assert verdict_on_diagnosis((fault,), case, fits("h0_ignored")) == "wrong"

@@ -1,0 +1,128 @@
+"""The sensitivity gate: every known fault is seen in the cases that the properties draw, and what is none is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import conftest
+from reference import Case, judge
+from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault, Where, implementation
+from reference.faults.fault import asked
+from reference.faults.machine import as_time_first, in_time_first
+from reference.faults.where import ALWAYS
+
+from .drawn import DEFAULT, drawn_cases, verdict_on, visible_in
+from .kill_matrix import FORMAT, properties
+from .planted import ADAPTER_FAULTS
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def seen(fault: Fault) -> bool:
+    """Whether the judge rejects the faulty reference on a drawn case."""
+    return any(verdict_on([fault], case).outcome == "disagrees" for case in drawn_cases() if visible_in(fault, case))
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_every_fault_is_seen_within_the_default_number_of_examples(fault: Fault) -> None:
+    assert seen(fault)
+
+
+@pytest.mark.parametrize("change", EQUIVALENT.values(), ids=EQUIVALENT)
+def test_what_is_no_fault_is_never_seen(change: Fault) -> None:
+    """Where the reason holds, so does the judge's verdict, in every dtype."""
+    cases = [case for case in (*drawn_cases(), *drawn_cases(2, ("float16", "bfloat16"))) if visible_in(change, case)]
+    assert cases
+    assert not [case.id for case in cases if verdict_on([change], case).outcome == "disagrees"]
+
+
+def test_that_gate_would_fail() -> None:
+    """A change too small to see is not seen: the gate does not pass whatever is planted."""
+
+    @asked("nothing is wrong", ALWAYS)
+    def harmless(case: Case) -> Case:
+        return case
+
+    assert not seen(harmless)
+
+
+def test_the_gate_draws_as_many_examples_as_the_default_run() -> None:
+    assert conftest.CASES["default"] == DEFAULT
+
+
+def test_the_catalogue_is_in_order() -> None:
+    """Names and words tell faults apart, and every fault does exactly one thing."""
+    every = [*FAULTS.values(), *EQUIVALENT.values()]
+    assert len({fault.says for fault in every}) == len({fault.name for fault in every}) == len(every)
+    for fault in every:
+        assert sum(kind is not None for kind in (fault.asked, fault.around, fault.step)) == 1, fault.name
+        assert not re.search(r"[.A-Z]$", fault.says), fault.name
+        assert fault.where.words, fault.name
+    assert set(COMMONEST) <= set(FAULTS.values())
+
+
+def test_a_fault_shows_only_where_it_says() -> None:
+    """Where its condition does not hold, the faulty implementation is the right one, bit for bit."""
+    fault = FAULTS["w_hh_transposed"]
+    case = next(case for case in drawn_cases() if case.spec.hidden_size == 1)
+    for faulty, right in zip(implementation([fault], Case.answer)(case), case.answer(), strict=True):
+        assert np.array_equal(faulty, right)
+
+
+def test_conditions_join_in_words_and_in_sense() -> None:
+    one, other = Where("one", lambda _case: True), Where("other", lambda _case: False)
+    assert (one & other).words == "one, other"
+    case = drawn_cases()[0]
+    assert (one & one).holds(case)
+    assert not (one & other).holds(case)
+
+
+def test_two_faults_are_planted_together() -> None:
+    """Each of them is needed: with one alone the answer is another."""
+    case = next(
+        case for case in drawn_cases()
+        if case.spec.bias and case.h0 is not None and case.spec.hidden_size > 1 and case.x.shape[0] > 1
+    )  # fmt: skip
+    pair = [FAULTS["h0_ignored"], FAULTS["tanh_for_relu" if case.spec.nonlinearity == "relu" else "relu_for_tanh"]]
+    both = implementation(pair, Case.answer)(case)
+    for single in pair:
+        alone = implementation([single], Case.answer)(case)
+        assert not np.array_equal(both.output, alone.output)
+
+
+@pytest.mark.parametrize("layout", ["batch_first", "time_first", "unbatched"])
+def test_a_case_goes_to_time_first_and_back(layout: str) -> None:
+    case = next(case for case in drawn_cases() if case.layout == layout and case.lengths is not None)
+    assert as_time_first(case).layout == "time_first"
+    output, h_n = in_time_first(case, Case.answer)
+    assert judge(case, output, h_n, bound="trajectory").outcome != "disagrees"
+
+
+def test_the_published_kill_matrix_is_of_this_catalogue() -> None:
+    """Every fault has a row and was killed, what is no fault survived, and a property that sees none is explained."""
+    content = json.loads((DOCS / "kill-matrix.json").read_text())
+    assert content["format"] == FORMAT
+    rows = {row["name"]: row for row in content["rows"]}
+    assert rows.keys() == FAULTS.keys() | ADAPTER_FAULTS.keys() | EQUIVALENT.keys()
+    assert {name for name, row in rows.items() if not row["killed"]} == set(EQUIVALENT)
+    text = (DOCS / "kill-matrix.md").read_text()
+    for name in {name for row in rows.values() for name in row["properties"]}:
+        kills = sum(row["properties"].get(name, (0, 0))[0] > 0 for row in rows.values() if not row["equivalent"])
+        assert f"`{name}` | {kills} |" in text
+        assert kills or f"`{name}` sees none" in text, f"{name} sees no fault, and docs/kill-matrix.md does not say why"
+
+
+def test_a_kill_is_a_failed_test_and_a_skipped_one_is_none() -> None:
+    from .kill_matrix import counted
+
+    report = """<testsuites><testsuite>
+      <testcase name="test_a[x]"><failure/></testcase><testcase name="test_a[y]"/>
+      <testcase name="test_b[x]"><skipped/></testcase><testcase name="test_c"><error/></testcase>
+    </testsuite></testsuites>"""
+    assert counted(report) == {"test_a": (1, 2), "test_c": (1, 1)}
+    assert properties([]) == {}

@@ -1,0 +1,55 @@
+"""A failing case shrinks to one that a person can read, and soon."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import find, settings
+
+from adapters import Unsupported
+from adapters.trial import examine
+from reference import Case
+from reference.faults import FAULTS
+
+from . import planted
+from .frameworks import framework_adapter
+from .scale import nightly
+from .strategies import Question, questions
+
+SMALL, SECONDS = 3, 30
+# a sample of every kind: in the question, around the layer, in the step; at night all
+SAMPLE = ("w_hh_transposed", "w_ih_reshaped", "h0_of_the_next_row", "reverse_not_put_back", "lengths_one_more",
+          "halves_exchanged", "tanh_off_by_1e_minus_4")  # fmt: skip
+# faults that show in larger cases only
+NEEDED = {"state_reset": {"time": 5}, "dropout_between_layers": {}}
+
+
+@pytest.mark.parametrize("name", FAULTS if nightly() else SAMPLE)
+def test_a_planted_fault_shrinks_to_a_small_case(name: str) -> None:
+    """From drawn sizes up to 9 and 10 layers to sizes of at most 3, in the native module of torch."""
+    framework_adapter("torch")
+    adapter = getattr(planted, name)()
+
+    def seen(case: Case) -> bool:
+        try:
+            return examine(adapter, case).outcome == "disagrees"
+        except Unsupported:
+            return False
+
+    def fails(question: Question) -> bool:
+        return any(
+            seen(question.case(direction, nonlinearity, "float32"))
+            for direction in ("forward", "bidirectional")
+            for nonlinearity in ("tanh", "relu")
+        )
+
+    limits = settings(max_examples=200, database=None)
+    begun = time.perf_counter()
+    smallest = find(questions(adapter.capabilities.supported), fails, settings=limits)
+    seconds = time.perf_counter() - begun
+    sizes = {axis: getattr(smallest, axis) for axis in ("batch", "time", "input_size", "hidden_size", "num_layers")}
+    allowed = NEEDED.get(name, {})
+    assert all(size <= allowed.get(axis, SMALL) for axis, size in sizes.items()), sizes
+    assert smallest.rounded, "four bits would do"
+    assert seconds < SECONDS
