@@ -48,6 +48,14 @@ def nightly(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Every known fault planted in torch's adapter: the kill matrix, then the diagnosis' score. Takes an hour."""
+    install(session, "torch")
+    session.run("python", "-m", "tests.kill_matrix", *session.posargs, env=ONE_THREAD)
+    session.run("python", "-m", "tests.tables", "diagnosis", env=ONE_THREAD)
+
+
+@nox.session
 def tables(session: nox.Session) -> None:
     """The tables of docs/error-bounds.md: activation, false-alarms, sensitivity, residual."""
     install(session, "torch", "tensorflow", "proof")

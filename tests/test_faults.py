@@ -17,7 +17,7 @@ from reference.faults.machine import as_time_first, in_time_first
 from reference.faults.where import ALWAYS
 
 from .drawn import DEFAULT, drawn_cases, verdict_on, visible_in
-from .kill_matrix import FORMAT, properties
+from .kill_matrix import FORMAT, Row, counted, kills, properties
 from .planted import ADAPTER_FAULTS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -109,7 +109,7 @@ def test_the_published_kill_matrix_is_of_this_catalogue() -> None:
     assert content["format"] == FORMAT
     rows = {row["name"]: row for row in content["rows"]}
     assert rows.keys() == FAULTS.keys() | ADAPTER_FAULTS.keys() | EQUIVALENT.keys()
-    assert {name for name, row in rows.items() if not row["killed"]} == set(EQUIVALENT)
+    assert {name for name, row in rows.items() if row["exit"] != pytest.ExitCode.TESTS_FAILED} == set(EQUIVALENT)
     text = (DOCS / "kill-matrix.md").read_text()
     for name in {name for row in rows.values() for name in row["properties"]}:
         kills = sum(row["properties"].get(name, (0, 0))[0] > 0 for row in rows.values() if not row["equivalent"])
@@ -117,9 +117,21 @@ def test_the_published_kill_matrix_is_of_this_catalogue() -> None:
         assert kills or f"`{name}` sees none" in text, f"{name} sees no fault, and docs/kill-matrix.md does not say why"
 
 
-def test_a_kill_is_a_failed_test_and_a_skipped_one_is_none() -> None:
-    from .kill_matrix import counted
+@pytest.mark.parametrize(
+    ("equivalent", "status", "outcome", "as_it_should"),
+    [("", 1, "killed", True), ("", 0, "survived", False), ("", 3, "exit 3", False),
+     ("a reason", 0, "survived", True), ("a reason", 1, "killed", False), ("a reason", 3, "exit 3", False)],
+)  # fmt: skip
+def test_a_suite_that_broke_down_has_killed_nothing(
+    equivalent: str, status: int, outcome: str, as_it_should: bool
+) -> None:
+    row = Row("name", "family", "says", "where", equivalent, status, {"test_a": (0, 2), "test_b": (1, 3)})
+    assert (row.outcome, row.as_it_should, row.tests) == (outcome, as_it_should, (1, 5))
+    assert kills([row], "test_b") == (not equivalent)
+    assert kills([row], "test_a") == 0
 
+
+def test_a_kill_is_a_failed_test_and_a_skipped_one_is_none() -> None:
     report = """<testsuites><testsuite>
       <testcase name="test_a[x]"><failure/></testcase><testcase name="test_a[y]"/>
       <testcase name="test_b[x]"><skipped/></testcase><testcase name="test_c"><error/></testcase>

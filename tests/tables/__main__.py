@@ -63,7 +63,7 @@ def show_diagnosis(args: argparse.Namespace) -> Table:
     table = _table(f"Diagnosis: faults planted in {adapter.name} {adapter.version}, on drawn cases",
                    "family", "faults", "disagreements", "alone", "first", "tied", "wrong", "missed", "right",
                    "misnamed")  # fmt: skip
-    for row in diagnosis.rows(adapter, *((20, 153) if args.nightly else (2, 30))):
+    for row in diagnosis.rows(adapter, *((5, 153) if args.nightly else (2, 30))):
         table.add_row(row.family, *(str(count) for count in list(vars(row).values())[1:-1]), f"{row.right:.1%}",
                       str(row.misnamed), end_section=row.family == diagnosis.PAIRS)  # fmt: skip
     table.caption = "misnamed: named wrongly when the planted fault is not among those that are tried"
