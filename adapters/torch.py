@@ -66,19 +66,19 @@ class TorchAdapter:
         parameters = cast_exactly(parameters, dtype)
         expect_device(device, self.devices())
         kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
-        module = kind(
-            spec.input_size,
-            spec.hidden_size,
-            spec.num_layers,
-            nonlinearity=spec.nonlinearity,
-            bias=spec.bias,
-            bidirectional=spec.direction == "bidirectional",
-            device="meta",  # no memory and no random weights: every parameter is copied below
-            dtype=getattr(torch, parameters[0].dtype.name),
-        ).to_empty(device=device)
-        with torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad():  # the user's random numbers stay as they are
+            module = kind(
+                spec.input_size,
+                spec.hidden_size,
+                spec.num_layers,
+                nonlinearity=spec.nonlinearity,
+                bias=spec.bias,
+                bidirectional=spec.direction == "bidirectional",
+                dtype=getattr(torch, parameters[0].dtype.name),
+            )
             for name, array in _named(spec, parameters):
                 getattr(module, name).copy_(tensor(array))
+        module = module.to(device)
         module.flatten_parameters()
         return module.eval()
 

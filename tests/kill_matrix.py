@@ -89,7 +89,7 @@ def run(name: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "tests/properties", "--adapter", f"tests.planted:{name}"]
-        command += ["--no-shrink", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        command += ["--no-shrink", "-q", "--tb=native", "-p", "no:cacheprovider", f"--junitxml={report}"]
         environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         row = Row(name, *described(name), done.returncode, counted(report.read_text()) if report.exists() else {})

@@ -10,7 +10,7 @@ import pytest
 from adapters import Adapter
 from reference import Case, CellParameters, RNNSpec, forward, judge
 
-from .draws import draw_case
+from .draws import draw_case, draw_parameters
 from .frameworks import array_of, framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
@@ -132,3 +132,13 @@ def test_an_unbatched_sequence_has_no_batch_axis_anywhere(torch: Any, adapter: A
     assert (output.shape, h_n.shape) == ((4, 10), (4, 5))
     verdict = judge(case, output, h_n)
     assert verdict.outcome == "agrees", verdict
+
+
+def test_building_leaves_the_users_random_numbers_as_they_are(torch: Any) -> None:
+    """torch draws initial weights, which the adapter throws away."""
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    spec = RNNSpec(3, 4, 2)
+    framework_adapter("torch").build(spec, draw_parameters(spec))
+    assert torch.equal(torch.rand(3), expected)
