@@ -35,7 +35,7 @@ def main() -> int:
     trial = examine(adapter, case, arguments.device, arguments.bound)
     print(trial)
     if diagnosis := trial.diagnosis():
-        print(diagnosis)
+        print(f"diagnosis: {diagnosis}")
     return 0 if trial.outcome == "agrees" else 1
 
 

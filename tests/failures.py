@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import textwrap
@@ -26,6 +25,8 @@ MOST_UNEXPLAINED = 10  # failures of an adapter that were diagnosed in vain, aft
 # by adapter: the faults that explained its failures so far, and how many failures none did
 _named: dict[str, list[Fault]] = {}
 _unexplained: Counter[str] = Counter()
+# by adapter and case
+_diagnosed: dict[tuple[str, str], Diagnosis | None] = {}
 
 
 class Failure:
@@ -39,7 +40,14 @@ class Failure:
         self.tested, self.trial, self.replay, self.ask = tested, trial, replay, ask
 
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong, if it can be told; faults that explained an earlier failure of the adapter are tried first."""
+        """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
+        asked = self.trial.adapter, self.trial.case.id
+        if asked not in _diagnosed:
+            _diagnosed[asked] = self._diagnose()
+        return _diagnosed[asked]
+
+    def _diagnose(self) -> Diagnosis | None:
+        """Faults that explained an earlier failure of the adapter are tried first."""
         named = _named.setdefault(self.trial.adapter, [])
         again = self.trial.diagnosis(named) if named else None
         if again is not None and again.explanations:
@@ -55,14 +63,10 @@ class Failure:
         named += [fault for fault in found.explanations[0].faults if fault not in named]
         return found
 
-    @functools.cached_property
-    def text(self) -> str:
+    def __str__(self) -> str:
         diagnosis = self.diagnosis()
         said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
         return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def confirming(case: Case) -> Iterator[Case]:

@@ -8,11 +8,15 @@ import itertools
 import numpy as np
 import pytest
 
+from adapters import Result
+from adapters.trial import Trial
 from reference import Case, Diagnosis, Explanation, RNNSpec, diagnose, diagnosis, judge
 from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault
 
+from . import failures
 from .drawn import faulty_answer
 from .draws import draw_case
+from .failures import Failure
 from .frameworks import framework_adapter
 from .scale import nightly
 from .tables.diagnosis import PAIRS, row, verdict_on_diagnosis
@@ -153,3 +157,41 @@ def test_a_diagnosis_that_knows_nothing_names_nothing() -> None:
     said = diagnose(case, *faulty_answer([fault], case), faults=others, paired=())
     assert verdict_on_diagnosis((fault,), case, said) == "missed"
     assert verdict_on_diagnosis((fault,), case, fits("h0_ignored")) == "wrong"
+
+
+def failure(adapter: str, fault: str, case: Case) -> Failure:
+    """A failing test's text, of an adapter that is the reference with a fault in it."""
+
+    def ask(case: Case) -> Trial:
+        answer = Result(*faulty_answer([FAULTS[fault]], case))
+        verdict = judge(case, *answer)
+        return Trial(adapter, "1", "cpu", case, verdict.outcome, verdict, answer=answer)
+
+    return Failure("tested", ask(case), "replay", ask)
+
+
+def test_a_failing_test_says_what_larger_cases_confirm() -> None:
+    """In the smallest case several faults fit; the larger ones leave one, which is tried first from then on."""
+    small = draw_case(RNNSpec(1, 1), batch=1, time=1, rounded=True)
+    assert len(diagnosed("x_ignored", case=small).explanations) > 1
+    first = failure("one", "x_ignored", small)
+    assert "\n  diagnosis: agrees with the reference if x is ignored (error " in str(first)
+    assert "so do the answers to 2 larger cases\n  replay: replay" in str(first)
+    assert str(failure("one", "x_ignored", small)) == str(first)
+    assert "as in an earlier failure" in str(failure("one", "x_ignored", usual("forward")))
+    assert "as in an earlier failure" not in str(failure("another", "x_ignored", usual("forward")))
+
+
+def test_an_adapter_that_nothing_explains_is_not_diagnosed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "MOST_UNEXPLAINED", 2)
+    monkeypatch.setattr(Trial, "diagnosis", lambda _self, _faults=None: Diagnosis(tried=3))
+    texts = [str(failure("odd", "x_ignored", usual(bias=bias))) for bias in (True, False)]
+    assert all("agrees with none of the 3 known faults" in text for text in texts)
+    assert "2 failures of this adapter were diagnosed in vain" in str(failure("odd", "x_ignored", usual("forward")))
+
+
+def test_an_answer_that_agrees_has_no_diagnosis() -> None:
+    case = usual()
+    answer = Result(*case.answer())
+    assert Trial("one", "1", "cpu", case, "agrees", answer=answer).diagnosis() is None
+    assert Trial("one", "1", "cpu", case, "crashed", message="why").diagnosis() is None
