@@ -35,6 +35,7 @@ from .faults.machine import (
 from .judging import judge, wrong_form
 from .layout import sequence_to_time_first, state_to_batched, valid_steps
 from .recurrence import Result
+from .verdict import Location
 
 # Numbers that a case's states hold, above which pairs, or anything at all, would take more than some ten seconds.
 LARGEST_FOR_PAIRS = 50_000
@@ -64,6 +65,7 @@ class Diagnosis:
 
     explanations: best first; empty where no known fault explains it.  tried, pairs: how many were.
     confirmed: answers to other cases that the explanations fit as well; unconfirmed: that none of them fits.
+    first: of an answer that nothing explains, the first wrong element.
     note: what else there is to say.  problem: why nothing was tried; else empty.
     """
 
@@ -72,6 +74,7 @@ class Diagnosis:
     pairs: int = 0
     confirmed: int = 0
     unconfirmed: int = 0
+    first: Location | None = None
     note: str = ""
     problem: str = ""
 
@@ -95,7 +98,8 @@ class Diagnosis:
             return f"no diagnosis: {self.problem}"
         if not self.explanations:
             pairs = f", nor with any of {self.pairs} pairs" if self.pairs else ""
-            return f"agrees with none of the {self.tried} known faults that could show in this case{pairs}"
+            where = f"; first wrong at {self.first.place}" if self.first else ""
+            return f"agrees with none of the {self.tried} known faults that could show in this case{pairs}{where}"
         named, rest = self.explanations[:MOST_NAMED], len(self.explanations) - MOST_NAMED
         lines = [f"agrees with the reference if {named[0]}", *(f"  or if {other}" for other in named[1:])]
         if rest > 0:
@@ -129,11 +133,12 @@ def diagnose(
     with np.errstate(all="ignore"):
         answer = _Answer(case, output, h_n, prefixes)
         singles = [(fault,) for fault in answer.visible(faults)]
-        found = answer.explanations(singles)
-        if found or size > LARGEST_FOR_PAIRS:
-            return Diagnosis(found, len(singles))
-        pairs = list(itertools.combinations(answer.visible(paired), 2))
-        return Diagnosis(answer.explanations(pairs), len(singles), len(pairs))
+        found, pairs = answer.explanations(singles), []
+        if not found and size <= LARGEST_FOR_PAIRS:
+            pairs = list(itertools.combinations(answer.visible(paired), 2))
+            found = answer.explanations(pairs)
+    first = None if found else judge(case, output, h_n, prefixes=prefixes).first
+    return Diagnosis(found, len(singles), len(pairs), first=first)
 
 
 class _Answer:

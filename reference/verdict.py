@@ -35,10 +35,14 @@ class Location:
         both_nan = math.isnan(self.actual) and math.isnan(self.expected)
         return 0.0 if both_nan or self.actual == self.expected else math.inf
 
+    @property
+    def place(self) -> str:
+        """The cell and the step: "layer 1, reverse, t=3"; in h_n the cell alone."""
+        return f"layer {self.layer}, {self.direction}{'' if self.time is None else f', t={self.time}'}"
+
     def __str__(self) -> str:
-        when = "" if self.time is None else f", t={self.time}"
         return (
-            f"{self.array} at layer {self.layer}, {self.direction}{when}, batch {self.batch}, unit {self.unit}: "
+            f"{self.array} at {self.place}, batch {self.batch}, unit {self.unit}: "
             f"expected {self.expected!r}, actual {self.actual!r}, error {self.error:.3g}, bound {self.bound:.3g}"
         )
 

@@ -74,7 +74,7 @@ def test_what_is_said_of_a_fault_that_nobody_knows() -> None:
     assert not said.explanations
     assert str(said) == (
         f"agrees with none of the {said.tried} known faults that could show in this case, "
-        f"nor with any of {said.pairs} pairs"
+        f"nor with any of {said.pairs} pairs; first wrong at layer 1, forward, t=2"
     )
     assert said.tried > 100
     assert said.pairs > 50
