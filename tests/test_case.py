@@ -224,6 +224,15 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path: Path, monkeypatch: py
     assert Case.load(path).id == usual(seed=9).id
 
 
+def test_a_save_writes_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same file system, so that the move is one step; hidden, and named after it."""
+    beside: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _: beside.extend(path.name for path in tmp_path.iterdir()))
+    usual().save(tmp_path / "case.json")
+    (name,) = beside
+    assert name.startswith(".case.json.")
+
+
 def test_a_file_that_is_not_text_is_no_case(tmp_path: Path) -> None:
     (tmp_path / "case.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="case: got a file that is not text"):
