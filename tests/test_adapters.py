@@ -173,6 +173,24 @@ def test_an_x_of_another_dtype_is_refused(adapter: adapters.Adapter):
         adapter.run(module, case.x.astype("float64"))
 
 
+def test_a_state_and_lengths_that_do_not_fit_are_refused(adapter: adapters.Adapter):
+    case = draw_case(RNNSpec(3, 5), batch=3, time=4)
+    module = adapter.build(case.spec, case.parameters)
+    with pytest.raises(ValueError, match=r"h0 dtype: got 'float64', expected float32"):
+        adapter.run(module, case.x, np.zeros((1, 3, 5)))
+    with pytest.raises(ValueError, match=r"lengths: got \[4, 5, 4\], expected integers from 0 to 4"):
+        adapter.run(module, case.x, lengths=[4, 5, 4])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_sequence_without_steps_is_refused_in_every_layout(adapter: adapters.Adapter, layout: str):
+    batch = 1 if layout == "unbatched" else 3
+    trial = examine(adapter, draw_case(RNNSpec(3, 5), batch=batch, time=0, layout=layout))
+    reason = adapter.capabilities.unsupported.get(("time", "0"))
+    assert trial.outcome == ("refused" if reason else "agrees"), trial
+    assert reason is None or trial.message == f"time 0: {reason}"
+
+
 def test_a_dtype_that_loses_bits_is_refused_and_names_the_array(adapter: adapters.Adapter):
     spec = RNNSpec(3, 5, 2)
     short, long = draw_parameters(spec, rounded=True), draw_parameters(spec)
@@ -230,8 +248,11 @@ def test_the_features_of_a_call_are_all_named():
     assert features_of(spec, x, None, [1, 1, 1, 1], "time_first") == (
         asked | {"layout": "time_first", "time": "1", "lengths": "mixed"}
     )
-    assert features_of(spec, x[0], None, 3, "unbatched") == (
-        asked | {"layout": "unbatched", "batch": "1", "lengths": "mixed"}
+    assert features_of(spec, x.swapaxes(0, 1), None, None, "time_first") == (
+        asked | {"layout": "time_first", "batch": "1"}
+    )
+    assert features_of(spec, x[0, :1], None, 1, "unbatched") == (
+        asked | {"layout": "unbatched", "time": "1", "batch": "1", "lengths": "mixed"}
     )
 
 

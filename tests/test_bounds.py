@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from reference import DTYPES, Case, CellParameters, RNNSpec
+from reference import DTYPES, Case, CellParameters, RNNSpec, elman
 from reference.bounds.arithmetic import ARITHMETICS, MATRIX_UNIT_UNITS, STORED_ROUNDINGS, _declare, arithmetic
 from reference.bounds.dense import dense_bound
 from reference.bounds.interval import StepModel, largest_slope, product, slope_deviation
@@ -313,6 +313,14 @@ def test_relu_is_steepest_where_the_interval_reaches_above_zero() -> None:
     assert slope_deviation(a, radius, "relu").tolist() == [0, 1, 1, 0, 1]
 
 
+def test_a_slope_is_the_derivative_in_the_arguments_dtype() -> None:
+    """Of relu at 0, the left one."""
+    a = np.array([-2.0, 0.0, 2.0], "float32")
+    assert elman.slope(a, "relu").tolist() == [0, 0, 1]
+    assert elman.slope(a, "tanh").tolist() == (1 - np.tanh(a) ** 2).tolist()
+    assert elman.slope(a, "relu").dtype == elman.slope(a, "tanh").dtype == np.float32
+
+
 def test_tanh_is_steepest_nearest_to_zero() -> None:
     a, radius = np.array([0.0, 0.5, -0.5, 2.0, -2.0]), np.array([0.0, 1.0, 1.0, 0.5, 0.5])
     own = 64 * U["float64"]
@@ -328,6 +336,8 @@ def test_the_slope_of_tanh_deviates_to_either_side() -> None:
     at_zero, far = slope_deviation(np.array([0.0, -2.0]), np.array([1.0, 1.0]), "tanh")
     assert at_zero == 1 - (1 - np.tanh(1.0) ** 2) + own
     assert far == (1 + own - np.tanh(1.0) ** 2) - (1 - np.tanh(2.0) ** 2) + own
+    (near,) = slope_deviation(np.array([0.25]), np.array([1.0]), "tanh")
+    assert near == (1 - np.tanh(0.25) ** 2) - (1 - np.tanh(1.25) ** 2) + own
 
 
 # The step bound.
@@ -525,3 +535,14 @@ def test_an_infinity_makes_every_later_bound_infinite() -> None:
     assert np.isfinite(bound[:2]).all()
     assert np.isinf(bound[2]).any()
     assert np.isinf(bound[3:]).all()
+
+
+def test_a_bound_that_grows_beyond_all_numbers_is_infinite_and_never_nan() -> None:
+    """Jacobians of 1e200, on a trajectory that stays at 0: their products are infinite, and 0 times infinity is NaN."""
+    weights = np.array([[1e200, 0.0], [0.0, 1e200]])
+    spec = RNNSpec(1, 2, bias=False)
+    case = Case(spec, [CellParameters(np.zeros((2, 1)), weights)], np.zeros((6, 1, 1)), layout="time_first")
+    (cell,) = trajectory(case, "float64")
+    assert np.isfinite(cell.output.bound[0]).all()
+    assert not np.isnan(cell.output.bound).any()
+    assert np.isinf(cell.output.bound[-1]).any()

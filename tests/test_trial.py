@@ -145,10 +145,14 @@ def test_the_trajectory_bound_needs_no_lower_layers() -> None:
     assert trial.verdict.bound == "trajectory"
     assert [spec.num_layers for spec, *_ in adapter.built] == [3]
     assert [device for _, _, device, _ in adapter.built] == ["cuda:0"]
+    one = examine(adapter, usual(), bound="trajectory").verdict
+    assert one is not None
+    assert one.bound == "trajectory", "though the step bound needs nothing more"
 
 
 def test_lower_layers_that_the_framework_shows_are_the_ones_judged() -> None:
     case, adapter = usual(num_layers=2), Showing()
+    assert examine(Showing(), case, bound="trajectory").outcome == "agrees", "the lower layer is not asked about"
     trial = examine(adapter, case)
     assert trial.outcome == "disagrees"
     assert trial.verdict is not None
