@@ -17,7 +17,7 @@ from reference import DTYPES, Case, CellParameters, RNNSpec, elman
 from reference.bounds.arithmetic import ARITHMETICS, MATRIX_UNIT_UNITS, STORED_ROUNDINGS, _declare, arithmetic
 from reference.bounds.dense import dense_bound
 from reference.bounds.interval import StepModel, largest_slope, product, slope_deviation
-from reference.bounds.step import BLOCK_ELEMENTS, Expected, step_bound, time_blocks
+from reference.bounds.step import BLOCK_ELEMENTS, Enclosure, Expected, step_bound, time_blocks
 from reference.bounds.trajectory import _carry, _Steps, trajectory_bound
 from reference.layout import reverse_within_lengths
 
@@ -341,6 +341,15 @@ def test_the_slope_of_tanh_deviates_to_either_side() -> None:
 
 
 # The step bound.
+
+
+def test_what_is_known_exactly_has_a_bound_of_zero() -> None:
+    value = np.array([[1.0, np.inf], [-2.0, 0.0]])
+    one = Enclosure.exactly(value)
+    assert one.value is value
+    assert one.bound.tolist() == [[0, 0], [0, 0]]
+    assert one.scale.tolist() == [[1, 1], [1, 1]]
+    assert one.bound.dtype == one.scale.dtype == np.float64
 
 
 def test_blocks_cover_the_time_once() -> None:
