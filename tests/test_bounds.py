@@ -273,6 +273,14 @@ def test_the_radius_is_alpha_times_the_magnitudes() -> None:
     assert model("float64").radii.dtype == model(None).radii.dtype == np.float64
 
 
+def test_a_radius_too_large_for_float32_stays_in_float64() -> None:
+    """300 terms of bfloat16 round to more than their own size; near its largest number that is beyond float32."""
+    cell = CellParameters(np.full((1, 300), 3e38), np.full((1, 1), 3e38))
+    radii = StepModel(cell, "relu", arithmetic("bfloat16")).radii
+    assert radii.dtype == np.float64
+    assert np.isfinite(radii).all()
+
+
 def test_a_radius_adds_up_absolute_values() -> None:
     one, inputs = model("float64"), np.array([[[-1.0, 2.0, -3.0, 1.0]]])
     assert np.array_equal(one.radius(inputs), np.abs(inputs) @ one.radii)

@@ -19,6 +19,7 @@ from reference import (
     Case,
     CellParameters,
     RNNSpec,
+    elman,
     forward,
     judge,
     layout,
@@ -346,3 +347,20 @@ def test_an_unbatched_length_may_be_an_integer_of_numpy() -> None:
         case = Case(SPEC, GOOD, X[0], lengths=length, layout="unbatched")
         assert np.array_equal(case.lengths, 2)
     assert Case(SPEC, GOOD, X, lengths=[0, 5]).answer().output.shape == (2, 5, 8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_arithmetic_of_the_forward_pass_warns(dtype: str) -> None:
+    """Not where a product underflows, overflows or has no answer, whatever the caller has NumPy do."""
+    limits = np.finfo(dtype)
+    for weight, value in ((limits.tiny, limits.tiny), (limits.max, limits.max), (0.0, np.inf), (1.0, limits.tiny / 3)):
+        cell = CellParameters(*(np.full((2, 2), weight, dtype) for _ in range(2)))
+        for nonlinearity in NONLINEARITIES:
+            with np.errstate(all="raise"):
+                forward(RNNSpec(2, 2, 1, "forward", nonlinearity, False), [cell], np.full((2, 3, 2), value, dtype))
+
+
+def test_a_projection_is_in_the_dtype_of_x() -> None:
+    (cell,) = draw_parameters(RNNSpec(3, 4))
+    projected = elman.project(cell, X)
+    assert (projected.shape, projected.dtype) == ((2, 5, 4), np.float32)

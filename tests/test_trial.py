@@ -14,7 +14,7 @@ import adapters
 from adapters import Capabilities, Result, Unsupported
 from adapters.__main__ import main
 from adapters.trial import Stack, Trial, attempt, examine
-from reference import Case, CellParameters, RNNSpec, forward
+from reference import Case, CellParameters, Diagnosis, RNNSpec, forward
 
 from .judged import usual
 
@@ -90,6 +90,16 @@ def test_an_answer_is_judged() -> None:
     assert facts(wrong) == ("mirror", "1.2", "cuda:0", "disagrees")
     assert wrong.verdict is not None
     assert wrong.verdict.outcome == "disagrees"
+
+
+def test_what_was_judged_is_kept_and_what_disagrees_is_diagnosed() -> None:
+    case = usual()
+    right, wrong, refused = (examine(adapter, case) for adapter in (Mirror(), Doubling(), Refusing()))
+    assert right.answer is not None
+    assert np.array_equal(right.answer.output, case.answer().output)
+    assert right.diagnosis(()) is None
+    assert wrong.diagnosis(()) == Diagnosis(), "of no faults none was tried"
+    assert (refused.answer, refused.diagnosis(())) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +201,10 @@ def test_a_case_is_run_again_from_its_file(
         (["--device", "cuda:0", "--bound", "trajectory"], f"mirror 1.2 on cuda:0: {outcome} by the trajectory bound"),
     ):
         assert command(monkeypatch, adapter, str(path), *flags) == code
-        printed = capsys.readouterr().out
-        assert printed.startswith(words)
-        assert printed.endswith(f"case {case.id}\n")
+        trial, end, diagnosis = capsys.readouterr().out.partition(f"case {case.id}\n")
+        assert trial.startswith(words)
+        assert end
+        assert (diagnosis == "") == (code == 0), "what disagrees is diagnosed"
 
 
 def test_without_a_name_every_adapter_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
