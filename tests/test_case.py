@@ -99,6 +99,13 @@ def test_a_long_argument_is_cut_in_the_message() -> None:
     assert len(str(raised.value)) < 500
 
 
+def test_the_parameters_are_the_cases_own() -> None:
+    cells = list(GOOD)
+    case = Case(SPEC, cells, X)
+    cells.clear()
+    assert case.parameters == tuple(GOOD)
+
+
 def test_the_lengths_are_the_cases_own() -> None:
     lengths = np.array([5, 2])
     case = Case(SPEC, GOOD, X, lengths=lengths)
