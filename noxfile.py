@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nox
 
 nox.options.sessions = ["tests"]
@@ -70,6 +72,18 @@ def benchmark(session: nox.Session) -> None:
     """The reference against torch.nn.RNN, and the cost of judging; fails above its limits."""
     install(session, "torch", "benchmark")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Are the tests sharp? Mutates reference and adapters; fails where a survivor is not accounted for."""
+    install(session, "torch", "proof", "mutation")
+    # Hypothesis draws the same cases every time; torch's threads do not survive a fork
+    session.env.update({**ONE_THREAD, "CI": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+    if not session.posargs:  # mutmut keeps its results, and does not know that a test has changed
+        shutil.rmtree("mutants", ignore_errors=True)
+    session.run("mutmut", "run", *session.posargs)
+    session.run("python", "-m", "tests.mutation")
 
 
 @nox.session

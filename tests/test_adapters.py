@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 import adapters
-from adapters.contract import FEATURES, Capabilities, features_of
+from adapters.contract import FEATURES, Capabilities, cast_exactly, expect_device, features_of
 from adapters.trial import examine
-from reference import Case, CellParameters, RNNSpec
+from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
 
 from .draws import draw_case, draw_parameters
 from .frameworks import framework_adapter
@@ -69,6 +70,31 @@ def test_a_feature_runs_or_is_refused_with_the_declared_reason(adapter: adapters
         trial = examine(adapter, case, device)
         assert trial.outcome == ("refused" if reason else "agrees"), trial
         assert reason is None or reason in trial.message, trial
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("lengths", [None, (3, 2, 3)])
+@pytest.mark.parametrize("h0", [True, False])
+def test_features_run_together(adapter: adapters.Adapter, direction: str, layout: str, lengths: Any, h0: bool):
+    """Every sequence may end before the last step; two layers, so that a state is more than one array."""
+    batch = 1 if layout == "unbatched" else 3
+    case = draw_case(RNNSpec(3, 5, 2, direction), batch=batch, time=4, h0=h0, lengths=lengths and lengths[:batch],
+                     layout=layout)  # fmt: skip
+    trial = examine(adapter, case)
+    assert trial.outcome == "agrees", trial
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_activation_is_elementwise_and_keeps_the_dtype(adapter: adapters.Adapter, dtype: str):
+    a = np.array([[-np.inf, -0.5, 0.0], [0.5, 2.0, np.inf]], dtype)
+    relu, tanh = (adapter.activation(a, name) for name in ("relu", "tanh"))
+    assert relu.dtype == tanh.dtype == dtype
+    assert relu.tolist() == [[0, 0, 0], [0.5, 2, np.inf]]
+    assert tanh.shape == a.shape
+    assert tanh[0, [0, 2]].tolist() == [-1, 0]
+    assert tanh[1, 2] == 1
+    assert np.all(np.diff(tanh.ravel()) > 0)
 
 
 def test_an_empty_batch_may_have_lengths(adapter: adapters.Adapter):
@@ -147,6 +173,24 @@ def test_an_x_of_another_dtype_is_refused(adapter: adapters.Adapter):
         adapter.run(module, case.x.astype("float64"))
 
 
+def test_a_state_and_lengths_that_do_not_fit_are_refused(adapter: adapters.Adapter):
+    case = draw_case(RNNSpec(3, 5), batch=3, time=4)
+    module = adapter.build(case.spec, case.parameters)
+    with pytest.raises(ValueError, match=r"h0 dtype: got 'float64', expected float32"):
+        adapter.run(module, case.x, np.zeros((1, 3, 5)))
+    with pytest.raises(ValueError, match=r"lengths: got \[4, 5, 4\], expected integers from 0 to 4"):
+        adapter.run(module, case.x, lengths=[4, 5, 4])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_sequence_without_steps_is_refused_in_every_layout(adapter: adapters.Adapter, layout: str):
+    batch = 1 if layout == "unbatched" else 3
+    trial = examine(adapter, draw_case(RNNSpec(3, 5), batch=batch, time=0, layout=layout))
+    reason = adapter.capabilities.unsupported.get(("time", "0"))
+    assert trial.outcome == ("refused" if reason else "agrees"), trial
+    assert reason is None or trial.message == f"time 0: {reason}"
+
+
 def test_a_dtype_that_loses_bits_is_refused_and_names_the_array(adapter: adapters.Adapter):
     spec = RNNSpec(3, 5, 2)
     short, long = draw_parameters(spec, rounded=True), draw_parameters(spec)
@@ -173,6 +217,76 @@ def test_a_module_of_another_kind_is_refused(adapter: adapters.Adapter):
         adapter.run({}, np.zeros((3, 4, 3), "float32"))
 
 
-def test_a_capability_of_an_unknown_feature_is_refused():
-    with pytest.raises(ValueError, match=r"capabilities: got feature \('dtype', 'float8'\)"):
-        Capabilities(unsupported={("dtype", "float8"): "no such dtype"})
+@pytest.mark.parametrize("feature", [("dtype", "float8"), ("dropout", True)])
+@pytest.mark.parametrize("kind", ["unsupported", "emulated"])
+def test_a_capability_of_an_unknown_feature_is_refused(kind: str, feature: tuple[str, Any]):
+    words = rf"^capabilities: got feature {re.escape(repr(feature))}, expected one of FEATURES$"
+    with pytest.raises(ValueError, match=words):
+        Capabilities(**{kind: {feature: "no such thing"}})
+
+
+def test_capabilities_say_what_is_supported_and_why_the_rest_is_not():
+    some = Capabilities(unsupported={("time", "0"): "nothing to do", ("batch", "0"): "nobody there"})
+    assert some.supported("time") == ("1", "more")
+    assert some.supported("bias") == (True, False)
+    usual, empty = USUAL, USUAL | {"time": "0", "batch": "0"}
+    assert some.refusal(usual) == ""
+    assert some.refusal(empty) == "time 0: nothing to do"
+    some.require(usual)
+    with pytest.raises(adapters.Unsupported, match=r"^batch 0: nobody there$"):
+        some.require(USUAL | {"batch": "0"})
+
+
+def test_the_features_of_a_call_are_all_named():
+    """Sizes differ from axis to axis, so that none is taken for another."""
+    spec, x = RNNSpec(3, 5, 2, "reverse", "relu", bias=False), np.zeros((1, 4, 3), "float64")
+    asked = USUAL | {"direction": "reverse", "nonlinearity": "relu", "bias": False, "num_layers": "2",
+                     "dtype": "float64"}  # fmt: skip
+    h0 = np.zeros((2, 1, 5))
+    assert features_of(spec, x, None, None, "batch_first") == asked | {"batch": "1"}
+    assert features_of(spec, x, h0, [0], "batch_first") == asked | {"batch": "1", "h0": True, "lengths": "with zeros"}
+    assert features_of(spec, x, None, [1, 1, 1, 1], "time_first") == (
+        asked | {"layout": "time_first", "time": "1", "lengths": "mixed"}
+    )
+    assert features_of(spec, x.swapaxes(0, 1), None, None, "time_first") == (
+        asked | {"layout": "time_first", "batch": "1"}
+    )
+    assert features_of(spec, x[0, :1], None, 1, "unbatched") == (
+        asked | {"layout": "unbatched", "time": "1", "batch": "1", "lengths": "mixed"}
+    )
+
+
+@pytest.mark.parametrize(("size", "word"), [(0, "0"), (1, "1"), (2, "more"), (3, "more")])
+def test_sizes_are_counted_to_one(size: int, word: str):
+    features = features_of(RNNSpec(3, 5), np.zeros((size, size, 3), "float32"), None, None, "batch_first")
+    assert (features["time"], features["batch"]) == (word, word)
+
+
+@pytest.mark.parametrize(("layers", "word"), [(1, "1"), (2, "2"), (3, "3 to 10"), (10, "3 to 10")])
+def test_layers_are_counted_to_two(layers: int, word: str):
+    features = features_of(RNNSpec(3, 5, layers), np.zeros((2, 2, 3), "float32"), None, None, "batch_first")
+    assert features["num_layers"] == word
+
+
+def test_cuda_stands_for_its_first_device():
+    expect_device("cuda", ("cpu", "cuda:0", "cuda:1"))
+    expect_device("cuda:1", ("cpu", "cuda:0", "cuda:1"))
+    with pytest.raises(ValueError, match=r"^device: got 'cuda', expected one of cpu$"):
+        expect_device("cuda", ("cpu",))
+    with pytest.raises(ValueError, match=r"^device: got 'tpu', expected one of cpu, cuda:0, cuda$"):
+        expect_device("tpu", ("cpu", "cuda:0"))
+
+
+def test_a_cast_is_exact_or_names_what_it_loses():
+    """NaN is kept; the parameters' own dtype, and None, change nothing."""
+    short = draw_parameters(RNNSpec(3, 5), "float64", rounded=True)
+    short[0].w_ih[0, 0] = np.nan
+    for dtype in (None, "float64"):
+        assert [id(cell) for cell in cast_exactly(short, dtype)] == [id(cell) for cell in short]
+    cast = cast_exactly(short, "float32")
+    assert bits(cast) == bits([cell.astype("float32") for cell in short])
+    short[0].b_hh[1] += 2.0**-40
+    words = (r"^parameters\[0\] b_hh: got float64 values that float32 cannot hold exactly; "
+             r"round them first, with CellParameters.astype\('float32'\)$")  # fmt: skip
+    with pytest.raises(ValueError, match=words):
+        cast_exactly(short, "float32")

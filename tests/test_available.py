@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -103,6 +104,39 @@ def test_an_installed_framework_that_fails_to_import_is_reported():
         assert problems[name].endswith(adapters.KNOWN[name][2])
 
 
+class Fake:
+    version = "9.9+own"
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", "cuda:0")
+
+
+def test_what_is_available_is_told_apart(monkeypatch: pytest.MonkeyPatch):
+    """The same in this process: absent, installed and broken, and there."""
+    known = {name: (f"{name}:Adapter", f"dist-{name}", f"pip install {name}") for name in ("absent", "broken", "there")}
+
+    def version(distribution: str) -> str:
+        if distribution == "dist-absent":
+            raise importlib.metadata.PackageNotFoundError
+        return f"version of {distribution}"
+
+    def load(name: str) -> Fake:
+        if name == "broken":
+            raise RuntimeError("no such symbol")
+        assert name == "there"
+        return Fake()
+
+    monkeypatch.setattr(adapters, "KNOWN", known)
+    monkeypatch.setattr(adapters, "load", load)
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert adapters.available() == [
+        adapters.Availability("absent", False, None, (), "dist-absent is not installed: pip install absent"),
+        adapters.Availability("broken", False, "version of dist-broken", (),
+                              "installed, but fails to import: RuntimeError: no such symbol"),
+        adapters.Availability("there", True, "9.9+own", ("cpu", "cuda:0"), ""),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
@@ -110,10 +144,11 @@ def test_an_installed_framework_that_fails_to_import_is_reported():
         ("no_such_module:Adapter", ImportError, r"adapter no_such_module:Adapter: No module named 'no_such_module'"),
         ("json:Adapter", ImportError, r"adapter json:Adapter: json has no 'Adapter'"),
         ("json:", ImportError, r"adapter json:: json has no ''"),
+        ("json:a:b", ImportError, r"adapter json:a:b: json has no 'a:b'"),
     ],
 )
 def test_an_unknown_adapter_is_an_error(name: str, error: type[Exception], message: str):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=f"^{message}$"):
         adapters.load(name)
 
 

@@ -99,6 +99,13 @@ def test_a_long_argument_is_cut_in_the_message() -> None:
     assert len(str(raised.value)) < 500
 
 
+def test_the_parameters_are_the_cases_own() -> None:
+    cells = list(GOOD)
+    case = Case(SPEC, cells, X)
+    cells.clear()
+    assert case.parameters == tuple(GOOD)
+
+
 def test_the_lengths_are_the_cases_own() -> None:
     lengths = np.array([5, 2])
     case = Case(SPEC, GOOD, X, lengths=lengths)
@@ -222,6 +229,15 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == [path]
     usual(seed=9).save(path)
     assert Case.load(path).id == usual(seed=9).id
+
+
+def test_a_save_writes_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same file system, so that the move is one step; hidden, and named after it."""
+    beside: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _: beside.extend(path.name for path in tmp_path.iterdir()))
+    usual().save(tmp_path / "case.json")
+    (name,) = beside
+    assert name.startswith(".case.json.")
 
 
 def test_a_file_that_is_not_text_is_no_case(tmp_path: Path) -> None:

@@ -73,6 +73,13 @@ def test_nan_zeroed_on_both_sides_is_rejected() -> None:
     assert judge_pair(case, zeros, zeros).outcome == "vacuous"
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_two_answers_that_are_both_infinite_are_vacuous(value: float) -> None:
+    """The trajectory bound says nothing there; and no warning comes, which the suite's filter would raise."""
+    case = infinite(np.float32(value))
+    assert judge_pair(case, case.answer(), case.answer()).outcome == "vacuous"
+
+
 @pytest.mark.parametrize("infinite_weight", [True, False])
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 def test_an_infinity_times_a_subnormal_is_vacuous(nonlinearity: str, infinite_weight: bool) -> None:
@@ -99,3 +106,77 @@ def test_an_infinity_times_a_subnormal_hides_no_other_element() -> None:
     assert judge(case, output, h_n).outcome == "vacuous"
     output[0, 0, 0] += FAR
     assert named(judge(case, output, h_n).first)[3:] == (0, 0, 0)
+
+
+# Overflow. Two units: the first may overflow, the second tells whether the others are still judged.
+
+
+def two_units(w_ih: list, x: list, dtype: str = "float16", nonlinearity: str = "relu", **biases: list) -> Case:
+    """One step of two units from a state of zeros, without recurrent weights."""
+    arrays = {"w_ih": w_ih, "w_hh": [[0.0, 0.0], [0.0, 0.0]], **biases}
+    cell = CellParameters(**{name: np.array(array, dtype) for name, array in arrays.items()})
+    spec = RNNSpec(len(x), 2, nonlinearity=nonlinearity, bias=bool(biases))
+    return Case(spec, [cell], np.array([[x]], dtype))
+
+
+def both(case: Case, *units: float) -> tuple[np.ndarray, np.ndarray]:
+    """These values as an answer: output and h_n."""
+    answer = np.array([[units]]).astype(case.dtype)
+    return answer, answer
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_finite_terms_that_may_overflow_are_vacuous(sign: int) -> None:
+    """float16 ends at 65504: 60000 and 60000, or their difference, may be anything; the other unit may not."""
+    case = two_units([[300.0, sign * 300.0], [1.0, 2.0]], [200.0, 200.0])
+    for first in (np.inf, 0.0):
+        verdict = judge(case, *both(case, first, 600.0))
+        assert (verdict.outcome, verdict.vacuous) == ("vacuous", 2)
+    verdict = judge(case, *both(case, 0.0, 0.0))
+    assert named(verdict.first)[3:] == (0, 0, 1)
+    assert verdict.outside == 2
+
+
+def test_terms_that_fit_together_are_judged() -> None:
+    case = two_units([[150.0, 150.0], [1.0, 2.0]], [200.0, 200.0])
+    assert judge(case, *both(case, 60_000.0, 600.0)).outcome == "agrees"
+    assert judge(case, *both(case, np.inf, 600.0)).outcome == "disagrees"
+
+
+@pytest.mark.parametrize(
+    ("w_ih", "x"),
+    [([[60_000.0, 100.0], [0.5, 0.5]], [np.inf, 100.0]), ([[np.inf, 100.0], [0.0, 0.5]], [60_000.0, 100.0])],
+)
+def test_an_infinity_among_finite_terms_has_one_answer(w_ih: list, x: list) -> None:
+    """What multiplies the infinity takes no part in a finite sum, so that it cannot overflow it."""
+    case = two_units(w_ih, x)
+    assert judge(case, *case.answer()).outcome == "agrees"
+    answer = case.answer().output[0, 0]
+    assert answer[0] == np.inf
+    verdict = judge(case, *both(case, 10_000.0, answer[1]))
+    assert (verdict.outcome, verdict.reason, verdict.outside) == ("disagrees", "non-finite", 2)
+    assert verdict.first is not None
+    assert verdict.first.bound == 0
+
+
+def test_two_finite_biases_may_overflow_and_an_infinite_one_may_not() -> None:
+    case = two_units([[0.0], [0.0]], [1.0], "float64", b_ih=[1e308, 1e308], b_hh=[1e308, np.inf])
+    assert case.answer().output[0, 0].tolist() == [np.inf, np.inf]
+    for first in (np.inf, 0.0):
+        verdict = judge(case, *both(case, first, np.inf))
+        assert (verdict.outcome, verdict.vacuous) == ("vacuous", 2)
+    assert judge(case, *both(case, np.inf, 0.0)).outcome == "disagrees"
+
+
+def test_an_infinity_times_zero_is_nan() -> None:
+    """Zero is not a number that may be flushed: there is nothing to lose."""
+    case = two_units([[0.0], [1.0]], [np.inf])
+    assert judge(case, *both(case, np.nan, np.inf)).outcome == "agrees"
+    assert judge(case, *both(case, 0.0, np.inf)).outcome == "disagrees"
+
+
+def test_tanh_of_infinity_may_be_off_by_its_own_error_and_no_more() -> None:
+    case = two_units([[1.0], [-1.0]], [np.inf], "float32", "tanh")
+    below = float(np.nextafter(np.float32(1), np.float32(0)))
+    for first, outcome in ((1.0, "agrees"), (below, "agrees"), (1 - 2.0**-18, "disagrees")):
+        assert judge(case, *both(case, first, -1.0)).outcome == outcome

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 
-from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, Case, CellParameters, RNNSpec, forward, judge
+from reference import (
+    DIRECTIONS,
+    DTYPES,
+    LAYOUTS,
+    NONLINEARITIES,
+    Case,
+    CellParameters,
+    RNNSpec,
+    elman,
+    forward,
+    judge,
+    layout,
+)
+from reference.arguments import cell_shapes
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.bounds.trajectory import trajectory_bound
 
@@ -127,6 +142,25 @@ def test_lengths_are_the_sequences_run_alone(direction: str) -> None:
     assert np.array_equal(h_n[:, 1], case.h0[:, 1])
 
 
+def test_a_sequence_is_reversed_within_its_length_and_its_padding_stays() -> None:
+    steps = np.arange(12).reshape(4, 3, 1)  # 0, 3, 6, 9 is the first sequence
+    lengths = np.array([4, 2, 0])
+    turned = layout.reverse_within_lengths(steps, lengths)
+    assert turned[..., 0].T.tolist() == [[9, 6, 3, 0], [4, 1, 7, 10], [2, 5, 8, 11]]
+    assert np.array_equal(layout.reverse_within_lengths(turned, lengths), steps)
+    assert np.array_equal(layout.reverse_within_lengths(steps, None), steps[::-1])
+    assert layout.valid_steps(lengths, 3).T.tolist() == [[True, True, True], [True, True, False], [False] * 3]
+    last = layout.last_states(steps, np.full((3, 1), -1), lengths)
+    assert last.tolist() == [[9], [4], [-1]]
+    assert layout.last_states(steps[:0], np.full((3, 1), -1), lengths * 0).tolist() == [[-1]] * 3
+
+
+def test_axes_have_names() -> None:
+    assert [layout.sequence_axes(name) for name in LAYOUTS] == [
+        ("batch", "time", "feature"), ("time", "batch", "feature"), ("time", "feature")]  # fmt: skip
+    assert [layout.state_axes(name) for name in LAYOUTS] == [("cell", "batch", "unit")] * 2 + [("cell", "unit")]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 @pytest.mark.parametrize(("batch", "time"), [(0, 5), (3, 0), (0, 0)])
 def test_nothing_to_do(layout: str, batch: int, time: int) -> None:
@@ -166,6 +200,7 @@ def test_the_arguments_are_left_alone() -> None:
 SPEC = RNNSpec(3, 4, 2, "bidirectional")
 GOOD = draw_parameters(SPEC)
 X = np.zeros((2, 5, 3), "float32")
+FOREIGN = X.dtype.newbyteorder("S")
 
 
 def _without_bias(cell: CellParameters) -> CellParameters:
@@ -226,3 +261,106 @@ def test_bad_cell_parameters_are_named() -> None:
     ):
         with pytest.raises((TypeError, ValueError), match=words):
             CellParameters(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": np.zeros((2, 5, 4), "float32")},
+         "x ('batch', 'time', 'feature'): got (2, 5, 4), expected input_size 3 on the last axis"),
+        ({"x": X[0]}, "x rank: got 2, expected 3 axes (its shape is (5, 3))"),
+        ({"x": X.astype("float64")}, "x dtype: got 'float64', expected float32, the parameters'"),
+        ({"x": X.astype("int32")}, "x: got dtype int32, expected one of float16, bfloat16, float32, float64"),
+        ({"h0": np.zeros((4, 2, 4))}, "h0 dtype: got 'float64', expected float32, x's"),
+        ({"h0": np.zeros((4, 3, 4), "float32")},
+         "h0 ('cell', 'batch', 'unit'): got (4, 3, 4), expected (4, 2, 4)"),
+        ({"x": X[0], "layout": "unbatched", "h0": np.zeros((3, 4), "float32")},
+         "h0 ('cell', 'unit'): got (3, 4), expected (4, 4)"),
+        ({"parameters": GOOD[:3]}, "parameters: got '3 cells', expected 4 (num_layers 2 x num_directions 2)"),
+        ({"parameters": [*GOOD[:3], _without_bias(GOOD[3])]},
+         "parameters[3] (layer 1, reverse) b_hh: got 'no array', expected (4,)"),
+        ({"spec": replace(SPEC, bias=False)},
+         "parameters[0] (layer 0, forward) b_hh: got (4,), expected no array (spec.bias is False)"),
+        ({"parameters": [*GOOD[:3], GOOD[3].astype("float64")]},
+         "parameters[3] (layer 1, reverse) dtype: got 'float64', expected float32, as in parameters[0]"),
+        ({"lengths": [5, -1]}, "lengths: got [5, -1], expected integers from 0 to 5, the number of time steps"),
+        ({"lengths": [5]}, "lengths shape: got (1,), expected (2,), one for each sequence"),
+        ({"x": X[0], "layout": "unbatched", "lengths": [5]},
+         "lengths shape: got (1,), expected a single integer, as the layout is unbatched"),
+        ({"lengths": [[5], [2, 3]]}, "lengths: got [[5], [2, 3]], expected integers"),
+        ({"lengths": 5.0}, "lengths: got float, expected an integer, integers or None"),
+        ({"layout": "time_major"}, "layout: got 'time_major', expected one of batch_first, time_first, unbatched"),
+    ],
+)  # fmt: skip
+def test_a_message_is_whole(change: dict, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        forward(**{"spec": SPEC, "parameters": GOOD, "x": X} | change)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RNNSpec(0, 4), "input_size: got 0, expected an integer of at least 1"),
+        (lambda: RNNSpec(3, 4, True), "num_layers: got True, expected an integer of at least 1"),
+        (lambda: RNNSpec(3, "4"), "hidden_size: got '4', expected an integer of at least 1"),
+        (lambda: RNNSpec(3, 4, bias=1), "bias: got 1, expected True or False"),
+        (lambda: RNNSpec(3, 4, direction="back"),
+         "direction: got 'back', expected one of forward, reverse, bidirectional"),
+        (lambda: RNNSpec(3, 4, nonlinearity=None), "nonlinearity: got None, expected one of tanh, relu"),
+        (lambda: CellParameters(X[0, :2, :2], X[0, 0, :2]), "w_hh rank: got 1, expected 2 axes (its shape is (2,))"),
+        (lambda: CellParameters(X, X[0]), "w_ih rank: got 3, expected 2 axes (its shape is (2, 5, 3))"),
+        (lambda: CellParameters(X[0], X[0], X[0], X[0, 0]), "b_ih rank: got 2, expected 1 axes (its shape is (5, 3))"),
+        (lambda: CellParameters(X[0], X[0], X[0, 0], X[0]), "b_hh rank: got 2, expected 1 axes (its shape is (5, 3))"),
+        (lambda: CellParameters(X[0], X[0], None, X[0, 0]),
+         "b_ih, b_hh: got 'b_ih absent, b_hh given', expected both or neither"),
+        (lambda: CellParameters(X[0], X[0].astype("float64")),
+         "parameters: got {'w_hh': 'float64', 'w_ih': 'float32'}, expected one dtype"),
+        (lambda: CellParameters(X[0].astype(FOREIGN), X[0]),
+         f"w_ih: got dtype float32 of foreign byte order ({FOREIGN.str}), expected native byte order"),
+    ],
+)  # fmt: skip
+def test_a_layers_message_is_whole(make: Callable[[], object], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_a_spec_holds_plain_integers_and_truths() -> None:
+    spec = RNNSpec(np.int64(3), np.int32(4), np.int8(1), bias=np.False_)
+    assert [type(n) for n in (spec.input_size, spec.hidden_size, spec.num_layers)] == [int] * 3
+    assert spec.bias is False
+    assert spec == RNNSpec(3, 4, bias=False)
+    assert RNNSpec(3, 4) == RNNSpec(3, 4, 1, "forward", "tanh", True)
+    assert RNNSpec(1, 1, 1).num_cells == 1
+
+
+def test_the_cells_of_a_stack_have_names_and_inputs() -> None:
+    assert [SPEC.cell_name(i) for i in range(4)] == [
+        "layer 0, forward", "layer 0, reverse", "layer 1, forward", "layer 1, reverse"]  # fmt: skip
+    assert RNNSpec(3, 4, 2, "reverse").cell_name(1) == "layer 1, reverse"
+    assert [SPEC.layer_input_size(layer) for layer in (0, 1, 2)] == [3, 8, 8]
+    assert cell_shapes(SPEC, 1) == {"w_ih": (4, 8), "w_hh": (4, 4), "b_ih": (4,), "b_hh": (4,)}
+    assert cell_shapes(replace(SPEC, bias=False), 0) == {"w_ih": (4, 3), "w_hh": (4, 4)}
+
+
+def test_an_unbatched_length_may_be_an_integer_of_numpy() -> None:
+    for length in (2, np.int64(2), np.array(2)):
+        case = Case(SPEC, GOOD, X[0], lengths=length, layout="unbatched")
+        assert np.array_equal(case.lengths, 2)
+    assert Case(SPEC, GOOD, X, lengths=[0, 5]).answer().output.shape == (2, 5, 8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_arithmetic_of_the_forward_pass_warns(dtype: str) -> None:
+    """Not where a product underflows, overflows or has no answer, whatever the caller has NumPy do."""
+    limits = np.finfo(dtype)
+    for weight, value in ((limits.tiny, limits.tiny), (limits.max, limits.max), (0.0, np.inf), (1.0, limits.tiny / 3)):
+        cell = CellParameters(*(np.full((2, 2), weight, dtype) for _ in range(2)))
+        for nonlinearity in NONLINEARITIES:
+            with np.errstate(all="raise"):
+                forward(RNNSpec(2, 2, 1, "forward", nonlinearity, False), [cell], np.full((2, 3, 2), value, dtype))
+
+
+def test_a_projection_is_in_the_dtype_of_x() -> None:
+    (cell,) = draw_parameters(RNNSpec(3, 4))
+    projected = elman.project(cell, X)
+    assert (projected.shape, projected.dtype) == ((2, 5, 4), np.float32)

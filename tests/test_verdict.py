@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from reference.layout import sequence_to_time_first
 from .judged import named, place, usual
 
 
+@pytest.mark.parametrize("value", [1.5, 6.0, 0.09375])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_max_ulps_counts_units_in_the_last_place(dtype: str) -> None:
-    """1.5 and the number three places above it are 3 ulps apart in every dtype."""
+def test_max_ulps_counts_units_in_the_last_place(dtype: str, value: float) -> None:
+    """A number and the one three places above it are 3 ulps apart in every dtype."""
     one = np.ones((1, 1), dtype)
     spec = RNNSpec(1, 1, nonlinearity="relu", bias=False)
-    case = Case(spec, [CellParameters(one, one)], np.full((1, 1, 1), 1.5).astype(dtype))
+    case = Case(spec, [CellParameters(one, one)], np.full((1, 1, 1), value).astype(dtype))
     answer = case.answer().output
     assert judge(case, answer, answer).max_ulps == 0
     moved = (answer.view(f"u{answer.itemsize}") + 3).astype(f"u{answer.itemsize}").view(answer.dtype)
@@ -40,6 +42,20 @@ def test_the_mean_signed_residual_has_the_sign_of_a_shift() -> None:
     assert grown.mean_signed_residual > 1
 
 
+def test_the_mean_signed_residual_is_in_units_of_u_times_the_largest_output() -> None:
+    """Three steps whose answers are x itself, up to 4, each 2**-20 too large: 2**-20 / (2**-24 * 4)."""
+    one, zero = np.ones((1, 1), "float32"), np.zeros((1, 1), "float32")
+    spec = RNNSpec(1, 1, nonlinearity="relu", bias=False)
+    case = Case(spec, [CellParameters(one, zero)], np.array([[[1], [2], [4]]], "float32"))
+    output, h_n = case.answer()
+    assert judge(case, output + np.float32(2.0**-20), h_n).mean_signed_residual == 4
+    assert judge(case, output - np.float32(2.0**-20), h_n).mean_signed_residual == -4
+    silent = replace(case, x=np.zeros_like(case.x))
+    assert judge(silent, *silent.answer()).mean_signed_residual == 0
+    empty = usual(batch=0)
+    assert judge(empty, *empty.answer()).mean_signed_residual == 0
+
+
 @pytest.mark.parametrize("planted", [0.0, 1e-3, np.nan, np.inf])
 def test_a_pair_is_judged_the_same_in_either_order(planted: float) -> None:
     case = usual("bidirectional", 2)
@@ -55,7 +71,7 @@ def test_a_pair_is_judged_the_same_in_either_order(planted: float) -> None:
 
 
 def test_a_pair_may_lie_twice_as_far_apart_as_an_answer_from_the_reference() -> None:
-    """An answer 1.5 bounds off is wrong, yet it agrees with a right one; at 4 bounds it no longer does."""
+    """An answer 1.5 bounds off is wrong, yet it agrees with a right one; at 2.5 bounds it no longer does."""
     case = usual()
     output, h_n = case.answer()
     worst = judge(case, output, h_n, bound="trajectory").worst
@@ -66,7 +82,7 @@ def test_a_pair_may_lie_twice_as_far_apart_as_an_answer_from_the_reference() -> 
     moved[index] = worst.expected + 1.5 * worst.bound
     assert judge(case, moved, h_n, bound="trajectory").outcome == "disagrees"
     assert judge_pair(case, (output, h_n), (moved, h_n)).outcome == "agrees"
-    moved[index] = worst.expected + 4 * worst.bound
+    moved[index] = worst.expected + 2.5 * worst.bound
     assert judge_pair(case, (output, h_n), (moved, h_n)).outcome == "disagrees"
 
 
@@ -100,3 +116,28 @@ def test_the_verdict_is_np_allclose_with_the_bound(layout: str) -> None:
         assert wrong == (not agree)
         outcomes.add(wrong)
     assert outcomes == {True, False}
+
+
+def test_a_verdict_reads_as_a_sentence() -> None:
+    verdict = Verdict("agrees", "", "step", "float32", 7, 0, 2, max_error=0.125, max_ulps=3, max_fraction=0.5)
+    sentence = (
+        "agrees by the step bound of float32: largest error 0.125 (3 ulp), 0.5 of its bound; "
+        "0 of 7 elements outside, 2 with a vacuous bound"
+    )
+    first, worst = (Location("output", 1, "reverse", 4, 2, 3, 0.5, 0.75, 0.0625),
+                    Location("h_n", 0, "forward", None, 2, 3, 0.5, 1.0, 0.0625))  # fmt: skip
+    assert str(verdict) == sentence
+    assert str(replace(verdict, worst=worst, first=first)) == sentence
+    wrong = replace(verdict, outcome="disagrees", reason="value", outside=1, worst=worst, first=first)
+    assert str(wrong).splitlines() == [
+        sentence.replace("agrees", "disagrees (value)").replace("0 of 7", "1 of 7"),
+        "  first wrong: output at layer 1, reverse, t=4, batch 2, unit 3: "
+        "expected 0.5, actual 0.75, error 0.25, bound 0.0625",
+        "  worst: h_n at layer 0, forward, batch 2, unit 3: expected 0.5, actual 1.0, error 0.5, bound 0.0625",
+    ]
+    assert str(replace(wrong, first=None, worst=None)).splitlines() == str(wrong).splitlines()[:1]
+
+
+def test_a_verdict_without_a_comparison_says_why() -> None:
+    verdict = Verdict("disagrees", "shape", "", "float32", detail="h_n has shape (1,), expected (2,)")
+    assert str(verdict) == "disagrees (shape): h_n has shape (1,), expected (2,)"
