@@ -64,6 +64,7 @@ class Diagnosis:
     """What an answer agrees with.
 
     explanations: best first; empty where no known fault explains it.  tried, pairs: how many were.
+    untried: faults that could not be, as the case's trajectory bound is vacuous.
     confirmed: answers to other cases that the explanations fit as well; unconfirmed: that none of them fits.
     first: of an answer that nothing explains, the first wrong element.
     note: what else there is to say.  problem: why nothing was tried; else empty.
@@ -72,6 +73,7 @@ class Diagnosis:
     explanations: tuple[Explanation, ...] = ()
     tried: int = 0
     pairs: int = 0
+    untried: int = 0
     confirmed: int = 0
     unconfirmed: int = 0
     first: Location | None = None
@@ -99,7 +101,12 @@ class Diagnosis:
         if not self.explanations:
             pairs = f", nor with any of {self.pairs} pairs" if self.pairs else ""
             where = f"; first wrong at {self.first.place}" if self.first else ""
-            return f"agrees with none of the {self.tried} known faults that could show in this case{pairs}{where}"
+            untried = (
+                f" ({self.untried} more cannot be told here: the trajectory bound is vacuous)" if self.untried else ""
+            )
+            return (
+                f"agrees with none of the {self.tried} known faults that could show in this case{untried}{pairs}{where}"
+            )
         named, rest = self.explanations[:MOST_NAMED], len(self.explanations) - MOST_NAMED
         lines = [f"agrees with the reference if {named[0]}", *(f"  or if {other}" for other in named[1:])]
         if rest > 0:
@@ -137,8 +144,9 @@ def diagnose(
         if not found and size <= LARGEST_FOR_PAIRS:
             pairs = list(itertools.combinations(answer.visible(paired), 2))
             found = answer.explanations(pairs)
+        untried = 0 if found or not np.isnan(answer.allowed) else sum(fault.around is not None for (fault,) in singles)
     first = None if found else judge(case, output, h_n, prefixes=prefixes).first
-    return Diagnosis(found, len(singles), len(pairs), first=first)
+    return Diagnosis(found, len(singles) - untried, len(pairs), untried, first=first)
 
 
 class _Answer:

@@ -111,6 +111,15 @@ def test_a_chaotic_run_is_diagnosed_step_by_step() -> None:
         assert verdict_on_diagnosis((FAULTS[name],), case, diagnosed(name, case=case)) == "alone"
 
 
+def test_what_cannot_be_told_is_counted() -> None:
+    """In bfloat16 the trajectory bound is soon vacuous: faults that need it are not said to have been ruled out."""
+    case = draw_case(RNNSpec(4, 6, 2, "bidirectional"), batch=3, time=9, dtype="bfloat16")
+    said = diagnosed("halves_exchanged", case=case)
+    assert not said.explanations
+    assert said.untried > 50
+    assert f"({said.untried} more cannot be told here: the trajectory bound is vacuous)" in str(said)
+
+
 def test_nan_where_the_fault_puts_it_is_explained() -> None:
     case = usual("forward")
     case.x[1, 2, 3] = np.nan
