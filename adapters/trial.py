@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Trial:
 
     outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
         "crashed", where anything else was raised.  message: the exception, in its own words.
-    answer: what was judged, where anything was.
+    answer: what was judged, where it disagrees.
     """
 
     adapter: str
@@ -120,4 +121,6 @@ def examine(
         return result
     prefixes = None if bound == "trajectory" else result.prefixes
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, bound=bound)
-    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=result)
+    # a copy: the adapter may write its next answer into the same memory
+    answer = copy.deepcopy(result) if verdict.outcome == "disagrees" else None
+    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer)

@@ -33,14 +33,17 @@ from .faults.machine import (
     zero_padding,
 )
 from .judging import judge, wrong_form
-from .layout import sequence_to_time_first, state_to_batched, valid_steps
+from .layout import sequence_axes, sequence_to_time_first, state_to_batched, valid_steps
 from .recurrence import Result
 from .verdict import Location
 
-# Numbers that a case's states hold, above which pairs, or anything at all, would take more than some ten seconds.
-LARGEST_FOR_PAIRS = 50_000
-LARGEST = 1_000_000
+# Numbers that a case's states hold, and steps that its cells take, above which pairs, or anything at all, would take
+# more than some ten seconds.
+LARGEST_FOR_PAIRS, LARGEST = 50_000, 1_000_000
+LONGEST_FOR_PAIRS, LONGEST = 2_000, 20_000
 MOST_NAMED = 4
+# A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
+LEFT = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,21 @@ class Diagnosis:
         """
         kept = self
         for other in others:
-            fits = {explanation.faults for explanation in other.explanations}
-            common = tuple(e for e in kept.explanations if e.faults in fits)
-            if common:
-                kept = replace(kept, explanations=common, confirmed=kept.confirmed + 1)
-            else:
-                kept = replace(kept, unconfirmed=kept.unconfirmed + 1)
+            fits = {frozenset(explanation.faults) for explanation in other.explanations}
+            kept = kept._narrowed(e for e in kept.explanations if frozenset(e.faults) in fits)
         return kept
+
+    def not_refuted_by(self, right: Sequence[Case]) -> Diagnosis:
+        """The explanations that would not show in other cases, which the same implementation answered rightly."""
+        kept = self
+        for case in right:
+            kept = kept._narrowed(e for e in kept.explanations if not _shows(e.faults, case))
+        return kept
+
+    def _narrowed(self, explanations: Iterable[Explanation]) -> Diagnosis:
+        if common := tuple(explanations):
+            return replace(self, explanations=common, confirmed=self.confirmed + 1)
+        return replace(self, unconfirmed=self.unconfirmed + 1)
 
     def __str__(self) -> str:
         if self.problem:
@@ -112,9 +123,9 @@ class Diagnosis:
         if rest > 0:
             lines.append(f"  or with {rest} other faults: the case does not tell them apart")
         if self.confirmed:
-            lines.append(f"  so do the answers to {self.confirmed} larger cases")
+            lines.append(f"  this explains the answers to {_larger(self.confirmed)} as well")
         if self.unconfirmed:
-            lines.append(f"  but not the answers to {self.unconfirmed} larger cases, which none of these explains")
+            lines.append(f"  but not the answers to {_larger(self.unconfirmed)}")
         if self.note:
             lines.append(f"  {self.note}")
         return "\n".join(lines)
@@ -134,14 +145,16 @@ def diagnose(
     """
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
-    size = output.size * case.spec.num_layers
-    if size > LARGEST:
-        return Diagnosis(problem=f"the case's states hold {size:,} numbers, more than {LARGEST:,}")
+    time = case.x.shape[sequence_axes(case.layout).index("time")]
+    size, steps = output.size * case.spec.num_layers, time * case.spec.num_cells
+    if size > LARGEST or steps > LONGEST:
+        return Diagnosis(problem=f"the case's states hold {size:,} numbers in {steps:,} steps; at most {LARGEST:,} in "
+                         f"{LONGEST:,} are tried")  # fmt: skip
     with np.errstate(all="ignore"):
         answer = _Answer(case, output, h_n, prefixes)
         singles = [(fault,) for fault in answer.visible(faults)]
         found, pairs = answer.explanations(singles), []
-        if not found and size <= LARGEST_FOR_PAIRS:
+        if not found and size <= LARGEST_FOR_PAIRS and steps <= LONGEST_FOR_PAIRS:
             pairs = list(itertools.combinations(answer.visible(paired), 2))
             found = answer.explanations(pairs)
         untried = 0 if found or not np.isnan(answer.allowed) else sum(fault.around is not None for (fault,) in singles)
@@ -172,9 +185,14 @@ class _Answer:
         return [fault for fault in faults if fault.where.holds(self.case if fault.as_given else self.usual)]
 
     def explanations(self, candidates: Iterable[tuple[Fault, ...]]) -> tuple[Explanation, ...]:
-        """Those of the candidates that explain the answer, best first."""
-        found = (self._explain(faults) for faults in candidates)
+        """Those of the candidates that explain the answer, best first. Which of two faults is the outer one matters:
+        what one of them does may hide the other."""
+        orders = (dict.fromkeys((faults, faults[::-1])) for faults in candidates)
+        found = (self._explain_either(tried) for tried in orders)
         return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
+
+    def _explain_either(self, orders: Iterable[tuple[Fault, ...]]) -> Explanation | None:
+        return next((e for faults in orders if (e := self._explain(faults)) is not None), None)
 
     def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
         if len(faults) == 1 and faults[0].step and self.steps is not None:
@@ -189,7 +207,7 @@ class _Answer:
     def _by_judging(self, faults: tuple[Fault, ...], prefixes: list[np.ndarray]) -> Explanation | None:
         """By the step bound of the question that was answered."""
         asked = self.case
-        for fault in sorted(faults, key=lambda fault: not fault.as_given):
+        for fault in faults:
             asked = asked if fault.as_given else as_time_first(asked)
             asked = fault.asked(asked) if fault.asked and fault.where.holds(asked) else asked
         verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes=prefixes, bound="step")
@@ -199,13 +217,21 @@ class _Answer:
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""
         expected = implementation(faults, Case.answer)(self.case)
-        error = np.array([_errors(*pair).max(initial=0) for pair in zip(expected, self.actual, strict=True)])
-        used = _fraction(error, self.allowed)
-        return Explanation(faults, float(error.max()), used) if used <= 1 else None
+        error = self._distance(expected)
+        used = _fraction(np.array(error), self.allowed)
+        return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
+
+    def _distance(self, expected: Result) -> float:
+        return max(float(_errors(*pair).max(initial=0)) for pair in zip(expected, self.actual, strict=True))
+
+    @functools.cached_property
+    def unexplained(self) -> float:
+        """The largest error of the answer as a whole."""
+        return self._distance(self.case.answer())
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""
-        run, largest, fraction = implementation([fault], Case.answer), 0.0, 0.0
+        run, largest, fraction, unexplained = implementation([fault], Case.answer), 0.0, 0.0, 0.0
         for asked, states in steps:
             expected = run(asked).output[0]
             error = _errors(expected, states)
@@ -213,7 +239,8 @@ class _Answer:
             if not used <= 1:
                 return None
             largest, fraction = max(largest, float(error.max(initial=0))), max(fraction, used)
-        return Explanation((fault,), largest, fraction)
+            unexplained = max(unexplained, float(_errors(asked.answer().output[0], states).max(initial=0)))
+        return Explanation((fault,), largest, fraction) if largest < LEFT * unexplained else None
 
 
 def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[Case, np.ndarray]] | None:
@@ -261,6 +288,17 @@ def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
     """The absolute differences; infinite where only one of them is NaN or infinite."""
     error = np.abs(np.subtract(actual, expected, dtype=np.float64))
     return settle(error, actual, expected)
+
+
+def _shows(faults: tuple[Fault, ...], case: Case) -> bool:
+    """Whether the judge sees the faults in the reference's answer to a case."""
+    faulty = implementation(faults, Case.answer)
+    prefixes = [faulty(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
+    return judge(case, *faulty(case), prefixes=prefixes).outcome == "disagrees"
+
+
+def _larger(count: int) -> str:
+    return f"{count} larger case{'s' if count > 1 else ''}"
 
 
 def _fraction(error: np.ndarray, allowed: np.ndarray | float) -> float:

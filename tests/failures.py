@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import textwrap
@@ -15,18 +16,19 @@ from reference import Case, Diagnosis
 from reference.faults import Fault
 
 from .draws import draw_case
+from .memory import in_memory
 
 ROOT = Path(__file__).parents[1]
 FAILURES = ROOT / "out" / "failures"
-# batch, time, input_size, hidden_size of the cases that confirm a diagnosis: all different, and all equal
-CONFIRMING = ((3, 5, 4, 6), (4, 4, 4, 4))
+# the cases that confirm a diagnosis: batch, time, input_size, hidden_size -> the scale of their inputs
+CONFIRMING = {(3, 5, 4, 6): 1.0, (4, 4, 4, 4): 8.0}
 
 MOST_UNEXPLAINED = 10  # failures of an adapter that were diagnosed in vain, after which no more are
-# by adapter: the faults that explained its failures so far, and how many failures none did
-_named: dict[str, list[Fault]] = {}
-_unexplained: Counter[str] = Counter()
-# by adapter and case
-_diagnosed: dict[tuple[str, str], Diagnosis | None] = {}
+# by adapter and device: the faults that explained its failures so far, and how many failures none did
+_named: dict[tuple[str, str], list[Fault]] = {}
+_unexplained: Counter[tuple[str, str]] = Counter()
+# by adapter, device, case and answer
+_diagnosed: dict[tuple[str, ...], Diagnosis | None] = {}
 
 
 class Failure:
@@ -41,27 +43,36 @@ class Failure:
 
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
-        asked = self.trial.adapter, self.trial.case.id
+        trial = self.trial
+        answer = hashlib.sha256(b"".join(array.tobytes() for array in (trial.answer or ())[:2])).hexdigest()
+        asked = trial.adapter, trial.device, trial.case.id, answer
         if asked not in _diagnosed:
-            _diagnosed[asked] = self._diagnose()
+            _diagnosed[asked] = self._diagnose((trial.adapter, trial.device))
         return _diagnosed[asked]
 
-    def _diagnose(self) -> Diagnosis | None:
+    def _diagnose(self, target: tuple[str, str]) -> Diagnosis | None:
         """Faults that explained an earlier failure of the adapter are tried first."""
-        named = _named.setdefault(self.trial.adapter, [])
+        named = _named.setdefault(target, [])
         again = self.trial.diagnosis(named) if named else None
         if again is not None and again.explanations:
             return replace(again, note="as in an earlier failure")
-        if _unexplained[self.trial.adapter] >= MOST_UNEXPLAINED:
+        if _unexplained[target] >= MOST_UNEXPLAINED:
             return Diagnosis(problem=f"{MOST_UNEXPLAINED} failures of this adapter were diagnosed in vain")
         own = self.trial.diagnosis()
         if own is None or not own.explanations:
-            _unexplained[self.trial.adapter] += own is not None
+            _unexplained[target] += own is not None and not own.problem
             return own
-        others = (self.ask(case).diagnosis() for case in confirming(self.trial.case))
-        found = own.confirmed_by([other for other in others if other is not None])
-        named += [fault for fault in found.explanations[0].faults if fault not in named]
+        found = self._confirmed(own)
+        if found.confirmed and not found.unconfirmed:
+            named += [fault for fault in found.explanations[0].faults if fault not in named]
         return found
+
+    def _confirmed(self, own: Diagnosis) -> Diagnosis:
+        """What is left of a diagnosis when larger cases are asked, those that fail and those that agree."""
+        trials = [self.ask(case) for case in confirming(self.trial.case)]
+        failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
+        right = [trial.case for trial in trials if trial.outcome == "agrees"]
+        return own.confirmed_by(failed).not_refuted_by(right)
 
     def __str__(self) -> str:
         diagnosis = self.diagnosis()
@@ -70,13 +81,16 @@ class Failure:
 
 
 def confirming(case: Case) -> Iterator[Case]:
-    """Cases that ask for the same features, with sizes and numbers that tell faults apart."""
-    for batch, time, input_size, hidden_size in CONFIRMING:
+    """Cases that ask for the same features, with sizes, lengths and numbers that tell faults apart."""
+    memory = "Fortran" if case.x.flags.f_contiguous and not case.x.flags.c_contiguous else "contiguous"
+    for (batch, time, input_size, hidden_size), scale in CONFIRMING.items():
         spec = replace(case.spec, input_size=input_size, hidden_size=hidden_size)
-        batch = 1 if case.layout == "unbatched" else batch
-        lengths = None if case.lengths is None else [time - row % time for row in range(batch)]
-        yield draw_case(spec, batch=batch, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
-                        layout=case.layout)  # fmt: skip
+        rows = 1 if case.layout == "unbatched" else batch
+        lengths = None if case.lengths is None else [1 + (3 * row + 2) % time for row in range(rows)]
+        asked = draw_case(spec, batch=rows, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
+                          layout=case.layout, input_scale=scale)  # fmt: skip
+        h0 = None if asked.h0 is None else in_memory(asked.h0, memory)
+        yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
 
 
 def save(case: Case) -> str:

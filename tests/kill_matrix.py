@@ -2,8 +2,8 @@
 
 python -m tests.kill_matrix [FAULT ...] [--publish]: for each fault the suite is run as its user runs it,
 `pytest --adapter tests.planted:FAULT`, in a process of its own, and must exit with 1. Prints the matrix, and
-writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.json and docs/kill-matrix.md. Exits with
-1 where a fault survived, or a change that is no fault was seen.
+writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.json and docs/kill-matrix.md, where the rows
+of faults that were not run again stay. Exits with 1 where a fault survived, or a change that is no fault was seen.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import string
 import subprocess
 import sys
 import tempfile
@@ -121,7 +122,7 @@ def matrix(names: list[str], jobs: int) -> list[Row]:
 def properties(rows: list[Row]) -> dict[str, str]:
     """A letter for each property, in the order of the tests."""
     names = list(dict.fromkeys(name for row in rows for name in row.properties))
-    return {name: chr(ord("a") + index) for index, name in enumerate(names)}
+    return dict(zip(names, string.ascii_letters, strict=False))
 
 
 def letters(row: Row, key: dict[str, str]) -> str:
@@ -170,6 +171,11 @@ def to_json(rows: list[Row]) -> str:
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
+def from_json(text: str) -> list[Row]:
+    """The rows that to_json wrote."""
+    return [Row(**row) for row in json.loads(text)["rows"]]
+
+
 def main() -> int:
     every = [*FAULTS, *ADAPTER_FAULTS, *EQUIVALENT]
     parser = argparse.ArgumentParser(prog="python -m tests.kill_matrix", description=__doc__)
@@ -182,19 +188,23 @@ def main() -> int:
             parser.error(f"fault: got {name!r}, expected one of {', '.join(every)}")
     rows = matrix(arguments.fault or every, arguments.jobs)
     Console(highlight=False).print(table(rows))
-    folder = ROOT / ("docs" if arguments.publish else "out")
-    folder.mkdir(exist_ok=True)
-    write_atomically(folder / "kill-matrix.json", to_json(rows))
     if arguments.publish:
-        publish(rows)
+        publish(rows, every)
+    else:
+        (ROOT / "out").mkdir(exist_ok=True)
+        write_atomically(ROOT / "out" / "kill-matrix.json", to_json(rows))
     return 0 if all(row.as_it_should for row in rows) else 1
 
 
-def publish(rows: list[Row]) -> None:
-    """Put the matrix into docs/kill-matrix.md, below its introduction."""
-    path = ROOT / "docs" / "kill-matrix.md"
-    introduction, marker, _ = path.read_text().partition("<!-- measured -->\n")
-    write_atomically(path, introduction + marker + "\n" + markdown(rows))
+def publish(rows: list[Row], every: list[str]) -> None:
+    """Put rows into docs/kill-matrix.json, in the place of older ones, and all into docs/kill-matrix.md."""
+    saved, page = ROOT / "docs" / "kill-matrix.json", ROOT / "docs" / "kill-matrix.md"
+    known = {row.name: row for row in (from_json(saved.read_text()) if saved.exists() else [])}
+    known |= {row.name: row for row in rows}
+    ordered = [known[name] for name in every if name in known]
+    introduction, marker, _ = page.read_text().partition("<!-- measured -->\n")
+    write_atomically(saved, to_json(ordered))
+    write_atomically(page, introduction + marker + "\n" + markdown(ordered))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,13 @@ class Planted(Faithful):
 
     def __init__(self, fault: Fault) -> None:
         super().__init__()
-        self.name, self._fault = fault.name, fault
+        self.name, self._fault, self._device = fault.name, fault, "cpu"
+
+    def build(
+        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+    ) -> Any:
+        self._device = device
+        return self._adapter.build(spec, parameters, device, dtype)
 
     def run(
         self, module: Any, x: np.ndarray, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
@@ -65,7 +71,7 @@ class Planted(Faithful):
         return Result(*faulty(Case(spec, parameters, x, h0, lengths, layout)))
 
     def _answer(self, case: Case) -> Answer:
-        result = self._adapter.run(self._adapter.build(case.spec, case.parameters), **case.inputs)
+        result = self._adapter.run(self._adapter.build(case.spec, case.parameters, self._device), **case.inputs)
         return Answer(result.output, result.h_n)
 
 

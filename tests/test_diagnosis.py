@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,14 +15,12 @@ from reference import Case, Diagnosis, Explanation, RNNSpec, diagnose, diagnosis
 from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault
 
 from . import failures
-from .drawn import faulty_answer, visible_in
+from .drawn import drawn_cases, faulty_answer, visible_in
 from .draws import draw_case
 from .failures import Failure
 from .frameworks import framework_adapter
 from .scale import nightly
-from .tables.diagnosis import PAIRS, row, verdict_on_diagnosis
-
-MOST_WRONG = 1 / 20  # of the diagnoses, as promised
+from .tables.diagnosis import MOST_WRONG, PAIRS, row, verdict_on_diagnosis
 
 
 def usual(direction: str = "bidirectional", **changes: object) -> Case:
@@ -45,9 +44,9 @@ def test_the_planted_fault_is_named(family: str) -> None:
 
 
 def test_two_planted_faults_are_named() -> None:
-    pairs = list(itertools.combinations(COMMONEST, 2))[:: 1 if nightly() else 25]
+    pairs = list(itertools.permutations(COMMONEST, 2))[:: 1 if nightly() else 30]
     found = row(PAIRS, pairs, framework_adapter("torch"), 1)
-    assert found.disagreements > len(pairs) / 2
+    assert found.disagreements > len(pairs) / 3
     assert found.wrong + found.missed <= found.disagreements * MOST_WRONG, found
     assert str(diagnosed("w_hh_transposed", "b_hh_ignored")).startswith(
         "agrees with the reference if w_hh is transposed and b_hh is ignored (error "
@@ -91,6 +90,12 @@ def test_a_case_too_large_is_not_diagnosed(monkeypatch: pytest.MonkeyPatch) -> N
     assert diagnose(case, answer[0] + 1, *answer[1:]).pairs > 0
     monkeypatch.setattr(diagnosis, "LARGEST", size - 1)
     assert f"hold {size:,} numbers" in diagnose(case, *answer).problem
+    monkeypatch.undo()
+    steps = case.x.shape[1] * case.spec.num_cells
+    monkeypatch.setattr(diagnosis, "LONGEST_FOR_PAIRS", steps - 1)
+    assert diagnose(case, answer[0] + 1, *answer[1:]).pairs == 0
+    monkeypatch.setattr(diagnosis, "LONGEST", steps - 1)
+    assert f"in {steps:,} steps" in diagnose(case, *answer).problem
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -130,9 +135,36 @@ def test_nan_where_the_fault_puts_it_is_explained() -> None:
     )
 
 
-@pytest.mark.parametrize("name", EQUIVALENT)
-def test_a_change_that_is_none_is_never_named(name: str) -> None:
-    assert name not in {fault.name for e in diagnosed("h0_ignored").explanations for fault in e.faults}
+@pytest.mark.parametrize("name", ["h0_ignored", "w_hh_transposed", "halves_exchanged", "tanh_off_by_1e_minus_3"])
+def test_a_change_that_is_none_explains_nothing(name: str) -> None:
+    case = usual()
+    answer = faulty_answer([FAULTS[name]], case)
+    assert diagnose(case, *answer, faults=EQUIVALENT.values(), paired=EQUIVALENT.values()).explanations == ()
+
+
+@pytest.mark.parametrize("relative", [1e-6, 3e-6, 1e-5, 1e-4, 1e-2])
+def test_a_disagreement_that_no_fault_made_is_given_no_name(relative: float) -> None:
+    """One element moved: faults that do nothing in a case do not explain what is within their bounds."""
+    cases = [case for case in drawn_cases(2) if case.dtype == "float32"][:: 1 if nightly() else 6]
+    named = []
+    for case in cases:
+        output, h_n, prefixes = faulty_answer([], case)
+        output = output.copy()
+        output.flat[0] += np.float32(relative) * max(np.abs(output).max(), 1)
+        if judge(case, output, h_n, prefixes=prefixes).outcome == "disagrees":
+            named += diagnose(case, output, h_n, prefixes).explanations
+    assert not named
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_two_faults_are_named_whichever_is_the_outer_one(first: bool) -> None:
+    case = draw_case(RNNSpec(3, 5), batch=4, time=4)
+    pair = ["w_hh_transposed", "batch_first_ignored"]
+    said = diagnosed(*(pair if first else pair[::-1]), case=case)
+    if first:  # what the outer one is given is time first already: the inner one has nothing to ignore
+        assert [e.faults[0].name for e in said.explanations] == ["w_hh_transposed"]
+    else:
+        assert {fault.name for fault in said.explanations[0].faults} == set(pair)
 
 
 def fits(*names: str) -> Diagnosis:
@@ -145,9 +177,31 @@ def test_larger_cases_tell_faults_apart() -> None:
     told = own.confirmed_by([fits("b_hh_ignored", "h0_ignored"), fits("h0_ignored")])
     assert [e.faults[0].name for e in told.explanations] == ["b_hh_ignored"]
     assert (told.confirmed, told.unconfirmed) == (1, 1)
-    assert "so do the answers to 1 larger cases" in str(told)
-    assert "but not the answers to 1 larger cases" in str(told)
+    assert "this explains the answers to 1 larger case as well\n  but not the answers to 1 larger case" in str(told)
     assert own.confirmed_by([]) == own
+
+
+def test_a_larger_case_that_is_answered_rightly_refutes() -> None:
+    """A fault that would show there is not the one; where all would, that is said."""
+    forward = draw_case(RNNSpec(3, 4), batch=3, time=5)
+    own = fits("h0_ignored", "b_hh_ignored")
+    told = own.not_refuted_by([forward])
+    assert [e.faults[0].name for e in told.explanations] == ["h0_ignored"], "h0 is not given there"
+    assert (told.confirmed, told.unconfirmed) == (1, 0)
+    assert fits("b_hh_ignored").not_refuted_by([forward]).unconfirmed == 1
+
+
+def test_a_fault_in_small_cases_alone_is_not_confirmed() -> None:
+    """An adapter that ignores x where the batch is 1: the larger cases agree, and every explanation is in doubt."""
+    small = draw_case(RNNSpec(1, 1), batch=1, time=1, rounded=True)
+    text = str(failure("small", "x_ignored", small, where=lambda case: case.x.shape[0] == 1))
+    assert "but not the answers to 2 larger cases" in text
+
+
+def test_the_same_case_with_another_answer_is_diagnosed_anew() -> None:
+    case = usual("forward")
+    assert "b_hh is ignored" in str(failure("two devices", "b_hh_ignored", case, device="cpu"))
+    assert "w_hh is transposed" in str(failure("two devices", "w_hh_transposed", case, device="cuda"))
 
 
 def test_many_explanations_are_counted_not_listed() -> None:
@@ -168,13 +222,15 @@ def test_a_diagnosis_that_knows_nothing_names_nothing() -> None:
     assert verdict_on_diagnosis((fault,), case, fits("h0_ignored")) == "wrong"
 
 
-def failure(adapter: str, fault: str, case: Case) -> Failure:
-    """A failing test's text, of an adapter that is the reference with a fault in it."""
+def failure(
+    adapter: str, fault: str, case: Case, device: str = "cpu", where: Callable[[Case], bool] = lambda _case: True
+) -> Failure:
+    """A failing test's text, of an adapter that is the reference with a fault, in the cases that `where` chooses."""
 
     def ask(case: Case) -> Trial:
-        answer = Result(*faulty_answer([FAULTS[fault]], case))
+        answer = Result(*faulty_answer([FAULTS[fault]] if where(case) else [], case))
         verdict = judge(case, *answer)
-        return Trial(adapter, "1", "cpu", case, verdict.outcome, verdict, answer=answer)
+        return Trial(adapter, "1", device, case, verdict.outcome, verdict, answer=answer)
 
     return Failure("tested", ask(case), "replay", ask)
 
@@ -185,7 +241,7 @@ def test_a_failing_test_says_what_larger_cases_confirm() -> None:
     assert len(diagnosed("x_ignored", case=small).explanations) > 1
     first = failure("one", "x_ignored", small)
     assert "\n  diagnosis: agrees with the reference if x is ignored (error " in str(first)
-    assert "so do the answers to 2 larger cases\n  replay: replay" in str(first)
+    assert "this explains the answers to 2 larger cases as well\n  replay: replay" in str(first)
     assert str(failure("one", "x_ignored", small)) == str(first)
     assert "as in an earlier failure" in str(failure("one", "x_ignored", usual("forward")))
     assert "as in an earlier failure" not in str(failure("another", "x_ignored", usual("forward")))

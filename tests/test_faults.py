@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
+import operator
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import conftest
-from reference import Case, judge
+from reference import DIRECTIONS, Case, RNNSpec, judge
 from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault, Where, implementation
 from reference.faults.fault import asked
 from reference.faults.machine import as_time_first, in_time_first
 from reference.faults.where import ALWAYS
 
 from .drawn import DEFAULT, drawn_cases, verdict_on, visible_in
+from .draws import draw_case
 from .kill_matrix import FORMAT, Row, counted, kills, properties
 from .planted import ADAPTER_FAULTS
 
@@ -72,6 +77,38 @@ def test_a_fault_shows_only_where_it_says() -> None:
     case = next(case for case in drawn_cases() if case.spec.hidden_size == 1)
     for faulty, right in zip(implementation([fault], Case.answer)(case), case.answer(), strict=True):
         assert np.array_equal(faulty, right)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_where_a_fault_is_said_not_to_show_it_does_not(fault: Fault) -> None:
+    """Planted without the conditions that its words do not presuppose, in cases that do not meet them: it can be seen
+    in none of them."""
+    presupposed = [part for part in (fault.where.parts or (fault.where,)) if part.presupposed]
+    unguarded = dataclasses.replace(fault, where=functools.reduce(operator.and_, presupposed, ALWAYS))
+    cases = [case for case in drawn_cases() if visible_in(unguarded, case) and not visible_in(fault, case)]
+    seen_in = [case.id for case in cases[:40] if verdict_on([unguarded], case).outcome == "disagrees"]
+    assert not seen_in
+
+
+def odd_cases() -> Iterator[Case]:
+    for direction in DIRECTIONS:
+        for layers in (1, 3):
+            spec = RNNSpec(3, 4, layers, direction)
+            usual = draw_case(spec, batch=3, time=4, h0=True)
+            yield draw_case(spec, batch=0, time=4, h0=True)
+            yield draw_case(spec, batch=3, time=0, h0=True)
+            yield dataclasses.replace(usual, lengths=(0, 2, 0))
+            yield dataclasses.replace(usual, x=np.full_like(usual.x, np.nan))
+            yield draw_case(spec, batch=1, time=1, h0=True, lengths=(1,), layout="unbatched", dtype="bfloat16")
+            yield draw_case(RNNSpec(1, 1, layers, direction, "relu", False), batch=1, time=1, dtype="float16")
+
+
+@pytest.mark.parametrize("fault", [*FAULTS.values(), *EQUIVALENT.values()], ids=[*FAULTS, *EQUIVALENT])
+def test_a_faulty_answer_is_an_answer(fault: Fault) -> None:
+    """Of the right shapes and dtype, in odd cases too: a fault is seen by its numbers, not because it breaks down."""
+    for case in odd_cases():
+        for faulty, right in zip(implementation([fault], Case.answer)(case), case.answer(), strict=True):
+            assert (faulty.shape, faulty.dtype) == (right.shape, right.dtype), case.spec
 
 
 def test_conditions_join_in_words_and_in_sense() -> None:

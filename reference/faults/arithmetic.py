@@ -44,6 +44,16 @@ def softsign_for_tanh(s: Step) -> np.ndarray:
     return a / (1 + np.abs(a))
 
 
+@step("tanh is computed as 1.7159 tanh(2 a / 3)", TANH & STEPS)
+def scaled_tanh(s: Step) -> np.ndarray:
+    return s.activate(s.sum() * 2 / 3) * s.x.dtype.type(1.7159)
+
+
+@step("tanh is computed as the hard sigmoid 0.2 a + 0.5, from 0 to 1", TANH & STEPS)
+def hard_sigmoid_for_tanh(s: Step) -> np.ndarray:
+    return np.clip(s.sum() / 5 + s.x.dtype.type(0.5), 0, 1)
+
+
 @step("relu lets 1 % of negative numbers through", RELU & STEPS)
 def leaky_relu(s: Step) -> np.ndarray:
     a = s.sum()
@@ -156,12 +166,12 @@ def products_in_float16(s: Step) -> np.ndarray:
     return s.activate(s.sum(lambda operand: operand.astype(np.float16).astype(operand.dtype)))
 
 
-@step("the products are taken in bfloat16", WIDE & STEPS)
+@step("the products are taken in bfloat16", NOT_BFLOAT16 & STEPS)
 def products_in_bfloat16(s: Step) -> np.ndarray:
     return s.activate(s.sum(significant(8)))
 
 
-@step("the sum is rounded to bfloat16 before the activation", WIDE & STEPS)
+@step("the sum is rounded to bfloat16 before the activation", NOT_BFLOAT16 & STEPS)
 def sum_in_bfloat16(s: Step) -> np.ndarray:
     return s.activate(significant(8)(s.sum()))
 
@@ -176,9 +186,19 @@ def state_in_float16(s: Step) -> np.ndarray:
     return s.activate(s.sum()).astype(np.float16)
 
 
-@step("the state is rounded to bfloat16 between steps", WIDE & STEPS)
+@step("the state is rounded to bfloat16 between steps", NOT_BFLOAT16 & STEPS)
 def state_in_bfloat16(s: Step) -> np.ndarray:
     return significant(8)(s.activate(s.sum()))
+
+
+@step("the state is rounded to 8-bit integers times 1/127", TANH & STEPS)
+def state_in_int8(s: Step) -> np.ndarray:
+    return np.rint(s.activate(s.sum()) * 127) / 127
+
+
+@step("the sum is clipped to [-1, 1] before the activation", STEPS)
+def sum_clipped(s: Step) -> np.ndarray:
+    return s.activate(np.clip(s.sum(), -1, 1).astype(s.x.dtype))
 
 
 @step("each state fades by 1e-5 of itself", WIDE & STEPS)
@@ -186,7 +206,7 @@ def state_fades(s: Step) -> np.ndarray:
     return s.activate(s.sum()) * s.x.dtype.type(1 - 1e-5)
 
 
-@step("states below 1e-3 are flushed to zero", WIDE & STEPS)
+@step("states below 1e-3 are flushed to zero", STEPS)
 def small_states_flushed(s: Step) -> np.ndarray:
     h = s.activate(s.sum())
     return np.where(np.abs(h) < 1e-3, np.zeros_like(h), h)

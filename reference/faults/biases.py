@@ -73,6 +73,15 @@ def biases_ignored_in_reverse(case: Case) -> Case:
     return cells(case, without_biases, reverse_cells(case))
 
 
+@asked("a layer's biases are read kind by kind, not direction by direction", BIAS & BOTH & STEPS)
+def biases_kind_by_kind(case: Case) -> Case:
+    changed = []
+    for forward, reverse in zip(case.parameters[::2], case.parameters[1::2], strict=True):
+        changed.append(replace(forward, b_hh=biases(reverse)[0]))
+        changed.append(replace(reverse, b_ih=biases(forward)[1]))
+    return replace(case, parameters=changed)
+
+
 @asked(
     "b_ih and b_hh are exchanged",
     BIAS & STEPS,

@@ -11,7 +11,7 @@ from ..layout import reverse_within_lengths
 from ..recurrence import Result
 from .fault import Around, Run, around, asked
 from .layers import reorder
-from .machine import by_cells, lengths_of, one_step, step_by_step
+from .machine import by_cells, by_layers, lengths_of, one_step, step_by_step
 from .where import A_FORWARD, A_REVERSE, BOTH, LAYERS, STEPS, TWO_STEPS
 
 
@@ -76,6 +76,20 @@ def top_reverse_not_put_back(case: Case, run: Run) -> Result:
     output = output.copy()
     output[..., half] = reverse_within_lengths(output[..., half], lengths_of(case))
     return Result(output, h_n)
+
+
+@around("only the top layer's reverse output is put back into time order", A_REVERSE & LAYERS & TWO_STEPS)
+def lower_reverse_not_put_back(case: Case, run: Run) -> Result:
+    half, top = slice(-case.spec.hidden_size, None), case.spec.num_layers - 1
+
+    def layer_run(number: int, layer: Case, run: Run) -> Result:
+        output, h_n = run(layer)
+        if number < top:
+            output = output.copy()
+            output[..., half] = reverse_within_lengths(output[..., half], lengths_of(layer))
+        return Result(output, h_n)
+
+    return by_layers(case, run, layer_run=layer_run)
 
 
 @around("the first step is skipped", STEPS)

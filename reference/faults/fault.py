@@ -32,13 +32,19 @@ class Where:
     """A condition without which a fault changes nothing: in words, and as a function of a case.
 
     It is necessary, not sufficient: numbers may agree by chance where it holds.
+    presupposed: whether the fault's words make no sense without it (a tanh that is wrong needs tanh); else what it
+        does cannot be seen without it.  parts: the conditions that it joins; none for a single one.
     """
 
     words: str
     holds: Callable[[Case], bool]
+    presupposed: bool = False
+    parts: tuple[Where, ...] = ()
 
     def __and__(self, other: Where) -> Where:
-        return Where(f"{self.words}, {other.words}", lambda case: self.holds(case) and other.holds(case))
+        parts = (*(self.parts or (self,)), *(other.parts or (other,)))
+        words = ", ".join(part.words for part in parts)
+        return Where(words, lambda case: all(part.holds(case) for part in parts), parts=parts)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from ..recurrence import Result
 from .fault import Run, Where, around, asked
 from .machine import lengths_of
 from .step import significant
-from .where import EQUAL_BATCH_TIME, FEATURES, PADDING, ROWS, STEPS, TWO_STEPS, WIDE
+from .where import EQUAL_BATCH_TIME, FEATURES, NOT_BFLOAT16, PADDING, ROWS, SEQUENCE, STEPS, TWO_STEPS
 
 
 def _equal_batch_time(layout: str) -> Where:
     return Where(
         f"{layout}, as many sequences as steps, above 1",
         lambda case: case.layout == layout and case.x.shape[0] == case.x.shape[1] > 1,
+        presupposed=True,
     )
 
 
@@ -32,7 +33,7 @@ def _as_it_lies(array: np.ndarray) -> np.ndarray:
 
 
 X_FORTRAN = Where("x in Fortran order", lambda case: _fortran(case.x))
-H0_FORTRAN = Where("h0 in Fortran order", lambda case: _fortran(case.h0))
+H0_FORTRAN = Where("h0 in Fortran order", lambda case: _fortran(case.h0), presupposed=True)
 BEYOND_ONE = Where("x outside [-1, 1]", lambda case: bool(np.any(np.abs(case.x) > 1)))
 
 
@@ -87,7 +88,7 @@ def x_one_step_late(case: Case) -> Case:
     return replace(case, x=np.concatenate([case.x[:1], case.x[:-1]]))
 
 
-@asked("x is read one step early (the last step twice)", TWO_STEPS)
+@asked("x is read one step early (the last step twice)", SEQUENCE & STEPS)
 def x_one_step_early(case: Case) -> Case:
     return replace(case, x=np.concatenate([case.x[1:], case.x[-1:]]))
 
@@ -98,7 +99,7 @@ def x_last_step_unread(case: Case) -> Case:
     return replace(case, x=np.where(last[..., None], np.zeros_like(case.x), case.x))
 
 
-@asked("x is reversed in time, and the output left so", TWO_STEPS)
+@asked("x is reversed in time, and the output left so", SEQUENCE & STEPS)
 def x_reversed_in_time(case: Case) -> Case:
     return replace(case, x=np.ascontiguousarray(case.x[::-1]))
 
@@ -113,7 +114,7 @@ def x_doubled(case: Case) -> Case:
     return replace(case, x=case.x * 2)
 
 
-@asked("x is rounded to bfloat16", WIDE & STEPS)
+@asked("x is rounded to bfloat16", NOT_BFLOAT16 & STEPS)
 def x_in_bfloat16(case: Case) -> Case:
     return replace(case, x=significant(8)(case.x))
 

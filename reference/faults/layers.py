@@ -9,9 +9,9 @@ import numpy as np
 from ..case import Case
 from ..recurrence import Result
 from .fault import Run, around, asked
-from .machine import by_layers, initial_states, layer_case
+from .machine import by_layers, initial_states, layer_case, side_by_side
 from .weights import upper_cells
-from .where import ALL_SQUARE, BOTH, LAYERS, STEPS, THREE_LAYERS, TWO_STEPS, UNITS
+from .where import ALL_SQUARE, BOTH, LAYERS, STEPS, THREE_LAYERS, UNITS
 
 KEPT = 7 / 8  # of the numbers that a dropout leaves
 
@@ -103,7 +103,17 @@ def upper_layers_read_halves_interleaved(case: Case, run: Run) -> Result:
     return by_layers(case, run, read=lambda _layer, below: np.ascontiguousarray(below[..., order]))
 
 
-@around("the layers above the first read one step late", LAYERS & TWO_STEPS)
+@around("each direction of the layers above the first reads its own half only", BOTH & LAYERS & STEPS)
+def directions_are_separate_stacks(case: Case, run: Run) -> Result:
+    def layer_run(number: int, layer: Case, run: Run) -> Result:
+        own = np.arange(layer.x.shape[-1]) // case.spec.hidden_size
+        read = [np.where(own == d, layer.x, np.zeros_like(layer.x)) if number else layer.x for d in (0, 1)]
+        return side_by_side([run(layer_case(layer, 0, read[d], d=d)) for d in (0, 1)])
+
+    return by_layers(case, run, layer_run=layer_run)
+
+
+@around("the layers above the first read one step late", LAYERS & STEPS)
 def upper_layers_read_one_step_late(case: Case, run: Run) -> Result:
     return by_layers(case, run, read=lambda _layer, below: np.concatenate([np.zeros_like(below[:1]), below[:-1]]))
 

@@ -114,3 +114,18 @@ def padding_goes_on(case: Case, run: Run) -> Result:
     (output, h_n), goes_on = run(case), run(replace(case, lengths=None)).output
     valid = valid_steps(lengths_of(case), len(output))[..., None]
     return Result(np.where(valid, output, goes_on), h_n)
+
+
+@asked("the padding is in front: a sequence's steps are its last ones", PADDING & STEPS)
+def padding_in_front(case: Case) -> Case:
+    first = len(case.x) - lengths_of(case)
+    source = (np.arange(len(case.x))[:, None] + first) % len(case.x)
+    return replace(case, x=np.take_along_axis(case.x, source[..., None], axis=0))
+
+
+@around("the packed output, step by step, is unpacked sequence by sequence", ROWS & TWO_STEPS)
+def unpacked_by_rows(case: Case, run: Run) -> Result:
+    output, h_n = run(case)
+    valid, unpacked = valid_steps(lengths_of(case), len(output)), np.zeros_like(output)
+    unpacked.swapaxes(0, 1)[valid.T] = output[valid]
+    return Result(unpacked, h_n)

@@ -104,19 +104,20 @@ def by_layers(
     case: Case,
     run: Run,
     read: Callable[[int, np.ndarray], np.ndarray] = lambda _layer, below: below,
-    layer_run: Callable[[Case, Run], Result] | None = None,
+    layer_run: Callable[[int, Case, Run], Result] | None = None,
     start: Callable[[int, list[np.ndarray]], np.ndarray | None] = lambda _layer, _h_n: None,
 ) -> Result:
     """The stack one layer after another, each asked by itself.
 
-    read: what a layer reads, from its number and the output below.  layer_run: how a layer is asked.
+    read: what a layer reads, from its number and the output below.  layer_run: how a layer is asked,
+    given its number.
     start: the layer's initial states, from its number and the final states of those below; None for its own.
     """
     below, h_n = case.x, []
     for layer in range(case.spec.num_layers):
         asked = layer_case(case, layer, read(layer, below) if layer else below)
         asked = replace(asked, h0=states) if (states := start(layer, h_n)) is not None else asked
-        below, last = layer_run(asked, run) if layer_run else run(asked)
+        below, last = layer_run(layer, asked, run) if layer_run else run(asked)
         h_n.append(last)
     return Result(below, np.concatenate(h_n))
 
@@ -124,12 +125,17 @@ def by_layers(
 def by_cells(case: Case, run: Run, cell_run: Callable[[Case, Run], Result]) -> Result:
     """The stack one cell after another; cell_run: how a cell, a case of one layer and direction, is asked."""
 
-    def layer_run(layer: Case, run: Run) -> Result:
-        answers = [cell_run(layer_case(layer, 0, layer.x, d=d), run) for d in range(layer.spec.num_directions)]
-        output, h_n = zip(*answers, strict=True)
-        return Result(np.concatenate(output, axis=-1), np.concatenate(h_n))
+    def layer_run(_number: int, layer: Case, run: Run) -> Result:
+        directions = range(layer.spec.num_directions)
+        return side_by_side([cell_run(layer_case(layer, 0, layer.x, d=d), run) for d in directions])
 
     return by_layers(case, run, layer_run=layer_run)
+
+
+def side_by_side(cells: Sequence[Result]) -> Result:
+    """The answers of a layer's cells as the layer's."""
+    output, h_n = zip(*cells, strict=True)
+    return Result(np.concatenate(output, axis=-1), np.concatenate(h_n))
 
 
 def scan(cell: Case, advance: Advance) -> Result:

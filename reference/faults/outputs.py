@@ -17,9 +17,11 @@ from .where import (
     CELLS,
     EQUAL_BATCH_TIME,
     LAYERS,
+    NOT_BFLOAT16,
+    OUTPUTS,
     ROWS,
+    SEQUENCE,
     STEPS,
-    TWO_STEPS,
     UNITS,
     WIDE,
     Where,
@@ -71,7 +73,7 @@ def h_n_direction_by_direction(case: Case, run: Run) -> Result:
 @around("the layers of h_n are in reverse order", LAYERS)
 def h_n_layers_reversed(case: Case, run: Run) -> Result:
     output, h_n = run(case)
-    by_layer = h_n.reshape(case.spec.num_layers, -1, *h_n.shape[1:])
+    by_layer = h_n.reshape(case.spec.num_layers, case.spec.num_directions, *h_n.shape[1:])
     return Result(output, by_layer[::-1].reshape(h_n.shape))
 
 
@@ -149,13 +151,13 @@ def output_one_step_late(case: Case, run: Run) -> Result:
     return by_cells(case, run, cell_run)
 
 
-@around("the output is reversed in time", TWO_STEPS)
+@around("the output is reversed in time", SEQUENCE & STEPS)
 def output_reversed_in_time(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     return Result(output[::-1], h_n)
 
 
-@around("the output holds the final state at every step", TWO_STEPS)
+@around("the output holds the final state at every step", STEPS)
 def output_repeats_h_n(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     final = np.concatenate(list(h_n[-case.spec.num_directions :]), axis=-1)
@@ -173,7 +175,7 @@ def output_rows_rotated(case: Case, run: Run) -> Result:
     return Result(np.roll(output, 1, axis=1), h_n)
 
 
-@around("the units of the output are rotated by one", UNITS & STEPS)
+@around("the units of the output are rotated by one", OUTPUTS & STEPS)
 def output_units_rotated(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     return Result(np.roll(output, 1, axis=-1), h_n)
@@ -185,14 +187,14 @@ def output_batch_and_time_exchanged(case: Case, run: Run) -> Result:
     return Result(output.transpose(1, 0, 2), h_n)
 
 
-@around("the last sequence of the batch is not computed and is zero", ROWS & STEPS)
+@around("the last sequence of the batch is not computed and is zero", ALWAYS)
 def last_row_lost(case: Case, run: Run) -> Result:
     output, h_n = (array.copy() for array in run(case))
     output[:, -1] = h_n[:, -1] = 0
     return Result(output, h_n)
 
 
-@around("the output is rounded to bfloat16", WIDE & STEPS)
+@around("the output is rounded to bfloat16", NOT_BFLOAT16 & STEPS)
 def output_in_bfloat16(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     return Result(significant(8)(output), h_n)
@@ -202,3 +204,10 @@ def output_in_bfloat16(case: Case, run: Run) -> Result:
 def output_in_float16(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     return Result(output.astype(np.float16).astype(output.dtype), h_n)
+
+
+@around("the output is reshaped, not transposed, from (time, directions, batch, units)", BOTH & ROWS & STEPS)
+def output_reshaped(case: Case, run: Run) -> Result:
+    output, h_n = run(case)
+    halves = np.stack(np.split(output, 2, axis=-1), axis=1)
+    return Result(halves.reshape(output.shape), h_n)

@@ -9,27 +9,17 @@ import numpy as np
 from ..case import Case
 from ..recurrence import Result
 from .fault import Run, Where, around, asked
-from .machine import by_layers, initial_states, layer_case, lengths_of, step_by_step
-from .where import (
-    ALWAYS,
-    BOTH,
-    CELLS,
-    FIVE_STEPS,
-    H0,
-    LAYERS,
-    RELU,
-    ROWS,
-    THREE_STEPS,
-    TWO_STEPS,
-)
+from .machine import by_layers, initial_states, layer_case, lengths_of, side_by_side, step_by_step
+from .where import ALWAYS, BOTH, CELLS, FIVE_STEPS, H0, LAYERS, RELU, ROWS, STEPS, TWO_STEPS
 
 RESET_EVERY = 4  # steps, of a state that is lost as truncated backpropagation loses it
 
+NO_H0 = Where("no h0", lambda case: case.h0 is None, presupposed=True)
 EQUAL_CELLS_BATCH = Where(
-    "as many cells as sequences, above 1", lambda case: case.spec.num_cells == case.x.shape[1] > 1
+    "as many cells as sequences, above 1", lambda case: case.spec.num_cells == case.x.shape[1] > 1, presupposed=True
 )
 EQUAL_BATCH_UNITS = Where(
-    "as many sequences as units, above 1", lambda case: case.spec.hidden_size == case.x.shape[1] > 1
+    "as many sequences as units, above 1", lambda case: case.spec.hidden_size == case.x.shape[1] > 1, presupposed=True
 )
 
 
@@ -39,12 +29,12 @@ def from_h0(case: Case, h0: np.ndarray) -> Case:
 
 def direction_by_direction(states: np.ndarray, directions: int) -> np.ndarray:
     """States (cells, ...) taken as all layers of one direction, then of the other."""
-    return states.reshape(directions, -1, *states.shape[1:]).swapaxes(0, 1).reshape(states.shape)
+    return states.reshape(directions, len(states) // directions, *states.shape[1:]).swapaxes(0, 1).reshape(states.shape)
 
 
 def directions_swapped(states: np.ndarray) -> np.ndarray:
     """States (cells, ...) of a bidirectional stack, reverse before forward."""
-    return states.reshape(-1, 2, *states.shape[1:])[:, ::-1].reshape(states.shape)
+    return states.reshape(len(states) // 2, 2, *states.shape[1:])[:, ::-1].reshape(states.shape)
 
 
 @asked("h0 is ignored", H0)
@@ -118,7 +108,7 @@ def h0_activated(case: Case) -> Case:
     return from_h0(case, np.tanh(initial_states(case)))
 
 
-@asked("the state starts at 1 where h0 is not given", Where("no h0", lambda case: case.h0 is None) & ALWAYS)
+@asked("the state starts at 1 where h0 is not given", NO_H0 & ALWAYS)
 def starts_at_one(case: Case) -> Case:
     return from_h0(case, np.ones_like(initial_states(case)))
 
@@ -138,7 +128,7 @@ def state_reset(case: Case, run: Run) -> Result:
     return step_by_step(case, run, lambda k, h: np.zeros_like(h[0]) if k and k % RESET_EVERY == 0 else h[-1])
 
 
-@around("each step starts from the state two steps before", THREE_STEPS)
+@around("each step starts from the state two steps before", TWO_STEPS)
 def state_two_steps_old(case: Case, run: Run) -> Result:
     return step_by_step(case, run, lambda _k, states: states[max(len(states) - 2, 0)])
 
@@ -153,12 +143,12 @@ def state_added(case: Case, run: Run) -> Result:
     return step_by_step(case, run, lambda _k, states: states[-1], lambda k, h, states: h + states[-1] if k else h)
 
 
-@around("each state is the mean of the new one and the one before", TWO_STEPS)
+@around("each state is the mean of the new one and the one before", STEPS)
 def state_averaged(case: Case, run: Run) -> Result:
     return step_by_step(case, run, lambda _k, states: states[-1], lambda _k, h, states: (h + states[-1]) / 2)
 
 
-@around("the state is clipped to [-1, 1]", RELU & TWO_STEPS)
+@around("the state is clipped to [-1, 1]", RELU & STEPS)
 def state_clipped(case: Case, run: Run) -> Result:
     return step_by_step(case, run, lambda _k, states: states[-1], lambda _k, h, _states: np.clip(h, -1, 1))
 
@@ -187,13 +177,10 @@ def starts_from_the_layer_below(case: Case, run: Run) -> Result:
 
 @around("the reverse direction starts from the forward direction's final state", BOTH)
 def reverse_starts_from_forward(case: Case, run: Run) -> Result:
-    def layer_run(layer: Case, run: Run) -> Result:
+    def layer_run(_number: int, layer: Case, run: Run) -> Result:
         forward = run(layer_case(layer, 0, layer.x, d=0))
         h0 = np.concatenate([forward.h_n, forward.h_n])
-        reverse = run(layer_case(layer, 0, layer.x, h0, d=1))
-        return Result(
-            np.concatenate([forward.output, reverse.output], axis=-1), np.concatenate([forward.h_n, reverse.h_n])
-        )
+        return side_by_side([forward, run(layer_case(layer, 0, layer.x, h0, d=1))])
 
     return by_layers(case, run, layer_run=layer_run)
 

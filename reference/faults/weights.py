@@ -12,7 +12,7 @@ from ..spec import CellParameters
 from .fault import asked
 from .machine import cells
 from .step import Change, significant
-from .where import ALWAYS, ANY_FEATURES, BOTH, FLOAT64, LAYERS, RECURRENT, SQUARE, STEPS, UNITS, WIDE
+from .where import ALWAYS, ANY_FEATURES, BOTH, FLOAT64, LAYERS, NOT_BFLOAT16, RECURRENT, SQUARE, STEPS, UNITS, WIDE
 
 
 def transposed(w: np.ndarray) -> np.ndarray:
@@ -68,6 +68,16 @@ def w_ih_and_w_hh_exchanged(case: Case) -> Case:
         return replace(cell, w_ih=cell.w_hh, w_hh=cell.w_ih) if fits else cell
 
     return cells(case, exchange)
+
+
+@asked("w_hh stands before w_ih in the one kernel that holds both", STEPS)
+def kernel_split_the_other_way(case: Case) -> Case:
+    def split(cell: CellParameters) -> CellParameters:
+        kernel = np.concatenate([cell.w_ih, cell.w_hh], axis=1)
+        w_hh, w_ih = np.split(kernel, [len(kernel)], axis=1)
+        return replace(cell, w_ih=w_ih, w_hh=w_hh)
+
+    return cells(case, split)
 
 
 @asked("the rows (units) of w_ih are rotated by one", UNITS & STEPS)
@@ -144,7 +154,7 @@ def weights_in_int8(case: Case) -> Case:
     return cells(case, change_weights(quantised))
 
 
-@asked("the weights were stored in bfloat16", WIDE & ALWAYS)
+@asked("the weights were stored in bfloat16", NOT_BFLOAT16 & ALWAYS)
 def weights_in_bfloat16(case: Case) -> Case:
     return cells(case, change_weights(significant(8)))
 
