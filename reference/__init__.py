@@ -3,11 +3,12 @@
 spec: sizes, words, weights.  elman: the cell's equations.  recurrence: scan, directions, stack.
 layout, arguments: the axes, and what is accepted.  case: one question.
 bounds: how far off an answer may be.  judging, comparison, verdict: what is said of it.
-faults: how implementations go wrong.  diagnosis: which fault would explain a wrong answer.
+faults: how implementations go wrong.  diagnosis, explaining: which fault would explain a wrong answer.
 """
 
 from .case import Case
-from .diagnosis import Diagnosis, Explanation, diagnose
+from .diagnosis import Diagnosis, diagnose
+from .explaining import Explanation
 from .judging import judge, judge_pair
 from .recurrence import Result, forward
 from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
