@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import adapters
 from adapters import Capabilities, Result, Unsupported
 from adapters.__main__ import main
 from adapters.trial import Stack, Trial, attempt, examine
-from reference import Case, CellParameters, Diagnosis, RNNSpec, forward
+from reference import Case, CellParameters, RNNSpec, forward
 
 from .judged import usual
 
@@ -43,6 +44,17 @@ class Doubling(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
         output, h_n, _ = super().run(module, **inputs)
         return Result(2 * output, h_n)
+
+
+class Reusing(Doubling):
+    """Every answer lies in the same memory."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        result = super().run(module, **inputs)
+        self.memory = getattr(self, "memory", result)
+        for kept, array in zip(self.memory[:2], result[:2], strict=True):
+            kept[...] = array
+        return self.memory
 
 
 class Refusing(Mirror):
@@ -92,14 +104,25 @@ def test_an_answer_is_judged() -> None:
     assert wrong.verdict.outcome == "disagrees"
 
 
-def test_what_was_judged_is_kept_and_what_disagrees_is_diagnosed() -> None:
+def test_what_disagrees_is_kept_and_diagnosed() -> None:
     case = usual()
     right, wrong, refused = (examine(adapter, case) for adapter in (Mirror(), Doubling(), Refusing()))
-    assert right.answer is not None
-    assert np.array_equal(right.answer.output, case.answer().output)
-    assert right.diagnosis(()) is None
-    assert wrong.diagnosis(()) == Diagnosis(), "of no faults none was tried"
+    assert (right.answer, right.diagnosis(())) == (None, None)
     assert (refused.answer, refused.diagnosis(())) == (None, None)
+    assert wrong.answer is not None
+    assert np.array_equal(wrong.answer.output, 2 * case.answer().output)
+    told = wrong.diagnosis(())
+    assert told is not None
+    assert (told.tried, told.explanations) == (0, ()), "of no faults none was tried"
+
+
+def test_an_answer_is_kept_from_what_the_adapter_writes_next() -> None:
+    adapter, case = Reusing(), usual()
+    first = examine(adapter, case)
+    assert first.answer is not None
+    before = first.answer.output.copy()
+    examine(adapter, replace(case, x=case.x + 1))
+    assert np.array_equal(first.answer.output, before)
 
 
 @pytest.mark.parametrize(
