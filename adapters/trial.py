@@ -37,7 +37,7 @@ class Trial:
     answer: Result | None = None
 
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
-        """Which known faults would explain the answer; None unless it disagrees. It takes up to some seconds.
+        """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
 
         faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """

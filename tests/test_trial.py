@@ -16,7 +16,9 @@ from adapters import Capabilities, Result, Unsupported
 from adapters.__main__ import main
 from adapters.trial import Stack, Trial, attempt, examine
 from reference import Case, CellParameters, RNNSpec, forward
+from reference.faults import FAULTS
 
+from .drawn import faulty_answer
 from .judged import usual
 
 
@@ -116,6 +118,15 @@ def test_what_disagrees_is_kept_and_diagnosed() -> None:
     assert (told.tried, told.explanations) == (0, ()), "of no faults none was tried"
 
 
+def test_named_faults_are_tried_in_pairs_too() -> None:
+    """Those two are not among the commonest, which are tried in pairs when none is named."""
+    case, named = usual(), [FAULTS["h_n_zero"], FAULTS["output_rows_rotated"]]
+    trial = Trial("one", "1", "cpu", case, "disagrees", answer=Result(*faulty_answer(named, case)))
+    told = trial.diagnosis(named)
+    assert told is not None
+    assert [set(explanation.faults) for explanation in told.explanations] == [set(named)]
+
+
 def test_an_answer_is_kept_from_what_the_adapter_writes_next() -> None:
     adapter, case = Reusing(), usual()
     first = examine(adapter, case)
@@ -137,6 +148,7 @@ def test_what_is_no_answer_says_why(adapter: Mirror, outcome: str, message: str)
     case = usual()
     trial = examine(adapter, case, "cuda:0")
     assert facts(trial) == ("mirror", "1.2", "cuda:0", outcome)
+    assert trial.diagnosis(()) is None, "there is no answer to explain"
     assert trial.case is case
     assert (trial.verdict, trial.message) == (None, message)
     assert str(trial).startswith(f"mirror 1.2 on cuda:0: {outcome}: {message}\n")
