@@ -22,7 +22,7 @@ SMALL, SECONDS = 3, 30
 SAMPLE = ("w_hh_transposed", "w_ih_reshaped", "h0_of_the_next_row", "reverse_not_put_back", "lengths_one_more",
           "halves_exchanged", "tanh_off_by_1e_minus_4")  # fmt: skip
 # what some faults need to show: more steps, a state that happens to be small, numbers of more than four bits
-NEEDED = {"state_reset": {"time": 5}}
+NEEDED = {"state_reset": dict.fromkeys(("batch", "time", "input_size", "hidden_size"), 5)}
 BY_CHANCE = ("small_states_flushed",)
 LONG_NUMBERS = (
     "weights_in_bfloat16",
