@@ -74,22 +74,20 @@ def sorted_without_h0(case: Case) -> Case:
     return replace(case, h0=np.ascontiguousarray(initial_states(case)[:, np.argsort(by_length(case))]))
 
 
+def through_padding(cell: Case, run: Run) -> Result:
+    """A cell that takes every step of the padded sequences, its output zero in the padding all the same."""
+    output, h_n = run(replace(cell, lengths=None))
+    return Result(zero_padding(output, lengths_of(cell)), h_n)
+
+
 @around("the reverse direction starts in the padding", A_REVERSE & PADDING)
 def reverse_starts_in_padding(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(replace(cell, lengths=None))
-        return Result(zero_padding(output, lengths_of(cell)), h_n)
-
-    return run_reverse_cells(case, run, cell_run)
+    return run_reverse_cells(case, run, through_padding)
 
 
 @around("padding reaches the final state of the forward direction", A_FORWARD & PADDING)
 def padding_reaches_the_state(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(replace(cell, lengths=None))
-        return Result(zero_padding(output, lengths_of(cell)), h_n)
-
-    return run_forward_cells(case, run, cell_run)
+    return run_forward_cells(case, run, through_padding)
 
 
 @around("the reverse output stands at the end of the padded sequence", A_REVERSE & PADDING)
