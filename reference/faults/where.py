@@ -31,7 +31,6 @@ ALL_SQUARE = Where(
 ROWS = Where("batch above 1", lambda case: case.x.shape[1] > 1)
 TWO_STEPS = Where("a sequence of two steps", lambda case: bool(np.any(lengths_of(case) > 1)))
 SEQUENCE = Where("more than one time step", lambda case: len(case.x) > 1)
-THREE_STEPS = Where("a sequence of three steps", lambda case: bool(np.any(lengths_of(case) > 2)))
 FIVE_STEPS = Where("a sequence of five steps", lambda case: bool(np.any(lengths_of(case) > 4)))
 # w_hh matters: there is a state before some step
 RECURRENT = Where(
