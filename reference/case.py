@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import math
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from .arguments import check_inputs, check_parameters
+from .encoding import decode, encode, expect_object
 from .files import write_atomically
 from .recurrence import Result, forward
-from .spec import DTYPES, CellParameters, Lengths, RNNSpec, expect, expect_word, short
+from .spec import CellParameters, Lengths, RNNSpec, expect
 
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
 SPEC_FIELDS = {field.name for field in fields(RNNSpec)}
-ARRAY_FIELDS = {"dtype", "shape", "data"}
-MOST_AXES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +76,9 @@ class Case:
         content = {
             "format": FORMAT,
             "spec": asdict(self.spec),
-            "parameters": [{n: _encode(a) for n, a in cell.arrays().items()} for cell in self.parameters],
-            "x": _encode(self.x),
-            "h0": None if self.h0 is None else _encode(self.h0),
+            "parameters": [{n: encode(a) for n, a in cell.arrays().items()} for cell in self.parameters],
+            "x": encode(self.x),
+            "h0": None if self.h0 is None else encode(self.h0),
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
         }
@@ -91,13 +88,13 @@ class Case:
     def from_json(cls, text: str) -> Case:
         """The case that to_json wrote. Raises TypeError or ValueError, naming the field, for anything else."""
         content = _parse(text)
-        _expect_object("spec", content["spec"], SPEC_FIELDS)
+        expect_object("spec", content["spec"], SPEC_FIELDS)
         spec = RNNSpec(**content["spec"])
         if not isinstance(content["parameters"], list):
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
         parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
-        h0 = None if content["h0"] is None else _decode("h0", content["h0"])
-        return cls(spec, parameters, _decode("x", content["x"]), h0, content["lengths"], content["layout"])
+        h0 = None if content["h0"] is None else decode("h0", content["h0"])
+        return cls(spec, parameters, decode("x", content["x"]), h0, content["lengths"], content["layout"])
 
     def save(self, path: str | Path) -> None:
         write_atomically(Path(path), self.to_json())
@@ -122,63 +119,10 @@ def _parse(text: str) -> dict[str, Any]:
         raise ValueError(f"case: got text that is not JSON ({error}), expected {FORMAT!r}") from error
     given = content.get("format") if isinstance(content, dict) else content
     expect(given == FORMAT and isinstance(content, dict), "format", given, repr(FORMAT))
-    _expect_object("case", content, FIELDS)
+    expect_object("case", content, FIELDS)
     return content
 
 
-def _expect_object(field: str, given: Any, needed: Set[str], possible: Set[str] | None = None) -> None:
-    """Raise unless `given` is a JSON object with the needed fields and, beside them, none but possible ones."""
-    if not isinstance(given, dict):
-        raise TypeError(f"{field}: got {type(given).__name__}, expected an object with {sorted(needed)}")
-    fits = needed <= given.keys() <= needed | (possible or set())
-    expect(fits, f"{field} fields", sorted(given), str(sorted(needed)))
-
-
 def _decode_cell(name: str, encoded: Any) -> CellParameters:
-    _expect_object(name, encoded, {"w_ih", "w_hh"}, {"b_ih", "b_hh"})
-    return CellParameters(**{field: _decode(f"{name} {field}", array) for field, array in encoded.items()})
-
-
-def _encode(array: np.ndarray) -> dict[str, Any]:
-    # astype("<f4") would not do: bfloat16 has no such name, so the bytes are swapped by hand where needed
-    raw = np.ascontiguousarray(array)
-    raw = raw if np.little_endian else raw.byteswap()
-    data = base64.b64encode(raw.tobytes()).decode()
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
-
-
-def _decode(field: str, encoded: Any) -> np.ndarray:
-    """The array that _encode wrote. Its size is known to be that of the bytes at hand before it is made."""
-    _expect_object(field, encoded, ARRAY_FIELDS)
-    dtype = _decode_dtype(f"{field} dtype", encoded["dtype"])
-    shape = _decode_shape(f"{field} shape", encoded["shape"], dtype.itemsize)
-    if not isinstance(encoded["data"], str):
-        raise TypeError(f"{field} data: got {type(encoded['data']).__name__}, expected a str")
-    try:
-        raw = base64.b64decode(encoded["data"], validate=True)
-    except ValueError as error:
-        raise ValueError(f"{field} data: got what is not base64 ({error}), expected an array's bytes") from error
-    expected = math.prod(shape) * dtype.itemsize
-    expect(len(raw) == expected, f"{field} data", f"{len(raw)} bytes", f"{expected} bytes")
-    array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
-    return array if np.little_endian else array.byteswap()
-
-
-def _decode_dtype(field: str, name: Any) -> np.dtype:
-    expect_word(field, name, DTYPES)
-    try:
-        return np.dtype(name)
-    except TypeError as error:
-        raise ValueError(f"{field}: got {name!r}, which NumPy does not know (import ml_dtypes)") from error
-
-
-def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
-    integers = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
-    if not integers:
-        raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")
-    expect(all(n >= 0 for n in shape) and len(shape) <= MOST_AXES, field, shape,
-           f"at most {MOST_AXES} integers of at least 0")  # fmt: skip
-    # NumPy counts an empty array's other axes too
-    bytes_at_most = math.prod(max(n, 1) for n in shape) * itemsize
-    expect(bytes_at_most <= np.iinfo(np.intp).max, field, shape, "a shape that memory can hold")
-    return tuple(shape)
+    expect_object(name, encoded, {"w_ih", "w_hh"}, {"b_ih", "b_hh"})
+    return CellParameters(**{field: decode(f"{name} {field}", array) for field, array in encoded.items()})

@@ -1,0 +1,72 @@
+"""Arrays in JSON: base64 of their little-endian bytes in C order, with dtype and shape. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Set
+from typing import Any
+
+import numpy as np
+
+from .spec import DTYPES, expect, expect_word, short
+
+ARRAY_FIELDS = {"dtype", "shape", "data"}
+MOST_AXES = 3
+
+
+def expect_object(field: str, given: Any, needed: Set[str], possible: Set[str] | None = None) -> None:
+    """Raise unless `given` is a JSON object with the needed fields and, beside them, none but possible ones."""
+    if not isinstance(given, dict):
+        raise TypeError(f"{field}: got {type(given).__name__}, expected an object with {sorted(needed)}")
+    fits = needed <= given.keys() <= needed | (possible or set())
+    expect(fits, f"{field} fields", sorted(given), str(sorted(needed)))
+
+
+def encode(array: np.ndarray) -> dict[str, Any]:
+    """The array as an object that json can write; its dtype is one of DTYPES."""
+    # astype("<f4") would not do: bfloat16 has no such name, so the bytes are swapped by hand where needed
+    raw = np.ascontiguousarray(array)
+    raw = raw if np.little_endian else raw.byteswap()
+    data = base64.b64encode(raw.tobytes()).decode()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+
+
+def decode(field: str, encoded: Any) -> np.ndarray:
+    """The array that encode wrote, of at most MOST_AXES axes. It is made once the bytes at hand are known to fill it.
+
+    Raises TypeError or ValueError, naming the field, for anything else.
+    """
+    expect_object(field, encoded, ARRAY_FIELDS)
+    dtype = _decode_dtype(f"{field} dtype", encoded["dtype"])
+    shape = _decode_shape(f"{field} shape", encoded["shape"], dtype.itemsize)
+    if not isinstance(encoded["data"], str):
+        raise TypeError(f"{field} data: got {type(encoded['data']).__name__}, expected a str")
+    try:
+        raw = base64.b64decode(encoded["data"], validate=True)
+    except ValueError as error:
+        raise ValueError(f"{field} data: got what is not base64 ({error}), expected an array's bytes") from error
+    expected = math.prod(shape) * dtype.itemsize
+    expect(len(raw) == expected, f"{field} data", f"{len(raw)} bytes", f"{expected} bytes")
+    array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
+    return array if np.little_endian else array.byteswap()
+
+
+def _decode_dtype(field: str, name: Any) -> np.dtype:
+    expect_word(field, name, DTYPES)
+    try:
+        return np.dtype(name)
+    except TypeError as error:
+        raise ValueError(f"{field}: got {name!r}, which NumPy does not know (import ml_dtypes)") from error
+
+
+def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
+    integers = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
+    if not integers:
+        raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")
+    expect(all(n >= 0 for n in shape) and len(shape) <= MOST_AXES, field, shape,
+           f"at most {MOST_AXES} integers of at least 0")  # fmt: skip
+    # NumPy counts an empty array's other axes too
+    bytes_at_most = math.prod(max(n, 1) for n in shape) * itemsize
+    expect(bytes_at_most <= np.iinfo(np.intp).max, field, shape, "a shape that memory can hold")
+    return tuple(shape)
