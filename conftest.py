@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 import adapters
+from evidence.journal import Journal
 from evidence.ledger import Ledger
-from tests import summary
+from tests import recording, summary
+from tests.progress import Progress, Properties
 from tests.target import Target
 
 # tests that need ball arithmetic, which a user's own environment may lack; the header says so
@@ -54,6 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-shrink", action="store_true",
                     help="report the first failing case as it was drawn, not the smallest one")  # fmt: skip
     group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
+    group.addoption("--evidence", metavar="FILE", help="record every verdict in this file (python -m evidence)")
+    group.addoption("--progress", type=float, default=30.0, metavar="SECONDS",
+                    help="say what is going on so often (default 30; 0 for never)")  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,7 +67,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[DESELECTED] = []
     everything = not (named(config, "--framework") or named(config, "--adapter"))
     config.stash[FOUND] = adapters.available() if everything else []
-    config.stash[TARGETS] = targets(config)
+    journal = recording.journal_of(config)
+    config.stash[TARGETS] = targets(config, journal)
+    config.pluginmanager.register(Properties(config.stash[LEDGER]))
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist: the controller speaks
+        return
+    if journal is not None:
+        recorder = recording.Recording(journal, config, lambda: narrowed(config))
+        config.pluginmanager.register(recorder, "recording")
+    if config.getoption("--progress") > 0:
+        config.pluginmanager.register(Progress(config, config.getoption("--progress")))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    recorder = session.config.pluginmanager.get_plugin("recording")
+    if recorder is not None:
+        config = session.config
+        recorder.begin(config.stash[TARGETS], config.stash[FOUND], os.environ["HYPOTHESIS_PROFILE"])
 
 
 def load_profile(config: pytest.Config) -> None:
@@ -79,7 +100,7 @@ def load_profile(config: pytest.Config) -> None:
     os.environ["HYPOTHESIS_PROFILE"] = profile
 
 
-def targets(config: pytest.Config) -> list[Target]:
+def targets(config: pytest.Config, journal: Journal | None) -> list[Target]:
     """Every adapter asked for, on every device asked for; what is named and absent is an error."""
     for name in named(config, "--framework"):
         if name not in adapters.KNOWN:
@@ -91,7 +112,7 @@ def targets(config: pytest.Config) -> list[Target]:
         problems = "; ".join(found.problem for found in config.stash[FOUND])
         raise pytest.UsageError(f"no framework to judge: {problems}")
     found = [
-        Target(adapter, device, config.stash[LEDGER], name)
+        Target(adapter, device, config.stash[LEDGER], name, journal)
         for name, adapter in ((name, load(name)) for name in names)
         for device in devices(adapter, named(config, "--device"))
     ]

@@ -81,6 +81,9 @@ class Adapter(Protocol):
 
     name, version: of the framework.  framework: the imported package itself, for tests of native modules.
     capabilities: what it supports, as data.
+    An adapter may also have `backend`, the name of what computes below the framework, which tells its targets
+    apart; `mode`, how its modules are called (default "eager"); `environment() -> dict`, what else decides
+    the numbers: versions, settings of precision and determinism, hardware; values are str, int, bool or None.
     """
 
     name: str

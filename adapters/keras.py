@@ -34,6 +34,7 @@ class KerasAdapter:
     """keras SimpleRNN on the backend that KERAS_BACKEND names."""
 
     name = "keras"
+    backend = BACKEND
     framework: Any = keras
     version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
     capabilities = Capabilities(
@@ -50,6 +51,10 @@ class KerasAdapter:
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(_gpu_count())))
+
+    def environment(self) -> dict[str, Any]:
+        """Keras, and its backend's versions and settings that decide numbers."""
+        return {"Keras": keras.__version__, "Keras backend": BACKEND, "floatx": keras.config.floatx(), **_backend()}
 
     def build(
         self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
@@ -127,6 +132,26 @@ def _gpu_count() -> int:
     if BACKEND in ("tensorflow", "jax"):
         return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
     return 0
+
+
+def _backend() -> dict[str, Any]:
+    framework = import_module(BACKEND)
+    about: dict[str, Any] = {BACKEND: str(framework.__version__)}
+    if BACKEND == "tensorflow":
+        build = framework.sysconfig.get_build_info()
+        about["CUDA"], about["cuDNN"] = build.get("cuda_version"), build.get("cudnn_version")
+        about["TF32"] = framework.config.experimental.tensor_float_32_execution_enabled()
+        about["intra-op threads"] = framework.config.threading.get_intra_op_parallelism_threads()
+    elif BACKEND == "jax":
+        about["jaxlib"] = import_module("jaxlib").__version__
+        about["x64"] = framework.config.jax_enable_x64
+        about["matmul precision"] = framework.config.jax_default_matmul_precision
+        about["platform"] = framework.default_backend()
+    elif BACKEND == "torch":
+        about["CUDA"] = framework.version.cuda
+        about["float32 matmul precision"] = framework.get_float32_matmul_precision()
+        about["deterministic algorithms"] = framework.are_deterministic_algorithms_enabled()
+    return about
 
 
 def tensor(array: np.ndarray) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ class TorchAdapter:
 
     name = "torch"
     framework: Any = torch
-    version = torch.__version__
+    version = str(torch.__version__)  # torch's own class of strings is more than a str
     capabilities = Capabilities(
         unsupported={
             ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
@@ -58,6 +59,19 @@ class TorchAdapter:
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
+
+    def environment(self) -> dict[str, Any]:
+        """Versions below torch, hardware, and the settings that decide numbers."""
+        return {
+            "torch": str(torch.__version__),
+            "BLAS": _blas(),
+            "CPU capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+            "MKL-DNN": torch.backends.mkldnn.is_available(),
+            "float32 matmul precision": torch.get_float32_matmul_precision(),
+            "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+            **(_cuda() if torch.cuda.is_available() else {"CUDA": None}),
+        }
 
     def build(
         self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
@@ -123,6 +137,24 @@ class TorchAdapter:
             fields = {f: getattr(module, n + suffix, None) for f, n in PARAMETER_NAMES.items()}
             cells.append(CellParameters(**{f: array_of(p) for f, p in fields.items() if p is not None}))
         return spec, cells
+
+
+def _blas() -> str | None:
+    """The BLAS that torch was built with, from its own account of its build."""
+    named = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return named[1] if named else None
+
+
+def _cuda() -> dict[str, Any]:
+    """What decides numbers on a GPU. TF32 in cuDNN is switched off by run, whatever the user's setting is."""
+    return {
+        "CUDA": torch.version.cuda,
+        "cuDNN": torch.backends.cudnn.version(),
+        "GPUs": ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
+        "TF32 in cuDNN": "off (the adapter's choice)",
+        "cuDNN deterministic": torch.backends.cudnn.deterministic,
+        "cuDNN benchmark": torch.backends.cudnn.benchmark,
+    }
 
 
 def _named(spec: RNNSpec, parameters: Sequence[CellParameters]) -> list[tuple[str, np.ndarray]]:

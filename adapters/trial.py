@@ -24,7 +24,7 @@ class Trial:
 
     outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
         "crashed", where anything else was raised.  message: the exception, in its own words.
-    answer: what was judged, where it disagrees.
+    answer: what was judged.
     """
 
     adapter: str
@@ -121,6 +121,5 @@ def examine(
         return result
     prefixes = None if bound == "trajectory" else result.prefixes
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, bound=bound)
-    # a copy: the adapter may write its next answer into the same memory
-    answer = copy.deepcopy(result) if verdict.outcome == "disagrees" else None
+    answer = copy.deepcopy(result)  # the adapter may write its next answer into the same memory
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer)

@@ -40,6 +40,10 @@ class Ledger:
         """Keep the largest value of a figure."""
         self.figures[of, name] = max(value, self.figures.get((of, name), value))
 
+    def total(self) -> int:
+        """All cases and relations, of all targets."""
+        return self.cells.total() + self.relations.total()
+
     def merge(self, dumped: Mapping[str, Any]) -> None:
         """Add the counts of another process, as `dump` gave them."""
         for name in COUNTS:
@@ -63,12 +67,17 @@ class Ledger:
 
     def cell_cases(self, target: str, cell: Iterable[Any], outcome: str | None = None) -> int:
         """Cases of a target in one cell, a value for each name of CELL."""
+        outcomes = self.cell_outcomes(target, cell)
+        return outcomes.total() if outcome is None else outcomes[outcome]
+
+    def cell_outcomes(self, target: str, cell: Iterable[Any]) -> Counter[str]:
+        """How many cases of a target in one cell ended in each outcome."""
         wanted = tuple(str(value) for value in cell)
-        return sum(
-            count
-            for (of, _, *values, came), count in self.cells.items()
-            if of == target and tuple(values) == wanted and outcome in (None, came)
-        )
+        total: Counter[str] = Counter()
+        for (of, _, *values, outcome), count in self.cells.items():
+            if of == target and tuple(values) == wanted:
+                total[outcome] += count
+        return total
 
     def outcomes(self, target: str) -> Counter[str]:
         """How many cases and relations of a target ended in each outcome."""

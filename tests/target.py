@@ -1,9 +1,11 @@
-"""A target: one adapter on one device, as the properties see it. Every case that they ask is judged and counted."""
+"""A target: one adapter on one device, as the properties see it. Every case that they ask is judged and recorded."""
 
 from __future__ import annotations
 
 import functools
+import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +17,20 @@ from hypothesis.strategies import SearchStrategy
 from adapters import Adapter, Result
 from adapters.contract import features_of
 from adapters.trial import Stack, Trial, attempt, examine
+from evidence.journal import Journal
 from evidence.ledger import Ledger
+from evidence.lines import kept_answer, verdict_line
 from reference import Case, Verdict, judge_pair
 
 from .failures import Failure, save
 from .strategies import Question, questions
 
+CORPUS = "corpus"  # the property whose answers are kept
+
 
 @dataclass(frozen=True, repr=False)
 class Target:
-    """An adapter, a device, and the ledger that counts what it is asked.
+    """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
 
     source: what loads the adapter: its name, or module:Class.
     """
@@ -33,10 +39,13 @@ class Target:
     device: str
     ledger: Ledger
     source: str
+    journal: Journal | None = None
 
     @property
     def label(self) -> str:
-        return f"{self.adapter.name} {self.device}"
+        """What tells this target from every other, whatever the version: "torch cpu", "keras/tensorflow cpu"."""
+        backend = getattr(self.adapter, "backend", "")
+        return f"{self.adapter.name}{f'/{backend}' if backend else ''} {self.device}"
 
     def __repr__(self) -> str:
         return f"Target({self.label})"
@@ -67,8 +76,7 @@ class Target:
         """Fail unless two answers to the same question agree; the reference gives no answer, only the bound."""
         __tracebackhide__ = True
         verdict = judge_pair(case, expected[:2], actual[:2])
-        self.ledger.record_relation(self.label, tested, verdict.outcome)
-        self._largest(case, verdict)
+        self.record_relation(tested, case, verdict.outcome, verdict, answer=actual)
         if verdict.outcome == "disagrees":
             trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
             raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {save(case)}")
@@ -81,9 +89,22 @@ class Target:
             pytest.skip(f"{self.label}: declared unsupported: {refusal}")
         result = attempt(Stack(self.adapter, case, self.device), case)
         if isinstance(result, Trial):
-            self.ledger.record_relation(self.label, "answer", result.outcome)
+            self.record_relation("answer", case, result.outcome, message=result.message)
             raise AssertionError(self._failure("answer", result, None))
         return result
+
+    def record_relation(
+        self,
+        tested: str,
+        case: Case,
+        outcome: str,
+        verdict: Verdict | None = None,
+        message: str = "",
+        answer: Sequence[Any] | None = None,
+    ) -> None:
+        """Count, and record, what came of an answer that is compared with another answer."""
+        self.ledger.record_relation(self.label, tested, outcome)
+        self._write(tested, True, case, outcome, verdict, message, answer)
 
     def _with_stacks(self, cases: tuple[Case, ...]) -> list[tuple[Case, Stack]]:
         stacks: dict[tuple[Any, int], Stack] = {}
@@ -96,8 +117,7 @@ class Target:
         features = features_of(case.spec, **case.inputs)
         trial = examine(self.adapter, case, self.device, bound, stack)
         self.ledger.record(self.label, tested, features, trial.outcome)
-        if trial.verdict is not None:
-            self._largest(case, trial.verdict)
+        self._write(tested, False, case, trial.outcome, trial.verdict, trial.message, trial.answer)
         refusal = self.adapter.capabilities.refusal(features)
         if refusal and trial.outcome != "refused":
             raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
@@ -105,9 +125,35 @@ class Target:
             raise AssertionError(self._failure(tested, trial, bound))
         return trial.outcome
 
-    def _largest(self, case: Case, verdict: Verdict) -> None:
-        if verdict.bound:
+    def _write(
+        self,
+        tested: str,
+        relation: bool,
+        case: Case,
+        outcome: str,
+        verdict: Verdict | None,
+        message: str,
+        answer: Sequence[Any] | None,
+    ) -> None:
+        """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
+        if verdict is not None and verdict.bound:
             self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
+        if self.journal is None:
+            return
+        line = verdict_line(
+            target=self.label,
+            test=os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0],
+            tested=tested,
+            relation=relation,
+            case=case,
+            features=features_of(case.spec, **case.inputs),
+            outcome=outcome,
+            verdict=verdict,
+            message=message,
+            answer=answer,
+        )
+        kept = tested == CORPUS and isinstance(answer, Result)
+        self.journal.verdict(line, case.to_json(), kept_answer(*answer) if kept else None)
 
     @staticmethod
     def _something_was_seen(outcomes: list[str]) -> None:

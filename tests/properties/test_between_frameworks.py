@@ -24,8 +24,8 @@ def test_a_port_gives_the_same_answers(
     expected = target.answer(case)
     spec, parameters = target.adapter.read(target.adapter.build(case.spec, case.parameters, target.device))
     for other in every_target:
-        if other.refusal(case):
-            target.ledger.record_relation(target.label, f"port to {other.label}", "refused")
+        if refusal := other.refusal(case):
+            target.record_relation(f"port to {other.label}", case, "refused", message=refusal)
         else:
             ported = other.answer(replace(case, spec=spec, parameters=parameters))
             target.check_pair(f"port to {other.label}", case, expected, ported)

@@ -1,0 +1,49 @@
+"""What the lines of a run add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+from .ledger import CELL, Ledger
+from .lines import Line
+
+
+def ledger_of(verdicts: Iterable[Line]) -> Ledger:
+    """The ledger of verdict lines: a relation fills no cell."""
+    ledger = Ledger()
+    for line in verdicts:
+        if line["relation"]:
+            ledger.record_relation(line["target"], line["property"], line["outcome"])
+        else:
+            ledger.record(line["target"], line["property"], line["features"], line["outcome"])
+    return ledger
+
+
+def outcomes(ledger: Ledger, header: Line) -> dict[str, dict[str, int]]:
+    """Target -> outcome -> cases and relations."""
+    return {target["label"]: dict(sorted(ledger.outcomes(target["label"]).items())) for target in header["targets"]}
+
+
+def cells(ledger: Ledger, header: Line) -> list[Line]:
+    """Every cell of every target: cases by outcome, and why it is unsupported, where it is."""
+    return [
+        {
+            "target": target["label"],
+            "cell": list(cell),
+            "unsupported": _reasons(target, cell),
+            "outcomes": dict(sorted(ledger.cell_outcomes(target["label"], cell).items())),
+        }
+        for target in header["targets"]
+        for cell in product(*(header["features"][name] for name in CELL))
+    ]
+
+
+def _reasons(target: Line, cell: tuple[Any, ...]) -> str:
+    asked = tuple(zip(CELL, cell, strict=True))
+    return "; ".join(
+        f"{declared['feature']} {declared['value']}: {declared['reason']}"
+        for declared in target["unsupported"]
+        if (declared["feature"], declared["value"]) in asked
+    )

@@ -1,0 +1,152 @@
+"""Evidence files, read and checked line by line. Whatever is wrong with one is said, and nothing of it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import ValidationError
+
+from .journal import partial_path, run_digest
+from .lines import FORMAT
+from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
+
+LONGEST_LINE = 64 * 2**20  # bytes; the largest case that the suite asks takes less than one
+
+
+class Unusable(ValueError):
+    """A file that is no evidence, or whose lines are not what was written."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off."""
+
+    header: Header
+    verdicts: tuple[VerdictLine, ...]
+    tests: tuple[TestLine, ...]
+    end: End | None
+
+    @property
+    def name(self) -> str:
+        """The first digits of its SHA-256, by which it can be cited; when it began, where it did not end."""
+        return self.end.sha256[:16] if self.end else f"begun {self.header.run.started}"
+
+    @property
+    def incomplete(self) -> str:
+        """Why the run did not come to its end; empty where it did."""
+        if self.end is None:
+            return "its end was cut off after it was written" if self.header.complete else "it was cut off in mid-run"
+        status = self.end.exit_status
+        return "" if status in (0, 1) else f"pytest ended with status {status}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A file's runs: one, or several that were merged.  sha256: of the file's bytes."""
+
+    path: Path
+    runs: tuple[Run, ...]
+    sha256: str
+
+
+def read(path: str | Path) -> Evidence:
+    """The evidence in a file. Raises Unusable, saying what and where, for anything that is not as it was written."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            lines = list(_lines(file, path.name))
+            file.seek(0)
+            whole = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        there = partial_path(path)
+        hint = f"; there is {there.name}, of a run that did not end" if there.exists() else ""
+        raise Unusable(f"{path}: no such file{hint}") from None
+    except OSError as error:
+        raise Unusable(f"{path}: {error.strerror or error}") from error
+    return Evidence(path, tuple(_runs(path.name, lines)), whole)
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[tuple[bytes, Any]]:
+    """Each line's bytes and its model. A last line that was cut off in mid-write is left out."""
+    number = 0
+    while raw := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(raw) > LONGEST_LINE:
+            raise Unusable(f"{name}, line {number}: longer than {LONGEST_LINE} bytes, expected {FORMAT!r}")
+        if number == 1:
+            _expect_format(raw, name)
+        if not raw.endswith(b"\n") and number > 1:
+            return
+        yield raw, _model(raw, f"{name}, line {number}")
+    if not number:
+        raise Unusable(f"{name}: the file is empty, expected {FORMAT!r}")
+
+
+def _expect_format(raw: bytes, name: str) -> None:
+    """Say so in one sentence where a file is something else, or of another version."""
+    try:
+        first = json.loads(raw)
+    except (ValueError, RecursionError):
+        first = None
+    given = first.get("format") if isinstance(first, dict) else None
+    if given != FORMAT:
+        got = f"format {str(given)[:80]!r}" if given is not None else f"a file that begins {raw[:40]!r}"
+        raise Unusable(f"{name}: got {got}, expected {FORMAT!r}")
+
+
+def _model(raw: bytes, where: str) -> Any:
+    try:
+        return LINE.validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "line"
+        raise Unusable(f"{where}: {place}: {first['msg']}") from None
+
+
+def _runs(name: str, lines: list[tuple[bytes, Any]]) -> Iterator[Run]:
+    """The runs of a file, each checked against its own last line, and all against the file's."""
+    merged = lines[-1][1] if isinstance(lines[-1][1], Merged) else None
+    runs = [_run(name, part) for part in _parts(name, lines[:-1] if merged else lines)]
+    if merged is None and len(runs) > 1:
+        raise Unusable(f"{name}: {len(runs)} runs and no last line that merges them: it was cut off, or put together")
+    if merged is not None:
+        body = b"".join(raw for raw, _ in lines[:-1])
+        _expect_digest(name, merged, run_digest(body, json.loads(lines[-1][0])))
+        if list(merged.runs) != [run.end.sha256 for run in runs if run.end]:
+            raise Unusable(f"{name}: its last line names other runs than it holds")
+    yield from runs
+
+
+def _parts(name: str, lines: list[tuple[bytes, Any]]) -> Iterator[list[tuple[bytes, Any]]]:
+    starts = [index for index, (_, line) in enumerate(lines) if isinstance(line, Header)]
+    if not starts or starts[0] != 0:
+        raise Unusable(f"{name}, line 1: got no header")
+    for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield lines[start:stop]
+
+
+def _run(name: str, lines: list[tuple[bytes, Any]]) -> Run:
+    header, *rest = (line for _, line in lines)
+    end = rest.pop() if rest and isinstance(rest[-1], End) else None
+    if any(isinstance(line, End | Merged) for line in rest):
+        raise Unusable(f"{name}: a run's last line stands among its others")
+    if end is not None:
+        _expect_digest(name, end, run_digest(b"".join(raw for raw, _ in lines[:-1]), json.loads(lines[-1][0])))
+    verdicts = tuple(line for line in rest if isinstance(line, VerdictLine))
+    unknown = {line.target for line in verdicts} - {target.label for target in header.targets}
+    if unknown:
+        raise Unusable(f"{name}: verdicts on {sorted(unknown)[0]!r}, which its header does not know")
+    return Run(header, verdicts, tuple(line for line in rest if isinstance(line, TestLine)), end)
+
+
+def _expect_digest(name: str, end: End | Merged, found: str) -> None:
+    if found != end.sha256:
+        raise Unusable(
+            f"{name}: its lines have the SHA-256 {found[:16]}..., its last line says {end.sha256[:16]}...: "
+            "it was changed after it was written"
+        )

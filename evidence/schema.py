@@ -1,0 +1,214 @@
+"""What the lines of an evidence file must be: every field, its type and its meaning. Nothing else is accepted.
+
+`python -m evidence schema` prints this as a JSON Schema. A change of it is a new FORMAT.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from .lines import FORMAT
+
+Outcome = Literal["agrees", "disagrees", "vacuous", "refused", "crashed"]
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+ShortSha256 = Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="first 16 hexadecimal digits of a SHA-256")]
+Setting = str | bool | int | float | None
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and value in ("nan", "inf", "-inf") else value
+
+
+Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float | Literal["nan", "inf", "-inf"])]
+
+
+class Model(BaseModel):
+    """An object with these fields and no others; of no value is another type made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Suite(Model):
+    version: str
+    commit: str | None = Field(description="git's; null outside a clone")
+    modified: bool | None = Field(description="whether tracked files differed from the commit")
+
+
+class RunOptions(Model):
+    started: str = Field(description="UTC, ISO 8601")
+    profile: str = Field(description="Hypothesis profile: ci draws the same cases every time")
+    cases: Count = Field(description="Hypothesis examples for each property")
+    seed: int | None = Field(description="of the drawn cases; null where they are the same every time")
+    shrink: bool
+
+
+class Declaration(Model):
+    feature: str
+    value: str | bool
+    reason: str
+
+
+class TargetLine(Model):
+    label: str = Field(description="adapter, backend and device: names the target in this file, whatever its version")
+    adapter: str
+    source: str = Field(description="what loads the adapter: a name, or module:Class")
+    version: str
+    backend: str = Field(description="what computes below the framework; empty where nothing does")
+    mode: str = Field(description="how modules are called: eager, ...")
+    device: str
+    unsupported: list[Declaration]
+    emulated: list[Declaration]
+    environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
+
+
+class Absent(Model):
+    name: str
+    problem: str
+
+
+class Environment(Model):
+    Python: str
+    system: str
+    machine: str
+    CPU: str
+    CPUs: int | None
+    NumPy: str
+    BLAS: str | None
+    driver: str | None = Field(description="version of NVIDIA's kernel module")
+    variables: dict[str, str] = Field(description="those of a fixed list that were set")
+    packages: dict[str, str] = Field(description="every distribution installed, and its version")
+
+
+class Header(Model):
+    """The first line of a run."""
+
+    kind: Literal["header"]
+    format: Literal["rnn-equivalence evidence 1"]
+    complete: bool = Field(description="false while the run goes on, and after it was killed")
+    suite: Suite
+    run: RunOptions
+    environment: Environment
+    features: dict[str, list[str | bool]] = Field(description="what a case may ask for, with all values")
+    corpus: Sha256 = Field(description="of the frozen corpus' names and case ids")
+    targets: list[TargetLine]
+    absent: list[Absent] = Field(description="known adapters that could not be loaded")
+
+
+class Array(Model):
+    dtype: str
+    shape: list[Count]
+    data: str = Field(description="base64 of little-endian bytes in C order")
+
+
+class Answer(Model):
+    output: Array
+    h_n: Array
+    prefixes: list[Array] | None = Field(description="output of the first 1, 2, ... layers")
+
+
+class Sizes(Model):
+    batch: Count
+    time: Count
+    input_size: Count
+    hidden_size: Count
+    num_layers: Count
+
+
+class Place(Model):
+    array: str
+    layer: Count
+    direction: str
+    time: Count | None
+    batch: Count
+    unit: Count
+    expected: Number
+    actual: Number
+    bound: Number
+
+
+class Judgement(Model):
+    """A reference.Verdict without its outcome."""
+
+    reason: str
+    bound: str
+    arithmetic: str
+    elements: Count
+    outside: Count
+    vacuous: Count
+    max_error: Number
+    max_ulps: Number
+    max_fraction: Number
+    mean_signed_residual: Number
+    worst: Place | None
+    first: Place | None
+    detail: str
+
+
+class VerdictLine(Model):
+    """What was said of one case."""
+
+    kind: Literal["verdict"]
+    target: str = Field(description="label of a target of the header")
+    test: str = Field(description="pytest's name of the test")
+    property: str
+    relation: bool = Field(description="compared with another answer of a framework, not with the reference")
+    case: ShortSha256
+    corpus: str | None = Field(description="the case's name in the frozen corpus")
+    features: dict[str, str | bool]
+    sizes: Sizes
+    outcome: Outcome
+    message: str = Field(description="why there is no verdict")
+    verdict: Judgement | None
+    answer_id: ShortSha256 | None = Field(description="of the answer's dtypes, shapes and bits")
+    answer: Answer | None = Field(None, description="kept for the frozen corpus")
+    content: dict[str, Any] | None = Field(None, description="the case itself, where it did not agree")
+
+
+class TestLine(Model):
+    """A test that did not pass."""
+
+    kind: Literal["test"]
+    test: str
+    outcome: Literal["failed", "error", "skipped"]
+    message: str
+
+
+class CellLine(Model):
+    target: str
+    cell: list[str] = Field(description="direction, layout, nonlinearity, dtype")
+    unsupported: str = Field(description="why, where the adapter declares it so")
+    outcomes: dict[Outcome, Count]
+
+
+class End(Model):
+    """The last line of a run: what the lines before it add up to."""
+
+    kind: Literal["end"]
+    finished: str
+    exit_status: int = Field(description="pytest's: 0 passed, 1 failed, others did not run to the end")
+    selection: str = Field(description="why not the whole suite was run; empty where it was")
+    tests: dict[str, Count] = Field(description="outcome -> tests")
+    lines: Count
+    outcomes: dict[str, dict[Outcome, Count]]
+    cells: list[CellLine]
+    sha256: Sha256 = Field(description="of all lines of the run, this one without the field")
+
+
+class Merged(Model):
+    """The last line of a file that holds several runs."""
+
+    kind: Literal["merged"]
+    runs: list[Sha256]
+    sha256: Sha256 = Field(description="of all lines of the file, this one without the field")
+
+
+AnyLine = Annotated[Header | VerdictLine | TestLine | End | Merged, Field(discriminator="kind")]
+LINE: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of one line."""
+    return {"title": FORMAT, **LINE.json_schema()}

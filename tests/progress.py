@@ -1,0 +1,80 @@
+"""What is going on in a long run, and whose test each one is: properties of the tests, and a line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+import pytest
+
+from evidence.ledger import Ledger
+
+from .target import Target
+
+
+class Properties:
+    """Gives each test of a target its adapter, version, device and number of cases, which JUnit XML shows."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            target = _target(item)
+            if target is not None:
+                about = {
+                    "adapter": target.adapter.name,
+                    "version": str(target.adapter.version),
+                    "device": target.device,
+                }
+                item.user_properties += about.items()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        before = self.ledger.total()
+        try:
+            return (yield)
+        finally:
+            if _target(item) is not None:
+                item.user_properties.append(("cases", self.ledger.total() - before))
+
+
+def _target(item: pytest.Item) -> Target | None:
+    callspec = getattr(item, "callspec", None)
+    target = callspec.params.get("target") if callspec else None
+    return target if isinstance(target, Target) else None
+
+
+class Progress:
+    """Every some seconds a line: the part that is done, the adapter and the property, the cases so far and their rate."""
+
+    def __init__(self, config: pytest.Config, seconds: float) -> None:
+        self.config, self.seconds = config, seconds
+        self.tests = self.cases = 0
+        self.total: int | None = None
+        self.started = self.said = time.monotonic()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.total = len(session.items) or None  # under pytest-xdist its workers collect, and tell it
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        self.total = len(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self.tests += 1
+            self.cases += int(dict(report.user_properties).get("cases", 0))
+            if time.monotonic() - self.said >= self.seconds:
+                self.say(report)
+
+    def say(self, report: pytest.TestReport) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        self.said = time.monotonic()
+        rate = self.cases / (self.said - self.started)
+        about = dict(report.user_properties)
+        name = report.nodeid.split("::")[-1].split("[")[0]
+        of = f" of {self.total}" if self.total else ""
+        whose = f"{about['adapter']} {about['version']} on {about['device']}, " if "adapter" in about else ""
+        terminal.ensure_newline()
+        terminal.write_line(f"{self.tests}{of} tests, {self.cases} cases, {rate:.0f} a second: {whose}{name}")

@@ -1,0 +1,120 @@
+"""pytest --evidence FILE: what the run is, what its tests came to, and the file's beginning and end."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+
+from adapters import FEATURES, Availability
+from evidence import corpus
+from evidence.environment import environment, suite
+from evidence.journal import Journal, now
+from evidence.lines import FORMAT, Line, declarations
+
+from .target import Target
+
+
+def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) -> Line:
+    """The first line of a run's record. run: profile, cases, seed, shrink."""
+    return {
+        "kind": "header",
+        "format": FORMAT,
+        "suite": suite(),
+        "run": {"started": now(), **run},
+        "environment": environment(),
+        "features": {name: list(values) for name, values in FEATURES.items()},
+        "corpus": corpus.digest(),
+        "targets": [_target(target) for target in targets],
+        "absent": [{"name": f.name, "problem": f.problem} for f in found if not f.installed],
+    }
+
+
+def _target(target: Target) -> Line:
+    adapter = target.adapter
+    about: Callable[[], dict[str, Any]] = getattr(adapter, "environment", dict)
+    return {
+        "label": target.label,
+        "adapter": adapter.name,
+        "source": target.source,
+        "version": adapter.version,
+        "backend": getattr(adapter, "backend", ""),
+        "mode": getattr(adapter, "mode", "eager"),
+        "device": target.device,
+        "unsupported": declarations(adapter.capabilities.unsupported),
+        "emulated": declarations(adapter.capabilities.emulated),
+        "environment": about(),
+    }
+
+
+class Recording:
+    """The pytest plugin of the process that controls a recorded run: it begins and finishes the journal."""
+
+    def __init__(self, journal: Journal, config: pytest.Config, selection: Callable[[], str]) -> None:
+        self.journal, self.config, self.selection = journal, config, selection
+        self.tests: Counter[str] = Counter()
+        self.begun = False
+
+    def begin(self, targets: Sequence[Target], found: Sequence[Availability], profile: str) -> None:
+        seed = self.config.getoption("--hypothesis-seed")
+        run = {
+            "profile": profile,
+            "cases": settings().max_examples,
+            "seed": None if seed is None else int(seed),
+            "shrink": Phase.shrink in settings().phases,
+        }
+        try:
+            self.journal.begin(header(targets, found, run))
+        except OSError as error:
+            raise pytest.UsageError(f"--evidence: {error}") from error
+        self.begun = True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Every test is counted once; what did not pass says why."""
+        if report.when != "call" and report.outcome == "passed":
+            return
+        outcome = "error" if report.when != "call" and report.outcome == "failed" else report.outcome
+        self.tests[outcome] += 1
+        if outcome != "passed":
+            self.journal.write({"kind": "test", "test": report.nodeid, "outcome": outcome, "message": _words(report)})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.begun:
+            self.journal.finish(int(session.exitstatus), self.selection(), self.tests)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.begun:
+            terminalreporter.write_line(f"Recorded in {self.config.getoption('--evidence')}.")
+
+
+def _words(report: pytest.TestReport) -> str:
+    """Why a test did not pass, in its own words: no traceback, and no path but those in the words."""
+    if isinstance(report.longrepr, tuple):  # a skipped test: file, line, reason
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr)
+
+
+def journal_of(config: pytest.Config) -> Journal | None:
+    """The journal of the file that --evidence names; None without the option.
+
+    Cases that are drawn anew in every run get a seed, so that they can be drawn again. Hypothesis reads the
+    option after us, and pytest-xdist hands it to its workers, with the file's absolute path.
+    """
+    named = config.getoption("--evidence")
+    if named is None:
+        return None
+    path = (config.invocation_params.dir / named).resolve()
+    if path.is_dir() or not path.parent.is_dir():
+        raise pytest.UsageError(f"--evidence: got {named!r}, expected the name of a file in a folder that exists")
+    if config.getoption("collectonly"):
+        raise pytest.UsageError("--evidence: a run that only collects its tests has nothing to record")
+    config.option.evidence = str(path)
+    if not settings().derandomize and config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+    return Journal(path)
