@@ -46,7 +46,7 @@ def _target(item: pytest.Item) -> Target | None:
 
 
 class Progress:
-    """Every some seconds a line: the part that is done, the adapter and the property, the cases so far and their rate."""
+    """Every some seconds a line: what is done, the cases so far and their rate, the adapter and the property."""
 
     def __init__(self, config: pytest.Config, seconds: float) -> None:
         self.config, self.seconds = config, seconds

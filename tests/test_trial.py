@@ -109,7 +109,8 @@ def test_an_answer_is_judged() -> None:
 def test_what_disagrees_is_kept_and_diagnosed() -> None:
     case = usual()
     right, wrong, refused = (examine(adapter, case) for adapter in (Mirror(), Doubling(), Refusing()))
-    assert (right.answer, right.diagnosis(())) == (None, None)
+    assert right.answer is not None
+    assert right.diagnosis(()) is None
     assert (refused.answer, refused.diagnosis(())) == (None, None)
     assert wrong.answer is not None
     assert np.array_equal(wrong.answer.output, 2 * case.answer().output)
