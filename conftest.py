@@ -75,8 +75,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if journal is not None:
         recorder = recording.Recording(journal, config, lambda: narrowed(config))
         config.pluginmanager.register(recorder, "recording")
-    if config.getoption("--progress") > 0:
-        config.pluginmanager.register(Progress(config, config.getoption("--progress")))
+    seconds: float = config.getoption("--progress")  # type: ignore[assignment]
+    if seconds > 0:
+        config.pluginmanager.register(Progress(config, seconds))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

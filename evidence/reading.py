@@ -117,7 +117,7 @@ def _runs(name: str, lines: list[tuple[bytes, Any]]) -> Iterator[Run]:
     if merged is not None:
         body = b"".join(raw for raw, _ in lines[:-1])
         _expect_digest(name, merged, run_digest(body, json.loads(lines[-1][0])))
-        if list(merged.runs) != [run.end.sha256 for run in runs if run.end]:
+        if len(runs) < 2 or list(merged.runs) != [run.end.sha256 for run in runs if run.end]:
             raise Unusable(f"{name}: its last line names other runs than it holds")
     yield from runs
 
@@ -150,3 +150,10 @@ def _expect_digest(name: str, end: End | Merged, found: str) -> None:
             f"{name}: its lines have the SHA-256 {found[:16]}..., its last line says {end.sha256[:16]}...: "
             "it was changed after it was written"
         )
+
+
+def lines_of_runs(evidence: Evidence) -> list[bytes]:
+    """The lines of a file's runs as they stand there, without the line that merges them."""
+    with evidence.path.open("rb") as file:
+        lines = file.readlines()
+    return lines[:-1] if len(evidence.runs) > 1 else lines

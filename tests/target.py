@@ -152,8 +152,8 @@ class Target:
             message=message,
             answer=answer,
         )
-        kept = tested == CORPUS and isinstance(answer, Result)
-        self.journal.verdict(line, case.to_json(), kept_answer(*answer) if kept else None)
+        kept = kept_answer(*answer) if tested == CORPUS and isinstance(answer, Result) else None
+        self.journal.verdict(line, case.to_json(), kept)
 
     @staticmethod
     def _something_was_seen(outcomes: list[str]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,81 +10,15 @@ import numpy as np
 import pytest
 
 import adapters
-from adapters import Capabilities, Result, Unsupported
+from adapters import Result
 from adapters.__main__ import main
 from adapters.trial import Stack, Trial, attempt, examine
-from reference import Case, CellParameters, RNNSpec, forward
+from reference import Case
 from reference.faults import FAULTS
 
 from .drawn import faulty_answer
 from .judged import usual
-
-
-class Mirror:
-    """An adapter of the reference itself. built: what each call of build was given."""
-
-    name, version = "mirror", "1.2"
-    capabilities = Capabilities()
-
-    def __init__(self) -> None:
-        self.built: list[tuple[RNNSpec, int, str, str | None]] = []
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu", "cuda:0")
-
-    def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None) -> Any:
-        self.built.append((spec, len(parameters), device, dtype))
-        return spec, parameters
-
-    def run(self, module: Any, **inputs: Any) -> Result:
-        return Result(*forward(*module, **inputs))
-
-
-class Doubling(Mirror):
-    def run(self, module: Any, **inputs: Any) -> Result:
-        output, h_n, _ = super().run(module, **inputs)
-        return Result(2 * output, h_n)
-
-
-class Reusing(Doubling):
-    """Every answer lies in the same memory."""
-
-    def run(self, module: Any, **inputs: Any) -> Result:
-        result = super().run(module, **inputs)
-        self.memory = getattr(self, "memory", result)
-        for kept, array in zip(self.memory[:2], result[:2], strict=True):
-            kept[...] = array
-        return self.memory
-
-
-class Refusing(Mirror):
-    def run(self, module: Any, **inputs: Any) -> Result:
-        raise Unsupported("not on a Sunday")
-
-
-class Crashing(Mirror):
-    def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None) -> Any:
-        raise ZeroDivisionError("no units")
-
-
-class Writing(Mirror):
-    def run(self, module: Any, **inputs: Any) -> Result:
-        inputs["x"][:] = 0
-        return super().run(module, **inputs)
-
-
-class Complaining(Mirror):
-    def run(self, module: Any, **inputs: Any) -> Result:
-        warnings.warn("slow", UserWarning, stacklevel=1)
-        return super().run(module, **inputs)
-
-
-class Showing(Mirror):
-    """Shows its lower layer's output, which is wrong."""
-
-    def run(self, module: Any, **inputs: Any) -> Result:
-        output, h_n, _ = super().run(module, **inputs)
-        return Result(output, h_n, [np.zeros_like(output)])
+from .mirror import Complaining, Crashing, Doubling, Mirror, Refusing, Reusing, Showing, Writing
 
 
 def facts(trial: Trial) -> tuple[str, str, str, str]:

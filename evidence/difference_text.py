@@ -1,0 +1,133 @@
+"""A difference in words: tables for a terminal, Markdown, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .difference import KINDS, NO_GO, Change, Difference
+from .lines import dump
+from .markdown import markdown_table
+
+Rows = list[list[str]]
+
+
+def conclusion(found: Difference) -> str:
+    """Go or no-go, in a sentence."""
+    counts = found.counts()
+    against = [f"{counts[kind]} {kind}" for kind in NO_GO if counts[kind]]
+    if against:
+        return f"NO-GO: {', '.join(against)}"
+    rest = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
+    return f"GO: no case is lost or now outside its bound ({', '.join(rest)})"
+
+
+def to_json(found: Difference) -> str:
+    """Everything, one object."""
+    changes = [
+        {"kind": c.kind, "target": c.target, "property": c.property, "case": c.case, "corpus": c.corpus,
+         "cell": list(c.cell), "ulps": c.ulps, "fractions": list(c.fractions)}
+        for c in found.changes
+    ]  # fmt: skip
+    content = {
+        "format": "rnn-equivalence difference 1",
+        "go": found.go,
+        "conclusion": conclusion(found),
+        "versions": {label: list(pair) for label, pair in found.versions.items()},
+        "counts": {kind: found.counts()[kind] for kind in KINDS},
+        "environment": {name: list(pair) for name, pair in found.environment.items()},
+        "drawn cases not compared": list(found.not_compared),
+        "changes": changes,
+    }
+    return json.dumps(json.loads(dump(content)), indent=1) + "\n"
+
+
+def versions(found: Difference) -> Rows:
+    rows = [[label, old or "absent", new or "absent"] for label, (old, new) in found.versions.items()]
+    return [["target", "old", "new"], *rows]
+
+
+def kinds(found: Difference) -> Rows:
+    """Every kind of change that there is, for each target."""
+    labels = list(found.versions)
+    rows = [["what became of the cases", *labels, ""]]
+    for kind, meaning in KINDS.items():
+        counts = [found.counts(c for c in found.changes if c.target == label)[kind] for label in labels]
+        if any(counts):
+            rows.append([kind + (" (no-go)" if kind in NO_GO else ""), *(str(count) for count in counts), meaning])
+    return rows
+
+
+def cells(found: Difference) -> Rows:
+    """Direction and dtype, the layouts and nonlinearities taken together: how many cases of each kind."""
+    present = [kind for kind in KINDS if found.counts()[kind]]
+    rows = [["target", "direction", "dtype", *present, "moved by at most (ulp)"]]
+
+    def place(change: Change) -> tuple[str, str, str]:
+        return change.target, change.cell[0], change.cell[3]
+
+    for where, group in groupby(sorted(found.changes, key=place), key=place):
+        changes = list(group)
+        moved = [c.ulps for c in changes if c.ulps is not None]
+        rows.append(
+            [*where, *(str(found.counts(changes)[kind]) for kind in present), _number(max(moved, default=None))]
+        )
+    return rows
+
+
+def worst(found: Difference) -> Rows:
+    rows = [["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new"]]
+    for c in found.worst():
+        rows.append(
+            [c.corpus or f"{c.property} {c.case}", c.target, c.kind, _number(c.ulps), *map(_number, c.fractions)]
+        )
+    return rows
+
+
+def environment(found: Difference) -> Rows:
+    rows = [[name, str(old), str(new)] for name, (old, new) in found.environment.items()]
+    return [["what else differs", "old", "new"], *rows]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
+    yield "The versions", versions(found)
+    yield "What became of the cases", kinds(found)
+    yield "Where", cells(found)
+    yield "The ten cases that changed most", worst(found)
+    yield "What else differs between the two environments", environment(found)
+
+
+def _drawn(found: Difference) -> str:
+    old, new = found.not_compared
+    return f"Drawn cases that only one of the runs was asked, and that are not compared: {old} old, {new} new."
+
+
+def to_markdown(found: Difference) -> str:
+    parts = [f"**{conclusion(found)}**", *(f"### {title}\n\n{markdown_table(rows)}" for title, rows in _tables(found)
+                                           if len(rows) > 1), _drawn(found)]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def show(found: Difference) -> None:
+    """Print it, as wide as the terminal, or as the tables where there is none."""
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for title, rows in _tables(found):
+        if len(rows) > 1:
+            table = Table(title=title, title_justify="left")
+            for head in rows[0]:
+                table.add_column(Text(head))
+            for row in rows[1:]:
+                table.add_row(*(Text(cell) for cell in row))
+            console.print(table)
+    console.print(_drawn(found), highlight=False)
+    console.print(Text(conclusion(found), style="bold green" if found.go else "bold red"))

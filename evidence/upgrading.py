@@ -1,0 +1,180 @@
+"""An upgrade before it is made: the corpus in two fresh environments, and what changed between them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference.files import write_atomically
+
+from . import difference_text
+from .difference import difference
+from .environment import ROOT
+from .journal import partial_path
+from .reading import Unusable, read
+
+CORPUS = "tests/properties/test_corpus.py"
+PINS = ROOT / "constraints.txt"
+BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of an upgrade.
+
+    asked: requirements as the user wrote them, or one constraints file.  folder: its environment.
+    requirements: what pip is asked for.  pins: constraints that the user gave, line by line.
+    """
+
+    name: str
+    folder: Path
+    asked: tuple[str, ...]
+    requirements: tuple[str, ...]
+    pins: tuple[str, ...] = ()
+
+    @property
+    def python(self) -> Path:
+        return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+    @property
+    def record(self) -> Path:
+        return self.folder.with_suffix(".json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = "requirements (keras==3.5.0 ...), or one constraints file"
+    parser.add_argument("--from", nargs="+", required=True, dest="old", metavar="REQUIREMENT", help=f"the old {what}")
+    parser.add_argument("--to", nargs="+", required=True, dest="new", metavar="REQUIREMENT", help=f"the new {what}")
+    folder = ROOT / "out" / "upgrade"
+    parser.add_argument(
+        "--output", type=Path, default=folder, metavar="FOLDER", help="for the records and the difference"
+    )
+
+
+def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
+    """Record the corpus on both sides, print the difference, keep the files. 0 is go, 1 no-go.
+
+    All packages but those named are the same on both sides, as far as pip can make them so; the difference lists
+    what is not. Raises Unusable where an environment cannot be made, or the corpus not be run in it.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    first, second = (side(name, output, asked) for name, asked in (("old", old), ("new", new)))
+    named = {package(requirement) for one in (first, second) for requirement in one.asked}
+    tools = [pin for pin in _pins() if package(pin) in {package(need) for need in _project()["dependencies"]}]
+    tools = [pin for pin in tools if package(pin) not in ("numpy", "ml-dtypes")]
+    pinned = [pin for pin in _pins() if package(pin) not in named]
+    install(first, (pinned, [*tools, *_torch(named)]))
+    same = [pin for pin in freeze(first) if package(pin) not in named]
+    install(second, (same, [*tools, *_torch(named)]))
+    for one in (first, second):
+        record(one)
+    for one in (first, second):
+        shutil.rmtree(one.folder)
+    found = difference(read(first.record), read(second.record))
+    write_atomically(output / "difference.json", difference_text.to_json(found))
+    write_atomically(output / "difference.md", difference_text.to_markdown(found))
+    difference_text.show(found)
+    return 0 if found.go else 1
+
+
+def side(name: str, output: Path, asked: Sequence[str]) -> Side:
+    """What to install for what was asked: the packages named, and those that must stand beside them."""
+    pins: tuple[str, ...] = ()
+    if len(asked) == 1 and Path(asked[0]).is_file():
+        pins = tuple(_lines(Path(asked[0])))
+        frameworks = {package(need) for extra in BACKENDS for need in _extras()[extra]}
+        asked = [pin for pin in pins if package(pin) in frameworks]
+        if not asked:
+            raise Unusable(f"--{name}: the constraints name none of {', '.join(sorted(frameworks))}")
+    for requirement in asked:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\-]*\])?\s*([=<>!~].*)?", requirement):
+            raise Unusable(f"got {requirement!r}, expected a requirement such as keras==3.5.0, or a constraints file")
+    beside = [name for name in companions(asked) if name not in {package(need) for need in asked}]
+    return Side(name, output.resolve() / name, tuple(asked), (*asked, *beside, *_project()["dependencies"]), pins)
+
+
+def companions(asked: Sequence[str]) -> list[str]:
+    """The packages of the extras that the packages asked for belong to; KERAS_BACKEND says which, where several do."""
+    chosen: list[str] = []
+    for requirement in asked:
+        homes = [extra for extra in BACKENDS if package(requirement) in map(package, _extras()[extra])]
+        if len(homes) > 1:
+            homes = [os.environ.get("KERAS_BACKEND", homes[0])]
+        chosen += [package(need) for extra in homes for need in _extras().get(extra, ())]
+    return list(dict.fromkeys(chosen))
+
+
+def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
+    """A fresh environment, with the first of the sets of constraints that pip can satisfy."""
+    said = ""
+    for pins in attempts:
+        venv.create(one.folder, clear=True, with_pip=True)
+        constraints = one.folder / "constraints.txt"
+        constraints.write_text("\n".join(one.pins or pins) + "\n", encoding="utf-8")
+        print(f"{one.name}: installing {' '.join(one.asked)}", flush=True)
+        command = [one.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run(
+            [*command, "-c", constraints, *one.requirements], text=True, capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            return
+        said = done.stderr
+    raise Unusable(f"{one.name}: pip could not install {' '.join(one.asked)}:\n{said[-2000:]}")
+
+
+def freeze(one: Side) -> list[str]:
+    done = subprocess.run([one.python, "-m", "pip", "freeze"], text=True, capture_output=True, check=True)
+    return [line for line in done.stdout.splitlines() if "==" in line]
+
+
+def record(one: Side) -> None:
+    """Run the corpus in an environment. A framework that disagrees is a result; one that cannot be run is not."""
+    partial_path(one.record).unlink(missing_ok=True)
+    print(f"{one.name}: running the corpus", flush=True)
+    command = [one.python, "-m", "pytest", CORPUS, "--evidence", one.record, "-q", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": "", **_backend(one)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+    print("\n".join(done.stdout.splitlines()[-1:]), flush=True)
+    if done.returncode not in (0, 1):
+        raise Unusable(f"{one.name}: the corpus could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _backend(one: Side) -> dict[str, str]:
+    """KERAS_BACKEND for a side whose backend follows from what is installed."""
+    there = [extra for extra in BACKENDS if extra in {package(need) for need in one.requirements}]
+    return {} if "KERAS_BACKEND" in os.environ or len(there) != 1 else {"KERAS_BACKEND": there[0]}
+
+
+def package(requirement: str) -> str:
+    """The normalised name of a requirement's package."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
+
+
+def _torch(named: set[str]) -> list[str]:
+    """torch stays pinned where it is not in question: an open range would pull gigabytes that the corpus never runs."""
+    return [pin for pin in _pins() if package(pin) == "torch" and "torch" not in named]
+
+
+def _pins() -> list[str]:
+    return _lines(PINS)
+
+
+def _lines(path: Path) -> list[str]:
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def _project() -> dict[str, list[str]]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def _extras() -> dict[str, list[str]]:
+    return _project()["optional-dependencies"]  # type: ignore[return-value]

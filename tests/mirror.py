@@ -1,0 +1,102 @@
+"""Adapters of the reference itself, right and wrong, for --adapter tests.mirror:NAME. They need no framework."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters import Capabilities, Result, Unsupported
+from reference import CellParameters, RNNSpec, forward
+
+
+class Mirror:
+    """An adapter of the reference itself. built: what each call of build was given."""
+
+    name, version = "mirror", "1.2"
+    capabilities = Capabilities()
+
+    def __init__(self) -> None:
+        self.built: list[tuple[RNNSpec, int, str, str | None]] = []
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", "cuda:0")
+
+    def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None) -> Any:
+        self.built.append((spec, len(parameters), device, dtype))
+        return spec, parameters
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        return Result(*forward(*module, **inputs))
+
+
+class Doubling(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Result:
+        output, h_n, _ = super().run(module, **inputs)
+        return Result(2 * output, h_n)
+
+
+class Reusing(Doubling):
+    """Every answer lies in the same memory."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        result = super().run(module, **inputs)
+        self.memory = getattr(self, "memory", result)
+        for kept, array in zip(self.memory[:2], result[:2], strict=True):
+            kept[...] = array
+        return self.memory
+
+
+class Refusing(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Result:
+        raise Unsupported("not on a Sunday")
+
+
+class Crashing(Mirror):
+    def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None) -> Any:
+        raise ZeroDivisionError("no units")
+
+
+class Writing(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Result:
+        inputs["x"][:] = 0
+        return super().run(module, **inputs)
+
+
+class Complaining(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Result:
+        warnings.warn("slow", UserWarning, stacklevel=1)
+        return super().run(module, **inputs)
+
+
+class Showing(Mirror):
+    """Shows its lower layer's output, which is wrong."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        output, h_n, _ = super().run(module, **inputs)
+        return Result(output, h_n, [np.zeros_like(output)])
+
+
+class Moved(Mirror):
+    """The next version: every output that is not zero is the next number, away from zero."""
+
+    version = "1.3"
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        output, h_n, _ = super().run(module, **inputs)
+        away = np.copysign(np.asarray(np.inf, output.dtype), output)
+        return Result(np.where(output == 0, output, np.nextafter(output, away)), h_n)
+
+
+class Noting(Mirror):
+    """Writes a line to the file that RNN_NOTES names, after each answer."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        result = super().run(module, **inputs)
+        with Path(os.environ["RNN_NOTES"]).open("a", encoding="utf-8") as file:
+            file.write("answered\n")
+        return result

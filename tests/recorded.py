@@ -1,0 +1,49 @@
+"""Records made in this process, without pytest: of the frozen corpus, or of some of its cases."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from evidence import corpus
+from evidence.journal import Journal
+from evidence.ledger import Ledger
+from evidence.reading import Evidence, read
+from reference import Case
+
+from .recording import header
+from .target import CORPUS, Target
+
+RUN = {"profile": "ci", "cases": 8, "seed": None, "shrink": True}
+FEW = ("000", "001", "002", "003", "216", "217", "240")  # numbers of cases of the corpus
+
+
+def few() -> list[Case]:
+    return [case for name, case in corpus.cases().items() if name.startswith(FEW)]
+
+
+def record(path: Path, *judged: Any, cases: Iterable[Case] | None = None, status: int = 0) -> Evidence:
+    """A record of adapters, each on the CPU, asked the cases: those of `few` when None."""
+    journal = Journal(path)
+    targets = [
+        Target(adapter, "cpu", Ledger(), f"tests.mirror:{type(adapter).__name__}", journal) for adapter in judged
+    ]
+    journal.begin(header(targets, [], RUN))
+    asked = few() if cases is None else list(cases)
+    for target in targets:
+        for case in asked:
+            with contextlib.suppress(AssertionError):  # the verdict is what is wanted, not the failure
+                target.check(CORPUS, case)
+    journal.finish(status, "", {"passed": len(asked) * len(targets)})
+    return read(path)
+
+
+def edited(path: Path, old: str, new: str) -> Path:
+    """A copy of a record in which the first `old` is `new`."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    copy = path.with_name(f"edited-{path.name}")
+    copy.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return copy

@@ -1,0 +1,168 @@
+"""The difference of two records: what became of each case, go or no-go, and what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+pytest.importorskip("pydantic")
+
+from evidence import __main__ as command
+from evidence.difference import KINDS, NO_GO, difference, ulps_apart
+from evidence.difference_text import conclusion, to_json, to_markdown
+from evidence.reading import Evidence, Unusable
+
+from .mirror import Crashing, Doubling, Mirror, Moved, Refusing
+from .recorded import edited, few, record
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Evidence:
+    return record(tmp_path / "old.json", Mirror())
+
+
+def of(old: Evidence, adapter: Mirror, cases=None) -> tuple[dict[str, int], bool]:
+    """Counts of the difference to the old run, and whether it is a go."""
+    found = difference(old, record(old.path.with_name("new.json"), adapter, cases=cases))
+    return dict(found.counts()), found.go
+
+
+def test_the_same_bits(old: Evidence) -> None:
+    assert of(old, Mirror()) == ({"same bits": 7}, True)
+
+
+def test_moved_within_the_bound_and_how_far(old: Evidence) -> None:
+    found = difference(old, record(old.path.with_name("new.json"), Moved()))
+    assert dict(found.counts()) == {"moved": 7}
+    assert {change.ulps for change in found.changes} == {1.0}
+    assert found.versions == {"mirror cpu": ("1.2", "1.3")}
+    assert conclusion(found) == "GO: no case is lost or now outside its bound (7 moved)"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "kind"), [(Doubling, "now outside"), (Crashing, "now outside"), (Refusing, "now refused")]
+)
+def test_a_regression_is_a_no_go(old: Evidence, adapter: type[Mirror], kind: str) -> None:
+    assert of(old, adapter()) == ({kind: 7}, False)
+
+
+def test_what_was_wrong_is_now_inside_or_still_outside(tmp_path: Path) -> None:
+    wrong = record(tmp_path / "old.json", Doubling())
+    assert of(wrong, Mirror()) == ({"now inside": 7}, True)
+    assert of(wrong, Doubling()) == ({"still outside": 7}, True)
+    refused = record(tmp_path / "refused.json", Refusing())
+    assert of(refused, Refusing()) == ({"still refused": 7}, True)
+    assert of(refused, Crashing()) == ({"now outside": 7}, False)
+
+
+def test_a_missing_case_is_a_no_go_and_a_new_one_is_not(old: Evidence) -> None:
+    assert of(old, Mirror(), few()[1:]) == ({"missing": 1, "same bits": 6}, False)
+    shorter = record(old.path.with_name("shorter.json"), Mirror(), cases=few()[1:])
+    assert difference(shorter, old).counts() == {"new": 1, "same bits": 6}
+    assert difference(shorter, old).go
+
+
+def test_a_drawn_case_counts_only_where_the_new_run_fails(old: Evidence) -> None:
+    """Another seed draws other cases: they are no loss, and no comparison; but a wrong answer is a wrong answer."""
+    drawn = [replace(case, x=case.x / 2) for case in few()[:2]]
+    found = difference(old, record(old.path.with_name("new.json"), Mirror(), cases=[*few(), *drawn]))
+    assert (dict(found.counts()), found.not_compared) == ({"same bits": 7}, (0, 2))
+    wrong_before = record(old.path.with_name("wrong.json"), Doubling())
+    found = difference(wrong_before, record(old.path.with_name("new2.json"), Doubling(), cases=[*few(), *drawn]))
+    assert dict(found.counts()) == {"still outside": 7, "outside, not asked before": 2}
+    assert not found.go
+
+
+def test_a_target_that_is_gone_is_missing(tmp_path: Path) -> None:
+    class Other(Mirror):
+        name = "other"
+
+    both = record(tmp_path / "both.json", Mirror(), Other())
+    one = record(tmp_path / "one.json", Mirror())
+    assert dict(difference(both, one).counts()) == {"same bits": 7, "missing": 7}
+    with pytest.raises(Unusable, match=r"nothing to compare: .*mirror cpu, .*other cpu"):
+        difference(one, record(tmp_path / "other.json", Other()))
+
+
+def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path, old: Evidence) -> None:
+    cut = record(tmp_path / "cut.json", Mirror(), status=3)
+    with pytest.raises(Unusable, match="pytest ended with status 3; a run that did not end proves nothing"):
+        difference(old, cut)
+    header = old.runs[0].header
+    run = replace(old.runs[0], header=header.model_copy(update={"corpus": "0" * 64}))
+    with pytest.raises(Unusable, match="were asked different corpora"):
+        difference(old, replace(old, runs=(run,)))
+
+
+def test_two_versions_in_one_file_are_not_one_side(tmp_path: Path, old: Evidence) -> None:
+    new = record(tmp_path / "new.json", Moved())
+    both = replace(old, runs=(*old.runs, *new.runs))
+    with pytest.raises(Unusable, match="mirror cpu in two versions"):
+        difference(both, new)
+
+
+def test_the_command_prints_and_exits_as_it_says(old: Evidence, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = record(old.path.with_name("moved.json"), Moved()).path
+    wrong = record(old.path.with_name("wrong.json"), Doubling()).path
+    assert command.main(["diff", str(old.path), str(moved)]) == 0
+    assert "GO: no case is lost or now outside its bound (7 moved)" in capsys.readouterr().out
+    assert command.main(["diff", str(old.path), str(wrong), "--markdown"]) == 1
+    assert "**NO-GO: 7 now outside**" in capsys.readouterr().out
+    assert command.main(["diff", str(old.path), str(wrong), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["counts"]["now outside"] == 7
+    assert command.main(["diff", str(old.path), str(edited(wrong, '"disagrees"', '"agrees"'))]) == 2
+    assert "it was changed after it was written" in capsys.readouterr().err
+
+
+def test_the_worst_come_first_and_no_more_than_ten(old: Evidence) -> None:
+    found = difference(old, record(old.path.with_name("new.json"), Doubling()))
+    fractions = [change.fractions[1] for change in found.worst()]
+    assert fractions == sorted(fractions, reverse=True)
+    assert len(found.worst(3)) == 3
+
+
+def test_what_else_differs_is_listed(old: Evidence) -> None:
+    header = old.runs[0].header
+    environment = header.environment.model_copy(update={"NumPy": "1.0", "packages": {}})
+    run = replace(old.runs[0], header=header.model_copy(update={"environment": environment}))
+    found = difference(replace(old, runs=(run,)), old)
+    assert found.environment["NumPy"] == ("1.0", np.__version__)
+    assert found.environment["package numpy"] == (None, np.__version__)
+
+
+def test_markup_in_a_field_stays_text(old: Evidence) -> None:
+    target = old.runs[0].header.targets[0].model_copy(update={"version": "1|<b>[red]x[/red]</b>"})
+    run = replace(old.runs[0], header=old.runs[0].header.model_copy(update={"targets": [target]}))
+    found = difference(replace(old, runs=(run,)), old)
+    assert r"1\|&lt;b&gt;\[red\]x\[/red\]&lt;/b&gt;" in to_markdown(found)
+    assert json.loads(to_json(found))["versions"]["mirror cpu"][0] == "1|<b>[red]x[/red]</b>"
+
+
+def test_every_no_go_is_a_kind() -> None:
+    assert set(NO_GO) < set(KINDS)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_ulps_are_counted_by_numbers_between(dtype) -> None:
+    one = np.array([1, -1, 0, 2], dtype=dtype)
+    assert ulps_apart(one, one) == 0
+    assert ulps_apart(one, np.nextafter(one, np.array(3, dtype=dtype))) == 1
+    below, above = np.array([-0.0, 0.0], dtype=dtype), np.array([0.0, -0.0], dtype=dtype)
+    assert ulps_apart(below, above) == 0
+    tiny = np.nextafter(np.array([0], dtype=dtype), np.array([1], dtype=dtype))
+    assert ulps_apart(tiny, -tiny) == 2
+    eps = float(ml_dtypes.finfo(dtype).eps)
+    assert ulps_apart(np.array([1], dtype=dtype), np.array([2], dtype=dtype)) == 1 / eps
+
+
+def test_ulps_of_nan_infinity_and_nothing() -> None:
+    nan, one = np.array([np.nan], dtype="f4"), np.array([1], dtype="f4")
+    assert ulps_apart(nan, -nan) == 0
+    assert ulps_apart(nan, one) == float("inf")
+    assert ulps_apart(np.array([np.inf], dtype="f4"), np.array([np.finfo("f4").max])) == 1
+    assert ulps_apart(nan[:0], one[:0]) == 0

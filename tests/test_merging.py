@@ -1,0 +1,82 @@
+"""Merging: runs stay as they are, and those that cannot both be true are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydantic")
+
+from evidence import __main__ as command
+from evidence.merging import merge
+from evidence.reading import Evidence, Unusable, read
+
+from .mirror import Doubling, Mirror, Moved
+from .recorded import edited, few, record
+
+
+class Other(Mirror):
+    name, backend = "other", "numpy"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Evidence:
+    return record(tmp_path / "one.json", Mirror())
+
+
+def test_runs_are_kept_as_they_are(tmp_path: Path, one: Evidence, capsys: pytest.CaptureFixture[str]) -> None:
+    two = record(tmp_path / "two.json", Other())
+    assert command.main(["merge", str(tmp_path / "all.json"), str(one.path), str(two.path)]) == 0
+    both = read(tmp_path / "all.json")
+    assert both.runs == one.runs + two.runs
+    assert [target.label for run in both.runs for target in run.header.targets] == ["mirror cpu", "other/numpy cpu"]
+    three = record(tmp_path / "three.json", Moved())
+    merge([both, three], tmp_path / "more.json")
+    assert read(tmp_path / "more.json").runs == (*both.runs, *three.runs)
+
+
+def test_shards_of_one_target_stand_side_by_side(tmp_path: Path) -> None:
+    parts = [record(tmp_path / f"{n}.json", Mirror(), cases=few()[n::2]) for n in range(2)]
+    merge(parts, tmp_path / "all.json")
+    assert sum(len(run.verdicts) for run in read(tmp_path / "all.json").runs) == len(few())
+
+
+def test_a_merged_file_cannot_be_changed(tmp_path: Path, one: Evidence) -> None:
+    merge([one, record(tmp_path / "two.json", Other())], tmp_path / "all.json")
+    lines = (tmp_path / "all.json").read_bytes().splitlines(keepends=True)
+    end = next(index for index, line in enumerate(lines) if line.startswith(b'{"kind":"end"'))
+    for other in ([*lines[end + 1 : -1], *lines[: end + 1], lines[-1]], [*lines[end + 1 :]]):
+        (tmp_path / "other.json").write_bytes(b"".join(other))
+        with pytest.raises(Unusable, match=r"it was changed after it was written|names other runs"):
+            read(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda one, tmp: [one], "1 run to merge, expected at least two"),
+        (lambda one, tmp: [one, one], "is in .*one.json already"),
+        (lambda one, tmp: [one, record(tmp / "wrong.json", Doubling())], "contradict each other: mirror cpu 1.2"),
+        (lambda one, tmp: [one, record(tmp / "cut.json", Mirror(), status=3)], "pytest ended with status 3"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused(tmp_path: Path, one: Evidence, change, words: str) -> None:
+    with pytest.raises(Unusable, match=words):
+        merge(change(one, tmp_path), tmp_path / "all.json")
+    assert not (tmp_path / "all.json").exists()
+
+
+def test_runs_of_other_states_of_the_suite_are_refused(
+    tmp_path: Path, one: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.recording.suite", lambda: {"version": "0.0", "commit": None, "modified": None})
+    with pytest.raises(Unusable, match="differ in their suite"):
+        merge([one, record(tmp_path / "old.json", Other())], tmp_path / "all.json")
+
+
+def test_a_part_that_was_edited_is_refused(tmp_path: Path, one: Evidence, capsys: pytest.CaptureFixture[str]) -> None:
+    two = record(tmp_path / "two.json", Other())
+    parts = [str(one.path), str(edited(two.path, '"agrees"', '"refused"'))]
+    assert command.main(["merge", str(tmp_path / "all.json"), *parts]) == 2
+    assert "it was changed after it was written" in capsys.readouterr().err

@@ -1,0 +1,121 @@
+"""Verification: what is wrong with a record whose hash is right, because whoever wrote it computed that too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pydantic")
+
+from evidence import __main__ as command
+from evidence import corpus
+from evidence.journal import run_digest
+from evidence.lines import dump
+from evidence.reading import Evidence, read
+from evidence.verifying import conclusion, verify
+
+from .mirror import Doubling, Mirror
+from .recorded import record
+
+Line = dict[str, Any]
+
+
+def problems(evidence: Evidence) -> list[str]:
+    return [problem for finding in verify(evidence) for problem in finding.problems]
+
+
+def forged(path: Path, change: Callable[[list[Line]], None]) -> Evidence:
+    """The record with its lines changed, and its SHA-256 made anew."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    change(lines)
+    body = b"".join(dump(line) for line in lines[:-1])
+    lines[-1]["sha256"] = run_digest(body, lines[-1])
+    path.write_bytes(body + dump(lines[-1]))
+    return read(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return record(tmp_path / "run.json", Mirror(), Renamed()).path
+
+
+class Renamed(Doubling):
+    name = "doubling"
+
+
+def test_a_whole_run_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evidence = record(tmp_path / "run.json", Mirror(), cases=corpus.cases().values())
+    assert problems(evidence) == []
+    assert evidence.sha256 in conclusion(evidence, verify(evidence))
+    assert command.main(["verify", str(evidence.path)]) == 0
+    assert "354 kept answers were judged again, with the verdicts recorded" in capsys.readouterr().out
+
+
+def test_a_run_of_a_part_of_the_corpus_says_what_was_not_asked(path: Path) -> None:
+    found = problems(read(path))
+    assert len(found) == 2
+    assert "mirror cpu: 347 cases were not asked, the first of them '004 " in found[0]
+
+
+def swap_outcome(lines: list[Line]) -> None:
+    wrong = next(line for line in lines if line.get("outcome") == "disagrees")
+    wrong["outcome"] = "agrees"
+
+
+def drop_line(lines: list[Line]) -> None:
+    del lines[1]
+
+
+def mend_counts(lines: list[Line]) -> None:
+    """All verdicts made good, and the last line with them."""
+    swap_outcome(lines)
+    outcomes, cells = lines[-1]["outcomes"]["doubling cpu"], lines[-1]["cells"]
+    outcomes["disagrees"] -= 1
+    outcomes["agrees"] = outcomes.get("agrees", 0) + 1
+    wrong = next(cell for cell in cells if cell["outcomes"].get("disagrees"))
+    wrong["outcomes"]["disagrees"] -= 1
+    wrong["outcomes"]["agrees"] = 1
+
+
+def change_answer(lines: list[Line]) -> None:
+    one, _, _, two = [line for line in lines if line.get("answer") and line["target"] == "mirror cpu"][:4]
+    one["answer"] = two["answer"]
+
+
+def not_an_array(lines: list[Line]) -> None:
+    line = next(line for line in lines if line.get("answer"))
+    line["answer"]["output"]["data"] = "AAAA"
+
+
+def another_corpus(lines: list[Line]) -> None:
+    lines[0]["corpus"] = "0" * 64
+
+
+def another_case(lines: list[Line]) -> None:
+    next(line for line in lines if line.get("answer"))["corpus"] = "000 of my own"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (swap_outcome, "its verdicts add up to"),
+        (drop_line, "the last line speaks of 16 lines, there are 15"),
+        (mend_counts, "recorded as agrees, the answer disagrees"),
+        (change_answer, "the answer is "),
+        (not_an_array, "output data: got '3 bytes', expected "),
+        (another_corpus, "the corpus of the run is 0000000000000000..., this suite's is "),
+        (another_case, "an answer is kept of a case that is not in this suite's corpus"),
+    ],
+)
+def test_a_forged_record_is_found_out(path: Path, change: Callable[[list[Line]], None], words: str) -> None:
+    evidence = forged(path, change)
+    assert any(words in problem for problem in problems(evidence)), problems(evidence)
+    assert conclusion(evidence, verify(evidence)).startswith("Do not cite this file")
+
+
+def test_a_run_that_pytest_could_not_end_is_incomplete(tmp_path: Path) -> None:
+    assert "pytest ended with status 2" in problems(record(tmp_path / "run.json", Mirror(), status=2))
