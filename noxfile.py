@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import nox
 
@@ -11,6 +12,8 @@ nox.options.reuse_existing_virtualenvs = True
 PINNED = ("-c", "constraints.txt")
 # the tests run in parallel processes; threads of NumPy's BLAS beside them would only wait for each other
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+# Keras picks its backend at import, so each has a run of its own: backend -> what is judged in it
+BACKENDS = {"tensorflow": ("torch", "keras"), "torch": ("keras",), "jax": ("keras",)}
 
 
 def requirements(*extras: str) -> list[str]:
@@ -28,22 +31,50 @@ def install(session: nox.Session, *extras: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests: every installed framework, the bounds' proofs, the planted faults."""
-    install(session, "torch", "tensorflow", "proof")
+    """All tests: every installed framework, the bounds' proofs, the planted faults, the evidence."""
+    install(session, "torch", "tensorflow", "proof", "evidence")
     session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]), env=ONE_THREAD)
 
 
 @nox.session
 def evidence(session: nox.Session) -> None:
-    """The suite as its user runs it: what the frameworks answer, and the count of it."""
-    install(session, "torch", "tensorflow")
-    session.run("python", "-m", "pytest", "tests/properties", *(session.posargs or ["-n", "auto"]), env=ONE_THREAD)
+    """The suite as its user runs it, once for each Keras backend: records, merged and verified, and the report.
+
+    Arguments go to pytest. The files lie in out/evidence.
+    """
+    install(session, "torch", "tensorflow", "jax", "evidence")
+    folder = Path("out", "evidence")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    parts, failed = [], []
+    for backend, frameworks in BACKENDS.items():
+        parts.append(str(folder / f"keras-{backend}.json"))
+        judged = [f"--framework={name}" for name in frameworks]
+        asked = session.posargs or ["-n", "auto"]
+        try:
+            session.run("python", "-m", "pytest", "tests/properties", *judged, f"--evidence={parts[-1]}", *asked,
+                        env={**ONE_THREAD, "KERAS_BACKEND": backend})  # fmt: skip
+        except nox.command.CommandFailed:  # it is recorded, and reported with the others
+            failed.append(backend)
+    merged = str(folder / "evidence.json")
+    session.run("python", "-m", "evidence", "merge", merged, *parts)
+    session.run("python", "-m", "evidence", "verify", merged)
+    session.run("python", "-m", "evidence", "report", merged)
+    if failed:
+        session.error(f"failed on {', '.join(failed)}: see {Path(merged).with_suffix('.html')}")
+
+
+@nox.session
+def upgrade(session: nox.Session) -> None:
+    """Go or no-go: -- --from keras==3.5.0 --to keras==3.10.0. Exits with 1 on a regression or a missing case."""
+    install(session, "evidence")
+    session.run("python", "-m", "evidence", "upgrade", *session.posargs)
 
 
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
-    install(session, "torch", "tensorflow", "proof")
+    install(session, "torch", "tensorflow", "proof", "evidence")
     session.run(
         "python", "-m", "pytest", "-n", "auto", *session.posargs, env={**ONE_THREAD, "HYPOTHESIS_PROFILE": "nightly"}
     )
@@ -89,7 +120,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff and pyright."""
-    install(session, "torch", "tensorflow", "proof", "benchmark", "lint")
+    install(session, "torch", "tensorflow", "proof", "benchmark", "evidence", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")

@@ -23,6 +23,8 @@ from .reading import Unusable, read
 
 CORPUS = "tests/properties/test_corpus.py"
 PINS = ROOT / "constraints.txt"
+# pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
+TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
 
 
@@ -68,12 +70,12 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
     output.mkdir(parents=True, exist_ok=True)
     first, second = (side(name, output, asked) for name, asked in (("old", old), ("new", new)))
     named = {package(requirement) for one in (first, second) for requirement in one.asked}
-    tools = [pin for pin in _pins() if package(pin) in {package(need) for need in _project()["dependencies"]}]
-    tools = [pin for pin in tools if package(pin) not in ("numpy", "ml-dtypes")]
-    pinned = [pin for pin in _pins() if package(pin) not in named]
-    install(first, (pinned, [*tools, *_torch(named)]))
+    ours = [pin for pin in _pins() if package(pin) not in named]
+    loose = [pin for pin in ours if package(pin) in TOOLS]
+    install(first, (ours, loose))
     same = [pin for pin in freeze(first) if package(pin) not in named]
-    install(second, (same, [*tools, *_torch(named)]))
+    needed = {package(requirement) for requirement in (*first.requirements, *second.requirements)}
+    install(second, (same, [pin for pin in same if package(pin) in needed], loose))
     for one in (first, second):
         record(one)
     for one in (first, second):
@@ -156,11 +158,6 @@ def _backend(one: Side) -> dict[str, str]:
 def package(requirement: str) -> str:
     """The normalised name of a requirement's package."""
     return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
-
-
-def _torch(named: set[str]) -> list[str]:
-    """torch stays pinned where it is not in question: an open range would pull gigabytes that the corpus never runs."""
-    return [pin for pin in _pins() if package(pin) == "torch" and "torch" not in named]
 
 
 def _pins() -> list[str]:
