@@ -18,7 +18,7 @@ from .verifying import arrays, miscounts
 KINDS = {
     "now outside": "agreed or was refused; now it disagrees or crashes",
     "outside, not asked before": "disagrees or crashes in the new run; the old one was not asked",
-    "now refused": "was answered, now the framework refuses",
+    "now refused": "was answered, now the framework or its adapter refuses",
     "now vacuous": "was judged, now the bound says nothing",
     "missing": "in the old run only",
     "still outside": "disagrees or crashes in both",
@@ -42,6 +42,7 @@ class Change:
     ulps: how far the answer moved, in units in the last place of the old one, at the element that moved farthest;
         None where an answer was not kept, or is of another form.
     fractions: the largest error as a fraction of its bound, old and new; None where there is no verdict.
+    message: why the new run has no verdict.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Change:
     cell: tuple[str, ...]
     ulps: float | None = None
     fractions: tuple[float | None, float | None] = (None, None)
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _change(old: VerdictLine | None, new: VerdictLine | None) -> Iterator[Change
         tuple(str(line.features[name]) for name in CELL),
         _ulps(old, new) if kind in ("moved", "now outside", "now inside") else None,
         (_fraction(old), _fraction(new)),
+        new.message if new else "",
     )
 
 

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from .difference import KINDS, NO_GO, Change, Difference
 from .lines import dump
-from .markdown import markdown_table
+from .markdown import escaped, table
+from .words import cut
 
 Rows = list[list[str]]
 
@@ -32,7 +33,7 @@ def to_json(found: Difference) -> str:
     """Everything, one object."""
     changes = [
         {"kind": c.kind, "target": c.target, "property": c.property, "case": c.case, "corpus": c.corpus,
-         "cell": list(c.cell), "ulps": c.ulps, "fractions": list(c.fractions)}
+         "cell": list(c.cell), "ulps": c.ulps, "fractions": list(c.fractions), "message": c.message}
         for c in found.changes
     ]  # fmt: skip
     content = {
@@ -82,10 +83,17 @@ def cells(found: Difference) -> Rows:
 
 
 def worst(found: Difference) -> Rows:
-    rows = [["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new"]]
+    rows = [["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new", "why not"]]
     for c in found.worst():
         rows.append(
-            [c.corpus or f"{c.property} {c.case}", c.target, c.kind, _number(c.ulps), *map(_number, c.fractions)]
+            [
+                c.corpus or f"{c.property} {c.case}",
+                c.target,
+                c.kind,
+                _number(c.ulps),
+                *map(_number, c.fractions),
+                cut(c.message, 200),
+            ]
         )
     return rows
 
@@ -113,9 +121,12 @@ def _drawn(found: Difference) -> str:
 
 
 def to_markdown(found: Difference) -> str:
-    parts = [f"**{conclusion(found)}**", *(f"### {title}\n\n{markdown_table(rows)}" for title, rows in _tables(found)
-                                           if len(rows) > 1), _drawn(found)]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
+    parts = [f"**{escaped(conclusion(found))}**"]
+    for title, rows in _tables(found):
+        if len(rows) > 1:
+            head, *body = ([escaped(cell) for cell in row] for row in rows)
+            parts.append(f"### {title}\n\n{table(head, body)}")
+    return "\n\n".join([*parts, _drawn(found)]) + "\n"
 
 
 def show(found: Difference) -> None:
@@ -123,11 +134,11 @@ def show(found: Difference) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for title, rows in _tables(found):
         if len(rows) > 1:
-            table = Table(title=title, title_justify="left")
+            printed = Table(title=title, title_justify="left")
             for head in rows[0]:
-                table.add_column(Text(head))
+                printed.add_column(Text(head))
             for row in rows[1:]:
-                table.add_row(*(Text(cell) for cell in row))
-            console.print(table)
+                printed.add_row(*(Text(cell) for cell in row))
+            console.print(printed)
     console.print(_drawn(found), highlight=False)
     console.print(Text(conclusion(found), style="bold green" if found.go else "bold red"))

@@ -37,7 +37,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle: int | None = None
-        self._smallest: defaultdict[str, float] = defaultdict(lambda: float("inf"))
+        self._smallest: defaultdict[tuple[str, str, str], float] = defaultdict(lambda: float("inf"))
 
     def begin(self, header: Line) -> None:
         """Create the file. Raises FileExistsError where an unfinished run left one, or another run writes there."""
@@ -62,12 +62,14 @@ class Journal:
     def verdict(self, line: Line, content: str, answer: Line | None = None) -> None:
         """Append a verdict line, with the answer if it is to be kept, and with the case where it did not agree.
 
-        Shrinking asks for hundreds of failing cases of one test: a case is kept if it is smaller than all before it.
+        Shrinking asks for hundreds of failing cases of one test: a case is kept if it is smaller than all before it
+        that ended alike.
         """
         if answer is not None:
             line = line | {"answer": answer}
-        if line["outcome"] != "agrees" and line["corpus"] is None and len(content) < self._smallest[line["test"]]:
-            self._smallest[line["test"]] = len(content)
+        alike = line["test"], line["target"], line["outcome"]
+        if line["outcome"] != "agrees" and line["corpus"] is None and len(content) < self._smallest[alike]:
+            self._smallest[alike] = len(content)
             line = line | {"content": json.loads(content)}
         self.write(line)
 

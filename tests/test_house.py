@@ -20,7 +20,10 @@ OURS = {"reference", "adapters", "evidence", "tests", "benchmarks", "conftest"}
 ALLOWED = {
     "reference": ({"reference"}, {"numpy"}),
     "adapters": ({"reference", "adapters"}, {"numpy", "ml_dtypes", *FRAMEWORKS}),
-    "evidence": ({"reference", "evidence"}, {"numpy", "ml_dtypes", "rich", "pydantic", "jinja2", "matplotlib"}),
+    "evidence": (
+        {"reference", "evidence"},
+        {"numpy", "ml_dtypes", "rich", "pydantic", "jinja2", "markupsafe", "matplotlib"},
+    ),
     "tests": (OURS, {"numpy", "ml_dtypes", "hypothesis", "pytest", "rich", "flint"}),
     "benchmarks": ({"reference", "adapters", "tests", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
 }

@@ -1,0 +1,49 @@
+"""Text of the evidence, made visible; and numbers in words."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+LONGEST = 6_000  # characters of one message that a page shows
+
+
+def visible(text: str) -> str:
+    """The text with its control, direction and private characters spelled out, so that none changes the page."""
+    return "".join(_spelled(letter) for letter in text)
+
+
+def _spelled(letter: str) -> str:
+    if letter in "\n\t" or not unicodedata.category(letter).startswith("C"):
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """The beginning of a text that is too long for a page."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text) - longest:,} characters more)"
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """ "1 test", "2,000 tests"."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def joined(parts: list[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def value(of: str | bool | int | float | None) -> str:
+    """A setting or a feature's value."""
+    return {True: "yes", False: "no", None: "none"}[of] if of is None or isinstance(of, bool) else str(of)
+
+
+def figure(number: float) -> str:
+    """Three digits; what is not finite by its name."""
+    return f"{number:.3g}" if math.isfinite(number) else str(number)
+
+
+def moment(text: str) -> str:
+    """A time of ISO 8601 in UTC, for a reader."""
+    return text.replace("+00:00", " UTC").replace("T", " ", 1) if text.endswith("+00:00") else text
