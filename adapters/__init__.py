@@ -1,7 +1,8 @@
 """How each framework is made to compute a recurrent layer. The only package that names a framework.
 
 Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter must offer;
-each framework has a file (keras has a second, keras_models, on reading its models); `trial` runs one case through one.
+each framework has a file (keras has a second, keras_models, on reading its models) and one that writes its scripts;
+`trial` runs one case through one.
 """
 
 from __future__ import annotations

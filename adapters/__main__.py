@@ -7,16 +7,12 @@ import argparse
 from reference import Case
 from reference.judging import BOUNDS
 
-from . import available, load
+from . import Adapter, available, load
 from .trial import examine
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
-    parser.add_argument("name", nargs="?", help="an adapter: torch, keras, or module:Class")
-    parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--bound", choices=BOUNDS, help="the bound to judge by (default: step)")
+    parser = _parser()
     arguments = parser.parse_args()
     if arguments.name is None:
         for found in available():
@@ -32,6 +28,28 @@ def main() -> int:
         adapter = load(arguments.name)
     except (ImportError, TypeError, ValueError) as error:
         parser.error(str(error))
+    if not arguments.script:
+        return _examine(adapter, case, arguments)
+    write = getattr(adapter, "script", None)
+    if write is None:
+        parser.error(f"--script: {arguments.name} writes no scripts: it has no method script(case, device)")
+    print(write(case, arguments.device), end="")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
+    parser.add_argument("name", nargs="?", help="an adapter: torch, keras, or module:Class")
+    parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
+    parser.add_argument("--device", default="cpu")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--bound", choices=BOUNDS, help="the bound to judge by (default: step)")
+    what.add_argument("--script", action="store_true",
+                      help="run nothing: print the case as a stand-alone Python script, for a bug report")  # fmt: skip
+    return parser
+
+
+def _examine(adapter: Adapter, case: Case, arguments: argparse.Namespace) -> int:
     trial = examine(adapter, case, arguments.device, arguments.bound)
     print(trial)
     if diagnosis := trial.diagnosis():

@@ -83,7 +83,9 @@ class Adapter(Protocol):
     capabilities: what it supports, as data.
     An adapter may also have `backend`, the name of what computes below the framework, which tells its targets
     apart; `mode`, how its modules are called (default "eager"); `environment() -> dict`, what else decides
-    the numbers: versions, settings of precision and determinism, hardware; values are str, int, bool or None.
+    the numbers: versions, settings of precision and determinism, hardware; values are str, int, bool or None;
+    `script(case, device="cpu") -> str`, a stand-alone Python program that asks the framework this one case, for a bug
+    report: it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
     """
 
     name: str

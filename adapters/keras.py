@@ -14,11 +14,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its star
 import keras
 import numpy as np
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
 from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
+from .keras_script import keras_device, keras_script
 
 BACKEND = keras.backend.backend()
 
@@ -118,12 +119,14 @@ class KerasAdapter:
         spec = spec_of(module)
         return spec, [_from_keras(simple.cell) for layer in recurrent_layers(module) for simple in simple_rnns(layer)]
 
+    def script(self, case: Case, device: str = "cpu") -> str:
+        x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
+        return keras_script(case, device, BACKEND, x64)
+
 
 def on(device: str) -> AbstractContextManager[Any]:
-    """Keras' scope for a device: "cuda" and "cuda:1" are its "gpu:0" and "gpu:1"."""
-    # "cpu:0" would do, but on torch it makes a copy of every new weight, which is then no torch Parameter
-    kind, _, index = device.partition(":")
-    return keras.device("cpu" if kind == "cpu" else f"gpu:{index or 0}")
+    """Keras' scope for a device."""
+    return keras.device(keras_device(device, BACKEND))
 
 
 def _gpu_count() -> int:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .torch_script import torch_script
 
 # PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
 PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
@@ -137,6 +138,9 @@ class TorchAdapter:
             fields = {f: getattr(module, n + suffix, None) for f, n in PARAMETER_NAMES.items()}
             cells.append(CellParameters(**{f: array_of(p) for f, p in fields.items() if p is not None}))
         return spec, cells
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return torch_script(case, device)
 
 
 def _blas() -> str | None:

@@ -1,0 +1,286 @@
+"""Stand-alone scripts for bug reports: they ask the framework the same as the adapter does, and see what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import decimal
+import io
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from adapters import FEATURES
+from adapters.__main__ import main
+from adapters.contract import features_of
+from adapters.keras_script import keras_script
+from adapters.literals import DECODED, array_literal
+from adapters.script_bounds import rounded_up
+from adapters.torch_script import torch_script
+from adapters.trial import Stack, attempt
+from evidence.corpus import cases
+from reference import Case, RNNSpec, judge
+
+from .draws import draw_case
+from .frameworks import framework_adapter
+from .test_house import imported
+
+FRAMEWORKS = ("torch", "keras")
+# of the cases for each cell every seventh, which meets all of its words; then one of each other kind
+ASKED = [*list(cases())[:216:7]]
+ASKED += [
+    next(name for name in cases() if words in name)
+    for words in ("time 1 ", "vectors 33 bidirectional", "an empty batch reverse", "one step", "saturated relu",
+                  "tiny tanh float64", "nan tanh", "nan relu", "inf tanh", "inf relu")
+]  # fmt: skip
+REFUSED = [("torch", "no step"), ("torch", "lengths of zero"), ("keras", "no step")]
+
+
+def script_of(framework: str, case: Case) -> str:
+    adapter: Any = framework_adapter(framework)
+    return adapter.script(case)
+
+
+def execute(text: str) -> tuple[dict[str, Any], Any, str]:
+    """Run a script in this process: its names, what it exits with, what it prints."""
+    names, printed = {"__name__": "__main__"}, io.StringIO()
+    program = compile(text, "script", "exec")
+    with (
+        contextlib.redirect_stdout(printed),
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(SystemExit) as end,
+    ):
+        exec(program, names)
+    return names, end.value.code, printed.getvalue()
+
+
+def run_alone(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in an empty folder and a process of its own, where this suite cannot be imported."""
+    path = folder / "script.py"
+    path.write_text(text)
+    kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-I", path], cwd=folder, env=kept, capture_output=True, text=True, check=False
+    )
+
+
+def widened(case: Case) -> Case:
+    """The same question in float64."""
+    h0 = None if case.h0 is None else case.h0.astype(np.float64)
+    cells = [cell.astype(np.float64) for cell in case.parameters]
+    return Case(case.spec, cells, case.x.astype(np.float64), h0, case.lengths, case.layout)
+
+
+def usual(direction: str = "bidirectional", dtype: str = "float32") -> Case:
+    spec = RNNSpec(2, 3, 2, direction)
+    return draw_case(spec, batch=2, time=4, dtype=dtype, seed=7, h0=True, lengths=(4, 2))
+
+
+def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
+    asked = [cases()[name] for name in ASKED]
+    found = {(feature, value) for case in asked for feature, value in features_of(case.spec, **case.inputs).items()}
+    possible = {(name, value) for name, values in FEATURES.items() for value in values}
+    assert possible - found == {("time", "0"), ("lengths", "with zeros")}, "these are refused"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", ASKED)
+def test_a_script_asks_what_the_adapter_asks(framework: str, name: str) -> None:
+    """The answer has the same bits, the equations are right by the judge, and nothing lies outside the bounds."""
+    adapter, case = framework_adapter(framework), cases()[name]
+    if refusal := adapter.capabilities.refusal(features_of(case.spec, **case.inputs)):
+        pytest.skip(refusal)  # float64 on most backends of Keras
+    names, code, printed = execute(script_of(framework, case))
+    assert code == 0, printed
+    result = attempt(Stack(adapter, case), case)
+    for array in ("output", "h_n"):
+        assert np.array_equal(names["actual"][array], getattr(result, array).astype(np.float64), equal_nan=True)
+        assert f"{array} {getattr(result, array).shape}: 0 of " in printed
+    assert judge(widened(case), **names["expected"]).outcome == "agrees"
+
+
+@pytest.mark.parametrize(("framework", "words"), REFUSED)
+def test_a_script_of_a_refused_case_shows_the_frameworks_own_exception(framework: str, words: str) -> None:
+    text = script_of(framework, next(case for name, case in cases().items() if words in name))
+    with pytest.raises(Exception) as raised:  # noqa: PT011 (it is whatever the framework raises)
+        exec(compile(text, "script", "exec"), {"__name__": "__main__"})
+    assert any(f"/{framework}/" in str(entry.path) for entry in raised.traceback)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_script_runs_where_the_suite_is_not(framework: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    """As its user makes it: from the command line into a file, which is run elsewhere."""
+    framework_adapter(framework)
+    case = next(case for name, case in cases().items() if "bidirectional time_first tanh float32 full" in name)
+    case.save(tmp_path / "case.json")
+    monkeypatch.setattr(sys, "argv", ["adapters", framework, str(tmp_path / "case.json"), "--script"])
+    assert main() == 0
+    text = capsys.readouterr().out
+    run = run_alone(text, tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count(": 0 of ") == 2
+    alone = run_alone("import adapters, reference", tmp_path)
+    assert "ModuleNotFoundError" in alone.stderr, "the suite could have been imported"
+
+
+def test_a_finding_is_seen_from_a_script_alone(tmp_path: Path) -> None:
+    """Keras multiplies float64 in float32 on torch (docs/findings.md). The script says on which backend to run."""
+    framework_adapter("keras")
+    framework_adapter("torch")
+    text = keras_script(draw_case(RNNSpec(3, 5), batch=2, time=4, dtype="float64"), "cpu", "torch")
+    run = run_alone(text, tmp_path)
+    assert run.returncode == 1, run.stderr
+    assert " on torch " in run.stdout
+    assert "output (2, 4, 5): 40 of 40 elements lie outside the bound" in run.stdout
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize(
+    ("framework", "right", "wrong"),
+    [
+        ("torch", "(w_hh_l1))", "(w_hh_l1.T))"),
+        ("torch", "(b_ih_l0)", "(b_hh_l0)"),
+        ("keras", "w_hh.T.copy()", "w_hh"),
+        ("keras", "b_ih + b_hh]", "b_ih]"),
+    ],
+)  # fmt: skip
+def test_a_wrong_weight_is_seen(framework: str, right: str, wrong: str, direction: str) -> None:
+    text = script_of(framework, usual(direction))
+    assert right in text
+    _, code, printed = execute(text.replace(right, wrong))
+    assert code == 1
+    assert "furthest outside: " in printed
+
+
+LAST = "outside = sum("
+
+
+@pytest.mark.parametrize(
+    ("planted", "code"),
+    [
+        ("actual['h_n'][3, 1, 2] = expected['h_n'][3, 1, 2] + 0.999 * bound['h_n'][3, 1, 2]", 0),
+        ("actual['h_n'][3, 1, 2] = expected['h_n'][3, 1, 2] + 1.001 * bound['h_n'][3, 1, 2]", 1),
+        ("actual['output'][0, 0, 0] = np.nan", 1),
+        ("actual['output'][0, 0, 0] = -np.inf", 1),
+        ("actual['output'][1, 3, 0] = 1e-300", 1),  # it is padding
+        ("actual['output'] = actual['output'][:1]", "output: got shape (1, 4, 6), expected (2, 4, 6)"),
+    ],
+)
+def test_the_bound_decides(planted: str, code: Any) -> None:
+    text = script_of("torch", usual())
+    assert execute(text.replace(LAST, f"{planted}\n{LAST}"))[1] == code
+
+
+def test_nan_that_is_hidden_is_seen() -> None:
+    text = script_of("torch", cases()["338 nan tanh float32"])
+    hidden = "actual = {name: np.nan_to_num(array) for name, array in actual.items()}"
+    assert execute(text)[1] == 0
+    assert execute(text.replace(LAST, f"{hidden}\n{LAST}"))[1] == 1
+
+
+def test_a_script_says_where_its_bounds_mean_nothing() -> None:
+    assert "of these bounds are too wide to mean anything" in torch_script(cases()["352 chaotic float32"])
+    assert "of these bounds are too wide to mean anything" not in torch_script(usual())
+
+
+@pytest.mark.parametrize("dtype", FEATURES["dtype"])
+def test_a_script_imports_numpy_and_its_framework_alone(dtype: str) -> None:
+    standard = {"base64", "os", "sys"}
+    for case in (usual(dtype=dtype), draw_case(RNNSpec(9, 9), batch=5, time=9, dtype=dtype)):
+        assert imported(torch_script(case)) - standard == {"numpy", "torch"}
+        assert imported(keras_script(case, "cpu", "jax", x64=True)) - standard == {"numpy", "keras"}
+
+
+def test_a_script_names_the_device_and_the_backend() -> None:
+    on_cuda = torch_script(usual(dtype="bfloat16"), "cuda:1")
+    assert 'rnn.to("cuda:1").eval()' in on_cuda
+    assert 'torch.from_numpy(x).to("cuda:1", torch.bfloat16)' in on_cuda
+    assert "torch.backends.cudnn.flags(allow_tf32=False)" in on_cuda
+    assert "output.double().cpu().numpy()" in on_cuda
+    on_jax = keras_script(usual(), "cuda:1", "jax", x64=True)
+    assert 'with keras.device("gpu:1"):' in on_jax
+    assert 'os.environ.setdefault("KERAS_BACKEND", "jax")' in on_jax
+    assert 'os.environ.setdefault("JAX_ENABLE_X64", "1")' in on_jax
+    for text in (on_cuda, on_jax):
+        compile(text, "script", "exec")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--script"], "tests.test_trial:Mirror writes no scripts: it has no method script(case, device)"),
+        (["--script", "--bound", "step"], "not allowed with argument"),
+    ],
+)
+def test_a_script_that_cannot_be_had_is_an_error(arguments, words, tmp_path, monkeypatch, capsys) -> None:
+    usual().save(tmp_path / "case.json")
+    monkeypatch.setattr(sys, "argv", ["adapters", "tests.test_trial:Mirror", str(tmp_path / "case.json"), *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+# Numbers as source.
+
+
+def evaluated(source: str) -> np.ndarray:
+    names: dict[str, Any] = {"np": np}
+    exec(f"import base64\n{DECODED}\nread = {source}", names)
+    return names["read"]
+
+
+def any_bits(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of every size, subnormal ones too; NaN only with the bits of NumPy's own."""
+    kind = np.dtype(getattr(ml_dtypes, dtype) if dtype == "bfloat16" else dtype)
+    words = np.random.PCG64(3).random_raw(int(np.prod(shape))).view(np.uint8)
+    drawn = words.view(kind)[: int(np.prod(shape))].reshape(shape).copy()
+    with np.errstate(invalid="ignore"):
+        drawn[np.isnan(drawn)] = np.nan
+    drawn.flat[:5] = [np.inf, -np.inf, np.nan, -0.0, 0.1]
+    return drawn
+
+
+@pytest.mark.parametrize("dtype", FEATURES["dtype"])
+@pytest.mark.parametrize("shape", [(5,), (200,), (4, 9), (2, 3, 12), (3, 1, 1), (6000,), (20, 300)])
+def test_an_array_is_read_back_bit_for_bit(dtype: str, shape: tuple[int, ...]) -> None:
+    array = any_bits(dtype, shape)
+    same = array.astype(np.float32) if dtype == "bfloat16" else array
+    for limit in (200, np.inf):
+        source = array_literal(array, limit)
+        read = evaluated(source)
+        assert (read.dtype, read.shape, read.tobytes()) == (same.dtype, same.shape, same.tobytes())
+        assert ("decoded(" in source) == (array.size > limit)
+        assert max(map(len, source.splitlines())) <= 120
+
+
+def test_bits_that_no_word_says_are_written_as_bytes() -> None:
+    array = np.array([1, 0x7FC00001, 0xFFC00000], np.uint32).view(np.float32)
+    source = array_literal(array)
+    assert "decoded(" in source
+    assert evaluated(source).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4, 3), (3, 0, 3), (4, 0)])
+def test_an_empty_array_keeps_its_shape(shape: tuple[int, ...]) -> None:
+    read = evaluated(array_literal(np.zeros(shape, np.float16)))
+    assert (read.shape, read.dtype) == (shape, np.float16)
+
+
+def test_bounds_are_rounded_up_to_the_next_three_digits() -> None:
+    given = np.abs(any_bits("float64", (500,)))
+    given = given[np.isfinite(given) & (given < np.finfo(np.float64).max / 2)].reshape(2, -1)
+    rounded = rounded_up(given)
+    below = decimal.Context(prec=3)
+    for value, up in zip(given.flat, rounded.flat, strict=True):
+        digits = decimal.Decimal(repr(float(up)))
+        assert up >= value
+        assert len(digits.normalize().as_tuple().digits) <= 3
+        assert not value or below.next_minus(digits) < decimal.Decimal(float(value))
+    assert rounded_up(np.array([np.inf, 0.0, 1.0, 1.0000001])).tolist() == [np.inf, 0.0, 1.0, 1.01]
