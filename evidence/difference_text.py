@@ -131,7 +131,7 @@ def to_markdown(found: Difference) -> str:
 
 def show(found: Difference) -> None:
     """Print it, as wide as the terminal, or as the tables where there is none."""
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     for title, rows in _tables(found):
         if len(rows) > 1:
             printed = Table(title=title, title_justify="left")
