@@ -25,6 +25,7 @@ FOUND = pytest.StashKey[list[adapters.Availability]]()
 TARGETS = pytest.StashKey[list[Target]]()
 LEDGER = pytest.StashKey[Ledger]()
 DESELECTED = pytest.StashKey[list[str]]()
+STOPPED = pytest.StashKey[str]()
 
 
 def register_profiles(cases: int | None = None, shrink: bool = True) -> None:
@@ -65,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     load_profile(config)
     config.stash[LEDGER] = Ledger()
     config.stash[DESELECTED] = []
+    config.stash[STOPPED] = ""
     everything = not (named(config, "--framework") or named(config, "--adapter"))
     config.stash[FOUND] = adapters.available() if everything else []
     journal = recording.journal_of(config)
@@ -194,6 +196,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
+    config.stash[STOPPED] = str(session.shouldstop or session.shouldfail or "")
     output = getattr(config, "workeroutput", None)
     if output is not None:  # a worker of pytest-xdist: the controller counts
         output["ledger"] = config.stash[LEDGER].dump()
@@ -210,13 +213,18 @@ def pytest_testnodedown(node: object, error: object) -> None:
     config, output = node.config, getattr(node, "workeroutput", {})  # type: ignore[attr-defined]
     if "ledger" in output:
         config.stash[LEDGER].merge(output["ledger"])
-        config.stash[DESELECTED] += [""] * output["deselected"]
+        everywhere = output["deselected"]  # every worker collects all tests, and deselects the same
+        config.stash[DESELECTED] = max(config.stash[DESELECTED], [""] * everywhere, key=len)
 
 
 def narrowed(config: pytest.Config) -> str:
     """Why this run does not have to fill every cell: the option that chose some of the tests; else empty."""
     if config.stash[DESELECTED]:
         return f"{len(config.stash[DESELECTED])} tests were deselected"
+    if config.getoption("ignore") or config.getoption("ignore_glob"):
+        return "some files were ignored"
+    if config.stash[STOPPED]:
+        return config.stash[STOPPED]
     whole = {PROPERTIES, *PROPERTIES.parents}
     by_default = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if not by_default and not any(

@@ -6,12 +6,13 @@ Exit status: 0 yes, 1 no, 2 an input that cannot be used.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
 
 try:
-    from . import difference, difference_text, merging, reading, replaying, schema, upgrading, verifying
+    from . import difference, difference_text, merging, reading, replaying, schema, upgrading, verifying, words
 except ModuleNotFoundError as missing:
     sys.exit(f"python -m evidence: {missing}; pip install -c constraints.txt pydantic jinja2 matplotlib")
 
@@ -46,9 +47,9 @@ def verify(given: argparse.Namespace) -> int:
     evidence = reading.read(given.file)
     findings = verifying.verify(evidence)
     for finding in findings:
-        print(f"{'WRONG' if finding.problems else 'right'}  {finding.checked}")
+        print(f"{'WRONG' if finding.problems else 'right'}  {words.one_line(finding.checked)}")
         for problem in finding.problems:
-            print(f"         {problem}")
+            print(f"         {words.one_line(problem)}")
     print(verifying.conclusion(evidence, findings))
     return 1 if any(finding.problems for finding in findings) else 0
 
@@ -109,11 +110,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     given = parser().parse_args(arguments)
     try:
         return given.run(given)
-    except reading.Unusable as error:
-        print(f"python -m evidence: {error}", file=sys.stderr)
+    except (reading.Unusable, OSError) as error:
+        print(f"python -m evidence: {words.visible(str(error))}", file=sys.stderr)
         return 2
 
 

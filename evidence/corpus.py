@@ -19,6 +19,7 @@ from reference import Case
 
 PATH = Path(__file__).with_name("corpus.jsonl")
 FORMAT = "rnn-equivalence corpus 1"
+PROPERTY = "corpus"  # the property that asks all of it, by the step bound, and whose answers are kept
 
 
 @cache

@@ -30,6 +30,7 @@ KINDS = {
     "same bits": "agrees in both, bit for bit the same",
 }
 NO_GO = ("now outside", "outside, not asked before", "now refused", "now vacuous", "missing")
+ALONE = ("missing", "new", "outside, not asked before")
 UNCHANGED = ("same bits", "still refused", "still vacuous", "new")
 BAD = ("disagrees", "crashed")
 Key = tuple[str, str, str, bool]  # target, property, case, relation
@@ -58,12 +59,21 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """All changes between two runs, the versions compared, and what else differs between the two environments."""
+    """All changes between two runs, the versions compared, and what else differs between the two environments.
+
+    not_compared: drawn cases that only the old, and only the new run was asked.  failed: tests of the new run.
+    """
 
     changes: tuple[Change, ...]
     versions: dict[str, tuple[str | None, str | None]]
     environment: dict[str, tuple[Any, Any]]
     not_compared: tuple[int, int]
+    failed: int
+
+    @property
+    def compared(self) -> int:
+        """How many cases of the corpus both runs were asked."""
+        return len({c.corpus for c in self.changes if c.corpus and c.kind not in ALONE})
 
     @property
     def go(self) -> bool:
@@ -103,7 +113,10 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     drawn = [sum(not _comparable(line) for key, line in one.items() if key not in other)
              for one, other in ((asked, answered), (answered, asked))]  # fmt: skip
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
-    return Difference(tuple(changes), versions, _environment(old, new), (drawn[0], drawn[1]))
+    if not any(change.corpus and change.kind not in ("still refused", "still vacuous", "new") for change in changes):
+        raise Unusable(f"nothing to compare: no case of the corpus was answered in {old.path} and asked in {new.path}")
+    failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
+    return Difference(tuple(changes), versions, _environment(old, new), (drawn[0], drawn[1]), failed)
 
 
 def _names(labels: Iterable[str]) -> str:

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from . import corpus
 from .difference import KINDS, NO_GO, Change, Difference
 from .lines import dump
 from .markdown import escaped, table
-from .words import cut
+from .words import cut, one_line
 
 Rows = list[list[str]]
 
@@ -43,7 +44,9 @@ def to_json(found: Difference) -> str:
         "versions": {label: list(pair) for label, pair in found.versions.items()},
         "counts": {kind: found.counts()[kind] for kind in KINDS},
         "environment": {name: list(pair) for name, pair in found.environment.items()},
+        "corpus cases compared": found.compared,
         "drawn cases not compared": list(found.not_compared),
+        "failed tests of the new run": found.failed,
         "changes": changes,
     }
     return json.dumps(json.loads(dump(content)), indent=1) + "\n"
@@ -115,9 +118,14 @@ def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
     yield "What else differs between the two environments", environment(found)
 
 
-def _drawn(found: Difference) -> str:
+def _notes(found: Difference) -> list[str]:
+    """What the tables do not show."""
     old, new = found.not_compared
-    return f"Drawn cases that only one of the runs was asked, and that are not compared: {old} old, {new} new."
+    notes = [
+        f"{found.compared} of the {len(corpus.cases())} cases of the corpus were compared.",
+        f"Drawn cases that only one of the runs was asked, and that are not compared: {old} old, {new} new.",
+    ]
+    return [*notes, f"{found.failed} tests of the new run failed."] if found.failed else notes
 
 
 def to_markdown(found: Difference) -> str:
@@ -126,7 +134,7 @@ def to_markdown(found: Difference) -> str:
         if len(rows) > 1:
             head, *body = ([escaped(cell) for cell in row] for row in rows)
             parts.append(f"### {title}\n\n{table(head, body)}")
-    return "\n\n".join([*parts, _drawn(found)]) + "\n"
+    return "\n\n".join([*parts, *_notes(found)]) + "\n"
 
 
 def show(found: Difference) -> None:
@@ -136,9 +144,10 @@ def show(found: Difference) -> None:
         if len(rows) > 1:
             printed = Table(title=title, title_justify="left")
             for head in rows[0]:
-                printed.add_column(Text(head))
+                printed.add_column(Text(one_line(head)))
             for row in rows[1:]:
-                printed.add_row(*(Text(cell) for cell in row))
+                printed.add_row(*(Text(one_line(cell)) for cell in row))
             console.print(printed)
-    console.print(_drawn(found), highlight=False)
+    for note in _notes(found):
+        console.print(note, highlight=False)
     console.print(Text(conclusion(found), style="bold green" if found.go else "bold red"))

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,22 @@ def environment() -> dict[str, Any]:
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "packages": packages(),
     }
+
+
+def without_paths(value: Any) -> Any:
+    """Text in which the folders of this machine are named by what they are: the suite, Python's, the user's."""
+    if isinstance(value, str):
+        for folder, name in _FOLDERS:
+            value = value.replace(folder, name)
+    return value
+
+
+_FOLDERS = [
+    (str(folder), name)
+    for folder, name in ((ROOT, "<suite>"), (Path(sys.prefix), "<python>"), (Path(sys.base_prefix), "<python>"),
+                         (Path.cwd(), "<folder>"), (Path.home(), "<home>"))
+    if len(folder.parts) > 1
+]  # fmt: skip
 
 
 def cpu() -> str:

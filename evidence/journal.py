@@ -14,7 +14,8 @@ from typing import Any
 from reference.files import write_atomically
 
 from . import counts
-from .lines import Line, dump
+from .environment import without_paths
+from .lines import Line, dump, mapped
 
 
 def partial_path(path: Path) -> Path:
@@ -37,26 +38,31 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle: int | None = None
+        self._torn = False
         self._smallest: defaultdict[tuple[str, str, str], float] = defaultdict(lambda: float("inf"))
 
     def begin(self, header: Line) -> None:
         """Create the file. Raises FileExistsError where an unfinished run left one, or another run writes there."""
         partial = partial_path(self.path)
+        dump(header)  # what cannot be written leaves no file
         try:
             partial.touch(exist_ok=False)
         except FileExistsError:
             raise FileExistsError(
-                f"{partial} is there already: another run is writing it, or one was cut off before it ended; "
-                "move it away (it can be read: python -m evidence verify) or name another file"
+                f"{partial} is there already: another run is writing it, or one was cut off before it ended (which can "
+                "be read: python -m evidence verify). Name another file or, if no run is writing it, move it away"
             ) from None
+        if self.path.exists():  # this run may fail: nobody shall take an earlier one for it
+            self.path.replace(self.path.with_name(self.path.name + ".old"))
         self.write(header | {"complete": False})
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append one line."""
         if self._handle is None:
             self._handle = os.open(partial_path(self.path), os.O_WRONLY | os.O_APPEND)
-        data = dump(line)
-        if os.write(self._handle, data) != len(data):
+        data = (b"\n" if self._torn else b"") + dump(mapped(line, without_paths))
+        self._torn = os.write(self._handle, data) != len(data)
+        if self._torn:
             raise OSError(f"{partial_path(self.path)}: only a part of a line was written; is the disk full?")
 
     def verdict(self, line: Line, content: str, answer: Line | None = None) -> None:
@@ -70,18 +76,30 @@ class Journal:
         alike = line["test"], line["target"], line["outcome"]
         if line["outcome"] != "agrees" and line["corpus"] is None and len(content) < self._smallest[alike]:
             self._smallest[alike] = len(content)
-            line = line | {"content": json.loads(content)}
+            line = line | {"content": content}
         self.write(line)
 
     def finish(self, exit_status: int, selection: str, tests: Mapping[str, int]) -> None:
-        """Put the lines in order, add the last one, and move the whole to its place in one step."""
+        """Put the lines in order, add the last one, and move the whole to its place in one step.
+
+        A line that was torn, as when a process was killed while writing it, is left out and counted.
+        """
         partial = partial_path(self.path)
-        header, *lines = (json.loads(line) for line in partial.read_text(encoding="utf-8").splitlines())
-        ended = {"finished": now(), "exit_status": exit_status, "selection": selection, "tests": dict(tests)}
-        write_atomically(self.path, finished(header, lines, ended))
+        header, *lines = (_parsed(line) for line in partial.read_bytes().split(b"\n") if line)
+        ended = {"finished": now(), "exit_status": exit_status, "selection": without_paths(selection),
+                 "tests": dict(tests), "torn": lines.count(None)}  # fmt: skip
+        write_atomically(self.path, finished(header or {}, [line for line in lines if line is not None], ended))
         if self._handle is not None:
             os.close(self._handle)
         partial.unlink()
+
+
+def _parsed(line: bytes) -> Line | None:
+    try:
+        parsed = json.loads(line)
+    except ValueError:
+        return None
+    return parsed if (isinstance(parsed, dict) and "test" in parsed) or "format" in parsed else None
 
 
 def finished(header: Line, lines: Iterable[Line], ended: Line) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,25 @@ Line = dict[str, Any]
 
 def dump(line: Mapping[str, Any]) -> bytes:
     """One line of text. JSON has no NaN and no infinity: here they are the words "nan", "inf" and "-inf"."""
-    return (json.dumps(_finite(line), separators=(",", ":"), allow_nan=False) + "\n").encode()
+    return (json.dumps(mapped(line, _writable), separators=(",", ":"), allow_nan=False) + "\n").encode()
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+def _writable(value: Any) -> Any:
+    """A number or text that JSON can hold: no half of a surrogate pair, which a path on a disk may have."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     return value
+
+
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """The value with every number and text in it, keys too, replaced by what the function makes of it."""
+    if isinstance(value, Mapping):
+        return {function(key): mapped(item, function) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [mapped(item, function) for item in value]
+    return function(value)
 
 
 def answer_id(output: np.ndarray, h_n: np.ndarray) -> str:
@@ -71,15 +79,21 @@ def verdict_line(
         "case": case.id,
         "corpus": corpus.names().get(case.id),
         "features": dict(features),
-        "sizes": _sizes(case),
+        "sizes": sizes(case),
         "outcome": outcome,
         "message": message,
         "verdict": said,
-        "answer_id": None if answer is None else answer_id(*answer[:2]),
+        "answer_id": answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None,
     }
 
 
-def _sizes(case: Case) -> dict[str, int]:
+def comparable(verdict: Verdict | None) -> bool:
+    """Whether an answer was of the shape and dtype that were asked for, so that its elements were compared."""
+    return verdict is not None and verdict.reason not in ("shape", "dtype")
+
+
+def sizes(case: Case) -> dict[str, int]:
+    """The sizes of a case; its batch is 1 where it has no batch axis."""
     time_axis = 0 if case.layout in ("time_first", "unbatched") else 1
     return {
         "batch": 1 if case.layout == "unbatched" else case.x.shape[1 - time_axis],

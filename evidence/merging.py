@@ -17,6 +17,8 @@ from .verifying import miscounts
 
 def merge(parts: Sequence[Evidence], path: Path) -> None:
     """Write the runs of all parts, unchanged and in their order, into one file. Raises Unusable, saying why not."""
+    if path.exists():
+        raise Unusable(f"{path}: it is there already, and the first file named is the one to write")
     runs = [(part, run) for part in parts for run in part.runs]
     if len(runs) < 2:
         raise Unusable(f"{len(runs)} run to merge, expected at least two")
@@ -58,14 +60,13 @@ def _expect_one_suite(runs: Sequence[tuple[Evidence, Run]]) -> None:
 
 def _expect_one_word(runs: Sequence[tuple[Evidence, Run]]) -> None:
     """One version on one kind of device does not answer a case rightly in one run and wrongly in another."""
-    said: dict[tuple[str, ...], tuple[Evidence, VerdictLine]] = {}
+    said: dict[tuple[str, ...], tuple[Evidence, Run, VerdictLine]] = {}
     for part, run in runs:
         versions = {target.label: target.version for target in run.header.targets}
         for line in run.verdicts:
-            bound = line.verdict.bound if line.verdict else ""
-            key = (line.target, versions[line.target], line.property, line.case, bound)
-            before, other = said.setdefault(key, (part, line))
-            if before is not part and other.outcome != line.outcome:
+            key = (line.target, versions[line.target], line.property, line.case)
+            before, first, other = said.setdefault(key, (part, run, line))
+            if first is not run and other.outcome != line.outcome:
                 raise Unusable(
                     f"{before.path} and {part.path} contradict each other: {line.target} {versions[line.target]}, "
                     f"{line.property}, case {line.case}: {other.outcome} and {line.outcome}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from .journal import partial_path, run_digest
+from .ledger import CELL
 from .lines import FORMAT
 from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
 
-LONGEST_LINE = 64 * 2**20  # bytes; the largest case that the suite asks takes less than one
+LONGEST_LINE = 16 * 2**20  # bytes; the largest case that the suite asks takes less than one
+MOST_CELLS = 10_000
 
 
 class Unusable(ValueError):
@@ -41,6 +44,8 @@ class Run:
         """Why the run did not come to its end; empty where it did."""
         if self.end is None:
             return "its end was cut off after it was written" if self.header.complete else "it was cut off in mid-run"
+        if self.end.torn:
+            return f"{self.end.torn} of its lines were torn"
         status = self.end.exit_status
         return "" if status in (0, 1) else f"pytest ended with status {status}"
 
@@ -72,19 +77,33 @@ def read(path: str | Path) -> Evidence:
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[bytes, Any]]:
-    """Each line's bytes and its model. A last line that was cut off in mid-write is left out."""
-    number = 0
+    """Each line's bytes and its model. A last line that was cut off is left out, and so are torn ones in mid-run."""
+    number, going, last = 0, False, None
     while raw := file.readline(LONGEST_LINE + 1):
         number += 1
         if len(raw) > LONGEST_LINE:
             raise Unusable(f"{name}, line {number}: longer than {LONGEST_LINE} bytes, expected {FORMAT!r}")
         if number == 1:
             _expect_format(raw, name)
-        if not raw.endswith(b"\n") and number > 1:
+        elif not raw.endswith(b"\n"):
+            if isinstance(last, End | Merged):
+                raise Unusable(f"{name}, line {number}: {raw[:40]!r} after the last line")
             return
-        yield raw, _model(raw, f"{name}, line {number}")
+        elif going and not _is_json(raw):
+            continue
+        last = _model(raw, f"{name}, line {number}")
+        going = (isinstance(last, Header) and not last.complete) or going
+        yield raw, last
     if not number:
         raise Unusable(f"{name}: the file is empty, expected {FORMAT!r}")
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _expect_format(raw: bytes, name: str) -> None:
@@ -135,13 +154,27 @@ def _run(name: str, lines: list[tuple[bytes, Any]]) -> Run:
     end = rest.pop() if rest and isinstance(rest[-1], End) else None
     if any(isinstance(line, End | Merged) for line in rest):
         raise Unusable(f"{name}: a run's last line stands among its others")
+    if end is not None and not header.complete:
+        raise Unusable(f"{name}: a run that ended, and whose header says that it did not")
     if end is not None:
         _expect_digest(name, end, run_digest(b"".join(raw for raw, _ in lines[:-1]), json.loads(lines[-1][0])))
     verdicts = tuple(line for line in rest if isinstance(line, VerdictLine))
-    unknown = {line.target for line in verdicts} - {target.label for target in header.targets}
-    if unknown:
-        raise Unusable(f"{name}: verdicts on {sorted(unknown)[0]!r}, which its header does not know")
+    _expect_sense(name, header, verdicts)
     return Run(header, verdicts, tuple(line for line in rest if isinstance(line, TestLine)), end)
+
+
+def _expect_sense(name: str, header: Header, verdicts: tuple[VerdictLine, ...]) -> None:
+    """What every reader relies on: targets that are known and told apart, and a value for each feature."""
+    labels = [target.label for target in header.targets]
+    if len(set(labels)) < len(labels):
+        raise Unusable(f"{name}: its header names a target twice: {', '.join(sorted(labels))}")
+    if not set(CELL) <= header.features.keys() or math.prod(len(header.features[f]) for f in CELL) > MOST_CELLS:
+        raise Unusable(f"{name}: its header's features make no cells of {', '.join(CELL)}")
+    for line in verdicts:
+        if line.target not in labels:
+            raise Unusable(f"{name}: verdicts on {line.target!r}, which its header does not know")
+        if line.features.keys() != header.features.keys():
+            raise Unusable(f"{name}: case {line.case} has the features {sorted(line.features)}, not its header's")
 
 
 def _expect_digest(name: str, end: End | Merged, found: str) -> None:
@@ -154,6 +187,8 @@ def _expect_digest(name: str, end: End | Merged, found: str) -> None:
 
 def lines_of_runs(evidence: Evidence) -> list[bytes]:
     """The lines of a file's runs as they stand there, without the line that merges them."""
-    with evidence.path.open("rb") as file:
-        lines = file.readlines()
+    data = evidence.path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != evidence.sha256:
+        raise Unusable(f"{evidence.path}: it was changed while it was read")
+    lines = data.splitlines(keepends=True)
     return lines[:-1] if len(evidence.runs) > 1 else lines

@@ -5,7 +5,6 @@ The framework runs in a process of its own, `python -m adapters`: this package k
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from . import corpus
 from .environment import ROOT
 from .reading import Evidence, Unusable
 from .schema import TargetLine, VerdictLine
+from .words import visible
 
 
 def replay(evidence: Evidence, name: str, target: str | None, adapter: str | None, script: bool) -> int:
@@ -30,7 +30,7 @@ def replay(evidence: Evidence, name: str, target: str | None, adapter: str | Non
     line, asked = find(evidence, name, target)
     source = adapter or source_of(asked)
     if not script:
-        print(recorded(line, asked), flush=True)
+        print(visible(recorded(line, asked)), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{line.case}.json"
         case_of(line).save(path)
@@ -72,7 +72,8 @@ def source_of(asked: TargetLine) -> str:
 
 def case_of(line: VerdictLine) -> Case:
     """The case of a verdict: from the corpus, or kept with the verdict."""
-    if (known := corpus.cases().get(line.corpus or "")) is not None:
+    known = corpus.cases().get(line.corpus or "")
+    if known is not None and known.id == line.case:
         return known
     if line.content is None:
         raise Unusable(
@@ -80,7 +81,7 @@ def case_of(line: VerdictLine) -> Case:
             f"agree. To draw it again, run {line.test} with the seed and profile of the run"
         )
     try:
-        case = Case.from_json(json.dumps(line.content))
+        case = Case.from_json(line.content)
     except (TypeError, ValueError) as error:
         raise Unusable(f"case {line.case}: {error}") from error
     if case.id != line.case:

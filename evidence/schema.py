@@ -12,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from .lines import FORMAT
 
 Outcome = Literal["agrees", "disagrees", "vacuous", "refused", "crashed"]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Size = Annotated[int, Field(ge=0, le=2**31)]
+Name = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", description="on one line")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ShortSha256 = Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="first 16 hexadecimal digits of a SHA-256")]
 Setting = str | bool | int | float | None
@@ -52,13 +54,13 @@ class Declaration(Model):
 
 
 class TargetLine(Model):
-    label: str = Field(description="adapter, backend and device: names the target in this file, whatever its version")
-    adapter: str
-    source: str = Field(description="what loads the adapter: a name, or module:Class")
-    version: str
-    backend: str = Field(description="what computes below the framework; empty where nothing does")
-    mode: str = Field(description="how modules are called: eager, ...")
-    device: str
+    label: Name = Field(description="adapter, backend and device: names the target in this run, whatever its version")
+    adapter: Name
+    source: Name = Field(description="what loads the adapter: a name, or module:Class")
+    version: Name
+    backend: Name = Field(description="what computes below the framework; empty where nothing does")
+    mode: Name = Field(description="how modules are called: eager, ...")
+    device: Name
     unsupported: list[Declaration]
     emulated: list[Declaration]
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
@@ -91,7 +93,9 @@ class Header(Model):
     suite: Suite
     run: RunOptions
     environment: Environment
-    features: dict[str, list[str | bool]] = Field(description="what a case may ask for, with all values")
+    features: dict[str, Annotated[list[str | bool], Field(max_length=64)]] = Field(
+        max_length=64, description="what a case may ask for, with all values"
+    )
     corpus: Sha256 = Field(description="of the frozen corpus' names and case ids")
     targets: list[TargetLine]
     absent: list[Absent] = Field(description="known adapters that could not be loaded")
@@ -110,11 +114,11 @@ class Answer(Model):
 
 
 class Sizes(Model):
-    batch: Count
-    time: Count
-    input_size: Count
-    hidden_size: Count
-    num_layers: Count
+    batch: Size
+    time: Size
+    input_size: Size
+    hidden_size: Size
+    num_layers: Size
 
 
 class Place(Model):
@@ -164,7 +168,7 @@ class VerdictLine(Model):
     verdict: Judgement | None
     answer_id: ShortSha256 | None = Field(description="of the answer's dtypes, shapes and bits")
     answer: Answer | None = Field(None, description="kept for the frozen corpus")
-    content: dict[str, Any] | None = Field(None, description="the case itself, where it did not agree")
+    content: str | None = Field(None, description="the case itself as JSON, where it did not agree")
 
 
 class TestLine(Model):
@@ -190,7 +194,8 @@ class End(Model):
     finished: str
     exit_status: int = Field(description="pytest's: 0 passed, 1 failed, others did not run to the end")
     selection: str = Field(description="why not the whole suite was run; empty where it was")
-    tests: dict[str, Count] = Field(description="outcome -> tests")
+    tests: dict[str, Count] = Field(description="outcome -> tests; one that fails in its teardown has two outcomes")
+    torn: Count = Field(description="lines that could not be read when the run ended, and are left out")
     lines: Count
     outcomes: dict[str, dict[Outcome, Count]]
     cells: list[CellLine]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
+import tempfile
 import tomllib
 import venv
 from collections.abc import Sequence
@@ -32,12 +32,14 @@ BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can s
 class Side:
     """One side of an upgrade.
 
-    asked: requirements as the user wrote them, or one constraints file.  folder: its environment.
+    folder: its environment.  record: what the run there leaves.
+    asked: requirements as the user wrote them, or one constraints file.
     requirements: what pip is asked for.  pins: constraints that the user gave, line by line.
     """
 
     name: str
     folder: Path
+    record: Path
     asked: tuple[str, ...]
     requirements: tuple[str, ...]
     pins: tuple[str, ...] = ()
@@ -45,10 +47,6 @@ class Side:
     @property
     def python(self) -> Path:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-
-    @property
-    def record(self) -> Path:
-        return self.folder.with_suffix(".json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,18 +66,11 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
     what is not. Raises Unusable where an environment cannot be made, or the corpus not be run in it.
     """
     output.mkdir(parents=True, exist_ok=True)
-    first, second = (side(name, output, asked) for name, asked in (("old", old), ("new", new)))
-    named = {package(requirement) for one in (first, second) for requirement in one.asked}
-    ours = [pin for pin in _pins() if package(pin) not in named]
-    loose = [pin for pin in ours if package(pin) in TOOLS]
-    install(first, (ours, loose))
-    same = [pin for pin in freeze(first) if package(pin) not in named]
-    needed = {package(requirement) for requirement in (*first.requirements, *second.requirements)}
-    install(second, (same, [pin for pin in same if package(pin) in needed], loose))
-    for one in (first, second):
-        record(one)
-    for one in (first, second):
-        shutil.rmtree(one.folder)
+    with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
+        first, second = (side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new)))
+        _install_both(first, second)
+        for one in (first, second):
+            record(one)
     found = difference(read(first.record), read(second.record))
     write_atomically(output / "difference.json", difference_text.to_json(found))
     write_atomically(output / "difference.md", difference_text.to_markdown(found))
@@ -87,7 +78,18 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
     return 0 if found.go else 1
 
 
-def side(name: str, output: Path, asked: Sequence[str]) -> Side:
+def _install_both(first: Side, second: Side) -> None:
+    """The second environment is as the first in all that is not named, as far as pip can make it so."""
+    named = {package(requirement) for one in (first, second) for requirement in one.asked}
+    ours = [pin for pin in _pins() if package(pin) not in named]
+    loose = [pin for pin in ours if package(pin) in TOOLS]
+    install(first, (ours, loose))
+    same = [pin for pin in freeze(first) if package(pin) not in named]
+    needed = {package(requirement) for requirement in (*first.requirements, *second.requirements)}
+    install(second, (same, [pin for pin in same if package(pin) in needed], loose))
+
+
+def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
     """What to install for what was asked: the packages named, and those that must stand beside them."""
     pins: tuple[str, ...] = ()
     if len(asked) == 1 and Path(asked[0]).is_file():
@@ -100,7 +102,9 @@ def side(name: str, output: Path, asked: Sequence[str]) -> Side:
         if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\-]*\])?\s*([=<>!~].*)?", requirement):
             raise Unusable(f"got {requirement!r}, expected a requirement such as keras==3.5.0, or a constraints file")
     beside = [name for name in companions(asked) if name not in {package(need) for need in asked}]
-    return Side(name, output.resolve() / name, tuple(asked), (*asked, *beside, *_project()["dependencies"]), pins)
+    requirements = (*asked, *beside, *_project()["dependencies"])
+    record = output.resolve() / f"{name}.json"
+    return Side(name, folder.resolve() / name, record, tuple(asked), requirements, pins)
 
 
 def companions(asked: Sequence[str]) -> list[str]:
@@ -139,7 +143,8 @@ def freeze(one: Side) -> list[str]:
 
 def record(one: Side) -> None:
     """Run the corpus in an environment. A framework that disagrees is a result; one that cannot be run is not."""
-    partial_path(one.record).unlink(missing_ok=True)
+    for earlier in (one.record, partial_path(one.record)):
+        earlier.unlink(missing_ok=True)
     print(f"{one.name}: running the corpus", flush=True)
     command = [one.python, "-m", "pytest", CORPUS, "--evidence", one.record, "-q", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": "", **_backend(one)}

@@ -1,20 +1,25 @@
 """What a third party may believe of a file: that it is unchanged, that its counts are those of its lines, and that
-its verdicts follow from the answers that it kept."""
+its verdicts on the frozen corpus follow from the answers that it kept."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from reference import judge
+from reference import Case, Verdict, judge
 from reference.encoding import decode
 
 from . import corpus, counts
-from .lines import answer_id
+from .lines import answer_id, sizes
 from .reading import Evidence, Run
-from .schema import Answer, VerdictLine
+from .schema import Answer, TargetLine, VerdictLine
+
+# the reference's float64 sums differ in their last bits from one BLAS to another; a float64 answer's error is no larger
+REPEATABLE = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -29,17 +34,15 @@ def verify(evidence: Evidence) -> list[Finding]:
     """Everything that can be checked without the frameworks. Hashes and the schema were checked on reading."""
     findings = [Finding(f"{len(evidence.runs)} run(s): every line has the form that docs/evidence.md describes")]
     for run in evidence.runs:
+        end = [run.incomplete] if run.incomplete else []
         findings += [
-            Finding(f"{run.name}: it came to its end, and its lines have its SHA-256", _lines(run.incomplete)),
+            Finding(f"{run.name}: it came to its end, and its lines have its SHA-256", end),
             Finding(f"{run.name}: its counts are those of its {len(run.verdicts)} verdicts", list(miscounts(run))),
-            Finding(f"{run.name}: every target was asked the whole corpus", list(_not_asked(run))),
-            _judged_again(run),
         ]
+        findings += [_corpus(run, target) for target in run.header.targets]
+    if not any(run.header.targets for run in evidence.runs):
+        findings.append(Finding("some target was judged", ["there is none"]))
     return findings
-
-
-def _lines(problem: str) -> list[str]:
-    return [problem] if problem else []
 
 
 def miscounts(run: Run) -> Iterator[str]:
@@ -55,45 +58,77 @@ def miscounts(run: Run) -> Iterator[str]:
             yield f"{target}: the last line says {run.end.outcomes.get(target)}, its verdicts add up to {outcomes}"
     if [cell.model_dump() for cell in run.end.cells] != counts.cells(ledger, header):
         yield "the cells of the last line are not those that its verdicts fill"
+    tests = Counter(line.outcome for line in run.tests)
+    for word in ("failed", "error", "skipped"):
+        if tests[word] != run.end.tests.get(word, 0):
+            yield f"the last line speaks of {run.end.tests.get(word, 0)} tests with {word}, there are {tests[word]}"
+    if run.end.exit_status == 0 and (tests["failed"] or tests["error"]):
+        yield "pytest ended with status 0, and tests failed"
 
 
-def _not_asked(run: Run) -> Iterator[str]:
-    """Corpus cases without a verdict; a run of a part of the suite says so itself."""
+def _corpus(run: Run, target: TargetLine) -> Finding:
+    """Every case of the corpus was asked of a target once, and its kept answer gets the verdict recorded."""
+    asked = f"{run.name}: {target.label} was asked the corpus, {len(corpus.cases())} cases"
     if run.header.corpus != corpus.digest():
-        yield f"the corpus of the run is {run.header.corpus[:16]}..., this suite's is {corpus.digest()[:16]}..."
-        return
-    for target in run.header.targets:
-        asked = {line.corpus for line in run.verdicts if line.target == target.label and not line.relation}
-        missing = [name for name in corpus.cases() if name not in asked]
-        if missing:
-            yield f"{target.label}: {len(missing)} cases were not asked, the first of them {missing[0]!r}"
+        problem = f"the corpus of the run is {run.header.corpus[:16]}..., this suite's is {corpus.digest()[:16]}..."
+        return Finding(asked, [problem])
+    lines = [line for line in run.verdicts if line.target == target.label and line.property == corpus.PROPERTY]
+    times = Counter(line.case for line in lines if not line.relation)
+    other = [(name, times[case.id]) for name, case in corpus.cases().items() if times[case.id] != 1]
+    problems = [f"{len(other)} cases were not asked once: {other[0][0]!r} {other[0][1]} times"] if other else []
+    problems += [f"{line.corpus or line.case}: {wrong}" for line in lines for wrong in _wrong(line, target)]
+    judged = sum(line.answer is not None for line in lines)
+    return Finding(f"{asked}; {judged} kept answers were judged again, with the verdicts recorded", problems)
 
 
-def _judged_again(run: Run) -> Finding:
-    """The reference judges the kept answers, as anyone may who has NumPy."""
-    kept = [line for line in run.verdicts if line.answer is not None]
-    problems = [problem for line in kept for problem in _other_verdict(line)]
-    return Finding(f"{run.name}: {len(kept)} kept answers were judged again, with the verdicts recorded", problems)
-
-
-def _other_verdict(line: VerdictLine) -> Iterator[str]:
-    """What is wrong with a line that keeps its answer."""
-    where = f"{line.target}, {line.corpus or line.case}"
+def _wrong(line: VerdictLine, target: TargetLine) -> Iterator[str]:
+    """What is wrong with a line of the corpus."""
     case = corpus.cases().get(line.corpus or "")
-    if line.answer is None or line.verdict is None or case is None or case.id != line.case:
-        yield f"{where}: an answer is kept of a case that is not in this suite's corpus"
+    if case is None or case.id != line.case or line.relation:
+        yield "it is not in this suite's corpus"
+        return
+    if line.sizes.model_dump() != sizes(case):
+        yield f"its sizes are {sizes(case)}"
+    if line.outcome in ("refused", "crashed"):
+        declared = {(entry.feature, entry.value) for entry in target.unsupported}
+        if line.outcome == "refused" and not declared & line.features.items():
+            yield "it was refused, and nothing that it asks for is declared unsupported"
+    elif line.verdict is not None and line.verdict.reason in ("shape", "dtype"):
+        if line.outcome != "disagrees":
+            yield "an answer of another shape or dtype disagrees"
+    else:
+        yield from _judged_again(case, line)
+
+
+def _judged_again(case: Case, line: VerdictLine) -> Iterator[str]:
+    """The reference judges a kept answer, as anyone may who has NumPy."""
+    if line.answer is None or line.verdict is None:
+        yield f"recorded as {line.outcome}, and no answer is kept that shows it"
         return
     try:
         output, h_n, prefixes = arrays(line.answer)
         given = answer_id(output, h_n)
-        verdict = judge(case, output, h_n, prefixes=prefixes, declared=line.verdict.arithmetic)
+        verdict = judge(case, output, h_n, prefixes=prefixes, bound="step")
     except (TypeError, ValueError) as error:
-        yield f"{where}: {error}"
+        yield str(error)
         return
     if given != line.answer_id:
-        yield f"{where}: the answer is {given}, the line says {line.answer_id}"
-    if verdict.outcome != line.outcome or verdict.outside != line.verdict.outside:
-        yield f"{where}: recorded as {line.outcome}, the answer {verdict.outcome}: {verdict}"
+        yield f"the answer is {given}, the line says {line.answer_id}"
+    differs = [name for name, same in _compared(case, line, verdict) if not same]
+    if differs:
+        yield f"recorded as {line.outcome}, with another {', '.join(differs)} than the answer's: {verdict}"
+
+
+def _compared(case: Case, line: VerdictLine, verdict: Verdict) -> Iterator[tuple[str, bool]]:
+    """What a recorded verdict has in common with the one made anew."""
+    said = line.verdict
+    assert said is not None
+    yield "outcome", line.outcome == verdict.outcome
+    for name in ("reason", "bound", "arithmetic", "elements", "outside", "vacuous"):
+        yield name, getattr(said, name) == getattr(verdict, name)
+    if case.dtype != "float64":
+        for name in ("max_error", "max_ulps", "max_fraction"):
+            yield name, math.isclose(getattr(said, name), getattr(verdict, name), rel_tol=REPEATABLE)
 
 
 def arrays(answer: Answer) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | None]:
@@ -105,11 +140,11 @@ def arrays(answer: Answer) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | N
 def conclusion(evidence: Evidence, findings: Sequence[Finding]) -> str:
     """What a third party may conclude, in words."""
     if any(finding.problems for finding in findings):
-        return "Do not cite this file: what is marked above is wrong with it."
+        return "Do not cite this file: what is marked above is wrong with it, or missing."
     return (
         "The file is as it was written, its counts are those of its verdicts, and its verdicts on the frozen corpus "
         "follow from the answers kept, by this suite's reference and bounds. That these answers came from the "
-        "frameworks and versions it names, it cannot show: replay its cases, or record a run of your own and compare "
-        "(python -m evidence diff). Who wrote it, only a SHA-256 published elsewhere can tell: "
-        f"{evidence.sha256}"
+        "frameworks and versions it names, and the verdicts on other cases, it cannot show: replay its cases, or "
+        "record a run of your own and compare them (python -m evidence diff). Who wrote it, only a SHA-256 published "
+        f"elsewhere can tell: {evidence.sha256}"
     )

@@ -19,6 +19,11 @@ def _spelled(letter: str) -> str:
     return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
+def one_line(text: str) -> str:
+    """The text for a terminal: nothing in it moves the cursor or begins a line."""
+    return visible(text).replace("\n", " ").replace("\t", " ")
+
+
 def cut(text: str, longest: int = LONGEST) -> str:
     """The beginning of a text that is too long for a page."""
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text) - longest:,} characters more)"

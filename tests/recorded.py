@@ -14,7 +14,7 @@ from evidence.reading import Evidence, read
 from reference import Case
 
 from .recording import header
-from .target import CORPUS, Target
+from .target import Target
 
 RUN = {"profile": "ci", "cases": 8, "seed": None, "shrink": True}
 FEW = ("000", "001", "002", "003", "216", "217", "240")  # numbers of cases of the corpus
@@ -35,7 +35,7 @@ def record(path: Path, *judged: Any, cases: Iterable[Case] | None = None, status
     for target in targets:
         for case in asked:
             with contextlib.suppress(AssertionError):  # the verdict is what is wanted, not the failure
-                target.check(CORPUS, case)
+                target.check(corpus.PROPERTY, case)
     journal.finish(status, "", {"passed": len(asked) * len(targets)})
     return read(path)
 

@@ -37,18 +37,25 @@ def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) 
 def _target(target: Target) -> Line:
     adapter = target.adapter
     about: Callable[[], dict[str, Any]] = getattr(adapter, "environment", dict)
+    environment = about()
+    if not isinstance(environment, dict):
+        raise pytest.UsageError(f"{target.label}: environment() gave {type(environment).__name__}, expected a dict")
     return {
         "label": target.label,
-        "adapter": adapter.name,
+        "adapter": str(adapter.name),
         "source": target.source,
-        "version": adapter.version,
-        "backend": getattr(adapter, "backend", ""),
-        "mode": getattr(adapter, "mode", "eager"),
+        "version": str(adapter.version),
+        "backend": str(getattr(adapter, "backend", "")),
+        "mode": str(getattr(adapter, "mode", "eager")),
         "device": target.device,
         "unsupported": declarations(adapter.capabilities.unsupported),
         "emulated": declarations(adapter.capabilities.emulated),
-        "environment": about(),
+        "environment": {str(name): _setting(value) for name, value in environment.items()},
     }
+
+
+def _setting(value: Any) -> str | bool | int | float | None:
+    return value if value is None or type(value) in (str, bool, int, float) else str(value)
 
 
 class Recording:
@@ -60,11 +67,11 @@ class Recording:
         self.begun = False
 
     def begin(self, targets: Sequence[Target], found: Sequence[Availability], profile: str) -> None:
-        seed = self.config.getoption("--hypothesis-seed")
+        seed = str(self.config.getoption("--hypothesis-seed") or "")
         run = {
             "profile": profile,
             "cases": settings().max_examples,
-            "seed": None if seed is None else int(seed),
+            "seed": int(seed) if seed.isdecimal() else None,
             "shrink": Phase.shrink in settings().phases,
         }
         try:
@@ -74,12 +81,12 @@ class Recording:
         self.begun = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Every test is counted once; what did not pass says why."""
+        """Every test is counted by its outcome, as pytest counts it; what did not pass says why."""
         if report.when != "call" and report.outcome == "passed":
             return
         outcome = "error" if report.when != "call" and report.outcome == "failed" else report.outcome
         self.tests[outcome] += 1
-        if outcome != "passed":
+        if outcome in ("failed", "error", "skipped"):
             self.journal.write({"kind": "test", "test": report.nodeid, "outcome": outcome, "message": _words(report)})
 
     @pytest.hookimpl(trylast=True)

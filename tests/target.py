@@ -17,15 +17,14 @@ from hypothesis.strategies import SearchStrategy
 from adapters import Adapter, Result
 from adapters.contract import features_of
 from adapters.trial import Stack, Trial, attempt, examine
+from evidence import corpus
 from evidence.journal import Journal
 from evidence.ledger import Ledger
-from evidence.lines import kept_answer, verdict_line
+from evidence.lines import comparable, kept_answer, verdict_line
 from reference import Case, Verdict, judge_pair
 
 from .failures import Failure, save
 from .strategies import Question, questions
-
-CORPUS = "corpus"  # the property whose answers are kept
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,8 +151,8 @@ class Target:
             message=message,
             answer=answer,
         )
-        kept = kept_answer(*answer) if tested == CORPUS and isinstance(answer, Result) else None
-        self.journal.verdict(line, case.to_json(), kept)
+        kept = tested == corpus.PROPERTY and comparable(verdict) and isinstance(answer, Result)
+        self.journal.verdict(line, case.to_json(), kept_answer(*answer) if kept else None)
 
     @staticmethod
     def _something_was_seen(outcomes: list[str]) -> None:

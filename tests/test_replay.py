@@ -73,7 +73,7 @@ def test_a_drawn_case_is_kept_where_it_did_not_agree(evidence: Evidence) -> None
     with pytest.raises(Unusable, match="the case that was kept is "):
         case_of(kept[0].model_copy(update={"case": "0" * 16}))
     with pytest.raises(Unusable, match="format: got None"):
-        case_of(kept[0].model_copy(update={"content": {}}))
+        case_of(kept[0].model_copy(update={"content": "{}"}))
 
 
 def test_it_is_run_again(evidence: Evidence, capfd: pytest.CaptureFixture[str]) -> None:

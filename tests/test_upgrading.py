@@ -42,18 +42,18 @@ def test_a_requirement_has_a_name(requirement: str, name: str) -> None:
 @pytest.mark.parametrize("given", ["--index-url=x", "keras @ https://example.org/k.whl", "", "no/such/file.txt"])
 def test_what_is_no_requirement_is_refused(given: str, tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"expected a requirement such as keras==3\.5\.0, or a constraints file"):
-        upgrading.side("old", tmp_path, [given])
+        upgrading.side("old", tmp_path, tmp_path, [given])
 
 
 def test_a_constraints_file_asks_for_the_frameworks_that_it_pins(tmp_path: Path) -> None:
     (tmp_path / "pins.txt").write_text("numpy==2.0.2\ntorch==2.9.0  # ours\n")
-    side = upgrading.side("old", tmp_path, [str(tmp_path / "pins.txt")])
+    side = upgrading.side("old", tmp_path, tmp_path, [str(tmp_path / "pins.txt")])
     assert side.asked == ("torch==2.9.0",)
     assert side.pins == ("numpy==2.0.2", "torch==2.9.0")
     assert side.requirements[0] == "torch==2.9.0"
     (tmp_path / "none.txt").write_text("numpy==2.0.2\n")
     with pytest.raises(Unusable, match="--old: the constraints name none of jax, keras, tensorflow, torch"):
-        upgrading.side("old", tmp_path, [str(tmp_path / "none.txt")])
+        upgrading.side("old", tmp_path, tmp_path, [str(tmp_path / "none.txt")])
 
 
 def test_looser_constraints_are_tried_and_at_last_pip_is_quoted(
@@ -67,7 +67,7 @@ def test_looser_constraints_are_tried_and_at_last_pip_is_quoted(
 
     monkeypatch.setattr(upgrading.venv, "create", lambda folder, **options: folder.mkdir(exist_ok=True))
     monkeypatch.setattr(upgrading.subprocess, "run", pip)
-    side = upgrading.side("old", tmp_path, ["torch==2.9"])
+    side = upgrading.side("old", tmp_path, tmp_path, ["torch==2.9"])
     upgrading.install(side, (["a==1", "b==1"], ["a==1"]))
     assert seen == [["a==1", "b==1"], ["a==1"]]
     seen.clear()
@@ -92,7 +92,7 @@ def test_its_exit_status_is_that_of_the_difference(
 
 
 def test_a_corpus_that_cannot_be_run_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    side = upgrading.side("old", tmp_path, ["torch==2.9"])
+    side = upgrading.side("old", tmp_path, tmp_path, ["torch==2.9"])
     done = subprocess.CompletedProcess([], 4, "", "ERROR: no framework to judge")
     monkeypatch.setattr(upgrading.subprocess, "run", lambda *given, **options: done)
     with pytest.raises(Unusable, match="old: the corpus could not be run: ERROR: no framework to judge"):

@@ -52,13 +52,14 @@ def test_a_whole_run_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert problems(evidence) == []
     assert evidence.sha256 in conclusion(evidence, verify(evidence))
     assert command.main(["verify", str(evidence.path)]) == 0
-    assert "354 kept answers were judged again, with the verdicts recorded" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "mirror cpu was asked the corpus, 354 cases; 354 kept answers were judged again" in out
 
 
 def test_a_run_of_a_part_of_the_corpus_says_what_was_not_asked(path: Path) -> None:
     found = problems(read(path))
     assert len(found) == 2
-    assert "mirror cpu: 347 cases were not asked, the first of them '004 " in found[0]
+    assert "347 cases were not asked once: '004 forward batch_first tanh float64 full' 0 times" in found[0]
 
 
 def swap_outcome(lines: list[Line]) -> None:
@@ -104,11 +105,11 @@ def another_case(lines: list[Line]) -> None:
     [
         (swap_outcome, "its verdicts add up to"),
         (drop_line, "the last line speaks of 16 lines, there are 15"),
-        (mend_counts, "recorded as agrees, the answer disagrees"),
+        (mend_counts, "recorded as agrees, with another outcome"),
         (change_answer, "the answer is "),
         (not_an_array, "output data: got '3 bytes', expected "),
         (another_corpus, "the corpus of the run is 0000000000000000..., this suite's is "),
-        (another_case, "an answer is kept of a case that is not in this suite's corpus"),
+        (another_case, "000 of my own: it is not in this suite's corpus"),
     ],
 )
 def test_a_forged_record_is_found_out(path: Path, change: Callable[[list[Line]], None], words: str) -> None:

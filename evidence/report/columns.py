@@ -52,8 +52,13 @@ class Column:
 
     @cached_property
     def undeclared(self) -> int:
-        """Cases that were refused although nothing that they ask for is declared unsupported."""
-        return sum(line.outcome == "refused" and not self.declared(line) for line in self.verdicts)
+        """Cases that were refused although nothing that they ask for is declared unsupported.
+
+        A relation may be refused by another target: weights that are ported to a framework that cannot hold them.
+        """
+        return sum(
+            line.outcome == "refused" and not line.relation and not self.declared(line) for line in self.verdicts
+        )
 
     def declared(self, line: VerdictLine) -> str:
         """Why the adapter says that it cannot answer a case; empty where it says nothing."""

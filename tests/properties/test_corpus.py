@@ -9,14 +9,14 @@ import pytest
 
 from evidence import corpus
 
-from ..target import CORPUS, Target
+from ..target import Target
 
 GROWING = [case for name, case in corpus.cases().items() if name.split()[1] in ("time", "depth")]
 
 
 @pytest.mark.parametrize("name", corpus.cases())
 def test_the_corpus(target: Target, name: str) -> None:
-    target.check(CORPUS, corpus.cases()[name])
+    target.check(corpus.PROPERTY, corpus.cases()[name])
 
 
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
