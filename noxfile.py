@@ -56,12 +56,12 @@ def evidence(session: nox.Session) -> None:
                         env={**ONE_THREAD, "KERAS_BACKEND": backend})  # fmt: skip
         except nox.command.CommandFailed:  # it is recorded, and reported with the others
             failed.append(backend)
-    merged = str(folder / "evidence.json")
+    merged = str(folder / "evidence.json.gz")
     session.run("python", "-m", "evidence", "merge", merged, *parts)
     session.run("python", "-m", "evidence", "verify", merged)
     session.run("python", "-m", "evidence", "report", merged)
     if failed:
-        session.error(f"failed on {', '.join(failed)}: see {Path(merged).with_suffix('.html')}")
+        session.error(f"failed on {', '.join(failed)}: see {folder / 'evidence.html'}")
 
 
 @nox.session

@@ -26,7 +26,8 @@ def report(given: argparse.Namespace) -> int:
         return 0
     folder = Path(given.output or given.file.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    html, markdown = (folder / f"{given.file.stem}.{kind}" for kind in ("html", "md"))
+    name = given.file.name.removesuffix(".gz").removesuffix(".json")
+    html, markdown = (folder / f"{name}.{kind}" for kind in ("html", "md"))
     pages.write(evidence, html, markdown)
     print(f"{html}\n{markdown}")
     return 0

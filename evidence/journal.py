@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reference.files import write_atomically
-
 from . import counts
+from .compression import write
 from .environment import without_paths
 from .lines import Line, dump, mapped
 
@@ -88,7 +87,7 @@ class Journal:
         header, *lines = (_parsed(line) for line in partial.read_bytes().split(b"\n") if line)
         ended = {"finished": now(), "exit_status": exit_status, "selection": without_paths(selection),
                  "tests": dict(tests), "torn": lines.count(None)}  # fmt: skip
-        write_atomically(self.path, finished(header or {}, [line for line in lines if line is not None], ended))
+        write(self.path, finished(header or {}, [line for line in lines if line is not None], ended))
         if self._handle is not None:
             os.close(self._handle)
         partial.unlink()

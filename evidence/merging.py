@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reference.files import write_atomically
-
+from .compression import write
 from .journal import run_digest
 from .lines import dump
 from .reading import Evidence, Run, Unusable, lines_of_runs
@@ -28,7 +27,7 @@ def merge(parts: Sequence[Evidence], path: Path) -> None:
     _expect_one_word(runs)
     body = b"".join(data for part in parts for data in lines_of_runs(part))
     merged: dict[str, Any] = {"kind": "merged", "runs": [run.end.sha256 for _, run in runs if run.end]}
-    write_atomically(path, body + dump(merged | {"sha256": run_digest(body, merged)}))
+    write(path, body + dump(merged | {"sha256": run_digest(body, merged)}))
 
 
 def _expect_complete(runs: Sequence[tuple[Evidence, Run]]) -> None:

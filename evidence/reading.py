@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from gzip import GzipFile
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import ValidationError
 
+from .compression import opened
 from .journal import partial_path, run_digest
 from .ledger import CELL
 from .lines import FORMAT
@@ -52,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A file's runs: one, or several that were merged.  sha256: of the file's bytes."""
+    """A file's runs: one, or several that were merged.  sha256: of the file's text, uncompressed."""
 
     path: Path
     runs: tuple[Run, ...]
@@ -63,20 +67,20 @@ def read(path: str | Path) -> Evidence:
     """The evidence in a file. Raises Unusable, saying what and where, for anything that is not as it was written."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             lines = list(_lines(file, path.name))
             file.seek(0)
-            whole = hashlib.file_digest(file, "sha256").hexdigest()
+            whole = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError:
         there = partial_path(path)
         hint = f"; there is {there.name}, of a run that did not end" if there.exists() else ""
         raise Unusable(f"{path}: no such file{hint}") from None
-    except OSError as error:
-        raise Unusable(f"{path}: {error.strerror or error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     return Evidence(path, tuple(_runs(path.name, lines)), whole)
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[tuple[bytes, Any]]:
+def _lines(file: GzipFile | BufferedReader, name: str) -> Iterator[tuple[bytes, Any]]:
     """Each line's bytes and its model. A last line that was cut off is left out, and so are torn ones in mid-run."""
     number, going, last = 0, False, None
     while raw := file.readline(LONGEST_LINE + 1):
@@ -187,7 +191,8 @@ def _expect_digest(name: str, end: End | Merged, found: str) -> None:
 
 def lines_of_runs(evidence: Evidence) -> list[bytes]:
     """The lines of a file's runs as they stand there, without the line that merges them."""
-    data = evidence.path.read_bytes()
+    with opened(evidence.path) as file:
+        data = file.read()
     if hashlib.sha256(data).hexdigest() != evidence.sha256:
         raise Unusable(f"{evidence.path}: it was changed while it was read")
     lines = data.splitlines(keepends=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,10 +95,48 @@ class Moved(Mirror):
 
 
 class Noting(Mirror):
-    """Writes a line to the file that RNN_NOTES names, after each answer."""
+    """Notes the x of each answer in the file that RNN_NOTES names. At the 30th case, it waits for ever.
+
+    Of one process' cases but the last, every verdict has been reached when it waits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
 
     def run(self, module: Any, **inputs: Any) -> Result:
-        result = super().run(module, **inputs)
+        x = hashlib.sha256(inputs["x"].tobytes()).hexdigest()
         with Path(os.environ["RNN_NOTES"]).open("a", encoding="utf-8") as file:
-            file.write("answered\n")
-        return result
+            file.write("waiting\n" if x not in self.seen and len(self.seen) == 29 else f"{x}\n")
+        while x not in self.seen and len(self.seen) == 29:
+            time.sleep(1)
+        self.seen.add(x)
+        return super().run(module, **inputs)
+
+
+class Odd(Mirror):
+    """What an adapter says of itself that JSON does not hold as it is."""
+
+    backend, mode = None, 3
+
+    def environment(self) -> dict[Any, Any]:
+        return {"half": np.float32(0.5), 1: ["a", "list"], "path": f"{Path.home()}/data", "none": None}
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        raise Unsupported(f"no such file: {Path.home()}/\udcff")
+
+
+class Listing(Mirror):
+    def environment(self) -> list[str]:
+        return ["no dict"]
+
+
+class Answerless(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Any:
+        return Result(None, None)  # type: ignore[arg-type]
+
+
+class Integer(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Result:
+        output, h_n, _ = super().run(module, **inputs)
+        return Result(output.astype(np.int64), h_n.astype(np.int64))

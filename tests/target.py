@@ -151,8 +151,9 @@ class Target:
             message=message,
             answer=answer,
         )
-        kept = tested == corpus.PROPERTY and comparable(verdict) and isinstance(answer, Result)
-        self.journal.verdict(line, case.to_json(), kept_answer(*answer) if kept else None)
+        keep = tested == corpus.PROPERTY and comparable(verdict)
+        kept = kept_answer(*answer) if keep and isinstance(answer, Result) else None
+        self.journal.verdict(line, case.to_json(), kept)
 
     @staticmethod
     def _something_was_seen(outcomes: list[str]) -> None:

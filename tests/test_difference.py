@@ -142,6 +142,59 @@ def test_markup_in_a_field_stays_text(old: Evidence) -> None:
     assert json.loads(to_json(found))["versions"]["mirror cpu"][0] == "1|<b>[red]x[/red]</b>"
 
 
+def with_line(evidence: Evidence, index: int, **changes) -> Evidence:
+    """The evidence with one verdict changed."""
+    lines = list(evidence.runs[0].verdicts)
+    lines[index] = lines[index].model_copy(update=changes)
+    return replace(evidence, runs=(replace(evidence.runs[0], verdicts=tuple(lines), end=None),))
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that were put together here have no last line."""
+    monkeypatch.setattr("evidence.difference.miscounts", lambda run: ())
+    monkeypatch.setattr("evidence.reading.Run.incomplete", "")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_bound_that_says_nothing_any_more_is_a_no_go(old: Evidence) -> None:
+    found = difference(old, with_line(old, 0, outcome="vacuous"))
+    assert (dict(found.counts()), found.go) == ({"same bits": 6, "now vacuous": 1}, False)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_of_a_case_asked_twice_the_worst_counts_and_two_answers_are_no_answer(old: Evidence) -> None:
+    twice = replace(old, runs=(*old.runs, *with_line(old, 0, outcome="crashed").runs))
+    assert difference(old, twice).counts()["now outside"] == 1
+    with pytest.raises(Unusable, match="mirror cpu gave two answers to '000 "):
+        difference(old, replace(old, runs=(*old.runs, *with_line(old, 0, answer_id="0" * 16).runs)))
+
+
+def test_counts_that_are_not_those_of_the_verdicts_are_refused(old: Evidence) -> None:
+    run = replace(old.runs[0], verdicts=old.runs[0].verdicts[1:])
+    with pytest.raises(Unusable, match="the last line speaks of 9 lines, there are 8"):
+        difference(old, replace(old, runs=(run,)))
+
+
+def test_where_nothing_was_compared_there_is_no_go(tmp_path: Path) -> None:
+    empty = record(tmp_path / "empty.json", Mirror(), cases=[])
+    refused = record(tmp_path / "refused.json", Refusing())
+    for evidence in (empty, refused):
+        with pytest.raises(Unusable, match="nothing to compare: no case of the corpus was answered"):
+            difference(evidence, evidence)
+
+
+def test_how_much_was_compared_and_what_failed_beside_it_is_said(old: Evidence) -> None:
+    end = old.runs[0].end.model_copy(update={"tests": {"failed": 2, "error": 1}})
+    failing = replace(old.runs[0], end=end, tests=())
+    found = replace(difference(old, old), failed=3)
+    assert difference(old, old).compared == 7
+    assert "7 of the 354 cases of the corpus were compared." in to_markdown(found)
+    assert "3 tests of the new run failed." in to_markdown(found)
+    with pytest.raises(Unusable, match="the last line speaks of 2 tests with failed, there are 0"):
+        difference(old, replace(old, runs=(failing,)))
+
+
 def test_every_no_go_is_a_kind() -> None:
     assert set(NO_GO) < set(KINDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from evidence import __main__ as command
 from evidence.merging import merge
 from evidence.reading import Evidence, Unusable, read
 
-from .mirror import Doubling, Mirror, Moved
+from .mirror import Answerless, Crashing, Doubling, Mirror, Moved
 from .recorded import edited, few, record
 
 
@@ -58,6 +59,8 @@ def test_a_merged_file_cannot_be_changed(tmp_path: Path, one: Evidence) -> None:
         (lambda one, tmp: [one], "1 run to merge, expected at least two"),
         (lambda one, tmp: [one, one], "is in .*one.json already"),
         (lambda one, tmp: [one, record(tmp / "wrong.json", Doubling())], "contradict each other: mirror cpu 1.2"),
+        (lambda one, tmp: [one, record(tmp / "crash.json", Crashing())], "contradict each other: mirror cpu 1.2"),
+        (lambda one, tmp: [one, record(tmp / "shape.json", Answerless())], "contradict each other: mirror cpu 1.2"),
         (lambda one, tmp: [one, record(tmp / "cut.json", Mirror(), status=3)], "pytest ended with status 3"),
     ],
 )
@@ -73,6 +76,27 @@ def test_runs_of_other_states_of_the_suite_are_refused(
     monkeypatch.setattr("tests.recording.suite", lambda: {"version": "0.0", "commit": None, "modified": None})
     with pytest.raises(Unusable, match="differ in their suite"):
         merge([one, record(tmp_path / "old.json", Other())], tmp_path / "all.json")
+
+
+@pytest.mark.parametrize(("field", "value"), [("corpus", "0" * 64), ("features", {"dtype": ["float32"]})])
+def test_runs_that_were_asked_other_things_are_refused(tmp_path: Path, one: Evidence, field: str, value) -> None:
+    two = record(tmp_path / "two.json", Other())
+    header = two.runs[0].header.model_copy(update={field: value})
+    other = replace(two, runs=(replace(two.runs[0], header=header, end=None),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evidence.reading.Run.incomplete", "")
+        patch.setattr("evidence.merging.miscounts", lambda run: ())
+        with pytest.raises(Unusable, match=f"differ in their {field}"):
+            merge([one, other], tmp_path / "all.json")
+
+
+def test_no_file_is_written_over(tmp_path: Path, one: Evidence, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first name is the one to write: it is easily forgotten."""
+    two = record(tmp_path / "two.json", Other())
+    assert command.main(["merge", str(one.path), str(two.path), str(two.path)]) == 2
+    assert "it is there already, and the first file named is the one to write" in capsys.readouterr().err
+    assert command.main(["merge", str(tmp_path / "no" / "all.json"), str(one.path), str(two.path)]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_a_part_that_was_edited_is_refused(tmp_path: Path, one: Evidence, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence import __main__ as command
-from evidence.journal import partial_path
+from evidence.journal import partial_path, run_digest
 from evidence.lines import FORMAT, dump
+from evidence.merging import merge
 from evidence.reading import Unusable, read
 
 from .mirror import Mirror
 from .recorded import edited, record
 
 ROOT = Path(__file__).parents[1]
+
+
+class Other(Mirror):
+    name = "other"
 
 
 @pytest.fixture
@@ -57,6 +63,19 @@ def test_garbage_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(Unusable, match=r"garbage\.json") as raised:
         read(path)
     assert words in str(raised.value)
+
+
+def test_a_compressed_record_is_the_same_record(tmp_path: Path, path: Path) -> None:
+    merge([read(path), record(tmp_path / "two.json", Other())], tmp_path / "all.json.gz")
+    merge([read(path), read(tmp_path / "two.json")], tmp_path / "all.json")
+    compressed, plain = read(tmp_path / "all.json.gz"), read(tmp_path / "all.json")
+    assert (compressed.runs, compressed.sha256) == (plain.runs, plain.sha256)
+    assert (tmp_path / "all.json.gz").stat().st_size < (tmp_path / "all.json").stat().st_size / 2
+    squeezed = (tmp_path / "all.json.gz").read_bytes()
+    for broken in (b"plain text", squeezed[:-9], squeezed[:100] + b"x" * 100):
+        (tmp_path / "broken.json.gz").write_bytes(broken)
+        with pytest.raises(Unusable, match=r"broken\.json\.gz"):
+            read(tmp_path / "broken.json.gz")
 
 
 def test_a_hundred_megabytes_of_garbage_are_refused_by_their_first_line(tmp_path: Path) -> None:
@@ -122,6 +141,55 @@ def test_a_verdict_on_a_target_that_the_header_does_not_know_is_refused(path: Pa
     path.write_text("".join(line.replace('"target":"mirror cpu"', '"target":"gpu"') for line in lines[:-1]))
     with pytest.raises(Unusable, match="verdicts on 'gpu', which its header does not know"):
         read(path)
+
+
+def test_bytes_after_the_last_line_are_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"garbage")
+    with pytest.raises(Unusable, match="'garbage' after the last line"):
+        read(path)
+
+
+def redone(path: Path, change: Callable[[list[Any]], None]) -> Path:
+    """The record with its lines changed, and its SHA-256 made anew."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    change(lines)
+    body = b"".join(dump(line) for line in lines[:-1])
+    path.write_bytes(body + dump(lines[-1] | {"sha256": run_digest(body, lines[-1])}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda lines: lines[0]["targets"].append(lines[0]["targets"][0]),
+            "its header names a target twice: mirror cpu",
+        ),
+        (lambda lines: lines[0]["features"].pop("dtype"), "its header's features make no cells of direction, layout"),
+        (lambda lines: lines[0]["features"].update(dtype=["x"] * 60, layout=["x"] * 60), "features make no cells"),
+        (lambda lines: lines[1]["features"].pop("dtype"), "not its header's"),
+        (lambda lines: lines[0].update(complete=False), "a run that ended, and whose header says that it did not"),
+        (lambda lines: lines[0]["targets"][0].update(label="a\x1b[2J"), "label: String should match pattern"),
+        (lambda lines: lines[0]["targets"][0].update(device="x" * 301), "device: String should have at most 300"),
+        (lambda lines: lines[1]["sizes"].update(time=10**30), "time: "),
+    ],
+)
+def test_what_makes_no_sense_is_refused(path: Path, change: Callable[[list[Any]], None], words: str) -> None:
+    with pytest.raises(Unusable) as raised:
+        read(redone(path, change))
+    assert words in str(raised.value)
+
+
+def test_nothing_that_a_file_says_moves_the_cursor(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def escape(lines: list[Any]) -> None:
+        lines[1].update(message="\x1b[2Jall is well", corpus="000\x1b[8m")
+
+    redone(path, escape)
+    for arguments in (["verify", str(path)], ["diff", str(path), str(path)], ["replay", str(path), "000\x1b[8m"]):
+        command.main(arguments)
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert "\\u001b[8m" in printed.out
 
 
 def test_an_absent_file_is_named_and_an_unfinished_one_beside_it(tmp_path: Path) -> None:

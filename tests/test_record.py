@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import signal
 import subprocess
@@ -15,8 +15,12 @@ import pytest
 
 pytest.importorskip("pydantic")
 
+from evidence import corpus
 from evidence.journal import Journal, partial_path
 from evidence.reading import read
+
+from .mirror import Answerless, Integer, Listing, Mirror, Odd
+from .recorded import few, record
 
 ROOT = Path(__file__).parents[1]
 CORPUS = "tests/properties/test_corpus.py"
@@ -65,18 +69,23 @@ def test_what_is_killed_in_mid_run_loses_nothing_and_says_so(tmp_path: Path) -> 
         command(CORPUS, "--adapter", "tests.mirror:Noting", "--device", "cpu", "-n", "2", "--evidence", str(path)),
         cwd=ROOT, env=environment(RNN_NOTES=str(notes)), start_new_session=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    until = time.monotonic() + 120
-    while not (notes.exists() and notes.read_text().count("\n") > 100) and time.monotonic() < until:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        until = time.monotonic() + 240
+        while not (notes.exists() and notes.read_text().count("waiting") == 2):
+            assert time.monotonic() < until, "both processes should have come to their 30th case"
+            assert process.poll() is None, "pytest should not have ended"
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert not path.exists()
     (run,) = read(partial_path(path)).runs
     assert run.incomplete == "it was cut off in mid-run"
     assert not run.header.complete
-    judged = sum(1 + len(line.answer.prefixes or ()) for line in run.verdicts if line.answer)
-    unjudged = 2 * 10  # an answer and its prefixes, in each of two processes, may not have been judged yet
-    assert judged >= notes.read_text().count("\n") - unjudged
+    judged = [corpus.cases()[line.corpus].x for line in run.verdicts if line.corpus and line.answer]
+    answered = set(notes.read_text().split()) - {"waiting"}
+    assert len(answered) > 29
+    assert answered == {hashlib.sha256(x.tobytes()).hexdigest() for x in judged}
     checked = subprocess.run([sys.executable, "-m", "evidence", "verify", str(path) + ".partial"], cwd=ROOT,
                              capture_output=True, text=True, check=False)  # fmt: skip
     assert checked.returncode == 1
@@ -93,7 +102,7 @@ def test_a_failing_case_is_kept_and_a_skipped_or_failed_test_has_its_words(tmp_p
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
     (only,) = read(tmp_path / "run.json").runs
     assert only.header.run.seed is not None, "cases that are drawn anew must be drawn again"
-    kept = [json.dumps(line.content) for line in only.verdicts if line.content is not None]
+    kept = [line.content for line in only.verdicts if line.content is not None]
     wrong = [line for line in only.verdicts if line.outcome == "disagrees"]
     assert len(wrong) > len(kept) >= 1
     assert kept == sorted(kept, key=len, reverse=True), "each is smaller than all before it"
@@ -122,3 +131,70 @@ def test_a_line_that_is_not_written_whole_is_an_error(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "write", lambda handle, data: len(data) - 1)
     with pytest.raises(OSError, match="is the disk full"):
         journal.write({"kind": "test"})
+
+
+def test_a_torn_line_is_left_out_and_the_run_is_incomplete(tmp_path: Path) -> None:
+    """As when a process is killed while it writes: the next line of another process is not lost with it."""
+    journal = Journal(tmp_path / "run.json")
+    whole = record(tmp_path / "whole.json", Mirror()).path.read_bytes().splitlines(keepends=True)
+    partial_path(journal.path).write_bytes(
+        whole[0].replace(b'"complete":true', b'"complete":false') + whole[1][:50] + b"\n" + b"".join(whole[2:-1])
+    )
+    (run,) = read(partial_path(journal.path)).runs
+    assert len(run.verdicts) == len(whole) - 3
+    journal.finish(0, "", {"passed": 1})
+    (run,) = read(journal.path).runs
+    assert len(run.verdicts) == len(whole) - 3
+    assert run.incomplete == "1 of its lines were torn"
+
+
+def test_after_a_short_write_the_next_line_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "run.json")
+    journal.begin({"kind": "header"})
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:5]))
+    with pytest.raises(OSError, match="is the disk full"):
+        journal.write({"kind": "test", "test": "one"})
+    monkeypatch.setattr(os, "write", write)
+    journal.write({"kind": "test", "test": "two"})
+    assert partial_path(journal.path).read_bytes().splitlines()[-1] == b'{"kind":"test","test":"two"}'
+
+
+def test_an_earlier_record_is_not_taken_for_this_run(tmp_path: Path) -> None:
+    record(tmp_path / "run.json", Mirror())
+    Journal(tmp_path / "run.json").begin({"kind": "header"})
+    assert not (tmp_path / "run.json").exists()
+    assert read(tmp_path / "run.json.old").runs
+
+
+def test_what_an_adapter_says_of_itself_becomes_text_and_no_folder_is_named(tmp_path: Path) -> None:
+    evidence = record(tmp_path / "run.json", Odd())
+    target = evidence.runs[0].header.targets[0]
+    assert (target.backend, target.mode) == ("None", "3")
+    assert target.environment == {"half": "0.5", "1": "['a', 'list']", "path": "<home>/data", "none": None}
+    message = evidence.runs[0].verdicts[0].message
+    assert message == "no such file: <home>/\\udcff"
+    assert str(Path.home()) not in evidence.path.read_text()
+    with pytest.raises(pytest.UsageError, match=r"environment\(\) gave list, expected a dict"):
+        record(tmp_path / "list.json", Listing())
+    assert not partial_path(tmp_path / "list.json").exists()
+
+
+@pytest.mark.parametrize("adapter", [Answerless, Integer])
+def test_an_answer_of_another_kind_is_recorded_as_wrong(adapter: type[Mirror], tmp_path: Path) -> None:
+    (run,) = record(tmp_path / "run.json", adapter()).runs
+    assert {line.outcome for line in run.verdicts} == {"disagrees"}
+    assert {line.verdict.reason for line in run.verdicts if line.verdict} == {"dtype"}
+    assert len(run.verdicts) == len(few())
+
+
+def test_a_part_of_the_suite_says_so(tmp_path: Path) -> None:
+    """Files that are ignored, and a run that stops at its first failure."""
+    path = tmp_path / "run.json"
+    run = suite("tests/properties", *MIRROR, "--ignore=tests/properties/test_relations.py", "-k", "test_every_layer",
+                "--evidence", str(path))  # fmt: skip
+    assert run.returncode in (0, 1), run.stdout
+    assert read(path).runs[0].end.selection
+    run = suite(CORPUS, "-x", "--adapter", "tests.mirror:Doubling", "--device", "cpu", "--evidence", str(path))
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    assert read(path).runs[0].end.selection == "stopping after 1 failures"

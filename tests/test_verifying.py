@@ -18,7 +18,7 @@ from evidence.lines import dump
 from evidence.reading import Evidence, read
 from evidence.verifying import conclusion, verify
 
-from .mirror import Doubling, Mirror
+from .mirror import Answerless, Crashing, Doubling, Integer, Mirror
 from .recorded import record
 
 Line = dict[str, Any]
@@ -100,9 +100,87 @@ def another_case(lines: list[Line]) -> None:
     next(line for line in lines if line.get("answer"))["corpus"] = "000 of my own"
 
 
+def strip_answers(lines: list[Line]) -> None:
+    for line in lines:
+        if line.pop("answer", None) is not None:
+            line["outcome"], line["answer_id"] = "agrees", None
+
+
+def refuse(lines: list[Line]) -> None:
+    line = lines[1]
+    line.update(outcome="refused", verdict=None, message="of course")
+    del line["answer"]
+
+
+def wider_bound(lines: list[Line]) -> None:
+    """The bounds of TF32, or of a whole trajectory, let more pass."""
+    for line in lines[1:-1]:
+        line["verdict"]["arithmetic"] = "tf32"
+
+
+def no_prefixes(lines: list[Line]) -> None:
+    for line in lines[1:-1]:
+        line["answer"]["prefixes"] = None
+
+
+def better_figures(lines: list[Line]) -> None:
+    for line in lines[1:-1]:
+        line["verdict"]["max_fraction"] /= 2
+
+
+def other_sizes(lines: list[Line]) -> None:
+    lines[1]["sizes"]["time"] = 1000
+
+
+def hidden_failure(lines: list[Line]) -> None:
+    lines.insert(-1, {"kind": "test", "test": "t", "outcome": "failed", "message": ""})
+    lines[-1]["lines"] += 1
+
+
+def told_failure(lines: list[Line]) -> None:
+    hidden_failure(lines)
+    lines[-1]["tests"]["failed"] = 1
+
+
+def asked_twice(lines: list[Line]) -> None:
+    lines.insert(1, lines[1])
+    lines[-1]["lines"] += 1
+    lines[-1]["outcomes"]["mirror cpu"]["agrees"] += 1
+
+
+def other_cells(lines: list[Line]) -> None:
+    lines[-1]["cells"].pop()
+
+
+def related(lines: list[Line]) -> None:
+    """A relation is no case that was asked of the reference."""
+    lines[1]["relation"] = True
+
+
+def other_property(lines: list[Line]) -> None:
+    lines[1]["property"] = "corpus, whole trajectory"
+
+
+def wrong_shape(lines: list[Line]) -> None:
+    lines[1]["verdict"]["reason"] = "shape"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (strip_answers, "recorded as agrees, and no answer is kept that shows it"),
+        (refuse, "it was refused, and nothing that it asks for is declared unsupported"),
+        (wider_bound, "recorded as agrees, with another arithmetic than the answer's"),
+        (no_prefixes, "prefixes: got None, expected the outputs of the first 1 layers"),
+        (better_figures, "recorded as agrees, with another max_fraction than the answer's"),
+        (other_sizes, "its sizes are {'batch': 4, 'time': 6"),
+        (hidden_failure, "the last line speaks of 0 tests with failed, there are 1"),
+        (told_failure, "pytest ended with status 0, and tests failed"),
+        (asked_twice, "cases were not asked once: '000 forward batch_first tanh float32 plain' 2 times"),
+        (other_cells, "the cells of the last line are not those that its verdicts fill"),
+        (related, "it is not in this suite's corpus"),
+        (other_property, "348 cases were not asked once: '000 "),
+        (wrong_shape, "an answer of another shape or dtype disagrees"),
         (swap_outcome, "its verdicts add up to"),
         (drop_line, "the last line speaks of 16 lines, there are 15"),
         (mend_counts, "recorded as agrees, with another outcome"),
@@ -116,6 +194,21 @@ def test_a_forged_record_is_found_out(path: Path, change: Callable[[list[Line]],
     evidence = forged(path, change)
     assert any(words in problem for problem in problems(evidence)), problems(evidence)
     assert conclusion(evidence, verify(evidence)).startswith("Do not cite this file")
+
+
+def test_a_run_without_targets_shows_nothing(path: Path) -> None:
+    def nobody(lines: list[Line]) -> None:
+        lines[0]["targets"] = []
+        del lines[1:-1]
+        lines[-1].update(lines=2, outcomes={}, cells=[])
+
+    assert problems(forged(path, nobody)) == ["there is none"]
+
+
+@pytest.mark.parametrize("adapter", [Answerless, Integer, Crashing])
+def test_a_wrong_answer_that_is_honestly_recorded_is_no_forgery(adapter: type[Mirror], tmp_path: Path) -> None:
+    evidence = record(tmp_path / "run.json", adapter(), cases=corpus.cases().values())
+    assert problems(evidence) == []
 
 
 def test_a_run_that_pytest_could_not_end_is_incomplete(tmp_path: Path) -> None:
