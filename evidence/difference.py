@@ -1,97 +1,18 @@
-"""Two runs, case by case: what an upgrade has changed, and whether that is a go."""
+"""Two runs, compared case by case."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from .changes import BAD, Change, Difference
 from .ledger import CELL
 from .reading import Evidence, Unusable
 from .schema import Header, VerdictLine
+from .ulps import ulps_apart
 from .verifying import arrays, miscounts
 
-# what may become of a case, from the worst to the best, and what it means
-KINDS = {
-    "now outside": "agreed or was refused; now it disagrees or crashes",
-    "outside, not asked before": "disagrees or crashes in the new run; the old one was not asked",
-    "now refused": "was answered, now the framework or its adapter refuses",
-    "now vacuous": "was judged, now the bound says nothing",
-    "missing": "in the old run only",
-    "still outside": "disagrees or crashes in both",
-    "moved": "agrees in both, with other bits",
-    "now inside": "did not agree, now it does",
-    "still vacuous": "the bound says nothing in both",
-    "still refused": "refused in both",
-    "new": "in the new run only",
-    "same bits": "agrees in both, bit for bit the same",
-}
-NO_GO = ("now outside", "outside, not asked before", "now refused", "now vacuous", "missing")
-ALONE = ("missing", "new", "outside, not asked before")
-UNCHANGED = ("same bits", "still refused", "still vacuous", "new")
-BAD = ("disagrees", "crashed")
 Key = tuple[str, str, str, bool]  # target, property, case, relation
-
-
-@dataclass(frozen=True)
-class Change:
-    """What became of one case.
-
-    ulps: how far the answer moved, in units in the last place of the old one, at the element that moved farthest;
-        None where an answer was not kept, or is of another form.
-    fractions: the largest error as a fraction of its bound, old and new; None where there is no verdict.
-    message: why the new run has no verdict.
-    """
-
-    kind: str
-    target: str
-    property: str
-    case: str
-    corpus: str | None
-    cell: tuple[str, ...]
-    ulps: float | None = None
-    fractions: tuple[float | None, float | None] = (None, None)
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """All changes between two runs, the versions compared, and what else differs between the two environments.
-
-    not_compared: drawn cases that only the old, and only the new run was asked.  failed: tests of the new run.
-    """
-
-    changes: tuple[Change, ...]
-    versions: dict[str, tuple[str | None, str | None]]
-    environment: dict[str, tuple[Any, Any]]
-    not_compared: tuple[int, int]
-    failed: int
-
-    @property
-    def compared(self) -> int:
-        """How many cases of the corpus both runs were asked."""
-        return len({c.corpus for c in self.changes if c.corpus and c.kind not in ALONE})
-
-    @property
-    def go(self) -> bool:
-        return not any(change.kind in NO_GO for change in self.changes)
-
-    def counts(self, changes: Iterable[Change] | None = None) -> Counter[str]:
-        return Counter(change.kind for change in (self.changes if changes is None else changes))
-
-    def worst(self, most: int = 10) -> list[Change]:
-        """The changes that matter most: the worst kinds first, then by how far they moved."""
-        order = list(KINDS)
-        changed = [change for change in self.changes if change.kind not in UNCHANGED]
-        return sorted(changed, key=lambda c: (order.index(c.kind), -_size(c)))[:most]
-
-
-def _size(change: Change) -> float:
-    """How large a change is, among its kind: by how far it moved; where it is outside, by how far it is outside."""
-    return (change.ulps if change.kind == "moved" else change.fractions[1]) or 0.0
 
 
 def difference(old: Evidence, new: Evidence) -> Difference:
@@ -185,7 +106,7 @@ def _kind(old: VerdictLine | None, new: VerdictLine | None) -> str:
         return f"{'still' if new.outcome == old.outcome else 'now'} {new.outcome}"
     if old.outcome != "agrees":
         return "now inside"
-    return "same bits" if old.answer_id == new.answer_id else "moved"
+    return "same bits" if old.answer_id == new.answer_id is not None else "moved"
 
 
 def _fraction(line: VerdictLine | None) -> float | None:
@@ -203,27 +124,6 @@ def _ulps(old: VerdictLine | None, new: VerdictLine | None) -> float | None:
     if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(before, after, strict=True)):
         return None
     return max(ulps_apart(a, b) for a, b in zip(before, after, strict=True))
-
-
-def ulps_apart(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest number of floating-point numbers from an element of `a` to that of `b`, of one dtype and shape.
-
-    NaN to NaN is 0, whatever their bits; NaN to a number is infinite.
-    """
-    nan = np.isnan(a), np.isnan(b)
-    if np.any(nan[0] != nan[1]):
-        return float("inf")
-    first, second = (_order(np.where(nan[0], np.zeros_like(array), array)) for array in (a, b))
-    return float((np.maximum(first, second) - np.minimum(first, second)).max(initial=0))
-
-
-def _order(array: np.ndarray) -> np.ndarray:
-    """The place of each number among all numbers of its dtype, as unsigned integers; -0 and 0 share one."""
-    bits = array.dtype.itemsize * 8
-    unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").astype(np.uint64)
-    sign, magnitude = unsigned >> np.uint64(bits - 1), unsigned & np.uint64(2 ** (bits - 1) - 1)
-    middle = np.uint64(2**63)
-    return np.where(sign == 1, middle - magnitude, middle + magnitude)
 
 
 def _environment(old: Evidence, new: Evidence) -> dict[str, tuple[Any, Any]]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import corpus
-from .difference import KINDS, NO_GO, Change, Difference
+from .changes import KINDS, NO_GO, Change, Difference
 from .lines import dump
 from .markdown import escaped, table
 from .words import cut, one_line

@@ -13,9 +13,11 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence import __main__ as command
-from evidence.difference import KINDS, NO_GO, difference, ulps_apart
+from evidence.changes import KINDS, NO_GO
+from evidence.difference import difference
 from evidence.difference_text import conclusion, to_json, to_markdown
 from evidence.reading import Evidence, Unusable
+from evidence.ulps import ulps_apart
 
 from .mirror import Crashing, Doubling, Mirror, Moved, Refusing
 from .recorded import edited, few, record
