@@ -1,0 +1,194 @@
+"""The bound of a whole trajectory, from its steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import Case, CellParameters, RNNSpec
+from reference.bounds.arithmetic import ARITHMETICS, arithmetic
+from reference.bounds.interval import StepModel, slope_deviation
+from reference.bounds.step import Expected
+from reference.bounds.trajectory import _carry, _Steps, trajectory_bound
+from reference.layout import reverse_within_lengths
+
+from .draws import draw_case
+
+U = {name: declared.unit_roundoff for name, declared in ARITHMETICS.items()}
+TINY = {name: declared.smallest_normal for name, declared in ARITHMETICS.items()}
+DOUBLE = arithmetic("float64")
+
+
+def same(actual: np.ndarray, expected: np.ndarray) -> bool:
+    """Equal but for some roundings of float64, which the order of a sum decides: 16 units, a 4th of what is allowed."""
+    return np.array_equal(np.round(actual / expected * 2.0**48), np.full(expected.shape, 2.0**48))
+
+
+def stack_of(direction: str = "forward", nonlinearity: str = "tanh", scale: float = 1.0, **changes: Any) -> Case:
+    spec = RNNSpec(2, 3, 2, direction, nonlinearity)
+    sizes = {"batch": 2, "time": 5, "h0": True, "layout": "time_first", "weight_scale": scale}
+    return draw_case(spec, **sizes | changes)
+
+
+def trajectory(case: Case, judged: str | None = "float32") -> list[Expected]:
+    lengths = None if case.lengths is None else np.asarray(case.lengths)
+    with np.errstate(all="ignore"):  # as the judge calls it
+        return trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, judged and arithmetic(judged))
+
+
+def steps_of(case: Case, judged: str | None, x_error: float) -> _Steps:
+    """The steps of the first cell, as if each of its inputs were known to within x_error."""
+    cell = case.parameters[0].astype(np.float64)
+    x, h0 = case.x.astype(np.float64), case.h0[0].astype(np.float64)
+    output = case.prefix(1).answer().output.astype(np.float64)
+    model = StepModel(cell, case.spec.nonlinearity, judged and arithmetic(judged))
+    return _Steps.of(model, x, np.full_like(x, x_error), output, h0)
+
+
+def own_error(steps: _Steps, t: int, h_error: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """delta_t as docs/error-bounds.md has it: the roundings of a step, and the remainder of its linearisation."""
+    one, a, phi = steps.model, steps.a[t], steps.model.nonlinearity
+    features = steps.x_error.shape[-1]
+    w_ih, w_hh = one.magnitudes[:features], one.magnitudes[features:-1]
+    below, before = steps.x_error[t] @ w_ih * one.evaluated, h_error @ w_hh * one.evaluated
+    errors = np.concatenate([steps.x_error[t], h_error, np.zeros((2, 1))], axis=-1)
+    rounded = one.radius(np.abs(steps.inputs[t]) + errors) + one.beta * (np.abs(a) + below + before)
+    radius = below + before + rounded
+    slope = 1 - np.tanh(a) ** 2 if phi == "tanh" else (a > 0) * 1.0
+    deviation = slope_deviation(a, radius, phi)
+    activated = np.tanh(a) if phi == "tanh" else np.maximum(a, 0)
+    activation = (slope + deviation) * radius * one.activation + one.activation_bound(activated)
+    products = arithmetic("float64").gain(3) * slope * (spread @ w_hh) + TINY["float64"]
+    return slope * (below + rounded) + deviation * radius + activation + products
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("judged", [None, "float64", "float32", "bfloat16"])
+def test_a_steps_own_error_is_what_the_document_says(judged: str | None, nonlinearity: str) -> None:
+    steps = steps_of(stack_of(nonlinearity=nonlinearity), judged, 2.0**-6)
+    h_error, spread = np.array([[1.0, 2.0, 3.0], [4.0, 0.0, 6.0]]) / 64, np.array([[8.0, 1.0, 2.0], [3.0, 9.0, 5.0]])
+    for t in range(5):
+        own, overflows = steps.own_error(t, h_error, spread)
+        assert same(own, own_error(steps, t, h_error, spread))
+        assert not overflows.any()
+
+
+def test_the_products_own_roundings_show_where_nothing_else_does() -> None:
+    """Saturated units and no error but a huge spread: what is left is the rounding of the Jacobian products."""
+    steps = steps_of(stack_of(nonlinearity="relu"), None, 0.0)
+    zero, spread = np.zeros((2, 3)), np.full((2, 3), 2.0**30)
+    for t in range(5):
+        assert same(steps.own_error(t, zero, spread)[0], own_error(steps, t, zero, spread))
+
+
+def test_a_step_that_may_overflow_says_so() -> None:
+    steps = steps_of(stack_of(nonlinearity="relu"), "float16", 2.0**40)
+    assert steps.own_error(0, np.zeros((2, 3)), np.zeros((2, 3)))[1].all()
+
+
+def carried(steps: _Steps, window: int) -> np.ndarray:
+    """E_t, one product of Jacobians after the other; after `window` steps the last E is a source of its own."""
+    time, batch, hidden = steps.a.shape
+    w_hh, phi = steps.model.weights[steps.x_error.shape[-1] : -1].T, steps.model.nonlinearity
+    slopes = 1 - np.tanh(steps.a) ** 2 if phi == "tanh" else (steps.a > 0) * 1.0
+    summed = 1 + arithmetic("float64").gain(window * hidden + steps.model.terms + 64)
+    error = spread = np.zeros((batch, hidden))
+    bound = np.empty(steps.a.shape)
+    sources, products = [], []
+    for t in range(time):
+        if t % window == 0:
+            sources, products = [error], [np.stack([np.eye(hidden)] * batch)]
+            spread = error
+        products = [slopes[t][:, :, None] * (w_hh @ product) for product in products]
+        own, _ = steps.own_error(t, error, spread)
+        through = sum(np.einsum("bij,bj->bi", np.abs(p), s) for p, s in zip(products, sources, strict=True))
+        spread = (through + own) * summed
+        error = bound[t] = np.minimum(spread, steps.largest_error)
+        sources, products = [*sources, own], [*products, np.stack([np.eye(hidden)] * batch)]
+    return bound
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("window", [1, 2, 5, 64])
+def test_errors_are_carried_by_products_of_jacobians(
+    nonlinearity: str, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reference.bounds.trajectory.LONGEST_WINDOW", window)
+    for scale in (1.0, 3.0):
+        steps = steps_of(stack_of(nonlinearity=nonlinearity, scale=scale), "float32", 2.0**-20)
+        assert same(_carry(steps), carried(steps, window))
+
+
+@pytest.mark.parametrize(("elements", "window"), [(0, 1), (18, 1), (36, 2), (53, 2), (54, 3)])
+def test_a_window_is_as_long_as_its_products_fit(elements: int, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step's products are 2 sequences times 3 times 3 numbers."""
+    steps = steps_of(stack_of(), "float32", 2.0**-20)
+    monkeypatch.setattr("reference.bounds.trajectory.PRODUCT_ELEMENTS", elements)
+    assert same(_carry(steps), carried(steps, window))
+
+
+def test_tanh_limits_the_error_and_relu_does_not() -> None:
+    """Neither tanh leaves [-1, 1] by more than its activation's own error."""
+    limit = 2 + 2 * (16 * U["float64"] + 2 * U["bfloat16"])
+    assert max(cell.output.bound.max() for cell in trajectory(stack_of(scale=5.0, time=12), "bfloat16")) == limit
+    grown = trajectory(stack_of(nonlinearity="relu", scale=5.0, time=12), "bfloat16")[-1].output.bound
+    assert grown.max() > limit
+    assert np.isfinite(grown).all()
+
+
+def test_the_layer_below_is_known_only_within_its_bound() -> None:
+    """The upper layer's bound is that of the same layer alone, reading the lower one's answer, with its bound."""
+    case = stack_of(dtype="float64")
+    lower, upper = trajectory(case, "float64")
+    spec = replace(case.spec, input_size=3, num_layers=1)
+    alone = Case(spec, case.parameters[1:], lower.output.value, case.h0[1:], layout="time_first")
+    (exact,) = trajectory(alone, "float64")
+    assert np.array_equal(upper.output.value, exact.output.value)
+    assert np.all(upper.output.bound > exact.output.bound)
+    steps = steps_of(alone, "float64", 0.0)
+    assert same(upper.output.bound, carried(_Steps(StepModel(alone.parameters[0], "tanh", DOUBLE), steps.inputs,
+                                                   steps.a, lower.output.bound), 64))  # fmt: skip
+
+
+@pytest.mark.parametrize("lengths", [None, (5, 3), (0, 4)])
+def test_a_reverse_cells_bound_is_the_forward_ones_on_the_reversed_sequence(lengths: Any) -> None:
+    case = stack_of("reverse", lengths=lengths)
+    given = None if lengths is None else np.array(lengths)
+    flipped = replace(case, spec=replace(case.spec, direction="forward"), x=reverse_within_lengths(case.x, given))
+    for back, there in zip(trajectory(case), trajectory(flipped), strict=True):
+        for a, b in zip(back.output, there.output, strict=True):
+            assert np.array_equal(a, reverse_within_lengths(b, given))
+        for a, b in zip(back.h_n, there.h_n, strict=True):
+            assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_a_trajectorys_scale_is_that_of_its_steps(nonlinearity: str) -> None:
+    case = stack_of(nonlinearity=nonlinearity)
+    steps = steps_of(case, "float32", 0.0)
+    expected = np.ones((5, 2, 3)) if nonlinearity == "tanh" else np.abs(steps.inputs) @ steps.model.magnitudes
+    scale = trajectory(case)[0].output.scale
+    assert np.array_equal(np.round(scale / expected * 2.0**16), np.full((5, 2, 3), 2.0**16))
+
+
+def test_an_infinity_makes_every_later_bound_infinite() -> None:
+    case = stack_of(nonlinearity="relu", dtype="float16")
+    case.x[2] = 60_000
+    bound = trajectory(case, "float16")[0].output.bound
+    assert np.isfinite(bound[:2]).all()
+    assert np.isinf(bound[2]).any()
+    assert np.isinf(bound[3:]).all()
+
+
+def test_a_bound_that_grows_beyond_all_numbers_is_infinite_and_never_nan() -> None:
+    """Jacobians of 1e200, on a trajectory that stays at 0: their products are infinite, and 0 times infinity is NaN."""
+    weights = np.array([[1e200, 0.0], [0.0, 1e200]])
+    spec = RNNSpec(1, 2, bias=False)
+    case = Case(spec, [CellParameters(np.zeros((2, 1)), weights)], np.zeros((6, 1, 1)), layout="time_first")
+    (cell,) = trajectory(case, "float64")
+    assert np.isfinite(cell.output.bound[0]).all()
+    assert not np.isnan(cell.output.bound).any()
+    assert np.isinf(cell.output.bound[-1]).any()
