@@ -8,6 +8,7 @@ from reference import Case
 from reference.judging import BOUNDS
 
 from . import Adapter, available, load
+from .contract import MODES
 from .trial import examine
 
 
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", nargs="?", help="an adapter: torch, keras, or module:Class")
     parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--mode", choices=MODES, default="eager", help="how the module is called (default: eager)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--bound", choices=BOUNDS, help="the bound to judge by (default: step)")
     what.add_argument("--script", action="store_true",
@@ -50,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _examine(adapter: Adapter, case: Case, arguments: argparse.Namespace) -> int:
-    trial = examine(adapter, case, arguments.device, arguments.bound)
+    trial = examine(adapter, case, arguments.device, arguments.bound, mode=arguments.mode)
     print(trial)
     if diagnosis := trial.diagnosis():
         print(f"diagnosis: {diagnosis}")

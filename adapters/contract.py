@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is first to ask)
 import numpy as np
 
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
+
+# How a module is called, beside what it is asked. Each framework has some of these.
+MODES = {
+    "eager": "called as it was built",
+    "inference": "in an inference mode, in which no gradient can be asked for",
+    "autograd": "while gradients are recorded",
+    "train": "in training, without dropout",
+    "dropout": "with dropout, in inference, where it has no effect",
+    "saved": "saved and loaded again",
+    "scripted": "compiled from its source (torch.jit.script)",
+    "traced": "recorded as a graph (torch.jit.trace, tf.function)",
+    "exported": "exported and taken apart into its operations (torch.export)",
+    "compiled": "compiled (torch.compile, XLA)",
+    "functional": "as a functional model",
+    "predict": "by predict, in smaller batches",
+    "unrolled": "with the loop over time unrolled",
+}
 
 # What a case may ask for, and all the values that each feature takes. A feature of a case is a pair (name, value).
 FEATURES: dict[str, tuple[Any, ...]] = {
@@ -23,6 +40,7 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "num_layers": ("1", "2", "3 to 10"),
     "time": ("0", "1", "more"),
     "batch": ("0", "1", "more"),
+    "mode": tuple(MODES),
 }
 
 Feature = tuple[str, Any]
@@ -48,14 +66,17 @@ class Capabilities:
     """What an adapter can do, as data: everything in FEATURES but what is listed here.
 
     unsupported: feature -> why; asking for it raises Unsupported, which the suite tests.
+    together: features -> why; each is supported, and all of them at once are not.
     emulated: feature -> how; the framework lacks it and the adapter does it (a transposition, a flip).
     """
 
     unsupported: Mapping[Feature, str] = field(default_factory=dict)
     emulated: Mapping[Feature, str] = field(default_factory=dict)
+    together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in (*self.unsupported, *self.emulated):
+        several = (feature for features in self.together for feature in features)
+        for name, value in (*self.unsupported, *self.emulated, *several):
             if value not in FEATURES.get(name, ()):
                 raise ValueError(f"capabilities: got feature {(name, value)!r}, expected one of FEATURES")
 
@@ -68,6 +89,9 @@ class Capabilities:
         for name, value in features.items():
             if (name, value) in self.unsupported:
                 return f"{name} {value}: {self.unsupported[name, value]}"
+        for several, reason in self.together.items():
+            if features.items() >= set(several):
+                return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
         return ""
 
     def require(self, features: Mapping[str, Any]) -> None:
@@ -81,9 +105,10 @@ class Adapter(Protocol):
 
     name, version: of the framework.  framework: the imported package itself, for tests of native modules.
     capabilities: what it supports, as data.
-    An adapter may also have `backend`, the name of what computes below the framework, which tells its targets
-    apart; `mode`, how its modules are called (default "eager"); `environment() -> dict`, what else decides
-    the numbers: versions, settings of precision and determinism, hardware; values are str, int, bool or None;
+    An adapter may also have
+    `backend`, the name of what computes below the framework, which tells its targets apart;
+    `environment() -> dict`, what else decides the numbers: versions, settings of precision and determinism, hardware;
+    values are str, int, bool or None;
     `script(case, device="cpu") -> str`, a stand-alone Python program that asks the framework this one case, for a bug
     report: it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
     """
@@ -98,12 +123,19 @@ class Adapter(Protocol):
         ...
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        mode: str = "eager",
     ) -> Any:
         """A native module that computes `spec` with exactly these parameters.
 
         dtype: the parameters' own when None. One that cannot hold them exactly raises ValueError.
         device: one of devices(), or "cuda" for the first of its kind; one that is not there raises ValueError.
+        mode: how run is to call it, one of MODES; what is given for another than "eager" is for run alone. An
+        adapter whose build has no such argument has the mode "eager" alone.
         """
         ...
 
@@ -137,7 +169,9 @@ class Adapter(Protocol):
         ...
 
 
-def features_of(spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str) -> dict[str, Any]:
+def features_of(
+    spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str, mode: str = "eager"
+) -> dict[str, Any]:
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
@@ -152,7 +186,15 @@ def features_of(spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Le
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",
         "batch": str(batch) if batch < 2 else "more",
+        "mode": mode,
     }
+
+
+def eager_only(capabilities: Capabilities) -> Capabilities:
+    """The capabilities of an adapter whose build takes no mode."""
+    reason = "the adapter's build takes no mode"
+    modes = {("mode", mode): reason for mode in MODES if mode != "eager"}
+    return replace(capabilities, unsupported={**modes, **capabilities.unsupported})
 
 
 def expect_device(device: str, there: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
 from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
+from .keras_modes import BUILT_WITH, LACKING, WRONG_TOGETHER, InMode
 from .keras_script import keras_device, keras_script
 
 BACKEND = keras.backend.backend()
@@ -42,7 +43,9 @@ class KerasAdapter:
         unsupported={
             ("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)",
             **NARROWED,
+            **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
+        together=WRONG_TOGETHER,
         emulated={
             ("layout", "time_first"): "Keras 3 has batch-first layers only; the adapter transposes",
             ("layout", "unbatched"): "Keras layers are batched; the adapter adds and removes a batch of 1",
@@ -58,20 +61,26 @@ class KerasAdapter:
         return {"Keras": keras.__version__, "Keras backend": BACKEND, "floatx": keras.config.floatx(), **_backend()}
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
-    ) -> RNNStack:
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        mode: str = "eager",
+    ) -> Any:
+        self.capabilities.require({"mode": mode})
         check_parameters(spec, parameters)
         parameters = cast_exactly(parameters, dtype)
         expect_device(device, self.devices())
         dtype = parameters[0].dtype.name
         with on(device):
-            stack = [_layer(spec, layer, dtype) for layer in range(spec.num_layers)]
+            stack = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
             cells = [simple for layer in stack for simple in simple_rnns(layer)]
             for simple, cell in zip(cells, parameters, strict=True):
                 simple.cell.set_weights(_to_keras(cell))
             model = RNNStack(stack, dtype=dtype)
         model.device = device
-        return model
+        return model if mode == "eager" else InMode(model, mode)
 
     def run(
         self,
@@ -81,15 +90,17 @@ class KerasAdapter:
         lengths: Lengths = None,
         layout: str = "batch_first",
     ) -> Result:
+        called = module.every_layer if isinstance(module, RNNStack) else module
+        module, mode = (module.model, module.mode) if isinstance(module, InMode) else (module, "eager")
         if not isinstance(module, RNNStack):
             raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
         spec = spec_of(module)
         check_inputs(spec, x, h0, lengths, layout, np.dtype(module.compute_dtype))
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout))
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mode))
         x, h0 = _batch_first(x, h0, layout)
         mask = None if lengths is None else np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
         with on(getattr(module, "device", "cpu")):
-            outputs, states = module.every_layer(
+            outputs, states = called(
                 tensor(x),
                 None if h0 is None else [tensor(h) for h in h0],
                 None if mask is None else tensor(mask),
@@ -173,7 +184,7 @@ def array_of(value: Any) -> np.ndarray:
         return np.array(keras.ops.convert_to_numpy(value))
 
 
-def _layer(spec: RNNSpec, layer: int, dtype: str) -> Any:
+def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
     simple = keras.layers.SimpleRNN(
         spec.hidden_size,
         activation=spec.nonlinearity,
@@ -184,6 +195,7 @@ def _layer(spec: RNNSpec, layer: int, dtype: str) -> Any:
         zero_output_for_mask=True,
         go_backwards=spec.direction == "reverse",
         dtype=dtype,
+        **BUILT_WITH.get(mode, {}),
     )
     built = keras.layers.Bidirectional(simple, dtype=dtype) if spec.direction == "bidirectional" else simple
     built.build((None, None, spec.layer_input_size(layer)))

@@ -38,13 +38,15 @@ class RNNStack(keras.Model):
         outputs, states = self.every_layer(x, initial_state, mask)
         return (outputs[-1], *states)
 
-    def every_layer(self, x: Any, initial_state: Any = None, mask: Any = None) -> tuple[list[Any], list[Any]]:
+    def every_layer(
+        self, x: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> tuple[list[Any], list[Any]]:
         """Each layer's output, and all final states."""
         per_layer = 2 if isinstance(self.stack[0], keras.layers.Bidirectional) else 1
         outputs, states = [], []
         for index, layer in enumerate(self.stack):
             start = None if initial_state is None else list(initial_state[index * per_layer : (index + 1) * per_layer])
-            x, *h = layer(x, initial_state=start, mask=mask)
+            x, *h = layer(x, initial_state=start, mask=mask, training=training)
             if getattr(layer, "go_backwards", False):
                 x = keras.ops.flip(x, axis=1)
             outputs.append(x)

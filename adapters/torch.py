@@ -15,6 +15,7 @@ from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .torch_modes import InMode
 from .torch_script import torch_script
 
 # PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
@@ -52,6 +53,11 @@ class TorchAdapter:
         unsupported={
             ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
             ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
+            **{("mode", mode): "torch has nothing of the kind" for mode in ("functional", "predict", "unrolled")},
+        },
+        together={
+            (("mode", "exported"), ("lengths", "mixed")): "torch.export cannot trace packed sequences",
+            (("mode", "scripted"), ("direction", "reverse")): "the ReverseRNN of this adapter cannot be scripted",
         },
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after",
@@ -75,8 +81,14 @@ class TorchAdapter:
         }
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
-    ) -> torch.nn.RNN:
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        mode: str = "eager",
+    ) -> Any:
+        self.capabilities.require({"mode": mode})
         check_parameters(spec, parameters)
         parameters = cast_exactly(parameters, dtype)
         expect_device(device, self.devices())
@@ -95,16 +107,18 @@ class TorchAdapter:
                 getattr(module, name).copy_(tensor(array))
         module = module.to(device)
         module.flatten_parameters()
-        return module.eval()
+        return module.eval() if mode == "eager" else InMode(module.eval(), mode)
 
     def run(
         self,
-        module: torch.nn.RNN,
+        module: Any,
         x: np.ndarray,
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
     ) -> Result:
+        if isinstance(module, InMode):
+            return self._run_in_mode(module, x, h0, lengths, layout)
         spec = _spec(module)
         weight = next(module.parameters())
         check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")))
@@ -117,6 +131,24 @@ class TorchAdapter:
                 output, h_n = view(tensor(x).to(weight.device), hx)
             else:
                 output, h_n = _run_packed(view, tensor(x).to(weight.device), hx, np.asarray(lengths), layout)
+        return Result(array_of(output), array_of(h_n))
+
+    def _run_in_mode(
+        self, prepared: InMode, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str
+    ) -> Result:
+        spec, weight = _spec(prepared.module), next(prepared.module.parameters())
+        check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")))
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, prepared.mode))
+        packed = lengths is not None and np.size(lengths) > 0
+        unbatched = layout == "unbatched" and packed
+        arguments = (
+            tensor(x[:, None] if unbatched else x).to(weight.device),
+            None if h0 is None else tensor(h0[:, None] if unbatched else h0).to(weight.device),
+            torch.from_numpy(np.atleast_1d(np.asarray(lengths)).astype(np.int64)) if packed else None,
+        )
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            output, h_n = prepared(layout == "batch_first", arguments)
+        output, h_n = (output[:, 0], h_n[:, 0]) if unbatched else (output, h_n)
         return Result(array_of(output), array_of(h_n))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:

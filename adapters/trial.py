@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, Diagnosis, Verdict, diagnose, judge
+from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 
 from .contract import Adapter, Result, Unsupported
@@ -59,10 +59,10 @@ class Trial:
 
 
 class Stack:
-    """A stack's modules on one device, each built once: the whole, and its first layers where they are asked for."""
+    """A stack's modules on one device, in one mode, each built once: the whole, and its first layers if asked for."""
 
-    def __init__(self, adapter: Adapter, case: Case, device: str = "cpu") -> None:
-        self.adapter, self.device = adapter, device
+    def __init__(self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager") -> None:
+        self.adapter, self.device, self.mode = adapter, device, mode
         self._parameters = case.parameters
         self._modules: dict[int, Any] = {}
 
@@ -71,8 +71,14 @@ class Stack:
         layers = case.spec.num_layers
         if layers not in self._modules:
             parameters = self._parameters[: case.spec.num_cells]
-            self._modules[layers] = self.adapter.build(case.spec, parameters, self.device, case.dtype)
+            self._modules[layers] = self._build(case, parameters)
         return self.adapter.run(self._modules[layers], **case.inputs)
+
+    def _build(self, case: Case, parameters: Sequence[CellParameters]) -> Any:
+        if self.mode == "eager":  # an adapter of a user's own may know no modes
+            return self.adapter.build(case.spec, parameters, self.device, case.dtype)
+        self.adapter.capabilities.require({"mode": self.mode})
+        return self.adapter.build(case.spec, parameters, self.device, case.dtype, mode=self.mode)
 
     def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
         """The output of the first 1, 2, ..., num_layers - 1 layers, as the step bound needs them.
@@ -110,13 +116,19 @@ def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
 
 
 def examine(
-    adapter: Adapter, case: Case, device: str = "cpu", bound: str | None = None, stack: Stack | None = None
+    adapter: Adapter,
+    case: Case,
+    device: str = "cpu",
+    bound: str | None = None,
+    stack: Stack | None = None,
+    mode: str = "eager",
 ) -> Trial:
     """Build, run and judge one case.
 
     bound: "step", "trajectory", or None for the step bound.  stack: modules already built of these parameters.
+    mode: one of contract.MODES.
     """
-    result = attempt(stack or Stack(adapter, case, device), case, prefixes=bound != "trajectory")
+    result = attempt(stack or Stack(adapter, case, device, mode), case, prefixes=bound != "trajectory")
     if isinstance(result, Trial):
         return result
     prefixes = None if bound == "trajectory" else result.prefixes

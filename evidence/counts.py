@@ -41,9 +41,9 @@ def cells(ledger: Ledger, header: Line) -> list[Line]:
 
 
 def _reasons(target: Line, cell: tuple[Any, ...]) -> str:
-    asked = tuple(zip(CELL, cell, strict=True))
+    asked = dict(zip(CELL, cell, strict=True))
     return "; ".join(
-        f"{declared['feature']} {declared['value']}: {declared['reason']}"
+        f"{', '.join(f'{name} {value}' for name, value in declared['features'].items())}: {declared['reason']}"
         for declared in target["unsupported"]
-        if (declared["feature"], declared["value"]) in asked
+        if declared["features"].items() <= asked.items()
     )

@@ -110,6 +110,6 @@ def kept_answer(output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarr
     return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
 
 
-def declarations(declared: Mapping[tuple[str, Any], str]) -> list[Line]:
-    """What an adapter declares of features, as a list that JSON can hold."""
-    return [{"feature": name, "value": value, "reason": reason} for (name, value), reason in declared.items()]
+def declarations(declared: Mapping[tuple[tuple[str, Any], ...], str]) -> list[Line]:
+    """What an adapter declares of features, alone or together, as a list that JSON can hold."""
+    return [{"features": dict(several), "reason": reason} for several, reason in declared.items()]

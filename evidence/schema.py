@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -48,9 +49,18 @@ class RunOptions(Model):
 
 
 class Declaration(Model):
-    feature: str
-    value: str | bool
+    """What an adapter says of a feature, or of several that a case asks for at once."""
+
+    features: dict[str, str | bool] = Field(min_length=1)
     reason: str
+
+    def holds(self, asked: Mapping[str, str | bool]) -> bool:
+        """Whether a case that asks for these features is meant."""
+        return self.features.items() <= asked.items()
+
+    @property
+    def words(self) -> str:
+        return " with ".join(f"{name} {value}" for name, value in self.features.items())
 
 
 class TargetLine(Model):
@@ -59,7 +69,6 @@ class TargetLine(Model):
     source: Name = Field(description="what loads the adapter: a name, or module:Class")
     version: Name
     backend: Name = Field(description="what computes below the framework; empty where nothing does")
-    mode: Name = Field(description="how modules are called: eager, ...")
     device: Name
     unsupported: list[Declaration]
     emulated: list[Declaration]

@@ -117,7 +117,7 @@ class Noting(Mirror):
 class Odd(Mirror):
     """What an adapter says of itself that JSON does not hold as it is."""
 
-    backend, mode = None, 3
+    backend = None
 
     def environment(self) -> dict[Any, Any]:
         return {"half": np.float32(0.5), 1: ["a", "list"], "path": f"{Path.home()}/data", "none": None}

@@ -46,10 +46,11 @@ def _target(target: Target) -> Line:
         "source": target.source,
         "version": str(adapter.version),
         "backend": str(getattr(adapter, "backend", "")),
-        "mode": str(getattr(adapter, "mode", "eager")),
         "device": target.device,
-        "unsupported": declarations(adapter.capabilities.unsupported),
-        "emulated": declarations(adapter.capabilities.emulated),
+        "unsupported": declarations(
+            {(one,): why for one, why in adapter.capabilities.unsupported.items()} | dict(adapter.capabilities.together)
+        ),
+        "emulated": declarations({(one,): how for one, how in adapter.capabilities.emulated.items()}),
         "environment": {str(name): _setting(value) for name, value in environment.items()},
     }
 

@@ -50,6 +50,9 @@ def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Led
         if not adapter.installed:
             console.print(f"{adapter.name} is absent: {adapter.problem}", highlight=False, soft_wrap=True)
     for target in targets:
+        for several, reason in target.adapter.capabilities.together.items():
+            what = " with ".join(f"{name} {value}" for name, value in several)
+            console.print(f"{target.label}: {what} is unsupported: {reason}", highlight=False, soft_wrap=True)
         for kind in ("unsupported", "emulated"):
             for (name, value), reason in getattr(target.adapter.capabilities, kind).items():
                 console.print(f"{target.label}: {name} {value} is {kind}: {reason}", highlight=False, soft_wrap=True)

@@ -61,14 +61,14 @@ class Target:
         """Why the adapter declares that it cannot answer a case; empty when it can."""
         return self.adapter.capabilities.refusal(features_of(case.spec, **case.inputs))
 
-    def check(self, tested: str, *cases: Case, bound: str | None = None) -> None:
+    def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str = "eager") -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
 
         Every case is asked and counted; cases that share their parameters share their modules. Where all
         verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
         """
         __tracebackhide__ = True
-        outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases)]
+        outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases, mode)]
         self._something_was_seen(outcomes)
 
     def check_pair(self, tested: str, case: Case, expected: Result, actual: Result) -> None:
@@ -103,30 +103,32 @@ class Target:
     ) -> None:
         """Count, and record, what came of an answer that is compared with another answer."""
         self.ledger.record_relation(self.label, tested, outcome)
-        self._write(tested, True, case, outcome, verdict, message, answer)
+        features = features_of(case.spec, **case.inputs)
+        self._write(tested, features, True, case, outcome, verdict, message, answer)
 
-    def _with_stacks(self, cases: tuple[Case, ...]) -> list[tuple[Case, Stack]]:
+    def _with_stacks(self, cases: tuple[Case, ...], mode: str) -> list[tuple[Case, Stack]]:
         stacks: dict[tuple[Any, int], Stack] = {}
         for case in cases:
-            stacks.setdefault((case.spec, id(case.parameters)), Stack(self.adapter, case, self.device))
+            stacks.setdefault((case.spec, id(case.parameters)), Stack(self.adapter, case, self.device, mode))
         return [(case, stacks[case.spec, id(case.parameters)]) for case in cases]
 
     def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
         __tracebackhide__ = True
-        features = features_of(case.spec, **case.inputs)
+        features = features_of(case.spec, **case.inputs, mode=stack.mode)
         trial = examine(self.adapter, case, self.device, bound, stack)
         self.ledger.record(self.label, tested, features, trial.outcome)
-        self._write(tested, False, case, trial.outcome, trial.verdict, trial.message, trial.answer)
+        self._write(tested, features, False, case, trial.outcome, trial.verdict, trial.message, trial.answer)
         refusal = self.adapter.capabilities.refusal(features)
         if refusal and trial.outcome != "refused":
             raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
         if not refusal and trial.outcome not in ("agrees", "vacuous"):
-            raise AssertionError(self._failure(tested, trial, bound))
+            raise AssertionError(self._failure(tested, trial, bound, stack.mode))
         return trial.outcome
 
     def _write(
         self,
         tested: str,
+        features: dict[str, Any],
         relation: bool,
         case: Case,
         outcome: str,
@@ -145,7 +147,7 @@ class Target:
             tested=tested,
             relation=relation,
             case=case,
-            features=features_of(case.spec, **case.inputs),
+            features=features,
             outcome=outcome,
             verdict=verdict,
             message=message,
@@ -162,11 +164,12 @@ class Target:
                 reject()
             raise AssertionError("every verdict was vacuous: the bound says nothing of these cases")
 
-    def _failure(self, tested: str, trial: Trial, bound: str | None) -> Failure:
+    def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
         command = ["python", "-m", "adapters", self.source, save(trial.case), "--device", self.device]
         command += ["--bound", bound] if bound else []
-        ask = functools.partial(examine, self.adapter, device=self.device)
+        command += ["--mode", mode] if mode != "eager" else []
+        ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         return Failure(tested, trial, shlex.join(command), ask)
 
 

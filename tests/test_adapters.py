@@ -63,11 +63,12 @@ def one_bias(cell: CellParameters) -> CellParameters:
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in FEATURES.items() for value in values])
 def test_a_feature_runs_or_is_refused_with_the_declared_reason(adapter: adapters.Adapter, name: str, value: Any):
-    case = case_with(**{name: value})
-    assert features_of(case.spec, **case.inputs)[name] == value
+    mode = value if name == "mode" else "eager"
+    case = case_with() if name == "mode" else case_with(**{name: value})
+    assert features_of(case.spec, **case.inputs, mode=mode)[name] == value
     reason = adapter.capabilities.unsupported.get((name, value))
     for device in adapter.devices():
-        trial = examine(adapter, case, device)
+        trial = examine(adapter, case, device, mode=mode)
         assert trial.outcome == ("refused" if reason else "agrees"), trial
         assert reason is None or reason in trial.message, trial
 
@@ -241,7 +242,7 @@ def test_the_features_of_a_call_are_all_named():
     """Sizes differ from axis to axis, so that none is taken for another."""
     spec, x = RNNSpec(3, 5, 2, "reverse", "relu", bias=False), np.zeros((1, 4, 3), "float64")
     asked = USUAL | {"direction": "reverse", "nonlinearity": "relu", "bias": False, "num_layers": "2",
-                     "dtype": "float64"}  # fmt: skip
+                     "dtype": "float64", "mode": "eager"}  # fmt: skip
     h0 = np.zeros((2, 1, 5))
     assert features_of(spec, x, None, None, "batch_first") == asked | {"batch": "1"}
     assert features_of(spec, x, h0, [0], "batch_first") == asked | {"batch": "1", "h0": True, "lengths": "with zeros"}

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from .frameworks import framework_adapter
+from .frameworks import array_of, framework_adapter
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,9 +33,27 @@ print(keras.backend.backend(), output.dtype, judge(case, output, h_n[None]).outc
 """
 
 
-def run(backend: str) -> str:
+UNROLLED = """
+import keras
+import numpy as np
+
+x = np.arange(8.0, dtype="float32").reshape(1, 4, 2) / 8
+mask = np.array([[True, True, False, False]])
+for unroll in (False, True):
+    layer = keras.layers.SimpleRNN(1, return_sequences=True, go_backwards=True, zero_output_for_mask=True,
+                                   kernel_initializer="ones", recurrent_initializer="zeros", unroll=unroll)
+    layer.build((None, 4, 2))
+    try:
+        answer = layer(keras.ops.convert_to_tensor(x), mask=keras.ops.convert_to_tensor(mask))
+        print(end=f"{np.count_nonzero(keras.ops.convert_to_numpy(answer))} ")
+    except AttributeError:
+        print(end="AttributeError ")
+"""
+
+
+def run(backend: str, code: str = FLOAT64_LAYER) -> str:
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", FLOAT64_LAYER]
+    command = [sys.executable, "-c", code]
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return finished.stdout.splitlines()[-1]
 
@@ -50,6 +69,35 @@ def test_keras_on_tensorflow_multiplies_float64_in_float64() -> None:
     """The same layer and the same check, on a backend that keeps float64."""
     framework_adapter("keras")
     assert run("tensorflow") == "tensorflow float64 agrees"
+
+
+def test_unrolled_and_backwards_keras_masks_the_wrong_steps_on_tensorflow() -> None:
+    """Two valid steps of four: two outputs. Unrolled, the mask is applied in time order to outputs in reverse order."""
+    framework_adapter("keras")
+    assert run("tensorflow", UNROLLED).split() == ["2", "0"]
+
+
+def test_unrolled_and_backwards_keras_takes_no_mask_on_torch() -> None:
+    framework_adapter("keras")
+    framework_adapter("torch")
+    assert run("torch", UNROLLED).split() == ["2", "AttributeError"]
+
+
+def test_predict_rounds_float64_arrays_to_float32() -> None:
+    """The answer of a float64 model is float64, and that of its rounded inputs."""
+    keras = framework_adapter("keras").framework
+    layer = keras.layers.SimpleRNN(3, dtype="float64")
+    given = keras.Input((4, 2), dtype="float64")
+    model = keras.Model(given, layer(given))
+    x = np.arange(8.0).reshape(1, 4, 2) / 7
+    exact, rounded = (
+        array_of(model(keras.ops.convert_to_tensor(array, dtype="float64")))
+        for array in (x, x.astype("float32").astype("float64"))
+    )
+    predicted = model.predict(x, verbose=0)
+    assert predicted.dtype == np.float64
+    assert np.array_equal(predicted, rounded)
+    assert not np.array_equal(predicted, exact)
 
 
 def test_keras_cannot_initialise_a_bfloat16_layer_on_tensorflow() -> None:

@@ -64,9 +64,9 @@ def header(*labels: str, **changes: Any) -> dict[str, Any]:
 def target(label: str) -> dict[str, Any]:
     return {
         "label": label, "adapter": label.split()[0], "source": label.split()[0], "version": "1.0", "backend": "",
-        "mode": "eager", "device": "cpu", "environment": {"threads": 2, "wide": True},
-        "unsupported": [{"feature": "lengths", "value": "with zeros", "reason": "it cannot"}],
-        "emulated": [{"feature": "direction", "value": "reverse", "reason": "it flips"}],
+        "device": "cpu", "environment": {"threads": 2, "wide": True},
+        "unsupported": [{"features": {"lengths": "with zeros"}, "reason": "it cannot"}],
+        "emulated": [{"features": {"direction": "reverse"}, "reason": "it flips"}],
     }  # fmt: skip
 
 
@@ -371,7 +371,7 @@ def test_the_largest_and_smallest_numbers_are_drawn_or_counted(evidence: Make, d
 
 # what the evidence holds is text -----------------------------------------------------------------------------------
 
-ON_ONE_LINE = {"adapter", "source", "version", "backend", "mode", "device"}  # the reader accepts no others
+ON_ONE_LINE = {"adapter", "source", "version", "backend", "device"}  # the reader accepts no others
 KEPT = {"kind", "format", "complete", "outcome", "case", "answer_id", "target", "label", "array", "started", "seed"}
 
 

@@ -85,7 +85,8 @@ def usual(direction: str = "bidirectional", dtype: str = "float32") -> Case:
 def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
     asked = [cases()[name] for name in ASKED]
     found = {(feature, value) for case in asked for feature, value in features_of(case.spec, **case.inputs).items()}
-    possible = {(name, value) for name, values in FEATURES.items() for value in values}
+    possible = {(name, value) for name, values in FEATURES.items() if name != "mode" for value in values}
+    found = {pair for pair in found if pair[0] != "mode"}
     assert possible - found == {("time", "0"), ("lengths", "with zeros")}, "these are refused"
 
 

@@ -66,10 +66,8 @@ class Column:
 
     def unsupported(self, asked: Iterable[tuple[str, str | bool]]) -> str:
         """Why features are declared unsupported; empty where they are not."""
-        wanted = tuple(asked)
-        return "; ".join(
-            f"{d.feature} {d.value}: {d.reason}" for d in self.target.unsupported if (d.feature, d.value) in wanted
-        )
+        wanted = dict(asked)
+        return "; ".join(f"{d.words}: {d.reason}" for d in self.target.unsupported if d.holds(wanted))
 
     @cached_property
     def missing(self) -> list[str]:

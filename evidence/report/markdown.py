@@ -145,7 +145,7 @@ def _environment(shown: dict[str, Any]) -> Iterator[str]:
     for column in columns:
         yield _settings(column.name, {name: value(given) for name, given in column.target.environment.items()})
     lines = [
-        f"- {escaped(column.label)}: {escaped(f'{line.feature} {value(line.value)}')} is {kind}: {escaped(line.reason)}"
+        f"- {escaped(column.label)}: {escaped(line.words)} is {kind}: {escaped(line.reason)}"
         for column in columns
         for kind in ("unsupported", "emulated")
         for line in getattr(column.target, kind)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from adapters import FEATURES
 from evidence import corpus
+from reference import DIRECTIONS
 
 from ..target import Target
 
@@ -24,3 +26,13 @@ def test_whole_trajectories_of_the_corpus(target: Target, direction: str) -> Non
     """How far rounding has moved the answer that a user sees, as time steps and layers are added."""
     cases = [case for case in GROWING if case.spec.direction == direction]
     target.check("corpus, whole trajectory", *cases, bound="trajectory")
+
+
+@pytest.mark.parametrize("mode", [mode for mode in FEATURES["mode"] if mode != "eager"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_corpus_in_every_mode(target: Target, direction: str, mode: str) -> None:
+    """One layer; two layers with initial states and lengths; three layers in float64: compiled, traced, saved, ..."""
+    asked = ("tanh float32 plain", "relu float32 full", "tanh float64 equal sizes")
+    ends = tuple(f"{direction} batch_first {words}" for words in asked)
+    cases = [case for name, case in corpus.cases().items() if name.endswith(ends)]
+    target.check(f"{corpus.PROPERTY}, {mode}", *cases, mode=mode)

@@ -113,4 +113,4 @@ def test_what_is_declared_unsupported_is_refused(target: Target, feature: tuple[
         lengths={"full": None, "mixed": (4, 1, 3, 2), "with zeros": (4, 0, 3, 2)}[asked["lengths"]],
         layout=asked["layout"],
     )
-    target.check("features", case)
+    target.check("features", case, mode=asked["mode"])

@@ -1,0 +1,140 @@
+"""The modes of a Keras model: what its users do to it before they call it, or around the call."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from .keras_models import RNNStack
+
+BACKEND = keras.backend.backend()
+
+# x, initial states or None, mask or None, as tensors -> each layer's output, and all final states
+Called = Callable[[Any, Any, Any], tuple[Sequence[Any], Sequence[Any]]]
+
+# mode -> what the layers are built with
+BUILT_WITH: dict[str, dict[str, Any]] = {
+    "dropout": {"dropout": 0.5, "recurrent_dropout": 0.5},
+    "unrolled": {"unroll": True},
+}
+ONLY_TENSORFLOW = ("autograd", "traced", "compiled")
+LACKING = {
+    "inference": "Keras has no inference mode beside training=False, which is eager's",
+    "scripted": "Keras compiles no source",
+    "exported": "the adapter does not export Keras models",
+} | ({} if BACKEND == "tensorflow" else dict.fromkeys(ONLY_TENSORFLOW, "the adapter has it on TensorFlow alone"))
+
+
+# Faults of Keras: docs/findings.md
+UNROLLED_BACKWARDS = {
+    "tensorflow": "unrolled and backwards, Keras applies the mask to the output in the wrong order",
+    "torch": "unrolled and backwards, Keras cannot take a mask on torch ('tuple' object has no attribute 'shape')",
+}
+WRONG_TOGETHER = {
+    (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
+    **{
+        (("mode", "unrolled"), ("direction", direction), ("lengths", lengths)): UNROLLED_BACKWARDS[BACKEND]
+        for direction in ("reverse", "bidirectional")
+        for lengths in ("mixed", "with zeros")
+        if BACKEND in UNROLLED_BACKWARDS
+    },
+}
+
+
+class InMode:
+    """A stack, and how it is called. What is made of it once is kept, and called for every shape that it takes."""
+
+    def __init__(self, model: RNNStack, mode: str) -> None:
+        self.model, self.mode = model, mode
+        self._made: dict[Any, Called] = {}
+
+    def __call__(self, x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        key = (tuple(x.shape[1:]), states is None, mask is None)
+        if key not in self._made:
+            self._made[key] = MODES[self.mode](self.model, x, states, mask)
+        return self._made[key](x, states, mask)
+
+
+def _eager(model: RNNStack, *given: Any) -> Called:
+    return lambda x, states, mask: model.every_layer(x, states, mask, training=False)
+
+
+def _train(model: RNNStack, *given: Any) -> Called:
+    return lambda x, states, mask: model.every_layer(x, states, mask, training=True)
+
+
+def _autograd(model: RNNStack, *given: Any) -> Called:
+    def call(x: Any, states: Any, mask: Any) -> Any:
+        with import_module("tensorflow").GradientTape() as tape:
+            tape.watch(x)
+            return model.every_layer(x, states, mask)
+
+    return call
+
+
+def _traced(model: RNNStack, *given: Any) -> Called:
+    return import_module("tensorflow").function(model.every_layer)
+
+
+def _compiled(model: RNNStack, *given: Any) -> Called:
+    return import_module("tensorflow").function(model.every_layer, jit_compile=True)
+
+
+def _saved(model: RNNStack, *given: Any) -> Called:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        loaded: Any = keras.saving.load_model(path)
+    return loaded.every_layer
+
+
+def _graph(model: RNNStack, x: Any, states: Any, mask: Any) -> Any:
+    """A functional model of the same layers, for sequences of this length."""
+    inputs = [keras.Input(x.shape[1:], dtype=model.compute_dtype)]
+    start = None if states is None else [keras.Input(h.shape[1:], dtype=model.compute_dtype) for h in states]
+    masked = None if mask is None else keras.Input(mask.shape[1:], dtype="bool")
+    outputs, final = model.every_layer(inputs[0], start, masked)
+    return keras.Model([*inputs, *(start or ()), *([] if masked is None else [masked])], [*outputs, *final])
+
+
+def _through(answer: Callable[[list[Any]], Sequence[Any]], layers: int) -> Called:
+    """What gives a list for a list of inputs, as what gives outputs and states for x, states and mask."""
+
+    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        found = answer([x, *(states or ()), *([] if mask is None else [mask])])
+        return found[:layers], found[layers:]
+
+    return call
+
+
+def _functional(model: RNNStack, *given: Any) -> Called:
+    return _through(_graph(model, *given), len(model.stack))
+
+
+def _predict(model: RNNStack, *given: Any) -> Called:
+    """model.predict, in batches of three sequences."""
+    graph = _graph(model, *given)
+
+    def predict(inputs: list[Any]) -> Sequence[Any]:
+        arrays = [keras.ops.convert_to_numpy(value) for value in inputs]
+        return graph.predict(arrays, batch_size=3, verbose=0)
+
+    return _through(predict, len(model.stack))
+
+
+MODES: dict[str, Callable[..., Called]] = {
+    "autograd": _autograd,
+    "train": _train,
+    "dropout": _eager,
+    "saved": _saved,
+    "traced": _traced,
+    "compiled": _compiled,
+    "functional": _functional,
+    "predict": _predict,
+    "unrolled": _eager,
+}
