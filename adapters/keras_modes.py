@@ -31,17 +31,19 @@ LACKING = {
 
 
 # Faults of Keras: docs/findings.md
-UNROLLED_BACKWARDS = {
-    "tensorflow": "unrolled and backwards, Keras applies the mask to the output in the wrong order",
-    "torch": "unrolled and backwards, Keras cannot take a mask on torch ('tuple' object has no attribute 'shape')",
+# backend -> the directions in which an unrolled layer is wrong with a mask, and how
+UNROLLED = {
+    "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
+    "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
+    "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
 }
+_DIRECTIONS, _REASON = UNROLLED[BACKEND]
 WRONG_TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
     **{
-        (("mode", "unrolled"), ("direction", direction), ("lengths", lengths)): UNROLLED_BACKWARDS[BACKEND]
-        for direction in ("reverse", "bidirectional")
+        (("mode", "unrolled"), ("direction", direction), ("lengths", lengths)): _REASON
+        for direction in _DIRECTIONS
         for lengths in ("mixed", "with zeros")
-        if BACKEND in UNROLLED_BACKWARDS
     },
 }
 
