@@ -37,7 +37,7 @@ UNROLLED = {
     "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
     "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
 }
-_DIRECTIONS, _REASON = UNROLLED[BACKEND]
+_DIRECTIONS, _REASON = UNROLLED.get(BACKEND, ((), ""))
 WRONG_TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
     **{
