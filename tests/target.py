@@ -64,8 +64,9 @@ class Target:
     def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str = "eager") -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
 
-        Every case is asked and counted; cases that share their parameters share their modules. Where all
-        verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
+        Every case is asked and counted, until one fails; cases that share their parameters share their modules.
+        Where all verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
+        mode: how the modules are called, one of adapters.contract.MODES.
         """
         __tracebackhide__ = True
         outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases, mode)]
