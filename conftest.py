@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 import adapters
-from adapters.contract import eager_only
 from evidence.journal import Journal
 from evidence.ledger import Ledger
 from tests import recording, summary
@@ -143,8 +141,6 @@ def load(name: str) -> adapters.Adapter:
         value = getattr(adapter, attribute, None)
         if not isinstance(value, kind):
             raise pytest.UsageError(f"{name}: its {attribute} is {value!r}, expected {kind.__name__}")
-    if "mode" not in inspect.signature(adapter.build).parameters:
-        adapter.capabilities = eager_only(adapter.capabilities)
     return adapter
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 from dataclasses import dataclass
 from typing import cast
 
-from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported
+from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, eager_only
 
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
@@ -61,6 +62,7 @@ def _availability(name: str) -> Availability:
 def load(name: str) -> Adapter:
     """The adapter of that name, or of "module:Class" for one that is not known here.
 
+    One whose build takes no mode gets capabilities that say so.
     Raises ValueError for an unknown name, ImportError when the framework is absent.
     """
     if name not in KNOWN and ":" not in name:
@@ -73,4 +75,8 @@ def load(name: str) -> Adapter:
         raise ImportError(f"adapter {name}: {error}" + (f"; {install}" if install else "")) from error
     if not hasattr(imported, attribute):
         raise ImportError(f"adapter {name}: {module} has no {attribute!r}")
-    return cast(Adapter, getattr(imported, attribute)())
+    adapter = getattr(imported, attribute)()
+    build, capabilities = getattr(adapter, "build", None), getattr(adapter, "capabilities", None)
+    if build and isinstance(capabilities, Capabilities) and "mode" not in inspect.signature(build).parameters:
+        adapter.capabilities = eager_only(capabilities)
+    return cast(Adapter, adapter)

@@ -35,7 +35,7 @@ def replay(evidence: Evidence, name: str, target: str | None, adapter: str | Non
         path = Path(folder) / f"{line.case}.json"
         case_of(line).save(path)
         command = [sys.executable, "-m", "adapters", source, str(path), f"--device={asked.device}"]
-        command += ["--script"] if script else _bound(line)
+        command += ["--script"] if script else [*_bound(line), f"--mode={line.features.get('mode', 'eager')}"]
         return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

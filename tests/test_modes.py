@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import adapters
-import conftest
 from adapters import FEATURES, Capabilities, Unsupported
 from adapters.contract import MODES, eager_only
 from adapters.trial import Stack, attempt, examine
@@ -18,7 +17,6 @@ from reference import Case, RNNSpec, judge
 
 from .draws import draw_case
 from .frameworks import framework_adapter
-from .mirror import Mirror
 
 
 def usual(direction: str = "bidirectional", batch: int = 3, time: int = 5, **asked: Any) -> Case:
@@ -119,9 +117,8 @@ def test_two_threads_may_call_one_module(framework: str) -> None:
     assert all(np.array_equal(output, alone[index].output) for (index, _), output in together.items())
 
 
-def test_an_adapter_whose_build_takes_no_mode_is_called_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conftest.adapters, "load", lambda name: Mirror())
-    adapter = conftest.load("tests.mirror:Mirror")
+def test_an_adapter_whose_build_takes_no_mode_is_called_eagerly() -> None:
+    adapter = adapters.load("tests.mirror:Mirror")
     assert adapter.capabilities.supported("mode") == ("eager",)
     trial = examine(adapter, usual(), mode="compiled")
     assert (trial.outcome, trial.message) == ("refused", "mode compiled: the adapter's build takes no mode")

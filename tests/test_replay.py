@@ -15,7 +15,7 @@ from evidence.reading import Evidence, Unusable, read
 from evidence.replaying import case_of, find, source_of
 
 from .mirror import Doubling, Mirror
-from .recorded import few, record
+from .recorded import edited, few, record
 
 
 class Other(Doubling):
@@ -84,6 +84,15 @@ def test_it_is_run_again(evidence: Evidence, capfd: pytest.CaptureFixture[str]) 
     assert "\nmirror 1.2 on cpu: agrees by the step bound" in out
     assert command.main([*arguments, "--adapter", "tests.mirror:Doubling"]) == 1
     assert "disagrees (value)" in capfd.readouterr().out
+
+
+def test_it_is_run_in_the_mode_that_was_recorded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path / "run.json", Mirror())
+    path = edited(tmp_path / "run.json", '"mode":"eager"},"sizes"', '"mode":"compiled"},"sizes"')
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))  # without its end, it is read
+    asked = ["replay", str(path), "000", "--adapter", "tests.mirror:Refusing"]
+    assert command.main(asked) == 1
+    assert "refused: mode compiled: the adapter's build takes no mode" in capfd.readouterr().out
 
 
 def test_code_that_a_file_names_is_not_run(evidence: Evidence, capfd: pytest.CaptureFixture[str]) -> None:

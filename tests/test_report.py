@@ -323,6 +323,13 @@ def test_an_empty_run(evidence: Make, head: dict[str, Any]) -> None:
     assert "No answer was judged by a bound." in report.render_markdown(made)
 
 
+def test_a_port_that_the_other_framework_refuses_is_no_problem(evidence: Make) -> None:
+    """Of a relation, it is the other target that refused: nothing of it is undeclared, or to be replayed."""
+    made = evidence(line(), line("refused", relation=True, property="port to two cpu"))
+    assert heading(made).startswith("Everything agrees")
+    assert "None is in the record." in report.render_markdown(made)
+
+
 def test_two_runs_in_one_file(tmp_path: Path) -> None:
     one = finished(header("one cpu"), [line()], ended())
     two = finished(header("one cpu", absent=[]), [line(), line("disagrees")], ended(exit_status=1))

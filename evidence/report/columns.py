@@ -45,20 +45,22 @@ class Column:
         found: dict[Asked, Counter[str]] = {}
         for line in self.verdicts:
             if not line.relation:
-                outcome = "undeclared" if line.outcome == "refused" and not self.declared(line) else line.outcome
+                outcome = "undeclared" if self.refused_undeclared(line) else line.outcome
                 for key in (*((item,) for item in line.features.items()), cell_of(line)):
                     found.setdefault(key, Counter())[outcome] += 1
         return found
 
     @cached_property
     def undeclared(self) -> int:
-        """Cases that were refused although nothing that they ask for is declared unsupported.
+        """How many cases were refused undeclared."""
+        return sum(self.refused_undeclared(line) for line in self.verdicts)
+
+    def refused_undeclared(self, line: VerdictLine) -> bool:
+        """Whether a case was refused although nothing that it asks for is declared unsupported.
 
         A relation may be refused by another target: weights that are ported to a framework that cannot hold them.
         """
-        return sum(
-            line.outcome == "refused" and not line.relation and not self.declared(line) for line in self.verdicts
-        )
+        return line.outcome == "refused" and not line.relation and not self.declared(line)
 
     def declared(self, line: VerdictLine) -> str:
         """Why the adapter says that it cannot answer a case; empty where it says nothing."""

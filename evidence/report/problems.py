@@ -84,7 +84,7 @@ def _of_run(evidence: Evidence, number: int, run: Run, found: list[Column]) -> l
 
 
 def _is_wrong(column: Column, line: VerdictLine) -> bool:
-    return line.outcome in WRONG or (line.outcome == "refused" and not column.declared(line))
+    return line.outcome in WRONG or column.refused_undeclared(line)
 
 
 def _group(evidence: Evidence, lines: list[VerdictLine]) -> Group:
