@@ -101,27 +101,31 @@ def diagnose(
     prefixes: Sequence[np.ndarray] | None = None,
     faults: Iterable[Fault] = tuple(FAULTS.values()),
     paired: Iterable[Fault] = COMMONEST,
+    declared: str | None = None,
 ) -> Diagnosis:
     """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
     faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
+    declared: the arithmetic that is promised, as in judge.
     """
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
+    if case.mask is not None:
+        return Diagnosis(problem="faults are not tried where there is a mask")
     time = case.x.shape[sequence_axes(case.layout).index("time")]
     size, steps = output.size * case.spec.num_layers, time * case.spec.num_cells
     if size > LARGEST or steps > LONGEST:
         return Diagnosis(problem=f"the case's states hold {size:,} numbers in {steps:,} steps; at most {LARGEST:,} in "
                          f"{LONGEST:,} are tried")  # fmt: skip
     with np.errstate(all="ignore"):
-        answer = Answer(case, output, h_n, prefixes)
+        answer = Answer(case, output, h_n, prefixes, declared)
         singles = [(fault,) for fault in answer.visible(faults)]
         found, pairs = answer.explanations(singles), []
         if not found and size <= LARGEST_FOR_PAIRS and steps <= LONGEST_FOR_PAIRS:
             pairs = list(itertools.combinations(answer.visible(paired), 2))
             found = answer.explanations(pairs)
         untried = 0 if found or not np.isnan(answer.allowed) else sum(fault.around is not None for (fault,) in singles)
-    first = None if found else judge(case, output, h_n, prefixes=prefixes).first
+    first = None if found else judge(case, output, h_n, prefixes=prefixes, declared=declared).first
     return Diagnosis(found, len(singles) - untried, len(pairs), untried, first=first)
 
 
