@@ -182,8 +182,8 @@ class Adapter(Protocol):
         """
         ...
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        """The framework's own activation on CPU, elementwise: "tanh" or "relu" of any array, in its dtype."""
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        """The framework's own activation, elementwise: "tanh" or "relu" of any array, in its dtype."""
         ...
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

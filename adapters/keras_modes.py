@@ -58,8 +58,11 @@ TOGETHER = _WRONG | {
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
     **{
-        (("mode", "sequential"), ("direction", "reverse"), ("num_layers", layers)): "a layer that goes backwards hands on "
-        "its output in processing order"
+        (
+            ("mode", "sequential"),
+            ("direction", "reverse"),
+            ("num_layers", layers),
+        ): "a layer that goes backwards hands on its output in processing order"
         for layers in ("2", "3 to 10")
     },
 }
@@ -126,9 +129,13 @@ def _mixed(model: RNNStack, *given: Any) -> Called:
     return lambda x, states, mask: model.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
 
 
-def _sequential(model: RNNStack, *given: Any) -> Called:
-    """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step."""
-    models = [keras.Sequential(model.stack[: layers + 1]) for layers in range(len(model.stack))]
+def _sequential(model: RNNStack, x: Any, *given: Any) -> Called:
+    """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
+
+    Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
+    """
+    entry = keras.Input(x.shape[1:], dtype=model.compute_dtype)
+    models = [keras.Sequential([entry, *model.stack[: layers + 1]]) for layers in range(len(model.stack))]
 
     def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
         outputs = [layers(x, mask=mask, training=False) for layers in models]

@@ -190,6 +190,8 @@ class TorchAdapter:
         return spec, cells
 
     def script(self, case: Case, device: str = "cpu") -> str:
+        """A case with a mask raises Unsupported: there is nothing of torch's to call."""
+        self.capabilities.require({"mask": case.mask is not None})
         return torch_script(case, device)
 
 

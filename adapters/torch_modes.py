@@ -62,12 +62,12 @@ class InMode:
 
     @contextmanager
     def _context(self, device: torch.device) -> Iterator[None]:
-        gradients = torch.inference_mode() if self.mode == "inference" else torch.set_grad_enabled(self.mode == "autograd")
+        gradients = (
+            torch.inference_mode() if self.mode == "inference" else torch.set_grad_enabled(self.mode == "autograd")
+        )
         narrow = torch.autocast(device.type, getattr(torch, self.dtype.name)) if self.mode == "mixed" else nullcontext()
         with gradients, narrow:
             yield
-
-
 
 
 @contextmanager

@@ -45,9 +45,7 @@ def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check_inputs(
-    spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype, mask: Any = None
-) -> None:
+def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype, mask: Any = None) -> None:
     """Raise unless x, h0, lengths and mask fit `spec` and `layout` and have the parameters' dtype.
 
     x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
@@ -70,7 +68,7 @@ def check_inputs(
     if lengths is not None:
         _check_lengths(_lengths_array(lengths), () if batch is None else (batch,), time)
     if mask is not None:
-        expect(lengths is None, "mask", "lengths beside it", "one of the two: a mask says what lengths say")
+        expect(lengths is None, "lengths", lengths, "None beside a mask, which says what they say")
         expect_mask(mask, x.shape[:-1], axes[:-1])
 
 

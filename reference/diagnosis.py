@@ -14,8 +14,9 @@ import numpy as np
 from .case import Case
 from .explaining import Answer, Explanation, shows
 from .faults import COMMONEST, FAULTS, Fault
+from .faults.masks import MASK_FAULTS
 from .judging import judge, wrong_form
-from .layout import sequence_axes
+from .layout import sequence_axes, take_steps
 from .verdict import Location
 
 # Numbers that a case's states hold, and steps that its cells take, above which pairs, or anything at all, would take
@@ -106,12 +107,46 @@ def diagnose(
     """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
     faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
-    declared: the arithmetic that is promised, as in judge.
+    declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first, then
+    all but those in lengths.
     """
+    if case.mask is not None and not wrong_form(case, output, h_n, prefixes or ()):
+        found = _diagnose(case, output, h_n, prefixes, MASK_FAULTS.values(), (), declared)
+        return (
+            found if found.explanations or found.problem else _unmasked(case, output, h_n, prefixes, faults, declared)
+        )
+    return _diagnose(case, output, h_n, prefixes, faults, paired, declared)
+
+
+def _unmasked(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None,
+    faults: Iterable[Fault],
+    declared: str | None,
+) -> Diagnosis:
+    """The diagnosis of the same question with lengths in place of its mask."""
+    plain, order = case.without_mask()
+    lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
+    tried = [fault for fault in faults if fault.family != "lengths"]
+    found = _diagnose(plain, take_steps(output, order, case.layout), h_n, lower, tried, (), declared)
+    first = judge(case, output, h_n, prefixes, declared).first
+    return replace(found, tried=found.tried + len(MASK_FAULTS), first=None if found.explanations else first)
+
+
+def _diagnose(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None,
+    faults: Iterable[Fault],
+    paired: Iterable[Fault],
+    declared: str | None,
+) -> Diagnosis:
+    """As diagnose, of these faults alone."""
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
-    if case.mask is not None:
-        return Diagnosis(problem="faults are not tried where there is a mask")
     time = case.x.shape[sequence_axes(case.layout).index("time")]
     size, steps = output.size * case.spec.num_layers, time * case.spec.num_cells
     if size > LARGEST or steps > LONGEST:

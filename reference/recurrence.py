@@ -128,7 +128,12 @@ def forward(
 
 
 def _forward_masked(
-    spec: RNNSpec, parameters: Sequence[CellParameters], x: np.ndarray, h0: np.ndarray | None, mask: np.ndarray, layout: str
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    x: np.ndarray,
+    h0: np.ndarray | None,
+    mask: np.ndarray,
+    layout: str,
 ) -> Result:
     """A masked step changes nothing: the others are run as a shorter sequence, and their output is put back."""
     order = unmasked_first(mask, layout)

@@ -35,6 +35,7 @@ ASKED += [
     for words in ("time 1 ", "vectors 33 bidirectional", "an empty batch reverse", "one step", "saturated relu",
                   "tiny tanh float64", "nan tanh", "nan relu", "inf tanh", "inf relu")
 ]  # fmt: skip
+ASKED += [name for name in cases() if "a mask" in name and "float32" in name]
 REFUSED = [("torch", "no step"), ("torch", "lengths of zero"), ("keras", "no step")]
 
 
@@ -70,7 +71,7 @@ def widened(case: Case) -> Case:
     """The same question in float64."""
     h0 = None if case.h0 is None else case.h0.astype(np.float64)
     cells = [cell.astype(np.float64) for cell in case.parameters]
-    return Case(case.spec, cells, case.x.astype(np.float64), h0, case.lengths, case.layout)
+    return Case(case.spec, cells, case.x.astype(np.float64), h0, case.lengths, case.layout, case.mask)
 
 
 def usual(direction: str = "bidirectional", dtype: str = "float32") -> Case:
@@ -100,6 +101,15 @@ def test_a_script_asks_what_the_adapter_asks(framework: str, name: str) -> None:
         assert np.array_equal(names["actual"][array], getattr(result, array).astype(np.float64), equal_nan=True)
         assert f"{array} {getattr(result, array).shape}: 0 of " in printed
     assert judge(widened(case), **names["expected"]).outcome == "agrees"
+
+
+def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, monkeypatch, capsys) -> None:
+    next(case for name, case in cases().items() if "a mask" in name).save(tmp_path / "case.json")
+    monkeypatch.setattr(sys, "argv", ["adapters", "torch", str(tmp_path / "case.json"), "--script"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "--script: mask True: torch.nn.RNN takes no mask" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("framework", "words"), REFUSED)
