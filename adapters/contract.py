@@ -226,11 +226,16 @@ def narrowed(capabilities: Capabilities, build: Callable[..., Any], run: Callabl
     """The capabilities of an adapter with these methods: one whose build takes no mode has the mode eager alone, one
     whose run takes no mask takes none."""
     lacking: dict[Feature, str] = {}
-    if "mode" not in inspect.signature(build).parameters:
+    if not _takes(build, "mode"):
         lacking |= {("mode", mode): "the adapter's build takes no mode" for mode in MODES if mode != "eager"}
-    if "mask" not in inspect.signature(run).parameters:
+    if not _takes(run, "mask"):
         lacking["mask", True] = "the adapter's run takes no mask"
     return replace(capabilities, unsupported={**lacking, **capabilities.unsupported})
+
+
+def _takes(method: Callable[..., Any], name: str) -> bool:
+    parameters = inspect.signature(method).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def capabilities_on(adapter: Adapter, device: str) -> Capabilities:

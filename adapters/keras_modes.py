@@ -148,8 +148,8 @@ def _sequential(model: RNNStack, x: Any, *given: Any) -> Called:
 
 def _final(model: RNNStack, output: Any, mask: Any) -> list[Any]:
     """Each direction's state after its last step; zero, as the masked output is, where there is none."""
-    array = keras.ops.convert_to_numpy(output)
-    counts = np.ones(array.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
+    array: Any = keras.ops.convert_to_numpy(output)
+    counts: Any = np.ones(array.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
     row, last = np.arange(len(array)), array.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
     first = counts.argmax(axis=1)
     if isinstance(model.stack[0], keras.layers.Bidirectional):

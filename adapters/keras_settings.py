@@ -1,4 +1,4 @@
-"""The settings below Keras that decide numbers: put in place for each call, whatever the user's are; and what is told."""
+"""The settings below Keras that decide numbers: put in place for each call, whatever the user has; and what is told."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class _Operations(TorchDispatchMode):
 
 
 def kernel(device: str, dtype: str, mode: str = "eager") -> str:
-    """The operation that computes a whole torch.nn.RNN on a device: cuDNN's, or none, where single steps are computed."""
+    """The operation that computes a whole torch.nn.RNN on a device, cuDNN's; or that single steps are computed."""
     rnn = torch.nn.RNN(2, 3, device=device, dtype=getattr(torch, dtype))
     with torch.no_grad(), settings(mode), _Operations() as seen:
         rnn(torch.zeros(2, 2, 2, device=device, dtype=getattr(torch, dtype)))

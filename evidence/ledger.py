@@ -18,7 +18,8 @@ class Ledger:
 
     A target is an adapter on a device, by its label: "torch cpu".
     relations: counts of (target, property, outcome) of answers that were compared with each other and not with
-    the reference; they fill no cell.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> largest value seen.
+    the reference; they fill no cell.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the
+    largest value seen.
     """
 
     cells: Counter[tuple[str, ...]] = field(default_factory=Counter)

@@ -107,8 +107,8 @@ def diagnose(
     """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
     faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
-    declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first, then
-    all but those in lengths.
+    declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first,
+    then all but those in lengths.
     """
     if case.mask is not None and not wrong_form(case, output, h_n, prefixes or ()):
         found = _diagnose(case, output, h_n, prefixes, MASK_FAULTS.values(), (), declared)

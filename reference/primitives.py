@@ -20,8 +20,9 @@ from .comparison import settle
 class PrimitiveVerdict:
     """Whether a primitive's answer lies within its bound.
 
-    primitive: "product" or the activation's name.  dtype: of the answer.  elements, outside: how many were compared, and
-    lie outside.  max_fraction: the largest error, as a fraction of its bound; expected, actual, bound: that element's.
+    primitive: "product" or the activation's name.  dtype: of the answer.  elements, outside: how many were compared,
+    and lie outside.  max_fraction: the largest error, as a fraction of its bound; expected, actual, bound: that
+    element's.
     """
 
     primitive: str

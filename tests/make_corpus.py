@@ -116,8 +116,9 @@ def _masked() -> Iterator[tuple[tuple[Any, ...], Case]]:
     for seed, (direction, layout) in enumerate(product(DIRECTIONS, LAYOUTS)):
         for dtype in ("float32", "float64", "bfloat16") if layout == "batch_first" else ("float32",):
             spec = RNNSpec(4, 6, 2, direction, NONLINEARITIES[seed % 2])
-            case = draw_case(spec, batch=1 if layout == "unbatched" else 4, time=6, dtype=dtype, seed=950 + seed, h0=True,
-                             layout=layout, mask=True)  # fmt: skip
+            rows = 1 if layout == "unbatched" else 4
+            asked = {"time": 6, "dtype": dtype, "seed": 950 + seed, "h0": True, "layout": layout, "mask": True}
+            case = draw_case(spec, batch=rows, **asked)
             yield ("a mask", direction, layout, dtype), case
 
 

@@ -37,8 +37,8 @@ ISOLATED = ("scripted", "traced", "exported", "compiled")
 class Target:
     """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
 
-    source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its own,
-    and not only those in the modes of ISOLATED.
+    source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its
+    own, and not only those in the modes of ISOLATED.
     """
 
     adapter: Adapter

@@ -7,7 +7,7 @@ import pytest
 
 import adapters
 from adapters.child import Child, ChildStack, Died
-from adapters.trial import attempt, examine
+from adapters.trial import Trial, attempt, examine
 from reference import Case, RNNSpec
 
 from .draws import draw_case
@@ -63,6 +63,7 @@ def test_refusals_and_crashes_keep_their_words() -> None:
     adapter = adapters.load("tests.mirror:Refusing")
     try:
         trial = attempt(ChildStack(child, adapter, CASE, "cpu", "eager"), CASE)
+        assert isinstance(trial, Trial)
         assert (trial.outcome, trial.message) == ("refused", "not on a Sunday")
     finally:
         child.close()
@@ -71,5 +72,5 @@ def test_refusals_and_crashes_keep_their_words() -> None:
 
 
 def test_an_adapter_that_cannot_be_loaded_dies_at_once() -> None:
-    with pytest.raises(Died, match="the process of tests.mirror:NoSuch died: exit status 1"):
+    with pytest.raises(Died, match=r"the process of tests\.mirror:NoSuch died: exit status 1"):
         asked("NoSuch")

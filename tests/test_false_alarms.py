@@ -27,6 +27,7 @@ TOO_NARROW: dict[str, dict[str, Any]] = {
     "float16_accumulate_float32": {"accumulator": "float16", "rounding": "away"},
     "bfloat16_accumulate_float32": {"accumulator": "bfloat16", "rounding": "away"},
     "tf32": {"weight_bits": 6},
+    "bfloat16_products": {"weight_bits": 3},
 }
 
 

@@ -37,7 +37,7 @@ def step_by_step(case: Case) -> Result:
     below = sequence_to_time_first(case.x, case.layout).astype(np.float64)
     counts = sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
     states = []
-    for layer in range(case.spec.num_layers):
+    for _layer in range(case.spec.num_layers):
         halves = []
         for direction in case.spec.directions:
             cell = case.parameters[len(states)].astype("float64")
@@ -150,7 +150,7 @@ def test_masks_are_checked() -> None:
             replace(case, mask=mask)
         with pytest.raises(error, match=words):
             forward(case.spec, case.parameters, case.x, mask=mask)
-    with pytest.raises(ValueError, match="lengths: got .* expected None beside a mask"):
+    with pytest.raises(ValueError, match=r"lengths: got .* expected None beside a mask"):
         replace(case, lengths=[1, 2, 3, 4])
 
 
@@ -182,7 +182,9 @@ def test_adapters_take_masks_or_say_that_they_do_not(framework: str) -> None:
 
 def test_an_adapter_whose_run_takes_no_mask_is_given_none() -> None:
     class Plain(Mirror):
-        def run(self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first") -> Result:
+        def run(  # pyright: ignore[reportIncompatibleMethodOverride] (that is the point)
+            self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first"
+        ) -> Result:
             raise AssertionError("it must not be called")
 
     adapter = Plain()

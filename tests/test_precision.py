@@ -25,7 +25,7 @@ def usual(dtype: str = "float32", hidden: int = 64, layers: int = 1) -> Case:
     return draw_case(RNNSpec(hidden + 1, hidden, layers), batch=16, time=5, dtype=dtype, h0=True)
 
 
-def with_operands_of(bits: int) -> adapters.Adapter:
+def with_operands_of(bits: int) -> Mirror:
     """The reference, with the operands of its products rounded to so many significant bits."""
 
     @step("operands are rounded", ALWAYS)
@@ -58,9 +58,9 @@ def test_a_narrow_accumulator_is_seen_where_a_wide_one_is_declared() -> None:
     """Every partial sum is rounded to bfloat16; of many positive terms the last ones are lost."""
 
     class Narrow(Mirror):
-        def run(self, module, x, h0=None, lengths=None, layout="batch_first", mask=None):
-            spec, (cell,) = module
-            states = [h0[0]]
+        def run(self, module, **inputs):
+            _, (cell,) = module
+            x, states = inputs["x"], [inputs["h0"][0]]
             for t in range(x.shape[1]):
                 a = np.zeros_like(states[-1])
                 for weight, operand in ((cell.w_ih, x[:, t]), (cell.w_hh, states[-1])):

@@ -85,7 +85,7 @@ def test_each_wrong_primitive_is_seen() -> None:
 def test_the_declared_arithmetic_is_what_a_product_is_judged_by() -> None:
     cell, x = CASE.parameters[0], CASE.x.reshape(-1, 6)
     rough = cell.w_ih.astype(np.float16).astype(np.float32)
-    actual = x @ rough.T + cell.b_ih
+    actual = np.add(x @ rough.T, cell.b_ih)
     assert not judge_product(cell.w_ih, cell.b_ih, x, actual).agrees
     assert judge_product(cell.w_ih, cell.b_ih, x, actual, "tf32").agrees
 
@@ -117,7 +117,7 @@ def test_a_failing_test_says_whether_a_primitive_is_off() -> None:
         pass
 
     class Broken(Recurrence):
-        def dense(self, *given: Any) -> np.ndarray:
+        def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
             raise MemoryError("no memory")
 
     assert "primitives: its products and its activation are right by themselves, so it is what is made of" in said(

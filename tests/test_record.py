@@ -52,13 +52,13 @@ def test_every_verdict_is_recorded_by_all_processes(tmp_path: Path) -> None:
     assert len({line.corpus for line in only.verdicts}) == 369
     assert all(line.answer for line in only.verdicts if line.property == "corpus")
     assert only.end is not None
-    assert only.end.tests == {"passed": 392}
+    assert only.end.tests == {"passed": 428}
     assert only.end.selection == f"only {CORPUS} was run"
     assert [path.name for path in tmp_path.iterdir() if "run.json" in path.name] == ["run.json"]
     test = next(ElementTree.parse(tmp_path / "run.xml").iter("testcase"))
     found = {entry.attrib["name"]: entry.attrib["value"] for entry in test.iter("property")}
     assert found == {"adapter": "mirror", "version": "1.2", "device": "cpu", "cases": found["cases"]}
-    assert " of 392 tests, " in run.stdout
+    assert " of 428 tests, " in run.stdout
     assert " a second: mirror 1.2 on cpu, test_the_corpus" in run.stdout
 
 

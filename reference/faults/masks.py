@@ -1,4 +1,4 @@
-"""Faults in masks. They are no part of FAULTS: few frameworks take masks with holes, and the others have no place for them.
+"""Faults in masks. They are no part of FAULTS: most frameworks take no masks with holes, and have no place for them.
 
 A mask is booleans with the axes of x but the last; each fault sees the case as it was given.
 """

@@ -26,7 +26,7 @@ def test_long(target: Target) -> None:
     target.check("long", draw_case(RNNSpec(2, 4), batch=2, time=10_000))
 
 
-@pytest.mark.parametrize("dtype", (*DTYPES, "float16", "bfloat16"))
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16", "bfloat16"])
 def test_wide(target: Target, dtype: str) -> None:
     """1,024 units: more than a tile of any kernel holds."""
     target.check("wide", draw_case(RNNSpec(16, 1024), batch=2, time=3, dtype=dtype, h0=True))

@@ -1,4 +1,4 @@
-"""Each framework's product and activation by themselves: where these agree and a layer does not, it is the recurrence."""
+"""Each framework's product and activation by themselves: where these are right and a layer is not, it is the loop."""
 
 from __future__ import annotations
 
