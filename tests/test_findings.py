@@ -106,6 +106,27 @@ def test_predict_rounds_float64_arrays_to_float32() -> None:
     assert not np.array_equal(predicted, exact)
 
 
+def test_a_sequential_model_rounds_the_inputs_of_its_first_call_to_float32() -> None:
+    """Without an Input of its own. The second call on the same tensor gives other bits, the right ones."""
+    keras = framework_adapter("keras").framework
+    if keras.backend.result_type("float64", "float64") != "float64":
+        pytest.skip("Keras narrows float64 on this backend anyway")
+    layer = keras.layers.SimpleRNN(3, dtype="float64")
+    x = np.arange(8.0).reshape(1, 4, 2) / 7
+    given, rounded = (
+        keras.ops.convert_to_tensor(array, dtype="float64") for array in (x, x.astype("float32").astype("float64"))
+    )
+    layer.build(x.shape)
+    model = keras.Sequential([layer])
+    first, second = array_of(model(given)), array_of(model(given))
+    assert first.dtype == np.float64
+    assert np.array_equal(first, array_of(layer(rounded)))
+    assert np.array_equal(second, array_of(layer(given)))
+    assert not np.array_equal(first, second)
+    with_input = keras.Sequential([keras.Input((4, 2), dtype="float64"), layer])
+    assert np.array_equal(array_of(with_input(given)), second)
+
+
 def test_keras_cannot_initialise_a_bfloat16_layer_on_tensorflow() -> None:
     """The default recurrent initialiser needs a QR decomposition, which TensorFlow does not have for bfloat16."""
     keras = framework_adapter("keras").framework
