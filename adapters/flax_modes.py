@@ -59,7 +59,8 @@ def _saved(stack: RNNStack) -> Called:
     other = nnx.clone(stack)
     state = nnx.state(other, nnx.Param)
     nnx.update(other, jax.tree.map(lambda a: jnp.full_like(a, 0.5), state))
-    nnx.replace_by_pure_dict(state, serialization.msgpack_restore(saved))
+    loaded: Any = serialization.msgpack_restore(saved)
+    nnx.replace_by_pure_dict(state, loaded)
     nnx.update(other, state)
     return other.every_layer
 

@@ -80,7 +80,8 @@ def recurrent_layers(module: Any) -> list[Any]:
 def simple_cells(layer: Any) -> list[Any]:
     """The cells of a layer: two in Bidirectional, forward first."""
     if isinstance(layer, nnx.Bidirectional):
-        return [layer.forward_rnn.cell, layer.backward_rnn.cell]
+        halves: list[Any] = [layer.forward_rnn, layer.backward_rnn]
+        return [half.cell for half in halves]
     return [layer.cell if isinstance(layer, nnx.RNN) else layer]
 
 

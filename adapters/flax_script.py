@@ -15,11 +15,10 @@ def flax_script(case: Case, device: str = "cpu") -> str:
     device: one of the adapter's.
     """
     imports = "import flax\nimport jax\nimport jax.numpy as jnp\nfrom flax import nnx"
-    if case.dtype == "float64":
-        imports += '\n\njax.config.update("jax_enable_x64", True)'
     kind, _, index = device.partition(":")
-    on = f'jax.default_device(jax.devices("{kind}")[{index or 0}])'
-    call = [_simple_cell(case), f'with jax.default_matmul_precision("highest"), {on}:']
+    settings = ["jax.enable_x64(True)"] * (case.dtype == "float64")
+    settings += ['jax.default_matmul_precision("highest")', f'jax.default_device(jax.devices("{kind}")[{index or 0}])']
+    call = [_simple_cell(case), f"with {', '.join(settings)}:"]
     call += [f"    {line}" for line in _stack(case)]
     call.append(_answer(case))
     versions = f'"Flax", flax.__version__, "on JAX", jax.__version__, {json.dumps(f"on {device}")}'
