@@ -62,7 +62,7 @@ def narrowed(right: Any) -> Any:
 
 # the fault, a case in which it shows, what the diagnosis says
 FAULTS: dict[str, tuple[Callable[[Patch], None], Case, str]] = {
-    "keep_order dropped": (keep_order_dropped, usual("reverse"), "the reverse output is in processing order"),
+    "keep_order dropped": (keep_order_dropped, usual("reverse"), "the reverse output is not put back into time order"),
     "lengths ignored": (called_with(lambda x, h, n, t: (x, h, None, t)), usual(), "padding"),
     "lengths ignored in reverse": (called_with(lambda x, h, n, t: (x, h, None, t)), usual("reverse"), "padding"),
     "kernels not transposed": (replaced("_given", lambda right: lambda a: right(a.T)), usual(), "w_hh is transposed"),
@@ -78,7 +78,7 @@ FAULTS: dict[str, tuple[Callable[[Patch], None], Case, str]] = {
         "time_first is taken for batch_first",
     ),
     "halves swapped": (halves_swapped, usual("bidirectional"), "the two directions' parameters are exchanged"),
-    "float64 arrays narrowed": (replaced("tensor", narrowed), usual(dtype="float64"), "float32"),
+    "float64 arrays narrowed": (replaced("tensor", narrowed), usual(dtype="float64"), "agrees with none"),
 }
 
 
