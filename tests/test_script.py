@@ -150,7 +150,7 @@ def test_a_finding_is_seen_from_a_script_alone(tmp_path: Path) -> None:
         ("torch", "(b_ih_l0)", "(b_hh_l0)"),
         ("keras", "w_hh.T.copy()", "w_hh"),
         ("keras", "b_ih + b_hh]", "b_ih]"),
-        ("flax", "w_hh.T", "w_hh"),
+        ("flax", "asarray(w_hh.T,", "asarray(w_hh,"),
         ("flax", "b_ih + b_hh, cell", "b_ih, cell"),
     ],
 )  # fmt: skip
