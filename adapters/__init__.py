@@ -1,8 +1,8 @@
 """How each framework is made to compute a recurrent layer. The only package that names a framework.
 
 Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter must offer;
-each framework has a file (keras has a second, keras_models, on reading its models) and one that writes its scripts;
-`trial` runs one case through one.
+each framework has a file, some more on its models and its modes, and one that writes its scripts; `reference_numpy` is
+the smallest adapter, to begin with; `trial` runs one case through one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, narr
 KNOWN = {
     "torch": ("adapters.torch:TorchAdapter", "torch", "pip install torch"),
     "keras": ("adapters.keras:KerasAdapter", "keras", "pip install keras tensorflow"),
+    "flax": ("adapters.flax:FlaxAdapter", "flax", "pip install flax"),
+    "reference": ("adapters.reference_numpy:ReferenceAdapter", "numpy", "pip install numpy"),
 }
+# judged only where it is named: without a framework there is nothing to judge
+ONLY_NAMED = ("reference",)
 
 __all__ = ["FEATURES", "KNOWN", "Adapter", "Availability", "Capabilities", "Result", "Unsupported", "available", "load"]
 
@@ -39,8 +43,8 @@ class Availability:
 
 
 def available() -> list[Availability]:
-    """Every known adapter, installed or not. Imports the frameworks that are installed, to ask for devices."""
-    return [_availability(name) for name in KNOWN]
+    """Every framework's adapter, installed or not. Imports the frameworks that are installed, to ask for devices."""
+    return [_availability(name) for name in KNOWN if name not in ONLY_NAMED]
 
 
 def _availability(name: str) -> Availability:

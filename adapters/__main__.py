@@ -7,7 +7,7 @@ import argparse
 from reference import Case
 from reference.judging import BOUNDS
 
-from . import Adapter, available, load
+from . import KNOWN, Adapter, available, load
 from .contract import MODES, Unsupported
 from .trial import examine
 
@@ -43,7 +43,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
-    parser.add_argument("name", nargs="?", help="an adapter: torch, keras, or module:Class")
+    parser.add_argument("name", nargs="?", help=f"an adapter: {', '.join(KNOWN)}, or module:Class")
     parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--mode", choices=MODES, default="eager", help="how the module is called (default: eager)")

@@ -44,7 +44,7 @@ def python(code: str, *flags: str, path: Path | None = None, **environment: str)
 def test_importing_adapters_imports_no_framework():
     loaded = python("import sys, adapters, adapters.trial; print(*sys.modules)").split()
     assert "adapters.trial" in loaded
-    assert {"torch", "keras", "tensorflow", "jax"}.isdisjoint(loaded)
+    assert {"torch", "keras", "tensorflow", "jax", "flax"}.isdisjoint(loaded)
 
 
 def test_importing_reference_imports_only_numpy_and_the_standard_library():
@@ -56,9 +56,10 @@ def test_importing_reference_imports_only_numpy_and_the_standard_library():
     assert python(code).split() == ["reference"]
 
 
-def test_every_known_adapter_is_listed_with_version_and_devices():
+def test_every_framework_is_listed_with_version_and_devices():
+    """The reference is none: where there is no framework, there is nothing to judge."""
     found = {a.name: a for a in adapters.available()}
-    assert list(found) == list(adapters.KNOWN)
+    assert [*found, "reference"] == list(adapters.KNOWN)
     for name, availability in found.items():
         if availability.installed:
             adapter = adapters.load(name)
@@ -87,16 +88,20 @@ def test_absent_frameworks_are_reported_with_how_to_install_them(tmp_path: Path)
     assert found == {
         "torch": [False, None, [], "torch is not installed: pip install torch"],
         "keras": [False, None, [], "keras is not installed: pip install keras tensorflow"],
+        "flax": [False, None, [], "flax is not installed: pip install flax"],
     }
+    assert problems.keys() == found.keys(), "the reference needs no framework"
     assert problems["torch"] == "adapter torch: No module named 'torch'; pip install torch"
     assert problems["keras"] == "adapter keras: No module named 'keras'; pip install keras tensorflow"
 
 
 def test_an_installed_framework_that_fails_to_import_is_reported():
     framework_adapter("keras")
-    broken = "import sys; sys.modules['tensorflow'] = sys.modules['torch'] = None\n" + REPORT
+    framework_adapter("flax")
+    broken = "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'torch', 'jax']))\n" + REPORT
     found, problems = json.loads(python(broken, KERAS_BACKEND="tensorflow"))
-    for name in adapters.KNOWN:
+    assert list(found) == ["torch", "keras", "flax"]
+    for name in found:
         installed, version, devices, problem = found[name]
         assert (installed, devices) == (False, [])
         assert version
@@ -140,7 +145,7 @@ def test_what_is_available_is_told_apart(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("theano", ValueError, r"adapter: got 'theano', expected one of torch, keras, or module:Class"),
+        ("theano", ValueError, rf"adapter: got 'theano', expected one of {', '.join(adapters.KNOWN)}, or module:Class"),
         ("no_such_module:Adapter", ImportError, r"adapter no_such_module:Adapter: No module named 'no_such_module'"),
         ("json:Adapter", ImportError, r"adapter json:Adapter: json has no 'Adapter'"),
         ("json:", ImportError, r"adapter json:: json has no ''"),

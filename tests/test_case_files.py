@@ -125,7 +125,7 @@ def test_a_spec_without_a_field_is_none(field: str) -> None:
         ("torch", "missing.json", "No such file"),
         ("torch", ".", "Is a directory"),
         ("torch", "other.json", "expected 'rnn-equivalence case 1'"),
-        ("mxnet", "case.json", "adapter: got 'mxnet', expected one of torch, keras, or module:Class"),
+        ("mxnet", "case.json", "adapter: got 'mxnet', expected one of torch, keras, flax, reference, or module:Class"),
         ("no_such_module:Adapter", "case.json", "No module named 'no_such_module'"),
         ("tests.draws:NoSuch", "case.json", "tests.draws has no 'NoSuch'"),
         (":Adapter", "case.json", "error: "),

@@ -36,7 +36,7 @@ def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--framework", "mxnet"], "--framework: got 'mxnet', expected one of torch, keras"),
+        (["--framework", "mxnet"], "--framework: got 'mxnet', expected one of torch, keras, flax, reference"),
         (["--adapter", "tests.planted:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
         (["--adapter", "tests.planted:Faithful", "--cases", "0"], "--cases: got 0, expected at least 1"),
         (

@@ -17,6 +17,7 @@ import pytest
 from adapters import FEATURES
 from adapters.__main__ import main
 from adapters.contract import features_of
+from adapters.flax_script import flax_script
 from adapters.keras_script import keras_script
 from adapters.torch_script import torch_script
 from adapters.trial import Stack, attempt
@@ -27,7 +28,7 @@ from .draws import draw_case
 from .frameworks import framework_adapter
 from .test_house import imported
 
-FRAMEWORKS = ("torch", "keras")
+FRAMEWORKS = ("torch", "keras", "flax")
 # of the cases for each cell every seventh, which meets all of its words; then one of each other kind
 ASKED = [*list(cases())[:216:7]]
 ASKED += [
@@ -155,6 +156,8 @@ def test_a_finding_is_seen_from_a_script_alone(tmp_path: Path) -> None:
         ("torch", "(b_ih_l0)", "(b_hh_l0)"),
         ("keras", "w_hh.T.copy()", "w_hh"),
         ("keras", "b_ih + b_hh]", "b_ih]"),
+        ("flax", "asarray(w_hh.T,", "asarray(w_hh,"),
+        ("flax", "b_ih + b_hh, cell", "b_ih, cell"),
     ],
 )  # fmt: skip
 def test_a_wrong_weight_is_seen(framework: str, right: str, wrong: str, direction: str) -> None:
@@ -202,6 +205,7 @@ def test_a_script_imports_numpy_and_its_framework_alone(dtype: str) -> None:
     for case in (usual(dtype=dtype), draw_case(RNNSpec(9, 9), batch=5, time=9, dtype=dtype)):
         assert imported(torch_script(case)) - standard == {"numpy", "torch"}
         assert imported(keras_script(case, "cpu", "jax", x64=True)) - standard == {"numpy", "keras"}
+        assert imported(flax_script(case)) - standard == {"numpy", "flax", "jax"}
 
 
 def test_a_script_names_the_device_and_the_backend() -> None:
@@ -214,7 +218,10 @@ def test_a_script_names_the_device_and_the_backend() -> None:
     assert 'with keras.device("gpu:1"):' in on_jax
     assert 'os.environ.setdefault("KERAS_BACKEND", "jax")' in on_jax
     assert 'os.environ.setdefault("JAX_ENABLE_X64", "1")' in on_jax
-    for text in (on_cuda, on_jax):
+    in_flax = flax_script(usual(dtype="float64"), "cuda:1")
+    assert 'jax.default_device(jax.devices("cuda")[1])' in in_flax
+    assert "with jax.enable_x64(True), " in in_flax
+    for text in (on_cuda, on_jax, in_flax):
         compile(text, "script", "exec")
 
 

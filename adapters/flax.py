@@ -1,0 +1,214 @@
+"""Flax NNX: nnx.SimpleCell in nnx.RNN and nnx.Bidirectional. Flax has no stack; the adapter calls layer after layer.
+
+JAX compiles nnx.RNN anew in each eager call. Its cache on disk, which is the user's to switch on, makes the suite some
+four times as fast: JAX_COMPILATION_CACHE_DIR=..., JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 and
+JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 in the environment.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+# JAX takes three quarters of a GPU's memory otherwise, and there are other frameworks in the process
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import flax
+import jax
+import numpy as np
+from flax import nnx
+
+from reference import Case, CellParameters, Lengths, RNNSpec
+from reference.arguments import check_inputs, check_parameters
+
+from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .flax_modes import BUILT_WITH, LACKING, InMode
+from .flax_modules import (
+    ACTIVATIONS,
+    RNNStack,
+    device_of,
+    dtype_of,
+    parameters_of,
+    recurrent_layers,
+    simple_cells,
+    spec_of,
+)
+from .flax_script import flax_script
+
+# JAX keeps every program that it compiles, and each eager call of nnx.RNN compiles one: 3.6 MB, measured. After so many
+# calls they are forgotten, which takes no time that could be measured.
+CALLS_KEPT = 20
+
+
+class FlaxAdapter:
+    """nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, on CPU and CUDA."""
+
+    name = "flax"
+    framework: Any = flax
+    version = f"{flax.__version__} on jax {jax.__version__}"
+    capabilities = Capabilities(
+        unsupported={
+            ("lengths", "with zeros"): "of a length of 0, nnx.RNN answers the carry after the last padded step",
+            **{("mode", mode): reason for mode, reason in LACKING.items()},
+        },
+        emulated={
+            ("bias", False): "SimpleCell always has a bias; the adapter takes it out of dense_i",
+            ("lengths", "mixed"): "nnx.RNN goes on beyond seq_lengths; the adapter sets those outputs to zero",
+            **{("num_layers", n): "Flax has no stack; the adapter calls layer after layer" for n in ("2", "3 to 10")},
+        },
+    )
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", *(f"cuda:{index}" for index in range(len(_gpus()))))
+
+    def environment(self) -> dict[str, Any]:
+        """Versions below Flax, hardware, and the settings that decide numbers; run makes its own of two of them."""
+        return {
+            "Flax": flax.__version__,
+            "JAX": jax.__version__,
+            "jaxlib": importlib.metadata.version("jaxlib"),
+            "x64": "on for float64 alone (the adapter's choice)",
+            "matmul precision": "highest (the adapter's choice)",
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS"),
+            "platform": (_gpus() or jax.devices("cpu"))[0].client.platform_version,
+            "GPUs": ", ".join(device.device_kind for device in _gpus()) or None,
+        }
+
+    def build(
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        mode: str = "eager",
+    ) -> Any:
+        self.capabilities.require({"mode": mode})
+        check_parameters(spec, parameters)
+        parameters = cast_exactly(parameters, dtype)
+        expect_device(device, self.devices())
+        with settings(_device(device), parameters[0].dtype):
+            cells = [_cell(spec, cell) for cell in parameters]
+            rnns = [
+                nnx.RNN(cell, reverse=spec.direction == "reverse", keep_order=True, **BUILT_WITH.get(mode, {}))
+                for cell in cells
+            ]
+            if spec.direction == "bidirectional":
+                rnns = [nnx.Bidirectional(*pair) for pair in zip(rnns[::2], rnns[1::2], strict=True)]
+            stack = RNNStack(rnns)
+            return stack if mode == "eager" else InMode(stack, mode)
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+    ) -> Result:
+        if not isinstance(module, RNNStack | InMode):
+            raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
+        stack, mode = (module, "eager") if isinstance(module, RNNStack) else (module.stack, module.mode)
+        spec, dtype, device = spec_of(stack), dtype_of(stack), device_of(stack)
+        check_inputs(spec, x, h0, lengths, layout, dtype)
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mode))
+        given = None if lengths is None or not np.size(lengths) else np.asarray(lengths, np.int32)
+        with settings(device, dtype):
+            outputs, carries = module.every_layer(
+                tensor(x, device),
+                None if h0 is None else [tensor(h, device) for h in h0],
+                None if given is None else tensor(given, device),
+                layout == "time_first",
+            )
+            h_n = np.stack([np.array(carry) for carry in carries])
+        self._calls += 1
+        if self._calls % CALLS_KEPT == 0:
+            jax.clear_caches()
+        arrays = [_ended(np.array(output), given, layout) for output in outputs]
+        return Result(arrays[-1], h_n, arrays[:-1])
+
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        with settings(_device(device), weight.dtype):
+            head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
+            return np.array(head(tensor(x, _device(device))))
+
+    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+        with settings(_device("cpu"), a.dtype):
+            return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, _device("cpu"))))
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        """Of a stack that build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
+
+        The order in which the last layer hands out its steps (keep_order) is no part of what is read.
+        """
+        spec = spec_of(module)
+        return spec, [parameters_of(cell) for layer in recurrent_layers(module) for cell in simple_cells(layer)]
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return flax_script(case, device)
+
+
+@contextmanager
+def settings(device: Any, dtype: np.dtype) -> Iterator[None]:
+    """What decides numbers in JAX, for this thread and as long as it lasts: the user's own settings stay as they are.
+
+    float64 where that is asked for and nowhere else; products in IEEE arithmetic on a GPU too; the device.
+    """
+    x64 = jax.enable_x64(dtype == np.float64)
+    with x64, jax.default_matmul_precision("highest"), jax.default_device(device):
+        yield
+
+
+def tensor(array: np.ndarray, device: Any) -> Any:
+    """A JAX array of the same values and dtype. It is copied first: JAX may share NumPy's memory."""
+    return jax.device_put(np.array(array, order="C"), device)
+
+
+def _gpus() -> list[Any]:
+    """JAX's CUDA devices; asked for by name where there are none, JAX raises."""
+    return [device for device in jax.devices() if device.platform == "gpu"]
+
+
+def _device(name: str) -> Any:
+    """JAX's device of one of the names that devices() gives, or of "cuda"."""
+    kind, _, index = name.partition(":")
+    return jax.devices(kind)[int(index or 0)]
+
+
+def _given(array: np.ndarray) -> Callable[..., Any]:
+    """An initializer that gives these values, on the default device."""
+    return lambda key, shape, dtype: jax.device_put(np.array(array, order="C"))
+
+
+def _cell(spec: RNNSpec, cell: CellParameters) -> Any:
+    """A SimpleCell of these weights: columns of its kernels are units, and its one bias is the sum of both."""
+    bias = np.zeros(spec.hidden_size, cell.dtype) if cell.b_ih is None else cell.b_ih + cell.b_hh
+    simple = nnx.SimpleCell(
+        cell.w_ih.shape[1],
+        spec.hidden_size,
+        dtype=cell.dtype,
+        param_dtype=cell.dtype,
+        activation_fn=ACTIVATIONS[spec.nonlinearity][0],
+        kernel_init=_given(cell.w_ih.T),
+        recurrent_kernel_init=_given(cell.w_hh.T),
+        bias_init=_given(bias),
+        rngs=nnx.Rngs(0),
+    )
+    if not spec.bias:
+        simple.dense_i.use_bias, simple.dense_i.bias = False, nnx.data(None)
+    return simple
+
+
+def _ended(output: np.ndarray, lengths: np.ndarray | None, layout: str) -> np.ndarray:
+    """An output with zeros beyond each sequence's length, in place."""
+    if lengths is not None:
+        time = output.shape[1 if layout == "batch_first" else 0]
+        ended = np.arange(time) >= lengths[..., None]  # (batch, time), or (time,) when unbatched
+        output[ended.T if layout == "time_first" else ended] = 0
+    return output

@@ -1,0 +1,73 @@
+"""The modes of a Flax module: what its users do to it before they call it, or around the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx, serialization
+
+from .flax_modules import Answer, RNNStack
+
+# x, initial carries or None, lengths or None, whether time comes first -> each layer's output, and all final carries
+Called = Callable[[Any, Any, Any, bool], Answer]
+
+# mode -> what the layers are built with
+BUILT_WITH: dict[str, dict[str, Any]] = {"unrolled": {"unroll": True}}
+LACKING = {
+    "inference": "JAX computes gradients only where it is asked for them: its every call is without",
+    "train": "nnx.RNN computes the same in training",
+    "dropout": "nnx.RNN has no dropout",
+    "scripted": "JAX compiles no source",
+    "traced": "JAX traces what it compiles",
+    "exported": "the adapter does not export Flax modules",
+    "functional": "Flax has one kind of module",
+    "predict": "Flax has nothing of the kind",
+}
+
+
+class InMode:
+    """A stack, and how it is called. What is made of it once is kept, and called for every shape."""
+
+    def __init__(self, stack: RNNStack, mode: str) -> None:
+        self.stack, self.mode = stack, mode
+        self.every_layer = MODES[mode](stack)
+
+
+def _every_layer(stack: RNNStack, x: Any, carries: Any, lengths: Any, time_major: bool) -> Answer:
+    return stack.every_layer(x, carries, lengths, time_major)
+
+
+def _with_loss(stack: RNNStack, x: Any, carries: Any, lengths: Any, time_major: bool) -> tuple[Any, Answer]:
+    answer = stack.every_layer(x, carries, lengths, time_major)
+    return answer[0][-1].sum(), answer
+
+
+_compiled = nnx.jit(_every_layer, static_argnums=4)
+_gradient = nnx.grad(_with_loss, has_aux=True)
+
+
+def _of(called: Callable[..., Any]) -> Callable[[RNNStack], Called]:
+    return lambda stack: lambda *given: called(stack, *given)
+
+
+def _saved(stack: RNNStack) -> Called:
+    """The parameters as bytes of Flax's own serialization, read into a stack of other weights."""
+    saved = serialization.msgpack_serialize(nnx.to_pure_dict(nnx.state(stack, nnx.Param)))
+    other = nnx.clone(stack)
+    state = nnx.state(other, nnx.Param)
+    nnx.update(other, jax.tree.map(lambda a: jnp.full_like(a, 0.5), state))
+    loaded: Any = serialization.msgpack_restore(saved)
+    nnx.replace_by_pure_dict(state, loaded)
+    nnx.update(other, state)
+    return other.every_layer
+
+
+MODES: dict[str, Callable[[RNNStack], Called]] = {
+    "autograd": _of(lambda *given: _gradient(*given)[1]),
+    "saved": _saved,
+    "compiled": _of(_compiled),
+    "unrolled": _of(_every_layer),
+}

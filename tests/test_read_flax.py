@@ -1,0 +1,252 @@
+"""A user's own Flax module is read exactly, and what RNNSpec cannot express is refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+import adapters
+from reference import Case, RNNSpec, judge
+
+from .draws import Draw
+from .frameworks import array_of, framework_adapter
+
+X = Draw(1).uniform((2, 4, 3)).astype("float32")  # (batch, time, input_size)
+
+
+@pytest.fixture(scope="module")
+def nnx() -> Any:
+    return framework_adapter("flax").framework.nnx
+
+
+@pytest.fixture
+def adapter() -> adapters.Adapter:
+    return framework_adapter("flax")
+
+
+def cell(n: Any, features: int = 3, units: int = 5, **words: Any) -> Any:
+    return n.SimpleCell(features, units, bias_init=n.initializers.normal(), rngs=n.Rngs(0), **words)
+
+
+def rnn(n: Any, features: int = 3, **words: Any) -> Any:
+    return n.RNN(cell(n, features), **words)
+
+
+def both(n: Any, features: int = 3, **words: Any) -> Any:
+    return n.Bidirectional(rnn(n, features), rnn(n, features), **words)
+
+
+def without_bias(n: Any) -> Any:
+    layer = rnn(n)
+    layer.cell.dense_i = n.Linear(3, 5, use_bias=False, rngs=n.Rngs(1))
+    return layer
+
+
+def trained(n: Any) -> Any:
+    """One step of gradient descent, so that the parameters are what a training loop left behind."""
+    layer = rnn(n)
+    jax = import_module("jax")
+    gradients = n.grad(lambda module: (module(X) ** 2).sum())(layer)
+    n.update(layer, jax.tree.map(lambda p, g: p - 0.1 * g, n.state(layer, n.Param), gradients))
+    return layer
+
+
+def inferring(n: Any) -> Any:
+    """Its dtype is that of what it is given."""
+    return n.RNN(cell(n, dtype=None))
+
+
+READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
+    "RNN": (rnn, RNNSpec(3, 5)),
+    "relu": (lambda n: n.RNN(cell(n, activation_fn=n.relu)), RNNSpec(3, 5, nonlinearity="relu")),
+    "jax.numpy.tanh": (lambda n: n.RNN(cell(n, activation_fn=import_module("jax").numpy.tanh)), RNNSpec(3, 5)),
+    "no bias": (without_bias, RNNSpec(3, 5, bias=False)),
+    "dtype None": (inferring, RNNSpec(3, 5)),
+    "unroll": (lambda n: rnn(n, unroll=3), RNNSpec(3, 5)),
+    "without rngs of its own": (lambda n: rnn(n, rngs=n.Rngs(7)), RNNSpec(3, 5)),
+    "trained": (trained, RNNSpec(3, 5)),
+    "reverse, in time order": (
+        lambda n: rnn(n, reverse=True, keep_order=True),
+        RNNSpec(3, 5, direction="reverse"),
+    ),
+    "Bidirectional": (both, RNNSpec(3, 5, direction="bidirectional")),
+    "Bidirectional, whatever its halves were given": (
+        lambda n: n.Bidirectional(rnn(n, reverse=True, time_major=True), rnn(n)),
+        RNNSpec(3, 5, direction="bidirectional"),
+    ),
+    "Sequential": (lambda n: n.Sequential(rnn(n), rnn(n, 5), rnn(n, 5)), RNNSpec(3, 5, 3)),
+    "Sequential of Bidirectional": (
+        lambda n: n.Sequential(both(n), both(n, 10)),
+        RNNSpec(3, 5, 2, "bidirectional"),
+    ),
+    "Sequential, reverse in time order": (
+        lambda n: n.Sequential(*(rnn(n, size, reverse=True, keep_order=True) for size in (3, 5))),
+        RNNSpec(3, 5, 2, "reverse"),
+    ),
+    "time_major": (lambda n: rnn(n, time_major=True), RNNSpec(3, 5)),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_users_module_is_what_was_read_from_it(nnx: Any, adapter: adapters.Adapter, name: str):
+    """Called as its user calls it, the module answers the last layer's output; its final states are in it."""
+    make, expected_spec = READ[name]
+    module = make(nnx)
+    spec, parameters = adapter.read(module)
+    assert spec == expected_spec
+    case = Case(spec, parameters, X, layout="time_first" if name == "time_major" else "batch_first")
+    verdict = judge(case, array_of(module(X)), case.answer().h_n, bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+
+
+def test_a_cell_alone_is_read_as_a_layer(nnx: Any, adapter: adapters.Adapter):
+    module = cell(nnx)
+    spec, parameters = adapter.read(module)
+    assert spec == RNNSpec(3, 5)
+    h0 = Draw(2).uniform((1, 2, 5)).astype("float32")
+    carry, output = module(h0[0], X[:, 0])
+    verdict = judge(Case(spec, parameters, X[:, :1], h0), array_of(output)[:, None], array_of(carry)[None])
+    assert verdict.outcome == "agrees", verdict
+
+
+@pytest.mark.parametrize("make", [list, tuple], ids=["list", "tuple"])
+def test_layers_that_a_user_calls_one_after_another_are_read_as_a_stack(
+    nnx: Any, adapter: adapters.Adapter, make: Callable[..., Any]
+):
+    layers = make([both(nnx), both(nnx, 10)])
+    spec, parameters = adapter.read(layers)
+    assert spec == RNNSpec(3, 5, 2, "bidirectional")
+    states, sequence = [], X
+    for layer in layers:
+        carry, sequence = layer(sequence, return_carry=True)
+        states += [array_of(state) for state in carry]
+    verdict = judge(Case(spec, parameters, X), array_of(sequence), np.stack(states), bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+
+
+def test_a_stack_in_processing_order_is_read_as_it_runs_in_time(nnx: Any, adapter: adapters.Adapter):
+    """A layer without keep_order hands its steps on from last to first: what is called on it reads time reversed."""
+    module = nnx.Sequential(rnn(nnx, reverse=True), rnn(nnx, 5))
+    spec, parameters = adapter.read(module)
+    assert spec == RNNSpec(3, 5, 2, "reverse")
+    case = Case(spec, parameters, X)
+    verdict = judge(case, array_of(module(X))[:, ::-1].copy(), case.answer().h_n, bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+
+
+def test_a_users_layer_is_run_by_building_what_was_read(nnx: Any, adapter: adapters.Adapter):
+    layer = rnn(nnx)
+    with pytest.raises(adapters.Unsupported, match=r"module: got RNN, expected .* build\(\*read\(module\)\)"):
+        adapter.run(layer, X)
+    assert np.array_equal(adapter.run(adapter.build(*adapter.read(layer)), X).output, array_of(layer(X)))
+
+
+def test_what_build_returns_is_called_as_a_flax_layer_is(nnx: Any, adapter: adapters.Adapter):
+    spec, parameters = adapter.read([both(nnx), both(nnx, 10)])
+    h0 = Draw(2).uniform((4, 2, 5)).astype("float32")
+    carry, output = adapter.build(spec, parameters)(X.swapaxes(0, 1), initial_carry=list(h0), time_major=True)
+    verdict = judge(
+        Case(spec, parameters, X, h0), array_of(output).swapaxes(0, 1).copy(), np.stack(carry), bound="trajectory"
+    )
+    assert verdict.outcome == "agrees", verdict
+
+
+def own_call(n: Any) -> Any:
+    class Doubled(n.RNN):
+        def __call__(self, *given: Any, **words: Any) -> Any:
+            return 2 * super().__call__(*given, **words)
+
+    return Doubled(cell(n))
+
+
+def own_cell(n: Any) -> Any:
+    class Doubled(n.SimpleCell):
+        def __call__(self, *given: Any) -> Any:
+            carry, output = super().__call__(*given)
+            return carry, 2 * output
+
+    return n.RNN(Doubled(3, 5, rngs=n.Rngs(0)))
+
+
+def tanh(x: Any) -> Any:
+    """Not the hyperbolic tangent."""
+    return x
+
+
+def dense_of_ones_own(n: Any) -> Any:
+    layer = rnn(n)
+    layer.cell.dense_h = n.Linear(5, 5, use_bias=False, dot_general=lambda *a, **k: 0, rngs=n.Rngs(0))
+    return layer
+
+
+def two_biases(n: Any) -> Any:
+    layer = rnn(n)
+    layer.cell.dense_h = n.Linear(5, 5, rngs=n.Rngs(0))
+    return layer
+
+
+def another_dense(n: Any) -> Any:
+    layer = rnn(n)
+    layer.cell.dense_i = n.LoRALinear(3, 5, lora_rank=2, rngs=n.Rngs(0))
+    return layer
+
+
+def stored(n: Any, param_dtype: Any) -> Any:
+    return cell(n, param_dtype=param_dtype, recurrent_kernel_init=n.initializers.zeros_init())
+
+
+def with_carry_init(n: Any) -> Any:
+    layer = rnn(n)
+    layer.cell.carry_init = n.initializers.ones_init()
+    return layer
+
+
+REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "GRUCell": (lambda n: n.RNN(n.GRUCell(3, 5, rngs=n.Rngs(0))), r"got a GRUCell, expected nnx\.SimpleCell"),
+    "a GRUCell alone": (lambda n: n.GRUCell(3, 5, rngs=n.Rngs(0)), r"module: got GRUCell, expected nnx\.RNN"),
+    "Linear": (lambda n: n.Linear(3, 5, rngs=n.Rngs(0)), r"module: got Linear, expected nnx\.RNN"),
+    "Linear above": (lambda n: n.Sequential(rnn(n), n.Linear(5, 2, rngs=n.Rngs(0))), r"layer 1: got Linear, expected"),
+    "nothing": (lambda n: [], r"module: got no layers"),
+    "sigmoid": (lambda n: cell(n, activation_fn=n.sigmoid), r"got activation_fn 'sigmoid', expected Flax's own"),
+    "another tanh": (lambda n: cell(n, activation_fn=tanh), r"got activation_fn 'tanh', expected Flax's own"),
+    "residual": (lambda n: cell(n, residual=True), r"got residual=True"),
+    "carry_init": (with_carry_init, r"got a carry_init of its own"),
+    "float32 on bfloat16": (
+        lambda n: stored(n, "bfloat16"),
+        r"computes in float32 on bfloat16 weights, expected one dtype",
+    ),
+    "two biases": (two_biases, r"got a dense_h with a bias"),
+    "a dot_general of its own": (dense_of_ones_own, r"dense_h: got a dot_general of its own"),
+    "another kind of Linear": (another_dense, r"dense_i: got LoRALinear, expected nnx\.Linear"),
+    "a call of its own": (own_call, r"got Doubled, expected nnx\.RNN"),
+    "a cell of its own": (own_cell, r"got a Doubled, expected nnx\.SimpleCell"),
+    "merge_fn": (lambda n: both(n, merge_fn=lambda a, b: a + b), r"merge_fn of its own, expected concatenation"),
+    "a half that is no RNN": (lambda n: n.Bidirectional(rnn(n), cell(n)), r"got a half that is SimpleCell"),
+    "two kinds of halves": (
+        lambda n: n.Bidirectional(rnn(n), n.RNN(cell(n, activation_fn=n.relu))),
+        r"expected the same in both directions",
+    ),
+    "two sizes": (lambda n: [rnn(n), n.RNN(cell(n, 5, 4))], r"hidden_size \[5, 4\], expected one value"),
+    "two activations": (lambda n: [rnn(n), n.RNN(cell(n, 5, activation_fn=n.relu))], r"nonlinearity \['tanh', 'relu'"),
+    "two layouts": (lambda n: [rnn(n), rnn(n, 5, time_major=True)], r"time_major \[False, True\]"),
+    "one bidirectional": (lambda n: [both(n), rnn(n, 10)], r"direction \['bidirectional', 'forward'\]"),
+    "Bidirectional above a layer in processing order": (
+        lambda n: [rnn(n, reverse=True), both(n, 5)],
+        r"Bidirectional above a layer whose output is in reverse",
+    ),
+    "reverse twice": (  # the second layer puts time back in order
+        lambda n: [rnn(n, reverse=True), rnn(n, 5, reverse=True)],
+        r"direction \['reverse', 'forward'\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_expressed_is_refused(nnx: Any, adapter: adapters.Adapter, name: str):
+    make, message = REFUSED[name]
+    with pytest.raises(adapters.Unsupported, match=message):
+        adapter.read(make(nnx))
