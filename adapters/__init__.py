@@ -19,6 +19,10 @@ from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, eage
 KNOWN = {
     "torch": ("adapters.torch:TorchAdapter", "torch", "pip install torch"),
     "keras": ("adapters.keras:KerasAdapter", "keras", "pip install keras tensorflow"),
+    "onnxruntime": ("adapters.onnxruntime:OnnxRuntimeAdapter", "onnxruntime", "pip install onnx onnxruntime"),
+    "onnx": ("adapters.onnx_reference:OnnxReferenceAdapter", "onnx", "pip install onnx"),
+    "torch-onnx": ("adapters.torch_onnx:TorchOnnxAdapter", "onnxscript", "pip install torch onnxruntime onnxscript"),
+    "openvino": ("adapters.openvino:OpenVinoAdapter", "openvino", "pip install onnx openvino"),
 }
 
 __all__ = ["FEATURES", "KNOWN", "Adapter", "Availability", "Capabilities", "Result", "Unsupported", "available", "load"]
