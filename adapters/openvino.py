@@ -65,9 +65,11 @@ class OpenVinoAdapter:
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
+        self.capabilities.require({"dtype": x.dtype.name})
         return onnx_stack.dense(load, weight, bias, x)
 
     def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+        self.capabilities.require({"dtype": a.dtype.name})
         return onnx_stack.activation(load, a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -81,10 +83,11 @@ def load(model: Any) -> onnx_stack.Call:
     Each call has a request of its own, so that threads do not share one.
     """
     source = model.SerializeToString()
-    fixed = any(value.name == "sequence_lens" for value in model.graph.input)
     compiled: dict[Any, Any] = {}
 
     def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        # a model that is fixed to an empty batch ends the process (SIGFPE) when it is compiled
+        fixed = "sequence_lens" in feeds and feeds["sequence_lens"].size > 0
         shapes = {name: list(array.shape) for name, array in feeds.items()} if fixed else {}
         key = repr(shapes)
         if key not in compiled:

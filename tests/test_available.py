@@ -44,7 +44,7 @@ def python(code: str, *flags: str, path: Path | None = None, **environment: str)
 def test_importing_adapters_imports_no_framework():
     loaded = python("import sys, adapters, adapters.trial; print(*sys.modules)").split()
     assert "adapters.trial" in loaded
-    assert {"torch", "keras", "tensorflow", "jax"}.isdisjoint(loaded)
+    assert {"torch", "keras", "tensorflow", "jax", "onnx", "onnxruntime", "openvino"}.isdisjoint(loaded)
 
 
 def test_importing_reference_imports_only_numpy_and_the_standard_library():
@@ -85,18 +85,21 @@ def test_absent_frameworks_are_reported_with_how_to_install_them(tmp_path: Path)
                 (tmp_path / there.name).symlink_to(there)
     found, problems = json.loads(python(REPORT, "-S", path=tmp_path))
     assert found == {
-        "torch": [False, None, [], "torch is not installed: pip install torch"],
-        "keras": [False, None, [], "keras is not installed: pip install keras tensorflow"],
+        name: [False, None, [], f"{distribution} is not installed: {install}"]
+        for name, (_, distribution, install) in adapters.KNOWN.items()
     }
-    assert problems["torch"] == "adapter torch: No module named 'torch'; pip install torch"
-    assert problems["keras"] == "adapter keras: No module named 'keras'; pip install keras tensorflow"
+    assert found["keras"][3] == "keras is not installed: pip install keras tensorflow"
+    needed = {"onnxruntime": "onnx", "torch-onnx": "onnxruntime"}  # the first that is imported
+    for name in adapters.KNOWN:
+        absent = needed.get(name, name)
+        assert problems[name] == f"adapter {name}: No module named {absent!r}; {adapters.KNOWN[name][2]}"
 
 
 def test_an_installed_framework_that_fails_to_import_is_reported():
     framework_adapter("keras")
     broken = "import sys; sys.modules['tensorflow'] = sys.modules['torch'] = None\n" + REPORT
     found, problems = json.loads(python(broken, KERAS_BACKEND="tensorflow"))
-    for name in adapters.KNOWN:
+    for name in ("torch", "keras"):
         installed, version, devices, problem = found[name]
         assert (installed, devices) == (False, [])
         assert version
@@ -140,7 +143,7 @@ def test_what_is_available_is_told_apart(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("theano", ValueError, r"adapter: got 'theano', expected one of torch, keras, or module:Class"),
+        ("theano", ValueError, rf"adapter: got 'theano', expected one of {', '.join(adapters.KNOWN)}, or module:Class"),
         ("no_such_module:Adapter", ImportError, r"adapter no_such_module:Adapter: No module named 'no_such_module'"),
         ("json:Adapter", ImportError, r"adapter json:Adapter: json has no 'Adapter'"),
         ("json:", ImportError, r"adapter json:: json has no ''"),
