@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
 from .contract import Capabilities, Result, expect_device
 from .onnx_reading import read_model
+from .onnx_script import onnx_script
 
 IGNORED = "op_rnn.py takes sequence_lens and does not use it: every sequence runs to the end"
 
@@ -66,6 +67,9 @@ class OnnxReferenceAdapter:
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """Of what build returns, or of a user's own onnx.ModelProto."""
         return read_model(module)
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return onnx_script(case, "onnx")
 
 
 def load(model: Any) -> onnx_stack.Call:

@@ -10,11 +10,12 @@ import onnx
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
 from .contract import Capabilities, Result, Unsupported, expect_device
 from .onnx_reading import read_model
+from .onnx_script import onnx_script
 
 PROVIDER = "CPUExecutionProvider"
 NO_KERNEL = "Could not find an implementation for RNN"
@@ -78,6 +79,9 @@ class OnnxRuntimeAdapter:
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """Of what build returns, or of a user's own onnx.ModelProto."""
         return read_model(module)
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return onnx_script(case, "onnxruntime")
 
 
 def load(model: Any) -> onnx_stack.Call:

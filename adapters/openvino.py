@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import openvino
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
 from .contract import Capabilities, Result, expect_device
 from .onnx_reading import read_model
+from .onnx_script import onnx_script
 
 FIXED = "sequence_lens is ignored while shapes are dynamic; the adapter fixes them before the model is compiled"
 # Left to itself, the plugin multiplies float32 in bfloat16 or float16 on processors that do so fast.
@@ -76,6 +77,9 @@ class OpenVinoAdapter:
         """Of what build returns, or of a user's own onnx.ModelProto."""
         return read_model(module)
 
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return onnx_script(case, "openvino")
+
 
 def load(model: Any) -> onnx_stack.Call:
     """A compiled model; one for each shape where sequence_lens is an input, which is ignored while shapes are dynamic.
@@ -103,12 +107,10 @@ def load(model: Any) -> onnx_stack.Call:
 
 
 def tensor(array: np.ndarray) -> Any:
-    """A tensor of the same values and dtype. bfloat16 is handed over as its bits."""
+    """A tensor of the same values and dtype. bfloat16 is handed over as its bits, as OpenVINO takes it."""
     if array.dtype.name != "bfloat16":
         return openvino.Tensor(array)
-    made = openvino.Tensor(openvino.Type.bf16, openvino.Shape(array.shape))
-    made.data.view(np.uint16)[...] = array.view(np.uint16)
-    return made
+    return openvino.Tensor(array.view(np.uint16), openvino.Shape(array.shape), openvino.Type.bf16)
 
 
 def array_of(value: Any) -> np.ndarray:

@@ -56,14 +56,14 @@ class Whole(torch.nn.Module):
         return x.gather(time, source[:, :, None].expand_as(x))
 
 
-def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
-    """The older exporter: a trace, in which an RNN stays one node, of any number of steps and sequences."""
+def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:
+    """The older exporter's onnx.ModelProto: an RNN node for each layer, of any number of steps and sequences."""
     axes = {"x": {0: "a", 1: "b"}, "hx": {1: "batch"}, "lengths": {0: "batch"}}
     if arguments["x"].dim() == 2:
         axes = {"x": {0: "time"}}
     names = list(arguments)
     file: Any = io.BytesIO()  # which the annotation of export leaves out
-    with _quiet():
+    with quiet():
         torch.onnx.export(
             module,
             (),
@@ -74,12 +74,16 @@ def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
             output_names=["output", "h_n"],
             dynamic_axes={name: axes[name] for name in names if name in axes},
         )
-    return _in_order(onnx.load_from_string(file.getvalue()), names)
+    return onnx.load_from_string(file.getvalue())
+
+
+def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
+    return _in_order(traced(module, arguments), list(arguments))
 
 
 def by_export(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
     """The newer exporter: torch.export, which takes a layer apart, step by step."""
-    with _quiet():
+    with quiet():
         program: Any = torch.onnx.export(module, kwargs=arguments, dynamo=True, verbose=False)
     return _in_order(program.model_proto, list(arguments))
 
@@ -91,7 +95,7 @@ def operator(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:
     """The answer of a module of one array, exported by tracing."""
     axes = {axis: f"axis_{axis}" for axis in range(array.ndim)}
     file: Any = io.BytesIO()  # which the annotation of export leaves out
-    with _quiet():
+    with quiet():
         example = (tensor(np.ascontiguousarray(array)),)
         torch.onnx.export(module, example, file, dynamo=False, input_names=["x"], dynamic_axes={"x": axes})
     (answer,) = _in_order(onnx.load_from_string(file.getvalue()), ["x"])({"x": array})
@@ -114,7 +118,7 @@ def _in_order(model: Any, names: list[str]) -> Call:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what the exporters say each time: that one is deprecated, and how lengths are to be used."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
