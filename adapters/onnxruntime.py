@@ -73,7 +73,8 @@ class OnnxRuntimeAdapter:
         expect_device(device, self.devices())
         return onnx_stack.dense(load, weight, bias, x)
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
         return onnx_stack.activation(load, a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -69,7 +69,8 @@ class OpenVinoAdapter:
         self.capabilities.require({"dtype": x.dtype.name})
         return onnx_stack.dense(load, weight, bias, x)
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
         self.capabilities.require({"dtype": a.dtype.name})
         return onnx_stack.activation(load, a, nonlinearity)
 

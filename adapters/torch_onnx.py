@@ -109,7 +109,7 @@ class TorchOnnxAdapter:
         if not isinstance(module, Exported):
             raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
         check_inputs(module.spec, x, h0, lengths, layout, module.dtype)
-        self.capabilities.require(features_of(module.spec, x, h0, lengths, layout, module.mode))
+        self.capabilities.require(features_of(module.spec, x, h0, lengths, layout, mode=module.mode))
         packed = lengths is not None and np.size(lengths) > 0  # torch packs no empty batch
         unbatched = layout == "unbatched" and packed  # and packed sequences are batched
         arguments = {"x": tensor(np.ascontiguousarray(x[:, None] if unbatched else x))}
@@ -129,8 +129,9 @@ class TorchOnnxAdapter:
             head.bias.copy_(tensor(bias))
         return operator(head, x)
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
         """torch.nn.Tanh or torch.nn.ReLU, exported."""
+        expect_device(device, self.devices())
         return operator({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

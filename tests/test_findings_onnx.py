@@ -112,6 +112,8 @@ def test_openvino_computes_float64_in_float32() -> None:
     assert answer["output_0"].dtype == np.float64
     assert verdict_of(case, answer) == "disagrees"
     assert np.array_equal(answer["output_0"], answer["output_0"].astype("float32")), "no more digits than float32 has"
+    relu = import_module("adapters.onnx_models").operator_model("Relu", np.dtype("float64"), 1)
+    assert loaded("openvino", relu)({"a": np.array([np.inf])})["y"] == np.finfo("float32").max
 
 
 def test_openvino_gives_bfloat16_as_float16_of_the_same_bits() -> None:

@@ -99,6 +99,11 @@ def constant_states(model: Any) -> None:
     fed(0, 5, "learnt")(model)
 
 
+def every_hidden_size(model: Any) -> None:
+    for layer in (0, 1):
+        attribute("hidden_size", 6, layer)(model)
+
+
 REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "another activation": (attribute("activations", ["Sigmoid"] * 2), "activations: got Sigmoid, Sigmoid, expected"),
     "one for each direction": (attribute("activations", ["Tanh", "Relu"]), "activations: got Tanh, Relu, expected"),
@@ -109,7 +114,7 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "layout": (attribute("layout", 1), "layout: got 1, expected none"),
     "hidden_size": (attribute("hidden_size", 6), "layers: got"),
     "both hidden sizes": (
-        lambda model: [attribute("hidden_size", 6, layer)(model) for layer in (0, 1)] and None,
+        every_hidden_size,
         r"b_hh: got \(5,\), expected \(6,\)",
     ),
     "directions of layers": (attribute("direction", "reverse", 1), "layers: got"),
