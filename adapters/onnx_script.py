@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 from reference import Case
 
 from .script import Native, script
@@ -66,7 +68,7 @@ def onnx_script(case: Case, runtime: str) -> str:
 
 
 def _lengths(case: Case) -> bool:
-    return case.lengths is not None and case.lengths.size > 0
+    return case.lengths is not None and np.size(case.lengths) > 0
 
 
 def _native(case: Case, array: str) -> str:
