@@ -56,6 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="judge on this device only: cpu, cuda, cuda:1, ...; may be repeated")  # fmt: skip
     group.addoption("--no-shrink", action="store_true",
                     help="report the first failing case as it was drawn, not the smallest one")  # fmt: skip
+    group.addoption("--isolate", action="store_true",
+                    help="run every case in a process of its own, which a framework may take down")  # fmt: skip
     group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
     group.addoption("--evidence", metavar="FILE", help="record every verdict in this file (python -m evidence)")
     group.addoption("--progress", type=float, default=30.0, metavar="SECONDS",
@@ -115,7 +117,7 @@ def targets(config: pytest.Config, journal: Journal | None) -> list[Target]:
         problems = "; ".join(found.problem for found in config.stash[FOUND])
         raise pytest.UsageError(f"no framework to judge: {problems}")
     found = [
-        Target(adapter, device, config.stash[LEDGER], name, journal)
+        Target(adapter, device, config.stash[LEDGER], name, journal, bool(config.getoption("isolate")))
         for name, adapter in ((name, load(name)) for name in names)
         for device in devices(adapter, named(config, "--device"))
     ]
@@ -205,6 +207,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     missing = summary.missing_cells(config.stash[TARGETS], config.stash[LEDGER])
     if missing and not narrowed(config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for target in config.stash.get(TARGETS, []):
+        target.close()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -64,6 +64,20 @@ def evidence(session: nox.Session) -> None:
         session.error(f"failed on {', '.join(failed)}: see {folder / 'evidence.html'}")
 
 
+@nox.session(venv_backend="none")
+def cuda(session: nox.Session) -> None:
+    """The suite on CUDA, with whatever this Python has installed: torch and pytest, and no more, will do.
+
+    Arguments go to pytest. Named and absent, CUDA is an error. The record is out/evidence/cuda.json.
+    """
+    folder = Path("out", "evidence")
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / "cuda.json"
+    record.unlink(missing_ok=True)
+    session.run("python", "-m", "pytest", "tests/test_cuda.py")
+    session.run("python", "-m", "pytest", "tests/properties", "--device=cuda", f"--evidence={record}", *session.posargs)
+
+
 @nox.session
 def upgrade(session: nox.Session) -> None:
     """Go or no-go: -- --from keras==3.5.0 --to keras==3.10.0. Exits with 1 on a regression or a missing case."""

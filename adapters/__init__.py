@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 from dataclasses import dataclass
 from typing import cast
 
-from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, eager_only
+from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, narrowed
 
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
@@ -66,7 +65,7 @@ def _availability(name: str) -> Availability:
 def load(name: str) -> Adapter:
     """The adapter of that name, or of "module:Class" for one that is not known here.
 
-    One whose build takes no mode gets capabilities that say so.
+    One whose build takes no mode, or whose run takes no mask, gets capabilities that say so.
     Raises ValueError for an unknown name, ImportError when the framework is absent.
     """
     if name not in KNOWN and ":" not in name:
@@ -80,7 +79,7 @@ def load(name: str) -> Adapter:
     if not hasattr(imported, attribute):
         raise ImportError(f"adapter {name}: {module} has no {attribute!r}")
     adapter = getattr(imported, attribute)()
-    build, capabilities = getattr(adapter, "build", None), getattr(adapter, "capabilities", None)
-    if build and isinstance(capabilities, Capabilities) and "mode" not in inspect.signature(build).parameters:
-        adapter.capabilities = eager_only(capabilities)
+    build, run, capabilities = (getattr(adapter, name, None) for name in ("build", "run", "capabilities"))
+    if build and run and isinstance(capabilities, Capabilities):
+        adapter.capabilities = narrowed(capabilities, build, run)
     return cast(Adapter, adapter)

@@ -8,7 +8,7 @@ from reference import Case
 from reference.judging import BOUNDS
 
 from . import Adapter, available, load
-from .contract import MODES
+from .contract import MODES, Unsupported
 from .trial import examine
 
 
@@ -34,7 +34,10 @@ def main() -> int:
     write = getattr(adapter, "script", None)
     if write is None:
         parser.error(f"--script: {arguments.name} writes no scripts: it has no method script(case, device)")
-    print(write(case, arguments.device), end="")
+    try:
+        print(write(case, arguments.device), end="")
+    except Unsupported as refusal:
+        parser.error(f"--script: {refusal}")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -10,6 +11,7 @@ import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is fir
 import numpy as np
 
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
+from reference.bounds.arithmetic import arithmetic
 
 # How a module is called, beside what it is asked. Each framework has some of these.
 MODES = {
@@ -24,8 +26,15 @@ MODES = {
     "exported": "exported and taken apart into its operations (torch.export)",
     "compiled": "compiled (torch.compile, XLA)",
     "functional": "as a functional model",
+    "sequential": "as a sequential model",
     "predict": "by predict, in smaller batches",
     "unrolled": "with the loop over time unrolled",
+    "mixed": "with weights kept in float32, computed in the case's narrow dtype (autocast, mixed policies)",
+    "tf32": "where products of float32 may be computed in TF32",
+    "bfloat16_products": "where products of float32 may be computed in bfloat16",
+    "deterministic": "where only deterministic algorithms are allowed",
+    "moved": "moved to the device after the weights were copied, away from it, and back",
+    "fallback": "on CUDA, without cuDNN",
 }
 
 # What a case may ask for, and all the values that each feature takes. A feature of a case is a pair (name, value).
@@ -37,6 +46,7 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "bias": (True, False),
     "h0": (True, False),
     "lengths": ("full", "mixed", "with zeros"),
+    "mask": (False, True),
     "num_layers": ("1", "2", "3 to 10"),
     "time": ("0", "1", "more"),
     "batch": ("0", "1", "more"),
@@ -68,17 +78,22 @@ class Capabilities:
     unsupported: feature -> why; asking for it raises Unsupported, which the suite tests.
     together: features -> why; each is supported, and all of them at once are not.
     emulated: feature -> how; the framework lacks it and the adapter does it (a transposition, a flip).
+    arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
+        reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
     """
 
     unsupported: Mapping[Feature, str] = field(default_factory=dict)
     emulated: Mapping[Feature, str] = field(default_factory=dict)
     together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
+    arithmetics: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        several = (feature for features in self.together for feature in features)
+        several = (feature for features in (*self.together, *self.arithmetics) for feature in features)
         for name, value in (*self.unsupported, *self.emulated, *several):
             if value not in FEATURES.get(name, ()):
                 raise ValueError(f"capabilities: got feature {(name, value)!r}, expected one of FEATURES")
+        for name in self.arithmetics.values():
+            arithmetic(name)
 
     def supported(self, name: str) -> tuple[Any, ...]:
         """The values of a feature that the adapter supports."""
@@ -93,6 +108,11 @@ class Capabilities:
             if features.items() >= set(several):
                 return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
         return ""
+
+    def arithmetic(self, features: Mapping[str, Any]) -> str:
+        """The arithmetic that an answer with these features is judged by."""
+        declared = (name for several, name in self.arithmetics.items() if features.items() >= set(several))
+        return next(declared, features["dtype"])
 
     def require(self, features: Mapping[str, Any]) -> None:
         """Raise Unsupported if any of the features is declared unsupported."""
@@ -109,6 +129,7 @@ class Adapter(Protocol):
     `backend`, the name of what computes below the framework, which tells its targets apart;
     `environment() -> dict`, what else decides the numbers: versions, settings of precision and determinism, hardware;
     values are str, int, bool or None;
+    `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
     `script(case, device="cpu") -> str`, a stand-alone Python program that asks the framework this one case, for a bug
     report: it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
     """
@@ -146,8 +167,12 @@ class Adapter(Protocol):
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        """The module's answer. The arguments are those of reference.forward; none of them is changed."""
+        """The module's answer. The arguments are those of reference.forward; none of them is changed.
+
+        An adapter whose run has no argument mask takes no masks.
+        """
         ...
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
@@ -157,8 +182,8 @@ class Adapter(Protocol):
         """
         ...
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        """The framework's own activation on CPU, elementwise: "tanh" or "relu" of any array, in its dtype."""
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        """The framework's own activation, elementwise: "tanh" or "relu" of any array, in its dtype."""
         ...
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -170,7 +195,13 @@ class Adapter(Protocol):
 
 
 def features_of(
-    spec: RNNSpec, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str, mode: str = "eager"
+    spec: RNNSpec,
+    x: np.ndarray,
+    h0: np.ndarray | None,
+    lengths: Lengths,
+    layout: str,
+    mask: np.ndarray | None = None,
+    mode: str = "eager",
 ) -> dict[str, Any]:
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
@@ -183,6 +214,7 @@ def features_of(
         "bias": spec.bias,
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
+        "mask": mask is not None,
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",
         "batch": str(batch) if batch < 2 else "more",
@@ -190,11 +222,21 @@ def features_of(
     }
 
 
-def eager_only(capabilities: Capabilities) -> Capabilities:
-    """The capabilities of an adapter whose build takes no mode."""
-    reason = "the adapter's build takes no mode"
-    modes = {("mode", mode): reason for mode in MODES if mode != "eager"}
-    return replace(capabilities, unsupported={**modes, **capabilities.unsupported})
+def narrowed(capabilities: Capabilities, build: Callable[..., Any], run: Callable[..., Any]) -> Capabilities:
+    """The capabilities of an adapter with these methods: one whose build takes no mode has the mode eager alone, one
+    whose run takes no mask takes none."""
+    lacking: dict[Feature, str] = {}
+    if "mode" not in inspect.signature(build).parameters:
+        lacking |= {("mode", mode): "the adapter's build takes no mode" for mode in MODES if mode != "eager"}
+    if "mask" not in inspect.signature(run).parameters:
+        lacking["mask", True] = "the adapter's run takes no mask"
+    return replace(capabilities, unsupported={**lacking, **capabilities.unsupported})
+
+
+def capabilities_on(adapter: Adapter, device: str) -> Capabilities:
+    """What an adapter can do on a device."""
+    of_device: Callable[[str], Capabilities] | None = getattr(adapter, "capabilities_on", None)
+    return adapter.capabilities if of_device is None else narrowed(of_device(device), adapter.build, adapter.run)
 
 
 def expect_device(device: str, there: Sequence[str]) -> None:

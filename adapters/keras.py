@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +20,9 @@ from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
 from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
-from .keras_modes import BUILT_WITH, LACKING, WRONG_TOGETHER, InMode
+from .keras_modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
 from .keras_script import keras_device, keras_script
+from .keras_settings import environment, settings
 
 BACKEND = keras.backend.backend()
 
@@ -43,22 +45,34 @@ class KerasAdapter:
         unsupported={
             ("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)",
             **NARROWED,
-            **{("mode", mode): reason for mode, reason in LACKING.items()},
+            **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
         },
-        together=WRONG_TOGETHER,
+        together=TOGETHER,
         emulated={
             ("layout", "time_first"): "Keras 3 has batch-first layers only; the adapter transposes",
             ("layout", "unbatched"): "Keras layers are batched; the adapter adds and removes a batch of 1",
             ("direction", "reverse"): "go_backwards answers in processing order; the adapter puts it in time order",
+            ("mode", "sequential"): "a sequential model shows no states: h_n is taken from its output",
+        },
+        arithmetics={
+            (("dtype", "float16"),): "float16_accumulate_float32",
+            (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
+            (("dtype", "float32"), ("mode", "tf32")): "tf32",
+            (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
     )
+
+    def capabilities_on(self, device: str) -> Capabilities:
+        here, cuda = self.capabilities, {("mode", mode) for mode in ON_CUDA}
+        if not device.startswith("cuda"):
+            return here
+        return replace(here, unsupported={one: why for one, why in here.unsupported.items() if one not in cuda})
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(_gpu_count())))
 
     def environment(self) -> dict[str, Any]:
-        """Keras, and its backend's versions and settings that decide numbers."""
-        return {"Keras": keras.__version__, "Keras backend": BACKEND, "floatx": keras.config.floatx(), **_backend()}
+        return environment()
 
     def build(
         self,
@@ -68,11 +82,13 @@ class KerasAdapter:
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        self.capabilities.require({"mode": mode})
+        self.capabilities_on(device).require({"mode": mode, "dtype": dtype or parameters[0].dtype.name})
         check_parameters(spec, parameters)
         parameters = cast_exactly(parameters, dtype)
         expect_device(device, self.devices())
         dtype = parameters[0].dtype.name
+        if mode == "mixed":
+            dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):
             stack = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
             cells = [simple for layer in stack for simple in simple_rnns(layer)]
@@ -80,7 +96,7 @@ class KerasAdapter:
                 simple.cell.set_weights(_to_keras(cell))
             model = RNNStack(stack, dtype=dtype)
         model.device = device
-        return model if mode == "eager" else InMode(model, mode)
+        return model if mode == "eager" else InMode(model, mode, spec)
 
     def run(
         self,
@@ -89,17 +105,19 @@ class KerasAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        called = module.every_layer if isinstance(module, RNNStack) else module
-        module, mode = (module.model, module.mode) if isinstance(module, InMode) else (module, "eager")
-        if not isinstance(module, RNNStack):
+        if not isinstance(module, RNNStack | InMode):
             raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        spec = spec_of(module)
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(module.compute_dtype))
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mode))
-        x, h0 = _batch_first(x, h0, layout)
-        mask = None if lengths is None else np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
-        with on(getattr(module, "device", "cpu")):
+        called, model, mode = _call(module)
+        spec = module.spec if isinstance(module, InMode) else spec_of(module)
+        device = getattr(model, "device", "cpu")
+        check_inputs(spec, x, h0, lengths, layout, np.dtype(model.compute_dtype), mask)
+        self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask, mode))
+        x, h0, mask = _batch_first(x, h0, mask, layout)
+        if lengths is not None:
+            mask = np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
+        with on(device, mode):
             outputs, states = called(
                 tensor(x),
                 None if h0 is None else [tensor(h) for h in h0],
@@ -117,8 +135,9 @@ class KerasAdapter:
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        with on("cpu"):
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        with on(device):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -135,9 +154,18 @@ class KerasAdapter:
         return keras_script(case, device, BACKEND, x64)
 
 
-def on(device: str) -> AbstractContextManager[Any]:
-    """Keras' scope for a device."""
-    return keras.device(keras_device(device, BACKEND))
+@contextmanager
+def on(device: str, mode: str = "eager") -> Iterator[None]:
+    """Keras' scope for a device, with the settings of a mode."""
+    with keras.device(keras_device(device, BACKEND)), settings(mode):
+        yield
+
+
+def _call(module: RNNStack | InMode) -> tuple[Any, RNNStack, str]:
+    """What is called, the model that it calls, and the mode."""
+    if isinstance(module, InMode):
+        return module, module.model, module.mode
+    return module.every_layer, module, "eager"
 
 
 def _gpu_count() -> int:
@@ -146,26 +174,6 @@ def _gpu_count() -> int:
     if BACKEND in ("tensorflow", "jax"):
         return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
     return 0
-
-
-def _backend() -> dict[str, Any]:
-    framework = import_module(BACKEND)
-    about: dict[str, Any] = {BACKEND: str(framework.__version__)}
-    if BACKEND == "tensorflow":
-        build = framework.sysconfig.get_build_info()
-        about["CUDA"], about["cuDNN"] = build.get("cuda_version"), build.get("cudnn_version")
-        about["TF32"] = framework.config.experimental.tensor_float_32_execution_enabled()
-        about["intra-op threads"] = framework.config.threading.get_intra_op_parallelism_threads()
-    elif BACKEND == "jax":
-        about["jaxlib"] = import_module("jaxlib").__version__
-        about["x64"] = framework.config.jax_enable_x64
-        about["matmul precision"] = framework.config.jax_default_matmul_precision
-        about["platform"] = framework.default_backend()
-    elif BACKEND == "torch":
-        about["CUDA"] = framework.version.cuda
-        about["float32 matmul precision"] = framework.get_float32_matmul_precision()
-        about["deterministic algorithms"] = framework.are_deterministic_algorithms_enabled()
-    return about
 
 
 def tensor(array: np.ndarray) -> Any:
@@ -191,7 +199,7 @@ def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
         use_bias=spec.bias,
         recurrent_initializer="zeros",  # as all weights, replaced at once; the default's QR lacks bfloat16
         return_sequences=True,
-        return_state=True,
+        return_state=mode != "sequential",
         zero_output_for_mask=True,
         go_backwards=spec.direction == "reverse",
         dtype=dtype,
@@ -215,10 +223,14 @@ def _from_keras(cell: Any) -> CellParameters:
     return CellParameters(w_ih, w_hh, b_ih, None if b_ih is None else np.zeros_like(b_ih))
 
 
-def _batch_first(x: np.ndarray, h0: np.ndarray | None, layout: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _batch_first(
+    x: np.ndarray, h0: np.ndarray | None, mask: np.ndarray | None, layout: str
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     if layout == "unbatched":
-        return x[None], None if h0 is None else h0[:, None]
-    return (x.transpose(1, 0, 2) if layout == "time_first" else x), h0
+        return x[None], None if h0 is None else h0[:, None], None if mask is None else mask[None]
+    if layout == "time_first":
+        return x.transpose(1, 0, 2), h0, None if mask is None else mask.T
+    return x, h0, mask
 
 
 def _from_batch_first(output: np.ndarray, layout: str) -> np.ndarray:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+
+from reference import RNNSpec
 
 from .keras_models import RNNStack
 
@@ -22,12 +25,17 @@ BUILT_WITH: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.5, "recurrent_dropout": 0.5},
     "unrolled": {"unroll": True},
 }
-ONLY_TENSORFLOW = ("autograd", "traced", "compiled")
 LACKING = {
     "inference": "Keras has no inference mode beside training=False, which is eager's",
     "scripted": "Keras compiles no source",
     "exported": "the adapter does not export Keras models",
-} | ({} if BACKEND == "tensorflow" else dict.fromkeys(ONLY_TENSORFLOW, "the adapter has it on TensorFlow alone"))
+    "deterministic": "Keras has no such setting",
+    "moved": "a Keras model stays where it was built",
+    "fallback": "Keras' SimpleRNN uses no kernel of cuDNN",
+    **({} if BACKEND == "tensorflow" else {"traced": "tf.function is TensorFlow's"}),
+    **({"bfloat16_products": "TensorFlow has no such setting"} if BACKEND == "tensorflow" else {}),
+}
+ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
 
 # Faults of Keras: docs/findings.md
@@ -38,12 +46,24 @@ UNROLLED = {
     "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
 }
 _DIRECTIONS, _REASON = UNROLLED.get(BACKEND, ((), ""))
-WRONG_TOGETHER = {
+_WRONG = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
     **{
-        (("mode", "unrolled"), ("direction", direction), ("lengths", lengths)): _REASON
+        (("mode", "unrolled"), ("direction", direction), lengths): _REASON
         for direction in _DIRECTIONS
-        for lengths in ("mixed", "with zeros")
+        for lengths in (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+    },
+}
+TOGETHER = _WRONG | {
+    **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
+    (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
+    **{
+        (
+            ("mode", "sequential"),
+            ("direction", "reverse"),
+            ("num_layers", layers),
+        ): "a layer that goes backwards hands on its output in processing order"
+        for layers in ("2", "3 to 10")
     },
 }
 
@@ -51,8 +71,8 @@ WRONG_TOGETHER = {
 class InMode:
     """A stack, and how it is called. What is made of it once is kept, and called for every shape that it takes."""
 
-    def __init__(self, model: RNNStack, mode: str) -> None:
-        self.model, self.mode = model, mode
+    def __init__(self, model: RNNStack, mode: str, spec: RNNSpec) -> None:
+        self.model, self.mode, self.spec = model, mode, spec
         self._made: dict[Any, Called] = {}
 
     def __call__(self, x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -71,12 +91,21 @@ def _train(model: RNNStack, *given: Any) -> Called:
 
 
 def _autograd(model: RNNStack, *given: Any) -> Called:
-    def call(x: Any, states: Any, mask: Any) -> Any:
+    """The answer of a call whose gradient with respect to x could be asked for."""
+
+    def tensorflow(x: Any, states: Any, mask: Any) -> Any:
         with import_module("tensorflow").GradientTape() as tape:
             tape.watch(x)
             return model.every_layer(x, states, mask)
 
-    return call
+    def torch(x: Any, states: Any, mask: Any) -> Any:
+        return model.every_layer(x.requires_grad_(), states, mask)
+
+    def jax(x: Any, states: Any, mask: Any) -> Any:
+        answer, _ = import_module("jax").vjp(lambda sequence: model.every_layer(sequence, states, mask), x)
+        return answer
+
+    return {"tensorflow": tensorflow, "torch": torch, "jax": jax}[BACKEND]
 
 
 def _traced(model: RNNStack, *given: Any) -> Called:
@@ -84,7 +113,49 @@ def _traced(model: RNNStack, *given: Any) -> Called:
 
 
 def _compiled(model: RNNStack, *given: Any) -> Called:
-    return import_module("tensorflow").function(model.every_layer, jit_compile=True)
+    """By XLA, on TensorFlow and JAX; by torch.compile."""
+    framework = import_module(BACKEND)
+    if BACKEND == "tensorflow":
+        return framework.function(model.every_layer, jit_compile=True)
+    return framework.jit(model.every_layer) if BACKEND == "jax" else framework.compile(model.every_layer)
+
+
+def _mixed(model: RNNStack, *given: Any) -> Called:
+    """On inputs of float32, as its users have them."""
+
+    def wide(value: Any) -> Any:
+        return keras.ops.cast(value, "float32")
+
+    return lambda x, states, mask: model.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
+
+
+def _sequential(model: RNNStack, x: Any, *given: Any) -> Called:
+    """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
+
+    Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
+    """
+    entry = keras.Input(x.shape[1:], dtype=model.compute_dtype)
+    models = [keras.Sequential([entry, *model.stack[: layers + 1]]) for layers in range(len(model.stack))]
+
+    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        outputs = [layers(x, mask=mask, training=False) for layers in models]
+        if getattr(model.stack[0], "go_backwards", False):
+            outputs = [keras.ops.flip(output, axis=1) for output in outputs]
+        return outputs, [state for output in outputs for state in _final(model, output, mask)]
+
+    return call
+
+
+def _final(model: RNNStack, output: Any, mask: Any) -> list[Any]:
+    """Each direction's state after its last step; zero, as the masked output is, where there is none."""
+    array = keras.ops.convert_to_numpy(output)
+    counts = np.ones(array.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
+    row, last = np.arange(len(array)), array.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
+    first = counts.argmax(axis=1)
+    if isinstance(model.stack[0], keras.layers.Bidirectional):
+        units = array.shape[-1] // 2
+        return [array[row, last, :units], array[row, first, units:]]
+    return [array[row, first if model.stack[0].go_backwards else last]]
 
 
 def _saved(model: RNNStack, *given: Any) -> Called:
@@ -139,4 +210,8 @@ MODES: dict[str, Callable[..., Called]] = {
     "functional": _functional,
     "predict": _predict,
     "unrolled": _eager,
+    "sequential": _sequential,
+    "mixed": _mixed,
+    "tf32": _eager,
+    "bfloat16_products": _eager,
 }

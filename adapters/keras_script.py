@@ -57,6 +57,9 @@ def _given(case: Case) -> list[str]:
     if case.lengths is not None:
         steps = case.x.shape[1 if case.layout == "batch_first" else 0]
         lines.append(f"mask = keras.ops.convert_to_tensor(np.arange({steps}) < np.array(lengths)[:, None])")
+    if case.mask is not None:
+        batch_first = {"batch_first": "mask", "time_first": "mask.T.copy()", "unbatched": "mask[None]"}[case.layout]
+        lines.append(f"counts = keras.ops.convert_to_tensor({batch_first})")
     return lines
 
 
@@ -75,6 +78,7 @@ def _layer(case: Case, n: str) -> list[str]:
     first = f"2 * {n}"
     arguments = [f"initial_state=start[{first} : {first} + 2]" if both else f"initial_state=[start[{n}]]"]
     arguments = ["sequence", *arguments * (case.h0 is not None), *["mask=mask"] * (case.lengths is not None)]
+    arguments += ["mask=counts"] * (case.mask is not None)
     lines = ["layer = keras.layers.SimpleRNN(", *(f"    {option}," for option in _options(case)), ")"]
     if both:
         lines.append(f'layer = keras.layers.Bidirectional(layer, dtype="{case.dtype}")')
@@ -94,7 +98,7 @@ def _options(case: Case) -> list[str]:
     options = [f"{spec.hidden_size}", f'activation="{spec.nonlinearity}"', f"use_bias={spec.bias}"]
     # as in the adapter: the default has no bfloat16, and on torch it leaves another memory layout, so other bits
     options += ['recurrent_initializer="zeros"', "return_sequences=True", "return_state=True"]
-    if case.lengths is not None:
+    if case.lengths is not None or case.mask is not None:
         options.append("zero_output_for_mask=True")
     if spec.direction == "reverse":
         options.append("go_backwards=True")

@@ -80,6 +80,9 @@ def _numbers(case: Case) -> str:
         lines += [f"# {', '.join(layouts.state_axes(case.layout))}", f"h0 = {array_literal(case.h0)}"]
     if case.lengths is not None:
         lines.append(f"lengths = {np.atleast_1d(case.lengths).tolist()}")
+    if case.mask is not None:
+        rows = np.asarray(case.mask).astype(int).tolist()
+        lines += [f"# {', '.join(layouts.sequence_axes(case.layout)[:-1])}", f"mask = np.array({rows}, dtype=bool)"]
     cells = []
     for index, cell in enumerate(case.parameters):
         named = {f"{name}_{cell_suffix(case, index)}": array for name, array in cell.arrays().items()}
@@ -99,7 +102,11 @@ def _equations(case: Case) -> str:
     names, biases = ("w_ih, w_hh, b_ih, b_hh", " + b_ih + b_hh") if spec.bias else ("w_ih, w_hh", "")
     phi = "np.tanh(a)" if spec.nonlinearity == "tanh" else "np.maximum(a, 0)"
     runs = "t < lengths[0]" if case.layout == "unbatched" else "t < np.array(lengths)[:, None]"
-    if case.lengths is None:
+    if case.mask is not None:
+        runs = {"batch_first": "mask[:, t, None]", "time_first": "mask[t, :, None]", "unbatched": "mask[t]"}[
+            case.layout
+        ]
+    if case.lengths is None and case.mask is None:
         step = [f"h = half[{t}] = {phi}"]
     else:
         step = [f"runs = {runs}", f"h = np.where(runs, {phi}, h)", f"half[{t}] = np.where(runs, h, 0)"]

@@ -18,6 +18,11 @@ def trajectory(case: Case) -> dict[str, Enclosure]:
 
     The bound is 0 where NaN is certain, which the trajectory bound itself says nothing of.
     """
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        parts, back = trajectory(plain), np.argsort(order, axis=0)
+        output = parts["output"].each(lambda array: layouts.take_steps(array, back, case.layout))
+        return {**parts, "output": output}
     x = layouts.sequence_to_time_first(case.x, case.layout)
     h0 = None if case.h0 is None else layouts.state_to_batched(case.h0, case.layout)
     lengths = None if case.lengths is None else np.atleast_1d(case.lengths)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,15 @@ from reference.arguments import check_inputs, check_parameters
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
 from .torch_modes import InMode
 from .torch_script import torch_script
+from .torch_settings import environment, settings
 
 # PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
 PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
+
+
+LACKING = ("functional", "sequential", "predict", "unrolled")
+ON_CUDA = ("moved", "fallback")
+WIDE = ("float32", "float64")
 
 
 class ReverseRNN(torch.nn.RNN):
@@ -53,32 +59,37 @@ class TorchAdapter:
         unsupported={
             ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
             ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
-            **{("mode", mode): "torch has nothing of the kind" for mode in ("functional", "predict", "unrolled")},
+            ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
+            **{("mode", mode): "torch has nothing of the kind" for mode in LACKING},
+            **{("mode", mode): "a matter of CUDA" for mode in ON_CUDA},
         },
         together={
             (("mode", "exported"), ("lengths", "mixed")): "torch.export cannot trace packed sequences",
             (("mode", "scripted"), ("direction", "reverse")): "the ReverseRNN of this adapter cannot be scripted",
+            **{(("mode", "mixed"), ("dtype", dtype)): "autocast is to a narrow dtype" for dtype in WIDE},
         },
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after",
         },
+        arithmetics={
+            (("dtype", "float16"),): "float16_accumulate_float32",
+            (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
+            (("dtype", "float32"), ("mode", "tf32")): "tf32",
+            (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
+        },
     )
+
+    def capabilities_on(self, device: str) -> Capabilities:
+        here, cuda = self.capabilities, {("mode", mode) for mode in ON_CUDA}
+        if not device.startswith("cuda"):
+            return here
+        return replace(here, unsupported={one: why for one, why in here.unsupported.items() if one not in cuda})
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
 
     def environment(self) -> dict[str, Any]:
-        """Versions below torch, hardware, and the settings that decide numbers."""
-        return {
-            "torch": str(torch.__version__),
-            "BLAS": _blas(),
-            "CPU capability": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
-            "MKL-DNN": torch.backends.mkldnn.is_available(),
-            "float32 matmul precision": torch.get_float32_matmul_precision(),
-            "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
-            **(_cuda() if torch.cuda.is_available() else {"CUDA": None}),
-        }
+        return environment()
 
     def build(
         self,
@@ -88,10 +99,13 @@ class TorchAdapter:
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        self.capabilities.require({"mode": mode})
+        self.capabilities_on(device).require({"mode": mode, "dtype": dtype or parameters[0].dtype.name})
         check_parameters(spec, parameters)
         parameters = cast_exactly(parameters, dtype)
+        asked = parameters[0].dtype
         expect_device(device, self.devices())
+        if mode == "mixed":
+            parameters = [cell.astype("float32") for cell in parameters]
         kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
         with torch.random.fork_rng(devices=[]), torch.no_grad():  # the user's random numbers stay as they are
             module = kind(
@@ -107,7 +121,7 @@ class TorchAdapter:
                 getattr(module, name).copy_(tensor(array))
         module = module.to(device)
         module.flatten_parameters()
-        return module.eval() if mode == "eager" else InMode(module.eval(), mode)
+        return module.eval() if mode == "eager" else InMode(module.eval(), mode, asked)
 
     def run(
         self,
@@ -116,17 +130,19 @@ class TorchAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        if isinstance(module, InMode):
+        if isinstance(module, InMode) and mask is None:
             return self._run_in_mode(module, x, h0, lengths, layout)
+        module = module.module if isinstance(module, InMode) else module
         spec = _spec(module)
         weight = next(module.parameters())
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")))
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout))
+        check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")), mask)
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask))
         view = copy.copy(module)  # shares the parameters; the caller's module keeps its own batch_first
         view.batch_first = layout == "batch_first"
         hx = None if h0 is None else tensor(h0).to(weight.device)
-        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.no_grad(), settings():
             if lengths is None or not np.size(lengths):  # torch packs no empty batch, and there is nothing to pack
                 output, h_n = view(tensor(x).to(weight.device), hx)
             else:
@@ -137,8 +153,9 @@ class TorchAdapter:
         self, prepared: InMode, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str
     ) -> Result:
         spec, weight = _spec(prepared.module), next(prepared.module.parameters())
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")))
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, prepared.mode))
+        check_inputs(spec, x, h0, lengths, layout, prepared.dtype)
+        capabilities = self.capabilities_on(weight.device.type)
+        capabilities.require(features_of(spec, x, h0, lengths, layout, mode=prepared.mode))
         packed = lengths is not None and np.size(lengths) > 0
         unbatched = layout == "unbatched" and packed
         arguments = (
@@ -146,7 +163,7 @@ class TorchAdapter:
             None if h0 is None else tensor(h0[:, None] if unbatched else h0).to(weight.device),
             torch.from_numpy(np.atleast_1d(np.asarray(lengths)).astype(np.int64)) if packed else None,
         )
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with settings(prepared.mode):
             output, h_n = prepared(layout == "batch_first", arguments)
         output, h_n = (output[:, 0], h_n[:, 0]) if unbatched else (output, h_n)
         return Result(array_of(output), array_of(h_n))
@@ -154,13 +171,14 @@ class TorchAdapter:
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)
-        with torch.no_grad():
+        with torch.no_grad(), settings():
             head.weight.copy_(tensor(weight))
             head.bias.copy_(tensor(bias))
             return array_of(head(tensor(x).to(device)))
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        return array_of(getattr(torch, nonlinearity)(tensor(a)))
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        return array_of(getattr(torch, nonlinearity)(tensor(a).to(device)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         spec = _spec(module)
@@ -172,25 +190,9 @@ class TorchAdapter:
         return spec, cells
 
     def script(self, case: Case, device: str = "cpu") -> str:
+        """A case with a mask raises Unsupported: there is nothing of torch's to call."""
+        self.capabilities.require({"mask": case.mask is not None})
         return torch_script(case, device)
-
-
-def _blas() -> str | None:
-    """The BLAS that torch was built with, from its own account of its build."""
-    named = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
-    return named[1] if named else None
-
-
-def _cuda() -> dict[str, Any]:
-    """What decides numbers on a GPU. TF32 in cuDNN is switched off by run, whatever the user's setting is."""
-    return {
-        "CUDA": torch.version.cuda,
-        "cuDNN": torch.backends.cudnn.version(),
-        "GPUs": ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
-        "TF32 in cuDNN": "off (the adapter's choice)",
-        "cuDNN deterministic": torch.backends.cudnn.deterministic,
-        "cuDNN benchmark": torch.backends.cudnn.benchmark,
-    }
 
 
 def _named(spec: RNNSpec, parameters: Sequence[CellParameters]) -> list[tuple[str, np.ndarray]]:

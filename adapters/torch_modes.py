@@ -6,9 +6,10 @@ import copy
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -38,11 +39,12 @@ class Whole(torch.nn.Module):
 class InMode:
     """A module and the mode in which it is called. What is made for a layout is kept, and called for every shape.
 
-    module: the RNN itself, whose batch_first says nothing: the layout is that of the call.
+    module: the RNN itself, whose batch_first says nothing: the layout is that of the call.  dtype: of the case, and of
+    its answer; in the mode "mixed" the module's parameters are float32.
     """
 
-    def __init__(self, module: torch.nn.RNN, mode: str) -> None:
-        self.module, self.mode = module, mode
+    def __init__(self, module: torch.nn.RNN, mode: str, dtype: np.dtype) -> None:
+        self.module, self.mode, self.dtype = module, mode, dtype
         self._made: dict[Any, Callable[..., Answer]] = {}
 
     def __call__(self, batch_first: bool, arguments: Arguments) -> Answer:
@@ -53,16 +55,19 @@ class InMode:
         if key not in self._made:
             view = copy.copy(self.module)
             view.batch_first = batch_first
-            with _context(self.mode):
+            with self._context(x.device):
                 self._made[key] = MODES[self.mode](view, arguments)
-        with _context(self.mode):
+        with self._context(x.device):
             return self._made[key](x, hx, lengths)
 
-
-def _context(mode: str) -> AbstractContextManager[Any]:
-    if mode == "autograd":
-        return torch.enable_grad()
-    return torch.inference_mode() if mode == "inference" else torch.no_grad()
+    @contextmanager
+    def _context(self, device: torch.device) -> Iterator[None]:
+        gradients = (
+            torch.inference_mode() if self.mode == "inference" else torch.set_grad_enabled(self.mode == "autograd")
+        )
+        narrow = torch.autocast(device.type, getattr(torch, self.dtype.name)) if self.mode == "mixed" else nullcontext()
+        with gradients, narrow:
+            yield
 
 
 @contextmanager
@@ -100,6 +105,19 @@ def _saved(view: torch.nn.RNN, arguments: Arguments) -> Callable[..., Answer]:
     return Whole(other)
 
 
+def _moved(view: torch.nn.RNN, arguments: Arguments) -> Callable[..., Answer]:
+    """From its device to the CPU and back, after the weights were copied into it."""
+    other = copy.deepcopy(view).cpu().to(arguments[0].device)
+    other.flatten_parameters()
+    return Whole(other)
+
+
+def _mixed(view: torch.nn.RNN, arguments: Arguments) -> Callable[..., Answer]:
+    """Under autocast, on inputs of float32, as its users have them."""
+    whole = Whole(view)
+    return lambda x, hx, lengths: whole(x.float(), None if hx is None else hx.float(), lengths)
+
+
 def _scripted(view: torch.nn.RNN, arguments: Arguments) -> Callable[..., Answer]:
     with _known_warnings():
         scripted: Any = torch.jit.script(Whole(view))
@@ -134,4 +152,10 @@ MODES: dict[str, Callable[[torch.nn.RNN, Arguments], Callable[..., Answer]]] = {
     "traced": _traced,
     "exported": _exported,
     "compiled": _compiled,
+    "mixed": _mixed,
+    "tf32": _plain,
+    "bfloat16_products": _plain,
+    "deterministic": _plain,
+    "moved": _moved,
+    "fallback": _plain,
 }

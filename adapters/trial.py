@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 
-from .contract import Adapter, Result, Unsupported
+from .contract import Adapter, Result, Unsupported, capabilities_on, features_of
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
 
@@ -24,7 +26,8 @@ class Trial:
 
     outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
         "crashed", where anything else was raised.  message: the exception, in its own words.
-    answer: what was judged.
+    answer: what was judged.  arithmetic: the declared one that it was judged by.  seconds: what building the modules
+    ("build"), running them ("run") and judging took.
     """
 
     adapter: str
@@ -35,6 +38,8 @@ class Trial:
     verdict: Verdict | None = None
     message: str = ""
     answer: Result | None = None
+    arithmetic: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
         """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
@@ -44,8 +49,8 @@ class Trial:
         if self.answer is None or self.outcome != "disagrees":
             return None
         if faults is None:
-            return diagnose(self.case, *self.answer)
-        return diagnose(self.case, *self.answer, faults=faults, paired=faults)
+            return diagnose(self.case, *self.answer, declared=self.arithmetic)
+        return diagnose(self.case, *self.answer, faults=faults, paired=faults, declared=self.arithmetic)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
@@ -54,30 +59,44 @@ class Trial:
             f"{self.adapter} {self.version} on {self.device}: {self.verdict or f'{self.outcome}: {self.message}'}\n"
             f"  {spec}\n"
             f"  x {case.x.shape} {case.dtype}, {case.layout}, h0 {'given' if case.h0 is not None else 'zero'}, "
-            f"lengths {lengths}, case {case.id}"
+            f"lengths {lengths},{'' if case.mask is None else ' with a mask,'} case {case.id}"
         )
 
 
 class Stack:
-    """A stack's modules on one device, in one mode, each built once: the whole, and its first layers if asked for."""
+    """A stack's modules on one device, in one mode, each built once: the whole, and its first layers if asked for.
+
+    seconds: what building and running them took so far.
+    """
 
     def __init__(self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager") -> None:
         self.adapter, self.device, self.mode = adapter, device, mode
         self._parameters = case.parameters
         self._modules: dict[int, Any] = {}
+        self.seconds = {"build": 0.0, "run": 0.0}
 
     def answer(self, case: Case) -> Result:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
         layers = case.spec.num_layers
         if layers not in self._modules:
             parameters = self._parameters[: case.spec.num_cells]
-            self._modules[layers] = self._build(case, parameters)
-        return self.adapter.run(self._modules[layers], **case.inputs)
+            with self._timed("build"):
+                self._modules[layers] = self._build(case, parameters)
+        with self._timed("run"):
+            return self.adapter.run(self._modules[layers], **case.inputs)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.perf_counter() - started
 
     def _build(self, case: Case, parameters: Sequence[CellParameters]) -> Any:
         if self.mode == "eager":  # an adapter of a user's own may know no modes
             return self.adapter.build(case.spec, parameters, self.device, case.dtype)
-        self.adapter.capabilities.require({"mode": self.mode})
+        capabilities_on(self.adapter, self.device).require({"mode": self.mode})
         return self.adapter.build(case.spec, parameters, self.device, case.dtype, mode=self.mode)
 
     def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
@@ -91,6 +110,13 @@ class Stack:
         return [self.answer(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
 
 
+def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
+    """Why an adapter declares that it cannot answer a case, empty where it can; and the arithmetic it declares."""
+    features = features_of(case.spec, **case.inputs, mode=mode)
+    capabilities = capabilities_on(adapter, device)
+    return capabilities.refusal(features), capabilities.arithmetic(features)
+
+
 def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
     """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
 
@@ -99,6 +125,8 @@ def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
     """
     asked, message = case.id, ""
     try:
+        if case.mask is not None:  # an adapter of a user's own may have no such argument
+            capabilities_on(stack.adapter, stack.device).require({"mask": True})
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             result = stack.answer(case)
@@ -128,10 +156,16 @@ def examine(
     bound: "step", "trajectory", or None for the step bound.  stack: modules already built of these parameters.
     mode: one of contract.MODES.
     """
-    result = attempt(stack or Stack(adapter, case, device, mode), case, prefixes=bound != "trajectory")
+    stack = stack or Stack(adapter, case, device, mode)
+    before = dict(stack.seconds)
+    result = attempt(stack, case, prefixes=bound != "trajectory")
+    seconds = {what: stack.seconds[what] - before[what] for what in before}
     if isinstance(result, Trial):
-        return result
+        return replace(result, seconds=seconds)
     prefixes = None if bound == "trajectory" else result.prefixes
-    verdict = judge(case, result.output, result.h_n, prefixes=prefixes, bound=bound)
+    declared, started = asked_of(adapter, case, device, stack.mode)[1], time.perf_counter()
+    verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
+    seconds["judge"] = time.perf_counter() - started
     answer = copy.deepcopy(result)  # the adapter may write its next answer into the same memory
-    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer)
+    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer,
+                 arithmetic=declared, seconds=seconds)  # fmt: skip

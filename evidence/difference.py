@@ -140,4 +140,5 @@ def _facts(header: Header) -> dict[str, Any]:
     facts |= {f"variable {name}": value for name, value in about.pop("variables").items()}
     for target in header.targets:
         facts |= {f"{target.label}: {name}": value for name, value in target.environment.items()}
+        facts |= {f"{target.label}: arithmetic, {entry.words}": entry.reason for entry in target.arithmetics}
     return facts | about

@@ -9,7 +9,7 @@ from typing import Any
 
 # The features whose combinations are the cells of the count.
 CELL = ("direction", "layout", "nonlinearity", "dtype")
-COUNTS = ("cells", "features", "relations")
+COUNTS = ("cells", "features", "relations", "seconds")
 
 
 @dataclass
@@ -18,12 +18,13 @@ class Ledger:
 
     A target is an adapter on a device, by its label: "torch cpu".
     relations: counts of (target, property, outcome) of answers that were compared with each other and not with
-    the reference; they fill no cell.  figures: (of what, name) -> largest value seen.
+    the reference; they fill no cell.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> largest value seen.
     """
 
     cells: Counter[tuple[str, ...]] = field(default_factory=Counter)
     features: Counter[tuple[str, ...]] = field(default_factory=Counter)
     relations: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    seconds: Counter[tuple[str, ...]] = field(default_factory=Counter)
     figures: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
@@ -35,6 +36,11 @@ class Ledger:
     def record_relation(self, target: str, tested: str, outcome: str) -> None:
         """Count one comparison of two answers."""
         self.relations[target, tested, outcome] += 1
+
+    def spend(self, target: str, seconds: Mapping[str, float]) -> None:
+        """Add what was spent on a target: "build", "run" and "judge", and "test", which holds them all."""
+        for what, spent in seconds.items():
+            self.seconds[target, what] += spent  # type: ignore[assignment] (a Counter of seconds)
 
     def figure(self, of: str, name: str, value: float) -> None:
         """Keep the largest value of a figure."""

@@ -111,5 +111,5 @@ def kept_answer(output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarr
 
 
 def declarations(declared: Mapping[tuple[tuple[str, Any], ...], str]) -> list[Line]:
-    """What an adapter declares of features, alone or together, as a list that JSON can hold."""
+    """What an adapter declares of features, alone or together, as a list that JSON can hold: a reason, or a name."""
     return [{"features": dict(several), "reason": reason} for several, reason in declared.items()]

@@ -1,6 +1,7 @@
 """What the lines of an evidence file must be: every field, its type and its meaning. Nothing else is accepted.
 
-`python -m evidence schema` prints this as a JSON Schema. A change of it is a new FORMAT.
+`python -m evidence schema` prints this as a JSON Schema. A field that is added has a default, so that older records are
+read; any other change is a new FORMAT.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ class TargetLine(Model):
     device: Name
     unsupported: list[Declaration]
     emulated: list[Declaration]
+    arithmetics: list[Declaration] = Field(
+        default=[], description="what a case is promised to be computed in, of several the first; else in its dtype"
+    )
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
 
 

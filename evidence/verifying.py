@@ -78,7 +78,9 @@ def _corpus(run: Run, target: TargetLine) -> Finding:
     problems = [f"{len(other)} cases were not asked once: {other[0][0]!r} {other[0][1]} times"] if other else []
     problems += [f"{line.corpus or line.case}: {wrong}" for line in lines for wrong in _wrong(line, target)]
     judged = sum(line.answer is not None for line in lines)
-    return Finding(f"{asked}; {judged} kept answers were judged again, with the verdicts recorded", problems)
+    by = "; ".join(f"{entry.words} by the arithmetic {entry.reason}" for entry in target.arithmetics)
+    again = f"{judged} kept answers were judged again, with the verdicts recorded"
+    return Finding(f"{asked}; {again}{f' ({by}, as declared)' if by else ''}", problems)
 
 
 def _wrong(line: VerdictLine, target: TargetLine) -> Iterator[str]:
@@ -97,18 +99,19 @@ def _wrong(line: VerdictLine, target: TargetLine) -> Iterator[str]:
         if line.outcome != "disagrees":
             yield "an answer of another shape or dtype disagrees"
     else:
-        yield from _judged_again(case, line)
+        declared = (entry.reason for entry in target.arithmetics if entry.holds(line.features))
+        yield from _judged_again(case, line, next(declared, case.dtype))
 
 
-def _judged_again(case: Case, line: VerdictLine) -> Iterator[str]:
-    """The reference judges a kept answer, as anyone may who has NumPy."""
+def _judged_again(case: Case, line: VerdictLine, declared: str) -> Iterator[str]:
+    """The reference judges a kept answer by the arithmetic that was declared, as anyone may who has NumPy."""
     if line.answer is None or line.verdict is None:
         yield f"recorded as {line.outcome}, and no answer is kept that shows it"
         return
     try:
         output, h_n, prefixes = arrays(line.answer)
         given = answer_id(output, h_n)
-        verdict = judge(case, output, h_n, prefixes=prefixes, bound="step")
+        verdict = judge(case, output, h_n, prefixes=prefixes, declared=declared, bound="step")
     except (TypeError, ValueError) as error:
         yield str(error)
         return

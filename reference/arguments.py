@@ -45,12 +45,13 @@ def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype) -> None:
-    """Raise unless x, h0 and lengths fit `spec` and `layout` and have the parameters' dtype.
+def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype, mask: Any = None) -> None:
+    """Raise unless x, h0, lengths and mask fit `spec` and `layout` and have the parameters' dtype.
 
     x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
     h0: None, or (num_cells, batch, hidden_size) without the batch axis when unbatched.
     lengths: None, or integers (batch,) from 0 to time; a single integer when unbatched.
+    mask: None, or booleans with the axes of x but the last; not beside lengths.
     """
     expect_word("layout", layout, LAYOUTS)
     axes = sequence_axes(layout)
@@ -66,11 +67,22 @@ def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtyp
         expect(h0.shape == shape, f"h0 {state_axes(layout)}", h0.shape, str(shape))
     if lengths is not None:
         _check_lengths(_lengths_array(lengths), () if batch is None else (batch,), time)
+    if mask is not None:
+        expect(lengths is None, "lengths", lengths, "None beside a mask, which says what they say")
+        expect_mask(mask, x.shape[:-1], axes[:-1])
 
 
 def _expect_dtype(field: str, given: np.dtype, expected: np.dtype, whose: str) -> None:
     if given != expected:  # only then their names, which take NumPy longer than a step of a small cell
         expect(False, field, given.name, f"{expected.name}, {whose}")
+
+
+def expect_mask(mask: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
+    """Raise unless `mask` is an array of booleans of this shape."""
+    if type(mask) is not np.ndarray or mask.dtype != np.bool_:
+        given = mask.dtype.name if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise TypeError(f"mask: got {given}, expected an array of booleans")
+    expect(mask.shape == shape, f"mask {axes}", mask.shape, f"{shape}, as x has")
 
 
 def _lengths_array(given: Any) -> np.ndarray:

@@ -14,11 +14,13 @@ import numpy as np
 from .arguments import check_inputs, check_parameters
 from .encoding import decode, encode, expect_object
 from .files import write_atomically
+from .layout import sequence_axes, take_steps, unmasked_first
 from .recurrence import Result, forward
-from .spec import CellParameters, Lengths, RNNSpec, expect
+from .spec import CellParameters, Lengths, RNNSpec, expect, short
 
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
+OPTIONAL_FIELDS = FIELDS | {"mask"}  # absent where there is none: an id does not change with it
 SPEC_FIELDS = {field.name for field in fields(RNNSpec)}
 
 
@@ -26,8 +28,8 @@ SPEC_FIELDS = {field.name for field in fields(RNNSpec)}
 class Case:
     """A layer, its weights and its inputs: what `forward` and every adapter are asked.
 
-    The arguments are forward's, and are checked in the same way. A case's dtype is x's; its lengths are a
-    read-only copy.
+    The arguments are forward's, and are checked in the same way. A case's dtype is x's; its lengths and its mask
+    are read-only copies.
     """
 
     spec: RNNSpec
@@ -36,15 +38,17 @@ class Case:
     h0: np.ndarray | None = None
     lengths: Lengths = None
     layout: str = "batch_first"
+    mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_parameters(self.spec, self.parameters)
-        check_inputs(self.spec, self.x, self.h0, self.lengths, self.layout, self.parameters[0].dtype)
+        check_inputs(self.spec, self.x, self.h0, self.lengths, self.layout, self.parameters[0].dtype, self.mask)
         object.__setattr__(self, "parameters", tuple(self.parameters))
-        if self.lengths is not None:
-            lengths = np.array(self.lengths, dtype=np.int64)
-            lengths.setflags(write=False)
-            object.__setattr__(self, "lengths", lengths)
+        for name, dtype in (("lengths", np.int64), ("mask", np.bool_)):
+            if getattr(self, name) is not None:
+                copied = np.array(getattr(self, name), dtype=dtype)
+                copied.setflags(write=False)
+                object.__setattr__(self, name, copied)
 
     @property
     def dtype(self) -> str:
@@ -52,8 +56,9 @@ class Case:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What an adapter's run takes beside the module: x, h0, lengths, layout."""
-        return {"x": self.x, "h0": self.h0, "lengths": self.lengths, "layout": self.layout}
+        """What an adapter's run takes beside the module: x, h0, lengths, layout; and mask, where there is one."""
+        inputs = {"x": self.x, "h0": self.h0, "lengths": self.lengths, "layout": self.layout}
+        return inputs if self.mask is None else {**inputs, "mask": self.mask}
 
     def answer(self) -> Result:
         """The reference's answer, in the arithmetic of the case's dtype."""
@@ -64,7 +69,18 @@ class Case:
         cells = layers * self.spec.num_directions
         h0 = None if self.h0 is None else self.h0[:cells]
         spec = replace(self.spec, num_layers=layers)
-        return Case(spec, self.parameters[:cells], self.x, h0, self.lengths, self.layout)
+        return Case(spec, self.parameters[:cells], self.x, h0, self.lengths, self.layout, self.mask)
+
+    def without_mask(self) -> tuple[Case, np.ndarray]:
+        """The same question with lengths in place of the mask, and the order of steps that makes it so.
+
+        A masked step changes nothing: each sequence's other steps are put in front (layout.unmasked_first).
+        """
+        if self.mask is None:
+            raise ValueError("mask: got None, expected a case with a mask")
+        order = unmasked_first(self.mask, self.layout)
+        lengths = np.asarray(self.mask).sum(axis=sequence_axes(self.layout).index("time"))
+        return replace(self, x=take_steps(self.x, order, self.layout), lengths=lengths, mask=None), order
 
     @property
     def id(self) -> str:
@@ -81,7 +97,7 @@ class Case:
             "h0": None if self.h0 is None else encode(self.h0),
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
-        }
+        } | ({} if self.mask is None else {"mask": self.mask.tolist()})
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -94,7 +110,8 @@ class Case:
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
         parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
         h0 = None if content["h0"] is None else decode("h0", content["h0"])
-        return cls(spec, parameters, decode("x", content["x"]), h0, content["lengths"], content["layout"])
+        mask = _decode_mask(content.get("mask"))
+        return cls(spec, parameters, decode("x", content["x"]), h0, content["lengths"], content["layout"], mask)
 
     def save(self, path: str | Path) -> None:
         write_atomically(Path(path), self.to_json())
@@ -119,8 +136,21 @@ def _parse(text: str) -> dict[str, Any]:
         raise ValueError(f"case: got text that is not JSON ({error}), expected {FORMAT!r}") from error
     given = content.get("format") if isinstance(content, dict) else content
     expect(given == FORMAT and isinstance(content, dict), "format", given, repr(FORMAT))
-    expect_object("case", content, FIELDS)
+    expect_object("case", content, FIELDS, OPTIONAL_FIELDS)
     return content
+
+
+def _decode_mask(given: Any) -> np.ndarray | None:
+    """A list of booleans, nested or not, as an array; its shape is checked with x's."""
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise TypeError(f"mask: got {type(given).__name__}, expected a list of booleans")
+    try:
+        mask = np.array(given)
+    except ValueError as error:
+        raise TypeError(f"mask: got {short(given)}, expected rows of one length") from error
+    return mask if mask.size else mask.astype(np.bool_)
 
 
 def _decode_cell(name: str, encoded: Any) -> CellParameters:

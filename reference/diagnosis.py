@@ -14,8 +14,9 @@ import numpy as np
 from .case import Case
 from .explaining import Answer, Explanation, shows
 from .faults import COMMONEST, FAULTS, Fault
+from .faults.masks import MASK_FAULTS
 from .judging import judge, wrong_form
-from .layout import sequence_axes
+from .layout import sequence_axes, take_steps
 from .verdict import Location
 
 # Numbers that a case's states hold, and steps that its cells take, above which pairs, or anything at all, would take
@@ -101,11 +102,49 @@ def diagnose(
     prefixes: Sequence[np.ndarray] | None = None,
     faults: Iterable[Fault] = tuple(FAULTS.values()),
     paired: Iterable[Fault] = COMMONEST,
+    declared: str | None = None,
 ) -> Diagnosis:
     """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
     faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
+    declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first, then
+    all but those in lengths.
     """
+    if case.mask is not None and not wrong_form(case, output, h_n, prefixes or ()):
+        found = _diagnose(case, output, h_n, prefixes, MASK_FAULTS.values(), (), declared)
+        return (
+            found if found.explanations or found.problem else _unmasked(case, output, h_n, prefixes, faults, declared)
+        )
+    return _diagnose(case, output, h_n, prefixes, faults, paired, declared)
+
+
+def _unmasked(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None,
+    faults: Iterable[Fault],
+    declared: str | None,
+) -> Diagnosis:
+    """The diagnosis of the same question with lengths in place of its mask."""
+    plain, order = case.without_mask()
+    lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
+    tried = [fault for fault in faults if fault.family != "lengths"]
+    found = _diagnose(plain, take_steps(output, order, case.layout), h_n, lower, tried, (), declared)
+    first = judge(case, output, h_n, prefixes, declared).first
+    return replace(found, tried=found.tried + len(MASK_FAULTS), first=None if found.explanations else first)
+
+
+def _diagnose(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None,
+    faults: Iterable[Fault],
+    paired: Iterable[Fault],
+    declared: str | None,
+) -> Diagnosis:
+    """As diagnose, of these faults alone."""
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
     time = case.x.shape[sequence_axes(case.layout).index("time")]
@@ -114,14 +153,14 @@ def diagnose(
         return Diagnosis(problem=f"the case's states hold {size:,} numbers in {steps:,} steps; at most {LARGEST:,} in "
                          f"{LONGEST:,} are tried")  # fmt: skip
     with np.errstate(all="ignore"):
-        answer = Answer(case, output, h_n, prefixes)
+        answer = Answer(case, output, h_n, prefixes, declared)
         singles = [(fault,) for fault in answer.visible(faults)]
         found, pairs = answer.explanations(singles), []
         if not found and size <= LARGEST_FOR_PAIRS and steps <= LONGEST_FOR_PAIRS:
             pairs = list(itertools.combinations(answer.visible(paired), 2))
             found = answer.explanations(pairs)
         untried = 0 if found or not np.isnan(answer.allowed) else sum(fault.around is not None for (fault,) in singles)
-    first = None if found else judge(case, output, h_n, prefixes=prefixes).first
+    first = None if found else judge(case, output, h_n, prefixes=prefixes, declared=declared).first
     return Diagnosis(found, len(singles) - untried, len(pairs), untried, first=first)
 
 

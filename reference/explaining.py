@@ -56,8 +56,15 @@ class Explanation:
 class Answer:
     """An answer that disagrees, and its case: as given, and time first."""
 
-    def __init__(self, case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray] | None) -> None:
-        self.case, self.actual = case, Result(output, h_n)
+    def __init__(
+        self,
+        case: Case,
+        output: np.ndarray,
+        h_n: np.ndarray,
+        prefixes: Sequence[np.ndarray] | None,
+        declared: str | None = None,
+    ) -> None:
+        self.case, self.actual, self.declared = case, Result(output, h_n), declared or case.dtype
         self.usual = as_time_first(case)
         self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
         lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
@@ -65,7 +72,7 @@ class Answer:
 
     @functools.cached_property
     def allowed(self) -> float:
-        return _allowed(self.usual)
+        return _allowed(self.usual, self.declared)
 
     @functools.cached_property
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
@@ -101,7 +108,7 @@ class Answer:
         for fault in faults:
             asked = asked if fault.as_given else as_time_first(asked)
             asked = fault.asked(asked) if fault.asked and fault.where.holds(asked) else asked
-        verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes=prefixes, bound="step")
+        verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes, self.declared, "step")
         agrees = verdict.outcome == "agrees"
         return Explanation(faults, verdict.max_error, verdict.max_fraction) if agrees else None
 
@@ -126,7 +133,7 @@ class Answer:
         for asked, states in steps:
             expected = run(asked).output[0]
             error = _errors(expected, states)
-            used = _fraction(error, _allowed_in_a_step(asked, expected, fault.arithmetic))
+            used = _fraction(error, _allowed_in_a_step(asked, expected, fault.arithmetic or self.declared))
             if not used <= 1:
                 return None
             largest, fraction = max(largest, float(error.max(initial=0))), max(fraction, used)
@@ -152,23 +159,24 @@ def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[
     return steps
 
 
-def _allowed(case: Case) -> float:
+def _allowed(case: Case, declared: str) -> float:
     """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about, so
     no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous.
     """
+    case = case if case.mask is None else case.without_mask()[0]
     lengths = None if case.lengths is None else np.asarray(case.lengths)
-    cells = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, arithmetic(case.dtype))
+    cells = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, arithmetic(declared))
     vacuous = any(vacuous_elements(*cell.output).any() for cell in cells)
     return np.nan if vacuous else 2 * max(float(cell.output.bound.max(initial=0)) for cell in cells)
 
 
-def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str | None) -> np.ndarray:
+def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarray:
     """How far two states may lie apart that follow from the same one, by any activation of slope up to 1.
 
     case: steps by themselves (every_step_alone).  expected: the states (steps, hidden_size).  name: of the
-    arithmetic, the case's own when None.  NaN where that says nothing.
+    arithmetic.  NaN where that says nothing.
     """
-    model = StepModel(case.parameters[0], case.spec.nonlinearity, arithmetic(name or case.dtype))
+    model = StepModel(case.parameters[0], case.spec.nonlinearity, arithmetic(name))
     inputs = model.inputs(case.x[0], initial_states(case)[0])
     radius = model.radius(inputs)
     allowed = radius + model.beta * np.abs(inputs @ model.weights) + model.activation_bound(expected.astype(np.float64))

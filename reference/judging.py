@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from .bounds.step import Expected, step_bound
 from .bounds.trajectory import trajectory_bound
 from .case import Case
 from .comparison import Comparison, Part, compare, first_outside
-from .layout import sequence_to_time_first, state_to_batched
+from .layout import sequence_to_time_first, state_to_batched, take_steps
 from .recurrence import initial_states
 from .spec import dtype_name, expect, expect_word
 from .verdict import Location, Verdict
@@ -41,6 +42,11 @@ def judge(
     wrong = wrong_form(case, output, h_n, prefixes or ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
+        verdict = judge(plain, take_steps(output, order, case.layout), h_n, lower, promised.name, bound)
+        return _put_back(verdict, order)
     with np.errstate(all="ignore"):
         actual = _Actual.of(case, output, h_n, prefixes or ())
         cells = _step_cells(case, actual, promised) if bound == "step" else _trajectory_cells(case, promised)
@@ -48,19 +54,38 @@ def judge(
         return _verdict(case, seen, promised, bound)
 
 
-def judge_pair(case: Case, expected: tuple[np.ndarray, np.ndarray], actual: tuple[np.ndarray, np.ndarray]) -> Verdict:
+def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
+    """The verdict on a case whose steps were put in another order, with its places named as they were given."""
+
+    def given(place: Location | None) -> Location | None:
+        return place and replace(place, time=None if place.time is None else int(order[place.time, place.batch]))
+
+    return replace(verdict, worst=given(verdict.worst), first=given(verdict.first))
+
+
+def judge_pair(
+    case: Case,
+    expected: tuple[np.ndarray, np.ndarray],
+    actual: tuple[np.ndarray, np.ndarray],
+    declared: str | None = None,
+) -> Verdict:
     """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
     trajectory bound allows, so they may lie twice that far apart.
 
-    expected, actual: output and h_n, in the case's layout and dtype.
+    expected, actual: output and h_n, in the case's layout and dtype.  declared: the widest arithmetic that either may
+    have been computed in; as in judge.
     """
-    promised, _ = _question(case, None, None, "trajectory")
+    promised, _ = _question(case, None, declared, "trajectory")
     for field, answer in (("expected", expected), ("actual", actual)):
         if not isinstance(answer, list | tuple) or len(answer) != 2:
             raise TypeError(f"{field}: got {type(answer).__name__}, expected the two arrays output and h_n")
     wrong = wrong_form(case, *expected, ()) or wrong_form(case, *actual, ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        e, a = ((take_steps(output, order, case.layout), h_n) for output, h_n in (expected, actual))
+        return _put_back(judge_pair(plain, e, a, promised.name), order)
     with np.errstate(all="ignore"):
         cells = _trajectory_cells(case, promised)
         pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair in (actual, expected)), strict=True)

@@ -63,6 +63,23 @@ def reverse_within_lengths(sequence: np.ndarray, lengths: np.ndarray | None) -> 
     return np.take_along_axis(sequence, source[:, :, None], axis=0)
 
 
+def unmasked_first(mask: np.ndarray, layout: str) -> np.ndarray:
+    """The order of steps that puts each sequence's unmasked ones in front, both kinds in the order they had.
+
+    mask: booleans with the axes of a sequence in `layout` but the last; True where a step counts. A masked step
+    changes nothing, so the sequence of the others, at the front, has the same answer.
+    Returns the step that comes to stand at each place, integers (time, batch).
+    """
+    counts = sequence_to_time_first(mask[..., None], layout)[..., 0]
+    return np.argsort(~counts, axis=0, kind="stable")
+
+
+def take_steps(sequence: np.ndarray, order: np.ndarray, layout: str) -> np.ndarray:
+    """x or output in `layout` with the step order[t, b] of sequence b at place t; order: (time, batch)."""
+    taken = np.take_along_axis(sequence_to_time_first(sequence, layout), order[..., None], axis=0)
+    return np.ascontiguousarray(sequence_from_time_first(taken, layout))
+
+
 def last_states(output: np.ndarray, h0: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The state after each sequence's last valid step, h0 for a length of 0: (batch, hidden_size)."""
     if not len(output):

@@ -16,10 +16,13 @@ from .arguments import check_inputs, check_parameters
 from .layout import (
     last_states,
     reverse_within_lengths,
+    sequence_axes,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
     state_to_batched,
+    take_steps,
+    unmasked_first,
     valid_steps,
 )
 from .spec import CellParameters, Lengths, RNNSpec
@@ -94,6 +97,7 @@ def forward(
     h0: np.ndarray | None = None,
     lengths: Lengths = None,
     layout: str = "batch_first",
+    mask: np.ndarray | None = None,
 ) -> Result:
     """The stack's output and final states, in the arithmetic of x's dtype.
 
@@ -101,12 +105,16 @@ def forward(
     x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
     h0: (num_layers * num_directions, batch, hidden_size), zeros when None; no batch axis when unbatched.
     lengths: (batch,) integers from 0 to time, all full when None; a single integer when unbatched.
+    mask: booleans, x's axes but the last, in place of lengths: a step that is False changes nothing. The state is held,
+        the output is zero; padding may lie anywhere.
     An empty batch gives empty answers; no time steps at all (or a length of 0) leave h_n at h0.
     NaN and infinity propagate as IEEE arithmetic has it, without a warning.
     Raises TypeError or ValueError, naming the field, before any arithmetic.
     """
     check_parameters(spec, parameters)
-    check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype)
+    check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype, mask)
+    if mask is not None:
+        return _forward_masked(spec, parameters, x, h0, mask, layout)
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
     states = initial_states(spec, sequence, h0, layout)
     lengths = None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64))
@@ -117,6 +125,21 @@ def forward(
             sequence, h_layer = run_layer(spec, parameters[cells], sequence, states[cells], lengths)
             h_n.append(h_layer)
     return Result(sequence_from_time_first(sequence, layout), state_from_batched(np.concatenate(h_n), layout))
+
+
+def _forward_masked(
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    x: np.ndarray,
+    h0: np.ndarray | None,
+    mask: np.ndarray,
+    layout: str,
+) -> Result:
+    """A masked step changes nothing: the others are run as a shorter sequence, and their output is put back."""
+    order = unmasked_first(mask, layout)
+    lengths = mask.sum(axis=sequence_axes(layout).index("time"))
+    output, h_n = forward(spec, parameters, take_steps(x, order, layout), h0, lengths, layout)
+    return Result(take_steps(output, np.argsort(order, axis=0), layout), h_n)
 
 
 def initial_states(spec: RNNSpec, sequence: np.ndarray, h0: np.ndarray | None, layout: str) -> np.ndarray:

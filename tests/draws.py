@@ -68,8 +68,12 @@ def draw_case(
     lengths: Sequence[int] | None = None,
     layout: str = "batch_first",
     rounded: bool = False,
+    mask: bool = False,
 ) -> Case:
-    """A case of the given sizes. Unbatched: batch is 1, and lengths, if any, has one entry."""
+    """A case of the given sizes. Unbatched: batch is 1, and lengths, if any, has one entry.
+
+    mask: whether about three steps in ten are masked, wherever they lie.
+    """
     draw = Draw(seed + 1, rounded)
     shape = {
         "batch_first": (batch, time, spec.input_size),
@@ -84,4 +88,5 @@ def draw_case(
         draw.uniform(states).astype(dtype) if h0 else None,
         lengths[0] if lengths is not None and layout == "unbatched" else lengths,
         layout,
+        Draw(seed + 2).uniform(shape[:-1]) < 0.4 if mask else None,
     )

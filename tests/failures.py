@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from adapters.trial import Trial
 from reference import Case, Diagnosis
 from reference.faults import Fault
+from reference.primitives import PrimitiveVerdict
 
 from .draws import draw_case
 from .memory import in_memory
@@ -38,8 +40,15 @@ class Failure:
     shrinking leaves is the easiest to read and the hardest to tell faults apart by, so larger ones are asked too.
     """
 
-    def __init__(self, tested: str, trial: Trial, replay: str, ask: Callable[[Case], Trial]) -> None:
-        self.tested, self.trial, self.replay, self.ask = tested, trial, replay, ask
+    def __init__(
+        self,
+        tested: str,
+        trial: Trial,
+        replay: str,
+        ask: Callable[[Case], Trial],
+        primitives: Callable[[Case], Sequence[PrimitiveVerdict]] = lambda case: (),
+    ) -> None:
+        self.tested, self.trial, self.replay, self.ask, self._primitives = tested, trial, replay, ask, primitives
 
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
@@ -74,9 +83,23 @@ class Failure:
         right = [trial.case for trial in trials if trial.outcome == "agrees"]
         return own.confirmed_by(failed).not_refuted_by(right)
 
+    @functools.cached_property
+    def primitives(self) -> str:
+        """Whether it is a primitive that is off, or what is made of it; empty where none can be asked."""
+        if self.trial.outcome != "disagrees":
+            return ""
+        try:
+            verdicts = self._primitives(self.trial.case)
+        except Exception as error:  # the layer's own failure must still be told
+            return f"could not be asked: {type(error).__name__}: {error}"
+        wrong = [str(verdict) for verdict in verdicts if not verdict.agrees]
+        right = "its products and its activation are right by themselves, so it is what is made of them"
+        return "; ".join(wrong) or (right if verdicts else "")
+
     def __str__(self) -> str:
         diagnosis = self.diagnosis()
         said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
+        said += f"  primitives: {self.primitives}\n" if self.primitives else ""
         return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
 
 
@@ -88,7 +111,7 @@ def confirming(case: Case) -> Iterator[Case]:
         rows = 1 if case.layout == "unbatched" else batch
         lengths = None if case.lengths is None else [1 + (3 * row + 2) % time for row in range(rows)]
         asked = draw_case(spec, batch=rows, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
-                          layout=case.layout, input_scale=scale)  # fmt: skip
+                          layout=case.layout, input_scale=scale, mask=case.mask is not None)  # fmt: skip
         h0 = None if asked.h0 is None else in_memory(asked.h0, memory)
         yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
 

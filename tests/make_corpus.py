@@ -35,6 +35,7 @@ def _parts() -> Iterator[tuple[tuple[Any, ...], Case]]:
     yield from _vectors()
     yield from _ends()
     yield from _hard()
+    yield from _masked()
 
 
 def _every_cell() -> Iterator[tuple[tuple[Any, ...], Case]]:
@@ -108,6 +109,16 @@ def _hard() -> Iterator[tuple[tuple[Any, ...], Case]]:
             yield (value, phi, dtype), case
     for dtype in WIDE:
         yield ("chaotic", dtype), draw_case(RNNSpec(4, 16), batch=1, time=100, dtype=dtype, weight_scale=4.0, seed=903)
+
+
+def _masked() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Steps that are masked wherever they lie, in every layout and direction."""
+    for seed, (direction, layout) in enumerate(product(DIRECTIONS, LAYOUTS)):
+        for dtype in ("float32", "float64", "bfloat16") if layout == "batch_first" else ("float32",):
+            spec = RNNSpec(4, 6, 2, direction, NONLINEARITIES[seed % 2])
+            case = draw_case(spec, batch=1 if layout == "unbatched" else 4, time=6, dtype=dtype, seed=950 + seed, h0=True,
+                             layout=layout, mask=True)  # fmt: skip
+            yield ("a mask", direction, layout, dtype), case
 
 
 def text() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -140,3 +141,39 @@ class Integer(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
         output, h_n, _ = super().run(module, **inputs)
         return Result(output.astype(np.int64), h_n.astype(np.int64))
+
+
+class Talking(Mirror):
+    """Prints, as frameworks do, where its answers might be expected."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        print("a framework's banner")
+        os.write(1, b"and what its C++ says\n")
+        return super().run(module, **inputs)
+
+
+class Dying(Mirror):
+    """Lives through cases of one step only."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        if inputs["x"].shape[1] > 1:
+            self.die()
+        return super().run(module, **inputs)
+
+    def die(self) -> None:
+        raise NotImplementedError
+
+
+class Segfaulting(Dying):
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Exiting(Dying):
+    def die(self) -> None:
+        os._exit(3)
+
+
+class Hanging(Dying):
+    def die(self) -> None:
+        time.sleep(600)

@@ -31,12 +31,13 @@ class Properties:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        before = self.ledger.total()
+        before, started, target = self.ledger.total(), time.perf_counter(), _target(item)
         try:
             return (yield)
         finally:
-            if _target(item) is not None:
+            if target is not None:
                 item.user_properties.append(("cases", self.ledger.total() - before))
+                self.ledger.spend(target.label, {"test": time.perf_counter() - started})
 
 
 def _target(item: pytest.Item) -> Target | None:

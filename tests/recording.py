@@ -35,7 +35,7 @@ def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) 
 
 
 def _target(target: Target) -> Line:
-    adapter = target.adapter
+    adapter, capabilities = target.adapter, target.capabilities
     about: Callable[[], dict[str, Any]] = getattr(adapter, "environment", dict)
     environment = about()
     if not isinstance(environment, dict):
@@ -48,9 +48,10 @@ def _target(target: Target) -> Line:
         "backend": str(getattr(adapter, "backend", "")),
         "device": target.device,
         "unsupported": declarations(
-            {(one,): why for one, why in adapter.capabilities.unsupported.items()} | dict(adapter.capabilities.together)
+            {(one,): why for one, why in capabilities.unsupported.items()} | dict(capabilities.together)
         ),
-        "emulated": declarations({(one,): how for one, how in adapter.capabilities.emulated.items()}),
+        "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
+        "arithmetics": declarations(capabilities.arithmetics),
         "environment": {str(name): _setting(value) for name, value in environment.items()},
     }
 

@@ -34,7 +34,8 @@ WEIGHT_SCALES = (1.0, 0.5, 2.0)
 class Question:
     """Everything about a case but its direction, nonlinearity, dtype and layout, which the tests go through.
 
-    lengths: for each of the batch's sequences, or None.  memory: how x and h0 lie in memory.
+    lengths: for each of the batch's sequences, or None.  mask: whether steps are masked, anywhere.
+    memory: how x and h0 lie in memory.
     """
 
     batch: int
@@ -50,6 +51,7 @@ class Question:
     weight_scale: float
     input_scale: float
     memory: str
+    mask: bool = False
 
     def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
         """The case that it asks, batch first."""
@@ -65,19 +67,21 @@ class Question:
             h0=self.h0,
             lengths=self.lengths,
             rounded=self.rounded,
+            mask=self.mask,
         )
         return in_layout(case, "batch_first", self.memory)
 
 
 def in_layout(case: Case, layout: str, memory: str) -> Case:
     """A batch-first case asked in another layout, of the same parameters; unbatched, of its first sequence alone."""
-    x, h0, lengths = case.x, case.h0, case.lengths
+    x, h0, lengths, mask = case.x, case.h0, case.lengths, case.mask
     if layout == "time_first":
-        x = np.ascontiguousarray(x.transpose(1, 0, 2))
+        x, mask = np.ascontiguousarray(x.transpose(1, 0, 2)), None if mask is None else mask.T
     elif layout == "unbatched":
         x, h0, lengths = x[0], None if h0 is None else h0[:, 0], None if lengths is None else int(lengths[0])
+        mask = None if mask is None else mask[0]
     h0 = None if h0 is None else in_memory(h0, memory)
-    return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout)
+    return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout, mask=mask)
 
 
 def _range(supported: Sequence[str], largest: int) -> tuple[int, int]:
@@ -123,6 +127,7 @@ def questions(
     max_layers: int = 10,
     max_time: int = 9,
     with_lengths: bool = True,
+    with_mask: bool = False,
     sane: bool = False,
 ) -> Question:
     """A question of sizes 1 to 9, and 1 to 3 layers, or sometimes up to max_layers.
@@ -130,6 +135,7 @@ def questions(
     supported: the values of a feature that may be asked for (Capabilities.supported).  sane: no saturating
     inputs and no large weights, for properties that are judged by the trajectory bound.
     """
+    mask = with_mask and draw(st.sampled_from(sorted(supported("mask"))))
     sizes = _sizes(_range(supported("time"), max_time), _range(supported("batch"), 9))
     batch, time, input_size, hidden_size = draw(sizes)
     return Question(
@@ -140,10 +146,11 @@ def questions(
         num_layers=draw(_layers(supported("num_layers"), max_layers)),
         bias=draw(st.sampled_from(sorted(supported("bias")))),
         h0=draw(st.sampled_from(sorted(supported("h0")))),
-        lengths=draw(_lengths(supported("lengths"), batch, time)) if with_lengths else None,
+        lengths=draw(_lengths(supported("lengths"), batch, time)) if with_lengths and not mask else None,
         seed=draw(st.integers(0, 2**32 - 2)),
         rounded=not draw(st.booleans()),
         weight_scale=1.0 if sane else draw(st.sampled_from(WEIGHT_SCALES)),
         input_scale=1.0 if sane else draw(st.sampled_from(INPUT_SCALES)),
         memory=draw(st.sampled_from(MEMORY)),
+        mask=mask,
     )

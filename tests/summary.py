@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
-from rich.console import Console
-from rich.table import Table
-
-from adapters import FEATURES, Availability
+from adapters import FEATURES, Availability, Capabilities
+from adapters.contract import Feature
 from adapters.trial import OUTCOMES
 from evidence.ledger import CELL, Ledger
 
+from .tabulated import Table, text
 from .target import Target
 
 
@@ -20,7 +18,7 @@ def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
     """Cells and features that an adapter declares supported and that got no case that agrees."""
     missing = []
     for target in targets:
-        supported = target.adapter.capabilities.supported
+        supported = target.capabilities.supported
         if not all(supported(name) for name in FEATURES):
             missing.append(f"{target.label}: some feature has no supported value, so nothing can be judged")
         missing += [
@@ -39,24 +37,27 @@ def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
 
 def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> str:
     """All tables as text."""
-    console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    console.print(_outcomes(targets, found, ledger))
-    for target in targets:
-        console.print(_cells(target, ledger))
-    console.print(_features(targets, ledger))
-    if ledger.figures:
-        console.print(_figures(ledger))
-    for adapter in found:
-        if not adapter.installed:
-            console.print(f"{adapter.name} is absent: {adapter.problem}", highlight=False, soft_wrap=True)
-    for target in targets:
-        for several, reason in target.adapter.capabilities.together.items():
-            what = " with ".join(f"{name} {value}" for name, value in several)
-            console.print(f"{target.label}: {what} is unsupported: {reason}", highlight=False, soft_wrap=True)
-        for kind in ("unsupported", "emulated"):
-            for (name, value), reason in getattr(target.adapter.capabilities, kind).items():
-                console.print(f"{target.label}: {name} {value} is {kind}: {reason}", highlight=False, soft_wrap=True)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    tables = [_outcomes(targets, found, ledger), *(_cells(target, ledger) for target in targets)]
+    tables += [_features(targets, ledger), *([_figures(ledger)] if ledger.figures else []), _time(targets, ledger)]
+    lines = [f"{adapter.name} is absent: {adapter.problem}" for adapter in found if not adapter.installed]
+    lines += [f"{target.label}: {line}" for target in targets for line in _declared(target.capabilities)]
+    return "".join(text(table) for table in tables) + "".join(f"{line}\n" for line in lines)
+
+
+def _declared(capabilities: Capabilities) -> Iterator[str]:
+    """What an adapter says of itself, a line for each."""
+    for several, reason in capabilities.together.items():
+        yield f"{_words(several)} is unsupported: {reason}"
+    for one, reason in capabilities.unsupported.items():
+        yield f"{_words((one,))} is unsupported: {reason}"
+    for one, how in capabilities.emulated.items():
+        yield f"{_words((one,))} is emulated: {how}"
+    for several, name in capabilities.arithmetics.items():
+        yield f"{_words(several)} is judged by the arithmetic {name}"
+
+
+def _words(features: tuple[Feature, ...]) -> str:
+    return " with ".join(f"{name} {value}" for name, value in features)
 
 
 def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> Table:
@@ -99,8 +100,21 @@ def _figures(ledger: Ledger) -> Table:
     return table
 
 
+SPENT = {"build": "building modules", "run": "running them", "judge": "reference and judging"}
+
+
+def _time(targets: Sequence[Target], ledger: Ledger) -> Table:
+    """Where the time of the targets' tests went, in seconds of all processes; the rest is Hypothesis and pytest."""
+    table = Table("target", *(f"{words} (s)" for words in (*SPENT.values(), "the rest")), title="Where the time went")
+    for target in targets:
+        spent = [ledger.seconds[target.label, what] for what in SPENT]
+        rest = max(0.0, ledger.seconds[target.label, "test"] - sum(spent))
+        table.add_row(target.label, *(f"{seconds:.1f}" for seconds in (*spent, rest)))
+    return table
+
+
 def _supports(target: Target, name: str, value: object) -> bool:
-    return (name, value) not in target.adapter.capabilities.unsupported
+    return (name, value) not in target.capabilities.unsupported
 
 
 def _features(targets: Sequence[Target], ledger: Ledger) -> Table:

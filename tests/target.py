@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from hypothesis import currently_in_test_context, reject
 from hypothesis.strategies import SearchStrategy
 
-from adapters import Adapter, Result
-from adapters.contract import features_of
-from adapters.trial import Stack, Trial, attempt, examine
+from adapters import Adapter, Capabilities, Result
+from adapters.child import Child, ChildStack
+from adapters.contract import capabilities_on, features_of
+from adapters.primitives import primitive_verdicts
+from adapters.trial import Stack, Trial, asked_of, attempt, examine
 from evidence import corpus
 from evidence.journal import Journal
 from evidence.ledger import Ledger
@@ -26,12 +29,16 @@ from reference import Case, Verdict, judge_pair
 from .failures import Failure, save
 from .strategies import Question, questions
 
+# modes in which a compiler runs, which may take its process down
+ISOLATED = ("scripted", "traced", "exported", "compiled")
+
 
 @dataclass(frozen=True, repr=False)
 class Target:
     """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
 
-    source: what loads the adapter: its name, or module:Class.
+    source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its own,
+    and not only those in the modes of ISOLATED.
     """
 
     adapter: Adapter
@@ -39,6 +46,22 @@ class Target:
     ledger: Ledger
     source: str
     journal: Journal | None = None
+    isolate: bool = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the adapter can do on this device."""
+        return capabilities_on(self.adapter, self.device)
+
+    @functools.cached_property
+    def child(self) -> Child:
+        """The process for what may take one down; it is started when it is first asked."""
+        return Child(self.source)
+
+    def close(self) -> None:
+        """End the process, if it was started."""
+        if "child" in vars(self):
+            self.child.close()
 
     @property
     def label(self) -> str:
@@ -55,11 +78,11 @@ class Target:
 
     def questions(self, **limits: Any) -> SearchStrategy[Question]:
         """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions."""
-        return questions(self.adapter.capabilities.supported, **limits)
+        return questions(self.capabilities.supported, **limits)
 
     def refusal(self, case: Case) -> str:
         """Why the adapter declares that it cannot answer a case; empty when it can."""
-        return self.adapter.capabilities.refusal(features_of(case.spec, **case.inputs))
+        return asked_of(self.adapter, case, self.device, "eager")[0]
 
     def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str = "eager") -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
@@ -75,19 +98,27 @@ class Target:
     def check_pair(self, tested: str, case: Case, expected: Result, actual: Result) -> None:
         """Fail unless two answers to the same question agree; the reference gives no answer, only the bound."""
         __tracebackhide__ = True
-        verdict = judge_pair(case, expected[:2], actual[:2])
+        declared, started = asked_of(self.adapter, case, self.device, "eager")[1], time.perf_counter()
+        verdict = judge_pair(case, expected[:2], actual[:2], declared)
+        self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
         self.record_relation(tested, case, verdict.outcome, verdict, answer=actual)
         if verdict.outcome == "disagrees":
             trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
             raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {save(case)}")
         self._something_was_seen([verdict.outcome])
 
-    def answer(self, case: Case) -> Result:
-        """The adapter's answer, for a relation; skips the test where the adapter declares that it has none."""
+    def answer(self, case: Case, stack: Stack | None = None) -> Result:
+        """The adapter's answer, for a relation; skips the test where the adapter declares that it has none.
+
+        stack: modules already built of these parameters.
+        """
         __tracebackhide__ = True
         if refusal := self.refusal(case):
             pytest.skip(f"{self.label}: declared unsupported: {refusal}")
-        result = attempt(Stack(self.adapter, case, self.device), case)
+        stack = stack or self.stack(case)
+        before = dict(stack.seconds)
+        result = attempt(stack, case)
+        self.ledger.spend(self.label, {what: stack.seconds[what] - before[what] for what in before})
         if isinstance(result, Trial):
             self.record_relation("answer", case, result.outcome, message=result.message)
             raise AssertionError(self._failure("answer", result, None))
@@ -110,16 +141,23 @@ class Target:
     def _with_stacks(self, cases: tuple[Case, ...], mode: str) -> list[tuple[Case, Stack]]:
         stacks: dict[tuple[Any, int], Stack] = {}
         for case in cases:
-            stacks.setdefault((case.spec, id(case.parameters)), Stack(self.adapter, case, self.device, mode))
+            stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
         return [(case, stacks[case.spec, id(case.parameters)]) for case in cases]
+
+    def stack(self, case: Case, mode: str = "eager") -> Stack:
+        """The modules of a case's layers, which are built when they are first asked."""
+        if self.isolate or mode in ISOLATED:
+            return ChildStack(self.child, self.adapter, case, self.device, mode)
+        return Stack(self.adapter, case, self.device, mode)
 
     def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
         __tracebackhide__ = True
         features = features_of(case.spec, **case.inputs, mode=stack.mode)
         trial = examine(self.adapter, case, self.device, bound, stack)
+        self.ledger.spend(self.label, trial.seconds)
         self.ledger.record(self.label, tested, features, trial.outcome)
         self._write(tested, features, False, case, trial.outcome, trial.verdict, trial.message, trial.answer)
-        refusal = self.adapter.capabilities.refusal(features)
+        refusal = self.capabilities.refusal(features)
         if refusal and trial.outcome != "refused":
             raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
         if not refusal and trial.outcome not in ("agrees", "vacuous"):
@@ -171,7 +209,8 @@ class Target:
         command += ["--bound", bound] if bound else []
         command += ["--mode", mode] if mode != "eager" else []
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
-        return Failure(tested, trial, shlex.join(command), ask)
+        primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
+        return Failure(tested, trial, shlex.join(command), ask, primitives)
 
 
 def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:

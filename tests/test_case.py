@@ -13,12 +13,8 @@ import pytest
 
 from reference import DIRECTIONS, DTYPES, LAYOUTS, Case, CellParameters, RNNSpec, forward
 
-from .draws import draw_case, draw_parameters
-
-SPEC = RNNSpec(3, 4, 2, "bidirectional")
-GOOD = draw_parameters(SPEC)
-X = np.zeros((2, 5, 3), "float32")
-FOREIGN = X.dtype.newbyteorder("S")
+from .draws import draw_case
+from .fitting import FOREIGN, GOOD, SPEC, X
 
 
 def usual(**changes: Any) -> Case:

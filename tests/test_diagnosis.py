@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from adapters import Result
 from adapters.trial import Trial
-from reference import Case, Diagnosis, Explanation, RNNSpec, diagnose, diagnosis, judge
+from reference import Diagnosis, Explanation, RNNSpec, diagnose, diagnosis, judge
 from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault
 
-from . import failures
+from .diagnosed import diagnosed, usual
 from .drawn import drawn_cases, faulty_answer, visible_in
 from .draws import draw_case
-from .failures import Failure
 from .frameworks import framework_adapter
 from .scale import nightly
 from .tables.diagnosis import MOST_WRONG, PAIRS, row, verdict_on_diagnosis
-
-
-def usual(direction: str = "bidirectional", **changes: object) -> Case:
-    """A case in which most faults show, no two alike."""
-    spec = RNNSpec(4, 6, 2, direction, **changes)  # type: ignore[arg-type]
-    return draw_case(spec, batch=3, time=5, h0=True, lengths=(2, 5, 4))
-
-
-def diagnosed(*names: str, case: Case | None = None) -> Diagnosis:
-    case = usual() if case is None else case
-    return diagnose(case, *faulty_answer([FAULTS[name] for name in names], case))
 
 
 @pytest.mark.parametrize("family", sorted({fault.family for fault in FAULTS.values()}))
@@ -191,19 +178,6 @@ def test_a_larger_case_that_is_answered_rightly_refutes() -> None:
     assert fits("b_hh_ignored").not_refuted_by([forward]).unconfirmed == 1
 
 
-def test_a_fault_in_small_cases_alone_is_not_confirmed() -> None:
-    """An adapter that ignores x where the batch is 1: the larger cases agree, and every explanation is in doubt."""
-    small = draw_case(RNNSpec(1, 1), batch=1, time=1, rounded=True)
-    text = str(failure("small", "x_ignored", small, where=lambda case: case.x.shape[0] == 1))
-    assert "but not the answers to 2 larger cases" in text
-
-
-def test_the_same_case_with_another_answer_is_diagnosed_anew() -> None:
-    case = usual("forward")
-    assert "b_hh is ignored" in str(failure("two devices", "b_hh_ignored", case, device="cpu"))
-    assert "w_hh is transposed" in str(failure("two devices", "w_hh_transposed", case, device="cuda"))
-
-
 def test_many_explanations_are_counted_not_listed() -> None:
     names = list(itertools.islice(FAULTS, 7))
     lines = str(dataclasses.replace(fits(*names), note="by the way")).splitlines()
@@ -220,39 +194,6 @@ def test_a_diagnosis_that_knows_nothing_names_nothing() -> None:
     said = diagnose(case, *faulty_answer([fault], case), faults=others, paired=())
     assert verdict_on_diagnosis((fault,), case, said) == "missed"
     assert verdict_on_diagnosis((fault,), case, fits("h0_ignored")) == "wrong"
-
-
-def failure(
-    adapter: str, fault: str, case: Case, device: str = "cpu", where: Callable[[Case], bool] = lambda _case: True
-) -> Failure:
-    """A failing test's text, of an adapter that is the reference with a fault, in the cases that `where` chooses."""
-
-    def ask(case: Case) -> Trial:
-        answer = Result(*faulty_answer([FAULTS[fault]] if where(case) else [], case))
-        verdict = judge(case, *answer)
-        return Trial(adapter, "1", device, case, verdict.outcome, verdict, answer=answer)
-
-    return Failure("tested", ask(case), "replay", ask)
-
-
-def test_a_failing_test_says_what_larger_cases_confirm() -> None:
-    """In the smallest case several faults fit; the larger ones leave one, which is tried first from then on."""
-    small = draw_case(RNNSpec(1, 1), batch=1, time=1, rounded=True)
-    assert len(diagnosed("x_ignored", case=small).explanations) > 1
-    first = failure("one", "x_ignored", small)
-    assert "\n  diagnosis: agrees with the reference if x is ignored (error " in str(first)
-    assert "this explains the answers to 2 larger cases as well\n  replay: replay" in str(first)
-    assert str(failure("one", "x_ignored", small)) == str(first)
-    assert "as in an earlier failure" in str(failure("one", "x_ignored", usual("forward")))
-    assert "as in an earlier failure" not in str(failure("another", "x_ignored", usual("forward")))
-
-
-def test_an_adapter_that_nothing_explains_is_not_diagnosed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "MOST_UNEXPLAINED", 2)
-    monkeypatch.setattr(Trial, "diagnosis", lambda _self, _faults=None: Diagnosis(tried=3))
-    texts = [str(failure("odd", "x_ignored", usual(bias=bias))) for bias in (True, False)]
-    assert all("agrees with none of the 3 known faults" in text for text in texts)
-    assert "2 failures of this adapter were diagnosed in vain" in str(failure("odd", "x_ignored", usual("forward")))
 
 
 def test_an_answer_that_agrees_has_no_diagnosis() -> None:

@@ -191,7 +191,7 @@ def test_how_much_was_compared_and_what_failed_beside_it_is_said(old: Evidence) 
     failing = replace(old.runs[0], end=end, tests=())
     found = replace(difference(old, old), failed=3)
     assert difference(old, old).compared == 7
-    assert "7 of the 354 cases of the corpus were compared." in to_markdown(found)
+    assert "7 of the 369 cases of the corpus were compared." in to_markdown(found)
     assert "3 tests of the new run failed." in to_markdown(found)
     with pytest.raises(Unusable, match="the last line speaks of 2 tests with failed, there are 0"):
         difference(old, replace(old, runs=(failing,)))

@@ -11,7 +11,7 @@ import pytest
 
 import adapters
 from adapters import FEATURES, Capabilities, Unsupported
-from adapters.contract import MODES, eager_only
+from adapters.contract import MODES, narrowed
 from adapters.trial import Stack, attempt, examine
 from reference import Case, RNNSpec, judge
 
@@ -122,7 +122,8 @@ def test_an_adapter_whose_build_takes_no_mode_is_called_eagerly() -> None:
     assert adapter.capabilities.supported("mode") == ("eager",)
     trial = examine(adapter, usual(), mode="compiled")
     assert (trial.outcome, trial.message) == ("refused", "mode compiled: the adapter's build takes no mode")
-    assert eager_only(Capabilities({("mode", "eager"): "never"})).supported("mode") == ()
+    never = narrowed(Capabilities({("mode", "eager"): "never"}), adapter.build, adapter.run)
+    assert never.supported("mode") == ()
 
 
 def test_features_may_be_unsupported_together_only() -> None:

@@ -150,6 +150,11 @@ def _environment(shown: dict[str, Any]) -> Iterator[str]:
         for kind in ("unsupported", "emulated")
         for line in getattr(column.target, kind)
     ]
+    lines += [
+        f"- {escaped(column.label)}: {escaped(line.words)} is judged by the arithmetic {escaped(line.reason)}"
+        for column in columns
+        for line in column.target.arithmetics
+    ]
     yield "\n".join(lines) or "Everything is supported, and nothing emulated."
 
 

@@ -128,6 +128,8 @@ ARITHMETICS = {
         _declare("bfloat16_accumulate_float32", "bfloat16", accumulator="float32"),
         # products of operands rounded to 11 significant bits (NVIDIA's TF32), added up in float32
         _declare("tf32", "float32", accumulator="float32", operand_bits=11),
+        # products of operands rounded to bfloat16, added up in float32
+        _declare("bfloat16_products", "float32", accumulator="float32", operand_bits=8),
     )
 }
 

@@ -2,7 +2,7 @@
 
 fault: what a fault is.  machine: an implementation with faults planted in it.  step, where: what they are made of.
 weights, biases, layers, inputs, states, directions, lengths, arithmetic, outputs: the faults themselves, each a
-function of a few lines.
+function of a few lines.  masks: those that only a layer with a mask can have.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ def as_time_first(case: Case) -> Case:
     x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout))
     h0 = None if case.h0 is None else np.ascontiguousarray(state_to_batched(case.h0, case.layout))
     lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
-    return Case(case.spec, case.parameters, x, h0, lengths, "time_first")
+    mask = None if case.mask is None else sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
+    return Case(case.spec, case.parameters, x, h0, lengths, "time_first", mask)
 
 
 def in_time_first(case: Case, run: Run) -> Result:

@@ -46,7 +46,7 @@ def test_narrow_dtypes_agree_with_the_reference(
 def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataObject, **limits: int) -> None:
     """One question, in every nonlinearity and layout; what the target declares unsupported must be refused."""
     __tracebackhide__ = True
-    question = data.draw(target.questions(**limits), "question")
+    question = data.draw(target.questions(with_mask=True, **limits), "question")
     cases = [question.case(direction, nonlinearity, dtype) for nonlinearity in NONLINEARITIES]
     target.check("equivalence", *(in_layout(case, layout, question.memory) for case in cases for layout in LAYOUTS))
 
@@ -55,7 +55,7 @@ def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataOb
 @given(data=st.data())
 def test_the_whole_trajectory_agrees(target: Target, direction: str, data: st.DataObject) -> None:
     """The answer that a user sees against the float64 reference's own, within the trajectory bound."""
-    question = data.draw(target.questions(sane=True), "question")
+    question = data.draw(target.questions(sane=True, with_mask=True), "question")
     cases = (question.case(direction, nonlinearity, "float32") for nonlinearity in NONLINEARITIES)
     target.check("trajectory", *cases, bound="trajectory")
 
@@ -112,5 +112,6 @@ def test_what_is_declared_unsupported_is_refused(target: Target, feature: tuple[
         h0=asked["h0"],
         lengths={"full": None, "mixed": (4, 1, 3, 2), "with zeros": (4, 0, 3, 2)}[asked["lengths"]],
         layout=asked["layout"],
+        mask=asked["mask"],
     )
     target.check("features", case, mode=asked["mode"])

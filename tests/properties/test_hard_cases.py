@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,37 @@ def test_chaotic(target: Target, dtype: str) -> None:
 
 def test_long(target: Target) -> None:
     target.check("long", draw_case(RNNSpec(2, 4), batch=2, time=10_000))
+
+
+@pytest.mark.parametrize("dtype", (*DTYPES, "float16", "bfloat16"))
+def test_wide(target: Target, dtype: str) -> None:
+    """1,024 units: more than a tile of any kernel holds."""
+    target.check("wide", draw_case(RNNSpec(16, 1024), batch=2, time=3, dtype=dtype, h0=True))
+
+
+LENGTHS = {"ties": (5, 3, 5, 3), "all equal": (3, 3, 3, 3), "one each": (1, 1, 1, 1), "unsorted": (2, 5, 1, 4)}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_lengths(target: Target, lengths: tuple[int, ...], direction: str) -> None:
+    target.check("lengths", draw_case(RNNSpec(3, 4, 2, direction), batch=4, time=5, h0=True, lengths=lengths))
+
+
+MASKS = {
+    "a hole": [[1, 1, 0, 1, 1], [1, 0, 0, 0, 1]],
+    "in front": [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1]],
+    "every other": [[1, 0, 1, 0, 1], [0, 1, 0, 1, 0]],
+    "all": [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1]],
+}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("rows", MASKS.values(), ids=MASKS)
+def test_masks(target: Target, rows: list[list[int]], direction: str) -> None:
+    """A masked step changes nothing: the state is held over it, and the output there is zero."""
+    case = draw_case(RNNSpec(3, 4, 2, direction), batch=2, time=5, h0=True)
+    target.check("masks", replace(case, mask=np.array(rows, dtype=bool)))
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

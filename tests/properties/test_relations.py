@@ -12,8 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters
+from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters, RNNSpec
 
+from ..draws import draw_case
 from ..target import Target, contiguous
 
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
@@ -139,3 +140,16 @@ def test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it(
         assert np.array_equal(prefix.h_n, whole.h_n[: layers * case.spec.num_directions]), f"h_n of layer {layers - 1}"
         if whole.prefixes is not None:
             assert np.array_equal(prefix.output, whole.prefixes[layers - 1]), f"output of layer {layers - 1}"
+
+
+@each_direction
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_repeated_run_has_the_same_bits_or_is_counted(target: Target, direction: str, dtype: str) -> None:
+    """Three runs of one module. Other bits are no fault where the answers agree; how many differ is a figure."""
+    case = draw_case(RNNSpec(33, 64, 2, direction), batch=8, time=6, dtype=dtype, h0=True)
+    stack = target.stack(case)
+    answers = [target.answer(case, stack) for _ in range(3)]
+    for again in answers[1:]:
+        differ = sum(int((a != b).sum()) for a, b in zip(answers[0][:2], again[:2], strict=True))
+        target.ledger.figure(target.label, f"elements with other bits when repeated, {dtype}", differ)
+        target.check_pair("repeated", case, answers[0], again)

@@ -1,0 +1,24 @@
+"""Each framework's product and activation by themselves: where these agree and a layer does not, it is the recurrence."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.primitives import primitive_verdicts
+from reference import DTYPES, NONLINEARITIES, RNNSpec
+
+from ..draws import draw_case
+from ..target import Target
+
+
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 5, 33, 256])
+def test_primitives_agree(target: Target, dtype: str, nonlinearity: str, size: int) -> None:
+    case = draw_case(RNNSpec(size + 1, size, nonlinearity=nonlinearity), batch=4, time=5, dtype=dtype, seed=size)
+    verdicts = primitive_verdicts(target.adapter, case, target.device)
+    if not verdicts:
+        pytest.skip(f"{target.label}: {target.refusal(case) or 'the adapter has no dense and activation to ask'}")
+    for verdict in verdicts:
+        target.ledger.figure(target.label, f"error / bound, {verdict.primitive} alone, {dtype}", verdict.max_fraction)
+    assert all(verdict.agrees for verdict in verdicts), "; ".join(map(str, verdicts))

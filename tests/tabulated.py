@@ -1,0 +1,43 @@
+"""Tables for the terminal: rich's where it is installed. A GPU machine may have torch and pytest, and no more."""
+
+from __future__ import annotations
+
+import io
+from importlib.util import find_spec
+
+WIDTH = 100
+
+
+class Table:
+    """A title, the names of the columns, and rows of text."""
+
+    def __init__(self, *columns: str, title: str) -> None:
+        self.title, self.columns = title, columns
+        self.rows: list[tuple[str, ...]] = []
+
+    def add_row(self, *cells: str) -> None:
+        self.rows.append(cells)
+
+
+def text(table: Table, rich: bool = find_spec("rich") is not None) -> str:
+    """The table with lines around its cells, or, without rich, its columns side by side."""
+    return _ruled(table) if rich else _plain(table)
+
+
+def _ruled(table: Table) -> str:
+    from rich.console import Console
+    from rich.table import Table as Ruled
+
+    ruled = Ruled(*table.columns, title=table.title)
+    for row in table.rows:
+        ruled.add_row(*row)
+    out = io.StringIO()
+    Console(file=out, width=WIDTH, force_terminal=False).print(ruled)
+    return out.getvalue()
+
+
+def _plain(table: Table) -> str:
+    rows = [tuple(cell.replace("\n", " ") for cell in row) for row in (table.columns, *table.rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([table.title, *lines, "", ""])

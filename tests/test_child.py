@@ -1,0 +1,75 @@
+"""A process of its own for what may take one down: it dies, hangs, refuses and crashes, and each is told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import adapters
+from adapters.child import Child, ChildStack, Died
+from adapters.trial import attempt, examine
+from reference import Case, RNNSpec
+
+from .draws import draw_case
+
+CASE = draw_case(RNNSpec(3, 4, 2, "bidirectional"), batch=3, time=5, h0=True, lengths=(5, 1, 3))
+
+
+def asked(name: str, case: Case = CASE, patience: float = 120.0) -> adapters.Result:
+    child = Child(f"tests.mirror:{name}", patience)
+    try:
+        return child.answer(case, "cpu", "eager")
+    finally:
+        child.close()
+
+
+def test_the_answer_is_the_adapters_own_bit_for_bit() -> None:
+    for a, b in zip(asked("Mirror")[:2], CASE.answer(), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype
+
+
+def test_what_the_adapter_prints_is_no_answer() -> None:
+    assert asked("Talking").output.shape == (3, 5, 8)
+
+
+def test_lower_layers_come_through() -> None:
+    assert [p.shape for p in asked("Showing").prefixes or ()] == [(3, 5, 8)]
+
+
+@pytest.mark.parametrize("how", ["Segfaulting", "Exiting"])
+def test_a_process_that_dies_is_a_crash_and_the_next_case_gets_a_new_one(how: str) -> None:
+    child = Child(f"tests.mirror:{how}")
+    adapter = adapters.load(f"tests.mirror:{how}")
+    try:
+        trial = examine(adapter, CASE, stack=ChildStack(child, adapter, CASE, "cpu", "eager"))
+        said = {"Segfaulting": "SIGSEGV", "Exiting": "exit status 3"}[how]
+        assert (trial.outcome, trial.message) == ("crashed", f"Died: the process of tests.mirror:{how} died: {said}")
+        small = draw_case(RNNSpec(2, 2), batch=1, time=1)
+        stack = ChildStack(child, adapter, small, "cpu", "eager")
+        assert examine(adapter, small, stack=stack).outcome == "agrees"
+        assert stack.seconds["run"] > 0
+    finally:
+        child.close()
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    with pytest.raises(Died, match=r"no answer within 5 s"):
+        asked("Hanging", patience=5.0)
+
+
+def test_refusals_and_crashes_keep_their_words() -> None:
+    child = Child("tests.mirror:Refusing")
+    adapter = adapters.load("tests.mirror:Refusing")
+    try:
+        trial = attempt(ChildStack(child, adapter, CASE, "cpu", "eager"), CASE)
+        assert (trial.outcome, trial.message) == ("refused", "not on a Sunday")
+    finally:
+        child.close()
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: no units"):
+        asked("Crashing")
+
+
+def test_an_adapter_that_cannot_be_loaded_dies_at_once() -> None:
+    with pytest.raises(Died, match="the process of tests.mirror:NoSuch died: exit status 1"):
+        asked("NoSuch")

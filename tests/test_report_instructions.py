@@ -1,0 +1,78 @@
+"""What the report tells its reader to do: run a problem or the whole run again, and cite it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydantic")
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+from evidence import report
+from evidence.journal import finished
+from evidence.reading import read
+
+from .reported import Page, case_of, ended, evidence_of, failed_test, header, line, target
+
+
+def test_a_problem_says_how_to_run_it_again(tmp_path: Path) -> None:
+    first, last = line("disagrees", case=case_of(5)), line("disagrees", case=case_of(1))
+    made = evidence_of(
+        tmp_path, first, line("disagrees", case=case_of(4), content=None), last, failed_test(message="the words")
+    )
+    text = Page(report.render_html(made)).text
+    assert f"python -m evidence replay run.json {last['case']}" in text
+    assert (
+        f"3 answers of this test ended so; this is the last that was kept, the smallest. Also kept: {first['case']}"
+        in text
+    )
+    assert "disagrees (value) by the step bound of float32" in text
+    assert "the words" in text
+    assert f"python -m evidence replay run.json {last['case']}" in report.render_markdown(made)
+    head = header(targets=[target("one cpu"), target("two cpu") | {"source": "my.module:Adapter"}])
+    several = Page(report.render_html(evidence_of(tmp_path, line("crashed", "two cpu"), head=head))).text
+    assert f"replay run.json {line()['case']} --target 'two cpu' --adapter my.module:Adapter" in several
+    lost = evidence_of(tmp_path, line("crashed", content=None))
+    assert "The case itself was not kept" in report.render_html(lost)
+    assert "the words" not in report.render_html(lost)
+
+
+def test_the_commands_make_the_run_again_and_are_quoted(tmp_path: Path) -> None:
+    own = target("own cpu") | {"source": "my module:Adapter; echo $HOME"}
+    variables = {"CI": "1", "HYPOTHESIS_PROFILE": "default", "XLA_FLAGS": "--a --b", "NO=$(x)": "1"}
+    about = header()["environment"] | {"packages": {"One": "1.0", "other": "2"}, "variables": variables}
+    made = evidence_of(
+        tmp_path,
+        head=header(targets=[target("one cpu"), own], environment=about, run=header()["run"] | {"shrink": False}),
+    )
+    text = Page(report.render_html(made)).text
+    assert "git checkout " + "c" * 40 in text
+    assert (
+        "-c constraints.txt numpy ml_dtypes hypothesis pytest pytest-xdist rich pydantic jinja2 matplotlib One CI=1"
+        in text
+    )
+    assert (
+        "CI=1 HYPOTHESIS_PROFILE=default XLA_FLAGS='--a --b' python3 -m pytest tests/properties --evidence run.json "
+        "--cases 8 --hypothesis-seed=7 --no-shrink --framework one --adapter 'my module:Adapter; echo $HOME' "
+        "--device cpu"
+    ) in text
+
+
+def test_a_file_of_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "a b;<img src=x>`.json"
+    path.write_bytes(finished(header(), [line("disagrees")], ended()))
+    html = report.render_html(read(path))
+    assert "replay &#39;a b;&lt;img src=x&gt;`.json&#39;" in html
+    assert str(tmp_path) not in html + report.render_markdown(read(path))
+
+
+def test_a_citation_names_the_suite_and_the_record(tmp_path: Path) -> None:
+    made = evidence_of(tmp_path, line())
+    text = Page(report.render_html(made)).text
+    assert (
+        "The rnn-equivalence authors. rnn-equivalence: a cross-framework equivalence test suite for recurrent layers, "
+        f"version 0.1.0 (commit cccccccccccc), 2026-01-02. Evidence: SHA-256 {made.runs[0].end.sha256}."
+    ) in text
+    assert "author = {{The rnn-equivalence authors}}," in text
