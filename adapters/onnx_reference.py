@@ -32,6 +32,8 @@ class OnnxReferenceAdapter:
             ("lengths", "with zeros"): IGNORED,
             ("time", "0"): "need at least one array to stack",
         },
+        # NumPy's dot adds up in float32, and ml_dtypes' does
+        arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
         emulated=onnx_stack.EMULATED,
     )
 

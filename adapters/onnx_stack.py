@@ -22,6 +22,9 @@ EMULATED = {
 # what ONNX Runtime and OpenVINO do where the operator's definition is silent
 UNDEFINED = "Y_h of a sequence without steps is 0, whatever initial_h is; the standard leaves it open (onnx issue 1674)"
 
+# what the RNN operator does in either
+HIDES_NAN = {(("nonlinearity", "relu"), ("values", "not finite")): "Relu in the RNN operator answers 0 for NaN"}
+
 # a model's inputs by name, to its outputs by name
 Call = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 # what makes a model callable: a runtime

@@ -37,6 +37,11 @@ class OnnxRuntimeAdapter:
             ("lengths", "with zeros"): onnx_stack.UNDEFINED,
             ("time", "0"): onnx_stack.UNDEFINED,
         },
+        together=onnx_stack.HIDES_NAN,
+        arithmetics={
+            (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
+            (("dtype", "float16"),): "float16_of_float32",
+        },
         emulated=onnx_stack.EMULATED,
     )
 

@@ -33,6 +33,8 @@ class OpenVinoAdapter:
             ("lengths", "with zeros"): onnx_stack.UNDEFINED,
             ("time", "0"): "the final states of no steps are whatever the memory holds",
         },
+        together=onnx_stack.HIDES_NAN,
+        arithmetics={(("dtype", dtype),): f"{dtype}_of_float32" for dtype in ("float16", "bfloat16")},
         emulated={**onnx_stack.EMULATED, ("lengths", "mixed"): FIXED},
     )
 

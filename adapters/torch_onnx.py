@@ -22,6 +22,7 @@ from reference.arguments import check_inputs, check_parameters
 
 from . import onnxruntime as runtime
 from .contract import MODES, Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .onnx_stack import HIDES_NAN
 from .torch import TorchAdapter, tensor
 from .torch_export import EXPORTERS, Call, Whole, operator
 
@@ -69,8 +70,13 @@ class TorchOnnxAdapter:
             **{("mode", mode): "no exporter makes anything of it" for mode in MODES if mode not in EXPORTERS},
         },
         together={
+            **HIDES_NAN,
             (("mode", "exported"), ("lengths", "mixed")): "torch.export cannot trace packed sequences",
             (("batch", "0"), ("direction", "bidirectional")): RESHAPED,
+        },
+        arithmetics={
+            (("nonlinearity", "tanh"), ("dtype", "float32"), ("mode", "eager")): "float32_sigmoid_tanh",
+            (("dtype", "float16"),): "float16_of_float32",
         },
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after",

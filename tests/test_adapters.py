@@ -18,7 +18,7 @@ from .frameworks import activation_of, framework_adapter
 from .memory import MEMORY, in_memory
 
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
-         "h0": False, "lengths": "full", "num_layers": "1", "time": "more", "batch": "more"}  # fmt: skip
+         "h0": False, "lengths": "full", "num_layers": "1", "time": "more", "batch": "more", "values": "finite"}  # fmt: skip
 SPECS = {
     "one layer": RNNSpec(3, 5),
     "one layer, reverse, relu": RNNSpec(3, 5, direction="reverse", nonlinearity="relu"),
@@ -46,7 +46,10 @@ def case_with(**features: Any) -> Case:
     num_layers = {"1": 1, "2": 2, "3 to 10": 3}[asked["num_layers"]]
     spec = RNNSpec(3, 5, num_layers, asked["direction"], asked["nonlinearity"], asked["bias"])
     words = {name: asked[name] for name in ("dtype", "h0", "layout")}
-    return draw_case(spec, batch=batch, time=time, lengths=lengths, seed=7, **words)
+    case = draw_case(spec, batch=batch, time=time, lengths=lengths, seed=7, **words)
+    if asked["values"] == "not finite":
+        case.x.flat[0] = np.nan
+    return case
 
 
 def expect_agreement(adapter: adapters.Adapter, case: Case) -> None:
