@@ -32,7 +32,7 @@ def install(session: nox.Session, *extras: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: every installed framework, the bounds' proofs, the planted faults, the evidence."""
-    install(session, "torch", "tensorflow", "jax", "proof", "evidence")
+    install(session, "torch", "tensorflow", "jax", "onnx", "torch-onnx", "openvino", "proof", "evidence")
     session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]), env=ONE_THREAD)
 
 

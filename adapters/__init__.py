@@ -19,6 +19,10 @@ KNOWN = {
     "torch": ("adapters.torch:TorchAdapter", "torch", "pip install torch"),
     "keras": ("adapters.keras:KerasAdapter", "keras", "pip install keras tensorflow"),
     "flax": ("adapters.flax:FlaxAdapter", "flax", "pip install flax"),
+    "onnxruntime": ("adapters.onnxruntime:OnnxRuntimeAdapter", "onnxruntime", "pip install onnx onnxruntime"),
+    "onnx": ("adapters.onnx_reference:OnnxReferenceAdapter", "onnx", "pip install onnx"),
+    "torch-onnx": ("adapters.torch_onnx:TorchOnnxAdapter", "onnxscript", "pip install torch onnxruntime onnxscript"),
+    "openvino": ("adapters.openvino:OpenVinoAdapter", "openvino", "pip install onnx openvino"),
     "reference": ("adapters.reference_numpy:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # judged only where it is named: without a framework there is nothing to judge

@@ -47,6 +47,7 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "h0": (True, False),
     "lengths": ("full", "mixed", "with zeros"),
     "mask": (False, True),
+    "values": ("finite", "not finite"),  # of x and h0, padding included
     "num_layers": ("1", "2", "3 to 10"),
     "time": ("0", "1", "more"),
     "batch": ("0", "1", "more"),
@@ -215,11 +216,16 @@ def features_of(
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
         "mask": mask is not None,
+        "values": "finite" if all(_finite(array) for array in (x, h0)) else "not finite",
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",
         "batch": str(batch) if batch < 2 else "more",
         "mode": mode,
     }
+
+
+def _finite(array: np.ndarray | None) -> bool:
+    return array is None or bool(np.isfinite(array.astype(np.float64)).all())
 
 
 def narrowed(capabilities: Capabilities, build: Callable[..., Any], run: Callable[..., Any]) -> Capabilities:

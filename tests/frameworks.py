@@ -21,6 +21,16 @@ def framework_adapter(name: str) -> adapters.Adapter:
         pytest.skip(f"{name} is absent: {error}")
 
 
+def activation_of(adapter: adapters.Adapter, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+    """The adapter's activation; skips the test where it is refused, and the dtype is declared unsupported."""
+    try:
+        return adapter.activation(a, nonlinearity)
+    except adapters.Unsupported as error:
+        if ("dtype", a.dtype.name) not in adapter.capabilities.unsupported:
+            raise
+        pytest.skip(f"{adapter.name} {adapter.version}: {error}")
+
+
 def array_of(tensor: Any) -> np.ndarray:
     """A NumPy copy of a float32 or float64 tensor of any framework."""
     tensor = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor

@@ -62,6 +62,8 @@ class Unit:
         self.accumulator = machine.accumulator or ("float32" if declared.wide else declared.storage)
         wrong = machine.accumulator and arithmetic(machine.accumulator).unit_roundoff
         self.unit_roundoff = wrong or declared.accumulator_roundoff
+        # what is fed back: what is shown, or float32 of which storage is shown
+        self.kept = "float32" if declared.name.endswith("_of_float32") else self.storage
         self.carrier = np.longdouble if self.storage == "float64" else np.float64
         self.random = np.random.Generator(np.random.PCG64(machine.seed))
 
@@ -70,7 +72,7 @@ class Unit:
         return self.flushed(array.astype(self.carrier), self.storage)
 
     def operand(self, array: np.ndarray) -> np.ndarray:
-        narrowed = self.machine.declared.operand_roundoff
+        narrowed = self.machine.declared.operand_roundoff if self.kept == self.storage else 0.0
         return keep_bits(array, round(-np.log2(narrowed))) if narrowed else array
 
     def round(self, array: np.ndarray, dtype: str) -> np.ndarray:
@@ -115,10 +117,11 @@ class Unit:
         return blocks[0]
 
     def activate(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        """phi(a) in storage; tanh off by at most c u |tanh(a)| with the rounding to storage, which takes one u."""
+        """phi(a) as it is kept; tanh off by at most c u |tanh(a)|, with the rounding to storage, which takes one u, and by
+        what is declared to be off whatever its size."""
         if nonlinearity == "relu":
-            return self.round(np.maximum(a, 0), self.storage)
-        u = self.machine.declared.unit_roundoff
+            return self.round(np.maximum(a, 0), self.kept)
+        u, floor = self.machine.declared.unit_roundoff, self.machine.declared.tanh_floor
         allowed = (ACTIVATION_UNITS[self.storage] * self.machine.tanh_excess - 1) * u / (1 + u)
         error = {
             "none": lambda: 0.0,
@@ -127,7 +130,7 @@ class Unit:
             "random": lambda: allowed * self.random.uniform(-1, 1, a.shape),
             "random sign": lambda: allowed * (2 * self.random.integers(0, 2, a.shape) - 1),
         }[self.machine.tanh_error]()
-        return self.round(np.tanh(a) * (1 + error), self.storage)
+        return self.round(np.tanh(a) * (1 + error) + floor / (1 + u) * np.sign(error), self.kept)
 
 
 def keep_bits(array: np.ndarray, bits: int) -> np.ndarray:
@@ -164,7 +167,7 @@ def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinear
             unit.sum([*from_input, *from_state, *biases]), machine.declared.storage
         )  # fmt: skip
         h = unit.activate(a, nonlinearity)
-        states.append(h)
+        states.append(unit.round(h, unit.storage))
     return np.stack(states, axis=1).astype(dtype)
 
 

@@ -44,7 +44,7 @@ def python(code: str, *flags: str, path: Path | None = None, **environment: str)
 def test_importing_adapters_imports_no_framework():
     loaded = python("import sys, adapters, adapters.trial; print(*sys.modules)").split()
     assert "adapters.trial" in loaded
-    assert {"torch", "keras", "tensorflow", "jax", "flax"}.isdisjoint(loaded)
+    assert {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino"}.isdisjoint(loaded)
 
 
 def test_importing_reference_imports_only_numpy_and_the_standard_library():
@@ -86,13 +86,14 @@ def test_absent_frameworks_are_reported_with_how_to_install_them(tmp_path: Path)
                 (tmp_path / there.name).symlink_to(there)
     found, problems = json.loads(python(REPORT, "-S", path=tmp_path))
     assert found == {
-        "torch": [False, None, [], "torch is not installed: pip install torch"],
-        "keras": [False, None, [], "keras is not installed: pip install keras tensorflow"],
-        "flax": [False, None, [], "flax is not installed: pip install flax"],
+        name: [False, None, [], f"{distribution} is not installed: {install}"]
+        for name, (_, distribution, install) in adapters.KNOWN.items()
     }
-    assert problems.keys() == found.keys(), "the reference needs no framework"
-    assert problems["torch"] == "adapter torch: No module named 'torch'; pip install torch"
-    assert problems["keras"] == "adapter keras: No module named 'keras'; pip install keras tensorflow"
+    assert found["keras"][3] == "keras is not installed: pip install keras tensorflow"
+    needed = {"onnxruntime": "onnx", "torch-onnx": "onnxruntime"}  # the first that is imported
+    for name in adapters.KNOWN:
+        absent = needed.get(name, name)
+        assert problems[name] == f"adapter {name}: No module named {absent!r}; {adapters.KNOWN[name][2]}"
 
 
 def test_an_installed_framework_that_fails_to_import_is_reported():
@@ -100,8 +101,7 @@ def test_an_installed_framework_that_fails_to_import_is_reported():
     framework_adapter("flax")
     broken = "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'torch', 'jax']))\n" + REPORT
     found, problems = json.loads(python(broken, KERAS_BACKEND="tensorflow"))
-    assert list(found) == ["torch", "keras", "flax"]
-    for name in found:
+    for name in ("torch", "keras"):
         installed, version, devices, problem = found[name]
         assert (installed, devices) == (False, [])
         assert version

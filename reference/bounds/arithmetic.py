@@ -6,12 +6,15 @@ The constants of the error bounds live here and nowhere else; docs/error-bounds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # A3: |computed tanh(a) - tanh(a)| <= ACTIVATION_UNITS * u * |tanh(a)|, by storage dtype.
 # Wide dtypes: worst seen 8.4 u (docs/error-bounds.md, table A3), with room for other machines.
 # Narrow dtypes: computed in float32 and rounded once, 1 u; sweeps over every argument confirm it.
 ACTIVATION_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
+# A tanh that is computed as 2 sigmoid(2 a) - 1, as ONNX Runtime's RNN does: off by so many u of 1, beside A3.
+# Worst seen 3.0 (float32, all of [-20, 20]), with the same room as A3.
+SIGMOID_TANH_UNITS = 6.0
 
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
 EXTRA_ROUNDINGS = 1
@@ -34,6 +37,7 @@ class Arithmetic:
     operand_roundoff: relative rounding of a product's operands before it; 0 unless they are narrowed (TF32).
     smallest_normal, largest: of storage; what lies below or above may be flushed or overflow.
     accumulator_smallest_normal: the same of the accumulator.
+    tanh_floor: absolute error of the computed tanh, beside the relative one of A3; 0 unless one is declared.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Arithmetic:
     smallest_normal: float
     largest: float
     accumulator_smallest_normal: float
+    tanh_floor: float = 0.0
 
     def gain(self, terms: int) -> float:
         """Largest relative error of a sum of `terms` products and biases, in any order, fused or not.
@@ -126,10 +131,15 @@ ARITHMETICS = {
         # matrix products that add up in float32, then round to storage
         _declare("float16_accumulate_float32", "float16", accumulator="float32"),
         _declare("bfloat16_accumulate_float32", "bfloat16", accumulator="float32"),
+        # computed in float32 and rounded where it is shown: the state that is fed back is not the one that is shown
+        _declare("float16_of_float32", "float16", accumulator="float32", operand_bits=11),
+        _declare("bfloat16_of_float32", "bfloat16", accumulator="float32", operand_bits=8),
         # products of operands rounded to 11 significant bits (NVIDIA's TF32), added up in float32
         _declare("tf32", "float32", accumulator="float32", operand_bits=11),
         # products of operands rounded to bfloat16, added up in float32
         _declare("bfloat16_products", "float32", accumulator="float32", operand_bits=8),
+        # tanh as 2 sigmoid(2 a) - 1, as in ONNX Runtime's RNN operator
+        replace(_declare("float32_sigmoid_tanh", "float32"), tanh_floor=SIGMOID_TANH_UNITS * 2.0**-24),
     )
 }
 

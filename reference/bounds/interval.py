@@ -48,6 +48,7 @@ class StepModel:
         own = REFERENCE.activation_error(nonlinearity)
         self.judged_activation = judged.activation_error(nonlinearity) if judged else 0.0
         self.activation = own + self.judged_activation
+        self.floor = judged.tanh_floor if judged and nonlinearity == "tanh" else 0.0
         # what rounding may take from a bound while it is evaluated, given back in advance
         self.evaluated = 1 + REFERENCE.gain(self.terms + EVALUATION_ROUNDINGS)
         self.radii = self._radii()
@@ -89,7 +90,7 @@ class StepModel:
         """A3 on both sides: how far two computed activations of one argument may lie apart, underflow included."""
         error = np.abs(phi)
         error *= self.activation * self.evaluated
-        error += self.smallest_normal
+        error += self.floor * self.evaluated + self.smallest_normal
         return error
 
     def overflows(self, inputs: np.ndarray) -> np.ndarray:

@@ -114,4 +114,6 @@ def test_what_is_declared_unsupported_is_refused(target: Target, feature: tuple[
         layout=asked["layout"],
         mask=asked["mask"],
     )
+    if asked["values"] == "not finite":
+        case.x.flat[0] = np.nan
     target.check("features", case, mode=asked["mode"])

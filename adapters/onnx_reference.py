@@ -1,0 +1,87 @@
+"""The reference evaluator of the onnx package: the standard's own operators, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from reference import Case, CellParameters, Lengths, RNNSpec
+
+from . import onnx_stack
+from .contract import Capabilities, Result, expect_device
+from .onnx_reading import read_model
+from .onnx_script import onnx_script
+
+IGNORED = "op_rnn.py takes sequence_lens and does not use it: every sequence runs to the end"
+
+
+class OnnxReferenceAdapter:
+    """onnx.reference.ReferenceEvaluator, given models of RNN nodes."""
+
+    name = "onnx"
+    framework: Any = onnx
+    version = str(onnx.__version__)
+    capabilities = Capabilities(
+        unsupported={
+            ("nonlinearity", "relu"): "Unknown activation function 'Relu'",
+            ("lengths", "mixed"): IGNORED,
+            ("lengths", "with zeros"): IGNORED,
+            ("time", "0"): "need at least one array to stack",
+        },
+        # NumPy's dot adds up in float32, and ml_dtypes' does
+        arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
+        emulated=onnx_stack.EMULATED,
+    )
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def environment(self) -> dict[str, Any]:
+        """Versions."""
+        return {"onnx": str(onnx.__version__), "NumPy": np.__version__}
+
+    def build(
+        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+    ) -> Any:
+        return onnx_stack.build(spec, parameters, device, dtype, self.devices(), load)
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+    ) -> Result:
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        return onnx_stack.dense(load, weight, bias, x)
+
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        return onnx_stack.activation(load, a, nonlinearity)
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        """Of what build returns, or of a user's own onnx.ModelProto."""
+        return read_model(module)
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return onnx_script(case, "onnx")
+
+
+def load(model: Any) -> onnx_stack.Call:
+    """An evaluator of a model."""
+    evaluator = ReferenceEvaluator(model)
+    names = [output.name for output in model.graph.output]
+
+    def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answers: Any = evaluator.run(names, feeds)
+        return dict(zip(names, answers, strict=True))
+
+    return call

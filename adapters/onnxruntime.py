@@ -1,0 +1,105 @@
+"""ONNX Runtime's RNN operator on CPU. Layers, directions and lengths are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
+
+from reference import Case, CellParameters, Lengths, RNNSpec
+
+from . import onnx_stack
+from .contract import Capabilities, Result, Unsupported, expect_device
+from .onnx_reading import read_model
+from .onnx_script import onnx_script
+
+PROVIDER = "CPUExecutionProvider"
+NO_KERNEL = "Could not find an implementation for RNN"
+
+
+class OnnxRuntimeAdapter:
+    """onnxruntime's own kernels on CPU, given models of RNN nodes.
+
+    There is a float32 kernel alone: a model of float16 is computed in float32, states and all, and rounded at the end.
+    """
+
+    name = "onnxruntime"
+    framework: Any = onnxruntime
+    version = str(onnxruntime.__version__)
+    capabilities = Capabilities(
+        unsupported={
+            ("dtype", "float64"): NO_KERNEL,
+            ("dtype", "bfloat16"): NO_KERNEL,
+            ("lengths", "with zeros"): onnx_stack.UNDEFINED,
+            ("time", "0"): onnx_stack.UNDEFINED,
+        },
+        together=onnx_stack.HIDES_NAN,
+        arithmetics={
+            (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
+            (("dtype", "float16"),): "float16_of_float32",
+        },
+        emulated=onnx_stack.EMULATED,
+    )
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, and how a session runs."""
+        options = onnxruntime.SessionOptions()
+        return {
+            "ONNX Runtime": str(onnxruntime.__version__),
+            "onnx": str(onnx.__version__),
+            "execution provider": PROVIDER,
+            "graph optimization": options.graph_optimization_level.name,
+            "intra-op threads": options.intra_op_num_threads,
+        }
+
+    def build(
+        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+    ) -> Any:
+        return onnx_stack.build(spec, parameters, device, dtype, self.devices(), load)
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+    ) -> Result:
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        return onnx_stack.dense(load, weight, bias, x)
+
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        return onnx_stack.activation(load, a, nonlinearity)
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        """Of what build returns, or of a user's own onnx.ModelProto."""
+        return read_model(module)
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return onnx_script(case, "onnxruntime")
+
+
+def load(model: Any) -> onnx_stack.Call:
+    """A session of a model. Unsupported where ONNX Runtime has no kernel."""
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[PROVIDER])
+    except NoKernel as error:
+        raise Unsupported(str(error)) from error
+    names = [output.name for output in session.get_outputs()]
+
+    def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answers: Any = session.run(names, feeds)
+        return dict(zip(names, answers, strict=True))
+
+    return call
