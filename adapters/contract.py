@@ -201,6 +201,7 @@ def features_of(
     h0: np.ndarray | None,
     lengths: Lengths,
     layout: str,
+    *,
     mask: np.ndarray | None = None,
     mode: str = "eager",
 ) -> dict[str, Any]:

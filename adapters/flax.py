@@ -25,7 +25,7 @@ from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
 from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
-from .flax_modes import BUILT_WITH, LACKING, InMode
+from .flax_modes import BUILT_WITH, LACKING, PRECISIONS, InMode
 from .flax_modules import (
     ACTIVATIONS,
     RNNStack,
@@ -58,6 +58,12 @@ class FlaxAdapter:
             ("bias", False): "SimpleCell always has a bias; the adapter takes it out of dense_i",
             ("lengths", "mixed"): "nnx.RNN goes on beyond seq_lengths; the adapter sets those outputs to zero",
             **{("num_layers", n): "Flax has no stack; the adapter calls layer after layer" for n in ("2", "3 to 10")},
+        },
+        arithmetics={
+            (("dtype", "float16"),): "float16_accumulate_float32",
+            (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
+            (("dtype", "float32"), ("mode", "tf32")): "tf32",
+            (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
     )
 
@@ -116,9 +122,9 @@ class FlaxAdapter:
         stack, mode = (module, "eager") if isinstance(module, RNNStack) else (module.stack, module.mode)
         spec, dtype, device = spec_of(stack), dtype_of(stack), device_of(stack)
         check_inputs(spec, x, h0, lengths, layout, dtype)
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mode))
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mode=mode))
         given = None if lengths is None or not np.size(lengths) else np.asarray(lengths, np.int32)
-        with settings(device, dtype):
+        with settings(device, dtype, mode):
             outputs, carries = module.every_layer(
                 tensor(x, device),
                 None if h0 is None else [tensor(h, device) for h in h0],
@@ -138,9 +144,10 @@ class FlaxAdapter:
             head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
             return np.array(head(tensor(x, _device(device))))
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        with settings(_device("cpu"), a.dtype):
-            return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, _device("cpu"))))
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        with settings(_device(device), a.dtype):
+            return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, _device(device))))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """Of a stack that build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
@@ -155,13 +162,14 @@ class FlaxAdapter:
 
 
 @contextmanager
-def settings(device: Any, dtype: np.dtype) -> Iterator[None]:
+def settings(device: Any, dtype: np.dtype, mode: str = "eager") -> Iterator[None]:
     """What decides numbers in JAX, for this thread and as long as it lasts: the user's own settings stay as they are.
 
-    float64 where that is asked for and nowhere else; products in IEEE arithmetic on a GPU too; the device.
+    float64 where that is asked for and nowhere else; products in IEEE arithmetic on a GPU too, but in the modes that
+    allow others; the device.
     """
     x64 = jax.enable_x64(dtype == np.float64)
-    with x64, jax.default_matmul_precision("highest"), jax.default_device(device):
+    with x64, jax.default_matmul_precision(PRECISIONS.get(mode, "highest")), jax.default_device(device):
         yield
 
 

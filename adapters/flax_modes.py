@@ -25,7 +25,16 @@ LACKING = {
     "exported": "the adapter does not export Flax modules",
     "functional": "Flax has one kind of module",
     "predict": "Flax has nothing of the kind",
+    "sequential": "nnx.Sequential takes no carries and no lengths",
+    "mixed": "the adapter keeps parameters in the dtype that is computed in",
+    "deterministic": "JAX has no such setting",
+    "moved": "a Flax module stays where it was built",
+    "fallback": "nnx.RNN uses no kernel of cuDNN",
 }
+
+
+# JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
+PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
 
 
 class InMode:
@@ -70,4 +79,6 @@ MODES: dict[str, Callable[[RNNStack], Called]] = {
     "saved": _saved,
     "compiled": _of(_compiled),
     "unrolled": _of(_every_layer),
+    "tf32": _of(_every_layer),
+    "bfloat16_products": _of(_every_layer),
 }

@@ -113,7 +113,7 @@ class KerasAdapter:
         spec = module.spec if isinstance(module, InMode) else spec_of(module)
         device = getattr(model, "device", "cpu")
         check_inputs(spec, x, h0, lengths, layout, np.dtype(model.compute_dtype), mask)
-        self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask, mode))
+        self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
         x, h0, mask = _batch_first(x, h0, mask, layout)
         if lengths is not None:
             mask = np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]

@@ -49,15 +49,17 @@ class ReferenceAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
         spec, parameters = self.read(module)
-        return Result(*forward(spec, parameters, x, h0, lengths, layout))
+        return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
         return (x @ weight.T + bias).astype(x.dtype)
 
-    def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
         return elman.activate(a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -138,7 +138,7 @@ class TorchAdapter:
         spec = _spec(module)
         weight = next(module.parameters())
         check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")), mask)
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask))
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask))
         view = copy.copy(module)  # shares the parameters; the caller's module keeps its own batch_first
         view.batch_first = layout == "batch_first"
         hx = None if h0 is None else tensor(h0).to(weight.device)

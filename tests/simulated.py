@@ -117,8 +117,8 @@ class Unit:
         return blocks[0]
 
     def activate(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        """phi(a) as it is kept; tanh off by at most c u |tanh(a)|, with the rounding to storage, which takes one u, and by
-        what is declared to be off whatever its size."""
+        """phi(a) as it is kept; tanh off by at most c u |tanh(a)|, with the rounding to storage, which takes one u, and
+        by what is declared to be off whatever its size."""
         if nonlinearity == "relu":
             return self.round(np.maximum(a, 0), self.kept)
         u, floor = self.machine.declared.unit_roundoff, self.machine.declared.tanh_floor

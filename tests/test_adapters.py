@@ -139,7 +139,13 @@ def test_what_is_read_belongs_to_the_reader(adapter: adapters.Adapter):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "route",
-    ["torch keras torch", "keras torch keras", "torch flax torch", "flax torch flax", "torch onnxruntime openvino torch"],
+    [
+        "torch keras torch",
+        "keras torch keras",
+        "torch flax torch",
+        "flax torch flax",
+        "torch onnxruntime openvino torch",
+    ],
 )
 def test_weights_travel_between_frameworks(route: str, spec: RNNSpec, dtype: str):
     case = draw_case(spec, batch=3, time=4, dtype=dtype, h0=True)

@@ -28,8 +28,8 @@ TOO_NARROW: dict[str, dict[str, Any]] = {
     "bfloat16_accumulate_float32": {"accumulator": "bfloat16", "rounding": "away"},
     "tf32": {"weight_bits": 6},
     "bfloat16_products": {"weight_bits": 3},
-    "float16_of_float32": {"weight_bits": 6},
-    "bfloat16_of_float32": {"weight_bits": 3},
+    "float16_of_float32": {"accumulator": "float16", "rounding": "away"},
+    "bfloat16_of_float32": {"accumulator": "bfloat16", "rounding": "away"},
     "float32_sigmoid_tanh": {"weight_bits": 11},
 }
 
