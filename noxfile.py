@@ -13,7 +13,18 @@ PINNED = ("-c", "constraints.txt")
 # the tests run in parallel processes; threads of NumPy's BLAS beside them would only wait for each other
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 # Keras picks its backend at import, so each has a run of its own: backend -> what is judged in it
-BACKENDS = {"tensorflow": ("torch", "keras"), "torch": ("keras",), "jax": ("keras",)}
+BACKENDS = {
+    "tensorflow": ("torch", "keras", "onnxruntime", "onnx", "torch-onnx", "openvino", "reference"),
+    "torch": ("keras",),
+    "jax": ("keras", "flax"),
+}
+FRAMEWORKS = ("torch", "tensorflow", "jax", "flax", "onnx", "torch-onnx", "openvino")
+# JAX compiles for every shape, and in every process again, unless it may keep what it compiled
+COMPILED = {
+    "JAX_COMPILATION_CACHE_DIR": str(Path("out", "jax").resolve()),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 def requirements(*extras: str) -> list[str]:
@@ -32,17 +43,17 @@ def install(session: nox.Session, *extras: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: every installed framework, the bounds' proofs, the planted faults, the evidence."""
-    install(session, "torch", "tensorflow", "jax", "onnx", "torch-onnx", "openvino", "proof", "evidence")
-    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]), env=ONE_THREAD)
+    install(session, *FRAMEWORKS, "proof", "evidence")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]), env={**ONE_THREAD, **COMPILED})
 
 
 @nox.session
 def evidence(session: nox.Session) -> None:
-    """The suite as its user runs it, once for each Keras backend: records, merged and verified, and the report.
+    """The suite as its user runs it, in a run for each Keras backend: records, merged and verified, and the report.
 
     Arguments go to pytest. The files lie in out/evidence.
     """
-    install(session, "torch", "tensorflow", "jax", "evidence")
+    install(session, *FRAMEWORKS, "evidence")
     folder = Path("out", "evidence")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -53,7 +64,7 @@ def evidence(session: nox.Session) -> None:
         asked = session.posargs or ["-n", "auto"]
         try:
             session.run("python", "-m", "pytest", "tests/properties", *judged, f"--evidence={parts[-1]}", *asked,
-                        env={**ONE_THREAD, "KERAS_BACKEND": backend})  # fmt: skip
+                        env={**ONE_THREAD, **COMPILED, "KERAS_BACKEND": backend})  # fmt: skip
         except nox.command.CommandFailed:  # it is recorded, and reported with the others
             failed.append(backend)
     merged = str(folder / "evidence.json.gz")
@@ -88,10 +99,9 @@ def upgrade(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
-    install(session, "torch", "tensorflow", "proof", "evidence")
-    session.run(
-        "python", "-m", "pytest", "-n", "auto", *session.posargs, env={**ONE_THREAD, "HYPOTHESIS_PROFILE": "nightly"}
-    )
+    install(session, *FRAMEWORKS, "proof", "evidence")
+    environment = {**ONE_THREAD, **COMPILED, "HYPOTHESIS_PROFILE": "nightly"}
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs, env=environment)
 
 
 @nox.session
@@ -134,7 +144,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff and pyright."""
-    install(session, "torch", "tensorflow", "proof", "benchmark", "evidence", "lint")
+    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")
