@@ -30,7 +30,9 @@ class ReferenceAdapter:
     name = "reference"
     version = f"on NumPy {np.__version__}"
     framework: Any = np
-    capabilities = Capabilities()
+    capabilities = Capabilities(
+        arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")}
+    )
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)

@@ -67,15 +67,15 @@ def judge_pair(
     case: Case,
     expected: tuple[np.ndarray, np.ndarray],
     actual: tuple[np.ndarray, np.ndarray],
-    declared: str | None = None,
+    declared: tuple[str | None, str | None] = (None, None),
 ) -> Verdict:
     """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
-    trajectory bound allows, so they may lie twice that far apart.
+    trajectory bound of its arithmetic allows, so they may lie both that far apart.
 
-    expected, actual: output and h_n, in the case's layout and dtype.  declared: the widest arithmetic that either may
-    have been computed in; as in judge.
+    expected, actual: output and h_n, in the case's layout and dtype.  declared: the arithmetic that is promised of
+    each, as in judge.
     """
-    promised, _ = _question(case, None, declared, "trajectory")
+    (first, _), (promised, _) = (_question(case, None, name, "trajectory") for name in declared)
     for field, answer in (("expected", expected), ("actual", actual)):
         if not isinstance(answer, list | tuple) or len(answer) != 2:
             raise TypeError(f"{field}: got {type(answer).__name__}, expected the two arrays output and h_n")
@@ -85,11 +85,13 @@ def judge_pair(
     if case.mask is not None:
         plain, order = case.without_mask()
         e, a = ((take_steps(output, order, case.layout), h_n) for output, h_n in (expected, actual))
-        return _put_back(judge_pair(plain, e, a, promised.name), order)
+        return _put_back(judge_pair(plain, e, a, declared), order)
     with np.errstate(all="ignore"):
-        cells = _trajectory_cells(case, promised)
-        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair in (actual, expected)), strict=True)
-        seen = [compare(a._replace(expected=e.actual.astype(np.float64), bound=2 * a.bound)) for a, e in pairs]
+        of_actual = _trajectory_cells(case, promised)
+        of_expected = of_actual if first == promised else _trajectory_cells(case, first)
+        answers = (actual, of_actual), (expected, of_expected)
+        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair, cells in answers), strict=True)
+        seen = [compare(a._replace(expected=e.actual.astype(np.float64), bound=a.bound + e.bound)) for a, e in pairs]
         return _verdict(case, seen, promised, "twice the trajectory")
 
 

@@ -95,10 +95,16 @@ class Target:
         outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases, mode)]
         self._something_was_seen(outcomes)
 
-    def check_pair(self, tested: str, case: Case, expected: Result, actual: Result) -> None:
-        """Fail unless two answers to the same question agree; the reference gives no answer, only the bound."""
+    def check_pair(
+        self, tested: str, case: Case, expected: Result, actual: Result, other: Target | None = None
+    ) -> None:
+        """Fail unless two answers to the same question agree; the reference gives no answer, only the bound.
+
+        other: the target that gave `actual`; this one when None.
+        """
         __tracebackhide__ = True
-        declared, started = asked_of(self.adapter, case, self.device, "eager")[1], time.perf_counter()
+        declared = tuple(asked_of(of.adapter, case, of.device, "eager")[1] for of in (self, other or self))
+        started = time.perf_counter()
         verdict = judge_pair(case, expected[:2], actual[:2], declared)
         self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
         self.record_relation(tested, case, verdict.outcome, verdict, answer=actual)

@@ -28,4 +28,4 @@ def test_a_port_gives_the_same_answers(
             target.record_relation(f"port to {other.label}", case, "refused", message=refusal)
         else:
             ported = other.answer(replace(case, spec=spec, parameters=parameters))
-            target.check_pair(f"port to {other.label}", case, expected, ported)
+            target.check_pair(f"port to {other.label}", case, expected, ported, other)
