@@ -86,6 +86,29 @@ def test_a_pair_may_lie_twice_as_far_apart_as_an_answer_from_the_reference() -> 
     assert judge_pair(case, (output, h_n), (moved, h_n)).outcome == "disagrees"
 
 
+def test_each_answer_of_a_pair_has_the_bound_of_its_own_arithmetic() -> None:
+    """Either may be the one of TF32: the two bounds are added, and neither is taken twice."""
+    case = usual()
+    output, h_n = case.answer()
+    worst = judge(case, output, h_n, bound="trajectory").worst
+    index = place(case, 0, 0, worst.time or 0, worst.batch, worst.unit)
+    for part, outcome in ((0.9, "agrees"), (1.1, "disagrees")):
+        moved = output.copy()
+        tf32 = judge(case, with_element(output, index, 1.0), h_n, declared="tf32", bound="trajectory").worst
+        moved[index] = output[index] + part * (worst.bound + tf32.bound)
+        for declared in (("float32", "tf32"), ("tf32", "float32")):
+            assert judge_pair(case, (output, h_n), (moved, h_n), declared).outcome == outcome
+    assert judge_pair(case, (output, h_n), (moved, h_n), ("tf32", "tf32")).outcome == "agrees"
+    assert judge_pair(case, (output, h_n), (moved, h_n)).outcome == "disagrees"
+
+
+def with_element(output: np.ndarray, index: tuple[int, ...], added: float) -> np.ndarray:
+    """The output with a number added to one element, which becomes the worst."""
+    moved = output.copy()
+    moved[index] += added
+    return moved
+
+
 def test_a_verdict_is_a_json_object() -> None:
     case = usual(num_layers=2)
     output, h_n = case.answer()

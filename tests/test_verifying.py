@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("pydantic")
 
+from adapters import Capabilities
 from evidence import __main__ as command
 from evidence import corpus
 from evidence.journal import run_digest
@@ -54,6 +55,41 @@ def test_a_whole_run_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert command.main(["verify", str(evidence.path)]) == 0
     out = capsys.readouterr().out
     assert "mirror cpu was asked the corpus, 369 cases; 369 kept answers were judged again" in out
+
+
+NARROW = [case for case in corpus.cases().values() if case.dtype == "bfloat16"]
+
+
+class Wide(Mirror):
+    capabilities = Capabilities(arithmetics={(("dtype", "bfloat16"),): "bfloat16_accumulate_float32"})
+
+
+def test_answers_are_judged_again_by_the_arithmetic_that_was_declared(tmp_path: Path) -> None:
+    evidence = record(tmp_path / "run.json", Wide(), cases=NARROW[:3])
+    assert {line.verdict.arithmetic for line in evidence.runs[0].verdicts} == {"bfloat16_accumulate_float32"}
+    assert [problem for problem in problems(evidence) if "not asked once" not in problem] == []
+    said = " ".join(finding.checked for finding in verify(evidence))
+    assert "(dtype bfloat16 by the arithmetic bfloat16_accumulate_float32, as declared)" in said
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [("bfloat16", "with another arithmetic, "), ("exact", "declared: got 'exact'"), ("tf32", "that stores bfloat16")],
+)
+def test_another_declared_arithmetic_is_found_out(tmp_path: Path, declared: str, words: str) -> None:
+    def change(lines: list[Line]) -> None:
+        lines[0]["targets"][0]["arithmetics"][0]["reason"] = declared
+
+    record(tmp_path / "run.json", Wide(), cases=NARROW[:3])
+    assert any(words in problem for problem in problems(forged(tmp_path / "run.json", change)))
+
+
+def test_a_record_from_before_arithmetics_were_declared_is_read(tmp_path: Path) -> None:
+    def change(lines: list[Line]) -> None:
+        del lines[0]["targets"][0]["arithmetics"]
+
+    path = record(tmp_path / "run.json", Mirror()).path
+    assert not [problem for problem in problems(forged(path, change)) if "not asked once" not in problem]
 
 
 def test_a_run_of_a_part_of_the_corpus_says_what_was_not_asked(path: Path) -> None:
