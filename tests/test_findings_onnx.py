@@ -16,6 +16,7 @@ import pytest
 
 import adapters
 from reference import Case, CellParameters, RNNSpec, judge
+from reference.bounds.arithmetic import SIGMOID_TANH_UNITS
 
 from .draws import draw_case
 from .frameworks import framework_adapter
@@ -183,6 +184,17 @@ def test_tanh_in_onnx_runtimes_rnn_has_no_relative_accuracy() -> None:
     assert (error / true).max() > 1e4 * u
     assert error.max() <= 4 * u, "of 1"
     assert (np.abs(adapter.activation(x, "tanh") - true) / true).max() <= 6 * u
+
+
+def test_tanh_in_onnx_runtimes_rnn_is_as_accurate_as_declared() -> None:
+    """The assumption behind the arithmetic float32_sigmoid_tanh, swept: half of its room is used."""
+    adapter = framework_adapter("onnxruntime")
+    one = np.ones((1, 1), "float32")
+    x = np.concatenate([np.linspace(-20, 20, 400_001), np.geomspace(1e-30, 1, 100_000)]).astype("float32")
+    module = adapter.build(RNNSpec(1, 1, bias=False), [CellParameters(one, 0 * one)])
+    error = np.abs(adapter.run(module, x.reshape(-1, 1, 1)).output.ravel() - np.tanh(x.astype("float64")))
+    assert 2 < error.max() / 2.0**-24 < 3.1
+    assert error.max() <= SIGMOID_TANH_UNITS * 2.0**-24
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
