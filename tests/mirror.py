@@ -177,3 +177,11 @@ class Exiting(Dying):
 class Hanging(Dying):
     def die(self) -> None:
         time.sleep(600)
+
+
+class Slow(Mirror):
+    """A tenth of a second for each call."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        time.sleep(0.1)
+        return super().run(module, **inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from adapters.trial import Trial, attempt, examine
 from reference import Case, RNNSpec
 
 from .draws import draw_case
+from .test_record import suite
 
 CASE = draw_case(RNNSpec(3, 4, 2, "bidirectional"), batch=3, time=5, h0=True, lengths=(5, 1, 3))
 
@@ -74,3 +77,25 @@ def test_refusals_and_crashes_keep_their_words() -> None:
 def test_an_adapter_that_cannot_be_loaded_dies_at_once() -> None:
     with pytest.raises(Died, match=r"the process of tests\.mirror:NoSuch died: exit status 1"):
         asked("NoSuch")
+
+
+def test_isolated_a_framework_that_dies_loses_its_case_and_not_the_run() -> None:
+    """With --isolate every case runs in a process of its own: six die, twelve others are answered."""
+    run = suite("tests/properties/test_corpus.py", "-k", "step or (vectors and 16)", "--device", "cpu",
+                "--adapter", "tests.mirror:Segfaulting", "--isolate", "--no-shrink")  # fmt: skip
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stderr
+    assert "6 failed, 12 passed" in run.stdout
+    assert "crashed: Died: the process of tests.mirror:Segfaulting died: SIGSEGV" in run.stdout
+    row = next(line for line in run.stdout.splitlines() if line.startswith("│ mirror cpu"))
+    assert [cell.strip() for cell in row.split("│")[2:8]] == ["1.2", "12", "0", "0", "0", "6"]
+
+
+def test_where_the_time_went_is_told() -> None:
+    run = suite("tests/properties/test_corpus.py", "-k", "one and step", "--device", "cpu", "--adapter",
+                "tests.mirror:Slow")  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    table = run.stdout[run.stdout.index("Where the time went") :]
+    built, ran, judged, rest = (float(word) for word in re.findall(r"\d+\.\d", table)[:4])
+    assert ran >= 6 * 0.1 > built
+    assert judged < ran
+    assert rest < 6 * 0.1
