@@ -26,6 +26,7 @@ PINS = ROOT / "constraints.txt"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
+OTHERS = ("flax", "onnx", "openvino", "torch-onnx")  # and those of other frameworks
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
     pins: tuple[str, ...] = ()
     if len(asked) == 1 and Path(asked[0]).is_file():
         pins = tuple(_lines(Path(asked[0])))
-        frameworks = {package(need) for extra in BACKENDS for need in _extras()[extra]}
+        frameworks = {package(need) for extra in (*BACKENDS, *OTHERS) for need in _extras()[extra]}
         asked = [pin for pin in pins if package(pin) in frameworks]
         if not asked:
             raise Unusable(f"--{name}: the constraints name none of {', '.join(sorted(frameworks))}")
@@ -108,11 +109,12 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
 
 
 def companions(asked: Sequence[str]) -> list[str]:
-    """The packages of the extras that the packages asked for belong to; KERAS_BACKEND says which, where several do."""
+    """The packages of the first extra that each package asked for belongs to; Keras to that of KERAS_BACKEND."""
     chosen: list[str] = []
     for requirement in asked:
-        homes = [extra for extra in BACKENDS if package(requirement) in map(package, _extras()[extra])]
-        if len(homes) > 1:
+        extras = (*BACKENDS, *OTHERS)
+        homes = [extra for extra in extras if package(requirement) in map(package, _extras()[extra])][:1]
+        if package(requirement) == "keras":
             homes = [os.environ.get("KERAS_BACKEND", homes[0])]
         chosen += [package(need) for extra in homes for need in _extras().get(extra, ())]
     return list(dict.fromkeys(chosen))

@@ -25,6 +25,9 @@ def test_a_package_comes_with_those_that_it_needs(monkeypatch: pytest.MonkeyPatc
     assert upgrading.companions(["torch==2.9"]) == ["torch"]
     assert upgrading.companions(["jax<1"]) == ["keras", "jax"]
     assert upgrading.companions(["numpy==2.0"]) == []
+    assert upgrading.companions(["onnxruntime==1.30"]) == ["onnx", "onnxruntime"]
+    assert upgrading.companions(["openvino==2026.3", "flax"]) == ["onnx", "openvino", "flax"]
+    assert upgrading.companions(["onnxscript"]) == ["torch", "onnx", "onnxruntime", "onnxscript"]
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     assert upgrading.companions(["keras==3.5.0"]) == ["torch"]
     monkeypatch.setenv("KERAS_BACKEND", "jax")
@@ -52,7 +55,7 @@ def test_a_constraints_file_asks_for_the_frameworks_that_it_pins(tmp_path: Path)
     assert side.pins == ("numpy==2.0.2", "torch==2.9.0")
     assert side.requirements[0] == "torch==2.9.0"
     (tmp_path / "none.txt").write_text("numpy==2.0.2\n")
-    with pytest.raises(Unusable, match="--old: the constraints name none of jax, keras, tensorflow, torch"):
+    with pytest.raises(Unusable, match=r"--old: the constraints name none of flax, jax, keras, onnx, .*, torch"):
         upgrading.side("old", tmp_path, tmp_path, [str(tmp_path / "none.txt")])
 
 
