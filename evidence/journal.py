@@ -64,16 +64,18 @@ class Journal:
         if self._torn:
             raise OSError(f"{partial_path(self.path)}: only a part of a line was written; is the disk full?")
 
-    def verdict(self, line: Line, content: str, answer: Line | None = None) -> None:
+    def verdict(self, line: Line, content: str, answer: Line | None = None, declared: bool = False) -> None:
         """Append a verdict line, with the answer if it is to be kept, and with the case where it did not agree.
 
+        declared: whether it was refused as declared, which says all there is to say: then the case is not kept.
         Shrinking asks for hundreds of failing cases of one test: a case is kept if it is smaller than all before it
         that ended alike.
         """
         if answer is not None:
             line = line | {"answer": answer}
         alike = line["test"], line["target"], line["outcome"]
-        if line["outcome"] != "agrees" and line["corpus"] is None and len(content) < self._smallest[alike]:
+        wanted = line["outcome"] != "agrees" and line["corpus"] is None and not declared
+        if wanted and len(content) < self._smallest[alike]:
             self._smallest[alike] = len(content)
             line = line | {"content": content}
         self.write(line)

@@ -91,12 +91,15 @@ def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
 
 
 def _figures(ledger: Ledger) -> Table:
-    """The largest figures of this run, a row for each figure, a column for whatever it was measured of."""
-    columns = sorted({of for of, _ in ledger.figures})
-    table = Table("largest", *columns, title="Figures")
-    for name in sorted({name for _, name in ledger.figures}):
-        values = (ledger.figures.get((of, name)) for of in columns)
-        table.add_row(name, *("" if value is None else f"{value:.3g}" for value in values))
+    """The largest figures of this run, a row for each figure and what it was measured of, a column for each dtype."""
+    dtypes = FEATURES["dtype"]
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for (of, name), value in sorted(ledger.figures.items()):
+        what, _, dtype = name.rpartition(", ")
+        found.setdefault((of, what), {})[dtype] = value
+    table = Table("of", "largest", *dtypes, title="Figures")
+    for (of, what), values in found.items():
+        table.add_row(of, what, *(f"{values[dtype]:.3g}" if dtype in values else "" for dtype in dtypes))
     return table
 
 

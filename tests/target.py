@@ -203,7 +203,8 @@ class Target:
         )
         keep = tested == corpus.PROPERTY and comparable(verdict)
         kept = kept_answer(*answer) if keep and isinstance(answer, Result) else None
-        self.journal.verdict(line, case.to_json(), kept)
+        declared = outcome == "refused" and bool(self.capabilities.refusal(features))
+        self.journal.verdict(line, case.to_json(), kept, declared)
 
     @staticmethod
     def _something_was_seen(outcomes: list[str]) -> None:

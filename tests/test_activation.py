@@ -28,7 +28,7 @@ EVERY = ["float16", "bfloat16", *WIDE]
 @pytest.mark.parametrize("dtype", EVERY)
 def test_numpys_tanh_is_within_the_assumption(dtype, ledger):
     row = measure("NumPy", numpy_tanh, dtype, COUNT)
-    ledger.figure("NumPy", f"error of tanh in u, {dtype} (allowed {row.allowed:g})", row.worst)
+    ledger.figure("NumPy", f"error of tanh in u (allowed {row.allowed:g}), {dtype}", row.worst)
     assert row.within, row
 
 
@@ -37,7 +37,7 @@ def test_numpys_tanh_is_within_the_assumption(dtype, ledger):
 def test_every_frameworks_tanh_is_within_the_assumption(name, dtype, ledger):
     adapter = framework_adapter(name)
     row = measure(name, lambda a: activation_of(adapter, a, "tanh"), dtype, COUNT)
-    ledger.figure(name, f"error of tanh in u, {dtype} (allowed {row.allowed:g})", row.worst)
+    ledger.figure(name, f"error of tanh in u (allowed {row.allowed:g}), {dtype}", row.worst)
     assert row.within, row
 
 

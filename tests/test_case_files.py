@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import adapters
 from adapters.__main__ import main
 from reference import Case
 
@@ -125,7 +126,7 @@ def test_a_spec_without_a_field_is_none(field: str) -> None:
         ("torch", "missing.json", "No such file"),
         ("torch", ".", "Is a directory"),
         ("torch", "other.json", "expected 'rnn-equivalence case 1'"),
-        ("mxnet", "case.json", "adapter: got 'mxnet', expected one of torch, keras, flax, reference, or module:Class"),
+        ("mxnet", "case.json", f"adapter: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}, or module:Class"),
         ("no_such_module:Adapter", "case.json", "No module named 'no_such_module'"),
         ("tests.draws:NoSuch", "case.json", "tests.draws has no 'NoSuch'"),
         (":Adapter", "case.json", "error: "),

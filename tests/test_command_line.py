@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import adapters
 import conftest
 from adapters import FEATURES
 from evidence.ledger import CELL, Ledger
@@ -36,7 +37,7 @@ def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--framework", "mxnet"], "--framework: got 'mxnet', expected one of torch, keras, flax, reference"),
+        (["--framework", "mxnet"], f"--framework: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}"),
         (["--adapter", "tests.planted:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
         (["--adapter", "tests.planted:Faithful", "--cases", "0"], "--cases: got 0, expected at least 1"),
         (

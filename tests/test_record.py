@@ -9,16 +9,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("pydantic")
 
+from adapters import Capabilities, Result, Unsupported
 from evidence import corpus
 from evidence.journal import Journal, partial_path
 from evidence.reading import read
+from reference import RNNSpec
 
+from .draws import draw_case
 from .mirror import Answerless, Integer, Listing, Mirror, Odd
 from .recorded import few, record
 
@@ -198,3 +202,20 @@ def test_a_part_of_the_suite_says_so(tmp_path: Path) -> None:
     run = suite(CORPUS, "-x", "--adapter", "tests.mirror:Doubling", "--device", "cpu", "--evidence", str(path))
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert read(path).runs[0].end.selection == "stopping after 1 failures"
+
+
+def test_a_case_that_was_refused_as_declared_is_not_kept(tmp_path: Path) -> None:
+    """The reason says all there is to say; one that is refused without being declared is kept."""
+
+    class Limited(Mirror):
+        capabilities = Capabilities({("dtype", "float32"): "too wide"})
+
+        def run(self, module: Any, **inputs: Any) -> Result:
+            raise Unsupported("today")
+
+    cases = [draw_case(RNNSpec(2, 3), batch=1, time=2, dtype=dtype) for dtype in ("float32", "float64")]
+    (run,) = record(tmp_path / "run.json", Limited(), cases=cases).runs
+    assert [(line.outcome, line.content is not None) for line in run.verdicts] == [
+        ("refused", False),
+        ("refused", True),
+    ]
