@@ -1,4 +1,4 @@
-"""What is going on in a long run, and whose test each one is: properties of the tests, and a line now and then."""
+"""What is going on in a long run, and whose test each one is: their order, their properties, a line now and then."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from evidence.ledger import Ledger
 
 from .target import Target
 
+# what is asked first: an adapter that breaks the contract, or a product that is off, explains much of what follows
+FIRST = ("test_self_check.py", "test_primitives.py")
+
 
 class Properties:
     """Gives each test of a target its adapter, version, device and number of cases, which JUnit XML shows."""
@@ -19,6 +22,7 @@ class Properties:
         self.ledger = ledger
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: _place(item) if _target(item) else len(FIRST))
         for item in items:
             target = _target(item)
             if target is not None:
@@ -38,6 +42,10 @@ class Properties:
             if target is not None:
                 item.user_properties.append(("cases", self.ledger.total() - before))
                 self.ledger.spend(target.label, {"test": time.perf_counter() - started})
+
+
+def _place(item: pytest.Item) -> int:
+    return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST)
 
 
 def _target(item: pytest.Item) -> Target | None:
