@@ -28,8 +28,11 @@ def test_long(target: Target) -> None:
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float16", "bfloat16"])
 def test_wide(target: Target, dtype: str) -> None:
-    """1,024 units: more than a tile of any kernel holds."""
-    target.check("wide", draw_case(RNNSpec(16, 1024), batch=2, time=3, dtype=dtype, h0=True))
+    """1,024 units: more than a tile of any kernel holds. Added up in a narrow dtype itself, they may be anything."""
+    case = draw_case(RNNSpec(16, 1024), batch=2, time=3, dtype=dtype, h0=True)
+    if dtype not in DTYPES and not target.refusal(case) and target.arithmetic(case) == dtype:
+        pytest.skip(f"{target.label}: sums of {dtype} are not declared to be wider, so its bound says nothing of them")
+    target.check("wide", case)
 
 
 LENGTHS = {"ties": (5, 3, 5, 3), "all equal": (3, 3, 3, 3), "one each": (1, 1, 1, 1), "unsorted": (2, 5, 1, 4)}
