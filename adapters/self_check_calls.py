@@ -79,7 +79,9 @@ def _form(adapter: Adapter, device: str, case: Case) -> Iterator[str]:
 def arguments(adapter: Adapter, device: str) -> Iterator[str]:
     """Neither build nor run changes what it is given."""
     case = asked_case(adapter, device, h0=True, lengths="mixed")
-    inputs = {n: a.copy() if isinstance(a, np.ndarray) and a.ndim else a for n, a in case.inputs.items()}
+    inputs: dict[str, Any] = {
+        n: a.copy() if isinstance(a, np.ndarray) and a.ndim else a for n, a in case.inputs.items()
+    }
     before = _bytes(case.parameters), _bytes(inputs)
     module = built(adapter, device, case)
     adapter.run(module, **inputs)

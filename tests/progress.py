@@ -22,9 +22,9 @@ class Properties:
         self.ledger = ledger
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: _place(item) if _target(item) else len(FIRST))
+        items.sort(key=lambda item: _place(item) if target_of(item) else len(FIRST))
         for item in items:
-            target = _target(item)
+            target = target_of(item)
             if target is not None:
                 about = {
                     "adapter": target.adapter.name,
@@ -35,7 +35,7 @@ class Properties:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        before, started, target = self.ledger.total(), time.perf_counter(), _target(item)
+        before, started, target = self.ledger.total(), time.perf_counter(), target_of(item)
         try:
             return (yield)
         finally:
@@ -48,7 +48,8 @@ def _place(item: pytest.Item) -> int:
     return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST)
 
 
-def _target(item: pytest.Item) -> Target | None:
+def target_of(item: pytest.Item) -> Target | None:
+    """The target that a test judges; None where it judges none."""
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("target") if callspec else None
     return target if isinstance(target, Target) else None

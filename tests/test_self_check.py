@@ -134,8 +134,8 @@ class Reading(ReferenceAdapter):
 
 
 class WideDense(ReferenceAdapter):
-    def dense(self, *arguments: Any) -> Any:
-        return super().dense(*arguments).astype(np.float64)
+    def dense(self, weight: Any, bias: Any, x: Any, device: str = "cpu") -> Any:
+        return super().dense(weight, bias, x, device).astype(np.float64)
 
 
 PLANTED = {
