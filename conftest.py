@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 import adapters
 from evidence.journal import Journal
 from evidence.ledger import Ledger
-from tests import recording, summary
+from tests import known_failures, recording, summary
 from tests.progress import Progress, Properties
 from tests.target import Target
 
@@ -60,6 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="run every case in a process of its own, which a framework may take down")  # fmt: skip
     group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
     group.addoption("--evidence", metavar="FILE", help="record every verdict in this file (python -m evidence)")
+    group.addoption("--known-failures", metavar="FILE",
+                    help="tests that are expected to fail, and why: docs/adapters.md")  # fmt: skip
     group.addoption("--progress", type=float, default=30.0, metavar="SECONDS",
                     help="say what is going on so often (default 30; 0 for never)")  # fmt: skip
 
@@ -74,6 +76,9 @@ def pytest_configure(config: pytest.Config) -> None:
     journal = recording.journal_of(config)
     config.stash[TARGETS] = targets(config, journal)
     config.pluginmanager.register(Properties(config.stash[LEDGER]))
+    known = known_failures.of_file(config, lambda: narrowed(config))
+    if known is not None:
+        config.pluginmanager.register(known)
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist: the controller speaks
         return
     if journal is not None:

@@ -2,7 +2,8 @@
 
 Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter must offer;
 each framework has a file, some more on its models and its modes, and one that writes its scripts; `reference_numpy` is
-the smallest adapter, to begin with; `trial` runs one case through one.
+the smallest adapter, to begin with; `trial` runs one case through one; `self_check` tells an adapter's author what is
+amiss, and `checks` is for the tests of another project.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib.metadata
 from dataclasses import dataclass
 from typing import cast
 
-from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, narrowed
+from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, prepared
 
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
@@ -82,8 +83,4 @@ def load(name: str) -> Adapter:
         raise ImportError(f"adapter {name}: {error}" + (f"; {install}" if install else "")) from error
     if not hasattr(imported, attribute):
         raise ImportError(f"adapter {name}: {module} has no {attribute!r}")
-    adapter = getattr(imported, attribute)()
-    build, run, capabilities = (getattr(adapter, name, None) for name in ("build", "run", "capabilities"))
-    if build and run and isinstance(capabilities, Capabilities):
-        adapter.capabilities = narrowed(capabilities, build, run)
-    return cast(Adapter, adapter)
+    return cast(Adapter, prepared(getattr(imported, attribute)()))

@@ -1,4 +1,4 @@
-"""python -m adapters: what can be loaded here.  python -m adapters NAME CASE.json: run one case."""
+"""What can be loaded here. NAME --check: does this adapter keep the contract? NAME CASE.json: run one case."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from reference.judging import BOUNDS
 
 from . import KNOWN, Adapter, available, load
 from .contract import MODES, Unsupported
+from .self_check import self_check
 from .trial import examine
 
 
@@ -19,16 +20,15 @@ def main() -> int:
         for found in available():
             print(f"{found.name}: {found.problem or f'{found.version} on {found.devices}'}")
         return 0
-    if arguments.case is None:
-        parser.error("a case file is needed beside the adapter's name")
-    try:
-        case = Case.load(arguments.case)
-    except (OSError, TypeError, ValueError) as error:
-        parser.error(f"{arguments.case}: {error}")
+    if (arguments.case is None) != arguments.check:
+        parser.error("a case file is needed beside the adapter's name, or --check")
+    case = None if arguments.case is None else _case(parser, arguments.case)
     try:
         adapter = load(arguments.name)
     except (ImportError, TypeError, ValueError) as error:
         parser.error(str(error))
+    if case is None:
+        return _check(adapter, arguments)
     if not arguments.script:
         return _examine(adapter, case, arguments)
     write = getattr(adapter, "script", None)
@@ -41,6 +41,13 @@ def main() -> int:
     return 0
 
 
+def _case(parser: argparse.ArgumentParser, file: str) -> Case:
+    try:
+        return Case.load(file)
+    except (OSError, TypeError, ValueError) as error:
+        parser.error(f"{file}: {error}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
     parser.add_argument("name", nargs="?", help=f"an adapter: {', '.join(KNOWN)}, or module:Class")
@@ -49,9 +56,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mode", choices=MODES, default="eager", help="how the module is called (default: eager)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--bound", choices=BOUNDS, help="the bound to judge by (default: step)")
+    what.add_argument("--check", action="store_true", help="run the self-check: does the adapter keep the contract?")
     what.add_argument("--script", action="store_true",
                       help="run nothing: print the case as a stand-alone Python script, for a bug report")  # fmt: skip
     return parser
+
+
+def _check(adapter: Adapter, arguments: argparse.Namespace) -> int:
+    findings = self_check(adapter, arguments.device, arguments.name)
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.problems for finding in findings) else 0
 
 
 def _examine(adapter: Adapter, case: Case, arguments: argparse.Namespace) -> int:

@@ -126,6 +126,8 @@ class Adapter(Protocol):
 
     name, version: of the framework.  framework: the imported package itself, for tests of native modules.
     capabilities: what it supports, as data.
+    `framework`, `dense`, `activation` and `read` may be left out: what needs them says so and is not asked.
+    docs/adapters.md tells authors what to write; adapters.self_check asks whether they did.
     An adapter may also have
     `backend`, the name of what computes below the framework, which tells its targets apart;
     `environment() -> dict`, what else decides the numbers: versions, settings of precision and determinism, hardware;
@@ -152,7 +154,7 @@ class Adapter(Protocol):
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        """A native module that computes `spec` with exactly these parameters.
+        """A native module that computes `spec` with exactly these parameters, of which it has copies.
 
         dtype: the parameters' own when None. One that cannot hold them exactly raises ValueError.
         device: one of devices(), or "cuda" for the first of its kind; one that is not there raises ValueError.
@@ -172,6 +174,7 @@ class Adapter(Protocol):
     ) -> Result:
         """The module's answer. The arguments are those of reference.forward; none of them is changed.
 
+        A module may be asked often, in other sizes too, and keeps nothing from one call to the next.
         An adapter whose run has no argument mask takes no masks.
         """
         ...
@@ -233,14 +236,23 @@ def narrowed(capabilities: Capabilities, build: Callable[..., Any], run: Callabl
     """The capabilities of an adapter with these methods: one whose build takes no mode has the mode eager alone, one
     whose run takes no mask takes none."""
     lacking: dict[Feature, str] = {}
-    if not _takes(build, "mode"):
+    if not takes(build, "mode"):
         lacking |= {("mode", mode): "the adapter's build takes no mode" for mode in MODES if mode != "eager"}
-    if not _takes(run, "mask"):
+    if not takes(run, "mask"):
         lacking["mask", True] = "the adapter's run takes no mask"
     return replace(capabilities, unsupported={**lacking, **capabilities.unsupported})
 
 
-def _takes(method: Callable[..., Any], name: str) -> bool:
+def prepared(adapter: Any) -> Any:
+    """The same adapter; its capabilities say what its build and its run take no argument for."""
+    build, run, capabilities = (getattr(adapter, name, None) for name in ("build", "run", "capabilities"))
+    if build and run and isinstance(capabilities, Capabilities):
+        adapter.capabilities = narrowed(capabilities, build, run)
+    return adapter
+
+
+def takes(method: Callable[..., Any], name: str) -> bool:
+    """Whether a method has an argument of that name."""
     parameters = inspect.signature(method).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 

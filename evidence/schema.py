@@ -189,7 +189,9 @@ class TestLine(Model):
 
     kind: Literal["test"]
     test: str
-    outcome: Literal["failed", "error", "skipped"]
+    outcome: Literal["failed", "error", "skipped", "xfailed"] = Field(
+        description="xfailed: it was listed as a known failure, and failed"
+    )
     message: str
 
 

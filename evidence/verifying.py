@@ -59,7 +59,7 @@ def miscounts(run: Run) -> Iterator[str]:
     if [cell.model_dump() for cell in run.end.cells] != counts.cells(ledger, header):
         yield "the cells of the last line are not those that its verdicts fill"
     tests = Counter(line.outcome for line in run.tests)
-    for word in ("failed", "error", "skipped"):
+    for word in ("failed", "error", "skipped", "xfailed"):
         if tests[word] != run.end.tests.get(word, 0):
             yield f"the last line speaks of {run.end.tests.get(word, 0)} tests with {word}, there are {tests[word]}"
     if run.end.exit_status == 0 and (tests["failed"] or tests["error"]):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from adapters import Capabilities, Result, Unsupported
+from adapters.contract import cast_exactly, expect_device
 from reference import CellParameters, RNNSpec, forward
 
 
@@ -31,7 +32,8 @@ class Mirror:
 
     def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None) -> Any:
         self.built.append((spec, len(parameters), device, dtype))
-        return spec, parameters
+        expect_device(device, self.devices())
+        return spec, [cell.astype(cell.dtype) for cell in cast_exactly(parameters, dtype)]
 
     def run(self, module: Any, **inputs: Any) -> Result:
         return Result(*forward(*module, **inputs))

@@ -1,4 +1,4 @@
-"""What is going on in a long run, and whose test each one is: properties of the tests, and a line now and then."""
+"""What is going on in a long run, and whose test each one is: their order, their properties, a line now and then."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from evidence.ledger import Ledger
 
 from .target import Target
 
+# what is asked first: an adapter that breaks the contract, or a product that is off, explains much of what follows
+FIRST = ("test_self_check.py", "test_primitives.py")
+
 
 class Properties:
     """Gives each test of a target its adapter, version, device and number of cases, which JUnit XML shows."""
@@ -19,8 +22,9 @@ class Properties:
         self.ledger = ledger
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: _place(item) if target_of(item) else len(FIRST))
         for item in items:
-            target = _target(item)
+            target = target_of(item)
             if target is not None:
                 about = {
                     "adapter": target.adapter.name,
@@ -31,7 +35,7 @@ class Properties:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        before, started, target = self.ledger.total(), time.perf_counter(), _target(item)
+        before, started, target = self.ledger.total(), time.perf_counter(), target_of(item)
         try:
             return (yield)
         finally:
@@ -40,7 +44,12 @@ class Properties:
                 self.ledger.spend(target.label, {"test": time.perf_counter() - started})
 
 
-def _target(item: pytest.Item) -> Target | None:
+def _place(item: pytest.Item) -> int:
+    return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST)
+
+
+def target_of(item: pytest.Item) -> Target | None:
+    """The target that a test judges; None where it judges none."""
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("target") if callspec else None
     return target if isinstance(target, Target) else None

@@ -16,6 +16,7 @@ from evidence.environment import environment, suite
 from evidence.journal import Journal, now
 from evidence.lines import FORMAT, Line, declarations
 
+from .known_failures import outcome_of
 from .target import Target
 
 
@@ -86,9 +87,9 @@ class Recording:
         """Every test is counted by its outcome, as pytest counts it; what did not pass says why."""
         if report.when != "call" and report.outcome == "passed":
             return
-        outcome = "error" if report.when != "call" and report.outcome == "failed" else report.outcome
+        outcome = "error" if report.when != "call" and report.outcome == "failed" else outcome_of(report)
         self.tests[outcome] += 1
-        if outcome in ("failed", "error", "skipped"):
+        if outcome != "passed":
             self.journal.write({"kind": "test", "test": report.nodeid, "outcome": outcome, "message": _words(report)})
 
     @pytest.hookimpl(trylast=True)
@@ -103,10 +104,11 @@ class Recording:
 
 def _words(report: pytest.TestReport) -> str:
     """Why a test did not pass, in its own words: no traceback, and no path but those in the words."""
+    known = f"known failure: {report.wasxfail}\n" if outcome_of(report) == "xfailed" else ""
     if isinstance(report.longrepr, tuple):  # a skipped test: file, line, reason
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr)
+    return known + str(crash.message if crash else report.longrepr)
 
 
 def journal_of(config: pytest.Config) -> Journal | None:

@@ -64,6 +64,7 @@ def test_everything_agrees(tmp_path: Path) -> None:
         ([line("refused")], {}, "1 question was refused without being declared unsupported"),
         ([failed_test()], {"tests": {"failed": 1}, "exit_status": 1}, "1 test failed"),
         ([failed_test("error")], {"tests": {"error": 1}, "exit_status": 1}, "1 test failed"),
+        ([failed_test("xfailed")], {"tests": {"xfailed": 1}}, "1 test failed as was known"),
         ([], {"exit_status": 1}, "7 supported cells or values got no case that agrees"),
     ],
 )

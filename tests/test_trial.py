@@ -188,7 +188,7 @@ def test_a_name_without_a_case_is_an_error(monkeypatch: pytest.MonkeyPatch, caps
     with pytest.raises(SystemExit) as end:
         command(monkeypatch, "torch")
     assert end.value.code == 2
-    assert capsys.readouterr().err.endswith("error: a case file is needed beside the adapter's name\n")
+    assert capsys.readouterr().err.endswith("error: a case file is needed beside the adapter's name, or --check\n")
 
 
 def test_the_case_of_a_trial_is_the_callers_own() -> None:

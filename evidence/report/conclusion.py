@@ -70,6 +70,8 @@ def _faults(evidence: Evidence, found: list[Column], total: Counter[str]) -> lis
         faults.append(f"{many(undeclared, 'question')} {was} refused without being declared unsupported")
     if failed:
         faults.append(f"{many(failed, 'test')} failed")
+    if tests["xfailed"]:
+        faults.append(f"{many(tests['xfailed'], 'test')} failed as was known")
     miscounted = sum(_miscounted(run) for run in evidence.runs)
     if miscounted:
         faults.append(f"the last line of {many(miscounted, 'run')} counts other verdicts than there are")

@@ -19,6 +19,8 @@ def test_a_port_gives_the_same_answers(
     target: Target, every_target: list[Target], direction: str, data: st.DataObject
 ) -> None:
     """Weights are read out of this framework's module and built into each that can hold them; the answers agree."""
+    if not hasattr(target.adapter, "read"):
+        pytest.skip(f"{target.label}: the adapter has no read, so no weights are ported from it")
     question = data.draw(target.questions(sane=True, max_layers=3), "question")
     case = question.case(direction, "tanh", "float32")
     expected = target.answer(case)

@@ -1,0 +1,171 @@
+"""pytest --known-failures FILE: tests that are expected to fail, and why. What is listed must be there, and fail.
+
+Properties whose cases are drawn cannot be listed: which of them fail differs from run to run, and shrinking a failure
+down to what is expected would hide another.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .progress import target_of
+
+INDEX = "known failure"  # the name under which a test's reports hold the number of its entry
+PASSED = "[XPASS(strict)]"  # how pytest's report of an expected failure that passes begins
+
+
+@dataclass(frozen=True)
+class KnownFailure:
+    """An entry: a target's label, a test's name, what pytest shows in brackets without the target; why, and where
+    that is told. The first three may hold *, ? and [...] as in a shell."""
+
+    target: str
+    property: str
+    case: str
+    reason: str
+    link: str
+
+    def fits(self, target: str, tested: str, case: str) -> bool:
+        asked = ((target, self.target), (tested, self.property), (case, self.case))
+        return all(fnmatchcase(name, pattern) for name, pattern in asked)
+
+    def __str__(self) -> str:
+        return f"{self.target}, {self.property} [{self.case}]"
+
+
+FIELDS = tuple(field.name for field in fields(KnownFailure))
+
+
+def read(path: Path) -> list[KnownFailure]:
+    """The entries of a file. Raises UsageError, naming the field, for anything that is not one."""
+    where = f"--known-failures: {path.name}"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # not there, not text, not TOML
+        raise pytest.UsageError(f"{where}: {error}") from error
+    entries = content.get("failure")
+    if set(content) != {"failure"} or not isinstance(entries, list):
+        raise pytest.UsageError(f"{where}: got {sorted(content)}, expected [[failure]] entries only")
+    found = [_entry(f"{where}: failure {number}", entry) for number, entry in enumerate(entries, 1)]
+    asked = [astuple(entry)[:3] for entry in found]
+    for number, entry in enumerate(asked, 1):
+        if (first := asked.index(entry) + 1) != number:
+            raise pytest.UsageError(
+                f"{where}: failure {number}: target, property and case are those of failure {first}"
+            )
+    return found
+
+
+def _entry(where: str, given: Any) -> KnownFailure:
+    if not isinstance(given, dict):
+        raise pytest.UsageError(f"{where}: got {given!r}, expected a table")
+    for name in (*given, *FIELDS):
+        if name not in FIELDS:
+            raise pytest.UsageError(f"{where}: got field {name!r}, expected {', '.join(FIELDS)}")
+        value = given.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise pytest.UsageError(f"{where}: {name}: got {value!r}, expected text")
+    return KnownFailure(**given)
+
+
+class KnownFailures:
+    """The pytest plugin: marks the tests that are listed, counts what came of them, and fails the run where the list is
+    wrong. Under pytest-xdist the workers mark and the controller counts."""
+
+    def __init__(self, path: Path, selection: Callable[[], str]) -> None:
+        self.name, self.failures, self.selection = path.name, read(path), selection
+        self.came = [Counter[str]() for _ in self.failures]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            self._mark(item)
+
+    def _mark(self, item: pytest.Item) -> None:
+        target = target_of(item)
+        if target is None:
+            return
+        assert isinstance(item, pytest.Function)
+        tested, label = item.originalname, target.label.replace(" ", "-")
+        case = item.callspec.id.removeprefix(label).removesuffix(label).strip("-")
+        fitting = [index for index, entry in enumerate(self.failures) if entry.fits(target.label, tested, case)]
+        if not fitting:
+            return
+        entry = self.failures[fitting[0]]
+        if len(fitting) > 1:
+            self._refuse(item, f"{item.name} is meant by two entries: {entry}; {self.failures[fitting[1]]}")
+        if getattr(item.obj, "is_hypothesis_test", False):
+            instead = "narrow what the adapter declares that it supports, or name a test of fixed cases"
+            why = f"the cases of {tested} are drawn, so it cannot be expected to fail"
+            self._refuse(item, f"{entry}: {why}: {instead}")
+        item.user_properties.append((INDEX, fitting[0]))
+        reason = f"{entry.reason} ({entry.link})"
+        item.add_marker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
+
+    def _refuse(self, item: pytest.Item, words: str) -> None:
+        """End the run; in a worker of pytest-xdist, whose words would be lost, fail the test."""
+        words = f"--known-failures: {self.name}: {words}"
+        if not hasattr(item.config, "workerinput"):
+            raise pytest.UsageError(words)
+        item.runtest = functools.partial(_refused, words)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        index = dict(report.user_properties).get(INDEX)
+        if isinstance(index, int) and (report.when == "call" or report.outcome != "passed"):
+            passed = str(report.longrepr).startswith(PASSED)
+            self.came[index]["passed" if passed else outcome_of(report)] += 1
+
+    def stale(self) -> list[KnownFailure]:
+        """Entries that fit no test that was run."""
+        return [entry for entry, came in zip(self.failures, self.came, strict=True) if came.total() == came["skipped"]]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.stale() and not self.selection() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("known failures")
+        for wrong, line in self._lines():
+            terminalreporter.write_line(line, red=wrong)
+
+    def _lines(self) -> Iterator[tuple[bool, str]]:
+        """What came of each entry, and whether it makes the run fail."""
+        stale, narrowed = self.stale(), self.selection()
+        for entry, came in zip(self.failures, self.came, strict=True):
+            if came["passed"]:
+                yield True, f"FAILED: {entry}: {came['passed']} passed: take it out of {self.name}, or narrow it"
+            if came["xfailed"]:
+                yield False, f"{entry}: {came['xfailed']} failed as expected: {entry.reason} ({entry.link})"
+            if entry in stale and narrowed:
+                yield False, f"{entry}: fits no test that was run ({narrowed})"
+            elif entry in stale:
+                yield True, f"FAILED: {entry}: stale: it fits no test that was run"
+
+
+def _refused(words: str) -> None:
+    raise RuntimeError(words)  # no AssertionError, which an entry expects
+
+
+def outcome_of(report: pytest.TestReport) -> str:
+    """A test's outcome, in which an expected failure, that pytest reports as skipped, has a word of its own."""
+    return "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
+
+
+def of_file(config: pytest.Config, selection: Callable[[], str]) -> KnownFailures | None:
+    """The plugin for the file that --known-failures names; None without the option."""
+    named = config.getoption("--known-failures")
+    if named is None:
+        return None
+    path = (config.invocation_params.dir / named).resolve()
+    config.option.known_failures = str(path)  # for pytest-xdist's workers, which may be elsewhere
+    return KnownFailures(path, selection)

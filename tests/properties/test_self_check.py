@@ -1,0 +1,19 @@
+"""First of all: does the adapter keep the contract? What fails here speaks to its author."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.self_check import CHECKS, ask
+
+from ..target import Target
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_adapter_keeps_the_contract(target: Target, check: str) -> None:
+    if target.isolate:
+        pytest.skip(f"{target.label}: --isolate; this runs in one process: python -m adapters {target.source} --check")
+    finding = ask(check, target.adapter, target.device, target.source)
+    if finding.unchecked:
+        pytest.skip(f"{target.label}: {finding.unchecked}")
+    assert not finding.problems, f"{target.label}: {finding}"
