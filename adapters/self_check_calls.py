@@ -37,7 +37,7 @@ def answer(adapter: Adapter, device: str, case: Case) -> Result:
 def apart(adapter: Adapter, device: str, case: Case, one: Result, other: Result) -> str:
     """How two answers to one case differ by more than rounding; empty where they do not."""
     name = capabilities_on(adapter, device).arithmetic(features_of(case.spec, **case.inputs))
-    verdict = judge_pair(case, one[:2], other[:2], name)
+    verdict = judge_pair(case, one[:2], other[:2], (name, name))
     return "" if verdict.outcome != "disagrees" else f"largest difference {verdict.max_error:.3g} {verdict.detail}"
 
 

@@ -84,10 +84,6 @@ class Target:
         """Why the adapter declares that it cannot answer a case; empty when it can."""
         return asked_of(self.adapter, case, self.device, "eager")[0]
 
-    def arithmetic(self, case: Case) -> str:
-        """The arithmetic that the adapter declares for a case."""
-        return asked_of(self.adapter, case, self.device, "eager")[1]
-
     def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str = "eager") -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
 
