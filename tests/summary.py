@@ -74,7 +74,7 @@ def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: 
 def _cells(target: Target, ledger: Ledger) -> Table:
     """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
     columns = (f"{dtype}\n{' / '.join(FEATURES['nonlinearity'])}" for dtype in FEATURES["dtype"])
-    table = Table("direction", "layout", *columns, title=f"Cases: {target.label}")
+    table = Table("direction", "layout", *columns, title=f"Cases that agree: {target.label}")
     for direction, layout in product(FEATURES["direction"], FEATURES["layout"]):
         counts = (
             " / ".join(_count(target, ledger, (direction, layout, phi, dtype)) for phi in FEATURES["nonlinearity"])
@@ -85,9 +85,9 @@ def _cells(target: Target, ledger: Ledger) -> Table:
 
 
 def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
-    """A cell's cases; a dash where the adapter declares one of its features unsupported."""
+    """A cell's cases that agree; a dash where the adapter declares one of its features unsupported."""
     declared = all(_supports(target, name, value) for name, value in zip(CELL, cell, strict=True))
-    return str(ledger.cell_cases(target.label, cell)) if declared else "-"
+    return str(ledger.cell_cases(target.label, cell, "agrees")) if declared else "-"
 
 
 def _figures(ledger: Ledger) -> Table:
@@ -122,11 +122,11 @@ def _supports(target: Target, name: str, value: object) -> bool:
 
 def _features(targets: Sequence[Target], ledger: Ledger) -> Table:
     """All targets: rows are the values of each feature."""
-    table = Table("feature", "value", *(target.label for target in targets), title="Cases by feature")
+    table = Table("feature", "value", *(target.label for target in targets), title="Cases that agree, by feature")
     for name, values in FEATURES.items():
         for value in values:
             counts = [
-                str(ledger.cases(target.label, name, value)) if _supports(target, name, value) else "unsupported"
+                str(ledger.cases(target.label, name, value, "agrees")) if _supports(target, name, value) else "unsupported"
                 for target in targets
             ]
             table.add_row(name, str(value), *counts)

@@ -22,7 +22,7 @@ SIGNS = {
     "not asked": "·",
 }
 LEGEND = {
-    "agree": "cases agree with the reference",
+    "agree": "so many cases agree with the reference; the others are vacuous, or refused as declared",
     "disagree": "some case disagrees, or crashes",
     "vacuous": "cases were judged, and the bound was too wide for each",
     "refused": "refused without being declared unsupported",
@@ -34,7 +34,7 @@ LEGEND = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A state of SIGNS, how many cases, how dark to paint it (0 to 4), and all that is known in one sentence."""
+    """A state of SIGNS, how many cases are of it, how dark to paint it (0 to 4), and all that is known in one sentence."""
 
     state: str
     count: str
@@ -68,10 +68,11 @@ def cell(outcomes: Counter[str], declared: str) -> Cell:
         "refused": f"{outcomes['undeclared']:,} of {cases:,} refused",
         "unsupported": "unsupported",
         "not asked": "not asked",
+        "agree": f"{outcomes['agrees']:,}",
     }.get(state, f"{cases:,}")
     parts = [f"{count:,} {'refused undeclared' if word == 'undeclared' else word}" for word, count in outcomes.items()]
     title = "; ".join([", ".join(sorted(parts)) or LEGEND["not asked"], *([declared] if declared else [])])
-    return Cell(state, count, min(4, len(str(cases))) if state == "agree" else 0, title)
+    return Cell(state, count, min(4, len(str(outcomes["agrees"]))) if state == "agree" else 0, title)
 
 
 def _state(outcomes: Counter[str], declared: str) -> str:
