@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -261,6 +261,14 @@ def capabilities_on(adapter: Adapter, device: str) -> Capabilities:
     """What an adapter can do on a device."""
     of_device: Callable[[str], Capabilities] | None = getattr(adapter, "capabilities_on", None)
     return adapter.capabilities if of_device is None else narrowed(of_device(device), adapter.build, adapter.run)
+
+
+def with_modes(capabilities: Capabilities, modes: Iterable[str]) -> Capabilities:
+    """The capabilities of a device that has these modes as well."""
+    more = {("mode", mode) for mode in modes}
+    return replace(
+        capabilities, unsupported={one: why for one, why in capabilities.unsupported.items() if one not in more}
+    )
 
 
 def expect_device(device: str, there: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of, with_modes
 from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
 from .keras_modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
 from .keras_script import keras_device, keras_script
@@ -63,10 +62,7 @@ class KerasAdapter:
     )
 
     def capabilities_on(self, device: str) -> Capabilities:
-        here, cuda = self.capabilities, {("mode", mode) for mode in ON_CUDA}
-        if not device.startswith("cuda"):
-            return here
-        return replace(here, unsupported={one: why for one, why in here.unsupported.items() if one not in cuda})
+        return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(_gpu_count())))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs, check_parameters
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of, with_modes
 from .torch_modes import InMode
 from .torch_script import torch_script
 from .torch_settings import environment, settings
@@ -80,10 +79,7 @@ class TorchAdapter:
     )
 
     def capabilities_on(self, device: str) -> Capabilities:
-        here, cuda = self.capabilities, {("mode", mode) for mode in ON_CUDA}
-        if not device.startswith("cuda"):
-            return here
-        return replace(here, unsupported={one: why for one, why in here.unsupported.items() if one not in cuda})
+        return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))

@@ -126,7 +126,9 @@ def _features(targets: Sequence[Target], ledger: Ledger) -> Table:
     for name, values in FEATURES.items():
         for value in values:
             counts = [
-                str(ledger.cases(target.label, name, value, "agrees")) if _supports(target, name, value) else "unsupported"
+                str(ledger.cases(target.label, name, value, "agrees"))
+                if _supports(target, name, value)
+                else "unsupported"
                 for target in targets
             ]
             table.add_row(name, str(value), *counts)

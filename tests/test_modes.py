@@ -136,3 +136,11 @@ def test_features_may_be_unsupported_together_only() -> None:
     )
     with pytest.raises(ValueError, match="expected one of FEATURES"):
         Capabilities(together={(("mode", "traced"), ("dropout", True)): "no such feature"})
+
+
+def test_a_gpu_has_modes_that_a_cpu_has_not() -> None:
+    adapter: Any = framework_adapter("torch")
+    assert adapter.capabilities_on("cpu").refusal({"mode": "fallback"}) == "mode fallback: a matter of CUDA"
+    assert {"fallback", "moved"} <= set(adapter.capabilities_on("cuda:1").supported("mode"))
+    on_cuda = set(adapter.capabilities_on("cuda").unsupported)
+    assert set(adapter.capabilities_on("cpu").unsupported) - on_cuda == {("mode", "fallback"), ("mode", "moved")}
