@@ -34,7 +34,7 @@ LEGEND = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A state of SIGNS, how many cases are of it, how dark to paint it (0 to 4), and all that is known in a sentence."""
+    """A state of SIGNS, how many cases are of it, how dark to paint it (0 to 4), and a sentence on all of them."""
 
     state: str
     count: str
