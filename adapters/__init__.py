@@ -13,7 +13,7 @@ import importlib.metadata
 from dataclasses import dataclass
 from typing import cast
 
-from .contract import FEATURES, Adapter, Capabilities, Result, Unsupported, prepared
+from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported, prepared
 
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
@@ -29,7 +29,19 @@ KNOWN = {
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
 
-__all__ = ["FEATURES", "KNOWN", "Adapter", "Availability", "Capabilities", "Result", "Unsupported", "available", "load"]
+__all__ = [
+    "FEATURES",
+    "KNOWN",
+    "Adapter",
+    "Availability",
+    "Capabilities",
+    "NotOffered",
+    "Refused",
+    "Result",
+    "Unsupported",
+    "available",
+    "load",
+]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is fir
 import numpy as np
 
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
+from reference.arguments import check_parameters
 from reference.bounds.arithmetic import arithmetic
+from reference.spec import DTYPES, expect_word, short
 
 # How a module is called, beside what it is asked. Each framework has some of these.
 MODES = {
@@ -58,7 +60,15 @@ Feature = tuple[str, Any]
 
 
 class Unsupported(ValueError):
-    """An adapter was asked for something that it declares unsupported, or that its framework cannot express."""
+    """An adapter says no. New code raises one of the two kinds below, which say who said it."""
+
+
+class NotOffered(Unsupported):
+    """The adapter has no way to ask its framework for this. The reason is no wider than the truth."""
+
+
+class Refused(Unsupported):
+    """The framework was asked, and said no, as its adapter had declared. The framework's own words are kept."""
 
 
 class Result(NamedTuple):
@@ -116,9 +126,13 @@ class Capabilities:
         return next(declared, features["dtype"])
 
     def require(self, features: Mapping[str, Any]) -> None:
-        """Raise Unsupported if any of the features is declared unsupported."""
+        """Raise NotOffered if any of the features is declared unsupported, ValueError for a word that none knows."""
+        for name, value in features.items():
+            if value not in FEATURES[name]:
+                words = ", ".join(str(word) for word in FEATURES[name])
+                raise ValueError(f"{name}: got {short(value)}, expected one of {words}")
         if refusal := self.refusal(features):
-            raise Unsupported(refusal)
+            raise NotOffered(refusal)
 
 
 class Adapter(Protocol):
@@ -153,13 +167,19 @@ class Adapter(Protocol):
         device: str = "cpu",
         dtype: str | None = None,
         mode: str = "eager",
+        layout: str | None = None,
     ) -> Any:
         """A native module that computes `spec` with exactly these parameters, of which it has copies.
+
+        It is made of the framework's own layers, and can be called, saved and loaded without this suite.
 
         dtype: the parameters' own when None. One that cannot hold them exactly raises ValueError.
         device: one of devices(), or "cuda" for the first of its kind; one that is not there raises ValueError.
         mode: how run is to call it, one of MODES; what is given for another than "eager" is for run alone. An
         adapter whose build has no such argument has the mode "eager" alone.
+        layout: the axes that x has when the module is called natively; that of the module that the spec was read
+        from (spec.layout) when None; else batch_first. run takes every layout that the adapter supports, whatever
+        this is. An adapter whose build has no such argument is asked by run alone.
         """
         ...
 
@@ -273,9 +293,37 @@ def with_modes(capabilities: Capabilities, modes: Iterable[str]) -> Capabilities
 
 def expect_device(device: str, there: Sequence[str]) -> None:
     """Raise ValueError for a device that is not there: a framework may fall back on the CPU without a word."""
-    names = (*there, *({"cuda"} if "cuda:0" in there else ()))
-    if device not in names:
-        raise ValueError(f"device: got {device!r}, expected one of {', '.join(names)}")
+    expect_word("device", device, (*there, *(("cuda",) if "cuda:0" in there else ())))
+
+
+def expect_build(
+    adapter: Any,
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    device: str,
+    dtype: str | None,
+    mode: str = "eager",
+) -> list[CellParameters]:
+    """The parameters to build of, in `dtype`, once every argument of an adapter's build is checked.
+
+    Raises TypeError or ValueError, naming the argument; NotOffered for what the adapter declares unsupported.
+    """
+    check_parameters(spec, parameters)
+    if dtype is not None:
+        expect_word("dtype", dtype, DTYPES)
+    expect_device(device, adapter.devices())
+    expect_word("mode", mode, tuple(MODES))
+    # in any dtype a module can be built, and read again, also where it is refused when it is run
+    asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
+    capabilities_on(adapter, device).require({"mode": mode, **asked})
+    return cast_exactly(parameters, dtype)
+
+
+def layout_of(spec: RNNSpec, layout: str | None) -> str:
+    """The layout in which a module that is built of `spec` is called natively: the one asked for, or read."""
+    if layout is not None:
+        expect_word("layout", layout, LAYOUTS)
+    return layout or spec.layout or LAYOUTS[0]
 
 
 def cast_exactly(parameters: Sequence[CellParameters], dtype: str | None) -> list[CellParameters]:

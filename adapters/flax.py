@@ -22,9 +22,9 @@ import numpy as np
 from flax import nnx
 
 from reference import Case, CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs, check_parameters
+from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .contract import Capabilities, Result, Unsupported, expect_build, expect_device, features_of
 from .flax_modes import BUILT_WITH, LACKING, PRECISIONS, InMode
 from .flax_modules import (
     ACTIVATIONS,
@@ -94,10 +94,7 @@ class FlaxAdapter:
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        self.capabilities.require({"mode": mode})
-        check_parameters(spec, parameters)
-        parameters = cast_exactly(parameters, dtype)
-        expect_device(device, self.devices())
+        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         with settings(_device(device), parameters[0].dtype):
             cells = [_cell(spec, cell) for cell in parameters]
             rnns = [

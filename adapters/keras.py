@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from reference import Case, CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs, check_parameters
+from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of, with_modes
+from .contract import Capabilities, Result, Unsupported, expect_build, expect_device, features_of, with_modes
 from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
 from .keras_modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
 from .keras_script import keras_device, keras_script
@@ -78,10 +78,8 @@ class KerasAdapter:
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        self.capabilities_on(device).require({"mode": mode, "dtype": dtype or parameters[0].dtype.name})
-        check_parameters(spec, parameters)
-        parameters = cast_exactly(parameters, dtype)
-        expect_device(device, self.devices())
+        parameters = expect_build(self, spec, parameters, device, dtype, mode)
+        self.capabilities_on(device).require({"dtype": parameters[0].dtype.name})  # of which weights are kept exactly
         dtype = parameters[0].dtype.name
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]

@@ -10,9 +10,9 @@ import numpy as np
 
 from reference import CellParameters, Lengths, RNNSpec
 from reference import layout as layouts
-from reference.arguments import check_inputs, check_parameters
+from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .contract import Capabilities, Result, Unsupported, expect_build, features_of
 from .onnx_models import ACTIVATIONS, operator_model, stack_model, variant
 
 EMULATED = {
@@ -52,18 +52,15 @@ class OnnxStack:
 
 
 def build(
+    adapter: Any,
     spec: RNNSpec,
     parameters: Sequence[CellParameters],
     device: str,
     dtype: str | None,
-    devices: Sequence[str],
     load: Load,
 ) -> OnnxStack:
-    """What an adapter's build returns, for a runtime that has these devices and loads models in this way."""
-    check_parameters(spec, parameters)
-    parameters = cast_exactly(parameters, dtype)
-    expect_device(device, devices)
-    return OnnxStack(spec, parameters, load)
+    """What an adapter's build returns, for a runtime that loads models in this way."""
+    return OnnxStack(spec, expect_build(adapter, spec, parameters, device, dtype), load)
 
 
 def run(

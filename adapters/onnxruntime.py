@@ -62,7 +62,7 @@ class OnnxRuntimeAdapter:
     def build(
         self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
     ) -> Any:
-        return onnx_stack.build(spec, parameters, device, dtype, self.devices(), load)
+        return onnx_stack.build(self, spec, parameters, device, dtype, load)
 
     def run(
         self,

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference import CellParameters, Lengths, RNNSpec, elman, forward
-from reference.arguments import check_parameters
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device
+from .contract import Capabilities, Result, Unsupported, expect_build, expect_device
 
 
 class Module(NamedTuple):
@@ -40,9 +39,8 @@ class ReferenceAdapter:
     def build(
         self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
     ) -> Any:
-        check_parameters(spec, parameters)
-        expect_device(device, self.devices())
-        return Module(spec, [cell.astype(cell.dtype) for cell in cast_exactly(parameters, dtype)])
+        parameters = expect_build(self, spec, parameters, device, dtype)
+        return Module(spec, [cell.astype(cell.dtype) for cell in parameters])
 
     def run(
         self,

@@ -11,9 +11,9 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from reference import Case, CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs, check_parameters
+from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of, with_modes
+from .contract import Capabilities, Result, Unsupported, expect_build, expect_device, features_of, with_modes
 from .torch_modes import InMode
 from .torch_script import torch_script
 from .torch_settings import environment, settings
@@ -95,11 +95,8 @@ class TorchAdapter:
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        self.capabilities_on(device).require({"mode": mode, "dtype": dtype or parameters[0].dtype.name})
-        check_parameters(spec, parameters)
-        parameters = cast_exactly(parameters, dtype)
+        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         asked = parameters[0].dtype
-        expect_device(device, self.devices())
         if mode == "mixed":
             parameters = [cell.astype("float32") for cell in parameters]
         kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN

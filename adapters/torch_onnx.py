@@ -18,10 +18,10 @@ import onnxruntime
 import torch
 
 from reference import CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs, check_parameters
+from reference.arguments import check_inputs
 
 from . import onnxruntime as runtime
-from .contract import MODES, Capabilities, Result, Unsupported, cast_exactly, expect_device, features_of
+from .contract import MODES, Capabilities, Result, Unsupported, expect_build, expect_device, features_of
 from .onnx_stack import HIDES_NAN
 from .torch import TorchAdapter, tensor
 from .torch_export import EXPORTERS, Call, Whole, operator
@@ -98,11 +98,9 @@ class TorchOnnxAdapter:
         dtype: str | None = None,
         mode: str = "eager",
     ) -> Any:
-        self.capabilities.require({"mode": mode})
-        check_parameters(spec, parameters)
-        expect_device(device, self.devices())
+        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         plain = replace(spec, direction="forward") if spec.direction == "reverse" else spec
-        return Exported(spec, TORCH.build(plain, cast_exactly(parameters, dtype)), mode)
+        return Exported(spec, TORCH.build(plain, parameters), mode)
 
     def run(
         self,

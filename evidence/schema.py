@@ -6,7 +6,7 @@ read; any other change is a new FORMAT.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -182,6 +182,11 @@ class VerdictLine(Model):
     answer_id: ShortSha256 | None = Field(description="of the answer's dtypes, shapes and bits")
     answer: Answer | None = Field(None, description="kept for the frozen corpus")
     content: str | None = Field(None, description="the case itself as JSON, where it did not agree")
+
+
+def question(line: VerdictLine) -> Hashable:
+    """What was asked, whole: two lines with one question can be compared, or contradict each other."""
+    return line.target, line.property, line.case, line.relation, tuple(sorted(line.features.items()))
 
 
 class TestLine(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .spec import CellParameters, Lengths, RNNSpec, expect, short
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
 OPTIONAL_FIELDS = FIELDS | {"mask"}  # absent where there is none: an id does not change with it
-SPEC_FIELDS = {field.name for field in fields(RNNSpec)}
+SPEC_FIELDS = {field.name for field in fields(RNNSpec) if field.compare}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Case:
         """The case as JSON: arrays as base64 of their little-endian bytes in C order, with dtype and shape."""
         content = {
             "format": FORMAT,
-            "spec": asdict(self.spec),
+            "spec": self.spec.to_dict(),
             "parameters": [{n: encode(a) for n, a in cell.arrays().items()} for cell in self.parameters],
             "x": encode(self.x),
             "h0": None if self.h0 is None else encode(self.h0),

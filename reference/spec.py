@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class RNNSpec:
     num_layers: layers in the stack; layer l > 0 reads layer l - 1's output.
     direction: "forward", "reverse" (from the last valid step to the first) or "bidirectional".
     nonlinearity: "tanh" or "relu".  bias: whether b_ih and b_hh are there.
+    layout, held: how the native module is called that an adapter read this from, kept for the one that is built of it;
+    None where it was not read. They are no part of the equations: specs that differ in them alone are equal.
+    layout: one of LAYOUTS.  held: whether the output at a masked step, or beyond a length, is that of the step before,
+    and not 0.
     Raises TypeError or ValueError, naming the field, for anything else.
     """
 
@@ -63,15 +67,25 @@ class RNNSpec:
     direction: str = "forward"
     nonlinearity: str = "tanh"
     bias: bool = True
+    layout: str | None = field(default=None, compare=False, repr=False)
+    held: bool | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for field in ("input_size", "hidden_size", "num_layers"):
-            object.__setattr__(self, field, _positive_integer(field, getattr(self, field)))
+        for name in ("input_size", "hidden_size", "num_layers"):
+            object.__setattr__(self, name, _positive_integer(name, getattr(self, name)))
         expect_word("direction", self.direction, DIRECTIONS)
         expect_word("nonlinearity", self.nonlinearity, NONLINEARITIES)
         if not isinstance(self.bias, bool | np.bool_):
             raise TypeError(f"bias: got {short(self.bias)}, expected True or False")
         object.__setattr__(self, "bias", bool(self.bias))
+        if self.layout is not None:
+            expect_word("layout", self.layout, LAYOUTS)
+        if self.held is not None and not isinstance(self.held, bool):
+            raise TypeError(f"held: got {short(self.held)}, expected True, False or None")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the equations depend on, by name: all fields but layout and held."""
+        return {name: value for name, value in asdict(self).items() if name not in ("layout", "held")}
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -116,14 +130,14 @@ class CellParameters:
     b_hh: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for field, rank in (("w_ih", 2), ("w_hh", 2)):
-            expect_array(field, getattr(self, field), rank)
+        for name, rank in (("w_ih", 2), ("w_hh", 2)):
+            expect_array(name, getattr(self, name), rank)
         expect((self.b_ih is None) == (self.b_hh is None), "b_ih, b_hh", self._biases_given(),
                "both or neither")  # fmt: skip
-        for field in ("b_ih", "b_hh"):
-            if getattr(self, field) is not None:
-                expect_array(field, getattr(self, field), 1)
-        dtypes = {field: array.dtype.name for field, array in self.arrays().items()}
+        for name in ("b_ih", "b_hh"):
+            if getattr(self, name) is not None:
+                expect_array(name, getattr(self, name), 1)
+        dtypes = {name: array.dtype.name for name, array in self.arrays().items()}
         expect(len(set(dtypes.values())) == 1, "parameters", dtypes, "one dtype")
 
     def _biases_given(self) -> str:
