@@ -6,7 +6,7 @@ Torch's code is known, and so is what it computes. Whatever may replace a part o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from .torch_reverse import ReverseRNN
 
 # PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
 PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
+TORCH_DTYPES = tuple(getattr(torch, name) for name in DTYPES)
 NONLINEARITIES = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}
 
 OURS = (torch.nn.RNN, torch.nn.RNN.__mro__[1], ReverseRNN)  # the second is RNNBase
@@ -173,37 +174,40 @@ def _weights(view: torch.nn.RNN, spec: RNNSpec) -> dict[str, torch.Tensor]:
     named, flat, refs = (vars(view)[name] for name in LISTS)
     if named != list(shapes) or len(flat) != len(named) or len(refs) != len(named):
         raise NotOffered(f"module: got weights of another layer, {short(named)}, expected {short(list(shapes))}")
+    lists: Any = view.parametrizations if is_parametrized(view) else ()
+    computed = set(lists)
     for name in named:
-        if hasattr(type(view), name) and not is_parametrized(view, name):
+        if name not in computed and hasattr(type(view), name):
             raise NotOffered(f"module: got {type(view).__name__}, whose {name} is its own: it may compute anything")
     view._update_flat_weights()
     used: dict[str, Any] = dict(zip(named, view._flat_weights, strict=True))
     for name, weight in used.items():
-        if not is_parametrized(view, name) and weight is not getattr(view, name, None):
+        if name not in computed and weight is not getattr(view, name, None):
             raise NotOffered(
                 f"module {name}: got another tensor than the one in _flat_weights that torch computes with"
             )
-        _expect_plain(name, weight, shapes[name], used["weight_ih_l0"])
+        for wrong in _wrong(weight, shapes[name], used["weight_ih_l0"]):
+            raise NotOffered(f"module {name}: got {wrong}")
     return used
 
 
-def _expect_plain(name: str, weight: Any, shape: tuple[int, ...], first: torch.Tensor) -> None:
-    """Refuse a weight that has no values to read, or with which torch cannot compute the layer."""
-
-    def expect(holds: bool, given: object, expected: str) -> None:
-        if not holds:
-            raise NotOffered(f"module {name}: got {given}, expected {expected}")
-
-    expect(type(weight) in (torch.Tensor, torch.nn.Parameter), type(weight).__name__, "a plain tensor")
-    inside: Any = torch  # which does not tell of these two
-    wrapped = inside._is_functional_tensor(weight) or inside._C._functorch.is_functorch_wrapped_tensor(weight)
-    expect(not wrapped, "a tensor inside a transform of torch.func", "a plain tensor")
-    expect(weight.device.type != "meta", "a tensor on the device meta, which has no values", "a tensor with values")
-    expect(weight.layout is torch.strided and not weight.is_nested, f"layout {weight.layout}", "a dense tensor")
-    expect(str(weight.dtype).removeprefix("torch.") in DTYPES, f"dtype {weight.dtype}", f"one of {', '.join(DTYPES)}")
-    expect(weight.dtype == first.dtype, f"dtype {weight.dtype}", f"{first.dtype}, as in weight_ih_l0")
-    expect(weight.device == first.device, f"device {weight.device}", f"{first.device}, as of weight_ih_l0")
-    expect(tuple(weight.shape) == shape, f"shape {tuple(weight.shape)}", f"{shape}")
+def _wrong(weight: Any, shape: tuple[int, ...], first: torch.Tensor) -> Iterator[str]:
+    """Why a weight has no values to read, or torch cannot compute the layer with it. Only the first holds."""
+    inside: Any = torch  # which does not tell of two of its functions
+    if type(weight) not in (torch.Tensor, torch.nn.Parameter):
+        yield f"{type(weight).__name__}, expected a plain tensor"
+    if inside._is_functional_tensor(weight) or inside._C._functorch.is_functorch_wrapped_tensor(weight):
+        yield "a tensor inside a transform of torch.func, expected a plain tensor"
+    if weight.device.type == "meta":
+        yield "a tensor on the device meta, which has no values, expected one with values"
+    if weight.layout is not torch.strided or weight.is_nested:
+        yield f"layout {weight.layout}, expected a dense tensor"
+    if weight.dtype not in TORCH_DTYPES:
+        yield f"dtype {weight.dtype}, expected one of {', '.join(DTYPES)}"
+    if weight.dtype != first.dtype or weight.device != first.device:
+        yield f"dtype {weight.dtype} on {weight.device}, expected {first.dtype} on {first.device}, as weight_ih_l0"
+    if weight.shape != shape:
+        yield f"shape {tuple(weight.shape)}, expected {shape}"
 
 
 def suffix(spec: RNNSpec, index: int) -> str:

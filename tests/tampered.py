@@ -99,6 +99,16 @@ def parametrization(forward: Callable[..., Any]) -> Callable[[Any], Callable[...
     return make
 
 
+def removed(make: Callable[[Any], Callable[..., Any]], remove: Callable[[Any], Callable[..., Any]]) -> Tampering:
+    """A norm that is taken away again, which leaves what it computed."""
+
+    def tamper(torch: Any, module: Any, undo: Undo) -> Any:
+        module = norm(make)(torch, module, undo)
+        return remove(torch)(module)
+
+    return tamper
+
+
 def hooked_parametrization(torch: Any, module: Any, undo: Undo) -> Any:
     module = torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
     module.parametrizations.weight_hh_l0[0].register_forward_hook(lambda module, args, answer: 2 * answer)
@@ -264,7 +274,7 @@ REFUSED: dict[str, tuple[Tampering, str]] = {
     ),
     "a weight of another dtype": (
         weight("weight_hh_l0", lambda t, w: w.to(t.float16)),
-        r"module weight_hh_l0: got dtype torch.float16, expected torch.float\d\d, as in weight_ih_l0",
+        r"module weight_hh_l0: got dtype torch.float16 on cpu, expected torch.float\d\d on cpu, as weight_ih_l0",
     ),
     "a weight of complex numbers": (weight("weight_ih_l0", lambda t, w: w + 0j), "got dtype torch.complex"),
     "a weight of integers": (weight("weight_ih_l0", lambda t, w: w.to(t.int8)), "got dtype torch.int8"),
@@ -321,4 +331,16 @@ READ: dict[str, Tampering] = {
     "weight_norm": norm(lambda t: lambda m: t.nn.utils.parametrizations.weight_norm(m, "weight_hh_l0")),
     "orthogonal": norm(lambda t: lambda m: t.nn.utils.parametrizations.orthogonal(m, "weight_hh_l0")),
     "spectral_norm in eval": spectral_norm(False),
+    "weight_norm removed": removed(
+        lambda t: lambda m: t.nn.utils.parametrizations.weight_norm(m, "weight_hh_l0"),
+        lambda t: lambda m: t.nn.utils.parametrize.remove_parametrizations(m, "weight_hh_l0"),
+    ),
+    "old weight_norm removed": removed(
+        lambda t: lambda m: t.nn.utils.weight_norm(m, "weight_hh_l0"),
+        lambda t: lambda m: t.nn.utils.remove_weight_norm(m, "weight_hh_l0"),
+    ),
+    "prune removed": removed(
+        lambda t: lambda m: import_module("torch.nn.utils.prune").l1_unstructured(m, "weight_ih_l0", 0.5),
+        lambda t: lambda m: import_module("torch.nn.utils.prune").remove(m, "weight_ih_l0"),
+    ),
 }

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -165,17 +164,6 @@ def test_weights_loaded_after_a_parametrization_are_those_of_the_next_call(
     module.load_state_dict({name: -2 * value for name, value in module.state_dict().items()})
     port = adapter.build(*adapter.read(module))
     assert torch.equal(port(x)[0], module(x)[0])
-
-
-def test_reading_and_running_leave_pruned_modules_alone(torch: Any, adapter: adapters.Adapter) -> None:
-    """Once the hook is made permanent, as the refusal says, the module is read."""
-    prune = import_module("torch.nn.utils.prune")
-    module = prune.l1_unstructured(torch.nn.RNN(3, 5), "weight_hh_l0", 0.5)
-    with pytest.raises(adapters.NotOffered, match="pre-hook L1Unstructured"):
-        adapter.read(module)
-    prune.remove(module, "weight_hh_l0")
-    x = torch.ones(4, 2, 3)
-    assert torch.equal(adapter.build(*adapter.read(module))(x)[0], module(x)[0])
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
