@@ -38,18 +38,21 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("bias", "batch_first", "bidirectional", "training"), (bool,)),
     "dropout": (float, int),
     **dict.fromkeys(LISTS, (list,)),
-    **dict.fromkeys(HOOKS, (OrderedDict,)),
+    **dict.fromkeys(HOOKS, (OrderedDict, dict)),
 }
-# names of torch that no call of a module reaches: a subclass may have its own
+# names of torch that no call of a module reaches: a subclass or an instance may have its own
 UNCALLED = {
-    *("__init__", "__new__", "__init_subclass__", "__getstate__", "__repr__", "__str__", "extra_repr", "_get_name"),
-    *("reset_parameters", "__doc__", "__module__", "__qualname__", "__annotations__", "__constants__"),
+    *("__init__", "__new__", "__init_subclass__", "__getstate__", "__setstate__", "__reduce__", "__reduce_ex__"),
+    *("__repr__", "__str__", "extra_repr", "_get_name", "reset_parameters", "train", "eval", "to", "apply", "_apply"),
+    *("state_dict", "load_state_dict", "parameters", "named_parameters", "requires_grad_", "zero_grad"),
+    *("__doc__", "__module__", "__qualname__", "__annotations__", "__constants__"),
     *("__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotations_cache__"),
 }
 # what torch computes a weight by, always alike; the last one in eval() alone
 PARAMETRIZATIONS = ("_WeightNorm", "_Orthogonal", "_SpectralNorm")
-OF_CLASS = frozenset(dir(torch.nn.RNN))
-REACHED = OF_CLASS.union(ATTRIBUTES, ("_parameters", "_buffers", "_modules")) - UNCALLED
+REACHED = frozenset(dir(torch.nn.RNN)) - UNCALLED
+# with what every module keeps in itself, which a class may take the place of
+REACHED_OF_CLASS = REACHED.union(ATTRIBUTES, ("_parameters", "_buffers", "_modules"))
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def _expect_torchs_code(module: torch.nn.Module) -> None:
     """Refuse a module of which a subclass, the instance or a hook may change what torch's own code computes."""
     kind = type(module)
     above = kind.__mro__[: kind.__mro__.index(torch.nn.Module)]
-    names = [_own(REACHED, vars(one)) for one in above if one not in OURS] + [_own(OF_CLASS, vars(module))]
+    names = [_own(REACHED_OF_CLASS, vars(one)) for one in above if one not in OURS] + [_own(REACHED, vars(module))]
     for name in filter(None, names):
         raise NotOffered(f"module: got {kind.__name__}, whose {name} is its own: it may compute anything")
     _expect_no_hooks(module, "module")
@@ -201,7 +204,7 @@ def _wrong(weight: Any, shape: tuple[int, ...], first: torch.Tensor) -> Iterator
     if weight.device.type == "meta":
         yield "a tensor on the device meta, which has no values, expected one with values"
     if weight.layout is not torch.strided or weight.is_nested:
-        yield f"layout {weight.layout}, expected a dense tensor"
+        yield f"layout {'nested' if weight.is_nested else weight.layout}, expected a dense tensor"
     if weight.dtype not in TORCH_DTYPES:
         yield f"dtype {weight.dtype}, expected one of {', '.join(DTYPES)}"
     if weight.dtype != first.dtype or weight.device != first.device:

@@ -324,8 +324,12 @@ READ: dict[str, Tampering] = {
     "hook of the state": hook("register_state_dict_post_hook", lambda module, state, prefix, metadata: None),
     "an attribute beside": sets("note", lambda m: "mine"),
     "a subclass": subclass(
-        lambda t, k: {"__init__": None, "reset_parameters": None, "extra_repr": lambda self: "", "help": 3}
+        lambda t, k: {
+            **{"__init__": None, "reset_parameters": None, "extra_repr": lambda self: "", "help": 3},
+            **{"train": lambda self, mode=True: self, "__len__": lambda self: 0, "note": None},
+        }
     ),
+    "train of the instance": sets("train", lambda m: lambda mode=True: m),
     "a copy": lambda torch, module, undo: copy.deepcopy(module),
     "saved and loaded": saved,
     "weight_norm": norm(lambda t: lambda m: t.nn.utils.parametrizations.weight_norm(m, "weight_hh_l0")),

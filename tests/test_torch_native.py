@@ -135,6 +135,28 @@ def test_an_unbatched_sequence_has_no_batch_axis_anywhere(torch: Any, adapter: A
     assert verdict.outcome == "agrees", verdict
 
 
+def test_mode_decides_whatever_nonlinearity_says(torch: Any, adapter: Adapter):
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, layout="time_first")
+    module = adapter.build(case.spec, case.parameters, layout=case.layout)
+    before = call(torch, module, case.x)[0]
+    module.nonlinearity = "relu"
+    assert np.array_equal(call(torch, module, case.x)[0], before)
+    assert adapter.read(module)[0].nonlinearity == "tanh"
+    module.mode = "RNN_RELU"
+    assert call(torch, module, case.x)[0].min() == 0
+    assert adapter.read(module)[0].nonlinearity == "relu"
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_an_old_weight_norm_is_stale_until_the_next_call(torch: Any):
+    module = torch.nn.utils.weight_norm(torch.nn.RNN(3, 5), "weight_hh_l0")
+    kept = array_of(module.weight_hh_l0)
+    module.load_state_dict({name: 2 * value for name, value in module.state_dict().items()})
+    assert np.array_equal(array_of(module.weight_hh_l0), kept)
+    call(torch, module, np.zeros((1, 1, 3), "float32"))
+    assert np.array_equal(array_of(module.weight_hh_l0), 2 * kept)
+
+
 def test_building_leaves_the_users_random_numbers_as_they_are(torch: Any) -> None:
     """torch draws initial weights, which the adapter throws away."""
     torch.manual_seed(5)
