@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from reference import Case, CellParameters, Lengths, RNNSpec
+from reference import NONLINEARITIES, Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
+from reference.spec import expect_word
 
-from .contract import Capabilities, Result, Unsupported, expect_build, expect_device, features_of, with_modes
+from .contract import Capabilities, Result, expect_build, expect_device, features_of, layout_of, with_modes
 from .torch_modes import InMode
+from .torch_reading import PARAMETER_NAMES, array_of, native, suffix
+from .torch_reverse import ReverseRNN
 from .torch_script import torch_script
 from .torch_settings import environment, settings
-
-# PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
-PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
-
 
 LACKING = ("functional", "sequential", "predict", "unrolled")
 ON_CUDA = ("moved", "fallback")
 WIDE = ("float32", "float64")
-
-
-class ReverseRNN(torch.nn.RNN):
-    """torch.nn.RNN from the last valid step to the first: each sequence is reversed within its length, and back."""
-
-    def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 (torch's own name)
-        if isinstance(input, PackedSequence):
-            output, h_n = super().forward(_reverse_packed(input, self.batch_first), hx)
-            return _reverse_packed(output, self.batch_first), h_n
-        time = 1 if self.batch_first and input.dim() == 3 else 0
-        output, h_n = super().forward(input.flip(time), hx)
-        return output.flip(time), h_n
-
-
-def _reverse_packed(packed: PackedSequence, batch_first: bool) -> PackedSequence:
-    padded, lengths = pad_packed_sequence(packed, batch_first=True)
-    step = torch.arange(padded.shape[1])
-    source = torch.where(step < lengths[:, None], lengths[:, None] - 1 - step, step).to(padded.device)
-    reversed_ = padded.gather(1, source[:, :, None].expand_as(padded))
-    reversed_ = reversed_ if batch_first else reversed_.transpose(0, 1)
-    return pack_padded_sequence(reversed_, lengths, batch_first=batch_first, enforce_sorted=False)
 
 
 class TorchAdapter:
@@ -94,7 +71,14 @@ class TorchAdapter:
         device: str = "cpu",
         dtype: str | None = None,
         mode: str = "eager",
+        layout: str | None = None,
     ) -> Any:
+        """A torch.nn.RNN in eval(); a ReverseRNN for the direction "reverse"; an InMode for any mode but "eager".
+
+        Its batch_first is True for the layouts "batch_first" and "unbatched", which torch calls alike either way.
+        Where a framework that the spec was read from holds the last output beyond a length (spec.held), the answers
+        still differ there: pad_packed_sequence puts zeros. h_n and all other outputs are the same.
+        """
         parameters = expect_build(self, spec, parameters, device, dtype, mode)
         asked = parameters[0].dtype
         if mode == "mixed":
@@ -108,6 +92,8 @@ class TorchAdapter:
                 nonlinearity=spec.nonlinearity,
                 bias=spec.bias,
                 bidirectional=spec.direction == "bidirectional",
+                batch_first=layout_of(spec, layout) != "time_first",
+                device="cpu",  # whatever the user's default
                 dtype=getattr(torch, parameters[0].dtype.name),
             )
             for name, array in _named(spec, parameters):
@@ -128,32 +114,32 @@ class TorchAdapter:
         if isinstance(module, InMode) and mask is None:
             return self._run_in_mode(module, x, h0, lengths, layout)
         module = module.module if isinstance(module, InMode) else module
-        spec = _spec(module)
-        weight = next(module.parameters())
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(str(weight.dtype).removeprefix("torch.")), mask)
+        known = native(module)
+        spec, view, device = known.spec, known.view, known.device
+        check_inputs(spec, x, h0, lengths, layout, known.dtype, mask)
         self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask))
-        view = copy.copy(module)  # shares the parameters; the caller's module keeps its own batch_first
         view.batch_first = layout == "batch_first"
-        hx = None if h0 is None else tensor(h0).to(weight.device)
+        hx = None if h0 is None else tensor(h0).to(device)
         with torch.no_grad(), settings():
             if lengths is None or not np.size(lengths):  # torch packs no empty batch, and there is nothing to pack
-                output, h_n = view(tensor(x).to(weight.device), hx)
+                output, h_n = view(tensor(x).to(device), hx)
             else:
-                output, h_n = _run_packed(view, tensor(x).to(weight.device), hx, np.asarray(lengths), layout)
+                output, h_n = _run_packed(view, tensor(x).to(device), hx, np.asarray(lengths), layout)
         return Result(array_of(output), array_of(h_n))
 
     def _run_in_mode(
         self, prepared: InMode, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str
     ) -> Result:
-        spec, weight = _spec(prepared.module), next(prepared.module.parameters())
+        known = native(prepared.module)
+        spec, device = known.spec, known.device
         check_inputs(spec, x, h0, lengths, layout, prepared.dtype)
-        capabilities = self.capabilities_on(weight.device.type)
+        capabilities = self.capabilities_on(device.type)
         capabilities.require(features_of(spec, x, h0, lengths, layout, mode=prepared.mode))
         packed = lengths is not None and np.size(lengths) > 0
         unbatched = layout == "unbatched" and packed
         arguments = (
-            tensor(x[:, None] if unbatched else x).to(weight.device),
-            None if h0 is None else tensor(h0[:, None] if unbatched else h0).to(weight.device),
+            tensor(x[:, None] if unbatched else x).to(device),
+            None if h0 is None else tensor(h0[:, None] if unbatched else h0).to(device),
             torch.from_numpy(np.atleast_1d(np.asarray(lengths)).astype(np.int64)) if packed else None,
         )
         with settings(prepared.mode):
@@ -170,17 +156,18 @@ class TorchAdapter:
             return array_of(head(tensor(x).to(device)))
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
         expect_device(device, self.devices())
         return array_of(getattr(torch, nonlinearity)(tensor(a).to(device)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        spec = _spec(module)
-        cells = []
-        for index in range(spec.num_cells):
-            suffix = _suffix(spec, index)
-            fields = {f: getattr(module, n + suffix, None) for f, n in PARAMETER_NAMES.items()}
-            cells.append(CellParameters(**{f: array_of(p) for f, p in fields.items() if p is not None}))
-        return spec, cells
+        """The spec and copies of the parameters that the module's next native call computes with.
+
+        spec.layout is the module's own; spec.held is False, as torch pads with zeros. NotOffered for a module of which
+        something may change what torch's own code computes: hooks, overridden methods, weights of other shapes.
+        """
+        known = native(module)
+        return known.spec, known.parameters()
 
     def script(self, case: Case, device: str = "cpu") -> str:
         """A case with a mask raises Unsupported: there is nothing of torch's to call."""
@@ -191,29 +178,10 @@ class TorchAdapter:
 def _named(spec: RNNSpec, parameters: Sequence[CellParameters]) -> list[tuple[str, np.ndarray]]:
     """torch's names of all parameters, with their arrays."""
     return [
-        (PARAMETER_NAMES[field] + _suffix(spec, index), array)
+        (PARAMETER_NAMES[field] + suffix(spec, index), array)
         for index, cell in enumerate(parameters)
         for field, array in cell.arrays().items()
     ]
-
-
-def _suffix(spec: RNNSpec, index: int) -> str:
-    layer, direction = divmod(index, spec.num_directions)
-    return f"_l{layer}{'_reverse' if direction else ''}"
-
-
-def _spec(module: Any) -> RNNSpec:
-    """What a native module computes; Unsupported, with the reason, where RNNSpec cannot say it."""
-    if not isinstance(module, torch.nn.RNN):
-        raise Unsupported(f"module: got {type(module).__name__}, expected torch.nn.RNN")
-    if type(module).forward not in (torch.nn.RNN.forward, ReverseRNN.forward):
-        raise Unsupported(f"module: got {type(module).__name__}, whose forward is its own: it may compute anything")
-    if module.dropout and module.training and module.num_layers > 1:
-        raise Unsupported(f"module: got dropout={module.dropout} in training, expected eval(): its answer is random")
-    direction = "bidirectional" if module.bidirectional else "reverse" if isinstance(module, ReverseRNN) else "forward"
-    return RNNSpec(
-        module.input_size, module.hidden_size, module.num_layers, direction, module.nonlinearity, module.bias
-    )
 
 
 def _run_packed(
@@ -237,13 +205,3 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(array)
-
-
-def array_of(value: torch.Tensor) -> np.ndarray:
-    """A NumPy copy of a tensor on any device."""
-    value = value.detach().cpu()
-    if value.dtype == torch.bfloat16:
-        import ml_dtypes
-
-        return value.view(torch.uint16).numpy().view(ml_dtypes.bfloat16).copy()
-    return value.numpy().copy()

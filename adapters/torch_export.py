@@ -50,7 +50,7 @@ class Whole(torch.nn.Module):
         time = 1 if self.batch_first and x.dim() == 3 else 0
         if lengths is None:
             return x.flip(time)
-        step = torch.arange(x.shape[time])
+        step = torch.arange(x.shape[time], device=lengths.device)
         source = torch.where(step < lengths[:, None], lengths[:, None] - 1 - step, step)
         source = source if self.batch_first else source.transpose(0, 1)
         return x.gather(time, source[:, :, None].expand_as(x))

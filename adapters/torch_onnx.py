@@ -17,11 +17,12 @@ import numpy as np
 import onnxruntime
 import torch
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
+from reference.spec import expect_word
 
 from . import onnxruntime as runtime
-from .contract import MODES, Capabilities, Result, Unsupported, expect_build, expect_device, features_of
+from .contract import MODES, Capabilities, NotOffered, Result, expect_build, expect_device, features_of
 from .onnx_stack import HIDES_NAN
 from .torch import TorchAdapter, tensor
 from .torch_export import EXPORTERS, Call, Whole, operator
@@ -67,6 +68,7 @@ class TorchOnnxAdapter:
             ("dtype", "bfloat16"): f"ONNX Runtime: {runtime.NO_KERNEL}",
             ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
             ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
+            ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
             **{("mode", mode): "no exporter makes anything of it" for mode in MODES if mode not in EXPORTERS},
         },
         together={
@@ -97,10 +99,12 @@ class TorchOnnxAdapter:
         device: str = "cpu",
         dtype: str | None = None,
         mode: str = "eager",
+        layout: str | None = None,
     ) -> Any:
+        """An Exported. It is for run alone, which exports for each layout; the layout given is the one read() tells."""
         parameters = expect_build(self, spec, parameters, device, dtype, mode)
         plain = replace(spec, direction="forward") if spec.direction == "reverse" else spec
-        return Exported(spec, TORCH.build(plain, parameters), mode)
+        return Exported(spec, TORCH.build(plain, parameters, layout=layout), mode)
 
     def run(
         self,
@@ -109,11 +113,12 @@ class TorchOnnxAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
         if not isinstance(module, Exported):
-            raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        check_inputs(module.spec, x, h0, lengths, layout, module.dtype)
-        self.capabilities.require(features_of(module.spec, x, h0, lengths, layout, mode=module.mode))
+            raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
+        check_inputs(module.spec, x, h0, lengths, layout, module.dtype, mask)
+        self.capabilities.require(features_of(module.spec, x, h0, lengths, layout, mask=mask, mode=module.mode))
         packed = lengths is not None and np.size(lengths) > 0  # torch packs no empty batch
         unbatched = layout == "unbatched" and packed  # and packed sequences are batched
         arguments = {"x": tensor(np.ascontiguousarray(x[:, None] if unbatched else x))}
@@ -135,6 +140,7 @@ class TorchOnnxAdapter:
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
         """torch.nn.Tanh or torch.nn.ReLU, exported."""
+        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
         expect_device(device, self.devices())
         return operator({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
 
@@ -142,4 +148,5 @@ class TorchOnnxAdapter:
         """Of what build returns, or of a user's own torch.nn.RNN."""
         if not isinstance(module, Exported):
             return TORCH.read(module)
-        return module.spec, TORCH.read(module.rnn)[1]
+        spec, parameters = TORCH.read(module.rnn)
+        return replace(spec, direction=module.spec.direction), parameters

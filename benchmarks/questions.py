@@ -56,7 +56,7 @@ def forward_pair(size: Size, dtype: str, stack: str) -> Pair:
     case = _case(size, dtype, stack, "time_first")
     torch_adapter = adapters.load("torch")
     torch = torch_adapter.framework
-    module, x = torch_adapter.build(case.spec, case.parameters), torch.from_numpy(case.x)
+    module, x = torch_adapter.build(case.spec, case.parameters, layout=case.layout), torch.from_numpy(case.x)
 
     def torch_forward() -> Any:
         with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,13 @@ def parametrized(torch: Any) -> Any:
     return module
 
 
+def in_another_order(torch: Any) -> Any:
+    """Its weight lies in memory column by column: another product of torch's, of which only the rounding differs."""
+    module = torch.nn.RNN(3, 5)
+    module.weight_ih_l0 = torch.nn.Parameter(module.weight_ih_l0.detach().t().contiguous().t())
+    return module
+
+
 READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
     "default": (lambda t: t.nn.RNN(3, 5), RNNSpec(3, 5)),
     "batch_first": (lambda t: t.nn.RNN(3, 5, batch_first=True), RNNSpec(3, 5)),
@@ -61,6 +69,7 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
     "frozen": (lambda t: t.nn.RNN(3, 5).requires_grad_(False), RNNSpec(3, 5)),
     "a subclass with the same forward": (subclass, RNNSpec(3, 5)),
     "weight_norm": (parametrized, RNNSpec(3, 5)),
+    "a weight in another order": (in_another_order, RNNSpec(3, 5)),
 }
 
 
@@ -102,12 +111,45 @@ def own_forward(torch: Any) -> Any:
     return Doubled(3, 5)
 
 
+def scripted(torch: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(torch.nn.RNN(3, 5))
+
+
+def quantized(torch: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.LSTM(3, 5)), {torch.nn.LSTM})[0]
+
+
+def functional(torch: Any) -> Any:
+    """Its weights are those of a vmap that is over."""
+    module = torch.nn.RNN(3, 5)
+
+    def keep(weight: Any) -> Any:
+        module._parameters["weight_ih_l0"] = weight
+        return weight
+
+    torch.func.vmap(keep)(module.weight_ih_l0.detach()[None])
+    return module
+
+
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "LSTM": (lambda t: t.nn.LSTM(3, 5), r"module: got LSTM, expected torch\.nn\.RNN"),
     "LSTM with proj_size": (lambda t: t.nn.LSTM(3, 5, proj_size=2), r"module: got LSTM"),
     "GRU": (lambda t: t.nn.GRU(3, 5), r"module: got GRU, expected torch\.nn\.RNN"),
     "a cell": (lambda t: t.nn.RNNCell(3, 5), r"module: got RNNCell, expected torch\.nn\.RNN"),
     "Sequential": (lambda t: t.nn.Sequential(t.nn.RNN(3, 5)), r"module: got Sequential"),
+    "the base": (lambda t: t.nn.RNNBase("RNN_TANH", 3, 5), r"module: got RNNBase, expected torch\.nn\.RNN"),
+    "DataParallel": (lambda t: t.nn.DataParallel(t.nn.RNN(3, 5)), r"module: got DataParallel"),
+    "scripted": (scripted, r"module: got RecursiveScriptModule"),
+    "compiled": (
+        lambda t: t.compile(t.nn.RNN(3, 5), backend="eager"),
+        r"module: got OptimizedModule, expected torch\.nn\.RNN",
+    ),
+    "a dynamically quantized LSTM": (quantized, r"module: got LSTM, expected torch\.nn\.RNN"),
+    "in a transform of torch.func": (functional, r"weight_ih_l0: got a tensor inside a transform of torch\.func"),
     "dropout, in training": (lambda t: t.nn.RNN(3, 5, 2, dropout=0.5), r"dropout=0\.5 in training, expected eval\(\)"),
     "a forward of its own": (own_forward, r"module: got Doubled, whose forward is its own"),
 }
@@ -116,7 +158,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_expressed_is_refused(torch: Any, adapter: adapters.Adapter, name: str):
     make, message = REFUSED[name]
-    with pytest.raises(adapters.Unsupported, match=message):
+    with pytest.raises(adapters.NotOffered, match=message):
         adapter.read(make(torch))
 
 

@@ -55,10 +55,10 @@ def test_both_biases_are_kept_and_added(torch: Any, adapter: Adapter):
     w_ih, w_hh, b_ih, b_hh = case.parameters[0].arrays().values()
     assert np.array_equal(array_of(module.bias_ih_l0), b_ih)
     assert np.array_equal(array_of(module.bias_hh_l0), b_hh)
-    answer = call(torch, module, case.x.swapaxes(0, 1).copy())
+    answer = call(torch, module, case.x)
     dropped = Case(case.spec, [CellParameters(w_ih, w_hh, b_ih, np.zeros_like(b_hh))], case.x)
     for asked, outcome in ((case, "agrees"), (dropped, "disagrees")):
-        verdict = judge(asked, answer[0].swapaxes(0, 1), answer[1])
+        verdict = judge(asked, *answer)
         assert verdict.outcome == outcome, verdict
 
 
@@ -85,7 +85,7 @@ def test_states_come_layer_by_layer_and_forward_before_reverse(torch: Any, adapt
     case = draw_case(BOTH, batch=2, time=4, layout="time_first")
     for layers in (1, 2):
         prefix = case.prefix(layers)
-        module = adapter.build(prefix.spec, prefix.parameters)
+        module = adapter.build(prefix.spec, prefix.parameters, layout=case.layout)
         output, h_n = call(torch, module, case.x)
         assert np.array_equal(h_n[2 * layers - 2], output[-1, :, :5])
         assert np.array_equal(h_n[2 * layers - 1], output[0, :, 5:])
@@ -94,7 +94,7 @@ def test_states_come_layer_by_layer_and_forward_before_reverse(torch: Any, adapt
 
 def test_the_reverse_half_stands_at_the_step_it_belongs_to(torch: Any, adapter: Adapter):
     case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
-    output, h_n = call(torch, adapter.build(case.spec, case.parameters), case.x)
+    output, h_n = call(torch, adapter.build(case.spec, case.parameters, layout=case.layout), case.x)
     alone = RNNSpec(3, 5, direction="reverse")
     reverse = Case(alone, [case.parameters[1]], case.x, layout="time_first")
     for half, outcome in ((output[..., 5:], "agrees"), (output[::-1, :, 5:], "disagrees")):
@@ -129,10 +129,32 @@ def test_packed_sequences_end_at_their_lengths_and_are_padded_with_zeros(torch: 
 
 def test_an_unbatched_sequence_has_no_batch_axis_anywhere(torch: Any, adapter: Adapter):
     case = draw_case(BOTH, batch=1, time=4, layout="unbatched")
-    output, h_n = call(torch, adapter.build(case.spec, case.parameters), case.x)
+    output, h_n = call(torch, adapter.build(case.spec, case.parameters, layout=case.layout), case.x)
     assert (output.shape, h_n.shape) == ((4, 10), (4, 5))
     verdict = judge(case, output, h_n)
     assert verdict.outcome == "agrees", verdict
+
+
+def test_mode_decides_whatever_nonlinearity_says(torch: Any, adapter: Adapter):
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, layout="time_first")
+    module = adapter.build(case.spec, case.parameters, layout=case.layout)
+    before = call(torch, module, case.x)[0]
+    module.nonlinearity = "relu"
+    assert np.array_equal(call(torch, module, case.x)[0], before)
+    assert adapter.read(module)[0].nonlinearity == "tanh"
+    module.mode = "RNN_RELU"
+    assert call(torch, module, case.x)[0].min() == 0
+    assert adapter.read(module)[0].nonlinearity == "relu"
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_an_old_weight_norm_is_stale_until_the_next_call(torch: Any):
+    module = torch.nn.utils.weight_norm(torch.nn.RNN(3, 5), "weight_hh_l0")
+    kept = array_of(module.weight_hh_l0)
+    module.load_state_dict({name: 2 * value for name, value in module.state_dict().items()})
+    assert np.array_equal(array_of(module.weight_hh_l0), kept)
+    call(torch, module, np.zeros((1, 1, 3), "float32"))
+    assert np.array_equal(array_of(module.weight_hh_l0), 2 * kept)
 
 
 def test_building_leaves_the_users_random_numbers_as_they_are(torch: Any) -> None:
