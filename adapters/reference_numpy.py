@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import CellParameters, Lengths, RNNSpec, elman, forward
+from reference import CellParameters, Lengths, RNNSpec, forward
+from reference.calculus.numbers import activation
 
 from .contract import Capabilities, Result, Unsupported, expect_build, expect_device
 
@@ -60,7 +61,7 @@ class ReferenceAdapter:
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
-        return elman.activate(a, nonlinearity)
+        return activation(a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         if not isinstance(module, Module):

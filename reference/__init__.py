@@ -1,6 +1,7 @@
 """What a recurrent layer computes, and how far rounding may move it. NumPy only.
 
-spec: sizes, words, weights.  elman: the cell's equations.  recurrence: scan, directions, stack.
+spec: sizes, words, weights.  cells: the equations.  calculus: what they are read with, numbers or bounds.
+recurrence: the forward pass: scan, directions, stack.
 layout, arguments: the axes, and what is accepted.  case: one question.
 bounds: how far off an answer may be.  judging, comparison, verdict: what is said of it.
 faults: how implementations go wrong.  diagnosis, explaining: which fault would explain a wrong answer.

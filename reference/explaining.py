@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bounds.arithmetic import arithmetic
-from .bounds.interval import StepModel
 from .bounds.trajectory import trajectory_bound
+from .calculus.balls import Open, Sums
 from .case import Case
+from .cells import cell_of
 from .comparison import settle, vacuous_elements
 from .faults import Fault, implementation
 from .faults.machine import (
@@ -176,11 +177,25 @@ def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarra
     case: steps by themselves (every_step_alone).  expected: the states (steps, hidden_size).  name: of the
     arithmetic.  NaN where that says nothing.
     """
-    model = StepModel(case.parameters[0], case.spec.nonlinearity, arithmetic(name))
-    inputs = model.inputs(case.x[0], initial_states(case)[0])
+    sums, cell = _Preactivations(arithmetic(name)), cell_of(case.spec)
+    weights = sums.weights(case.parameters[0])
+    (total,) = cell.step(sums, weights, cell.project(sums, weights, case.x[0]), (initial_states(case)[0],))
+    model = sums.model(total)
+    inputs = model.inputs([operand for _, operand in total.products])
     radius = model.radius(inputs)
-    allowed = radius + model.beta * np.abs(inputs @ model.weights) + model.activation_bound(expected.astype(np.float64))
+    activation = sums.activation_bound(expected.astype(np.float64), case.spec.nonlinearity, model)
+    allowed = radius + model.beta * np.abs(inputs @ model.weights) + activation
     return np.where(allowed < model.scale(radius), 2 * allowed, np.nan)
+
+
+class _Preactivations(Sums):
+    """A step that ends before its activation."""
+
+    def tanh(self, a: Open) -> Open:
+        return a
+
+    def relu(self, a: Open) -> Open:
+        return a
 
 
 def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:

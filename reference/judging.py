@@ -12,6 +12,7 @@ from .bounds.arithmetic import ARITHMETICS, Arithmetic, arithmetic
 from .bounds.step import Expected, step_bound
 from .bounds.trajectory import trajectory_bound
 from .case import Case
+from .cells import cell_of
 from .comparison import Comparison, Part, compare, first_outside
 from .layout import sequence_to_time_first, state_to_batched, take_steps
 from .recurrence import initial_states
@@ -176,7 +177,7 @@ def _step_cells(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[E
         if layer and d == 0:
             below = _known(actual, layer - 1)
         half = _known(actual, layer)[..., d * spec.hidden_size : (d + 1) * spec.hidden_size]
-        yield step_bound(parameters, below, h0[index], lengths, spec.directions[d], spec.nonlinearity, half, promised)
+        yield step_bound(cell_of(spec), parameters, below, h0[index], lengths, spec.directions[d], half, promised)
 
 
 def _known(actual: _Actual, layer: int) -> np.ndarray:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import elman
 from .bounds.arithmetic import REFERENCE, Arithmetic, arithmetic
 from .bounds.dense import dense_bound
-from .bounds.interval import EVALUATION_ERROR
+from .calculus.numbers import activation
+from .calculus.sums import EVALUATION_ERROR
 from .comparison import settle
 
 
@@ -65,7 +65,7 @@ def judge_activation(
 ) -> PrimitiveVerdict:
     """A framework's tanh or relu, elementwise (assumption A3); actual: of a's shape and dtype."""
     with np.errstate(all="ignore"):
-        judged, expected = _promised(a, declared), elman.activate(a.astype(np.float64), nonlinearity)
+        judged, expected = _promised(a, declared), activation(a.astype(np.float64), nonlinearity)
         units = REFERENCE.activation_error(nonlinearity) + judged.activation_error(nonlinearity)
         bound = (1 + EVALUATION_ERROR) * units * np.abs(expected) + judged.smallest_normal
         return _compared(nonlinearity, a.dtype, actual, expected, bound)

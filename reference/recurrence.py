@@ -6,13 +6,14 @@ run_layer: the directions of one layer.  forward: the stack.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from . import elman
 from .arguments import check_inputs, check_parameters
+from .calculus.numbers import Numbers
+from .cells import Cell, cell_of
 from .layout import (
     last_states,
     reverse_within_lengths,
@@ -41,14 +42,16 @@ class Result(NamedTuple):
     h_n: np.ndarray
 
 
-def scan(spec: RNNSpec, parameters: CellParameters, projected: np.ndarray, h: np.ndarray) -> np.ndarray:
+def scan(
+    cell: Cell, numbers: Numbers, weights: Mapping[str, np.ndarray], projected: np.ndarray, h: np.ndarray
+) -> np.ndarray:
     """h_1 ... h_T from the projected inputs (time, batch, hidden_size) and h_0 (batch, hidden_size).
 
     The states overwrite the projected inputs.
     """
-    w_hh_transposed = np.ascontiguousarray(parameters.w_hh.T)
+    states: tuple[np.ndarray, ...] = (h,)
     for projected_step in projected:
-        h = elman.step(projected_step, h, w_hh_transposed, spec.nonlinearity)
+        states = cell.step(numbers, weights, projected_step, states)
     return projected
 
 
@@ -66,10 +69,12 @@ def run_direction(
     It is the projected sequence that is reversed: without lengths that copies nothing.
     out: where the output goes, (time, batch, hidden_size); a new array when None.
     """
-    output = states = elman.project(parameters, x, out)
+    cell, numbers = cell_of(spec), Numbers(out)
+    weights = numbers.weights(parameters)
+    output = states = cell.project(numbers, weights, x)
     if direction == "reverse":
         states = reverse_within_lengths(output, lengths)
-    scan(spec, parameters, states, h0)
+    scan(cell, numbers, weights, states, h0)
     if lengths is None:  # then `states` is `output`, or a view of it
         return Result(output, states[-1] if len(states) else h0)
     h_n = last_states(states, h0, lengths)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, Case, CellParameters, RNNSpec, elman, forward, layout
+from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, Case, CellParameters, RNNSpec, forward, layout
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.bounds.trajectory import trajectory_bound
+from reference.calculus.numbers import Numbers
+from reference.cells import cell_of
 
 from .draws import draw_case, draw_parameters
 from .fitting import X
@@ -140,8 +142,9 @@ def test_the_arithmetic_is_that_of_x(dtype: str) -> None:
 
 
 def test_a_projection_is_in_the_dtype_of_x() -> None:
-    (cell,) = draw_parameters(RNNSpec(3, 4))
-    projected = elman.project(cell, X)
+    spec, numbers = RNNSpec(3, 4), Numbers()
+    (cell,) = draw_parameters(spec)
+    projected = cell_of(spec).project(numbers, numbers.weights(cell), X)
     assert (projected.shape, projected.dtype) == ((2, 5, 4), np.float32)
 
 

@@ -7,10 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from reference import CellParameters, elman
+from reference import CellParameters, RNNSpec
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
-from reference.bounds.interval import StepModel, largest_slope, product, slope_deviation
 from reference.bounds.step import BLOCK_ELEMENTS, Enclosure, step_bound, time_blocks
+from reference.calculus.balls import Balls
+from reference.calculus.slopes import (
+    largest_relu_slope,
+    largest_tanh_slope,
+    relu_slope,
+    relu_slope_deviation,
+    tanh_slope,
+    tanh_slope_deviation,
+)
+from reference.calculus.sums import Sum, product
+from reference.cells import cell_of
 
 U = {name: declared.unit_roundoff for name, declared in ARITHMETICS.items()}
 TINY = {name: declared.smallest_normal for name, declared in ARITHMETICS.items()}
@@ -19,11 +29,10 @@ TINY = {name: declared.smallest_normal for name, declared in ARITHMETICS.items()
 # Five terms: a gain of six units, a spread of 3.5 and 2.5.
 
 
-def model(judged: str | None, nonlinearity: str = "tanh", bias: bool = True, weight: float = 1.0) -> StepModel:
+def model(judged: str | None, bias: bool = True, weight: float = 1.0) -> Sum:
     biases = ([32.0, -64.0], [-128.0, 256.0]) if bias else ()
-    arrays = ([[2.0], [-4.0]], [[1.0, -8.0], [0.5, 16.0]], *biases)
-    cell = CellParameters(*(np.array(array) * weight for array in arrays))
-    return StepModel(cell, nonlinearity, judged and arithmetic(judged))
+    arrays = [np.array(array) * weight for array in ([[2.0], [-4.0]], [[1.0, -8.0], [0.5, 16.0]], *biases)]
+    return Sum(arrays[:2], arrays[2:], judged and arithmetic(judged))
 
 
 def test_a_model_takes_the_inputs_the_states_and_one() -> None:
@@ -31,8 +40,8 @@ def test_a_model_takes_the_inputs_the_states_and_one() -> None:
     assert one.weights.tolist() == [[2, -4], [1, 0.5], [-8, 16], [-96, 192]]
     assert one.magnitudes.tolist() == [[2, 4], [1, 0.5], [8, 16], [160, 320]]
     assert [b.tolist() for b in one.biases] == [[32, -64], [-128, 256]]
-    assert (one.terms, one.input_size) == (5, 1)
-    assert one.inputs(np.array([[3.0], [4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]])).tolist() == [
+    assert (one.terms, one.rows) == (5, [slice(0, 1), slice(1, 3)])
+    assert one.inputs([np.array([[3.0], [4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]])]).tolist() == [
         [3, 5, 6, 1], [4, 7, 8, 1]]  # fmt: skip
     assert model("float64", bias=False).weights[-1].tolist() == [0, 0]
     assert model("float64", bias=False).magnitudes[-1].tolist() == [0, 0]
@@ -51,10 +60,11 @@ def test_a_model_of_float64_counts_both_sides(judged: str | None) -> None:
     assert round(one.underflow / TINY["float64"]) == 20
     assert round((one.growth - 1) / u) == 6
     assert one.largest_sum == arithmetic("float64").largest / one.growth
-    assert (one.activation / u, one.judged_activation / u) == ((32, 16) if judged else (16, 0))
+    both, its, floor = Balls(judged and arithmetic(judged)).activation_errors("tanh")
+    assert (both / u, its / u, floor) == ((32, 16, 0) if judged else (16, 0, 0))
     assert round((one.evaluated - 1) / u) == 6 + 64
     assert one.smallest_normal == TINY["float64"]
-    assert model(judged, "relu").activation == 0
+    assert Balls(judged and arithmetic(judged)).activation_errors("relu") == (0, 0, 0)
 
 
 @pytest.mark.parametrize("judged", ["float32", "float16"])
@@ -66,8 +76,9 @@ def test_a_model_of_a_narrow_dtype_adds_the_references_own(judged: str) -> None:
     assert round(one.underflow / TINY[judged] / (1 + arithmetic(judged).gain(5))) == 10
     assert one.growth == 1 + arithmetic(judged).gain(5)
     assert one.largest_sum == arithmetic(judged).largest / one.growth
-    assert one.judged_activation == arithmetic(judged).activation_error("tanh")
-    assert one.activation == 16 * own + one.judged_activation
+    both, its, _ = Balls(arithmetic(judged)).activation_errors("tanh")
+    assert its == arithmetic(judged).activation_error("tanh")
+    assert both == 16 * own + its
     assert round((one.evaluated - 1) / own) == 6 + 64
 
 
@@ -107,8 +118,7 @@ def test_the_radius_is_alpha_times_the_magnitudes() -> None:
 
 def test_a_radius_too_large_for_float32_stays_in_float64() -> None:
     """300 terms of bfloat16 round to more than their own size; near its largest number that is beyond float32."""
-    cell = CellParameters(np.full((1, 300), 3e38), np.full((1, 1), 3e38))
-    radii = StepModel(cell, "relu", arithmetic("bfloat16")).radii
+    radii = Sum([np.full((1, 300), 3e38), np.full((1, 1), 3e38)], [], arithmetic("bfloat16")).radii
     assert radii.dtype == np.float64
     assert np.isfinite(radii).all()
 
@@ -128,19 +138,23 @@ def test_a_sum_may_overflow_from_the_largest_sum_on() -> None:
 
 
 def test_an_activation_is_off_in_proportion_and_by_underflow() -> None:
-    one, u = model("float32"), U["float32"]
-    assert one.activation_bound(np.zeros(1)) == TINY["float32"]
-    assert np.array_equal(one.activation_bound(np.array([-0.5])), one.activation_bound(np.array([0.5])))
-    assert round(float(one.activation_bound(np.array([1.0]))[0] / u)) == 16
-    wide = float(model("float64").activation_bound(np.array([2.0**60]))[0] / 2.0**60 / U["float64"])
-    assert wide == 32 * model("float64").evaluated
+
+    def bound(judged: str, phi: float) -> float:
+        return float(Balls(arithmetic(judged)).activation_bound(np.array([phi]), "tanh", model(judged))[0])
+
+    assert bound("float32", 0.0) == TINY["float32"]
+    assert bound("float32", -0.5) == bound("float32", 0.5)
+    assert round(bound("float32", 1.0) / U["float32"]) == 16
+    assert bound("float64", 2.0**60) / 2.0**60 / U["float64"] == 32 * model("float64").evaluated
 
 
 def test_a_scale_is_one_or_the_magnitudes() -> None:
-    radius = np.array([3.0, 5.0])
-    assert model("float32").scale(radius) == 1
-    one = model("float32", "relu")
-    assert np.array_equal(one.scale(radius), radius / one.alpha)
+    one, balls = model("float32"), Balls(arithmetic("float32"))
+    weights = balls.weights(CellParameters(np.ones((2, 1)), np.ones((2, 2))))
+    a = balls.affine([(weights["w_ih"], np.ones((1, 1)))])
+    assert balls.tanh(a).scale == 1
+    assert np.array_equal(balls.relu(a).scale, balls.model(a).radius(np.ones((1, 2))) / balls.model(a).alpha)
+    assert np.array_equal(one.scale(np.array([3.0, 5.0])), np.array([3.0, 5.0]) / one.alpha)
 
 
 # Slopes on an interval.
@@ -148,35 +162,35 @@ def test_a_scale_is_one_or_the_magnitudes() -> None:
 
 def test_relu_is_steepest_where_the_interval_reaches_above_zero() -> None:
     a, radius = np.array([-1.0, -1.0, -1.0, 1.0]), np.array([0.5, 1.0, 2.0, 2.0])
-    assert largest_slope(a, radius, "relu").tolist() == [0, 0, 1, 1]
+    assert largest_relu_slope(a, radius).tolist() == [0, 0, 1, 1]
     a, radius = np.array([1.0, 1.0, -1.0, -1.0, 0.0]), np.array([0.5, 1.0, 1.0, 0.5, 0.0])
-    assert slope_deviation(a, radius, "relu").tolist() == [0, 1, 1, 0, 1]
+    assert relu_slope_deviation(a, radius).tolist() == [0, 1, 1, 0, 1]
 
 
 def test_a_slope_is_the_derivative_in_the_arguments_dtype() -> None:
     """Of relu at 0, the left one."""
     a = np.array([-2.0, 0.0, 2.0], "float32")
-    assert elman.slope(a, "relu").tolist() == [0, 0, 1]
-    assert elman.slope(a, "tanh").tolist() == (1 - np.tanh(a) ** 2).tolist()
-    assert elman.slope(a, "relu").dtype == elman.slope(a, "tanh").dtype == np.float32
+    assert relu_slope(a).tolist() == [0, 0, 1]
+    assert tanh_slope(a).tolist() == (1 - np.tanh(a) ** 2).tolist()
+    assert relu_slope(a).dtype == tanh_slope(a).dtype == np.float32
 
 
 def test_tanh_is_steepest_nearest_to_zero() -> None:
     a, radius = np.array([0.0, 0.5, -0.5, 2.0, -2.0]), np.array([0.0, 1.0, 1.0, 0.5, 0.5])
     own = 64 * U["float64"]
     steep = 1 + own - np.tanh(1.5) ** 2
-    assert largest_slope(a, radius, "tanh").tolist() == [1 + own] * 3 + [steep] * 2
+    assert largest_tanh_slope(a, radius).tolist() == [1 + own] * 3 + [steep] * 2
     out = np.empty(5)
-    assert largest_slope(a, radius, "tanh", out=out) is out
+    assert largest_tanh_slope(a, radius, out=out) is out
 
 
 def test_the_slope_of_tanh_deviates_to_either_side() -> None:
     """At 0 it only falls, far out it mostly rises; the roundings of evaluating it are added."""
     own = 64 * U["float64"]
-    at_zero, far = slope_deviation(np.array([0.0, -2.0]), np.array([1.0, 1.0]), "tanh")
+    at_zero, far = tanh_slope_deviation(np.array([0.0, -2.0]), np.array([1.0, 1.0]))
     assert at_zero == 1 - (1 - np.tanh(1.0) ** 2) + own
     assert far == (1 + own - np.tanh(1.0) ** 2) - (1 - np.tanh(2.0) ** 2) + own
-    (near,) = slope_deviation(np.array([0.25]), np.array([1.0]), "tanh")
+    (near,) = tanh_slope_deviation(np.array([0.25]), np.array([1.0]))
     assert near == (1 - np.tanh(0.25) ** 2) - (1 - np.tanh(1.25) ** 2) + own
 
 
@@ -208,15 +222,17 @@ def test_a_step_bound_is_the_radius_through_the_steepest_slope_and_the_activatio
     cell = CellParameters(*(np.array(array, judged) for array in arrays))
     x, states = np.array([[[0.5]], [[-1.0]]], judged), np.array([[[0.5, -0.25]], [[0.25, 0.5]]], judged)
     h0 = np.array([[-0.5, 0.75]], judged)
-    expected = step_bound(cell, x, h0, None, "forward", nonlinearity, states, arithmetic(judged)).output
-    one = StepModel(cell, nonlinearity, arithmetic(judged))
+    kind, balls = cell_of(RNNSpec(1, 2, nonlinearity=nonlinearity)), Balls(arithmetic(judged))
+    expected = step_bound(kind, cell, x, h0, None, "forward", states, arithmetic(judged)).output
+    one = Sum([cell.w_ih, cell.w_hh], [cell.b_ih, cell.b_hh], arithmetic(judged))
+    steepest = {"tanh": largest_tanh_slope, "relu": largest_relu_slope}[nonlinearity]
     inputs = np.concatenate([x, [h0, states[0]], np.ones((2, 1, 1))], axis=-1).astype(np.float64)
     a = np.einsum("tbi,ij->tbj", inputs, one.weights)
     radius = np.abs(a) * one.beta + one.radius(inputs).astype(np.float64)
-    bound = largest_slope(a, radius, nonlinearity) * radius * (1 + one.judged_activation)
+    bound = steepest(a, radius) * radius * (1 + balls.activation_errors(nonlinearity)[1])
     phi = np.tanh(a) if nonlinearity == "tanh" else np.maximum(a, 0)
     assert np.array_equal(expected.value, phi)
-    again = bound + one.activation_bound(phi)
+    again = bound + balls.activation_bound(phi, nonlinearity, one)
     assert np.array_equal(np.round(expected.bound / again * 2.0**40), np.full(again.shape, 2.0**40))
     scale = np.ones(again.shape) if nonlinearity == "tanh" else one.radius(inputs) / one.alpha
     assert np.array_equal(np.round(expected.scale / scale * 2.0**20), np.full(again.shape, 2.0**20))

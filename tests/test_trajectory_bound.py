@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from reference import Case, CellParameters, RNNSpec
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
-from reference.bounds.interval import StepModel, slope_deviation
 from reference.bounds.step import Expected
-from reference.bounds.trajectory import _carry, _Steps, trajectory_bound
+from reference.bounds.trajectory import LONGEST_WINDOW, carry, trajectory_bound
+from reference.calculus.balls import Ball
+from reference.calculus.signed import Carried, Moved, Signed
+from reference.calculus.slopes import relu_slope_deviation, tanh_slope_deviation
+from reference.calculus.sums import Sum
+from reference.cells import cell_of
 from reference.layout import reverse_within_lengths
 
 from .draws import draw_case
 
 U = {name: declared.unit_roundoff for name, declared in ARITHMETICS.items()}
 TINY = {name: declared.smallest_normal for name, declared in ARITHMETICS.items()}
-DOUBLE = arithmetic("float64")
 
 
 def same(actual: np.ndarray, expected: np.ndarray) -> bool:
@@ -39,18 +42,50 @@ def trajectory(case: Case, judged: str | None = "float32") -> list[Expected]:
         return trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, judged and arithmetic(judged))
 
 
-def steps_of(case: Case, judged: str | None, x_error: float) -> _Steps:
+class Steps(NamedTuple):
+    """The steps of one cell around its trajectory. inputs: [x_t, h_{t-1}, 1].  a: preactivations."""
+
+    case: Case
+    judged: str | None
+    x_error: np.ndarray
+    before: np.ndarray
+    inputs: np.ndarray
+    a: np.ndarray
+    model: Sum
+
+    @property
+    def nonlinearity(self) -> str:
+        return self.case.spec.nonlinearity
+
+    @property
+    def signed(self) -> Signed:
+        return Signed(self.judged and arithmetic(self.judged))
+
+    def moved(self, t: int, h_error: np.ndarray, spread: np.ndarray) -> Moved:
+        cell, signed = cell_of(self.case.spec), self.signed
+        weights = signed.weights(self.case.parameters[0].astype(np.float64))
+        projected = cell.project(signed, weights, Ball(self.case.x[t].astype(np.float64), self.x_error[t]))
+        return cell.step(signed, weights, projected, (Carried(self.before[t], h_error, spread),))[0]
+
+    def carry(self, window: int = LONGEST_WINDOW) -> np.ndarray:
+        parameters, x = self.case.parameters[0].astype(np.float64), Ball(self.case.x.astype(np.float64), self.x_error)
+        output, h0 = (array.astype(np.float64) for array in (self.case.prefix(1).answer().output, self.case.h0[0]))
+        given = parameters, x, output, h0, self.judged and arithmetic(self.judged), window
+        return carry(cell_of(self.case.spec), *given)[0]
+
+
+def steps_of(case: Case, judged: str | None, x_error: Any) -> Steps:
     """The steps of the first cell, as if each of its inputs were known to within x_error."""
-    cell = case.parameters[0].astype(np.float64)
-    x, h0 = case.x.astype(np.float64), case.h0[0].astype(np.float64)
-    output = case.prefix(1).answer().output.astype(np.float64)
-    model = StepModel(cell, case.spec.nonlinearity, judged and arithmetic(judged))
-    return _Steps.of(model, x, np.full_like(x, x_error), output, h0)
+    cell, x = case.parameters[0].astype(np.float64), case.x.astype(np.float64)
+    before = np.concatenate([case.h0[:1], case.prefix(1).answer().output[:-1]]).astype(np.float64)
+    model = Sum([cell.w_ih, cell.w_hh], [cell.b_ih, cell.b_hh], judged and arithmetic(judged))
+    inputs = model.inputs([x, before])
+    return Steps(case, judged, np.broadcast_to(x_error, x.shape), before, inputs, inputs @ model.weights, model)
 
 
-def own_error(steps: _Steps, t: int, h_error: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def own_error(steps: Steps, t: int, h_error: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """delta_t as docs/error-bounds.md has it: the roundings of a step, and the remainder of its linearisation."""
-    one, a, phi = steps.model, steps.a[t], steps.model.nonlinearity
+    one, a, phi = steps.model, steps.a[t], steps.nonlinearity
     features = steps.x_error.shape[-1]
     w_ih, w_hh = one.magnitudes[:features], one.magnitudes[features:-1]
     below, before = steps.x_error[t] @ w_ih * one.evaluated, h_error @ w_hh * one.evaluated
@@ -58,9 +93,10 @@ def own_error(steps: _Steps, t: int, h_error: np.ndarray, spread: np.ndarray) ->
     rounded = one.radius(np.abs(steps.inputs[t]) + errors) + one.beta * (np.abs(a) + below + before)
     radius = below + before + rounded
     slope = 1 - np.tanh(a) ** 2 if phi == "tanh" else (a > 0) * 1.0
-    deviation = slope_deviation(a, radius, phi)
+    deviation = (tanh_slope_deviation if phi == "tanh" else relu_slope_deviation)(a, radius)
     activated = np.tanh(a) if phi == "tanh" else np.maximum(a, 0)
-    activation = (slope + deviation) * radius * one.activation + one.activation_bound(activated)
+    activation = (slope + deviation) * radius * steps.signed.activation_errors(phi)[0]
+    activation += steps.signed.activation_bound(activated, phi, one)
     products = arithmetic("float64").gain(3) * slope * (spread @ w_hh) + TINY["float64"]
     return slope * (below + rounded) + deviation * radius + activation + products
 
@@ -71,9 +107,9 @@ def test_a_steps_own_error_is_what_the_document_says(judged: str | None, nonline
     steps = steps_of(stack_of(nonlinearity=nonlinearity), judged, 2.0**-6)
     h_error, spread = np.array([[1.0, 2.0, 3.0], [4.0, 0.0, 6.0]]) / 64, np.array([[8.0, 1.0, 2.0], [3.0, 9.0, 5.0]])
     for t in range(5):
-        own, overflows = steps.own_error(t, h_error, spread)
-        assert same(own, own_error(steps, t, h_error, spread))
-        assert not overflows.any()
+        moved = steps.moved(t, h_error, spread)
+        assert same(moved.own, own_error(steps, t, h_error, spread))
+        assert not moved.overflows.any()
 
 
 def test_the_products_own_roundings_show_where_nothing_else_does() -> None:
@@ -81,18 +117,18 @@ def test_the_products_own_roundings_show_where_nothing_else_does() -> None:
     steps = steps_of(stack_of(nonlinearity="relu"), None, 0.0)
     zero, spread = np.zeros((2, 3)), np.full((2, 3), 2.0**30)
     for t in range(5):
-        assert same(steps.own_error(t, zero, spread)[0], own_error(steps, t, zero, spread))
+        assert same(steps.moved(t, zero, spread).own, own_error(steps, t, zero, spread))
 
 
 def test_a_step_that_may_overflow_says_so() -> None:
     steps = steps_of(stack_of(nonlinearity="relu"), "float16", 2.0**40)
-    assert steps.own_error(0, np.zeros((2, 3)), np.zeros((2, 3)))[1].all()
+    assert steps.moved(0, np.zeros((2, 3)), np.zeros((2, 3))).overflows.all()
 
 
-def carried(steps: _Steps, window: int) -> np.ndarray:
+def carried(steps: Steps, window: int) -> np.ndarray:
     """E_t, one product of Jacobians after the other; after `window` steps the last E is a source of its own."""
     time, batch, hidden = steps.a.shape
-    w_hh, phi = steps.model.weights[steps.x_error.shape[-1] : -1].T, steps.model.nonlinearity
+    w_hh, phi = steps.model.weights[steps.x_error.shape[-1] : -1].T, steps.nonlinearity
     slopes = 1 - np.tanh(steps.a) ** 2 if phi == "tanh" else (steps.a > 0) * 1.0
     summed = 1 + arithmetic("float64").gain(window * hidden + steps.model.terms + 64)
     error = spread = np.zeros((batch, hidden))
@@ -103,23 +139,20 @@ def carried(steps: _Steps, window: int) -> np.ndarray:
             sources, products = [error], [np.stack([np.eye(hidden)] * batch)]
             spread = error
         products = [slopes[t][:, :, None] * (w_hh @ product) for product in products]
-        own, _ = steps.own_error(t, error, spread)
+        own = steps.moved(t, error, spread).own
         through = sum(np.einsum("bij,bj->bi", np.abs(p), s) for p, s in zip(products, sources, strict=True))
         spread = (through + own) * summed
-        error = bound[t] = np.minimum(spread, steps.largest_error)
+        error = bound[t] = np.minimum(spread, steps.moved(t, error, spread).limit)
         sources, products = [*sources, own], [*products, np.stack([np.eye(hidden)] * batch)]
     return bound
 
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize("window", [1, 2, 5, 64])
-def test_errors_are_carried_by_products_of_jacobians(
-    nonlinearity: str, window: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("reference.bounds.trajectory.LONGEST_WINDOW", window)
+def test_errors_are_carried_by_products_of_jacobians(nonlinearity: str, window: int) -> None:
     for scale in (1.0, 3.0):
         steps = steps_of(stack_of(nonlinearity=nonlinearity, scale=scale), "float32", 2.0**-20)
-        assert same(_carry(steps), carried(steps, window))
+        assert same(steps.carry(window), carried(steps, window))
 
 
 @pytest.mark.parametrize(("elements", "window"), [(0, 1), (18, 1), (36, 2), (53, 2), (54, 3)])
@@ -127,7 +160,7 @@ def test_a_window_is_as_long_as_its_products_fit(elements: int, window: int, mon
     """One step's products are 2 sequences times 3 times 3 numbers."""
     steps = steps_of(stack_of(), "float32", 2.0**-20)
     monkeypatch.setattr("reference.bounds.trajectory.PRODUCT_ELEMENTS", elements)
-    assert same(_carry(steps), carried(steps, window))
+    assert same(steps.carry(), carried(steps, window))
 
 
 def test_tanh_limits_the_error_and_relu_does_not() -> None:
@@ -148,9 +181,7 @@ def test_the_layer_below_is_known_only_within_its_bound() -> None:
     (exact,) = trajectory(alone, "float64")
     assert np.array_equal(upper.output.value, exact.output.value)
     assert np.all(upper.output.bound > exact.output.bound)
-    steps = steps_of(alone, "float64", 0.0)
-    assert same(upper.output.bound, carried(_Steps(StepModel(alone.parameters[0], "tanh", DOUBLE), steps.inputs,
-                                                   steps.a, lower.output.bound), 64))  # fmt: skip
+    assert same(upper.output.bound, carried(steps_of(alone, "float64", lower.output.bound), 64))
 
 
 @pytest.mark.parametrize("lengths", [None, (5, 3), (0, 4)])

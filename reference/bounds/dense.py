@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..calculus.sums import EVALUATION_ROUNDINGS
 from .arithmetic import REFERENCE, Arithmetic
-from .interval import EVALUATION_ROUNDINGS
 from .step import Enclosure
 
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import elman
+from ..calculus.balls import Balls
+from ..cells import Cell
 from ..layout import last_states, reverse_within_lengths, valid_steps
 from ..spec import CellParameters
 from .arithmetic import Arithmetic
-from .interval import StepModel, largest_slope, product
 
 # Elements of a block: a few float64 arrays of this size fit a second-level cache.
 BLOCK_ELEMENTS = 2**15
@@ -48,12 +48,12 @@ class Expected(NamedTuple):
 
 
 def step_bound(
+    cell: Cell,
     parameters: CellParameters,
     x: np.ndarray,
     h0: np.ndarray,
     lengths: np.ndarray | None,
     direction: str,
-    nonlinearity: str,
     actual: np.ndarray,
     judged: Arithmetic,
 ) -> Expected:
@@ -65,7 +65,7 @@ def step_bound(
     if direction == "reverse":
         x, actual = (reverse_within_lengths(a, lengths) for a in (x, actual))
     previous = np.concatenate([h0[None], actual[:-1]])[: len(x)]
-    steps = _steps(StepModel(parameters, nonlinearity, judged), x, previous)
+    steps = _steps(cell, parameters, x, previous, judged)
     return expected_of(steps, h0.astype(np.float64), lengths, direction)
 
 
@@ -85,16 +85,20 @@ def expected_of(steps: Enclosure, h0: np.ndarray, lengths: np.ndarray | None, di
     return Expected(output, h_n)
 
 
-def _steps(model: StepModel, x: np.ndarray, previous: np.ndarray) -> Enclosure:
+def _steps(
+    cell: Cell, parameters: CellParameters, x: np.ndarray, previous: np.ndarray, judged: Arithmetic
+) -> Enclosure:
     """All steps at once, in blocks of time that stay in the processor's cache."""
+    balls = Balls(judged)
+    weights = balls.weights(parameters)
     value, bound = np.empty(previous.shape), np.empty(previous.shape)
-    scale = np.broadcast_to(1.0, value.shape) if model.nonlinearity == "tanh" else np.empty(value.shape)
+    scale: np.ndarray = np.broadcast_to(1.0, value.shape)
     for block in time_blocks(*previous.shape):
-        inputs = model.inputs(x[block], previous[block])
-        radius = model.radius(inputs)
-        if model.nonlinearity == "relu":
-            scale[block] = model.scale(radius)
-        _block(model, inputs, radius, value[block], bound[block])
+        balls.out = value[block], bound[block]
+        (h,) = cell.step(balls, weights, cell.project(balls, weights, x[block]), (previous[block],))
+        if isinstance(h.scale, np.ndarray):
+            scale = scale if scale.flags.writeable else np.empty(value.shape)
+            scale[block] = h.scale
     return Enclosure(value, bound, scale)
 
 
@@ -102,39 +106,3 @@ def time_blocks(time: int, batch: int, hidden: int) -> list[slice]:
     """Slices of the time axis of about BLOCK_ELEMENTS elements each."""
     length = max(1, BLOCK_ELEMENTS // max(1, batch * hidden))
     return [slice(start, start + length) for start in range(0, time, length)]
-
-
-def _block(model: StepModel, inputs: np.ndarray, radius: np.ndarray, value: np.ndarray, bound: np.ndarray) -> None:
-    """Write a block's expected values and bounds into `value` and `bound`."""
-    a = product(inputs, model.weights)
-    elman.activate(a, model.nonlinearity, out=value)
-    np.abs(a, out=bound)
-    bound *= model.beta
-    bound += radius.astype(np.float64, copy=False)  # NumPy adds arrays of two dtypes at a third of the speed
-    bound *= largest_slope(a, bound, model.nonlinearity, out=a)
-    bound *= 1 + model.judged_activation
-    bound += model.activation_bound(value)
-    if model.may_overflow(radius.max(initial=0)):
-        bound[:] = _where_it_overflows(model, inputs, value, bound)
-
-
-def _where_it_overflows(model: StepModel, inputs: np.ndarray, phi: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """Infinite where finite terms may overflow in some order of summation.
-
-    An infinity or NaN among the inputs has one answer by IEEE 754, in every order: it must come out exactly,
-    unless the infinity meets a number that may be flushed to zero first (A4): 0 times infinity is NaN.
-    """
-    given = ~np.isfinite(np.abs(inputs) @ model.magnitudes)
-    settled = np.where(np.isfinite(phi), model.activation_bound(phi), 0)
-    bound = np.where(np.isnan(bound), np.inf, bound)  # the radius itself may overflow
-    unsettled = model.overflows(inputs) | _infinity_meets_subnormal(model, inputs)
-    return np.where(unsettled, np.inf, np.where(given, settled, bound))
-
-
-def _infinity_meets_subnormal(model: StepModel, inputs: np.ndarray) -> np.ndarray:
-    """Where a product has an infinite operand, and one that is not 0 but may be flushed: (..., hidden_size)."""
-    (infinite, tiny), (infinite_weights, tiny_weights) = (
-        (np.isinf(a).astype(np.float64), ((a != 0) & (np.abs(a) < model.smallest_normal)).astype(np.float64))
-        for a in (inputs, model.weights)
-    )
-    return infinite @ tiny_weights + tiny @ infinite_weights > 0

@@ -7,16 +7,17 @@ proves that this is rigorous, not first-order: the remainder is part of each ste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from .. import elman
+from ..calculus.balls import Ball
+from ..calculus.signed import Carried, Moved, Signed
+from ..calculus.sums import EVALUATION_ROUNDINGS
+from ..cells import Cell, cell_of
 from ..layout import reverse_within_lengths
 from ..recurrence import initial_states, run_direction
 from ..spec import CellParameters, RNNSpec
 from .arithmetic import REFERENCE, Arithmetic
-from .interval import EVALUATION_ROUNDINGS, StepModel, slope_deviation
 from .step import Enclosure, Expected, expected_of
 
 # The Jacobian products kept at once hold at most this many float64 numbers (128 MiB).
@@ -67,86 +68,61 @@ def _cell(
     output = run_direction(spec, parameters, x, h0, lengths, direction).output
     if direction == "reverse":
         x, x_error, output = (reverse_within_lengths(array, lengths) for array in (x, x_error, output))
-    steps = _Steps.of(StepModel(parameters, spec.nonlinearity, judged), x, x_error, output, h0)
-    bound = _carry(steps)
+    bound, scale = carry(cell_of(spec), parameters, Ball(x, x_error), output, h0, judged)
     bound[np.isnan(bound)] = np.inf
-    scale = np.broadcast_to(steps.model.scale(steps.model.radius(steps.inputs)), bound.shape)
     return expected_of(Enclosure(output, bound, scale), h0, lengths, direction)
 
 
-class _Steps(NamedTuple):
-    """All steps of a cell around its reference trajectory, in processing order, time on the first axis.
+def carry(
+    cell: Cell,
+    parameters: CellParameters,
+    x: Ball,
+    output: np.ndarray,
+    h0: np.ndarray,
+    judged: Arithmetic | None,
+    window: int = LONGEST_WINDOW,
+) -> tuple[np.ndarray, np.ndarray]:
+    """E_t = sum over s of |J_t ... J_{s+1}| own_s, in windows; an earlier window enters by its last E.
 
-    inputs: [x_t, h_{t-1}, 1].  a: preactivations.  x_error: the error bound of the layer below.
+    x: (time, batch, features), in processing order, as are all.  output: the reference's states.
+    Returns E, infinite, and NaN or infinite ever after, where a sum may overflow; and the scale; both (time, batch,
+    hidden_size).
     """
-
-    model: StepModel
-    inputs: np.ndarray
-    a: np.ndarray
-    x_error: np.ndarray
-
-    @classmethod
-    def of(cls, model: StepModel, x: np.ndarray, x_error: np.ndarray, output: np.ndarray, h0: np.ndarray) -> _Steps:
-        inputs = model.inputs(x, np.concatenate([h0[None], output[:-1]])[: len(x)])
-        return cls(model, inputs, inputs @ model.weights, x_error)
-
-    @property
-    def largest_error(self) -> float:
-        """Neither tanh leaves [-1, 1] by more than its activation's error; relu has no such limit."""
-        return 2 + 2 * self.model.activation if self.model.nonlinearity == "tanh" else np.inf
-
-    def own_error(self, t: int, h_error: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """delta_t, what step t adds to the error itself, and where its sums may overflow; (batch, hidden_size) both.
-
-        h_error: E_{t-1}.  spread: the same as the Jacobian products add it up, before any limit; delta_t holds
-        what those products round off, beside the remainder of the linearisation.
-        """
-        model, a = self.model, self.a[t]
-        x_error, w_hh = self.x_error[t], model.magnitudes[model.input_size : -1]
-        from_below = x_error @ model.magnitudes[: model.input_size] * model.evaluated
-        carried = from_below + h_error @ w_hh * model.evaluated
-        largest_inputs = np.abs(self.inputs[t])
-        largest_inputs[:, :-1] += np.concatenate([x_error, h_error], axis=-1)
-        base = model.radius(largest_inputs)
-        rounded = base + model.beta * (np.abs(a) + carried)
-        radius = carried + rounded
-        slope = elman.slope(a, model.nonlinearity)
-        deviation = slope_deviation(a, radius, model.nonlinearity)
-        activation = (slope + deviation) * radius * model.activation
-        activation += model.activation_bound(elman.activate(a, model.nonlinearity))
-        products = REFERENCE.gain(len(w_hh)) * slope * (spread @ w_hh) + REFERENCE.smallest_normal
-        own = slope * (from_below + rounded) + deviation * radius + activation + products
-        return own, model.may_overflow(base)
-
-
-def _carry(steps: _Steps) -> np.ndarray:
-    """E_t = sum over s of |J_t ... J_{s+1}| delta_s, in windows; an earlier window enters by its last E.
-
-    Returns (time, batch, hidden_size); infinite, and NaN or infinite ever after, where a sum may overflow.
-    """
-    time, batch, hidden = steps.a.shape
-    window = max(1, min(LONGEST_WINDOW, PRODUCT_ELEMENTS // max(1, batch * hidden * hidden)))
-    w_hh = steps.model.weights[steps.model.input_size : -1].T
-    slopes = elman.slope(steps.a, steps.model.nonlinearity)
+    (time, batch, hidden), signed = output.shape, Signed(judged)
+    weights = signed.weights(parameters)
+    window = max(1, min(window, PRODUCT_ELEMENTS // max(1, batch * hidden * hidden)))
     products = np.empty((hidden, window, batch, hidden))  # unit, source step, batch, unit of the source
     sources = np.empty((window, batch, hidden))
     error = spread = np.zeros((batch, hidden))
-    bound = np.empty((time, batch, hidden))
+    bound, scale = np.empty((time, batch, hidden)), np.empty((time, batch, hidden))
     # what rounding may take from a sum over all sources and units, given back in advance
-    summed = 1 + REFERENCE.gain(window * hidden + steps.model.terms + EVALUATION_ROUNDINGS)
+    summed = 1 + REFERENCE.gain(window * hidden + x.value.shape[-1] + hidden + 2 + EVALUATION_ROUNDINGS)
     for t in range(time):
         known = t % window
         if known == 0:
             products[:, 0] = np.eye(hidden)[:, None, :]
             sources[0] = spread = error
+        before = Carried(output[t - 1] if t else h0, error, spread)
+        projected = cell.project(signed, weights, Ball(x.value[t], x.radius[t]))
+        (moved,) = cell.step(signed, weights, projected, (before,))
         live = products[:, : known + 1]
-        live[:] = (w_hh @ live.reshape(hidden, -1)).reshape(live.shape)
-        live *= slopes[t].T[:, None, :, None]
-        own, overflows = steps.own_error(t, error, spread)
+        live[:] = _through(moved, live)
         carried = np.einsum("usbv,sbv->bu", np.abs(live), sources[: known + 1])
-        spread = (carried + own) * summed
-        error = bound[t] = np.where(overflows, np.inf, np.minimum(spread, steps.largest_error))
+        spread = (carried + moved.own) * summed
+        error = bound[t] = np.where(moved.overflows, np.inf, np.minimum(spread, moved.limit))
+        scale[t] = moved.scale
         if known + 1 < window:
             products[:, known + 1] = np.eye(hidden)[:, None, :]
-            sources[known + 1] = own
-    return bound
+            sources[known + 1] = moved.own
+    return bound, scale
+
+
+def _through(moved: Moved, live: np.ndarray) -> np.ndarray:
+    """The Jacobian of a step times the products before it, (unit, source step, batch, unit of the source)."""
+    answer = None
+    for weight, slope in moved.slopes.items():
+        product = (weight.array.astype(np.float64, copy=False) @ live.reshape(len(live), -1)).reshape(live.shape)
+        product *= slope.T[:, None, :, None]
+        answer = product if answer is None else answer + product
+    assert answer is not None, "a state depends on the one before"
+    return answer

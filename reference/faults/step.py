@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .. import elman
+from ..calculus.numbers import activation
 from ..spec import CellParameters
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -33,7 +33,7 @@ class NumPyKernel:
         return (x @ weight.T + bias).astype(x.dtype)  # a product of bfloat16 is float32 in NumPy
 
     def activation(self, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-        return elman.activate(a, nonlinearity)
+        return activation(a, nonlinearity)
 
 
 def same(array: np.ndarray) -> np.ndarray:

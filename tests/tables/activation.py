@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from adapters import Adapter
-from reference import DTYPES, elman
+from reference import DTYPES
 from reference.bounds.arithmetic import ACTIVATION_UNITS, Arithmetic, arithmetic
+from reference.calculus.numbers import activation as phi
 
 CHUNK = 2**20
 BITS = {"float16": np.uint16, "bfloat16": np.uint16, "float32": np.uint32, "float64": np.uint64}
@@ -101,7 +102,7 @@ def measure(implementation: str, activation: Activation, dtype: str, count: int)
 
 def numpy_tanh(a: np.ndarray) -> np.ndarray:
     """The reference's own."""
-    return elman.activate(a, "tanh")
+    return phi(a, "tanh")
 
 
 def rows(adapters: Sequence[Adapter], count: int) -> list[Row]:

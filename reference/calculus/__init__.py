@@ -1,0 +1,49 @@
+"""What a cell's step is read with. A cell writes its equations once, over the operations that are named here.
+
+    affine(products, biases, start)  one sum: products of a weight and an operand, and biases, in whatever order
+    tanh(a), relu(a)                 elementwise
+
+numbers: arrays in their own dtype, the forward pass.  balls: an array and how far a computed one may lie from it.
+signed: a ball whose dependence on the state before is kept with its sign, for the trajectory bound.
+sums: one sum as a product of two matrices, with its rounding.  slopes: of the activations.
+
+Every reader has these operations, and `weights`, which takes the arrays of a CellParameters to what `affine` takes.
+`activate` takes the word of an activation to its operation: a word that nobody computes raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..spec import CellParameters
+
+
+class Operations(Protocol):
+    """What every reader has. What a quantity is, is the reader's own: an array, a ball, a sum that is still open."""
+
+    def weights(self, parameters: CellParameters) -> dict[str, Any]:
+        """The weights by name, as `affine` takes them; those that are absent are left out."""
+        ...
+
+    def affine(self, products: Sequence[tuple[Any, Any]], biases: Sequence[Any] = (), start: Any = None) -> Any:
+        """start + the sum of weight @ operand + the sum of the biases.
+
+        products: pairs of a weight and an operand (..., features).  start: what an earlier call answered, to which
+        terms are added; it is used up.
+        """
+        ...
+
+    def tanh(self, a: Any) -> Any: ...
+
+    def relu(self, a: Any) -> Any: ...
+
+
+def activate(operations: Operations, nonlinearity: str, a: Any) -> Any:
+    """The activation of that name."""
+    match nonlinearity:
+        case "tanh":
+            return operations.tanh(a)
+        case "relu":
+            return operations.relu(a)
+    raise ValueError(f"nonlinearity: got {nonlinearity!r}, expected one that the calculus computes: tanh, relu")

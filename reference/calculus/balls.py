@@ -1,0 +1,125 @@
+"""A step in balls: each number with how far one that is computed otherwise may lie from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bounds.arithmetic import REFERENCE, Arithmetic
+from ..spec import CellParameters
+from .slopes import largest_relu_slope, largest_tanh_slope
+from .sums import Sum, product
+
+
+class Ball(NamedTuple):
+    """value: float64.  radius: how far from it a computed number may lie.  scale: a radius this wide says nothing."""
+
+    value: np.ndarray
+    radius: np.ndarray
+    scale: np.ndarray | float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A weight of a cell, by itself: sums of the same weights share their model."""
+
+    array: np.ndarray
+
+
+class Open(NamedTuple):
+    """A sum to which terms may be added: its bound depends on all of them."""
+
+    products: tuple[tuple[Matrix, Any], ...]
+    biases: tuple[Matrix, ...]
+
+
+class Sums:
+    """What the readers in balls share: the sums of one cell's weights, and the errors of its activations.
+
+    judged: the arithmetic promised; None stands for the exact answer.
+    """
+
+    def __init__(self, judged: Arithmetic | None) -> None:
+        self.judged = judged
+        self._models: dict[tuple[Matrix, ...], Sum] = {}
+        self._errors: dict[str, tuple[float, float, float]] = {}
+
+    def weights(self, parameters: CellParameters) -> dict[str, Matrix]:
+        return {name: Matrix(array) for name, array in parameters.arrays().items()}
+
+    def affine(
+        self, products: Sequence[tuple[Matrix, Any]], biases: Sequence[Matrix] = (), start: Open | None = None
+    ) -> Open:
+        before = start or Open((), ())
+        return Open((*before.products, *products), (*before.biases, *biases))
+
+    def model(self, total: Open) -> Sum:
+        """The sum's model, made when it is first asked for."""
+        matrices = tuple(weight for weight, _ in total.products)
+        key = (*matrices, *total.biases)
+        if key not in self._models:
+            arrays, biases = ([one.array for one in several] for several in (matrices, total.biases))
+            self._models[key] = Sum(arrays, biases, self.judged)
+        return self._models[key]
+
+    def activation_errors(self, nonlinearity: str) -> tuple[float, float, float]:
+        """A3: the relative error of both sides' activation and of the judged one's, and its absolute one."""
+        if nonlinearity not in self._errors:
+            own = REFERENCE.activation_error(nonlinearity)
+            judged = self.judged.activation_error(nonlinearity) if self.judged else 0.0
+            floor = self.judged.tanh_floor if self.judged and nonlinearity == "tanh" else 0.0
+            self._errors[nonlinearity] = own + judged, judged, floor
+        return self._errors[nonlinearity]
+
+    def activation_bound(self, phi: np.ndarray, nonlinearity: str, model: Sum) -> np.ndarray:
+        """A3 on both sides: how far two computed activations of one argument may lie apart, underflow included."""
+        relative, _, floor = self.activation_errors(nonlinearity)
+        error = np.abs(phi)
+        error *= relative * model.evaluated
+        error += floor * model.evaluated + model.smallest_normal
+        return error
+
+
+class Balls(Sums):
+    """Balls around exact operands: arrays of any dtype, such as the states that a framework itself reports.
+
+    out: where value and radius of the next activation go; new arrays when None.
+    """
+
+    out: tuple[np.ndarray, np.ndarray] | tuple[None, None] = (None, None)
+
+    def tanh(self, a: Open) -> Ball:
+        return self._activation(a, "tanh", np.tanh, largest_tanh_slope)[0]
+
+    def relu(self, a: Open) -> Ball:
+        ball, base, model = self._activation(a, "relu", positive, largest_relu_slope)
+        return ball._replace(scale=model.scale(base))
+
+    def _activation(
+        self, total: Open, nonlinearity: str, phi: Callable[..., np.ndarray], largest_slope: Callable[..., np.ndarray]
+    ) -> tuple[Ball, np.ndarray, Sum]:
+        """The activation of a sum; the sum's radius without that of its value's own size, and its model."""
+        model = self.model(total)
+        inputs = model.inputs([operand for _, operand in total.products])
+        base, a = model.radius(inputs), product(inputs, model.weights)
+        (into_value, into_radius), self.out = self.out, (None, None)
+        value, radius = phi(a, out=into_value), np.abs(a)
+        radius *= model.beta
+        radius += base.astype(np.float64, copy=False)  # NumPy adds arrays of two dtypes at a third of the speed
+        overflows = model.may_overflow(base.max(initial=0))
+        radius = model.settled(inputs, radius) if overflows else radius
+        bound = np.multiply(largest_slope(a, radius, out=a), radius, out=into_radius)
+        bound *= 1 + self.activation_errors(nonlinearity)[1]
+        bound += self.activation_bound(value, nonlinearity, model)
+        if overflows:  # what is not finite, and known exactly, must come out exactly
+            bound[np.isnan(bound)] = np.inf
+            bound[(radius == 0) & ~np.isfinite(value)] = 0
+        return Ball(value, bound), base, model
+
+
+def positive(a: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """relu: of NaN it is NaN."""
+    return np.maximum(a, 0, out=out)

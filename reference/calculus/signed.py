@@ -1,0 +1,107 @@
+"""A step in balls whose dependence on the state before keeps its sign, so that what cancels may cancel.
+
+A quantity q of a step differs from the reference's by q^ - q = sum of diag(slope) W (h^ - h) + r, with |r| <= own: W is
+a weight of the state before, h^ - h its error. docs/error-bounds.md proves that this is rigorous, not first-order:
+the remainder of the linearisation is in `own`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bounds.arithmetic import REFERENCE
+from .balls import Ball, Matrix, Open, Sums, positive
+from .slopes import relu_slope, relu_slope_deviation, tanh_slope, tanh_slope_deviation
+from .sums import Sum
+
+Elementwise = Callable[[np.ndarray], np.ndarray]
+
+
+class Carried(NamedTuple):
+    """The state before: the reference's, how far a computed one may lie from it, and the same as the products of
+    Jacobians add it up, before any limit; (batch, hidden_size) each."""
+
+    value: np.ndarray
+    error: np.ndarray
+    spread: np.ndarray
+
+
+class Moved(NamedTuple):
+    """A state after the step, (batch, hidden_size) each but the limit.
+
+    slopes: by weight of the state before.  own: what the step adds to the error itself; it holds what the products
+    of Jacobians round off, beside the remainder.  overflows: where a sum may overflow.  limit: no error is larger.
+    scale: a bound this wide says nothing.
+    """
+
+    slopes: Mapping[Matrix, np.ndarray]
+    own: np.ndarray
+    overflows: np.ndarray
+    limit: float
+    scale: np.ndarray | float
+
+
+class _Around(NamedTuple):
+    """A sum around the reference's: its value, what comes in from below and all, and how its terms round."""
+
+    a: np.ndarray
+    below: np.ndarray
+    carried: np.ndarray
+    base: np.ndarray
+    rounded: np.ndarray
+
+
+class Signed(Sums):
+    """Operands are a Ball, of what the layer below answers, and a Carried state."""
+
+    def tanh(self, a: Open) -> Moved:
+        errors = self.activation_errors("tanh")
+        # neither tanh leaves [-1, 1] by more than its activation's error
+        return self._activation(a, "tanh", np.tanh, tanh_slope, tanh_slope_deviation)._replace(limit=2 + 2 * errors[0])
+
+    def relu(self, a: Open) -> Moved:
+        model = self.model(a)
+        exact = model.radius(model.inputs([operand.value for _, operand in a.products]))
+        moved = self._activation(a, "relu", positive, relu_slope, relu_slope_deviation)
+        return moved._replace(scale=model.scale(exact))
+
+    def _activation(
+        self,
+        total: Open,
+        nonlinearity: str,
+        phi: Elementwise,
+        slope_at: Elementwise,
+        deviation_on: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> Moved:
+        model = self.model(total)
+        around = self._around(model, total)
+        radius = around.carried + around.rounded
+        slope, deviation = slope_at(around.a), deviation_on(around.a, radius)
+        activation = (slope + deviation) * radius * self.activation_errors(nonlinearity)[0]
+        activation += self.activation_bound(phi(around.a), nonlinearity, model)
+        own = slope * (around.below + around.rounded) + deviation * radius + activation
+        slopes: dict[Matrix, np.ndarray] = {}
+        for rows, (weight, operand) in zip(model.rows, total.products, strict=True):
+            if isinstance(operand, Carried):
+                slopes[weight] = slope
+                magnitudes = model.magnitudes[rows]
+                own += REFERENCE.gain(len(magnitudes)) * slope * (operand.spread @ magnitudes)
+                own += REFERENCE.smallest_normal
+        return Moved(slopes, own, model.may_overflow(around.base), np.inf, 1.0)
+
+    def _around(self, model: Sum, total: Open) -> _Around:
+        """The sum's value, with the errors of its operands and its own."""
+        operands: list[Any] = [operand for _, operand in total.products]
+        inputs = model.inputs([operand.value for operand in operands])
+        below, before, largest = np.zeros(()), np.zeros(()), np.abs(inputs)
+        for rows, operand in zip(model.rows, operands, strict=True):
+            error = operand.radius if isinstance(operand, Ball) else operand.error
+            largest[..., rows] += error
+            moved = error @ model.magnitudes[rows] * model.evaluated
+            below, before = (below + moved, before) if isinstance(operand, Ball) else (below, before + moved)
+        a, base = inputs @ model.weights, model.radius(largest)
+        carried = below + before
+        return _Around(a, below, carried, base, base + model.beta * (np.abs(a) + carried))

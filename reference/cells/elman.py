@@ -1,0 +1,45 @@
+"""The Elman cell (J. L. Elman, Finding structure in time, Cognitive Science 14, 1990).
+
+a_t = w_ih x_t + b_ih + b_hh + w_hh h_{t-1}
+h_t = phi(a_t),  phi = tanh or relu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..calculus import Operations, activate
+from ..spec import RNNSpec
+from .cell import State, Weight
+
+WEIGHTS = (
+    Weight("w_ih", ("units", "features")),
+    Weight("w_hh", ("units", "states")),
+    Weight("b_ih", ("units",)),
+    Weight("b_hh", ("units",)),
+)
+
+
+class Elman:
+    """nonlinearity: the word for phi."""
+
+    kind = "elman"
+    states = (State("h"),)
+
+    def __init__(self, nonlinearity: str) -> None:
+        self.nonlinearity = nonlinearity
+
+    def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
+        return WEIGHTS if spec.bias else WEIGHTS[:2]
+
+    def project(self, operations: Operations, weights: Mapping[str, Any], x: Any) -> Any:
+        biases = [weights[name] for name in ("b_ih", "b_hh") if name in weights]
+        return operations.affine([(weights["w_ih"], x)], biases)
+
+    def step(
+        self, operations: Operations, weights: Mapping[str, Any], projected: Any, states: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        (h,) = states
+        a = operations.affine(((weights["w_hh"], h),), (), projected)
+        return (activate(operations, self.nonlinearity, a),)
