@@ -38,7 +38,7 @@ def step(projected: np.ndarray, h: np.ndarray, w_hh_transposed: np.ndarray, nonl
 
 def activate(a: np.ndarray, nonlinearity: str, out: np.ndarray | None = None) -> np.ndarray:
     """phi(a), elementwise. relu(NaN) is NaN."""
-    return np.tanh(a, out=out) if nonlinearity == "tanh" else np.maximum(a, 0, out=out)
+    return np.tanh(a, out=out) if nonlinearity == "tanh" else np.maximum(a, a.dtype.type(0), out=out)
 
 
 def slope(a: np.ndarray, nonlinearity: str) -> np.ndarray:
