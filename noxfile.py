@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import nox
@@ -18,7 +19,22 @@ BACKENDS = {
     "torch": ("keras",),
     "jax": ("keras", "flax"),
 }
-FRAMEWORKS = ("torch", "tensorflow", "jax", "flax", "onnx", "torch-onnx", "openvino")
+# an extra of pyproject.toml -> the backend of the Keras that it installs
+FRAMEWORKS = {
+    "torch": "",
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+    "keras-torch": "torch",
+    "flax": "",
+    "onnx": "",
+    "onnxruntime": "",
+    "torch-onnx": "",
+    "openvino": "",
+}
+ALONE = [nox.param((extra,), id=extra) for extra in FRAMEWORKS]
+PAIRS = [nox.param(pair, id="+".join(pair)) for pair in combinations(FRAMEWORKS, 2)]
+# what the suite cannot do without; the rest of its dependencies makes it faster, prettier or more
+BARE = ("numpy", "ml_dtypes", "hypothesis", "pytest")
 # JAX compiles for every shape, and in every process again, unless it may keep what it compiled
 COMPILED = {
     "JAX_COMPILATION_CACHE_DIR": str(Path("out", "jax").resolve()),
@@ -40,11 +56,55 @@ def install(session: nox.Session, *extras: str) -> None:
     session.install(*PINNED, *requirements(*extras))
 
 
+def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
+    """pytest with these arguments and the session's own, in parallel unless those say otherwise."""
+    asked = session.posargs or ["-n", "auto"]
+    session.run("python", "-m", "pytest", *arguments, *asked, env={**ONE_THREAD, **COMPILED, **environment})
+
+
+def keras_on(*extras: str) -> dict[str, str]:
+    """Keras asks for TensorFlow where it is not told which backend these extras have."""
+    backends = [backend for extra in extras if (backend := FRAMEWORKS.get(extra))]
+    return {"KERAS_BACKEND": backends[0]} if backends else {}
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: every installed framework, the bounds' proofs, the planted faults, the evidence."""
     install(session, *FRAMEWORKS, "proof", "evidence")
-    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]), env={**ONE_THREAD, **COMPILED})
+    run_tests(session)
+
+
+@nox.session
+@nox.parametrize("extras", ALONE)
+def alone(session: nox.Session, extras: tuple[str, ...]) -> None:
+    """All tests where one framework is installed and no other: nox -s "alone(torch)". Arguments go to pytest."""
+    install(session, *extras, "proof", "evidence")
+    run_tests(session, **keras_on(*extras))
+
+
+@nox.session
+@nox.parametrize("extras", PAIRS)
+def pair(session: nox.Session, extras: tuple[str, ...]) -> None:
+    """The same with two frameworks: nox -s "pair(torch+flax)"."""
+    install(session, *extras, "proof", "evidence")
+    run_tests(session, **keras_on(*extras))
+
+
+@nox.session
+def bare(session: nox.Session) -> None:
+    """All tests with torch and only what the suite cannot do without: no report, no proofs, no parallel processes."""
+    session.install(*PINNED, *BARE, "torch")
+    session.run("python", "-m", "pytest", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+@nox.parametrize("extra", [nox.param(extra, id=extra) for extra in (*FRAMEWORKS, "all")])
+def minima(session: nox.Session, extra: str) -> None:
+    """The judging, with the oldest releases that an extra of pyproject.toml allows: nox -s "minima(torch)"."""
+    session.install("packaging")
+    session.install(*str(session.run("python", "-m", "tests.minima", extra, silent=True)).split())
+    run_tests(session, "tests/properties", **keras_on(extra))
 
 
 @nox.session
@@ -77,10 +137,13 @@ def evidence(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def cuda(session: nox.Session) -> None:
-    """The suite on CUDA, with whatever this Python has installed: torch and pytest, and no more, will do.
+    """The suite on CUDA, with what this Python has: torch, NumPy, ml_dtypes, Hypothesis and pytest will do.
 
     Arguments go to pytest. Named and absent, CUDA is an error. The record is out/evidence/cuda.json.
     """
+    search = f"import importlib.util as u; print(*(name for name in {(*BARE, 'torch')} if not u.find_spec(name)))"
+    if absent := str(session.run("python", "-c", search, silent=True)).strip():
+        session.error(f"this Python lacks {absent}: python -m pip install {absent}")
     folder = Path("out", "evidence")
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "cuda.json"

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .bounds.arithmetic import ARITHMETICS, Arithmetic, arithmetic
-from .bounds.step import Expected, step_bound
+from .bounds.step import Enclosure, Expected, step_bound
 from .bounds.trajectory import trajectory_bound
 from .case import Case
 from .cells import cell_of
-from .comparison import Comparison, Part, compare, first_outside
+from .comparison import Comparison, Part, compare, equal_bits, first_outside
 from .layout import sequence_to_time_first, state_to_batched, take_steps
 from .recurrence import initial_states
 from .spec import dtype_name, expect, expect_word
@@ -71,7 +71,8 @@ def judge_pair(
     declared: tuple[str | None, str | None] = (None, None),
 ) -> Verdict:
     """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
-    trajectory bound of its arithmetic allows, so they may lie both that far apart.
+    trajectory bound of its arithmetic allows, so they may lie both that far apart. Elements of equal bits agree,
+    NaN and those of a vacuous bound too, and count as judged by a bound of 0; where all are, no bound is computed.
 
     expected, actual: output and h_n, in the case's layout and dtype.  declared: the arithmetic that is promised of
     each, as in judge.
@@ -88,12 +89,29 @@ def judge_pair(
         e, a = ((take_steps(output, order, case.layout), h_n) for output, h_n in (expected, actual))
         return _put_back(judge_pair(plain, e, a, declared), order)
     with np.errstate(all="ignore"):
-        of_actual = _trajectory_cells(case, promised)
-        of_expected = of_actual if first == promised else _trajectory_cells(case, first)
+        same = all(equal_bits(*pair).all() for pair in zip(expected, actual, strict=True))
+        of_actual = _exact_cells(case) if same else _trajectory_cells(case, promised)
+        of_expected = of_actual if same or first == promised else _trajectory_cells(case, first)
         answers = (actual, of_actual), (expected, of_expected)
         pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair, cells in answers), strict=True)
-        seen = [compare(a._replace(expected=e.actual.astype(np.float64), bound=a.bound + e.bound)) for a, e in pairs]
+        seen = [compare(_apart(a, e)) for a, e in pairs]
         return _verdict(case, seen, promised, "twice the trajectory")
+
+
+def _exact_cells(case: Case) -> list[Expected]:
+    """Bounds of 0 for every cell; the values are those of an answer."""
+    x, h0, _ = _time_first(case)
+    shapes = (*x.shape[:2], case.spec.hidden_size), h0.shape[1:]
+    return [Expected(*(Enclosure.exactly(np.zeros(shape)) for shape in shapes))] * case.spec.num_cells
+
+
+def _apart(actual: Part, expected: Part) -> Part:
+    """An answer's part beside that of another answer: both bounds together, and none where the bits are equal."""
+    value = expected.actual.astype(np.float64)
+    same = equal_bits(actual.actual, expected.actual)
+    between = actual.bound + expected.bound, actual.scale
+    bound, scale = (np.where(same, *pair) for pair in zip(Enclosure.exactly(value)[1:], between, strict=True))
+    return actual._replace(expected=value, bound=bound, scale=scale)
 
 
 def _question(

@@ -82,6 +82,7 @@ def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> Non
 
 def test_a_framework_that_is_absent_is_counted_as_absent() -> None:
     framework_adapter("torch")
+    framework_adapter("keras")
     hidden = "sys.modules['keras'] = None"
     run = suite(EQUIVALENCE, "-k", "empty_batch and float32", before=hidden)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -24,7 +24,7 @@ ALLOWED = {
         {"reference", "evidence"},
         {"numpy", "ml_dtypes", "rich", "pydantic", "jinja2", "markupsafe", "matplotlib"},
     ),
-    "tests": (OURS, {"numpy", "ml_dtypes", "hypothesis", "pytest", "rich", "flint"}),
+    "tests": (OURS, {"numpy", "ml_dtypes", "hypothesis", "packaging", "pytest", "rich", "flint"}),
     "benchmarks": ({"reference", "adapters", "tests", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
 }
 

@@ -154,9 +154,10 @@ def test_no_arithmetic_of_the_forward_pass_warns(dtype: str) -> None:
     limits = np.finfo(dtype)
     for weight, value in ((limits.tiny, limits.tiny), (limits.max, limits.max), (0.0, np.inf), (1.0, limits.tiny / 3)):
         cell = CellParameters(*(np.full((2, 2), weight, dtype) for _ in range(2)))
+        x = np.full((2, 3, 2), value, dtype)
         for nonlinearity in NONLINEARITIES:
             with np.errstate(all="raise"):
-                forward(RNNSpec(2, 2, 1, "forward", nonlinearity, False), [cell], np.full((2, 3, 2), value, dtype))
+                forward(RNNSpec(2, 2, 1, "forward", nonlinearity, False), [cell], x)
 
 
 def test_the_arguments_are_left_alone() -> None:

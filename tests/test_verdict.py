@@ -102,6 +102,60 @@ def test_each_answer_of_a_pair_has_the_bound_of_its_own_arithmetic() -> None:
     assert judge_pair(case, (output, h_n), (moved, h_n)).outcome == "disagrees"
 
 
+def test_equal_bits_agree_at_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the bound, which is not computed: the answers may be of another case, or NaN, or outside any bound."""
+    monkeypatch.setattr("reference.judging.trajectory_bound", None)
+    for case in (usual("bidirectional", 2), usual(lengths=(5, 0, 3)), usual(batch=0), usual(time=0), masked(usual())):
+        output, h_n = case.answer()
+        for value in (None, np.nan, np.inf, -0.0, 1e30):
+            one, other = ([np.full_like(a, a if value is None else value) for a in (output, h_n)] for _ in range(2))
+            seen = judge_pair(case, one, other, ("float32", "tf32"))
+            assert (seen.outcome, seen.reason, seen.bound) == ("agrees", "", "twice the trajectory")
+            assert (seen.elements, seen.arithmetic) == (output.size + h_n.size, "tf32")
+            figures = (seen.outside, seen.vacuous, seen.max_error, seen.max_ulps, seen.max_fraction)
+            assert (*figures, seen.mean_signed_residual) == (0,) * 6
+            assert seen.first is None
+            assert (seen.worst is None) == (output.size == 0)
+
+
+def test_a_nan_of_other_bits_and_a_zero_of_other_sign_have_the_bounds_word() -> None:
+    """They are not equal in their bits; the one is the same all the same, the other no further off than rounding."""
+    case = usual()
+    case.x[0, 0, 0] = np.nan
+    one, other = case.answer(), case.answer()
+    other.output.view(np.uint32)[np.isnan(other.output)] ^= 1
+    assert judge_pair(case, one, other).outcome == "vacuous"
+    still = replace(usual(lengths=(5, 0, 3)), h0=None)
+    one, other = still.answer(), still.answer()
+    other.output[1, 0, 0] = -0.0
+    assert judge_pair(still, one, other).outcome == "agrees"
+    other.output[1, 0, 0] = 1e-45
+    assert judge_pair(still, one, other).outcome == "disagrees"
+
+
+def test_one_bit_beyond_the_bound_is_seen_and_one_within_decides_alone() -> None:
+    """Where errors grow the bound says nothing after some steps: of no account to elements that are equal."""
+    calm, long = usual(), usual(time=100)
+    for time in range(5):
+        seen = judge_pair(calm, calm.answer(), with_bit(calm.answer(), time, 22))
+        assert (seen.outcome, seen.outside, seen.first.time) == ("disagrees", 1, time)
+    wild = replace(long, parameters=[replace(cell, w_hh=cell.w_hh * 5) for cell in long.parameters])
+    assert judge(wild, *wild.answer(), bound="trajectory").vacuous > 1
+    outcomes = [judge_pair(wild, wild.answer(), with_bit(wild.answer(), time)) for time in (0, 50)]
+    assert [(seen.outcome, seen.vacuous) for seen in outcomes] == [("agrees", 0), ("vacuous", 1)]
+
+
+def with_bit(answer: tuple[np.ndarray, np.ndarray], time: int, bit: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """An answer in which one bit of one element is another."""
+    output = answer[0].copy()
+    output.view(np.uint32)[0, time, 0] ^= np.uint32(1 << bit)
+    return output, answer[1]
+
+
+def masked(case: Case) -> Case:
+    return replace(case, mask=np.arange(15).reshape(3, 5) % 4 > 0)
+
+
 def with_element(output: np.ndarray, index: tuple[int, ...], added: float) -> np.ndarray:
     """The output with a number added to one element, which becomes the worst."""
     moved = output.copy()
