@@ -106,8 +106,9 @@ def _availability(name: str) -> Availability:
     try:
         adapter = load(name)
         return Availability(name, "loads", adapter.version, devices_of(adapter, name))
-    except LoadError as error:
-        state, words = "absent" if error.absent else "crashed", str(error).removeprefix(f"adapter {name}: ")
+    except (LoadError, ValueError) as error:
+        state = "absent" if isinstance(error, LoadError) and error.absent else "crashed"
+        words = str(error).removeprefix("adapter ").removeprefix(f"{name}: ")
     except Exception as error:  # an installed framework may fail in any way; it is reported, not hidden
         state, words = "crashed", told(error)
     return Availability(

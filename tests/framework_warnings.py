@@ -6,6 +6,7 @@ a user's program.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -37,7 +38,8 @@ class FrameworkWarnings:
             yield
 
     def _note(self, message: Warning | str, category: type[Warning], *_where: object) -> None:
-        self.seen[category.__name__, one_line(message)[:LONGEST]] += 1
+        words = re.sub(r"0x[0-9a-f]{6,}", "0x...", one_line(message))  # an address differs each time
+        self.seen[category.__name__, words[:LONGEST]] += 1
 
     def merge(self, dumped: list[tuple[str, str, int]]) -> None:
         """Add what another process has seen."""

@@ -23,7 +23,7 @@ from evidence.reading import read
 from reference import RNNSpec
 
 from .draws import draw_case
-from .mirror import Answerless, Integer, Listing, Mirror, Odd
+from .mirror import Answerless, Integer, Listing, Mirror, Odd, Unsure
 from .recorded import few, record
 
 ROOT = Path(__file__).parents[1]
@@ -181,6 +181,8 @@ def test_what_an_adapter_says_of_itself_becomes_text_and_no_folder_is_named(tmp_
     assert str(Path.home()) not in evidence.path.read_text()
     with pytest.raises(pytest.UsageError, match=r"environment\(\) gave list, expected a dict"):
         record(tmp_path / "list.json", Listing())
+    (run,) = record(tmp_path / "unsure.json", Unsure()).runs
+    assert run.header.targets[0].environment == {"environment()": "raised RuntimeError: no such call"}
     assert not partial_path(tmp_path / "list.json").exists()
 
 
