@@ -72,13 +72,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--isolate", action="store_true",
                     help="run every case in a process of its own, which a framework may take down")  # fmt: skip
     group.addoption("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({CASES})")
-    group.addoption(
-        "--evidence",
-        metavar="FILE",
-        help="record every verdict in this file (python -m evidence); write --evidence=FILE",
-    )
+    group.addoption("--evidence", metavar="FILE", help="record every verdict in this file (python -m evidence)")
     group.addoption("--known-failures", metavar="FILE",
-                    help="tests expected to fail, and why: docs/adapters.md; write --known-failures=FILE")  # fmt: skip
+                    help="tests that are expected to fail, and why: docs/adapters.md")  # fmt: skip
     group.addoption("--progress", type=float, default=30.0, metavar="SECONDS",
                     help="say what is going on so often (default 30; 0 for never)")  # fmt: skip
 

@@ -39,7 +39,8 @@ def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Led
     """All tables as text."""
     tables = [_outcomes(targets, found, ledger), *(_cells(target, ledger) for target in targets)]
     tables += [_features(targets, ledger), *([_figures(ledger)] if ledger.figures else []), _time(targets, ledger)]
-    lines = [f"{adapter.name} is {adapter.state}: {adapter.problem}" for adapter in found if not adapter.loads]
+    states = {"absent": "is absent", "crashed": "crashed"}
+    lines = [f"{adapter.name} {states[adapter.state]}: {adapter.problem}" for adapter in found if not adapter.loads]
     lines += [f"{target.label}: {line}" for target in targets for line in _declared(target.capabilities)]
     return "".join(text(table) for table in tables) + "".join(f"{line}\n" for line in lines)
 

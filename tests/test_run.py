@@ -80,6 +80,7 @@ def test_a_read_only_clone_at_a_path_that_is_not_ascii_loses_nothing(tmp_path: P
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("published", "data"))
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, clone / name)
+    subprocess.run(["git", "init", "-q", str(clone)], check=False)  # whose answers name the path
     for path in (clone, *clone.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     (written / "eigen.py").write_text("from tests.mirror import Doubling\nclass Eigen(Doubling):\n    name = 'größe'\n",
