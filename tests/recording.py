@@ -145,8 +145,12 @@ def journal_of(config: pytest.Config) -> Journal | None:
     named = config.getoption("--evidence")
     if named is None:
         return None
-    path = (config.invocation_params.dir / named).resolve()
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        path = (config.invocation_params.dir / named).resolve()
+        possible = path.parent.is_dir() and (path.is_file() or not path.exists())
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        raise pytest.UsageError(f"--evidence: {error}") from error
+    if not possible:
         raise pytest.UsageError(f"--evidence: got {named!r}, expected the name of a file in a folder that exists")
     if config.getoption("collectonly"):
         raise pytest.UsageError("--evidence: a run that only collects its tests has nothing to record")
