@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
-import adapters
-from evidence.journal import Journal
-from evidence.ledger import Ledger
-from tests import known_failures, recording, summary
-from tests.progress import Progress, Properties
-from tests.target import Target
+try:
+    from hypothesis import HealthCheck, Phase, settings
+
+    import adapters
+    from evidence.ledger import Ledger
+    from tests import known_failures, recording, summary
+    from tests.choosing import named, targets
+    from tests.failures import Folder, new_run
+    from tests.framework_warnings import FrameworkWarnings
+    from tests.progress import Progress, Properties
+    from tests.target import Target
+except ModuleNotFoundError as missing:
+    if missing.name not in ("numpy", "ml_dtypes", "hypothesis"):
+        raise
+    sys.stderr.write(f"ERROR: {missing}; pip install -c constraints.txt numpy ml_dtypes hypothesis\n")
+    raise SystemExit(pytest.ExitCode.USAGE_ERROR) from None
 
 # tests that need ball arithmetic, which a user's own environment may lack; the header says so
 NEED_FLINT = ["tests/test_activation.py", "tests/test_ball.py"]
@@ -26,6 +37,8 @@ TARGETS = pytest.StashKey[list[Target]]()
 LEDGER = pytest.StashKey[Ledger]()
 DESELECTED = pytest.StashKey[list[str]]()
 STOPPED = pytest.StashKey[str]()
+WARNINGS = pytest.StashKey[FrameworkWarnings]()
+RUN = pytest.StashKey[str]()  # the name of the folder of its failures
 
 
 def register_profiles(cases: int | None = None, shrink: bool = True) -> None:
@@ -71,11 +84,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEDGER] = Ledger()
     config.stash[DESELECTED] = []
     config.stash[STOPPED] = ""
+    config.stash[RUN] = getattr(config, "workerinput", {}).get("run") or new_run()
+    heard = config.stash[WARNINGS] = FrameworkWarnings()
     everything = not (named(config, "--framework") or named(config, "--adapter"))
-    config.stash[FOUND] = adapters.available() if everything else []
     journal = recording.journal_of(config)
-    config.stash[TARGETS] = targets(config, journal)
+    with heard.collected():
+        config.stash[FOUND] = adapters.available() if everything else []
+        folder, isolate = Folder(config.stash[RUN]), bool(config.getoption("isolate"))
+        target = functools.partial(
+            Target, ledger=config.stash[LEDGER], journal=journal, isolate=isolate, failures=folder
+        )
+        config.stash[TARGETS] = targets(config, config.stash[FOUND], target)
     config.pluginmanager.register(Properties(config.stash[LEDGER]))
+    config.pluginmanager.register(heard)
     known = known_failures.of_file(config, lambda: narrowed(config))
     if known is not None:
         config.pluginmanager.register(known)
@@ -93,7 +114,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     recorder = session.config.pluginmanager.get_plugin("recording")
     if recorder is not None:
         config = session.config
-        recorder.begin(config.stash[TARGETS], config.stash[FOUND], os.environ["HYPOTHESIS_PROFILE"])
+        with config.stash[WARNINGS].collected():
+            recorder.begin(config.stash[TARGETS], config.stash[FOUND], os.environ["HYPOTHESIS_PROFILE"])
 
 
 def load_profile(config: pytest.Config) -> None:
@@ -108,64 +130,6 @@ def load_profile(config: pytest.Config) -> None:
     register_profiles(cases, shrink=not config.getoption("--no-shrink"))
     settings.load_profile(profile)
     os.environ["HYPOTHESIS_PROFILE"] = profile
-
-
-def targets(config: pytest.Config, journal: Journal | None) -> list[Target]:
-    """Every adapter asked for, on every device asked for; what is named and absent is an error."""
-    for name in named(config, "--framework"):
-        if name not in adapters.KNOWN:
-            raise pytest.UsageError(f"--framework: got {name!r}, expected one of {', '.join(adapters.KNOWN)}")
-    names = [*named(config, "--framework"), *named(config, "--adapter")]
-    if not names:
-        names = [found.name for found in config.stash[FOUND] if found.installed]
-    if not names:
-        problems = "; ".join(found.problem for found in config.stash[FOUND])
-        raise pytest.UsageError(f"no framework to judge: {problems}")
-    found = [
-        Target(adapter, device, config.stash[LEDGER], name, journal, bool(config.getoption("isolate")))
-        for name, adapter in ((name, load(name)) for name in names)
-        for device in devices(adapter, named(config, "--device"))
-    ]
-    labels = [target.label for target in found]
-    for target in found:
-        if labels.count(target.label) > 1:
-            raise pytest.UsageError(f"{target.source}: another adapter is named {target.adapter.name!r} too")
-    return found
-
-
-def named(config: pytest.Config, option: str) -> list[str]:
-    """The values of an option that may be repeated, each once."""
-    return list(dict.fromkeys(config.getoption(option) or []))
-
-
-def load(name: str) -> adapters.Adapter:
-    """An adapter that has what the suite needs of it; whatever is wrong with it is the user's to know."""
-    try:
-        adapter = adapters.load(name)
-    except Exception as error:
-        raise pytest.UsageError(f"{name}: {type(error).__name__}: {error}") from error
-    for attribute, kind in (("name", str), ("version", str), ("capabilities", adapters.Capabilities)):
-        value = getattr(adapter, attribute, None)
-        if not isinstance(value, kind):
-            raise pytest.UsageError(f"{name}: its {attribute} is {value!r}, expected {kind.__name__}")
-    return adapter
-
-
-def devices(adapter: adapters.Adapter, asked: list[str]) -> list[str]:
-    """The devices to judge on: those asked for, else the CPU and the first CUDA device where there is one."""
-    try:
-        there = tuple(adapter.devices())
-    except Exception as error:
-        raise pytest.UsageError(f"{adapter.name}: devices() raised {type(error).__name__}: {error}") from error
-    if not there:
-        raise pytest.UsageError(f"{adapter.name}: devices() is empty, expected at least one")
-    names = (*there, "cuda") if any(device.startswith("cuda") for device in there) else there
-    for device in asked:
-        if device not in names:
-            raise pytest.UsageError(
-                f"--device: {adapter.name} {adapter.version} has no {device!r}, only {', '.join(there)}"
-            )
-    return asked or [device for device in ("cpu", "cuda") if device in names] or [there[0]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -188,7 +152,7 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in config.stash[TARGETS]]
-    absent = [f"absent: {found.name} ({found.problem})" for found in config.stash[FOUND] if not found.installed]
+    absent = [f"{found.state}: {found.name} ({found.problem})" for found in config.stash[FOUND] if not found.loads]
     if collect_ignore:
         absent.append(f"absent: python-flint (pip install python-flint), so not run: {', '.join(collect_ignore)}")
     profile = os.environ["HYPOTHESIS_PROFILE"]
@@ -208,10 +172,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if output is not None:  # a worker of pytest-xdist: the controller counts
         output["ledger"] = config.stash[LEDGER].dump()
         output["deselected"] = len(config.stash[DESELECTED])
+        output["warnings"] = config.stash[WARNINGS].dump()
         return
-    missing = summary.missing_cells(config.stash[TARGETS], config.stash[LEDGER])
-    if missing and not narrowed(config) and session.exitstatus == pytest.ExitCode.OK:
+    missing = summary.missing_cells(config.stash[TARGETS], config.stash[LEDGER]) and not narrowed(config)
+    if (missing or crashed(config)) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def crashed(config: pytest.Config) -> list[str]:
+    """Frameworks that are installed and do not load: an error, unless the user chose others."""
+    return [found.name for found in config.stash[FOUND] if found.state == "crashed"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -220,11 +190,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """A worker of pytest-xdist begins: it leaves its failures where the others do."""
+    node.workerinput["run"] = node.config.stash[RUN]  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object, error: object) -> None:
     """A worker of pytest-xdist has finished: take over its counts."""
     config, output = node.config, getattr(node, "workeroutput", {})  # type: ignore[attr-defined]
     if "ledger" in output:
         config.stash[LEDGER].merge(output["ledger"])
+        config.stash[WARNINGS].merge(output["warnings"])
         everywhere = output["deselected"]  # every worker collects all tests, and deselects the same
         config.stash[DESELECTED] = max(config.stash[DESELECTED], [""] * everywhere, key=len)
 
@@ -250,7 +227,11 @@ def narrowed(config: pytest.Config) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     terminalreporter.section("cells")
-    terminalreporter.write(summary.render(config.stash[TARGETS], config.stash[FOUND], config.stash[LEDGER]))
+    rendered = summary.render(config.stash[TARGETS], config.stash[FOUND], config.stash[LEDGER])
+    for line in rendered.splitlines():
+        terminalreporter.write_line(line)
+    if crashed(config):
+        terminalreporter.write_line(f"FAILED: installed, and does not load: {', '.join(crashed(config))}", red=True)
     missing = summary.missing_cells(config.stash[TARGETS], config.stash[LEDGER])
     reason = narrowed(config)
     if reason:

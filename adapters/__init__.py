@@ -8,12 +8,19 @@ amiss, and `checks` is for the tests of another project.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.metadata
+import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
 
 from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported, prepared
+from .guard import one_line, told, warnings_shown
+from .usable import devices_of
 
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
@@ -26,6 +33,8 @@ KNOWN = {
     "openvino": ("adapters.openvino:OpenVinoAdapter", "openvino", "pip install onnx openvino"),
     "reference": ("adapters.reference_numpy:ReferenceAdapter", "numpy", "pip install numpy"),
 }
+# the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is
+COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino")
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
 
@@ -35,6 +44,7 @@ __all__ = [
     "Adapter",
     "Availability",
     "Capabilities",
+    "LoadError",
     "NotOffered",
     "Refused",
     "Result",
@@ -44,19 +54,42 @@ __all__ = [
 ]
 
 
+STATES = ("loads", "absent", "crashed")
+
+
 @dataclass(frozen=True)
 class Availability:
     """Whether a known adapter can be loaded here.
 
-    version: the framework's; None when it is not installed.  devices: those it sees.
-    problem: why it cannot be loaded, and how to install it; empty when it can.
+    state: "loads"; "absent", where a package is not installed or is of a version that the adapter refuses; "crashed",
+        where all is installed and fails.  version: the framework's; None when it is not installed.
+    devices: those it sees.  problem: why it does not load; empty where it does.
     """
 
     name: str
-    installed: bool
+    state: str
     version: str | None
     devices: tuple[str, ...]
     problem: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise ValueError(f"state: got {self.state!r}, expected one of {', '.join(STATES)}")
+
+    @property
+    def loads(self) -> bool:
+        return self.state == "loads"
+
+
+class LoadError(ImportError):
+    """An adapter cannot be loaded, and why, in one sentence.
+
+    absent: whether a package is missing, or refused for its version; else something that is here failed.
+    """
+
+    def __init__(self, words: str, absent: bool = False) -> None:
+        super().__init__(words)
+        self.absent = absent
 
 
 def available() -> list[Availability]:
@@ -69,30 +102,61 @@ def _availability(name: str) -> Availability:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Availability(name, False, None, (), f"{distribution} is not installed: {install}")
+        return Availability(name, "absent", None, (), f"{distribution} is not installed: {install}")
     try:
         adapter = load(name)
-    except Exception as error:  # an installed framework may fail to import in any way; it is reported, not hidden
-        return Availability(
-            name, False, version, (), f"installed, but fails to import: {type(error).__name__}: {error}"
-        )
-    return Availability(name, True, adapter.version, adapter.devices())
+        return Availability(name, "loads", adapter.version, devices_of(adapter, name))
+    except (LoadError, ValueError) as error:
+        state = "absent" if isinstance(error, LoadError) and error.absent else "crashed"
+        words = str(error).removeprefix("adapter ").removeprefix(f"{name}: ")
+    except Exception as error:  # an installed framework may fail in any way; it is reported, not hidden
+        state, words = "crashed", told(error)
+    return Availability(
+        name, state, version, (), f"installed, but {'not usable' if state == 'absent' else 'fails'}: {words}"
+    )
 
 
 def load(name: str) -> Adapter:
     """The adapter of that name, or of "module:Class" for one that is not known here.
 
     One whose build takes no mode, or whose run takes no mask, gets capabilities that say so.
-    Raises ValueError for an unknown name, ImportError when the framework is absent.
+    Raises ValueError for a name that is neither, LoadError, which is an ImportError, for an adapter that does not load.
     """
-    if name not in KNOWN and ":" not in name:
-        raise ValueError(f"adapter: got {name!r}, expected one of {', '.join(KNOWN)}, or module:Class")
     target, _, install = KNOWN.get(name, (name, "", ""))
     module, _, attribute = target.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise ValueError(f"adapter: got {name!r}, expected one of {', '.join(KNOWN)}, or module:Class{meant(name)}")
     try:
-        imported = importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"adapter {name}: {error}" + (f"; {install}" if install else "")) from error
+        with warnings_shown():
+            return cast(Adapter, prepared(_maker(module, attribute)()))
+    except (Exception, SystemExit) as error:  # a framework, or an adapter's own code, in whatever way it fails
+        absent, missing = _absent(error), isinstance(error, LoadError | ModuleNotFoundError)
+        words = one_line(error) if absent or missing else told(error)
+        raise LoadError(f"adapter {name}: {words}" + (f"; {install}" if absent else ""), absent) from error
+
+
+def _maker(module: str, attribute: str) -> Any:
+    imported = importlib.import_module(module)
     if not hasattr(imported, attribute):
-        raise ImportError(f"adapter {name}: {module} has no {attribute!r}")
-    return cast(Adapter, prepared(getattr(imported, attribute)()))
+        raise LoadError(f"{module} has no {attribute!r}")
+    made_by = getattr(imported, attribute)
+    if not callable(made_by):
+        raise LoadError(f"{attribute} of {module} is a {type(made_by).__name__}, expected a class")
+    return made_by
+
+
+def _absent(error: BaseException) -> bool:
+    """Whether an adapter does not load for a package that is not installed, or by a refusal of its own."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        return package in COMPANIONS and find_spec(package) is None
+    if not isinstance(error, ImportError) or isinstance(error, LoadError) or error.name is not None:
+        return False  # one with a name is Python's own: a name or a symbol is missing in what is installed
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    return Path(raised_in).parent == Path(__file__).parent
+
+
+def meant(name: str, known: Iterable[str] = KNOWN) -> str:
+    """Words that ask whether a known name was meant; empty where none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -3,49 +3,78 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
+from pathlib import Path
+from typing import Any
 
 from reference import Case
 from reference.judging import BOUNDS
 
 from . import KNOWN, Adapter, available, load
-from .contract import MODES, Unsupported
+from .contract import MODES, expect_device
+from .guard import one_line, told, warnings_shown
 from .self_check import self_check
 from .trial import examine
+from .usable import devices_of, expect_capabilities_on, usable
 
 
 def main() -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name or a message may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.name is None:
-        for found in available():
-            print(f"{found.name}: {found.problem or f'{found.version} on {found.devices}'}")
-        return 0
+        return _list()
     if (arguments.case is None) != arguments.check:
         parser.error("a case file is needed beside the adapter's name, or --check")
-    case = None if arguments.case is None else _case(parser, arguments.case)
     try:
+        case = None if arguments.case is None else _case(arguments.case)
         adapter = load(arguments.name)
-    except (ImportError, TypeError, ValueError) as error:
-        parser.error(str(error))
-    if case is None:
-        return _check(adapter, arguments)
-    if not arguments.script:
-        return _examine(adapter, case, arguments)
-    write = getattr(adapter, "script", None)
-    if write is None:
-        parser.error(f"--script: {arguments.name} writes no scripts: it has no method script(case, device)")
-    try:
-        print(write(case, arguments.device), end="")
-    except Unsupported as refusal:
-        parser.error(f"--script: {refusal}")
-    return 0
+        if not arguments.check:
+            usable(adapter, arguments.name)
+        if arguments.script and case:
+            print(_script(adapter, case, arguments), end="")
+            return 0
+        expect_device(arguments.device, devices_of(adapter, arguments.name))
+        if case is None:
+            return _check(adapter, arguments)
+        expect_capabilities_on(adapter, arguments.name, arguments.device)
+    except (ImportError, ValueError) as error:
+        parser.error(one_line(error))
+    return _examine(adapter, case, arguments)
 
 
-def _case(parser: argparse.ArgumentParser, file: str) -> Case:
+def _list() -> int:
+    """Every known adapter, a line each; 1 where one is installed and fails."""
+    found = available()
+    for one in found:
+        print(f"{one.name}: {f'{one.version} on {one.devices}' if one.loads else f'{one.state}: {one.problem}'}")
+    return 1 if any(one.state == "crashed" for one in found) else 0
+
+
+def _case(file: str) -> Case:
+    """The case in a file. Raises ValueError, in one sentence, for anything else."""
+    if Path(file).exists() and not Path(file).is_file():
+        raise ValueError(f"{file}: got no regular file, expected a case file")
     try:
         return Case.load(file)
     except (OSError, TypeError, ValueError) as error:
-        parser.error(f"{file}: {error}")
+        raise ValueError(f"{file}: {error}") from error
+
+
+def _script(adapter: Adapter, case: Case, arguments: argparse.Namespace) -> str:
+    write: Any = getattr(adapter, "script", None)
+    if write is None:
+        raise ValueError(f"--script: {arguments.name} writes no scripts: it has no method script(case, device)")
+    try:
+        with warnings_shown():
+            return write(case, arguments.device)
+    except ValueError as refusal:  # Unsupported too
+        raise ValueError(f"--script: {refusal}") from refusal
+    except Exception as error:
+        raise ValueError(f"--script: {told(error)}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from reference.faults import Fault
 
 from . import samples
 from .contract import Adapter, capabilities_on, prepared
+from .guard import warnings_shown
 from .self_check import CHECKS, ask
 from .trial import Trial, examine
 
@@ -42,8 +43,8 @@ class Check:
 
 def checks_of(adapter: Any, device: str = "cpu") -> list[Check]:
     """Everything that this adapter can be asked: the self-check, every cell that it supports, and every feature."""
-    prepared(adapter)
-    capabilities = capabilities_on(adapter, device)
+    with warnings_shown():
+        capabilities = capabilities_on(prepared(adapter), device)
     judge = _Judge(adapter, device)
     return [
         *(Check(f"self-check: {name}", lambda name=name: _self_check(name, adapter, device)) for name in CHECKS),

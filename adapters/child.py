@@ -6,23 +6,29 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 import json
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from typing import Any, TextIO
+import warnings
+from typing import IO, Any
 
 from reference import Case
 from reference.encoding import decode, encode
 
 from . import load
-from .contract import Result, Unsupported
+from .contract import NotOffered, Refused, Result, Unsupported
+from .guard import one_line, told, warnings_shown
 from .trial import Stack
 
 PATIENCE = 600.0  # seconds for one answer, in which the framework may be imported and compile
+LAST_WORDS = 300  # characters of what a process that died said last
+REFUSALS = {kind.__name__: kind for kind in (NotOffered, Refused)}
 
 
 class Died(Exception):
@@ -38,6 +44,7 @@ class Child:
     def __init__(self, source: str, patience: float = PATIENCE) -> None:
         self.source, self.patience = source, patience
         self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[bytes] | None = None  # what it says on stderr
 
     def answer(self, case: Case, device: str, mode: str) -> Result:
         """The adapter's answer. Raises Unsupported where it refuses, Died where the process does not live to answer,
@@ -49,8 +56,11 @@ class Child:
         except BrokenPipeError:
             raise self._died() from None
         said = json.loads(self._line(process))
+        with warnings_shown():
+            for category, text in said["warnings"]:
+                _warn(category, text)
         if "refused" in said:
-            raise Unsupported(said["refused"])
+            raise REFUSALS.get(said["kind"], Unsupported)(said["refused"])
         if "crashed" in said:
             raise RuntimeError(said["crashed"])
         prefixes = said["prefixes"]
@@ -63,12 +73,17 @@ class Child:
             self._process.kill()
             self._process.communicate()
             self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "adapters.child", self.source]
         path = os.pathsep.join(entry or "." for entry in sys.path)
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                text=True, env={**os.environ, "PYTHONPATH": path})  # fmt: skip
+        self.close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                                encoding="utf-8", env={**os.environ, "PYTHONPATH": path})  # fmt: skip
 
     def _line(self, process: subprocess.Popen[str]) -> str:
         assert process.stdout is not None
@@ -85,9 +100,27 @@ class Child:
     def _died(self) -> Died:
         assert self._process is not None
         status = self._process.wait(self.patience)
+        words = self._last_words()
         self.close()
         name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return Died(f"the process of {self.source} died: {name}")
+        return Died(f"the process of {self.source} died: {name}{words}")
+
+    def _last_words(self) -> str:
+        """The last line that the process said on stderr: the exception, where Python ended it."""
+        assert self._errors is not None
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10 * LAST_WORDS))
+        lines = self._errors.read().decode("utf-8", "backslashreplace").splitlines()
+        said = [words for line in lines if (words := one_line(line))]
+        return f": {said[-1][:LAST_WORDS]}" if said else ""
+
+
+def _warn(category: str, text: str) -> None:
+    """A warning of the process, again in this one; of a category that Python lacks, with the category's name."""
+    kind = getattr(builtins, category, None)
+    if isinstance(kind, type) and issubclass(kind, Warning):
+        warnings.warn(text, kind, stacklevel=2)
+    else:
+        warnings.warn(f"{category}: {text}", stacklevel=2)
 
 
 class ChildStack(Stack):
@@ -110,7 +143,12 @@ def main() -> None:
     parser.add_argument("name", help="an adapter: torch, keras, or module:Class")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a framework prints is no answer
-    adapter = load(parser.parse_args().name)
+    name = parser.parse_args().name
+    with warnings.catch_warnings(record=True) as loading:
+        try:
+            adapter = load(name)
+        except (ImportError, ValueError) as error:
+            sys.exit(str(error))
     stack: tuple[Any, Stack] | None = None
     for line in sys.stdin:
         asked = json.loads(line)
@@ -119,20 +157,27 @@ def main() -> None:
         key.append(str(case.spec))
         if stack is None or stack[0] != key:
             stack = key, Stack(adapter, case, asked["device"], asked["mode"])
-        _say(answers, stack[1], case)
+        print(json.dumps(_said(stack[1], case, loading)), file=answers, flush=True)
+        loading.clear()
 
 
-def _say(answers: TextIO, stack: Stack, case: Case) -> None:
-    said: dict[str, Any]
+def _said(stack: Stack, case: Case, earlier: list[warnings.WarningMessage]) -> dict[str, Any]:
+    """The answer to a case, or what was raised; and what the framework warned of, earlier too."""
+    with warnings.catch_warnings(record=True) as heard:
+        said = _answer(stack, case)
+    told_once = dict.fromkeys((warning.category.__name__, str(warning.message)) for warning in [*earlier, *heard])
+    return said | {"warnings": list(told_once)}
+
+
+def _answer(stack: Stack, case: Case) -> dict[str, Any]:
     try:
         output, h_n, prefixes = stack.answer(case)
         lower = None if prefixes is None else [encode(array) for array in prefixes]
-        said = {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
+        return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
     except Unsupported as refusal:
-        said = {"refused": str(refusal)}
-    except Exception as error:  # it is told, in the words of whatever was raised
-        said = {"crashed": f"{type(error).__name__}: {error}"}
-    print(json.dumps(said), file=answers, flush=True)
+        return {"refused": str(refusal), "kind": type(refusal).__name__}
+    except (Exception, SystemExit) as error:  # it is told, in the words of whatever was raised
+        return {"crashed": told(error)}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from reference.layout import sequence_to_time_first
 from reference.primitives import PrimitiveVerdict, judge_activation, judge_product
 
 from .contract import Adapter
+from .guard import warnings_shown
 from .trial import asked_of
 
 
@@ -28,9 +29,11 @@ def primitive_verdicts(adapter: Adapter, case: Case, device: str) -> list[Primit
     none = np.zeros(hidden, x.dtype)
     b_ih, b_hh = (none if bias is None else bias for bias in (cell.b_ih, cell.b_hh))
     operands = (cell.w_ih, b_ih, x), (cell.w_hh, b_hh, h)
-    products = [(weight, bias, rows, dense(weight, bias, rows, device)) for weight, bias, rows in operands]
-    a = np.add(*(product[-1] for product in products)).astype(x.dtype)
+    with warnings_shown():
+        products = [(weight, bias, rows, dense(weight, bias, rows, device)) for weight, bias, rows in operands]
+        a = np.add(*(product[-1] for product in products)).astype(x.dtype)
+        activated = activation(a, case.spec.nonlinearity, device)
     return [
         *(judge_product(*product, declared) for product in products),
-        judge_activation(a, case.spec.nonlinearity, activation(a, case.spec.nonlinearity, device), declared),
+        judge_activation(a, case.spec.nonlinearity, activated, declared),
     ]

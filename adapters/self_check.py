@@ -6,13 +6,13 @@ Nothing here judges numbers by themselves: that is the suite's part. CHECKS are 
 from __future__ import annotations
 
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import self_check_calls as calls
 from . import self_check_declared as declared
 from .contract import Adapter
+from .guard import warnings_shown
 from .self_check_declared import NotChecked
 
 DOCUMENT = "docs/adapters.md"
@@ -48,8 +48,7 @@ def ask(name: str, adapter: Adapter, device: str = "cpu", source: str = "") -> F
     section, check = CHECKS[name]
     problems: list[str] = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
+        with warnings_shown():
             problems.extend(check(adapter, device) if check is not declared.laziness else check(adapter, source))
     except NotChecked as reason:
         return Finding(name, section, unchecked=str(reason))

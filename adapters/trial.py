@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 
 from .contract import Adapter, Result, Unsupported, capabilities_on, features_of
+from .guard import warnings_shown
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
 
@@ -89,7 +89,8 @@ class Stack:
     def _timed(self, what: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            yield
+            with warnings_shown():
+                yield
         finally:
             self.seconds[what] += time.perf_counter() - started
 
@@ -113,7 +114,8 @@ class Stack:
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
     """Why an adapter declares that it cannot answer a case, empty where it can; and the arithmetic it declares."""
     features = features_of(case.spec, **case.inputs, mode=mode)
-    capabilities = capabilities_on(adapter, device)
+    with warnings_shown():
+        capabilities = capabilities_on(adapter, device)
     return capabilities.refusal(features), capabilities.arithmetic(features)
 
 
@@ -121,20 +123,18 @@ def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
     """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
 
     prefixes: whether the result is to hold the outputs of a stack's lower layers.
-    A framework's warnings are shown as warnings, whatever the filter that turns ours into errors.
     """
     asked, message = case.id, ""
     try:
         if case.mask is not None:  # an adapter of a user's own may have no such argument
-            capabilities_on(stack.adapter, stack.device).require({"mask": True})
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            result = stack.answer(case)
-            if prefixes:
-                result = result._replace(prefixes=stack.prefix_outputs(case, result))
+            with warnings_shown():
+                capabilities_on(stack.adapter, stack.device).require({"mask": True})
+        result = stack.answer(case)
+        if prefixes:
+            result = result._replace(prefixes=stack.prefix_outputs(case, result))
     except Unsupported as refusal:
         outcome, message = "refused", str(refusal)
-    except Exception as error:  # whatever a framework throws is a finding; the trial says so
+    except (Exception, SystemExit) as error:  # whatever a framework throws is a finding; the trial says so
         outcome, message = "crashed", f"{type(error).__name__}: {error}"
     else:
         if case.id == asked:

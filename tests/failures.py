@@ -6,10 +6,13 @@ import functools
 import hashlib
 import os
 import re
+import secrets
+import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.trial import Trial
@@ -22,6 +25,7 @@ from .memory import in_memory
 
 ROOT = Path(__file__).parents[1]
 FAILURES = ROOT / "out" / "failures"
+LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
 # the cases that confirm a diagnosis: batch, time, input_size, hidden_size -> the scale of their inputs
 CONFIRMING = {(3, 5, 4, 6): 1.0, (4, 4, 4, 4): 8.0}
 
@@ -116,10 +120,34 @@ def confirming(case: Case) -> Iterator[Case]:
         yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
 
 
-def save(case: Case) -> str:
-    """The case in a file named after the running test: Hypothesis runs the smallest failing case last."""
-    test = os.environ.get("PYTEST_CURRENT_TEST", "case").split("::")[-1].split(" (")[0]
-    path = FAILURES / f"{re.sub(r'[^A-Za-z0-9.]+', '-', test).strip('-')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    case.save(path)
-    return str(path.relative_to(ROOT))
+def new_run() -> str:
+    """A name for the failures of a run, which no other run has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Folder:
+    """Where the processes of a run leave its failing cases: out/failures/RUN, or, where that cannot be written, a
+    temporary folder of each; then `note` says so."""
+
+    def __init__(self, run: str | None = None) -> None:
+        self.path, self.note = FAILURES / (run or new_run()), ""
+
+    def save(self, case: Case) -> str:
+        """The case in a file named after the running test: Hypothesis runs the smallest failing case last.
+
+        Returns the file's path, from this repository's root where it lies there.
+        """
+        test = os.environ.get("PYTEST_CURRENT_TEST", "case (").rpartition(" (")[0]
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", test.split("::")[-1]).strip("-")[:LONGEST]
+        digest = hashlib.sha256(test.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        try:
+            return self._written(case, f"{name}-{digest}.json")
+        except OSError as error:  # a clone that is read-only, or a full disk
+            self.note = f"\n  the case is not where failing cases are kept: {error}"
+            self.path = Path(tempfile.mkdtemp(prefix="rnn-equivalence-"))
+            return self._written(case, f"{name}-{digest}.json")
+
+    def _written(self, case: Case, name: str) -> str:
+        self.path.mkdir(parents=True, exist_ok=True)
+        case.save(self.path / name)
+        return str((self.path / name).relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path / name)

@@ -17,7 +17,9 @@ def framework_adapter(name: str) -> adapters.Adapter:
     """The adapter of that name; skips the test, naming the framework and how to install it, where it is absent."""
     try:
         return adapters.load(name)
-    except ImportError as error:
+    except adapters.LoadError as error:
+        if not error.absent:
+            raise
         pytest.skip(f"{name} is absent: {error}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters import Capabilities, Result, Unsupported
+from adapters import Capabilities, NotOffered, Result, Unsupported
 from adapters.contract import cast_exactly, expect_device
 from reference import CellParameters, RNNSpec, forward
 
@@ -59,6 +60,11 @@ class Reusing(Doubling):
 class Refusing(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
         raise Unsupported("not on a Sunday")
+
+
+class Declining(Mirror):
+    def run(self, module: Any, **inputs: Any) -> Result:
+        raise NotOffered("nobody can ask")
 
 
 class Crashing(Mirror):
@@ -134,6 +140,48 @@ class Listing(Mirror):
         return ["no dict"]
 
 
+class Unloadable(Mirror):
+    def __init__(self) -> None:
+        raise OSError("libbroken.so: no such file")
+
+
+class Nowhere(Mirror):
+    def devices(self) -> tuple[str, ...]:
+        return ()
+
+
+class Alone(Mirror):
+    """Needs a package beside its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        importlib.import_module("openvino")
+
+
+class Unsure(Mirror):
+    def environment(self) -> dict[str, str]:
+        raise RuntimeError("no\nsuch call")
+
+
+class Misnamed(Mirror):
+    name = "two\nlines"
+
+
+class Letters(Mirror):
+    def devices(self) -> Any:
+        return "cpu"
+
+
+class Lost(Mirror):
+    def devices(self) -> tuple[str, ...]:
+        raise RuntimeError("the bus\nis gone")
+
+
+class Undeclaring(Mirror):
+    def capabilities_on(self, device: str) -> Any:
+        return {device: "everything"}
+
+
 class Answerless(Mirror):
     def run(self, module: Any, **inputs: Any) -> Any:
         return Result(None, None)  # type: ignore[arg-type]
@@ -174,6 +222,12 @@ class Segfaulting(Dying):
 class Exiting(Dying):
     def die(self) -> None:
         os._exit(3)
+
+
+class Gasping(Dying):
+    def die(self) -> None:
+        os.write(2, b"loading\nout of\ttape\n\n")
+        os._exit(4)
 
 
 class Hanging(Dying):

@@ -1,19 +1,20 @@
-"""pytest --evidence FILE: what the run is, what its tests came to, and the file's beginning and end."""
+"""pytest --evidence=FILE: what the run is, what its tests came to, and the file's beginning and end."""
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
 from adapters import FEATURES, Availability
+from adapters.guard import told, warnings_shown
 from evidence import corpus
 from evidence.environment import environment, suite
-from evidence.journal import Journal, now
+from evidence.journal import Journal, now, partial_path
 from evidence.lines import FORMAT, Line, declarations
 
 from .known_failures import outcome_of
@@ -31,16 +32,12 @@ def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) 
         "features": {name: list(values) for name, values in FEATURES.items()},
         "corpus": corpus.digest(),
         "targets": [_target(target) for target in targets],
-        "absent": [{"name": f.name, "problem": f.problem} for f in found if not f.installed],
+        "absent": [{"name": f.name, "problem": f.problem} for f in found if not f.loads],
     }
 
 
 def _target(target: Target) -> Line:
     adapter, capabilities = target.adapter, target.capabilities
-    about: Callable[[], dict[str, Any]] = getattr(adapter, "environment", dict)
-    environment = about()
-    if not isinstance(environment, dict):
-        raise pytest.UsageError(f"{target.label}: environment() gave {type(environment).__name__}, expected a dict")
     return {
         "label": target.label,
         "adapter": str(adapter.name),
@@ -53,8 +50,21 @@ def _target(target: Target) -> Line:
         ),
         "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
         "arithmetics": declarations(capabilities.arithmetics),
-        "environment": {str(name): _setting(value) for name, value in environment.items()},
+        "environment": _environment(target),
     }
+
+
+def _environment(target: Target) -> Line:
+    """What else decides the numbers, in the adapter's words. That it cannot be told is recorded: it loses no run."""
+    about: Callable[[], Any] = getattr(target.adapter, "environment", dict)
+    try:
+        with warnings_shown():
+            given = about()
+            if isinstance(given, dict):
+                return {str(name): _setting(value) for name, value in given.items()}
+    except Exception as error:
+        return {"environment()": f"raised {told(error)}"}
+    raise pytest.UsageError(f"{target.label}: environment() gave {type(given).__name__}, expected a dict")
 
 
 def _setting(value: Any) -> str | bool | int | float | None:
@@ -68,6 +78,7 @@ class Recording:
         self.journal, self.config, self.selection = journal, config, selection
         self.tests: Counter[str] = Counter()
         self.begun = False
+        self.said = f"Recorded in {config.getoption('--evidence')}."
 
     def begin(self, targets: Sequence[Target], found: Sequence[Availability], profile: str) -> None:
         seed = str(self.config.getoption("--hypothesis-seed") or "")
@@ -92,14 +103,28 @@ class Recording:
         if outcome != "passed":
             self.journal.write({"kind": "test", "test": report.nodeid, "outcome": outcome, "message": _words(report)})
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.begun:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """After every other plugin, whatever it raises, and before the summary: the record is not lost with it."""
+        try:
+            return (yield)
+        except BaseException:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            raise
+        finally:
+            if self.begun:
+                self._finish(session)
+
+    def _finish(self, session: pytest.Session) -> None:
+        try:
             self.journal.finish(int(session.exitstatus), self.selection(), self.tests)
+        except OSError as error:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            self.said = f"NOT recorded: {error}; what was reached is in {partial_path(self.journal.path)}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.begun:
-            terminalreporter.write_line(f"Recorded in {self.config.getoption('--evidence')}.")
+            terminalreporter.write_line(self.said)
 
 
 def _words(report: pytest.TestReport) -> str:
@@ -120,8 +145,12 @@ def journal_of(config: pytest.Config) -> Journal | None:
     named = config.getoption("--evidence")
     if named is None:
         return None
-    path = (config.invocation_params.dir / named).resolve()
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        path = (config.invocation_params.dir / named).resolve()
+        possible = path.parent.is_dir() and (path.is_file() or not path.exists())
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        raise pytest.UsageError(f"--evidence: {error}") from error
+    if not possible:
         raise pytest.UsageError(f"--evidence: got {named!r}, expected the name of a file in a folder that exists")
     if config.getoption("collectonly"):
         raise pytest.UsageError("--evidence: a run that only collects its tests has nothing to record")

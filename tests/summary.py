@@ -39,7 +39,8 @@ def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Led
     """All tables as text."""
     tables = [_outcomes(targets, found, ledger), *(_cells(target, ledger) for target in targets)]
     tables += [_features(targets, ledger), *([_figures(ledger)] if ledger.figures else []), _time(targets, ledger)]
-    lines = [f"{adapter.name} is absent: {adapter.problem}" for adapter in found if not adapter.installed]
+    states = {"absent": "is absent", "crashed": "crashed"}
+    lines = [f"{adapter.name} {states[adapter.state]}: {adapter.problem}" for adapter in found if not adapter.loads]
     lines += [f"{target.label}: {line}" for target in targets for line in _declared(target.capabilities)]
     return "".join(text(table) for table in tables) + "".join(f"{line}\n" for line in lines)
 
@@ -61,13 +62,13 @@ def _words(features: tuple[Feature, ...]) -> str:
 
 
 def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> Table:
-    table = Table("target", "version", *OUTCOMES, "absent", title="What came of the cases")
+    table = Table("target", "version", *OUTCOMES, "not judged", title="What came of the cases")
     for target in targets:
         outcomes = ledger.outcomes(target.label)
         table.add_row(target.label, target.adapter.version, *(str(outcomes[outcome]) for outcome in OUTCOMES), "")
     for adapter in found:
-        if not adapter.installed:
-            table.add_row(adapter.name, adapter.version or "", *[""] * len(OUTCOMES), "absent")
+        if not adapter.loads:
+            table.add_row(adapter.name, adapter.version or "", *[""] * len(OUTCOMES), adapter.state)
     return table
 
 

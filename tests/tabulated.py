@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import sys
 from importlib.util import find_spec
 
 WIDTH = 100
@@ -19,16 +21,22 @@ class Table:
         self.rows.append(cells)
 
 
-def text(table: Table, rich: bool = find_spec("rich") is not None) -> str:
-    """The table with lines around its cells, or, without rich, its columns side by side."""
-    return _ruled(table) if rich else _plain(table)
+def text(table: Table, rich: bool = find_spec("rich") is not None, encoding: str | None = None) -> str:
+    """The table with lines around its cells, or, without rich, its columns side by side.
+
+    encoding: the terminal's, that of the standard output when None: not every one has the characters of lines.
+    """
+    encoding = encoding or getattr(sys.__stdout__, "encoding", None) or "ascii"
+    return _ruled(table, encoding) if rich else _plain(table)
 
 
-def _ruled(table: Table) -> str:
+def _ruled(table: Table, encoding: str) -> str:
+    from rich import box
     from rich.console import Console
     from rich.table import Table as Ruled
 
-    ruled = Ruled(*table.columns, title=table.title)
+    lines = box.HEAVY_HEAD if codecs.lookup(encoding).name.startswith("utf") else box.ASCII
+    ruled = Ruled(*table.columns, title=table.title, box=lines)
     for row in table.rows:
         ruled.add_row(*row)
     out = io.StringIO()

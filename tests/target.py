@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 from adapters import Adapter, Capabilities, Result
 from adapters.child import Child, ChildStack
 from adapters.contract import capabilities_on, features_of
+from adapters.guard import warnings_shown
 from adapters.primitives import primitive_verdicts
 from adapters.trial import Stack, Trial, asked_of, attempt, examine
 from evidence import corpus
@@ -26,7 +27,7 @@ from evidence.ledger import Ledger
 from evidence.lines import comparable, kept_answer, verdict_line
 from reference import Case, Verdict, judge_pair
 
-from .failures import Failure, save
+from .failures import Failure, Folder
 from .strategies import Question, questions
 
 # modes in which a compiler runs, which may take its process down
@@ -38,7 +39,7 @@ class Target:
     """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
 
     source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its
-    own, and not only those in the modes of ISOLATED.
+    own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.
     """
 
     adapter: Adapter
@@ -47,11 +48,13 @@ class Target:
     source: str
     journal: Journal | None = None
     isolate: bool = False
+    failures: Folder = field(default_factory=Folder)
 
-    @property
+    @functools.cached_property
     def capabilities(self) -> Capabilities:
         """What the adapter can do on this device."""
-        return capabilities_on(self.adapter, self.device)
+        with warnings_shown():
+            return capabilities_on(self.adapter, self.device)
 
     @functools.cached_property
     def child(self) -> Child:
@@ -110,7 +113,8 @@ class Target:
         self.record_relation(tested, case, verdict.outcome, verdict, answer=actual)
         if verdict.outcome == "disagrees":
             trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
-            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {save(case)}")
+            kept = f"{self.failures.save(case)}{self.failures.note}"
+            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
         self._something_was_seen([verdict.outcome])
 
     def answer(self, case: Case, stack: Stack | None = None) -> Result:
@@ -215,12 +219,12 @@ class Target:
 
     def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
-        command = ["python", "-m", "adapters", self.source, save(trial.case), "--device", self.device]
+        command = ["python", "-m", "adapters", self.source, self.failures.save(trial.case), "--device", self.device]
         command += ["--bound", bound] if bound else []
         command += ["--mode", mode] if mode != "eager" else []
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
-        return Failure(tested, trial, shlex.join(command), ask, primitives)
+        return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
 
 
 def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import importlib.metadata
 import json
 import os
@@ -18,6 +19,7 @@ import adapters
 from .frameworks import framework_adapter
 
 ROOT = Path(adapters.__file__).parents[1]
+EXPECTED = f"expected one of {', '.join(adapters.KNOWN)}, or module:Class"
 REPORT = """
 import json
 import adapters
@@ -27,7 +29,7 @@ for name in adapters.KNOWN:
         adapters.load(name)
     except ImportError as error:
         problems[name] = str(error)
-found = {a.name: [a.installed, a.version, a.devices, a.problem] for a in adapters.available()}
+found = {a.name: [a.state, a.version, a.devices, a.problem] for a in adapters.available()}
 print(json.dumps([found, problems]))
 """
 
@@ -61,9 +63,9 @@ def test_every_framework_is_listed_with_version_and_devices():
     found = {a.name: a for a in adapters.available()}
     assert [*found, "reference"] == list(adapters.KNOWN)
     for name, availability in found.items():
-        if availability.installed:
+        if availability.loads:
             adapter = adapters.load(name)
-            assert availability == adapters.Availability(name, True, adapter.version, adapter.devices())
+            assert availability == adapters.Availability(name, "loads", adapter.version, adapter.devices())
             assert availability.devices[0] == "cpu"
         else:
             assert availability.problem
@@ -86,7 +88,7 @@ def test_absent_frameworks_are_reported_with_how_to_install_them(tmp_path: Path)
                 (tmp_path / there.name).symlink_to(there)
     found, problems = json.loads(python(REPORT, "-S", path=tmp_path))
     assert found == {
-        name: [False, None, [], f"{distribution} is not installed: {install}"]
+        name: ["absent", None, [], f"{distribution} is not installed: {install}"]
         for name, (_, distribution, install) in adapters.KNOWN.items()
         if name not in adapters.ONLY_NAMED
     }
@@ -103,10 +105,10 @@ def test_an_installed_framework_that_fails_to_import_is_reported():
     broken = "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'torch', 'jax']))\n" + REPORT
     found, problems = json.loads(python(broken, KERAS_BACKEND="tensorflow"))
     for name in ("torch", "keras"):
-        installed, version, devices, problem = found[name]
-        assert (installed, devices) == (False, [])
+        state, version, devices, problem = found[name]
+        assert (state, devices) == ("absent", []), "a package is hidden: nothing that is there failed"
         assert version
-        assert problem.startswith("installed, but fails to import: ImportError")
+        assert problem.startswith("installed, but not usable: ")
         assert problems[name].endswith(adapters.KNOWN[name][2])
 
 
@@ -136,21 +138,28 @@ def test_what_is_available_is_told_apart(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(adapters, "load", load)
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert adapters.available() == [
-        adapters.Availability("absent", False, None, (), "dist-absent is not installed: pip install absent"),
-        adapters.Availability("broken", False, "version of dist-broken", (),
-                              "installed, but fails to import: RuntimeError: no such symbol"),
-        adapters.Availability("there", True, "9.9+own", ("cpu", "cuda:0"), ""),
+        adapters.Availability("absent", "absent", None, (), "dist-absent is not installed: pip install absent"),
+        adapters.Availability("broken", "crashed", "version of dist-broken", (),
+                              "installed, but fails: RuntimeError: no such symbol"),
+        adapters.Availability("there", "loads", "9.9+own", ("cpu", "cuda:0"), ""),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("theano", ValueError, rf"adapter: got 'theano', expected one of {', '.join(adapters.KNOWN)}, or module:Class"),
+        ("theano", ValueError, rf"adapter: got 'theano', {EXPECTED}"),
         ("no_such_module:Adapter", ImportError, r"adapter no_such_module:Adapter: No module named 'no_such_module'"),
         ("json:Adapter", ImportError, r"adapter json:Adapter: json has no 'Adapter'"),
-        ("json:", ImportError, r"adapter json:: json has no ''"),
-        ("json:a:b", ImportError, r"adapter json:a:b: json has no 'a:b'"),
+        ("theanos:", ValueError, rf"adapter: got 'theanos:', {EXPECTED}"),
+        ("json:a:b", ValueError, rf"adapter: got 'json:a:b', {EXPECTED}"),
+        ("../x.py:Class", ValueError, rf"adapter: got '\.\./x\.py:Class', {EXPECTED}"),
+        (":Class", ValueError, rf"adapter: got ':Class', {EXPECTED}"),
+        ("", ValueError, rf"adapter: got '', {EXPECTED}"),
+        ("torhc", ValueError, rf"adapter: got 'torhc', {EXPECTED}; did you mean 'torch'\?"),
+        ("os:path", ImportError, r"adapter os:path: path of os is a module, expected a class"),
+        ("tests.test_available:Abstract", ImportError, r"adapter \S+: TypeError: Can't instantiate abstract class .*"),
+        ("tests.test_available:Leaving", ImportError, r"adapter \S+: SystemExit: 3"),
     ],
 )
 def test_an_unknown_adapter_is_an_error(name: str, error: type[Exception], message: str):
@@ -166,3 +175,13 @@ class Own:
     """The least that load asks of an adapter."""
 
     name = "own"
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def run(self) -> None: ...
+
+
+class Leaving:
+    def __init__(self) -> None:
+        sys.exit(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -40,13 +41,13 @@ def test_lower_layers_come_through() -> None:
     assert [p.shape for p in asked("Showing").prefixes or ()] == [(3, 5, 8)]
 
 
-@pytest.mark.parametrize("how", ["Segfaulting", "Exiting"])
+@pytest.mark.parametrize("how", ["Segfaulting", "Exiting", "Gasping"])
 def test_a_process_that_dies_is_a_crash_and_the_next_case_gets_a_new_one(how: str) -> None:
     child = Child(f"tests.mirror:{how}")
     adapter = adapters.load(f"tests.mirror:{how}")
     try:
         trial = examine(adapter, CASE, stack=ChildStack(child, adapter, CASE, "cpu", "eager"))
-        said = {"Segfaulting": "SIGSEGV", "Exiting": "exit status 3"}[how]
+        said = {"Segfaulting": "SIGSEGV", "Exiting": "exit status 3", "Gasping": "exit status 4: out of tape"}[how]
         assert (trial.outcome, trial.message) == ("crashed", f"Died: the process of tests.mirror:{how} died: {said}")
         small = draw_case(RNNSpec(2, 2), batch=1, time=1)
         stack = ChildStack(child, adapter, small, "cpu", "eager")
@@ -72,11 +73,31 @@ def test_refusals_and_crashes_keep_their_words() -> None:
         child.close()
     with pytest.raises(RuntimeError, match="ZeroDivisionError: no units"):
         asked("Crashing")
+    with pytest.raises(adapters.NotOffered, match="nobody can ask"):
+        asked("Declining")
 
 
-def test_an_adapter_that_cannot_be_loaded_dies_at_once() -> None:
-    with pytest.raises(Died, match=r"the process of tests\.mirror:NoSuch died: exit status 1"):
+def test_an_adapter_that_cannot_be_loaded_says_why() -> None:
+    words = r"the process of \S+ died: exit status 1: adapter tests\.mirror:NoSuch: tests\.mirror has no 'NoSuch'$"
+    with pytest.raises(Died, match=words):
         asked("NoSuch")
+
+
+def test_what_the_process_warns_of_is_a_warning_here() -> None:
+    """Of importing and of running, whatever the filters are; a category that is not Python's by its name."""
+    child = Child("tests.alarmist:Alarmist")
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("error")
+            child.answer(CASE, "cpu", "eager")
+    finally:
+        child.close()
+    told = {(warning.category.__name__, str(warning.message)) for warning in heard}
+    assert {
+        ("DeprecationWarning", "imported"),
+        ("PendingDeprecationWarning", "made"),
+        ("RuntimeWarning", "run"),
+    } <= told
 
 
 def test_isolated_a_framework_that_dies_loses_its_case_and_not_the_run() -> None:

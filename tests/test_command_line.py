@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 import adapters
-import conftest
 from adapters import FEATURES
 from evidence.ledger import CELL, Ledger
 from reference.faults import FAULTS
-from tests import summary
+from tests import choosing, summary
 from tests.target import Target
 
 from .frameworks import framework_adapter
@@ -65,13 +64,13 @@ def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) 
 def test_an_adapter_that_cannot_be_used_is_an_error(name: str, words: str) -> None:
     framework_adapter("torch")
     with pytest.raises(pytest.UsageError, match=re.escape(words)):
-        conftest.load(name)
+        choosing.load(name)
 
 
 def test_an_adapter_without_devices_is_an_error() -> None:
     framework_adapter("torch")
     with pytest.raises(pytest.UsageError, match=r"NoDevices: devices\(\) is empty, expected at least one"):
-        conftest.devices(conftest.load("tests.planted:NoDevices"), [])
+        choosing.devices(choosing.load("tests.planted:NoDevices"), [], "tests.planted:NoDevices")
 
 
 def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,8 +25,9 @@ from evidence.reading import read
 from reference import RNNSpec
 
 from .draws import draw_case
-from .mirror import Answerless, Integer, Listing, Mirror, Odd
+from .mirror import Answerless, Integer, Listing, Mirror, Odd, Unsure
 from .recorded import few, record
+from .recording import Recording, journal_of
 
 ROOT = Path(__file__).parents[1]
 CORPUS = "tests/properties/test_corpus.py"
@@ -115,18 +118,52 @@ def test_a_failing_case_is_kept_and_a_skipped_or_failed_test_has_its_words(tmp_p
     assert "deselected" in only.end.selection
 
 
+def test_a_record_that_cannot_be_finished_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full at the end: the run fails, and what was reached is named."""
+    journal = Journal(tmp_path / "run.json")
+    monkeypatch.setattr(journal, "finish", functools.partial(_full, "No space left on device"))
+    session, said = SimpleNamespace(exitstatus=0), list[str]()
+    recorder = Recording(journal, SimpleNamespace(getoption=str), str)
+    recorder.begun = True
+    finishing = recorder.pytest_sessionfinish(session)
+    next(finishing)
+    with pytest.raises(StopIteration):
+        finishing.send(None)
+    recorder.pytest_terminal_summary(SimpleNamespace(write_line=said.append))
+    assert session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
+    assert said == [f"NOT recorded: No space left on device; what was reached is in {partial_path(journal.path)}"]
+
+
+def _full(words: str, *_: object) -> None:
+    raise OSError(words)
+
+
+FOLDER = "expected the name of a file in a folder that exists"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("named", "collects", "words"),
     [
-        (["--evidence", "."], "expected the name of a file in a folder that exists"),
-        (["--evidence", "no/such/folder/run.json"], "expected the name of a file in a folder that exists"),
-        (["--evidence", "run.json", "--collect-only"], "a run that only collects its tests has nothing to record"),
+        (".", False, FOLDER),
+        ("no/such/folder/run.json", False, FOLDER),
+        ("pipe", False, FOLDER),
+        ("long" * 100, False, "File name too long"),
+        ("run.json", True, "a run that only collects its tests has nothing to record"),
     ],
 )
-def test_a_name_that_cannot_be_written_is_an_error(arguments: list[str], words: str) -> None:
-    run = suite(CORPUS, *MIRROR, *arguments)
+def test_a_name_that_cannot_be_written_is_an_error(named: str, collects: bool, words: str, tmp_path: Path) -> None:
+    """In one sentence, and nothing is moved."""
+    os.mkfifo(tmp_path / "pipe")
+    given = {"--evidence": named, "collectonly": collects}
+    with pytest.raises(pytest.UsageError, match=f"^--evidence: .*{words}"):
+        journal_of(SimpleNamespace(getoption=given.get, invocation_params=SimpleNamespace(dir=tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_name_that_cannot_be_written_ends_the_run() -> None:
+    run = suite(CORPUS, *MIRROR, "--evidence=.")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
-    assert words in run.stderr
+    assert FOLDER in run.stderr
 
 
 def test_a_line_that_is_not_written_whole_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +218,8 @@ def test_what_an_adapter_says_of_itself_becomes_text_and_no_folder_is_named(tmp_
     assert str(Path.home()) not in evidence.path.read_text()
     with pytest.raises(pytest.UsageError, match=r"environment\(\) gave list, expected a dict"):
         record(tmp_path / "list.json", Listing())
+    (run,) = record(tmp_path / "unsure.json", Unsure()).runs
+    assert run.header.targets[0].environment == {"environment()": "raised RuntimeError: no such call"}
     assert not partial_path(tmp_path / "list.json").exists()
 
 

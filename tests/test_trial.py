@@ -177,11 +177,15 @@ def test_a_case_is_run_again_from_its_file(
 
 
 def test_without_a_name_every_adapter_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    found = [adapters.Availability("one", True, "1.0", ("cpu", "cuda:0")),
-             adapters.Availability("two", False, None, (), "two is not installed: pip install two")]  # fmt: skip
+    found = [adapters.Availability("one", "loads", "1.0", ("cpu", "cuda:0")),
+             adapters.Availability("two", "absent", None, (), "two is not installed: pip install two")]  # fmt: skip
     monkeypatch.setattr("adapters.__main__.available", lambda: found)
     assert command(monkeypatch) == 0
-    assert capsys.readouterr().out == ("one: 1.0 on ('cpu', 'cuda:0')\ntwo: two is not installed: pip install two\n")
+    told = "one: 1.0 on ('cpu', 'cuda:0')\ntwo: absent: two is not installed: pip install two\n"
+    assert capsys.readouterr().out == told
+    found.append(adapters.Availability("three", "crashed", "3", (), "installed, but fails: OSError: no bus"))
+    assert command(monkeypatch) == 1
+    assert capsys.readouterr().out == f"{told}three: crashed: installed, but fails: OSError: no bus\n"
 
 
 def test_a_name_without_a_case_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

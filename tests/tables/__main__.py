@@ -96,7 +96,7 @@ def _relative(change: float) -> str:
 
 def _adapters(args: argparse.Namespace) -> list[adapters.Adapter]:
     """Those named, else every installed one; one that is named and absent raises ImportError."""
-    return [adapters.load(name) for name in args.framework or [a.name for a in adapters.available() if a.installed]]
+    return [adapters.load(name) for name in args.framework or [a.name for a in adapters.available() if a.loads]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

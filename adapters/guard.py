@@ -1,0 +1,28 @@
+"""Every call of an adapter is made under this guard: what a framework warns of is shown, and is no error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Within it no warning is raised as an error, whatever the caller's filters are.
+
+    Who shows warnings (warnings.showwarning) is left alone: the interpreter on stderr, pytest, or a run at its end.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        yield
+
+
+def one_line(said: object) -> str:
+    """Text without line breaks."""
+    return " ".join(str(said).split())
+
+
+def told(error: BaseException) -> str:
+    """What was raised, on one line: its type and its words."""
+    return f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
