@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
 import adapters
-from reference import Case, Verdict, judge
+from reference import Case, CellParameters, RNNSpec, Verdict, judge
 
 
 @functools.cache
@@ -24,11 +26,26 @@ def framework_adapter(name: str) -> adapters.Adapter:
 
 
 def activation_of(adapter: adapters.Adapter, a: np.ndarray, nonlinearity: str) -> np.ndarray:
-    """The adapter's activation; skips the test where it is refused, and the dtype is declared unsupported."""
+    """The adapter's activation; skips the test where it is refused or narrowed, and the dtype declared unsupported."""
+    with skipped_where_declared(adapter, a.dtype.name):
+        answer = adapter.activation(a, nonlinearity)
+        if answer.dtype != a.dtype:
+            raise adapters.Refused(f"an activation of {a.dtype.name} is {answer.dtype}")
+        return answer
+
+
+def built(adapter: adapters.Adapter, spec: RNNSpec, parameters: Sequence[CellParameters]) -> Any:
+    """The adapter's module; skips the test where it is refused, and the dtype is declared unsupported."""
+    with skipped_where_declared(adapter, parameters[0].dtype.name):
+        return adapter.build(spec, parameters)
+
+
+@contextmanager
+def skipped_where_declared(adapter: adapters.Adapter, dtype: str) -> Iterator[None]:
     try:
-        return adapter.activation(a, nonlinearity)
+        yield
     except adapters.Unsupported as error:
-        if ("dtype", a.dtype.name) not in adapter.capabilities.unsupported:
+        if ("dtype", dtype) not in adapter.capabilities.unsupported:
             raise
         pytest.skip(f"{adapter.name} {adapter.version}: {error}")
 
