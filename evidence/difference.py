@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .answers import arrays
 from .changes import BAD, Change, Difference
 from .ledger import CELL
 from .reading import Evidence, Unusable
 from .schema import Header, VerdictLine
 from .ulps import ulps_apart
-from .verifying import arrays, miscounts
+from .verifying import miscounts
 
 Key = tuple[str, str, str, bool]  # target, property, case, relation
 
