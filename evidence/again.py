@@ -5,7 +5,6 @@ This package knows no framework: `python -m adapters.child` answers, a line of J
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 
 from . import corpus
 from .declarations import entry_of, is_known, public, version_of
-from .environment import ROOT
+from .environment import ROOT, packages
 from .schema import TargetLine
 
 PATIENCE = 60.0  # seconds for all that is asked of one target again
@@ -37,8 +36,8 @@ class Question:
 
 def ask_again(target: TargetLine, questions: Sequence[Question]) -> tuple[list[str], dict[str, int]]:
     """What is not as recorded; and why some questions were not asked again -> how many."""
-    if reason := _elsewhere(target):
-        return [], {NOT_SHOWN + reason: len(questions)} if questions else {}
+    if questions and (reason := _elsewhere(target)):
+        return [], {NOT_SHOWN + reason: len(questions)}
     problems, left, ends = [], list(questions), time.monotonic() + PATIENCE
     while left and time.monotonic() < ends:
         said = _answers(target, left, ends - time.monotonic())
@@ -60,16 +59,8 @@ def _elsewhere(target: TargetLine) -> str:
         return "the adapter is its author's own"
     if target.device != "cpu":
         return f"they are of {target.device}"
-    here = version_of(entry, _Installed())
+    here = version_of(entry, packages())
     return "" if here == public(target.version) else f"{target.adapter} {public(target.version)} is not installed here"
-
-
-class _Installed(dict[str, str]):
-    """The versions of all distributions that are installed here."""
-
-    def __init__(self) -> None:
-        found = ((d.metadata["Name"], d.version) for d in importlib.metadata.distributions())
-        super().__init__({name: version for name, version in found if name})
 
 
 def _answers(target: TargetLine, questions: Sequence[Question], seconds: float) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from .schema import Answer, Judgement, Place, VerdictLine
 EXACT = ("reason", "bound", "arithmetic", "elements", "outside", "vacuous", "detail")
 FIGURES = ("max_error", "max_ulps", "max_fraction")
 UNSHOWN = "the answer was not kept, and no kept answer has its bits"
-LAST_BITS = "float64, with other last bits in its figures than this machine's BLAS gives"
+LAST_BITS = "float64, with figures (of the mean signed residual: sums of many) that are others by the last bits of sums"
 
 
 class Rejudged:
@@ -105,6 +105,7 @@ def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray
     """Whether float64 figures could be those of another BLAS: the bound covers either's own sums, so a fraction of it
     is 1 apart at most, and what the answer was at the places named is in it."""
     near = abs(said.max_fraction - verdict.max_fraction) <= 1 or not np.isfinite(verdict.max_fraction)
+    near = near and abs(said.mean_signed_residual - verdict.mean_signed_residual) <= max(said.elements, 1)
     last = case.spec.num_layers - 1
     for place in (said.worst, said.first):
         if place is None or (place.array == "output" and place.layer != last):

@@ -158,14 +158,14 @@ class Tally:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
         labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
-        for name in dict.fromkeys([*self.asked, *self.vacuous]):
+        for name in {*self.asked, *self.vacuous, *self.failed}:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
             of_target[label, name.split("[")[0].removeprefix(FOLDER)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete
         for label in labels:
             for name, test in TESTS.items():
                 there = of_target[label, name]
-                fewer = there < test.tests and whole and test.tested and not test.relation and not self.failed
+                fewer = there < test.tests and whole and test.tested and not test.relation
                 if there > test.tests or fewer:
                     yield f"{label}: {there} tests {name} left verdicts, this suite has {test.tests}"
 

@@ -27,7 +27,7 @@ class Target:
         self.failed = {line.test for line in run.tests if line.outcome in FAILED}
         self.rejudged = Rejudged()
         self.unshown: Counter[str] = Counter()
-        self.asked: Counter[tuple[str, str]] = Counter()  # property and case, of the corpus
+        self.asked: Counter[tuple[str, str]] = Counter()  # property and name, of the corpus
         self.again: list[Question] = []
         self.refused = 0
 
@@ -46,7 +46,7 @@ class Target:
         if line.property in corpus.asked() and line.corpus not in corpus.asked()[line.property].names:
             yield f"{line.corpus or line.case}: it is not in this suite's corpus, or not asked there"
         if line.corpus is not None and not line.relation:
-            self.asked[line.property, line.case] += line.property in corpus.asked()
+            self.asked[line.property, line.corpus] += line.property in corpus.asked()
             if not wrong and line.verdict is not None:
                 found, unshown = self.rejudged.problems(line, self.declared, test.bound)
                 yield from found
@@ -97,7 +97,7 @@ class Target:
 
     def _not_once(self) -> Iterator[str]:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
-        times = {(tested, name): self.asked[tested, corpus.cases()[name].id]
+        times = {(tested, name): self.asked[tested, name]
                  for tested, one in corpus.asked().items() for name in one.names}  # fmt: skip
         for whole in (True, False):
             other = [key for key, count in times.items() if count != 1 and (key[0] == corpus.PROPERTY) == whole]

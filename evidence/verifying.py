@@ -44,7 +44,7 @@ def _findings(run: Run) -> list[Finding]:
         Finding(f"{run.name}: each line agrees with itself and with what was declared", lines),
         Finding(
             f"{run.name}: each test asked what this suite asks in it",
-            few([*tally.problems(), *tally.missing(), *test_problems(run, tally), *unfilled(run, ledger)]),
+            few([*test_problems(run, tally), *unfilled(run, ledger), *tally.problems(), *tally.missing()]),
         ),
         *(check.finding() for check in checks.values()),
     ]

@@ -64,6 +64,8 @@ def recording(path: Path, *judged: Any, status: int | None = None, selection: st
     for target in targets:
         object.__setattr__(target, "failed", failed)
     yield targets
+    for target in targets:
+        target.close()
     for name in sorted(failed):
         journal.write({"kind": "test", "test": name, "outcome": "failed", "message": "AssertionError"})
     passed = tests_of_a_target() * len(targets) - len(failed)
@@ -87,13 +89,14 @@ def ask(target: Target, test: str, tested: str, *cases: Case, **options: Any) ->
             target.failed.add(test)  # type: ignore[attr-defined]
 
 
-def ask_the_corpus(target: Target, *tested: str) -> None:
-    """All that a run asks of the corpus in these properties; all of them where none is named."""
+def ask_the_corpus(target: Target, *tested: str, numbers: tuple[str, ...] = ("",)) -> None:
+    """What a run asks of the corpus in these properties, all where none is named; of the cases with these numbers."""
     functions = {corpus.PROPERTY: "", corpus.TRAJECTORY: "test_whole_trajectories_of_the_corpus"}
     for name, asked in corpus.asked().items():
         whole = functions.get(name, "test_the_corpus_in_every_mode")
         test = CORPUS.replace("test_the_corpus", whole) if whole else CORPUS
-        for case in (corpus.cases()[one] for one in asked.names if name in tested or not tested):
+        names = [one for one in asked.names if (name in tested or not tested) and one.startswith(numbers)]
+        for case in (corpus.cases()[one] for one in names):
             part = f"{case.spec.direction}-{asked.mode}" if whole else case.id
             bound = asked.bound if asked.bound == "trajectory" else None
             ask(target, f"{test}[{target.label.replace(' ', '-')}-{part}]", name, case, mode=asked.mode, bound=bound)
