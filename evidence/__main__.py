@@ -41,7 +41,7 @@ def report(given: argparse.Namespace) -> int:
 def diff(given: argparse.Namespace) -> int:
     found = difference.difference(reading.read(given.old), reading.read(given.new))
     if given.json:
-        print(difference_text.to_json(found), end="")
+        sys.stdout.writelines(difference_text.json_parts(found))
     elif given.markdown:
         print(difference_text.to_markdown(found), end="")
     else:

@@ -50,7 +50,8 @@ def record(
     with recording(path, *judged, status=status, selection=selection) as targets:
         for target in targets:
             for case in asked:
-                ask(target, f"{CORPUS}[{target.label.replace(' ', '-')}-{case.id}]", corpus.PROPERTY, case)
+                name = corpus.names().get(case.id, case.id)
+                ask(target, f"{CORPUS}[{name}-{target.label.replace(' ', '-')}]", corpus.PROPERTY, case)
     return read(path)
 
 
