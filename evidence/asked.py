@@ -82,7 +82,7 @@ FOLDER = "tests/properties/"
 ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 
 
-def test_of(line: VerdictLine) -> Asked | None:
+def asked_by(line: VerdictLine) -> Asked | None:
     """The test that a verdict names; None for one that this suite has not."""
     name = line.test.split("[")[0].removeprefix(FOLDER)
     return TESTS.get(name) if line.test.startswith(FOLDER) else None
@@ -90,7 +90,7 @@ def test_of(line: VerdictLine) -> Asked | None:
 
 def misplaced(line: VerdictLine, labels: Collection[str]) -> str:
     """Why no test of this suite leaves such a line of such a target; empty where one does."""
-    test = test_of(line)
+    test = asked_by(line)
     if test is None:
         return f"{line.test[:200]!r}: this suite has no such test"
     if line.target.replace(" ", "-") not in line.test:
@@ -130,7 +130,7 @@ class Tally:
 
     def add(self, line: VerdictLine) -> None:
         (self.vacuous if line.outcome == "vacuous" else self.asked)[line.test] += 1
-        test = test_of(line)
+        test = asked_by(line)
         if test is not None and not (test.examples or test.relation) and line.test not in self.failed:
             asked = hash((line.test, question(line)))
             self.again[line.test] += asked in self.questions
@@ -171,6 +171,6 @@ class Tally:
 
 
 @cache
-def tests_of_a_target() -> int:
+def number_for_a_target() -> int:
     """How many tests of tests/properties there are for each target."""
     return sum(test.tests for test in TESTS.values())

@@ -30,7 +30,7 @@ def close(one: float, other: float) -> bool:
     """Whether two figures are the same but for the last bits of the reference's float64 sums."""
     if math.isnan(one) or math.isnan(other):
         return math.isnan(one) and math.isnan(other)
-    return math.isclose(one, other, rel_tol=REPEATABLE, abs_tol=0.0)
+    return math.isclose(one, other, rel_tol=REPEATABLE)
 
 
 def inconsistencies(line: VerdictLine, declared: Declared, bound: str) -> Iterator[str]:

@@ -57,7 +57,7 @@ def test_problems(run: Run, tally: Tally) -> Iterator[str]:
     errors = run.end.tests.get("error", 0)  # which a test may have beside another outcome
     total = sum(run.end.tests.values()) - errors
     targets, seen = len(run.header.targets), len({*tally.asked, *tally.vacuous})
-    ours, own = asked.tests_of_a_target() * targets, _own_tests()
+    ours, own = asked.number_for_a_target() * targets, _own_tests()
     most = ours + MOST_PARAMETERS * own * (1 + targets)
     whole = ours <= total + errors and (total <= ours or ours + own <= total)
     if not (whole or run.end.selection) or total > most or seen > total + errors:

@@ -36,7 +36,7 @@ class Target:
         if misplaced := asked.misplaced(line, self.labels):
             yield misplaced
             return
-        test = asked.test_of(line)
+        test = asked.asked_by(line)
         assert test is not None
         port = others.get(line.property.removeprefix(asked.PORT)) if test.tested == asked.PORT else None
         declared = (port or self).declared

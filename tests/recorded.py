@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evidence import corpus
-from evidence.asked import FOLDER, tests_of_a_target
+from evidence.asked import FOLDER, number_for_a_target
 from evidence.journal import Journal
 from evidence.ledger import Ledger
 from evidence.reading import Evidence, read
@@ -69,7 +69,7 @@ def recording(path: Path, *judged: Any, status: int | None = None, selection: st
         target.close()
     for name in sorted(failed):
         journal.write({"kind": "test", "test": name, "outcome": "failed", "message": "AssertionError"})
-    passed = tests_of_a_target() * len(targets) - len(failed)
+    passed = number_for_a_target() * len(targets) - len(failed)
     ended = int(bool(failed)) if status is None else status
     journal.finish(ended, selection, {"passed": passed, **({"failed": len(failed)} if failed else {})})
 
