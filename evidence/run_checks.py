@@ -79,7 +79,9 @@ def unfilled(run: Run, ledger: Ledger) -> Iterator[str]:
         return
     for target in run.header.targets:
         declared = declarations.of(target)
-        cells = [dict(zip(CELL, cell, strict=True)) for cell in product(*(FEATURES[name] for name in CELL))]
+        cells: list[dict[str, str | bool]] = [
+            dict(zip(CELL, cell, strict=True)) for cell in product(*(FEATURES[name] for name in CELL))
+        ]
         empty = [
             " ".join(map(str, cell.values()))
             for cell in cells

@@ -12,6 +12,7 @@ from .environment import suite
 from .finding import Finding, few
 from .ledger import Ledger
 from .reading import Evidence, Run
+from .redrawing import redraw
 from .run_checks import header_problems, test_problems, unfilled
 from .schema import VerdictLine
 from .target_checks import Target
@@ -22,7 +23,9 @@ def verify(evidence: Evidence) -> list[Finding]:
     they refused or crashed on in their own words, and only where they are installed."""
     findings = [Finding(f"{len(evidence.runs)} run(s): every line has the form that docs/evidence.md describes")]
     for run in evidence.runs:
-        findings += _findings(run)
+        findings += (found := _findings(run))
+        if not any(one.problems for one in found) and (redrawn := redraw(run)):
+            findings.append(redrawn)
     if not any(run.header.targets for run in evidence.runs):
         findings.append(Finding("some target was judged", ["there is none"]))
     return findings
