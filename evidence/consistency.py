@@ -186,8 +186,8 @@ def _figures(line: VerdictLine, said: Judgement) -> Iterator[str]:
         yield f"nothing outside, and the largest error is {said.max_fraction:.3g} of its bound"
     if (said.max_error == 0) != (said.max_ulps == 0) or (said.max_error == 0 and said.max_fraction > 0):
         yield f"a largest error of {said.max_error:.3g}, {said.max_ulps:.3g} ulp, {said.max_fraction:.3g} of its bound"
-    if said.max_error == 0 and said.mean_signed_residual:
-        yield f"no error, and a mean signed residual of {said.mean_signed_residual:.3g}"
+    if abs(said.mean_signed_residual) > (most := _most_residual(line, said)):
+        yield f"a mean signed residual of {said.mean_signed_residual:.3g}, by these errors it is at most {most:.3g}"
     if said.worst is None:
         if said.max_fraction or (said.elements and line.sizes.time):
             yield "the worst element is not named"
@@ -198,6 +198,16 @@ def _figures(line: VerdictLine, said: Judgement) -> Iterator[str]:
             yield f"a largest error of {said.max_error!r}, at the worst element {error_of(said.worst)!r}"
     if said.first is not None and error_of(said.first) <= said.first.bound:
         yield "first: it lies inside its bound"
+
+
+def _most_residual(line: VerdictLine, said: Judgement) -> float:
+    """The largest mean signed residual: the largest error, over u times an expected value, and what the sums round."""
+    rounded = float(max(said.elements, 1)) if line.features["dtype"] == "float64" else REPEATABLE
+    if said.max_error == 0:
+        return rounded
+    expected = abs(said.worst.expected) if said.worst is not None and said.worst.array == "output" else 0.0
+    scale = arithmetic(said.arithmetic).unit_roundoff * expected
+    return said.max_error / scale * (1 + REPEATABLE) + rounded if scale > 0 else math.inf
 
 
 def _meaningless(said: Judgement) -> bool:

@@ -252,6 +252,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "drawn: a fraction": (sets("lengths", "verdict.max_fraction", 2.0), "nothing outside, and the largest error is 2"),
     "drawn: below 0": (sets("lengths", "verdict.max_ulps", -1.0), "max_ulps: below 0 or no number"),
     "drawn: no number": (sets("lengths", "verdict.max_error", "nan"), "max_error: below 0 or no number"),
+    "drawn: a residual": (sets("lengths", "verdict.mean_signed_residual", 1e4), "by these errors it is at most"),
     "drawn: elements": (sets("lengths", "verdict.elements", lambda old: old + 1), "a case of these sizes has"),
     "drawn: too vacuous": (sets("lengths", "verdict.vacuous", 10**6), "1000000 vacuous of "),
     "drawn: a dtype": (sets("lengths", "features.dtype", "float16"), "by another arithmetic, 'float32'"),
