@@ -83,6 +83,8 @@ def sums(run: Run, ledger: Ledger) -> Iterator[str]:
     for target, outcomes in counts.outcomes(ledger, header).items():
         if run.end.outcomes.get(target) != outcomes:
             yield f"{target}: the last line says {run.end.outcomes.get(target)}, its verdicts add up to {outcomes}"
+    if others := sorted(run.end.outcomes.keys() - {target.label for target in run.header.targets}):
+        yield f"the last line counts verdicts of {', '.join(others)}, which the header does not know"
     if [cell.model_dump() for cell in run.end.cells] != counts.cells(ledger, header):
         yield "the cells of the last line are not those that its verdicts fill"
     tests = Counter(line.outcome for line in run.tests)
