@@ -11,14 +11,19 @@ import json
 import sys
 from pathlib import Path
 
+INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
+
 try:
     from . import difference, difference_text, merging, reading, replaying, schema, upgrading, verifying, words
 except ModuleNotFoundError as missing:
-    sys.exit(f"python -m evidence: {missing}; pip install -c constraints.txt pydantic jinja2 matplotlib")
+    sys.exit(f"python -m evidence: {missing}; {INSTALL}")
 
 
 def report(given: argparse.Namespace) -> int:
-    from . import report as pages  # it needs matplotlib, which the other commands do not
+    try:
+        from . import report as pages  # it needs packages that the other commands do not
+    except ModuleNotFoundError as missing:
+        raise reading.Unusable(f"report: {missing}; {INSTALL}") from None
 
     evidence = reading.read(given.file)
     if given.summary:
@@ -36,7 +41,7 @@ def report(given: argparse.Namespace) -> int:
 def diff(given: argparse.Namespace) -> int:
     found = difference.difference(reading.read(given.old), reading.read(given.new))
     if given.json:
-        print(difference_text.to_json(found), end="")
+        sys.stdout.writelines(difference_text.json_parts(found))
     elif given.markdown:
         print(difference_text.to_markdown(found), end="")
     else:
@@ -56,7 +61,7 @@ def verify(given: argparse.Namespace) -> int:
 
 
 def replay(given: argparse.Namespace) -> int:
-    return replaying.replay(reading.read(given.file), given.case, given.target, given.adapter, given.script)
+    return replaying.replay(reading.read(given.file), given.case, given.target, given.adapter, given.script, given.mode)
 
 
 def merge(given: argparse.Namespace) -> int:
@@ -97,8 +102,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("file", type=Path)
     added = command(replay, "replay", "run one case of a record again on what is installed here")
     added.add_argument("file", type=Path)
-    added.add_argument("case", help="a case's id, its beginning, or its name or number in the corpus")
+    added.add_argument("case", help="a case's id, or four or more digits of it, or its name or number in the corpus")
     added.add_argument("--target", metavar="LABEL", help="which target, where several were asked")
+    added.add_argument("--mode", help="in which it was asked (default: eager, where it was)")
     added.add_argument("--adapter", metavar="MODULE:CLASS", help="what to run, where the run judged your own adapter")
     added.add_argument("--script", action="store_true", help="print a stand-alone script instead, for a bug report")
     added = command(merge, "merge", "put several runs into one file; contradictions are refused")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 # what may become of a case, from the worst to the best, and what it means
@@ -28,14 +30,17 @@ ALONE = ("missing", "new", "outside, not asked before")
 UNCHANGED = ("same bits", "still refused", "still vacuous", "new")
 
 
-@dataclass(frozen=True)
+MOST_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one case.
+    """What became of one question.
 
     ulps: how far the answer moved, in units in the last place of the old one, at the element that moved farthest;
         None where an answer was not kept, or is of another form.
     fractions: the largest error as a fraction of its bound, old and new; None where there is no verdict.
-    message: why the new run has no verdict.
+    message: why the new run has no verdict.  mode: in which it was asked.
     """
 
     kind: str
@@ -47,40 +52,77 @@ class Change:
     ulps: float | None = None
     fractions: tuple[float | None, float | None] = (None, None)
     message: str = ""
+    mode: str = "eager"
+
+
+@dataclass
+class Summary:
+    """What all changes add up to, in one pass over them.
+
+    of_target: (target, kind) -> changes.  of_place: (target, direction, dtype) -> kind -> changes.
+    moved: the same -> by how many ulps at most.  cases: of the corpus, which both runs were asked.  worst: first.
+    """
+
+    of_target: Counter[tuple[str, str]] = field(default_factory=Counter)
+    of_place: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
+    moved: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    cases: set[str] = field(default_factory=set)
+
+    def add(self, change: Change) -> None:
+        place = change.target, change.cell[0], change.cell[3]
+        self.of_target[change.target, change.kind] += 1
+        self.of_place.setdefault(place, Counter())[change.kind] += 1
+        if change.ulps is not None:
+            self.moved[place] = max(change.ulps, self.moved.get(place, change.ulps))
+        if change.corpus and change.kind not in ALONE:
+            self.cases.add(change.corpus)
 
 
 @dataclass(frozen=True)
 class Difference:
     """All changes between two runs, the versions compared, and what else differs between the two environments.
 
+    changes: can be iterated over again and again.
     not_compared: drawn cases that only the old, and only the new run was asked.  failed: tests of the new run.
     """
 
-    changes: tuple[Change, ...]
+    changes: Iterable[Change]
     versions: dict[str, tuple[str | None, str | None]]
     environment: dict[str, tuple[Any, Any]]
     not_compared: tuple[int, int]
     failed: int
 
+    @cached_property
+    def summary(self) -> Summary:
+        summary = Summary()
+        for change in self.changes:
+            summary.add(change)
+        return summary
+
     @property
     def compared(self) -> int:
         """How many cases of the corpus both runs were asked."""
-        return len({c.corpus for c in self.changes if c.corpus and c.kind not in ALONE})
+        return len(self.summary.cases)
 
     @property
     def go(self) -> bool:
-        return not any(change.kind in NO_GO for change in self.changes)
+        return not any(self.counts()[kind] for kind in NO_GO)
 
-    def counts(self, changes: Iterable[Change] | None = None) -> Counter[str]:
-        return Counter(change.kind for change in (self.changes if changes is None else changes))
+    def counts(self, target: str | None = None) -> Counter[str]:
+        """Kind -> changes, of one target or of all."""
+        found: Counter[str] = Counter()
+        for (label, kind), number in self.summary.of_target.items():
+            found[kind] += number if target in (None, label) else 0
+        return +found
 
-    def worst(self, most: int = 10) -> list[Change]:
+    def worst(self, most: int = MOST_LISTED) -> list[Change]:
         """The changes that matter most: the worst kinds first, then by how far they moved."""
-        order = list(KINDS)
-        changed = [change for change in self.changes if change.kind not in UNCHANGED]
-        return sorted(changed, key=lambda c: (order.index(c.kind), -_size(c)))[:most]
+        order = {kind: index for index, kind in enumerate(KINDS)}
+        changed = (change for change in self.changes if change.kind not in UNCHANGED)
+        return heapq.nsmallest(most, changed, key=lambda c: (order[c.kind], -_size(c)))
 
 
 def _size(change: Change) -> float:
     """How large a change is, among its kind: by how far it moved; where it is outside, by how far it is outside."""
-    return (change.ulps if change.kind == "moved" else change.fractions[1]) or 0.0
+    size = (change.ulps if change.kind == "moved" else change.fractions[1]) or 0.0
+    return size if size == size else float("inf")  # noqa: PLR0124 (NaN, which has no order)

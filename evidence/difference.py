@@ -1,18 +1,59 @@
-"""Two runs, compared case by case."""
+"""Two runs, compared question by question. Of each question no more is kept in memory than is compared."""
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from .answers import arrays
 from .changes import BAD, Change, Difference
-from .ledger import CELL
+from .ledger import CELL, Ledger
 from .reading import Evidence, Unusable
-from .schema import Header, VerdictLine
+from .schema import Answer, Header, VerdictLine, question
 from .ulps import ulps_apart
-from .verifying import arrays, miscounts
+from .verifying import count, sums
 
-Key = tuple[str, str, str, bool]  # target, property, case, relation
+SEVERITY = ("crashed", "disagrees", "vacuous", "refused", "agrees")
+PACKED = struct.Struct("<B?8sd")  # outcome; whether an answer is kept; its id; the largest error over its bound
+MOVED = ("moved", "now outside", "now inside")  # of which is said how far
+
+
+class Place(NamedTuple):
+    """What many questions have in common."""
+
+    target: str
+    property: str
+    corpus: str | None
+    relation: bool
+    cell: tuple[str, ...]
+    mode: str
+
+
+class Said(NamedTuple):
+    """What was said of one question.  fraction: None where there is no verdict."""
+
+    outcome: str
+    kept: bool
+    answer_id: bytes
+    fraction: float | None
+
+
+@dataclass
+class Side:
+    """All questions of one file.  said: question -> what was said of it, packed.  messages: why there is no verdict."""
+
+    said: dict[bytes, tuple[Place, bytes]] = field(default_factory=dict)
+    messages: dict[bytes, str] = field(default_factory=dict)
+
+    def of(self, key: bytes) -> Said | None:
+        found = self.said.get(key)
+        if found is None:
+            return None
+        outcome, kept, answer_id, fraction = PACKED.unpack(found[1])
+        return Said(SEVERITY[outcome], kept, answer_id, None if fraction == -1 else fraction)
 
 
 def difference(old: Evidence, new: Evidence) -> Difference:
@@ -21,23 +62,23 @@ def difference(old: Evidence, new: Evidence) -> Difference:
         for run in evidence.runs:
             if run.incomplete:
                 raise Unusable(f"{evidence.path}: {run.name}: {run.incomplete}; a run that did not end proves nothing")
-            for problem in miscounts(run):
-                raise Unusable(f"{evidence.path}: {run.name}: {problem}")
     digests = {run.header.corpus for evidence in (old, new) for run in evidence.runs}
     if len(digests) > 1:
         raise Unusable(f"{old.path} and {new.path} were asked different corpora: " + ", ".join(sorted(digests)))
     before, after = _versions(old), _versions(new)
     if not before.keys() & after.keys():
         raise Unusable(f"nothing to compare: {old.path} has {_names(before)}, {new.path} has {_names(after)}")
-    asked, answered = _by_case(old), _by_case(new)
-    changes = [change for key in (asked | answered) for change in _change(asked.get(key), answered.get(key))]
-    drawn = [sum(not _comparable(line) for key, line in one.items() if key not in other)
-             for one, other in ((asked, answered), (answered, asked))]  # fmt: skip
-    versions = {label: (before.get(label), after.get(label)) for label in before | after}
+    places: dict[Place, Place] = {}
+    asked, answered = _side(old, places), _side(new, places)
+    changes = Changes(asked, answered)
     if not any(change.corpus and change.kind not in ("still refused", "still vacuous", "new") for change in changes):
         raise Unusable(f"nothing to compare: no case of the corpus was answered in {old.path} and asked in {new.path}")
+    changes.ulps = _ulps(old, new, changes)
+    drawn = [sum(not _comparable(place) for key, (place, _) in one.said.items() if key not in other.said)
+             for one, other in ((asked, answered), (answered, asked))]  # fmt: skip
+    versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
-    return Difference(tuple(changes), versions, _environment(old, new), (drawn[0], drawn[1]), failed)
+    return Difference(changes, versions, _environment(old, new), (drawn[0], drawn[1]), failed)
 
 
 def _names(labels: Iterable[str]) -> str:
@@ -53,51 +94,94 @@ def _versions(evidence: Evidence) -> dict[str, str]:
     return versions
 
 
-def _comparable(line: VerdictLine) -> bool:
+def _comparable(place: Place) -> bool:
     """Whether every run is asked this: the corpus, judged by the reference."""
-    return line.corpus is not None and not line.relation
+    return place.corpus is not None and not place.relation
 
 
-def _by_case(evidence: Evidence) -> dict[Key, VerdictLine]:
-    """Every question's verdict; the worst where one was asked more than once."""
-    severity = ("crashed", "disagrees", "vacuous", "refused", "agrees")
-    found: dict[Key, VerdictLine] = {}
+def _key(line: VerdictLine) -> bytes:
+    """The question, whole: the case's id, and a digest of the rest."""
+    return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(line)).encode(), digest_size=8).digest()
+
+
+def _side(evidence: Evidence, places: dict[Place, Place]) -> Side:
+    """Every question's verdict, the worst where one was asked more than once; the counts are checked on the way."""
+    side, words = Side(), dict[str, str]()
     for run in evidence.runs:
+        ledger = Ledger()
         for line in run.verdicts:
-            key = (line.target, line.property, line.case, line.relation)
-            there = found.get(key)
-            if there is None or severity.index(line.outcome) < severity.index(there.outcome):
-                found[key] = line
-            elif _comparable(line) and line.answer_id != there.answer_id and line.outcome == there.outcome:
-                raise Unusable(
-                    f"{evidence.path}: {line.target} gave two answers to {line.corpus!r}: two machines, or chance"
-                )
-    return found
+            count(ledger, line)
+            if (key := _note(evidence, side, places, line)) and line.message:
+                side.messages[key] = words.setdefault(line.message, line.message)
+        for problem in sums(run, ledger):
+            raise Unusable(f"{evidence.path}: {run.name}: {problem}")
+    return side
 
 
-def _change(old: VerdictLine | None, new: VerdictLine | None) -> Iterator[Change]:
-    """What became of a case; nothing where a drawn case was asked of one run only, and did not fail in the new."""
-    line = new or old
-    assert line is not None
-    kind = _kind(old, new)
-    if kind == "new" and line.outcome in BAD:
-        kind = "outside, not asked before"
-    if kind in ("missing", "new") and not _comparable(line):
-        return
-    yield Change(
-        kind,
-        line.target,
-        line.property,
-        line.case,
-        line.corpus,
-        tuple(str(line.features[name]) for name in CELL),
-        _ulps(old, new) if kind in ("moved", "now outside", "now inside") else None,
-        (_fraction(old), _fraction(new)),
-        new.message if new else "",
-    )
+def _note(evidence: Evidence, side: Side, places: dict[Place, Place], line: VerdictLine) -> bytes | None:
+    """Keep what a line says; returns its question where nothing worse was said of it before."""
+    key = _key(line)
+    there = side.of(key)
+    cell, mode = tuple(str(line.features[name]) for name in CELL), str(line.features.get("mode", "eager"))
+    place = Place(line.target, line.property, line.corpus, line.relation, cell, mode)
+    severity, answer_id = SEVERITY.index(line.outcome), bytes.fromhex(line.answer_id or "")
+    if there is None or severity < SEVERITY.index(there.outcome):
+        fraction = -1.0 if line.verdict is None else line.verdict.max_fraction
+        packed = PACKED.pack(severity, line.answer is not None, answer_id, fraction)
+        side.said[key] = places.setdefault(place, place), packed
+        return key
+    if _comparable(place) and there.outcome == line.outcome and answer_id.ljust(8, b"\0") != there.answer_id:
+        raise Unusable(f"{evidence.path}: {line.target} gave two answers to {line.corpus!r}: two machines, or chance")
+    return None
 
 
-def _kind(old: VerdictLine | None, new: VerdictLine | None) -> str:
+class Changes:
+    """What became of each question, made anew each time that it is asked for: a record may have very many.
+
+    ulps: how far kept answers moved, by question.
+    """
+
+    def __init__(self, old: Side, new: Side) -> None:
+        self.old, self.new = old, new
+        self.ulps: dict[bytes, float | None] = {}
+
+    def __iter__(self) -> Iterator[Change]:
+        return (change for _, change in self.items())
+
+    def items(self) -> Iterator[tuple[bytes, Change]]:
+        for key, (place, _) in self.old.said.items():
+            yield from self._change(key, place)
+        for key, (place, _) in self.new.said.items():
+            if key not in self.old.said:
+                yield from self._change(key, place)
+
+    def _change(self, key: bytes, place: Place) -> Iterator[tuple[bytes, Change]]:
+        """What became of a question; nothing where a drawn one was asked of one run only, and did not fail in the
+        new."""
+        old, new = self.old.of(key), self.new.of(key)
+        kind = _kind(old, new)
+        if kind == "new" and new is not None and new.outcome in BAD:
+            kind = "outside, not asked before"
+        if kind in ("missing", "new") and not _comparable(place):
+            return
+        yield (
+            key,
+            Change(
+                kind,
+                place.target,
+                place.property,
+                key[:8].hex(),
+                place.corpus,
+                place.cell,
+                self.ulps.get(key),
+                (old and old.fraction, new and new.fraction),
+                self.new.messages.get(key, "") if new else "",
+                place.mode,
+            ),
+        )
+
+
+def _kind(old: Said | None, new: Said | None) -> str:
     if old is None or new is None:
         return "new" if old is None else "missing"
     if new.outcome in BAD:
@@ -106,21 +190,37 @@ def _kind(old: VerdictLine | None, new: VerdictLine | None) -> str:
         return f"{'still' if new.outcome == old.outcome else 'now'} {new.outcome}"
     if old.outcome != "agrees":
         return "now inside"
-    return "same bits" if old.answer_id == new.answer_id is not None else "moved"
+    return "same bits" if old.answer_id == new.answer_id != bytes(8) else "moved"
 
 
-def _fraction(line: VerdictLine | None) -> float | None:
-    return None if line is None or line.verdict is None else line.verdict.max_fraction
+def _ulps(old: Evidence, new: Evidence, changes: Changes) -> dict[bytes, float | None]:
+    """How far the answers lie apart that moved and were kept in both files."""
+    wanted = {
+        key
+        for key, change in changes.items()
+        if change.kind in MOVED and all(said and said.kept for said in (changes.old.of(key), changes.new.of(key)))
+    }
+    before = dict(_answers(old, changes.old, wanted)) if wanted else {}
+    found = _answers(new, changes.new, wanted) if wanted else ()
+    return {key: _apart(before[key], answer) for key, answer in found if key in before}
 
 
-def _ulps(old: VerdictLine | None, new: VerdictLine | None) -> float | None:
-    """How far two kept answers lie apart."""
-    if old is None or new is None or old.answer is None or new.answer is None:
-        return None
+def _answers(evidence: Evidence, side: Side, wanted: set[bytes]) -> Iterator[tuple[bytes, Answer]]:
+    """The kept answers of these questions: of each the one that was noted."""
+    for run in evidence.runs:
+        for line in run.verdicts:
+            if line.answer is not None and (key := _key(line)) in wanted:
+                said = side.of(key)
+                if said and (said.outcome, said.answer_id) == (line.outcome, bytes.fromhex(line.answer_id or "")):
+                    yield key, line.answer
+
+
+def _apart(old: Answer, new: Answer) -> float | None:
+    """How far two kept answers lie apart, in units in the last place; None where they are of another form."""
     try:
-        before, after = arrays(old.answer)[:2], arrays(new.answer)[:2]
+        before, after = arrays(old)[:2], arrays(new)[:2]
     except (TypeError, ValueError) as error:
-        raise Unusable(f"{old.target}, {old.corpus}: {error}") from error
+        raise Unusable(f"a kept answer: {error}") from error
     if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(before, after, strict=True)):
         return None
     return max(ulps_apart(a, b) for a, b in zip(before, after, strict=True))

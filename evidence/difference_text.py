@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from . import corpus
-from .changes import KINDS, NO_GO, Change, Difference
+from .changes import KINDS, NO_GO, Difference
 from .lines import dump
 from .markdown import escaped, table
 from .words import cut, one_line
@@ -32,11 +31,11 @@ def conclusion(found: Difference) -> str:
 
 def to_json(found: Difference) -> str:
     """Everything, one object."""
-    changes = [
-        {"kind": c.kind, "target": c.target, "property": c.property, "case": c.case, "corpus": c.corpus,
-         "cell": list(c.cell), "ulps": c.ulps, "fractions": list(c.fractions), "message": c.message}
-        for c in found.changes
-    ]  # fmt: skip
+    return "".join(json_parts(found))
+
+
+def json_parts(found: Difference) -> Iterator[str]:
+    """The same, piece by piece: there may be very many changes, of which each has a line."""
     content = {
         "format": "rnn-equivalence difference 1",
         "go": found.go,
@@ -47,9 +46,15 @@ def to_json(found: Difference) -> str:
         "corpus cases compared": found.compared,
         "drawn cases not compared": list(found.not_compared),
         "failed tests of the new run": found.failed,
-        "changes": changes,
     }
-    return json.dumps(json.loads(dump(content)), indent=1) + "\n"
+    whole = json.dumps(json.loads(dump(content)), indent=1)
+    yield whole.removesuffix("\n}") + ',\n "changes": ['
+    for number, c in enumerate(found.changes):
+        change = {"kind": c.kind, "target": c.target, "property": c.property, "case": c.case, "corpus": c.corpus,
+                  "cell": list(c.cell), "ulps": c.ulps, "fractions": list(c.fractions), "message": c.message,
+                  "mode": c.mode}  # fmt: skip
+        yield f"{',' if number else ''}\n  {dump(change).decode().rstrip()}"
+    yield "\n ]\n}\n"
 
 
 def versions(found: Difference) -> Rows:
@@ -62,7 +67,7 @@ def kinds(found: Difference) -> Rows:
     labels = list(found.versions)
     rows = [["what became of the cases", *labels, ""]]
     for kind, meaning in KINDS.items():
-        counts = [found.counts(c for c in found.changes if c.target == label)[kind] for label in labels]
+        counts = [found.counts(label)[kind] for label in labels]
         if any(counts):
             rows.append([kind + (" (no-go)" if kind in NO_GO else ""), *(str(count) for count in counts), meaning])
     return rows
@@ -73,15 +78,9 @@ def cells(found: Difference) -> Rows:
     present = [kind for kind in KINDS if found.counts()[kind]]
     rows = [["target", "direction", "dtype", *present, "moved by at most (ulp)"]]
 
-    def place(change: Change) -> tuple[str, str, str]:
-        return change.target, change.cell[0], change.cell[3]
-
-    for where, group in groupby(sorted(found.changes, key=place), key=place):
-        changes = list(group)
-        moved = [c.ulps for c in changes if c.ulps is not None]
-        rows.append(
-            [*where, *(str(found.counts(changes)[kind]) for kind in present), _number(max(moved, default=None))]
-        )
+    for where, counts in sorted(found.summary.of_place.items()):
+        moved = found.summary.moved.get(where)
+        rows.append([*where, *(str(counts[kind]) for kind in present), _number(moved)])
     return rows
 
 
@@ -90,7 +89,7 @@ def worst(found: Difference) -> Rows:
     for c in found.worst():
         rows.append(
             [
-                c.corpus or f"{c.property} {c.case}",
+                (c.corpus or f"{c.property} {c.case}") + ("" if c.mode == "eager" else f", {c.mode}"),
                 c.target,
                 c.kind,
                 _number(c.ulps),

@@ -18,9 +18,11 @@ from reference.files import write_atomically
 from . import difference_text
 from .difference import difference
 from .environment import ROOT
-from .journal import partial_path
+from .journal import now
 from .reading import Unusable, read
 
+LONGEST = 1_000  # characters of one constraint
+LARGEST = 2**20  # bytes of a constraints file
 CORPUS = "tests/properties/test_corpus.py"
 PINS = ROOT / "constraints.txt"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
@@ -56,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", nargs="+", required=True, dest="new", metavar="REQUIREMENT", help=f"the new {what}")
     folder = ROOT / "out" / "upgrade"
     parser.add_argument(
-        "--output", type=Path, default=folder, metavar="FOLDER", help="for the records and the difference"
-    )
+        "--output", type=Path, default=folder, metavar="FOLDER",
+        help="in which each upgrade gets a folder of its own, for the records and the difference",
+    )  # fmt: skip
 
 
 def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
@@ -67,6 +70,8 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
     what is not. Raises Unusable where an environment cannot be made, or the corpus not be run in it.
     """
     output.mkdir(parents=True, exist_ok=True)
+    output = Path(tempfile.mkdtemp(prefix=f"{now()[:19].replace(':', '')}-", dir=output))  # another may be going on
+    output.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
         first, second = (side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new)))
         _install_both(first, second)
@@ -76,6 +81,7 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
     write_atomically(output / "difference.json", difference_text.to_json(found))
     write_atomically(output / "difference.md", difference_text.to_markdown(found))
     difference_text.show(found)
+    print(f"the records and the difference: {output}")
     return 0 if found.go else 1
 
 
@@ -96,6 +102,8 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
     if len(asked) == 1 and Path(asked[0]).is_file():
         pins = tuple(_lines(Path(asked[0])))
         frameworks = {package(need) for extra in (*BACKENDS, *OTHERS) for need in _extras()[extra]}
+        if long := next((pin for pin in pins if len(pin) > LONGEST), None):
+            raise Unusable(f"--{name}: got a constraint {long[:40]!r}..., expected at most {LONGEST} characters")
         asked = [pin for pin in pins if package(pin) in frameworks]
         if not asked:
             raise Unusable(f"--{name}: the constraints name none of {', '.join(sorted(frameworks))}")
@@ -145,10 +153,8 @@ def freeze(one: Side) -> list[str]:
 
 def record(one: Side) -> None:
     """Run the corpus in an environment. A framework that disagrees is a result; one that cannot be run is not."""
-    for earlier in (one.record, partial_path(one.record)):
-        earlier.unlink(missing_ok=True)
     print(f"{one.name}: running the corpus", flush=True)
-    command = [one.python, "-m", "pytest", CORPUS, "--evidence", one.record, "-q", "-p", "no:cacheprovider"]
+    command = [one.python, "-m", "pytest", CORPUS, f"--evidence={one.record}", "-q", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": "", **_backend(one)}
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     print("\n".join(done.stdout.splitlines()[-1:]), flush=True)
@@ -172,7 +178,16 @@ def _pins() -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    """The entries of a constraints file. Raises Unusable for one that is too large, or no text."""
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Unusable(f"{path}: more than {LARGEST:,} bytes, expected a constraints file")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{path}: {error}, expected a constraints file") from error
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 

@@ -1,61 +1,90 @@
-"""What a third party may believe of a file: that it is unchanged, that its counts are those of its lines, and that
-its verdicts on the frozen corpus follow from the answers that it kept."""
+"""What a third party may believe of a file: that it is unchanged, that its counts are those of its lines, that it holds
+what this suite asks, and that its verdicts on the frozen corpus follow from cases, answers and declarations."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-import numpy as np
-
-from reference import Case, Verdict, judge
-from reference.encoding import decode
-
-from . import corpus, counts
-from .lines import answer_id, sizes
+from . import counts, declarations
+from .asked import Tally
+from .environment import suite
+from .finding import Finding, few
+from .ledger import Ledger
 from .reading import Evidence, Run
-from .schema import Answer, TargetLine, VerdictLine
-
-# the reference's float64 sums differ in their last bits from one BLAS to another; a float64 answer's error is no larger
-REPEATABLE = 2.0**-20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was checked.  problems: what is wrong with it; empty where nothing is."""
-
-    checked: str
-    problems: Sequence[str] = field(default=())
+from .redrawing import redraw
+from .run_checks import header_problems, test_problems, unfilled
+from .schema import VerdictLine
+from .target_checks import Target
 
 
 def verify(evidence: Evidence) -> list[Finding]:
-    """Everything that can be checked without the frameworks. Hashes and the schema were checked on reading."""
+    """Everything that can be checked. Hashes and the schema were checked on reading; frameworks are asked only for what
+    they refused or crashed on in their own words, and only where they are installed."""
     findings = [Finding(f"{len(evidence.runs)} run(s): every line has the form that docs/evidence.md describes")]
     for run in evidence.runs:
-        end = [run.incomplete] if run.incomplete else []
-        findings += [
-            Finding(f"{run.name}: it came to its end, and its lines have its SHA-256", end),
-            Finding(f"{run.name}: its counts are those of its {len(run.verdicts)} verdicts", list(miscounts(run))),
-        ]
-        findings += [_corpus(run, target) for target in run.header.targets]
+        findings += (found := _findings(run))
+        if not any(one.problems for one in found) and (redrawn := redraw(run)):
+            findings.append(redrawn)
     if not any(run.header.targets for run in evidence.runs):
         findings.append(Finding("some target was judged", ["there is none"]))
     return findings
 
 
+def _findings(run: Run) -> list[Finding]:
+    end = [run.incomplete] if run.incomplete else []
+    checks = {target.label: Target(run, target) for target in run.header.targets}
+    ledger, tally, lines = Ledger(), Tally(run), list[str]()
+    for line in run.verdicts:
+        count(ledger, line)
+        tally.add(line)
+        lines += [f"{_name(line)}: {wrong}" for wrong in checks[line.target].problems(line, checks)]
+        lines = few(lines)
+    return [
+        Finding(f"{run.name}: it came to its end, and its lines have its SHA-256", end),
+        Finding(f"{run.name}: its header is of this suite, and agrees with itself", list(header_problems(run))),
+        Finding(f"{run.name}: its counts are those of its {len(run.verdicts)} verdicts", list(sums(run, ledger))),
+        Finding(f"{run.name}: each line agrees with itself and with what was declared", lines),
+        Finding(
+            f"{run.name}: each test asked what this suite asks in it",
+            few([*test_problems(run, tally), *unfilled(run, ledger), *tally.problems(), *tally.missing()]),
+        ),
+        *(check.finding() for check in checks.values()),
+    ]
+
+
+def _name(line: VerdictLine) -> str:
+    return f"{line.target}, {line.property}, {line.corpus or line.case}"
+
+
+def count(ledger: Ledger, line: VerdictLine) -> None:
+    """Count a verdict: a relation fills no cell."""
+    if line.relation:
+        ledger.record_relation(line.target, line.property, line.outcome)
+    else:
+        ledger.record(line.target, line.property, line.features, line.outcome)
+
+
 def miscounts(run: Run) -> Iterator[str]:
     """Where the last line says something else than the lines before it."""
+    ledger = Ledger()
+    for line in run.verdicts:
+        count(ledger, line)
+    yield from sums(run, ledger)
+
+
+def sums(run: Run, ledger: Ledger) -> Iterator[str]:
+    """The same, of verdicts that were counted before."""
     if run.end is None:
         return
     header = run.header.model_dump()
-    ledger = counts.ledger_of(line.model_dump(exclude={"answer", "content"}) for line in run.verdicts)
     if run.end.lines != len(run.verdicts) + len(run.tests) + 2:
         yield f"the last line speaks of {run.end.lines} lines, there are {len(run.verdicts) + len(run.tests) + 2}"
     for target, outcomes in counts.outcomes(ledger, header).items():
         if run.end.outcomes.get(target) != outcomes:
             yield f"{target}: the last line says {run.end.outcomes.get(target)}, its verdicts add up to {outcomes}"
+    if others := sorted(run.end.outcomes.keys() - {target.label for target in run.header.targets}):
+        yield f"the last line counts verdicts of {', '.join(others)}, which the header does not know"
     if [cell.model_dump() for cell in run.end.cells] != counts.cells(ledger, header):
         yield "the cells of the last line are not those that its verdicts fill"
     tests = Counter(line.outcome for line in run.tests)
@@ -66,88 +95,36 @@ def miscounts(run: Run) -> Iterator[str]:
         yield "pytest ended with status 0, and tests failed"
 
 
-def _corpus(run: Run, target: TargetLine) -> Finding:
-    """Every case of the corpus was asked of a target once, and its kept answer gets the verdict recorded."""
-    asked = f"{run.name}: {target.label} was asked the corpus, {len(corpus.cases())} cases"
-    if run.header.corpus != corpus.digest():
-        problem = f"the corpus of the run is {run.header.corpus[:16]}..., this suite's is {corpus.digest()[:16]}..."
-        return Finding(asked, [problem])
-    lines = [line for line in run.verdicts if line.target == target.label and line.property == corpus.PROPERTY]
-    times = Counter(line.case for line in lines if not line.relation)
-    other = [(name, times[case.id]) for name, case in corpus.cases().items() if times[case.id] != 1]
-    problems = [f"{len(other)} cases were not asked once: {other[0][0]!r} {other[0][1]} times"] if other else []
-    problems += [f"{line.corpus or line.case}: {wrong}" for line in lines for wrong in _wrong(line, target)]
-    judged = sum(line.answer is not None for line in lines)
-    by = "; ".join(f"{entry.words} by the arithmetic {entry.reason}" for entry in target.arithmetics)
-    again = f"{judged} kept answers were judged again, with the verdicts recorded"
-    return Finding(f"{asked}; {again}{f' ({by}, as declared)' if by else ''}", problems)
-
-
-def _wrong(line: VerdictLine, target: TargetLine) -> Iterator[str]:
-    """What is wrong with a line of the corpus."""
-    case = corpus.cases().get(line.corpus or "")
-    if case is None or case.id != line.case or line.relation:
-        yield "it is not in this suite's corpus"
-        return
-    if line.sizes.model_dump() != sizes(case):
-        yield f"its sizes are {sizes(case)}"
-    if line.outcome in ("refused", "crashed"):
-        declared = any(entry.holds(line.features) for entry in target.unsupported)
-        if line.outcome == "refused" and not declared:
-            yield "it was refused, and nothing that it asks for is declared unsupported"
-    elif line.verdict is not None and line.verdict.reason in ("shape", "dtype"):
-        if line.outcome != "disagrees":
-            yield "an answer of another shape or dtype disagrees"
-    else:
-        declared = (entry.reason for entry in target.arithmetics if entry.holds(line.features))
-        yield from _judged_again(case, line, next(declared, case.dtype))
-
-
-def _judged_again(case: Case, line: VerdictLine, declared: str) -> Iterator[str]:
-    """The reference judges a kept answer by the arithmetic that was declared, as anyone may who has NumPy."""
-    if line.answer is None or line.verdict is None:
-        yield f"recorded as {line.outcome}, and no answer is kept that shows it"
-        return
-    try:
-        output, h_n, prefixes = arrays(line.answer)
-        given = answer_id(output, h_n)
-        verdict = judge(case, output, h_n, prefixes=prefixes, declared=declared, bound="step")
-    except (TypeError, ValueError) as error:
-        yield str(error)
-        return
-    if given != line.answer_id:
-        yield f"the answer is {given}, the line says {line.answer_id}"
-    differs = [name for name, same in _compared(case, line, verdict) if not same]
-    if differs:
-        yield f"recorded as {line.outcome}, with another {', '.join(differs)} than the answer's: {verdict}"
-
-
-def _compared(case: Case, line: VerdictLine, verdict: Verdict) -> Iterator[tuple[str, bool]]:
-    """What a recorded verdict has in common with the one made anew."""
-    said = line.verdict
-    assert said is not None
-    yield "outcome", line.outcome == verdict.outcome
-    for name in ("reason", "bound", "arithmetic", "elements", "outside", "vacuous"):
-        yield name, getattr(said, name) == getattr(verdict, name)
-    if case.dtype != "float64":
-        for name in ("max_error", "max_ulps", "max_fraction"):
-            yield name, math.isclose(getattr(said, name), getattr(verdict, name), rel_tol=REPEATABLE)
-
-
-def arrays(answer: Answer) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | None]:
-    """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
-    lower = None if answer.prefixes is None else [decode("prefixes", array.model_dump()) for array in answer.prefixes]
-    return decode("output", answer.output.model_dump()), decode("h_n", answer.h_n.model_dump()), lower
-
-
 def conclusion(evidence: Evidence, findings: Sequence[Finding]) -> str:
     """What a third party may conclude, in words."""
     if any(finding.problems for finding in findings):
         return "Do not cite this file: what is marked above is wrong with it, or missing."
-    return (
-        "The file is as it was written, its counts are those of its verdicts, and its verdicts on the frozen corpus "
-        "follow from the answers kept, by this suite's reference and bounds. That these answers came from the "
-        "frameworks and versions it names, and the verdicts on other cases, it cannot show: replay its cases, or "
-        "record a run of your own and compare them (python -m evidence diff). Who wrote it, only a SHA-256 published "
-        f"elsewhere can tell: {evidence.sha256}"
+    return "\n".join(
+        [
+            "The file is as it was written, its counts are those of its verdicts, it holds what this suite asks, and "
+            "its verdicts on the frozen corpus follow from the answers kept, by this suite's reference, bounds and "
+            "declarations. That these answers came from the frameworks and versions it names, and the verdicts on "
+            "other cases, it cannot show: replay its cases, or record a run of your own and compare them (python -m "
+            "evidence diff). Who wrote it, only a SHA-256 published elsewhere can tell: " + evidence.sha256,
+            *_notes(evidence, findings),
+        ]
     )
+
+
+def _notes(evidence: Evidence, findings: Sequence[Finding]) -> Iterator[str]:
+    """What must be read beside it: what is not shown, and whose word it is."""
+    for words, number in sum((finding.unshown for finding in findings), Counter()).items():
+        yield f"Not shown: {number} verdicts: {words}."
+    for run in evidence.runs:
+        for target in declarations.foreign(run.header.targets):
+            said = [*target.unsupported, *target.emulated, *target.arithmetics]
+            words = "; ".join(f"{one.words}: {one.reason}" for one in said) or "nothing"
+            yield f"{target.label} is {target.source!r}, code of its author's own, who claims of it: {words}."
+        for target in run.header.targets:
+            varies = [one for one in target.unsupported if one.features in declarations.of(target).varies]
+            for one in varies:
+                yield f"That {target.label} has {one.words} unsupported, only its version tells: {one.reason}."
+        here, there = suite(), run.header.suite
+        if (there.version, there.commit) != (here["version"], here["commit"]) or there.modified:
+            changed = ", whose files differed from it" if there.modified else ""
+            yield f"By its own word, {run.name} was made by version {there.version}, commit {there.commit}{changed}."

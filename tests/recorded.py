@@ -1,13 +1,17 @@
-"""Records made in this process, without pytest: of the frozen corpus, or of some of its cases."""
+"""Records made in this process, as pytest would make them: of the frozen corpus, or of some of its cases."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from evidence import corpus
+from evidence.asked import FOLDER, number_for_a_target
 from evidence.journal import Journal
 from evidence.ledger import Ledger
 from evidence.reading import Evidence, read
@@ -16,7 +20,8 @@ from reference import Case
 from .recording import header
 from .target import Target
 
-RUN = {"profile": "ci", "cases": 8, "seed": None, "shrink": True}
+CORPUS = f"{FOLDER}test_corpus.py::test_the_corpus"
+ONLY_CORPUS = "only tests/properties/test_corpus.py was run"
 FEW = ("000", "001", "002", "003", "216", "217", "240")  # numbers of cases of the corpus
 
 
@@ -24,20 +29,78 @@ def few() -> list[Case]:
     return [case for name, case in corpus.cases().items() if name.startswith(FEW)]
 
 
-def record(path: Path, *judged: Any, cases: Iterable[Case] | None = None, status: int = 0) -> Evidence:
-    """A record of adapters, each on the CPU, asked the cases: those of `few` when None."""
-    journal = Journal(path)
-    targets = [
-        Target(adapter, "cpu", Ledger(), f"tests.mirror:{type(adapter).__name__}", journal) for adapter in judged
-    ]
-    journal.begin(header(targets, [], RUN))
+def run() -> dict[str, Any]:
+    """What a record says of this run."""
+    profile = os.environ["HYPOTHESIS_PROFILE"]
+    return {"profile": profile, "cases": 8, "seed": None if profile == "ci" else 1, "shrink": True}
+
+
+def record(
+    path: Path,
+    *judged: Any,
+    cases: Iterable[Case] | None = None,
+    status: int | None = None,
+    selection: str = ONLY_CORPUS,
+) -> Evidence:
+    """A record of adapters, each on the CPU, asked the cases: those of `few` when None.
+
+    status: pytest's; what the tests that failed make it when None.
+    """
     asked = few() if cases is None else list(cases)
-    for target in targets:
-        for case in asked:
-            with contextlib.suppress(AssertionError):  # the verdict is what is wanted, not the failure
-                target.check(corpus.PROPERTY, case)
-    journal.finish(status, "", {"passed": len(asked) * len(targets)})
+    with recording(path, *judged, status=status, selection=selection) as targets:
+        for target in targets:
+            for case in asked:
+                name = corpus.names().get(case.id, case.id)
+                ask(target, f"{CORPUS}[{name}-{target.label.replace(' ', '-')}]", corpus.PROPERTY, case)
     return read(path)
+
+
+@contextmanager
+def recording(path: Path, *judged: Any, status: int | None = None, selection: str = "") -> Iterator[list[Target]]:
+    """The targets of a run that is recorded until the context ends."""
+    journal = Journal(path)
+    targets = [Target(adapter, "cpu", Ledger(), source_of(adapter), journal) for adapter in judged]
+    journal.begin(header(targets, [], run()))
+    failed: set[str] = set()
+    for target in targets:
+        object.__setattr__(target, "failed", failed)
+    yield targets
+    for target in targets:
+        target.close()
+    for name in sorted(failed):
+        journal.write({"kind": "test", "test": name, "outcome": "failed", "message": "AssertionError"})
+    passed = number_for_a_target() * len(targets) - len(failed)
+    ended = int(bool(failed)) if status is None else status
+    journal.finish(ended, selection, {"passed": passed, **({"failed": len(failed)} if failed else {})})
+
+
+def source_of(adapter: Any) -> str:
+    """A known adapter's name, or where this suite's tests have it."""
+    kind = type(adapter)
+    return adapter.name if kind.__module__.startswith("adapters.") else f"tests.mirror:{kind.__name__}"
+
+
+def ask(target: Target, test: str, tested: str, *cases: Case, **options: Any) -> None:
+    """Ask a target as the test of that name would; the verdict is what is wanted, not the failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_CURRENT_TEST", f"{test} (call)")
+        try:
+            target.check(tested, *cases, **options)
+        except AssertionError:
+            target.failed.add(test)  # type: ignore[attr-defined]
+
+
+def ask_the_corpus(target: Target, *tested: str, numbers: tuple[str, ...] = ("",)) -> None:
+    """What a run asks of the corpus in these properties, all where none is named; of the cases with these numbers."""
+    functions = {corpus.PROPERTY: "", corpus.TRAJECTORY: "test_whole_trajectories_of_the_corpus"}
+    for name, asked in corpus.asked().items():
+        whole = functions.get(name, "test_the_corpus_in_every_mode")
+        test = CORPUS.replace("test_the_corpus", whole) if whole else CORPUS
+        names = [one for one in asked.names if (name in tested or not tested) and one.startswith(numbers)]
+        for case in (corpus.cases()[one] for one in names):
+            part = f"{case.spec.direction}-{asked.mode}" if whole else case.id
+            bound = asked.bound if asked.bound == "trajectory" else None
+            ask(target, f"{test}[{target.label.replace(' ', '-')}-{part}]", name, case, mode=asked.mode, bound=bound)
 
 
 def edited(path: Path, old: str, new: str) -> Path:

@@ -21,7 +21,6 @@ from adapters.contract import capabilities_on, features_of
 from adapters.guard import warnings_shown
 from adapters.primitives import primitive_verdicts
 from adapters.trial import Stack, Trial, asked_of, attempt, examine
-from evidence import corpus
 from evidence.journal import Journal
 from evidence.ledger import Ledger
 from evidence.lines import comparable, kept_answer, verdict_line
@@ -205,7 +204,7 @@ class Target:
             message=message,
             answer=answer,
         )
-        keep = tested == corpus.PROPERTY and comparable(verdict)
+        keep = line["corpus"] is not None and not relation and comparable(verdict)
         kept = kept_answer(*answer) if keep and isinstance(answer, Result) else None
         declared = outcome == "refused" and bool(self.capabilities.refusal(features))
         self.journal.verdict(line, case.to_json(), kept, declared)

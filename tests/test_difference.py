@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +14,19 @@ import pytest
 
 pytest.importorskip("pydantic")
 
+import adapters
 from evidence import __main__ as command
 from evidence.changes import KINDS, NO_GO
 from evidence.difference import difference
 from evidence.difference_text import conclusion, to_json, to_markdown
-from evidence.reading import Evidence, Unusable
+from evidence.reading import Evidence, Unusable, read
+from evidence.schema import VerdictLine
 from evidence.ulps import ulps_apart
 
 from .mirror import Crashing, Doubling, Mirror, Moved, Refusing
-from .recorded import edited, few, record
+from .recorded import ask, edited, few, record, recording
+
+FEATURES = "tests/properties/test_equivalence.py::test_what_is_declared_unsupported_is_refused[mirror-cpu-features]"
 
 
 @pytest.fixture
@@ -59,6 +65,53 @@ def test_what_was_wrong_is_now_inside_or_still_outside(tmp_path: Path) -> None:
     assert of(wrong, Doubling()) == ({"still outside": 7}, True)
     refused = record(tmp_path / "refused.json", Refusing())
     assert of(refused, Crashing()) == ({"now outside": 7}, False)
+
+
+def test_a_case_is_compared_in_each_mode(tmp_path: Path) -> None:
+    """Refused in a mode it is in both runs; refused as it is called usually, it is lost."""
+
+    def of(name: str) -> Evidence:
+        adapter = adapters.load(f"tests.mirror:{name}")
+        with recording(tmp_path / f"{name}.json", adapter) as (target,):
+            for mode in ("eager", "saved"):
+                ask(target, FEATURES, "features", few()[0], mode=mode)
+        return read(tmp_path / f"{name}.json")
+
+    found = difference(of("Mirror"), of("Refusing"))
+    assert (dict(found.counts()), found.go) == ({"now refused": 1, "still refused": 1}, False)
+    assert [change.mode for change in found.changes if change.kind == "now refused"] == ["eager"]
+
+
+def test_very_many_questions_take_little_memory(old: Evidence) -> None:
+    """Of a question 600 bytes are kept, both sides and their tables together: 400,000 of them fit in 300 MB."""
+
+    class Many:
+        """As many lines as a long run has, each made when it is asked for."""
+
+        def __len__(self) -> int:
+            return 5_000
+
+        def __iter__(self) -> Iterator[VerdictLine]:
+            line = old.runs[0].verdicts[0]
+            return (
+                line.model_copy(update={"case": f"{i:016x}", "corpus": None if i else line.corpus})
+                for i in range(5_000)
+            )
+
+    end = old.runs[0].end.model_copy(
+        update={"lines": 5_002, "tests": {}, "outcomes": {"mirror cpu": {"agrees": 5_000}},
+                "cells": [cell.model_copy(update={"outcomes": {"agrees": 5_000} if i == 0 else {}})
+                          for i, cell in enumerate(old.runs[0].end.cells)]}
+    )  # fmt: skip
+    many = replace(old, runs=(replace(old.runs[0], verdicts=Many(), end=end),))
+    tracemalloc.start()
+    try:
+        found = difference(many, many)
+        assert found.counts() == {"same bits": 5_000}
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert used < 600 * 5_000
 
 
 def test_a_missing_case_is_a_no_go_and_a_new_one_is_not(old: Evidence) -> None:
@@ -154,7 +207,7 @@ def with_line(evidence: Evidence, index: int, **changes) -> Evidence:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were put together here have no last line."""
-    monkeypatch.setattr("evidence.difference.miscounts", lambda run: ())
+    monkeypatch.setattr("evidence.difference.sums", lambda run, ledger: ())
     monkeypatch.setattr("evidence.reading.Run.incomplete", "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ pytest.importorskip("pydantic")
 
 from evidence import __main__ as command
 from evidence import upgrading
+from evidence.journal import partial_path
 from evidence.reading import Unusable
 
 from .mirror import Doubling, Mirror, Moved
@@ -80,7 +82,11 @@ def test_looser_constraints_are_tried_and_at_last_pip_is_quoted(
 
 @pytest.mark.parametrize(("adapter", "status"), [(Moved, 0), (Doubling, 1)])
 def test_its_exit_status_is_that_of_the_difference(
-    adapter: type[Mirror], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adapter: type[Mirror],
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With environments that are only folders, and records made here."""
     monkeypatch.setattr(upgrading, "install", lambda side, attempts: side.folder.mkdir())
@@ -89,9 +95,50 @@ def test_its_exit_status_is_that_of_the_difference(
     monkeypatch.setattr(upgrading, "record", lambda side: record(side.record, made[side.name]()))
     arguments = ["upgrade", "--from", "torch==2.9", "--to", "torch==2.13.0", "--output", str(tmp_path / "up")]
     assert command.main(arguments) == status
-    assert sorted(path.name for path in (tmp_path / "up").iterdir()) == [
-        "difference.json", "difference.md", "new.json", "old.json",
-    ]  # fmt: skip
+    (folder,) = (tmp_path / "up").iterdir()
+    files = ["difference.json", "difference.md", "new.json", "old.json"]
+    assert sorted(path.name for path in folder.iterdir()) == files
+    assert f"the records and the difference: {folder}" in capsys.readouterr().out
+    kept = {path: path.read_bytes() for path in folder.iterdir()}
+    assert command.main(arguments) == status
+    assert len(list((tmp_path / "up").iterdir())) == 2
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_two_upgrades_at_once_do_not_disturb_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second begins, and ends, while the first records its old side."""
+    monkeypatch.setattr(upgrading, "install", lambda side, attempts: side.folder.mkdir())
+    monkeypatch.setattr(upgrading, "freeze", lambda side: [])
+    begun: list[Path] = []
+
+    def slowly(side: upgrading.Side) -> None:
+        partial_path(side.record).touch(exist_ok=False)
+        begun.append(side.record)
+        if len(begun) == 1:
+            assert upgrading.upgrade(["torch==2.9"], ["torch==2.13.0"], tmp_path) == 0
+        partial_path(side.record).unlink()
+        record(side.record, Mirror())
+
+    monkeypatch.setattr(upgrading, "record", slowly)
+    assert upgrading.upgrade(["torch==2.9"], ["torch==2.13.0"], tmp_path) == 0
+    assert len(set(begun)) == 4
+
+
+def test_a_constraints_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    large, binary, long = (tmp_path / name for name in ("large", "binary", "long"))
+    large.write_bytes(b"torch==2.9\n" * 100_000)
+    binary.write_bytes(b"torch==2.9\xff")
+    long.write_text("torch==" + "9" * 2_000)
+    for path, words in (
+        (large, "more than 1,048,576 bytes"),
+        (binary, "can't decode byte"),
+        (long, "at most 1000 char"),
+    ):
+        with pytest.raises(Unusable, match=words):
+            upgrading.side("old", tmp_path, tmp_path, [str(path)])
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(Unusable, match="expected a requirement such as"):
+        upgrading.side("old", tmp_path, tmp_path, [str(tmp_path / "fifo")])
 
 
 def test_a_corpus_that_cannot_be_run_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

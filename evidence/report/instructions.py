@@ -7,6 +7,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters import KNOWN
+
 from ..reading import Evidence, Run
 from ..schema import Header
 
@@ -17,31 +19,48 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 def reproduce(run: Run) -> str:
     """Commands that make a run again, as far as its header tells."""
-    suite = run.header.suite
-    wanted = [*RECORDER, *_frameworks(run.header)]
+    suite, header = run.header.suite, run.header
+    wanted = dict.fromkeys([*RECORDER, *_frameworks(header)])
     checkout = [shlex.join(["git", "checkout", suite.commit])] if suite.commit else []
+    own = [target.source for target in header.targets if ":" in target.source]
     return "\n".join(
         [
-            "git clone <this repository> && cd rnn-equivalence",
+            _clone(),
             *checkout,
             shlex.join(["python3", "-m", "pip", "install", "-c", "constraints.txt", *wanted]),
-            _pytest(run.header),
+            *(f"# and what {shlex.quote(source)} needs, which its author knows" for source in dict.fromkeys(own)),
+            _pytest(header),
         ]
     )
 
 
+def _clone() -> str:
+    """Where the suite is to be had, by its CITATION.cff; that a clone is needed, where that tells no address."""
+    found = re.search(r'^repository-code: *"?(.*?)"? *$', _text(CITATION), re.MULTILINE)
+    where = f"{shlex.join(['git', 'clone', found[1], 'rnn-equivalence'])} && cd rnn-equivalence" if found else ""
+    return where or "# in a clone of rnn-equivalence:"
+
+
 def _frameworks(header: Header) -> list[str]:
-    """Distributions that the targets and their backends are named after, as far as they were installed."""
-    installed = {name.lower(): name for name in header.environment.packages if NAME.fullmatch(name)}
-    names = [name.lower() for target in header.targets for name in (target.adapter, target.backend)]
-    return list(dict.fromkeys(installed[name] for name in names if name in installed))
+    """The distributions that the known adapters of a run need, Keras' backend among them."""
+    names: list[str] = []
+    for target in header.targets:
+        if target.source in KNOWN:
+            needed = KNOWN[target.source][2].removeprefix("pip install ").split()
+            names += [name for name in needed if target.source != "keras" or name == "keras"]
+        if target.source == "keras" and NAME.fullmatch(target.backend):
+            names.append(target.backend)
+    return names
 
 
 def _pytest(header: Header) -> str:
     run = header.run
     variables = {name: text for name, text in header.environment.variables.items() if re.fullmatch(r"[A-Z0-9_]+", name)}
     variables["HYPOTHESIS_PROFILE"] = run.profile
-    command = ["python3", "-m", "pytest", "tests/properties", "--evidence", "run.json", "--cases", str(run.cases)]
+    for target in header.targets:
+        if target.source == "keras":
+            variables["KERAS_BACKEND"] = target.backend
+    command = ["python3", "-m", "pytest", "tests/properties", "--evidence=run.json", "--cases", str(run.cases)]
     command += [] if run.seed is None else [f"--hypothesis-seed={run.seed}"]
     command += [] if run.shrink else ["--no-shrink"]
     for target in header.targets:
@@ -97,10 +116,15 @@ def _tex(text: str, name: str) -> str:
 
 def _about(path: Path) -> dict[str, str]:
     """Title and authors of a CITATION.cff: the two of its fields that are needed, one to a line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        text = ""
+    text = _text(path)
     title = re.search(r'^title: *"?(.*?)"? *$', text, re.MULTILINE)
     names = re.findall(r'^ +- name: *"?(.*?)"? *$', text, re.MULTILINE)
     return {"title": title[1] if title else "rnn-equivalence", "authors": " and ".join(names) or "The authors"}
+
+
+def _text(path: Path) -> str:
+    """What a file holds; nothing, where it is not there."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

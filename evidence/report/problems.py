@@ -101,6 +101,7 @@ def _command(evidence: Evidence, line: VerdictLine) -> str:
     targets = {target.label: target for run in evidence.runs for target in run.header.targets}
     command = ["python", "-m", "evidence", "replay", evidence.path.name, line.case]
     command += ["--target", line.target] if len(targets) > 1 else []
+    command += [f"--mode={mode}"] if (mode := str(line.features.get("mode", "eager"))) != "eager" else []
     source = targets[line.target].source
     return shlex.join([*command, *(["--adapter", source] if ":" in source else [])])
 

@@ -1,0 +1,27 @@
+"""What verification says of one thing that it checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+FAILED = ("failed", "error", "xfailed")  # outcomes of a test in which an answer may be wrong
+MOST_SHOWN = 20  # problems of one kind that are listed; the rest is counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked.
+
+    problems: what is wrong with it; empty where nothing is.  unshown: what the record does not show -> how often.
+    """
+
+    checked: str
+    problems: Sequence[str] = field(default=())
+    unshown: Counter[str] = field(default_factory=Counter)
+
+
+def few(problems: list[str]) -> list[str]:
+    """A list of problems that is no longer than a reader is."""
+    return problems[:MOST_SHOWN] + (["... and others"] if len(problems) > MOST_SHOWN else [])
