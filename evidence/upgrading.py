@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reference.files import write_atomically
+from reference import limits
+from reference.files import read_text, write_atomically
 
 from . import difference_text
 from .difference import difference
@@ -172,8 +173,11 @@ def _pins() -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line]
+    try:
+        text = read_text("constraints", path, limits.PINS_BYTES)
+    except ValueError as error:
+        raise Unusable(f"{path}: {error}") from error
+    return [pin for line in text.splitlines() if (pin := line.split("#")[0].strip())]
 
 
 def _project() -> dict[str, list[str]]:
