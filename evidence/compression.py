@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import BufferedReader, RawIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 from reference import limits
 from reference.files import opened, written_atomically
@@ -17,7 +18,7 @@ CHUNK = 2**16
 class _Inflated(RawIOBase):
     """The text of one gzip stream. Unlike the gzip module's it ends there: nothing may stand behind it."""
 
-    def __init__(self, stored: BufferedReader) -> None:
+    def __init__(self, stored: BinaryIO) -> None:
         self.stored = stored
         self.stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
@@ -59,7 +60,7 @@ def lines(path: Path, start: int = 0) -> Iterator[bytes]:
             yield line
 
 
-def _skip(text: BufferedReader, start: int) -> None:
+def _skip(text: BinaryIO | BufferedReader[_Inflated], start: int) -> None:
     if text.seekable():
         text.seek(start)
     while not text.seekable() and start:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ def now() -> str:
 
 
 def lock(handle: int, alone: bool = False) -> None:
-    """Say that this process writes to the file, as others may; or, alone, that none does, else raise BlockingIOError."""
+    """Say that this process writes to the file, as others may. alone: raise BlockingIOError where any other does."""
     if fcntl is not None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
 
@@ -51,7 +50,7 @@ def _why_there(partial: Path) -> str:
     finally:
         os.close(handle)
     closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
-    return f"a run was cut off before it ended. {closing}; or move it away, or name another file"
+    return f"its run is one that was cut off before it ended. {closing}; or move it away, or name another file"
 
 
 class Journal:
@@ -131,14 +130,7 @@ def finish(partial: Path) -> Path:
         selection = "it was cut off in mid-run"
         close(partial, path, {"finished": now(), "exit_status": CUT_OFF, "selection": selection, "tests": None})
     except BlockingIOError:
-        raise FileExistsError(
-            f"{partial}: got a file that a run is still writing, expected one that was cut off"
-        ) from None
+        raise FileExistsError(f"{partial}: a run is still writing it, expected one that was cut off") from None
     finally:
         os.close(handle)
     return path
-
-
-def run_digest(body: bytes, end: Mapping[str, Any]) -> str:
-    """SHA-256 of a run: of all its lines, the last one without its `sha256`."""
-    return hashlib.sha256(body + dump({key: value for key, value in end.items() if key != "sha256"})).hexdigest()

@@ -68,12 +68,10 @@ class _Found:
         if not runs:
             raise Unusable(f"{name}: the file is empty, expected the lines of a run")
         if self.merged is None and len(runs) > 1:
-            raise Unusable(
-                f"{name}: {len(runs)} runs and no last line that merges them: it was cut off, or put together"
-            )
-        if self.merged is not None and (
-            len(runs) < 2 or self.merged.runs != [run.end.sha256 if run.end else None for run in runs]
-        ):
+            several = f"{len(runs)} runs and no last line that merges them"
+            raise Unusable(f"{name}: {several}: it was cut off, or put together")
+        ends = [run.end.sha256 if run.end else "" for run in runs]
+        if self.merged is not None and (len(runs) < 2 or self.merged.runs != ends):
             raise Unusable(f"{name}: its last line names other runs than it holds")
         return Evidence(self.path, runs, self.whole.hexdigest())
 

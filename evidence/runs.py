@@ -1,11 +1,11 @@
-"""What a file of evidence holds. Its verdicts are not kept in memory: they are read again whenever they are asked for."""
+"""What a file of evidence holds. Its verdicts are not kept in memory, but read again when they are asked for."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from .lines import CUT_OFF, FORMAT
 from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
 
 BEGINS = {VerdictLine: b'{"kind":"verdict",', TestLine: b'{"kind":"test",'}  # as the journal writes them
+Parsed = Generator[tuple[bytes, Any], None, None]
 L = TypeVar("L", VerdictLine, TestLine)
 
 
@@ -27,7 +28,7 @@ class Unusable(ValueError):
     """A file that is no evidence, or whose lines are not what was written."""
 
 
-def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = None) -> Iterator[tuple[bytes, Any]]:
+def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = None) -> Parsed:
     """Each line's bytes and its model, from an offset on, where the line of that number begins.
 
     The model is None where a line has none: a last one that was cut off, torn ones of a run that did not end, and,

@@ -7,13 +7,14 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader, BufferedWriter
+from io import BufferedWriter
 from pathlib import Path
+from typing import BinaryIO
 
 KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
-def opened(field: str, path: Path, most: int) -> BufferedReader:
+def opened(field: str, path: Path, most: int) -> BinaryIO:
     """The file, open for reading bytes. Raises ValueError unless it is a regular file of at most `most` bytes."""
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # a device may have no end, and a pipe no beginning

@@ -56,9 +56,7 @@ def read(path: Path) -> list[KnownFailure]:
     except (OSError, ValueError) as error:  # not there, not text, not TOML
         raise pytest.UsageError(f"{where}: {error}") from error
     except RecursionError:
-        raise pytest.UsageError(
-            f"{where}: got tables or lists nested too deeply, expected [[failure]] entries"
-        ) from None
+        raise pytest.UsageError(f"{where}: got lists nested too deeply, expected [[failure]] entries") from None
     entries = content.get("failure")
     if set(content) != {"failure"} or not isinstance(entries, list):
         raise pytest.UsageError(f"{where}: got {sorted(content)}, expected [[failure]] entries only")

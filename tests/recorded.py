@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from evidence import corpus
-from evidence.journal import Journal
+from evidence.closing import close
+from evidence.journal import Journal, now, partial_path
 from evidence.ledger import Ledger
+from evidence.lines import sealed
 from evidence.reading import Evidence, read
 from reference import Case
 
+from .mirror import Mirror
 from .recording import header
 from .target import Target
 
@@ -38,6 +44,25 @@ def record(path: Path, *judged: Any, cases: Iterable[Case] | None = None, status
                 target.check(corpus.PROPERTY, case)
     journal.finish(status, "", {"passed": len(asked) * len(targets)})
     return read(path)
+
+
+def run_digest(body: bytes, end: dict[str, Any]) -> str:
+    """The SHA-256 that a last line behind these lines has, whether it has one yet or not."""
+    bare = {key: value for key, value in end.items() if key != "sha256"}
+    return json.loads(sealed(hashlib.sha256(body), bare))["sha256"]
+
+
+def multiplied(path: Path, verdicts: int) -> Path:
+    """A record's file of so many verdicts: those of `few` again and again, each of a case of its own."""
+    first, *lines = record(path.with_name(f"few-{path.name}"), Mirror()).path.read_bytes().splitlines(keepends=True)
+    parts = [line.split(b'"case":"', 1) for line in lines if line.startswith(b'{"kind":"verdict"')]
+    partial = partial_path(path)
+    with partial.open("wb") as file:
+        file.write(first)
+        for number, (before, after) in zip(range(verdicts), itertools.cycle(parts), strict=False):
+            file.write(b'%b"case":"%016x%b' % (before, number, after[16:]))
+    close(partial, path, {"finished": now(), "exit_status": 0, "selection": "", "tests": {"passed": verdicts}})
+    return path
 
 
 def edited(path: Path, old: str, new: str) -> Path:

@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence import __main__ as command
-from evidence.journal import partial_path, run_digest
+from evidence.journal import partial_path
 from evidence.lines import FORMAT, dump
 from evidence.merging import merge
 from evidence.reading import Unusable, read
 
 from .mirror import Mirror
-from .recorded import edited, record
+from .recorded import edited, record, run_digest
 
 ROOT = Path(__file__).parents[1]
 

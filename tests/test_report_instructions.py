@@ -11,10 +11,9 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 from evidence import report
-from evidence.journal import finished
 from evidence.reading import read
 
-from .reported import Page, case_of, ended, evidence_of, failed_test, header, line, target
+from .reported import Page, case_of, ended, evidence_of, failed_test, finished, header, line, target
 
 
 def test_a_problem_says_how_to_run_it_again(tmp_path: Path) -> None:

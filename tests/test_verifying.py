@@ -14,13 +14,12 @@ pytest.importorskip("pydantic")
 from adapters import Capabilities
 from evidence import __main__ as command
 from evidence import corpus
-from evidence.journal import run_digest
 from evidence.lines import dump
 from evidence.reading import Evidence, read
 from evidence.verifying import conclusion, verify
 
 from .mirror import Answerless, Crashing, Doubling, Integer, Mirror
-from .recorded import record
+from .recorded import record, run_digest
 
 Line = dict[str, Any]
 
