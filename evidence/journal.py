@@ -50,7 +50,7 @@ def _why_there(partial: Path) -> str:
     finally:
         os.close(handle)
     closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
-    return f"its run is one that was cut off before it ended. {closing}; or move it away, or name another file"
+    return f"its run was cut off before it ended. {closing}; or move it away, or name another file"
 
 
 class Journal:

@@ -185,10 +185,11 @@ def _decode_mask(given: Any) -> np.ndarray | None:
         raise TypeError(f"mask: got {type(given).__name__}, expected a list of booleans")
     rows = given if all(isinstance(row, list) for row in given) else [given]
     for row in rows:
-        expect(len(row) == len(rows[0]), "mask", f"rows of {len(rows[0])} and {len(row)}", "rows of one length")
-        wrong = next((value for value in row if not isinstance(value, bool)), True)
-        if not isinstance(wrong, bool):
-            raise TypeError(f"mask: got {short(wrong)}, expected booleans")
+        if len(row) != len(rows[0]):
+            raise TypeError(f"mask: got rows of {len(rows[0])} and {len(row)}, expected rows of one length")
+        for value in row:
+            if not isinstance(value, bool):
+                raise TypeError(f"mask: got {short(value)}, expected booleans")
     return np.array(given, dtype=np.bool_)
 
 

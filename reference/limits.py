@@ -30,6 +30,6 @@ DECLARATIONS = 200  # of a target: each is compared with each cell
 PACKAGES = 10_000
 VERDICTS = 1_000_000  # of a file: `merge` keeps 150 bytes of each
 PROPERTIES = 300  # of a run: each is counted in each cell; the suite has fewer than 100
-TESTS = 100_000  # that did not pass, of a file: 10 targets have 16,000
+TESTS = 50_000  # that did not pass, of a file: 10 targets have 16,000
 TESTS_BYTES = 128 * 2**20  # and their words
 TORN = 1_000  # lines of a run that was cut off: a process that is killed leaves one

@@ -14,11 +14,10 @@ from evidence import corpus
 from evidence.closing import close
 from evidence.journal import Journal, now, partial_path
 from evidence.ledger import Ledger
-from evidence.lines import sealed
+from evidence.lines import dump, sealed
 from evidence.reading import Evidence, read
 from reference import Case
 
-from .mirror import Mirror
 from .recording import header
 from .target import Target
 
@@ -52,10 +51,11 @@ def run_digest(body: bytes, end: dict[str, Any]) -> str:
     return json.loads(sealed(hashlib.sha256(body), bare))["sha256"]
 
 
-def multiplied(path: Path, verdicts: int) -> Path:
-    """A record's file of so many verdicts: those of `few` again and again, each of a case of its own."""
-    first, *lines = record(path.with_name(f"few-{path.name}"), Mirror()).path.read_bytes().splitlines(keepends=True)
-    parts = [line.split(b'"case":"', 1) for line in lines if line.startswith(b'{"kind":"verdict"')]
+def multiplied(path: Path, verdicts: int, *judged: Any) -> Path:
+    """A record's file of so many verdicts: those of `few` again and again, each of a drawn case of its own."""
+    first, *lines = record(path.with_name(f"few-{path.name}"), *judged).path.read_bytes().splitlines(keepends=True)
+    drawn = [json.loads(line) | {"corpus": None, "answer": None} for line in lines[:-1]]
+    parts = [dump(line).split(b'"case":"', 1) for line in drawn]
     partial = partial_path(path)
     with partial.open("wb") as file:
         file.write(first)
