@@ -114,7 +114,7 @@ RECORDS: dict[str, tuple[bytes | Made, str]] = {
     "fields": (lambda lines: lines[0] + packed({str(n): 0 for n in range(49_000)}), "Extra inputs are not permitted"),
     "nested": (lambda lines: lines[0] + b'{"kind":' + b"[" * 40_000 + b"\n", "recursion limit"),
     "digits": (lambda lines: lines[0] + b'{"kind":"end","exit_status":' + b"1" * 2**21 + b"}\n", "line 2: "),
-    "packages": (lambda lines: packages(lines, 5_000), "packages: Dictionary should have at most 10000 items"),
+    "packages": (lambda lines: packages(lines, 12_000), "packages: Dictionary should have at most 10000 items"),
     "empty lines": (lambda lines: going(lines) + b"\n" * 10**6, "got more than 1000 torn lines"),
     "properties": (
         lambda lines: lines[0] + b"".join(lines[1].replace(b'"corpus",', b'"%d",' % n, 1) for n in range(301)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_shards_of_one_target_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_a_case_that_one_mode_answers_and_another_refuses_is_no_contradiction(tmp_path: Path) -> None:
     """Every target of the published record has one: two runs of it, with the modes in any order, are merged."""
-    modes = ("eager", "compiled")
+    modes = ("eager", "train")
     one, two = (asked_in(tmp_path / f"{modes.index(first)}.json", first, *(set(modes) - {first})) for first in modes)
     assert {line.outcome for line in one.runs[0].verdicts} == {"agrees", "refused"}
     merge([one, two], tmp_path / "all.json")
@@ -62,7 +63,8 @@ def asked_in(path: Path, *modes: str) -> Evidence:
     target = Target(Mirror(), "cpu", Ledger(), "tests.mirror:Mirror", journal)
     journal.begin(header([target], [], RUN | {"seed": len(path.name)}))
     for mode in modes:
-        target.check("corpus", few()[0], mode=mode)
+        with contextlib.suppress(AssertionError):  # it is refused, and not declared
+            target.check("corpus", few()[0], mode=mode)
     journal.finish(0, " ".join(modes), {"passed": len(modes)})
     return read(path)
 
