@@ -173,7 +173,7 @@ def test_of_a_case_asked_twice_the_worst_counts_and_two_answers_are_no_answer(ol
 
 
 def test_counts_that_are_not_those_of_the_verdicts_are_refused(old: Evidence) -> None:
-    run = replace(old.runs[0], verdicts=old.runs[0].verdicts[1:])
+    run = replace(old.runs[0], verdicts=tuple(old.runs[0].verdicts)[1:])
     with pytest.raises(Unusable, match="the last line speaks of 9 lines, there are 8"):
         difference(old, replace(old, runs=(run,)))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("pydantic")
 
+from adapters import Refused
 from evidence import __main__ as command
 from evidence.journal import Journal
 from evidence.ledger import Ledger
@@ -20,6 +22,13 @@ from .mirror import Answerless, Crashing, Doubling, Mirror, Moved
 from .recorded import RUN, edited, few, record
 from .recording import header
 from .target import Target
+
+
+class Eager(Mirror):
+    def build(self, *arguments: Any, mode: str = "eager", **named: Any) -> Any:  # type: ignore[override]
+        if mode != "eager":
+            raise Refused(f"no {mode} here")
+        return super().build(*arguments, **named)
 
 
 class Other(Mirror):
@@ -58,9 +67,9 @@ def test_a_case_that_one_mode_answers_and_another_refuses_is_no_contradiction(tm
 
 
 def asked_in(path: Path, *modes: str) -> Evidence:
-    """A record of one case in each mode; the mirror has but one."""
+    """A record of one case in each mode; it has but one."""
     journal = Journal(path)
-    target = Target(Mirror(), "cpu", Ledger(), "tests.mirror:Mirror", journal)
+    target = Target(Eager(), "cpu", Ledger(), "tests.test_merging:Eager", journal)
     journal.begin(header([target], [], RUN | {"seed": len(path.name)}))
     for mode in modes:
         with contextlib.suppress(AssertionError):  # it is refused, and not declared
