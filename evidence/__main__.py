@@ -14,7 +14,7 @@ from pathlib import Path
 INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
 
 try:
-    from . import difference, difference_text, merging, reading, replaying, schema, upgrading, verifying, words
+    from . import difference, difference_text, journal, merging, reading, replaying, schema, upgrading, verifying, words
 except ModuleNotFoundError as missing:
     sys.exit(f"python -m evidence: {missing}; {INSTALL}")
 
@@ -70,6 +70,13 @@ def merge(given: argparse.Namespace) -> int:
     return 0
 
 
+def finish(given: argparse.Namespace) -> int:
+    if (run := reading.read(given.file).runs[-1]).end is not None:
+        raise reading.Unusable(f"{given.file}: the run {run.name} has its last line: name it as it was to be named")
+    print(journal.finish(given.file))
+    return 0
+
+
 def upgrade(given: argparse.Namespace) -> int:
     return upgrading.upgrade(given.old, given.new, given.output)
 
@@ -110,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     added = command(merge, "merge", "put several runs into one file; contradictions are refused")
     added.add_argument("file", type=Path, help="the file to write")
     added.add_argument("parts", type=Path, nargs="+", help="the files to merge")
+    added = command(finish, "finish", "close a run that was cut off, as incomplete; nothing that it wrote is lost")
+    added.add_argument("file", type=Path, help="FILE.partial")
     added = command(upgrade, "upgrade", "run the corpus in two fresh environments, and compare")
     upgrading.add_arguments(added)
     command(print_schema, "schema", "print the JSON Schema of a line")

@@ -3,17 +3,75 @@
 from __future__ import annotations
 
 import gzip
-from io import BufferedReader
+import zlib
+from collections.abc import Iterable, Iterator
+from io import BufferedReader, RawIOBase
 from pathlib import Path
+from typing import BinaryIO
 
-from reference.files import write_atomically
+from reference import limits
+from reference.files import opened, written_atomically
+
+CHUNK = 2**16
 
 
-def opened(path: Path) -> gzip.GzipFile | BufferedReader:
-    """The file's text, as bytes to read."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+class _Inflated(RawIOBase):
+    """The text of one gzip stream. Unlike the gzip module's it ends there: nothing may stand behind it."""
+
+    def __init__(self, stored: BinaryIO) -> None:
+        self.stored = stored
+        self.stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self.stream.eof:
+            data = self.stream.unconsumed_tail or self.stored.read(CHUNK)
+            if not data:
+                raise EOFError("its gzip stream was cut off")
+            text = self.stream.decompress(data, len(buffer))
+            if text:
+                buffer[: len(text)] = text
+                return len(text)
+        if self.stream.unused_data or self.stored.read(1):
+            raise ValueError("got more bytes after the end of its gzip stream, expected none")
+        return 0
 
 
-def write(path: Path, text: bytes) -> None:
+def lines(path: Path, start: int = 0) -> Iterator[bytes]:
+    """The lines of a file's text, from an offset on.
+
+    Raises OSError, EOFError, zlib.error or ValueError where there is none, or more than reference.limits has.
+    """
+    with opened("file", path, limits.RECORD_BYTES) as stored:
+        text = BufferedReader(_Inflated(stored), CHUNK) if path.suffix == ".gz" else stored
+        _skip(text, start)
+        position, number = start, 0
+        while line := text.readline(limits.LINE_BYTES + 1):
+            position, number = position + len(line), number + 1
+            if len(line) > limits.LINE_BYTES:
+                raise ValueError(f"line {number}: longer than {limits.LINE_BYTES} bytes, expected lines of a record")
+            if position > limits.RECORD_BYTES:
+                raise ValueError(f"got text of more than {limits.RECORD_BYTES:,} bytes, expected at most that")
+            if position > limits.RECORD_RATIO * max(stored.tell(), CHUNK):
+                got = f"more than {position:,} bytes of text in {stored.tell():,} of gzip"
+                raise ValueError(f"got {got}, expected at most {limits.RECORD_RATIO} times as many")
+            yield line
+
+
+def _skip(text: BinaryIO | BufferedReader[_Inflated], start: int) -> None:
+    if text.seekable():
+        text.seek(start)
+    while not text.seekable() and start:
+        start -= len(text.read(min(start, CHUNK))) or start
+
+
+def write(path: Path, text: Iterable[bytes]) -> None:
     """Write the text, compressed where the name asks for it; the same text gives the same bytes."""
-    write_atomically(path, gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+    with written_atomically(path) as file:
+        if path.suffix != ".gz":
+            file.writelines(text)
+            return
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+            packed.writelines(text)

@@ -14,11 +14,16 @@ def ledger_of(verdicts: Iterable[Line]) -> Ledger:
     """The ledger of verdict lines: a relation fills no cell."""
     ledger = Ledger()
     for line in verdicts:
-        if line["relation"]:
-            ledger.record_relation(line["target"], line["property"], line["outcome"])
-        else:
-            ledger.record(line["target"], line["property"], line["features"], line["outcome"])
+        add(ledger, line)
     return ledger
+
+
+def add(ledger: Ledger, line: Line) -> None:
+    """Count a verdict line."""
+    if line["relation"]:
+        ledger.record_relation(line["target"], line["property"], line["outcome"])
+    else:
+        ledger.record(line["target"], line["property"], line["features"], line["outcome"])
 
 
 def outcomes(ledger: Ledger, header: Line) -> dict[str, dict[str, int]]:
@@ -28,12 +33,13 @@ def outcomes(ledger: Ledger, header: Line) -> dict[str, dict[str, int]]:
 
 def cells(ledger: Ledger, header: Line) -> list[Line]:
     """Every cell of every target: cases by outcome, and why it is unsupported, where it is."""
+    came = ledger.by_cell()
     return [
         {
             "target": target["label"],
             "cell": list(cell),
             "unsupported": _reasons(target, cell),
-            "outcomes": dict(sorted(ledger.cell_outcomes(target["label"], cell).items())),
+            "outcomes": dict(sorted(came[target["label"], *map(str, cell)].items())),
         }
         for target in header["targets"]
         for cell in product(*(header["features"][name] for name in CELL))

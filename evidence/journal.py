@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import counts
-from .compression import write
+from reference import limits
+
+from .closing import close
 from .environment import without_paths
-from .lines import Line, dump, mapped
+from .lines import CUT_OFF, Line, dump, mapped
+from .words import cut
+
+try:
+    import fcntl
+except ImportError:  # a system that has no such locks, and does not move a file that is open
+    fcntl = None
+
+
+SUFFIX = ".partial"
 
 
 def partial_path(path: Path) -> Path:
     """Where a run is written until it ends."""
-    return path.with_name(path.name + ".partial")
+    return path.with_name(path.name + SUFFIX)
 
 
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def lock(handle: int, alone: bool = False) -> None:
+    """Say that this process writes to the file, as others may. alone: raise BlockingIOError where any other does."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+
+
+def _why_there(partial: Path) -> str:
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        lock(handle, alone=True)
+    except BlockingIOError:
+        return "another run is writing it. Name another file"
+    finally:
+        os.close(handle)
+    closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
+    return f"its run was cut off before it ended. {closing}; or move it away, or name another file"
 
 
 class Journal:
@@ -47,10 +73,7 @@ class Journal:
         try:
             partial.touch(exist_ok=False)
         except FileExistsError:
-            raise FileExistsError(
-                f"{partial} is there already: another run is writing it, or one was cut off before it ended (which can "
-                "be read: python -m evidence verify). Name another file or, if no run is writing it, move it away"
-            ) from None
+            raise FileExistsError(f"{partial} is there already: {_why_there(partial)}") from None
         if self.path.exists():  # this run may fail: nobody shall take an earlier one for it
             self.path.replace(self.path.with_name(self.path.name + ".old"))
         self.write(header | {"complete": False})
@@ -59,6 +82,9 @@ class Journal:
         """Append one line."""
         if self._handle is None:
             self._handle = os.open(partial_path(self.path), os.O_WRONLY | os.O_APPEND)
+            lock(self._handle)
+        if "message" in line:
+            line = {**line, "message": cut(line["message"], limits.MESSAGE)}
         data = (b"\n" if self._torn else b"") + dump(mapped(line, without_paths))
         self._torn = os.write(self._handle, data) != len(data)
         if self._torn:
@@ -81,43 +107,30 @@ class Journal:
         self.write(line)
 
     def finish(self, exit_status: int, selection: str, tests: Mapping[str, int]) -> None:
-        """Put the lines in order, add the last one, and move the whole to its place in one step.
-
-        A line that was torn, as when a process was killed while writing it, is left out and counted.
-        """
-        partial = partial_path(self.path)
-        header, *lines = (_parsed(line) for line in partial.read_bytes().split(b"\n") if line)
-        ended = {"finished": now(), "exit_status": exit_status, "selection": without_paths(selection),
-                 "tests": dict(tests), "torn": lines.count(None)}  # fmt: skip
-        write(self.path, finished(header or {}, [line for line in lines if line is not None], ended))
+        """Append the last line, and move the whole to its place in one step (closing.close)."""
+        ended = {"finished": now(), "exit_status": exit_status, "selection": without_paths(selection)}
+        close(partial_path(self.path), self.path, {**ended, "tests": dict(tests)})
         if self._handle is not None:
             os.close(self._handle)
-        partial.unlink()
+            self._handle = None
 
 
-def _parsed(line: bytes) -> Line | None:
+def finish(partial: Path) -> Path:
+    """Close a run that was cut off, as incomplete; returns the file that it becomes. Every whole line is kept.
+
+    Raises FileExistsError where that file is there already, or a process is still writing this one.
+    """
+    path = partial.with_name(partial.name.removesuffix(SUFFIX))
+    if path.exists() or path == partial:
+        expected = "a name that is free" if path.exists() else f"the name of a run that was cut off, FILE{SUFFIX}"
+        raise FileExistsError(f"{partial}: would become {path.name}, expected {expected}")
+    handle = os.open(partial, os.O_RDWR)
     try:
-        parsed = json.loads(line)
-    except ValueError:
-        return None
-    return parsed if (isinstance(parsed, dict) and "test" in parsed) or "format" in parsed else None
-
-
-def finished(header: Line, lines: Iterable[Line], ended: Line) -> bytes:
-    """The whole file of a run: its lines in the order of the tests, and at last what they add up to."""
-    ordered = sorted(lines, key=lambda line: (line["test"], line["kind"] == "test"))
-    ledger = counts.ledger_of(line for line in ordered if line["kind"] == "verdict")
-    end = {
-        "kind": "end",
-        **ended,
-        "lines": len(ordered) + 2,
-        "outcomes": counts.outcomes(ledger, header),
-        "cells": counts.cells(ledger, header),
-    }
-    body = b"".join(dump(line) for line in (header | {"complete": True}, *ordered))
-    return body + dump(end | {"sha256": run_digest(body, end)})
-
-
-def run_digest(body: bytes, end: Mapping[str, Any]) -> str:
-    """SHA-256 of a run: of all its lines, the last one without its `sha256`."""
-    return hashlib.sha256(body + dump({key: value for key, value in end.items() if key != "sha256"})).hexdigest()
+        lock(handle, alone=True)
+        selection = "it was cut off in mid-run"
+        close(partial, path, {"finished": now(), "exit_status": CUT_OFF, "selection": selection, "tests": None})
+    except BlockingIOError:
+        raise FileExistsError(f"{partial}: a run is still writing it, expected one that was cut off") from None
+    finally:
+        os.close(handle)
+    return path

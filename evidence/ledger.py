@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,11 +79,13 @@ class Ledger:
 
     def cell_outcomes(self, target: str, cell: Iterable[Any]) -> Counter[str]:
         """How many cases of a target in one cell ended in each outcome."""
-        wanted = tuple(str(value) for value in cell)
-        total: Counter[str] = Counter()
-        for (of, _, *values, outcome), count in self.cells.items():
-            if of == target and tuple(values) == wanted:
-                total[outcome] += count
+        return self.by_cell()[(target, *(str(value) for value in cell))]
+
+    def by_cell(self) -> defaultdict[tuple[str, ...], Counter[str]]:
+        """(target, *cell) -> how many cases ended in each outcome."""
+        total: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        for (target, _, *cell, outcome), count in self.cells.items():
+            total[target, *cell][outcome] += count
         return total
 
     def outcomes(self, target: str) -> Counter[str]:

@@ -16,12 +16,21 @@ from reference.encoding import encode
 from . import corpus
 
 FORMAT = "rnn-equivalence evidence 1"
+SEAL = b',"sha256":"%b"}\n'  # how a last line ends; its SHA-256 is that of the text in which `}\n` stands there
+CUT_OFF = -1  # the exit status of a run that was cut off and closed later: none of pytest's
 Line = dict[str, Any]
 
 
 def dump(line: Mapping[str, Any]) -> bytes:
     """One line of text. JSON has no NaN and no infinity: here they are the words "nan", "inf" and "-inf"."""
     return (json.dumps(mapped(line, _writable), separators=(",", ":"), allow_nan=False) + "\n").encode()
+
+
+def sealed(before: Any, last: Mapping[str, Any]) -> bytes:
+    """The last line of a run or file, with its SHA-256.  before: a SHA-256 object of all bytes before it."""
+    before = before.copy()
+    before.update(dump(last))
+    return dump({**last, "sha256": before.hexdigest()})
 
 
 def _writable(value: Any) -> Any:

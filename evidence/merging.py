@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
-from .compression import write
-from .journal import run_digest
-from .lines import dump
-from .reading import Evidence, Run, Unusable, lines_of_runs
-from .schema import VerdictLine
+from .compression import lines, write
+from .lines import sealed
+from .reading import Evidence, Run, Unusable
+from .schema import Outcome, question
 from .verifying import miscounts
 
 
@@ -25,9 +26,29 @@ def merge(parts: Sequence[Evidence], path: Path) -> None:
     _expect_different(runs)
     _expect_one_suite(runs)
     _expect_one_word(runs)
-    body = b"".join(data for part in parts for data in lines_of_runs(part))
-    merged: dict[str, Any] = {"kind": "merged", "runs": [run.end.sha256 for _, run in runs if run.end]}
-    write(path, body + dump(merged | {"sha256": run_digest(body, merged)}))
+    write(path, _merged(parts, [run.end.sha256 for _, run in runs if run.end]))
+
+
+def _merged(parts: Sequence[Evidence], digests: list[str]) -> Iterator[bytes]:
+    """The lines of all runs, and the line that merges them."""
+    whole = hashlib.sha256()
+    for line in chain.from_iterable(map(_lines_of_runs, parts)):
+        whole.update(line)
+        yield line
+    yield sealed(whole, {"kind": "merged", "runs": digests})
+
+
+def _lines_of_runs(part: Evidence) -> Iterator[bytes]:
+    """The lines of a file's runs as they stand there, without the line that merges them."""
+    found, before = hashlib.sha256(), b""
+    for line in lines(part.path):
+        found.update(line)
+        yield before
+        before = line
+    if found.hexdigest() != part.sha256:
+        raise Unusable(f"{part.path}: it was changed while it was read")
+    if len(part.runs) == 1:
+        yield before
 
 
 def _expect_complete(runs: Sequence[tuple[Evidence, Run]]) -> None:
@@ -58,15 +79,17 @@ def _expect_one_suite(runs: Sequence[tuple[Evidence, Run]]) -> None:
 
 
 def _expect_one_word(runs: Sequence[tuple[Evidence, Run]]) -> None:
-    """One version on one kind of device does not answer a case rightly in one run and wrongly in another."""
-    said: dict[tuple[str, ...], tuple[Evidence, Run, VerdictLine]] = {}
-    for part, run in runs:
+    """One version on one kind of device does not answer a question rightly in one run and wrongly in another."""
+    said: dict[bytes, tuple[int, str]] = {}  # a digest of the question -> where it was asked first, and what came of it
+    where = {(number, outcome): (number, outcome) for number in range(len(runs)) for outcome in get_args(Outcome)}
+    for number, (part, run) in enumerate(runs):
         versions = {target.label: target.version for target in run.header.targets}
         for line in run.verdicts:
-            key = (line.target, versions[line.target], line.property, line.case)
-            before, first, other = said.setdefault(key, (part, run, line))
-            if first is not run and other.outcome != line.outcome:
+            asked = repr((question(line), versions[line.target])).encode()
+            first, outcome = said.setdefault(hashlib.sha256(asked).digest()[:16], where[number, line.outcome])
+            if first != number and outcome != line.outcome:
                 raise Unusable(
-                    f"{before.path} and {part.path} contradict each other: {line.target} {versions[line.target]}, "
-                    f"{line.property}, case {line.case}: {other.outcome} and {line.outcome}"
+                    f"{runs[first][0].path} and {part.path} contradict each other: {line.target} "
+                    f"{versions[line.target]}, {line.property}, case {line.case}, "
+                    f"{line.features.get('mode', 'in its only mode')}: {outcome} and {line.outcome}"
                 )

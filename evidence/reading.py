@@ -3,197 +3,167 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from gzip import GzipFile
-from io import BufferedReader
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from reference import limits
 
-from .compression import opened
-from .journal import partial_path, run_digest
+from .journal import partial_path
 from .ledger import CELL
-from .lines import FORMAT
-from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
+from .lines import SEAL
+from .runs import Evidence, Run, Unusable, View, parsed
+from .schema import End, Header, Merged, TestLine, VerdictLine
 
-LONGEST_LINE = 16 * 2**20  # bytes; the largest case that the suite asks takes less than one
-MOST_CELLS = 10_000
-
-
-class Unusable(ValueError):
-    """A file that is no evidence, or whose lines are not what was written."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off."""
-
-    header: Header
-    verdicts: tuple[VerdictLine, ...]
-    tests: tuple[TestLine, ...]
-    end: End | None
-
-    @property
-    def name(self) -> str:
-        """The first digits of its SHA-256, by which it can be cited; when it began, where it did not end."""
-        return self.end.sha256[:16] if self.end else f"begun {self.header.run.started}"
-
-    @property
-    def incomplete(self) -> str:
-        """Why the run did not come to its end; empty where it did."""
-        if self.end is None:
-            return "its end was cut off after it was written" if self.header.complete else "it was cut off in mid-run"
-        if self.end.torn:
-            return f"{self.end.torn} of its lines were torn"
-        status = self.end.exit_status
-        return "" if status in (0, 1) else f"pytest ended with status {status}"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A file's runs: one, or several that were merged.  sha256: of the file's text, uncompressed."""
-
-    path: Path
-    runs: tuple[Run, ...]
-    sha256: str
+__all__ = ["Evidence", "Run", "Unusable", "View", "read"]
 
 
 def read(path: str | Path) -> Evidence:
     """The evidence in a file. Raises Unusable, saying what and where, for anything that is not as it was written."""
     path = Path(path)
+    found = _Found(path)
     try:
-        with opened(path) as file:
-            lines = list(_lines(file, path.name))
-            file.seek(0)
-            whole = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        for number, (raw, line) in enumerate(parsed(path), 1):
+            found.take(raw, line, number)
     except FileNotFoundError:
         there = partial_path(path)
         hint = f"; there is {there.name}, of a run that did not end" if there.exists() else ""
         raise Unusable(f"{path}: no such file{hint}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    return Evidence(path, tuple(_runs(path.name, lines)), whole)
+    return found.evidence()
 
 
-def _lines(file: GzipFile | BufferedReader, name: str) -> Iterator[tuple[bytes, Any]]:
-    """Each line's bytes and its model. A last line that was cut off is left out, and so are torn ones in mid-run."""
-    number, going, last = 0, False, None
-    while raw := file.readline(LONGEST_LINE + 1):
-        number += 1
-        if len(raw) > LONGEST_LINE:
-            raise Unusable(f"{name}, line {number}: longer than {LONGEST_LINE} bytes, expected {FORMAT!r}")
-        if number == 1:
-            _expect_format(raw, name)
-        elif not raw.endswith(b"\n"):
-            if isinstance(last, End | Merged):
-                raise Unusable(f"{name}, line {number}: {raw[:40]!r} after the last line")
-            return
-        elif going and not _is_json(raw):
-            continue
-        last = _model(raw, f"{name}, line {number}")
-        going = (isinstance(last, Header) and not last.complete) or going
-        yield raw, last
-    if not number:
-        raise Unusable(f"{name}: the file is empty, expected {FORMAT!r}")
+@dataclass
+class _Found:
+    """What was read of a file so far: its runs, and the line that merges them."""
 
+    path: Path
+    whole: Any = field(default_factory=hashlib.sha256)
+    position: int = 0
+    kept: int = 0
+    runs: list[_Begun] = field(default_factory=list)
+    merged: Merged | None = None
 
-def _is_json(raw: bytes) -> bool:
-    try:
-        json.loads(raw)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    def take(self, raw: bytes, line: Any, number: int) -> None:
+        """The next line. Raises Unusable where it cannot stand there, or there are too many."""
+        if self.merged is not None:
+            raise Unusable(f"{self.path.name}: a run's last line stands among its others")
+        if isinstance(line, Merged):
+            self.merged = line
+            _expect_seal(self.path.name, raw, line, self.whole)
+        elif isinstance(line, Header):
+            _expect_few(f"{self.path.name}, line {number}", "runs", len(self.runs) + 1, limits.RUNS)
+            self.runs.append(_Begun(self.path, line, self.position, number))
+        if not isinstance(line, VerdictLine | TestLine):
+            self.kept += len(raw)
+            _expect_few(f"{self.path.name}, line {number}", "bytes of headers and ends", self.kept, limits.KEPT_BYTES)
+        if self.merged is None:
+            self.runs[-1].take(raw, line, number)
+        self.whole.update(raw)
+        self.position += len(raw)
 
-
-def _expect_format(raw: bytes, name: str) -> None:
-    """Say so in one sentence where a file is something else, or of another version."""
-    try:
-        first = json.loads(raw)
-    except (ValueError, RecursionError):
-        first = None
-    given = first.get("format") if isinstance(first, dict) else None
-    if given != FORMAT:
-        got = f"format {str(given)[:80]!r}" if given is not None else f"a file that begins {raw[:40]!r}"
-        raise Unusable(f"{name}: got {got}, expected {FORMAT!r}")
-
-
-def _model(raw: bytes, where: str) -> Any:
-    try:
-        return LINE.validate_json(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "line"
-        raise Unusable(f"{where}: {place}: {first['msg']}") from None
-
-
-def _runs(name: str, lines: list[tuple[bytes, Any]]) -> Iterator[Run]:
-    """The runs of a file, each checked against its own last line, and all against the file's."""
-    merged = lines[-1][1] if isinstance(lines[-1][1], Merged) else None
-    runs = [_run(name, part) for part in _parts(name, lines[:-1] if merged else lines)]
-    if merged is None and len(runs) > 1:
-        raise Unusable(f"{name}: {len(runs)} runs and no last line that merges them: it was cut off, or put together")
-    if merged is not None:
-        body = b"".join(raw for raw, _ in lines[:-1])
-        _expect_digest(name, merged, run_digest(body, json.loads(lines[-1][0])))
-        if len(runs) < 2 or list(merged.runs) != [run.end.sha256 for run in runs if run.end]:
+    def evidence(self) -> Evidence:
+        """All of it, once the file has no more lines."""
+        name, runs = self.path.name, tuple(run.run() for run in self.runs)
+        if not runs:
+            raise Unusable(f"{name}: the file is empty, expected the lines of a run")
+        if self.merged is None and len(runs) > 1:
+            several = f"{len(runs)} runs and no last line that merges them"
+            raise Unusable(f"{name}: {several}: it was cut off, or put together")
+        ends = [run.end.sha256 if run.end else "" for run in runs]
+        if self.merged is not None and (len(runs) < 2 or self.merged.runs != ends):
             raise Unusable(f"{name}: its last line names other runs than it holds")
-    yield from runs
+        return Evidence(self.path, runs, self.whole.hexdigest())
 
 
-def _parts(name: str, lines: list[tuple[bytes, Any]]) -> Iterator[list[tuple[bytes, Any]]]:
-    starts = [index for index, (_, line) in enumerate(lines) if isinstance(line, Header)]
-    if not starts or starts[0] != 0:
-        raise Unusable(f"{name}, line 1: got no header")
-    for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
-        yield lines[start:stop]
+@dataclass
+class _Begun:
+    """What was read of a run so far.  stop: behind its last verdict or test.  found: the digest of its lines."""
+
+    path: Path
+    header: Header
+    start: int
+    number: int
+    stop: int = 0
+    verdicts: int = 0
+    tests: int = 0
+    words: int = 0
+    properties: set[str] = field(default_factory=set)
+    found: Any = field(default_factory=hashlib.sha256)
+    end: End | None = None
+
+    def __post_init__(self) -> None:
+        self.stop = self.start
+        self.values = {name: frozenset(values) for name, values in self.header.features.items()}
+        self.labels = _expect_sense(f"{self.path.name}, line {self.number}", self.header)
+
+    def take(self, raw: bytes, line: Any, number: int) -> None:
+        if self.end is not None:
+            raise Unusable(f"{self.path.name}: a run's last line stands among its others")
+        if isinstance(line, End):
+            if not self.header.complete:
+                raise Unusable(f"{self.path.name}: a run that ended, and whose header says that it did not")
+            _expect_seal(self.path.name, raw, line, self.found)
+            self.end = line
+            return
+        where = f"{self.path.name}, line {number}"
+        if isinstance(line, VerdictLine):
+            self._verdict(where, line)
+        elif isinstance(line, TestLine):
+            self.tests, self.words = self.tests + 1, self.words + len(raw)
+            _expect_few(where, "tests that did not pass", self.tests, limits.TESTS)
+            _expect_few(where, "bytes of their words", self.words, limits.TESTS_BYTES)
+        self.stop += len(raw)
+        self.found.update(raw)
+
+    def _verdict(self, where: str, line: VerdictLine) -> None:
+        """What every reader relies on: a target that is known, and a known value for each feature."""
+        self.verdicts += 1
+        self.properties.add(line.property)
+        _expect_few(where, "verdicts", self.verdicts, limits.VERDICTS)
+        _expect_few(where, "properties", len(self.properties), limits.PROPERTIES)
+        if line.target not in self.labels:
+            raise Unusable(f"{where}: verdicts on {line.target!r}, which its header does not know")
+        if line.features.keys() != self.values.keys():
+            raise Unusable(f"{where}: case {line.case} has the features {sorted(line.features)}, not its header's")
+        for name, value in line.features.items():
+            if value not in self.values[name]:
+                expected = self.header.features[name]
+                raise Unusable(f"{where}: features.{name}: got {value!r}, expected one of its header's, {expected}")
+
+    def run(self) -> Run:
+        def view(kind: Any, count: int) -> View[Any]:
+            return View(self.path, kind, count, self.start, self.stop, self.number, self.found.hexdigest())
+
+        return Run(self.header, view(VerdictLine, self.verdicts), view(TestLine, self.tests), self.end)
 
 
-def _run(name: str, lines: list[tuple[bytes, Any]]) -> Run:
-    header, *rest = (line for _, line in lines)
-    end = rest.pop() if rest and isinstance(rest[-1], End) else None
-    if any(isinstance(line, End | Merged) for line in rest):
-        raise Unusable(f"{name}: a run's last line stands among its others")
-    if end is not None and not header.complete:
-        raise Unusable(f"{name}: a run that ended, and whose header says that it did not")
-    if end is not None:
-        _expect_digest(name, end, run_digest(b"".join(raw for raw, _ in lines[:-1]), json.loads(lines[-1][0])))
-    verdicts = tuple(line for line in rest if isinstance(line, VerdictLine))
-    _expect_sense(name, header, verdicts)
-    return Run(header, verdicts, tuple(line for line in rest if isinstance(line, TestLine)), end)
+def _expect_few(where: str, what: str, count: int, most: int) -> None:
+    if count > most:
+        raise Unusable(f"{where}: got {count:,} {what}, expected at most {most:,}")
 
 
-def _expect_sense(name: str, header: Header, verdicts: tuple[VerdictLine, ...]) -> None:
-    """What every reader relies on: targets that are known and told apart, and a value for each feature."""
+def _expect_sense(where: str, header: Header) -> frozenset[str]:
+    """Targets that are told apart, by their labels, and cells that can be counted."""
     labels = [target.label for target in header.targets]
     if len(set(labels)) < len(labels):
-        raise Unusable(f"{name}: its header names a target twice: {', '.join(sorted(labels))}")
-    if not set(CELL) <= header.features.keys() or math.prod(len(header.features[f]) for f in CELL) > MOST_CELLS:
-        raise Unusable(f"{name}: its header's features make no cells of {', '.join(CELL)}")
-    for line in verdicts:
-        if line.target not in labels:
-            raise Unusable(f"{name}: verdicts on {line.target!r}, which its header does not know")
-        if line.features.keys() != header.features.keys():
-            raise Unusable(f"{name}: case {line.case} has the features {sorted(line.features)}, not its header's")
+        raise Unusable(f"{where}: its header names a target twice: {', '.join(sorted(labels))}")
+    if not set(CELL) <= header.features.keys():
+        raise Unusable(f"{where}: its header's features make no cells of {', '.join(CELL)}")
+    cells = math.prod(len(header.features[name]) for name in CELL)
+    if cells * max(len(labels), 1) > limits.CELLS:
+        got = f"{len(labels)} targets of {cells} cells ({' x '.join(CELL)})"
+        raise Unusable(f"{where}: targets, features: got {got}, expected at most {limits.CELLS} cells in all")
+    return frozenset(labels)
 
 
-def _expect_digest(name: str, end: End | Merged, found: str) -> None:
-    if found != end.sha256:
+def _expect_seal(name: str, raw: bytes, last: End | Merged, before: Any) -> None:
+    """The last line ends with the SHA-256 of all bytes before it, and of its own without the field."""
+    seal = SEAL % last.sha256.encode()
+    found = before.copy()
+    found.update(raw.removesuffix(seal) + b"}\n")
+    if not raw.endswith(seal) or found.hexdigest() != last.sha256:
         raise Unusable(
-            f"{name}: its lines have the SHA-256 {found[:16]}..., its last line says {end.sha256[:16]}...: "
-            "it was changed after it was written"
+            f"{name}: its lines have the SHA-256 {found.hexdigest()[:16]}..., its last line says "
+            f"{last.sha256[:16]}...: it was changed after it was written"
         )
-
-
-def lines_of_runs(evidence: Evidence) -> list[bytes]:
-    """The lines of a file's runs as they stand there, without the line that merges them."""
-    with opened(evidence.path) as file:
-        data = file.read()
-    if hashlib.sha256(data).hexdigest() != evidence.sha256:
-        raise Unusable(f"{evidence.path}: it was changed while it was read")
-    lines = data.splitlines(keepends=True)
-    return lines[:-1] if len(evidence.runs) > 1 else lines

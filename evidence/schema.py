@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from reference import limits
+
 from .lines import FORMAT
 
 Outcome = Literal["agrees", "disagrees", "vacuous", "refused", "crashed"]
@@ -19,6 +21,7 @@ Size = Annotated[int, Field(ge=0, le=2**31)]
 Name = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", description="on one line")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ShortSha256 = Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="first 16 hexadecimal digits of a SHA-256")]
+SEALED = '`}` stands in place of `,"sha256":"..."}`, with which this line ends'
 Setting = str | bool | int | float | None
 
 
@@ -64,6 +67,9 @@ class Declaration(Model):
         return " with ".join(f"{name} {value}" for name, value in self.features.items())
 
 
+Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS)]
+
+
 class TargetLine(Model):
     label: Name = Field(description="adapter, backend and device: names the target in this run, whatever its version")
     adapter: Name
@@ -71,9 +77,9 @@ class TargetLine(Model):
     version: Name
     backend: Name = Field(description="what computes below the framework; empty where nothing does")
     device: Name
-    unsupported: list[Declaration]
-    emulated: list[Declaration]
-    arithmetics: list[Declaration] = Field(
+    unsupported: Declarations
+    emulated: Declarations
+    arithmetics: Declarations = Field(
         default=[], description="what a case is promised to be computed in, of several the first; else in its dtype"
     )
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
@@ -94,7 +100,9 @@ class Environment(Model):
     BLAS: str | None
     driver: str | None = Field(description="version of NVIDIA's kernel module")
     variables: dict[str, str] = Field(description="those of a fixed list that were set")
-    packages: dict[str, str] = Field(description="every distribution installed, and its version")
+    packages: dict[str, str] = Field(
+        max_length=limits.PACKAGES, description="every distribution installed, and its version"
+    )
 
 
 class Header(Model):
@@ -110,7 +118,7 @@ class Header(Model):
         max_length=64, description="what a case may ask for, with all values"
     )
     corpus: Sha256 = Field(description="of the frozen corpus' names and case ids")
-    targets: list[TargetLine]
+    targets: list[TargetLine] = Field(max_length=limits.TARGETS)
     absent: list[Absent] = Field(description="known adapters that could not be loaded")
 
 
@@ -212,22 +220,25 @@ class End(Model):
 
     kind: Literal["end"]
     finished: str
-    exit_status: int = Field(description="pytest's: 0 passed, 1 failed, others did not run to the end")
+    exit_status: int = Field(
+        description="pytest's: 0 passed, 1 failed, others did not run to the end; -1 where the run was cut off in "
+        "mid-run and closed later, and the tests that passed are not counted"
+    )
     selection: str = Field(description="why not the whole suite was run; empty where it was")
     tests: dict[str, Count] = Field(description="outcome -> tests; one that fails in its teardown has two outcomes")
     torn: Count = Field(description="lines that could not be read when the run ended, and are left out")
     lines: Count
     outcomes: dict[str, dict[Outcome, Count]]
-    cells: list[CellLine]
-    sha256: Sha256 = Field(description="of all lines of the run, this one without the field")
+    cells: list[CellLine] = Field(max_length=limits.CELLS)
+    sha256: Sha256 = Field(description=f"of all bytes of the run, in which {SEALED}")
 
 
 class Merged(Model):
     """The last line of a file that holds several runs."""
 
     kind: Literal["merged"]
-    runs: list[Sha256]
-    sha256: Sha256 = Field(description="of all lines of the file, this one without the field")
+    runs: list[Sha256] = Field(max_length=limits.RUNS)
+    sha256: Sha256 = Field(description=f"of all bytes of the file, in which {SEALED}")
 
 
 AnyLine = Annotated[Header | VerdictLine | TestLine | End | Merged, Field(discriminator="kind")]

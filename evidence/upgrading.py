@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reference.files import write_atomically
+from reference import limits
+from reference.files import read_text, write_atomically
 
 from . import difference_text
 from .difference import difference
@@ -22,7 +23,6 @@ from .journal import now
 from .reading import Unusable, read
 
 LONGEST = 1_000  # characters of one constraint
-LARGEST = 2**20  # bytes of a constraints file
 CORPUS = "tests/properties/test_corpus.py"
 PINS = ROOT / "constraints.txt"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
@@ -178,17 +178,11 @@ def _pins() -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The entries of a constraints file. Raises Unusable for one that is too large, or no text."""
-    with path.open("rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise Unusable(f"{path}: more than {LARGEST:,} bytes, expected a constraints file")
     try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise Unusable(f"{path}: {error}, expected a constraints file") from error
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
+        text = read_text("constraints", path, limits.PINS_BYTES)
+    except ValueError as error:
+        raise Unusable(f"{path}: {error}") from error
+    return [pin for line in text.splitlines() if (pin := line.split("#")[0].strip())]
 
 
 def _project() -> dict[str, list[str]]:

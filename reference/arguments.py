@@ -21,8 +21,7 @@ def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> Non
     for index, cell in enumerate(parameters):
         if not isinstance(cell, CellParameters):
             raise TypeError(f"parameters[{index}]: got {type(cell).__name__}, expected CellParameters")
-    expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
-           f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
+    check_count(spec, parameters)
     dtype = parameters[0].dtype
     for index, cell in enumerate(parameters):
         shapes = cell_shapes(spec, index // spec.num_directions)
@@ -34,6 +33,12 @@ def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> Non
             expect(given.get(field) == shapes.get(field), f"{name} {field}",
                    given.get(field, "no array"), str(shapes.get(field, "no array (spec.bias is False)")))  # fmt: skip
         _expect_dtype(f"{name} dtype", cell.dtype, dtype, "as in parameters[0]")
+
+
+def check_count(spec: RNNSpec, parameters: Sequence[Any]) -> None:
+    """Raise unless there are as many parameters as cells."""
+    expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
+           f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
 
 
 def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import check_inputs, check_parameters
+from . import limits
+from .arguments import check_count, check_inputs, check_parameters
 from .encoding import decode, encode, expect_object
-from .files import write_atomically
+from .files import read_text, write_atomically
 from .layout import sequence_axes, take_steps, unmasked_first
 from .recurrence import Result, forward
 from .spec import CellParameters, Lengths, RNNSpec, expect, short
@@ -106,20 +108,27 @@ class Case:
         content = _parse(text)
         expect_object("spec", content["spec"], SPEC_FIELDS)
         spec = RNNSpec(**content["spec"])
+        expect(spec.num_layers <= limits.CASE_LAYERS, "num_layers", spec.num_layers, f"at most {limits.CASE_LAYERS}")
         if not isinstance(content["parameters"], list):
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
+        check_count(spec, content["parameters"])
         parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
         h0 = None if content["h0"] is None else decode("h0", content["h0"])
         mask = _decode_mask(content.get("mask"))
-        return cls(spec, parameters, decode("x", content["x"]), h0, content["lengths"], content["layout"], mask)
+        lengths = _decode_lengths(content["lengths"])
+        return cls(spec, parameters, decode("x", content["x"]), h0, lengths, content["layout"], mask)
 
     def save(self, path: str | Path) -> None:
-        write_atomically(Path(path), self.to_json())
+        """Write the case to a file. Raises ValueError for one that is too large to be loaded."""
+        text = self.to_json()
+        _expect_small(text)
+        write_atomically(Path(path), text)
 
     @classmethod
     def load(cls, path: str | Path) -> Case:
+        """The case in a file. Raises OSError where there is none, and TypeError or ValueError as from_json does."""
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(read_text("case", Path(path), limits.CASE_BYTES))
         except UnicodeDecodeError as error:
             raise ValueError(f"case: got a file that is not text ({error}), expected {FORMAT!r}") from error
 
@@ -128,8 +137,9 @@ def _parse(text: str) -> dict[str, Any]:
     """The object that a case's text holds, of this format and with its fields; the fields are not checked yet."""
     if not isinstance(text, str):
         raise TypeError(f"case: got {type(text).__name__}, expected a str, {FORMAT!r}")
+    _expect_small(text)
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
     except RecursionError:
         raise ValueError(f"case: got text that is nested too deeply, expected {FORMAT!r}") from None
     except ValueError as error:
@@ -140,17 +150,47 @@ def _parse(text: str) -> dict[str, Any]:
     return content
 
 
+def _expect_small(text: str) -> None:
+    """Raise unless a case's text has a size that can be read, and few enough values."""
+    expect(len(text) <= limits.CASE_BYTES, "case", f"{len(text)} characters", f"at most {limits.CASE_BYTES}")
+    values = sum(map(text.count, ",[{")) + 1
+    expect(values <= limits.CASE_VALUES, "case", f"{values} values", f"at most {limits.CASE_VALUES}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the field {short(twice)} stands there twice")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _decode_lengths(given: Any) -> Any:
+    """Lengths as a list of integers; anything that is no list is checked with x's shape."""
+    for index, length in enumerate(given if isinstance(given, list) else ()):
+        if type(length) is not int:
+            raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
+    return given
+
+
 def _decode_mask(given: Any) -> np.ndarray | None:
     """A list of booleans, nested or not, as an array; its shape is checked with x's."""
     if given is None:
         return None
     if not isinstance(given, list):
         raise TypeError(f"mask: got {type(given).__name__}, expected a list of booleans")
-    try:
-        mask = np.array(given)
-    except ValueError as error:
-        raise TypeError(f"mask: got {short(given)}, expected rows of one length") from error
-    return mask if mask.size else mask.astype(np.bool_)
+    rows = given if all(isinstance(row, list) for row in given) else [given]
+    for row in rows:
+        if len(row) != len(rows[0]):
+            raise TypeError(f"mask: got rows of {len(rows[0])} and {len(row)}, expected rows of one length")
+        for value in row:
+            if not isinstance(value, bool):
+                raise TypeError(f"mask: got {short(value)}, expected booleans")
+    return np.array(given, dtype=np.bool_)
 
 
 def _decode_cell(name: str, encoded: Any) -> CellParameters:

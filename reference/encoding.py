@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import limits
 from .spec import DTYPES, expect, expect_word, short
 
 ARRAY_FIELDS = {"dtype", "shape", "data"}
@@ -66,7 +67,7 @@ def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
         raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")
     expect(all(n >= 0 for n in shape) and len(shape) <= MOST_AXES, field, shape,
            f"at most {MOST_AXES} integers of at least 0")  # fmt: skip
-    # NumPy counts an empty array's other axes too
-    bytes_at_most = math.prod(max(n, 1) for n in shape) * itemsize
-    expect(bytes_at_most <= np.iinfo(np.intp).max, field, shape, "a shape that memory can hold")
+    expect(all(n <= limits.CASE_AXIS for n in shape), field, shape, f"integers of at most {limits.CASE_AXIS}")
+    bytes_at_most = math.prod(max(n, 1) for n in shape) * itemsize  # an empty array's other axes count: steps are taken
+    expect(bytes_at_most <= limits.CASE_BYTES, field, shape, f"a shape of at most {limits.CASE_BYTES} bytes")
     return tuple(shape)

@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from reference import limits
+from reference.files import read_text
+
 from .progress import target_of
 
 INDEX = "known failure"  # the name under which a test's reports hold the number of its entry
@@ -49,20 +52,30 @@ def read(path: Path) -> list[KnownFailure]:
     """The entries of a file. Raises UsageError, naming the field, for anything that is not one."""
     where = f"--known-failures: {path.name}"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(_text(path))
     except (OSError, ValueError) as error:  # not there, not text, not TOML
         raise pytest.UsageError(f"{where}: {error}") from error
+    except RecursionError:
+        raise pytest.UsageError(f"{where}: got lists nested too deeply, expected [[failure]] entries") from None
     entries = content.get("failure")
     if set(content) != {"failure"} or not isinstance(entries, list):
         raise pytest.UsageError(f"{where}: got {sorted(content)}, expected [[failure]] entries only")
     found = [_entry(f"{where}: failure {number}", entry) for number, entry in enumerate(entries, 1)]
-    asked = [astuple(entry)[:3] for entry in found]
-    for number, entry in enumerate(asked, 1):
-        if (first := asked.index(entry) + 1) != number:
+    asked: dict[Any, int] = {}
+    for number, entry in enumerate(found, 1):
+        if (first := asked.setdefault(astuple(entry)[:3], number)) != number:
             raise pytest.UsageError(
                 f"{where}: failure {number}: target, property and case are those of failure {first}"
             )
     return found
+
+
+def _text(path: Path) -> str:
+    text = read_text("file", path, limits.LIST_BYTES)
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > limits.LIST_LINE:
+            raise ValueError(f"line {number}: got {len(line)} characters, expected at most {limits.LIST_LINE}")
+    return text
 
 
 def _entry(where: str, given: Any) -> KnownFailure:

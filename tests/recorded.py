@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +15,10 @@ import pytest
 
 from evidence import corpus
 from evidence.asked import FOLDER, number_for_a_target
-from evidence.journal import Journal
+from evidence.closing import close
+from evidence.journal import Journal, now, partial_path
 from evidence.ledger import Ledger
+from evidence.lines import dump, sealed
 from evidence.reading import Evidence, read
 from reference import Case
 
@@ -101,6 +106,26 @@ def ask_the_corpus(target: Target, *tested: str, numbers: tuple[str, ...] = ("",
             part = f"{case.spec.direction}-{asked.mode}" if whole else case.id
             bound = asked.bound if asked.bound == "trajectory" else None
             ask(target, f"{test}[{target.label.replace(' ', '-')}-{part}]", name, case, mode=asked.mode, bound=bound)
+
+
+def run_digest(body: bytes, end: dict[str, Any]) -> str:
+    """The SHA-256 that a last line behind these lines has, whether it has one yet or not."""
+    bare = {key: value for key, value in end.items() if key != "sha256"}
+    return json.loads(sealed(hashlib.sha256(body), bare))["sha256"]
+
+
+def multiplied(path: Path, verdicts: int, *judged: Any) -> Path:
+    """A record's file of so many verdicts: those of `few` again and again, each of a drawn case of its own."""
+    first, *lines = record(path.with_name(f"few-{path.name}"), *judged).path.read_bytes().splitlines(keepends=True)
+    drawn = [json.loads(line) | {"corpus": None, "answer": None} for line in lines[:-1]]
+    parts = [dump(line).split(b'"case":"', 1) for line in drawn]
+    partial = partial_path(path)
+    with partial.open("wb") as file:
+        file.write(first)
+        for number, (before, after) in zip(range(verdicts), itertools.cycle(parts), strict=False):
+            file.write(b'%b"case":"%016x%b' % (before, number, after[16:]))
+    close(partial, path, {"finished": now(), "exit_status": 0, "selection": "", "tests": {"passed": verdicts}})
+    return path
 
 
 def edited(path: Path, old: str, new: str) -> Path:

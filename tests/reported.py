@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evidence.journal import finished
-from evidence.lines import FORMAT, verdict_line
+from evidence import counts
+from evidence.lines import FORMAT, dump, sealed, verdict_line
 from evidence.reading import Evidence, read
 from reference import Case, RNNSpec, judge
 
@@ -89,6 +90,15 @@ def ended(**changes: Any) -> dict[str, Any]:
         "selection": "",
         "tests": {"passed": 5},
     } | changes
+
+
+def finished(header: dict[str, Any], lines: Iterable[dict[str, Any]], ended: dict[str, Any]) -> bytes:
+    """The whole file of a run: its lines, and at last what they add up to."""
+    lines = list(lines)
+    ledger = counts.ledger_of(line for line in lines if line["kind"] == "verdict")
+    added = {"outcomes": counts.outcomes(ledger, header), "cells": counts.cells(ledger, header)}
+    body = b"".join(dump(line) for line in (header | {"complete": True}, *lines))
+    return body + sealed(hashlib.sha256(body), {"kind": "end", **ended, "lines": len(lines) + 2, **added})
 
 
 def failed_test(outcome: str = "failed", message: str = "AssertionError: no") -> dict[str, Any]:

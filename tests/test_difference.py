@@ -92,7 +92,7 @@ def test_very_many_questions_take_little_memory(old: Evidence) -> None:
             return 5_000
 
         def __iter__(self) -> Iterator[VerdictLine]:
-            line = old.runs[0].verdicts[0]
+            line = next(iter(old.runs[0].verdicts))
             return (
                 line.model_copy(update={"case": f"{i:016x}", "corpus": None if i else line.corpus})
                 for i in range(5_000)
@@ -226,7 +226,7 @@ def test_of_a_case_asked_twice_the_worst_counts_and_two_answers_are_no_answer(ol
 
 
 def test_counts_that_are_not_those_of_the_verdicts_are_refused(old: Evidence) -> None:
-    run = replace(old.runs[0], verdicts=old.runs[0].verdicts[1:])
+    run = replace(old.runs[0], verdicts=tuple(old.runs[0].verdicts)[1:])
     with pytest.raises(Unusable, match="the last line speaks of 9 lines, there are 8"):
         difference(old, replace(old, runs=(run,)))
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("pydantic")
 
+from adapters import Refused
 from evidence import __main__ as command
+from evidence.journal import Journal
+from evidence.ledger import Ledger
 from evidence.merging import merge
 from evidence.reading import Evidence, Unusable, read
 
 from .mirror import Answerless, Crashing, Doubling, Mirror, Moved
-from .recorded import edited, few, record
+from .recorded import RUN, edited, few, record
+from .recording import header
+from .target import Target
+
+
+class Eager(Mirror):
+    def build(self, *arguments: Any, mode: str = "eager", **named: Any) -> Any:  # type: ignore[override]
+        if mode != "eager":
+            raise Refused(f"no {mode} here")
+        return super().build(*arguments, **named)
 
 
 class Other(Mirror):
@@ -41,6 +55,27 @@ def test_shards_of_one_target_stand_side_by_side(tmp_path: Path) -> None:
     parts = [record(tmp_path / f"{n}.json", Mirror(), cases=few()[n::2]) for n in range(2)]
     merge(parts, tmp_path / "all.json")
     assert sum(len(run.verdicts) for run in read(tmp_path / "all.json").runs) == len(few())
+
+
+def test_a_case_that_one_mode_answers_and_another_refuses_is_no_contradiction(tmp_path: Path) -> None:
+    """Every target of the published record has one: two runs of it, with the modes in any order, are merged."""
+    modes = ("eager", "train")
+    one, two = (asked_in(tmp_path / f"{modes.index(first)}.json", first, *(set(modes) - {first})) for first in modes)
+    assert {line.outcome for line in one.runs[0].verdicts} == {"agrees", "refused"}
+    merge([one, two], tmp_path / "all.json")
+    assert len(read(tmp_path / "all.json").runs) == 2
+
+
+def asked_in(path: Path, *modes: str) -> Evidence:
+    """A record of one case in each mode; it has but one."""
+    journal = Journal(path)
+    target = Target(Eager(), "cpu", Ledger(), "tests.test_merging:Eager", journal)
+    journal.begin(header([target], [], RUN | {"seed": len(path.name)}))
+    for mode in modes:
+        with contextlib.suppress(AssertionError):  # it is refused, and not declared
+            target.check("corpus", few()[0], mode=mode)
+    journal.finish(0, " ".join(modes), {"passed": len(modes)})
+    return read(path)
 
 
 def test_a_merged_file_cannot_be_changed(tmp_path: Path, one: Evidence) -> None:

@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence import __main__ as command
-from evidence.journal import partial_path, run_digest
+from evidence.journal import partial_path
 from evidence.lines import FORMAT, dump
 from evidence.merging import merge
 from evidence.reading import Unusable, read
 
 from .mirror import Mirror
-from .recorded import edited, record
+from .recorded import edited, few, record, run_digest
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,7 +83,7 @@ def test_a_hundred_megabytes_of_garbage_are_refused_by_their_first_line(tmp_path
     with path.open("wb") as file:
         file.write(b"x")
         file.truncate(100 * 2**20)
-    with pytest.raises(Unusable, match="longer than 16777216 bytes"):
+    with pytest.raises(Unusable, match="longer than 4194304 bytes"):
         read(path)
 
 
@@ -111,6 +111,29 @@ def test_what_was_edited_by_hand_is_refused(path: Path, old: str, new: str, word
     with pytest.raises(Unusable) as raised:
         read(edited(path, old, new))
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("spaces", [(", ", ": "), (",", ": ")])
+def test_a_last_line_that_is_written_otherwise_is_refused(path: Path, spaces: tuple[str, str]) -> None:
+    """The SHA-256 is of the bytes as they stand: other spaces, another order, another end of line."""
+    *lines, last = path.read_bytes().splitlines(keepends=True)
+    content = json.loads(last)
+    first = {"sha256": content.pop("sha256"), **content}
+    others = [json.dumps(content, separators=spaces) for content in (json.loads(last), first)]
+    others += [last.decode().replace("}\n", "} "), last.decode().strip().replace('"end"', '"\\u0065nd"')]
+    for other in others:
+        path.write_bytes(b"".join([*lines, other.encode(), b"\n"]))
+        with pytest.raises(Unusable, match="it was changed after it was written"):
+            read(path)
+
+
+def test_verdicts_are_read_again_and_a_file_that_changes_meanwhile_is_refused(path: Path) -> None:
+    (run,) = read(path).runs
+    assert len(run.verdicts) == len(list(run.verdicts)) == len(list(run.verdicts)) == len(few())
+    assert not list(run.tests)
+    path.write_bytes(path.read_bytes().replace(b'"agrees"', b'"vacuous"', 1))
+    with pytest.raises(Unusable, match="it was changed while it was read"):
+        list(run.verdicts)
 
 
 def test_lines_cannot_be_taken_out_doubled_or_put_in_another_order(path: Path) -> None:
@@ -143,6 +166,14 @@ def test_a_verdict_on_a_target_that_the_header_does_not_know_is_refused(path: Pa
         read(path)
 
 
+def test_lines_after_the_last_line_are_refused(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    for line in lines[1], lines[-1]:
+        path.write_bytes(b"".join([*lines, line]))
+        with pytest.raises(Unusable, match="a run's last line stands among its others"):
+            read(path)
+
+
 def test_bytes_after_the_last_line_are_refused(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"garbage")
     with pytest.raises(Unusable, match="'garbage' after the last line"):
@@ -166,12 +197,16 @@ def redone(path: Path, change: Callable[[list[Any]], None]) -> Path:
             "its header names a target twice: mirror cpu",
         ),
         (lambda lines: lines[0]["features"].pop("dtype"), "its header's features make no cells of direction, layout"),
-        (lambda lines: lines[0]["features"].update(dtype=["x"] * 60, layout=["x"] * 60), "features make no cells"),
+        (
+            lambda lines: lines[0]["features"].update(dtype=["x"] * 60, layout=["x"] * 60),
+            "1 targets of 21600 cells (direction x layout x nonlinearity x dtype), expected at most 10000",
+        ),
         (lambda lines: lines[1]["features"].pop("dtype"), "not its header's"),
         (lambda lines: lines[0].update(complete=False), "a run that ended, and whose header says that it did not"),
         (lambda lines: lines[0]["targets"][0].update(label="a\x1b[2J"), "label: String should match pattern"),
         (lambda lines: lines[0]["targets"][0].update(device="x" * 301), "device: String should have at most 300"),
         (lambda lines: lines[1]["sizes"].update(time=10**30), "time: "),
+        (lambda lines: lines[1]["features"].update(mode="quick"), "features.mode: got 'quick', expected one of its"),
     ],
 )
 def test_what_makes_no_sense_is_refused(path: Path, change: Callable[[list[Any]], None], words: str) -> None:
@@ -199,7 +234,7 @@ def test_an_absent_file_is_named_and_an_unfinished_one_beside_it(tmp_path: Path)
     partial_path(path).touch()
     with pytest.raises(Unusable, match=r"there is run\.json\.partial, of a run that did not end"):
         read(path)
-    with pytest.raises(Unusable, match="Is a directory"):
+    with pytest.raises(Unusable, match="got a directory, expected a regular file"):
         read(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -20,8 +21,10 @@ pytest.importorskip("pydantic")
 
 from adapters import Capabilities, Result, Unsupported
 from evidence import corpus
-from evidence.journal import Journal, partial_path
+from evidence.__main__ import main as evidence
+from evidence.journal import Journal, finish, partial_path
 from evidence.reading import read
+from evidence.verifying import miscounts
 from reference import RNNSpec
 
 from .draws import draw_case
@@ -99,7 +102,7 @@ def test_what_is_killed_in_mid_run_loses_nothing_and_says_so(tmp_path: Path) -> 
     assert "it was cut off in mid-run" in checked.stdout
     again = suite(CORPUS, *MIRROR, "--evidence", str(path))
     assert again.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "one was cut off before it ended" in again.stderr
+    assert "its run was cut off before it ended" in again.stderr
 
 
 def test_a_failing_case_is_kept_and_a_skipped_or_failed_test_has_its_words(tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ def test_a_failing_case_is_kept_and_a_skipped_or_failed_test_has_its_words(tmp_p
     assert len(wrong) > len(kept) >= 1
     assert kept == sorted(kept, key=len, reverse=True), "each is smaller than all before it"
     assert len(only.tests) == only.end.tests["failed"]
-    assert "disagrees (value)" in only.tests[0].message
+    assert "disagrees (value)" in next(iter(only.tests)).message
     assert "deselected" in only.end.selection
 
 
@@ -179,7 +182,7 @@ def test_a_torn_line_is_left_out_and_the_run_is_incomplete(tmp_path: Path) -> No
     journal = Journal(tmp_path / "run.json")
     whole = record(tmp_path / "whole.json", Mirror()).path.read_bytes().splitlines(keepends=True)
     partial_path(journal.path).write_bytes(
-        whole[0].replace(b'"complete":true', b'"complete":false') + whole[1][:50] + b"\n" + b"".join(whole[2:-1])
+        whole[0].replace(b'"complete": true', b'"complete":false') + whole[1][:50] + b"\n" + b"".join(whole[2:-1])
     )
     (run,) = read(partial_path(journal.path)).runs
     assert len(run.verdicts) == len(whole) - 3
@@ -187,6 +190,112 @@ def test_a_torn_line_is_left_out_and_the_run_is_incomplete(tmp_path: Path) -> No
     (run,) = read(journal.path).runs
     assert len(run.verdicts) == len(whole) - 3
     assert run.incomplete == "1 of its lines were torn"
+
+
+def cut_off(path: Path, *more: bytes) -> Path:
+    """The partial file of a run that was killed after its last verdict."""
+    first, *others, _ = record(path, Mirror()).path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    partial = partial_path(path)
+    partial.write_bytes(b"".join([first.replace(b'"complete": true', b'"complete":false'), *others, *more]))
+    return partial
+
+
+@pytest.mark.parametrize(("more", "torn"), [((), 0), ((b'{"kind":"verd', b"\n", b'{"kind":"test"'), 2)])
+def test_a_run_that_was_cut_off_can_be_closed(tmp_path: Path, more: tuple[bytes, ...], torn: int) -> None:
+    """It keeps every whole line, and every reader says that it is incomplete."""
+    partial = cut_off(tmp_path / "run.json", *more)
+    before = partial.read_bytes()
+    assert evidence(["finish", str(partial)]) == 0
+    (run,) = read(tmp_path / "run.json").runs
+    assert run.incomplete == f"it was cut off in mid-run{', and 2 of its lines were torn' if torn else ''}"
+    assert run.end is not None
+    assert (run.end.exit_status, run.end.tests, run.end.torn) == (-1, {}, torn)
+    assert (tmp_path / "run.json").read_bytes().splitlines()[1:-1] == before.splitlines()[1 : len(few()) + 1]
+    assert not list(miscounts(run))
+    assert not partial.exists()
+    assert evidence(["verify", str(tmp_path / "run.json")]) == 1
+
+
+def test_nothing_is_copied_to_end_a_run(tmp_path: Path) -> None:
+    """Its lines stay where they are: the file is the same one, under another name."""
+    partial = cut_off(tmp_path / "run.json")
+    there, bytes_before = partial.stat().st_ino, partial.read_bytes()
+    finish(partial)
+    assert (tmp_path / "run.json").stat().st_ino == there
+    assert (
+        (tmp_path / "run.json").read_bytes().startswith(bytes_before.replace(b'"complete":false', b'"complete": true'))
+    )
+
+
+def test_a_run_that_is_killed_while_it_ends_can_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every step: before the last line, within it, and before the file has its name."""
+    partial = cut_off(tmp_path / "run.json")
+    whole, said = partial.read_bytes().replace(b'"complete":false', b'"complete": true'), []
+    for more in (b"", b'{"kind":"end","fini'):
+        partial.write_bytes(whole + more)
+        assert read(partial).runs[0].incomplete == "its end was cut off after it was written"
+        finish(partial)
+        said.append(read(tmp_path / "run.json").runs[0].incomplete)
+        (tmp_path / "run.json").rename(partial)
+    assert said == ["it was cut off in mid-run", "it was cut off in mid-run, and 1 of its lines were torn"]
+    assert evidence(["finish", str(partial)]) == 2, "it has its last line, and lacks nothing but its name"
+
+
+def test_what_cannot_be_closed_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    partial = cut_off(tmp_path / "run.json")
+    record(tmp_path / "other.json", Mirror())
+    (tmp_path / "garbage.json.partial").write_bytes(b"garbage")
+    writing = Journal(tmp_path / "going.json")
+    writing.begin(json.loads(partial.read_bytes().splitlines()[0]))
+    (tmp_path / "run.json").touch()
+    for name, words in (
+        ("run.json.partial", "would become run.json, expected a name that is free"),
+        ("other.json", "has its last line"),
+        ("garbage.json.partial", "got a file that begins b'garbage'"),
+        ("going.json.partial", "a run is still writing it, expected one that was cut off"),
+        ("none.partial", "no such file"),
+    ):
+        before = (tmp_path / name).read_bytes() if (tmp_path / name).exists() else b""
+        assert evidence(["finish", str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err
+        assert ((tmp_path / name).read_bytes() if before else b"") == before
+    with pytest.raises(FileExistsError, match="another run is writing it"):
+        Journal(tmp_path / "going.json").begin({"kind": "header"})
+    with pytest.raises(FileExistsError, match=r"its run was cut off .* evidence finish run\.json\.partial closes it"):
+        Journal(tmp_path / "run.json").begin({"kind": "header"})
+
+
+def test_a_compressed_record_of_a_run(tmp_path: Path) -> None:
+    """The partial file is plain, whatever the name: a compressed one could not be read after it was cut off."""
+    plain, packed = (record(tmp_path / name, Mirror()) for name in ("run.json", "run.json.gz"))
+    assert [line.answer for line in plain.runs[0].verdicts] == [line.answer for line in packed.runs[0].verdicts]
+    assert (tmp_path / "run.json.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert not partial_path(packed.path).exists()
+
+
+def test_a_name_that_the_locale_cannot_write(tmp_path: Path) -> None:
+    """Where Python knows ASCII alone, such a name has bytes that are no letters to it: they are taken as they are."""
+    code = """
+import sys
+from pathlib import Path
+from evidence.__main__ import main
+from tests.mirror import Mirror
+from tests.recorded import record
+path = Path(sys.argv[1])
+assert "Pr\\udcc3\\udcbcfung" in str(path)
+record(path, Mirror())
+path.rename(path.with_suffix(".gz"))
+record(path, Mirror())
+sys.exit(main(["verify", sys.argv[1] + ".gone"]) + main(["diff", str(path), str(path)]))
+"""
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    (tmp_path / "Prüfung").mkdir()
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "Prüfung" / "run.json")], cwd=tmp_path,
+                         env=environment(**variables), capture_output=True, check=False)  # fmt: skip
+    assert run.returncode == 2, run.stderr.decode()
+    assert b"no such file" in run.stderr
+    assert read(tmp_path / "Prüfung" / "run.json").runs
 
 
 def test_after_a_short_write_the_next_line_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +322,7 @@ def test_what_an_adapter_says_of_itself_becomes_text_and_no_folder_is_named(tmp_
     target = evidence.runs[0].header.targets[0]
     assert target.backend == "None"
     assert target.environment == {"half": "0.5", "1": "['a', 'list']", "path": "<home>/data", "none": None}
-    message = evidence.runs[0].verdicts[0].message
+    message = next(iter(evidence.runs[0].verdicts)).message
     assert message == "no such file: <home>/\\udcff"
     assert str(Path.home()) not in evidence.path.read_text()
     with pytest.raises(pytest.UsageError, match=r"environment\(\) gave list, expected a dict"):

@@ -150,7 +150,7 @@ def test_what_a_record_names_is_checked_before_anything_is_run(
 
 
 def test_a_mode_that_is_none_is_refused(evidence: Evidence) -> None:
-    line = evidence.runs[0].verdicts[0]
+    line = next(iter(evidence.runs[0].verdicts))
     with pytest.raises(Unusable, match="mode: got 'quick', expected one of eager, "):
         mode_of(line.model_copy(update={"features": line.features | {"mode": "quick"}}))
 

@@ -13,11 +13,11 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 from evidence import report
-from evidence.journal import finished, run_digest
 from evidence.lines import dump
 from evidence.reading import Evidence, read
 
-from .reported import ASKED, Page, ended, evidence_of, failed_test, growing, header, line
+from .recorded import run_digest
+from .reported import ASKED, Page, ended, evidence_of, failed_test, finished, growing, header, line
 
 
 def heading(made: Evidence) -> str:

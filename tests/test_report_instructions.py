@@ -15,12 +15,11 @@ pytest.importorskip("matplotlib")
 
 import adapters
 from evidence import report
-from evidence.journal import finished
 from evidence.reading import read
 from evidence.report.instructions import reproduce
 from evidence.upgrading import package
 
-from .reported import Page, case_of, ended, evidence_of, failed_test, header, line, target
+from .reported import Page, case_of, ended, evidence_of, failed_test, finished, header, line, target
 
 ROOT = Path(__file__).parents[1]
 

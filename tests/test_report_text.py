@@ -13,10 +13,10 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 from evidence import report
-from evidence.journal import run_digest
 from evidence.lines import dump
 from evidence.reading import Evidence, read
 
+from .recorded import run_digest
 from .reported import SHA, Page, ended, evidence_of, failed_test, growing, header, line
 
 markdown_it = pytest.importorskip("markdown_it")  # rich needs it

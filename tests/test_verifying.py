@@ -18,7 +18,6 @@ from evidence import __main__ as command
 from evidence import corpus
 from evidence.again import Question, ask_again
 from evidence.asked import TESTS
-from evidence.journal import finished, run_digest
 from evidence.lines import dump
 from evidence.reading import Evidence, read
 from evidence.verifying import conclusion, verify
@@ -26,7 +25,8 @@ from reference import Case, RNNSpec
 
 from .draws import draw_case
 from .mirror import Answerless, Crashing, Doubling, Integer, Mirror
-from .recorded import FEW, ask, ask_the_corpus, few, record, recording
+from .recorded import FEW, ask, ask_the_corpus, few, record, recording, run_digest
+from .reported import finished
 
 Line = dict[str, Any]
 CORPUS, TRAJECTORY = corpus.PROPERTY, corpus.TRAJECTORY

@@ -93,10 +93,18 @@ def columns(evidence: Evidence) -> list[Column]:
     """Every target of every run, in the order of the file."""
     several = len(evidence.runs) > 1
     return [
-        Column(number * several, run, target, tuple(line for line in run.verdicts if line.target == target.label))
+        Column(number * several, run, target, tuple(verdicts))
         for number, run in enumerate(evidence.runs, 1)
-        for target in run.header.targets
+        for target, verdicts in _by_target(run)
     ]
+
+
+def _by_target(run: Run) -> list[tuple[TargetLine, list[VerdictLine]]]:
+    """Each target's verdicts, of one reading of the file."""
+    found: dict[str, list[VerdictLine]] = {target.label: [] for target in run.header.targets}
+    for line in run.verdicts:
+        found[line.target].append(line)
+    return [(target, found[target.label]) for target in run.header.targets]
 
 
 def absent(evidence: Evidence) -> list[Absent]:

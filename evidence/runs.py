@@ -1,0 +1,162 @@
+"""What a file of evidence holds. Its verdicts are not kept in memory, but read again when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from reference import limits
+from reference.spec import short
+
+from . import compression
+from .lines import CUT_OFF, FORMAT
+from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
+
+BEGINS = {VerdictLine: b'{"kind":"verdict",', TestLine: b'{"kind":"test",'}  # as the journal writes them
+Parsed = Generator[tuple[bytes, Any], None, None]
+L = TypeVar("L", VerdictLine, TestLine)
+
+
+class Unusable(ValueError):
+    """A file that is no evidence, or whose lines are not what was written."""
+
+
+def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = None) -> Parsed:
+    """Each line's bytes and its model, from an offset on, where the line of that number begins.
+
+    The model is None where a line has none: a last one that was cut off, torn ones of a run that did not end, and,
+    without a look at them, those that begin with `besides`.
+    """
+    going, last, torn = False, None, 0
+    for at, raw in enumerate(_raw(path, start), number):
+        if besides is not None and raw.startswith(besides):
+            yield raw, None
+            continue
+        if at == 1:
+            _expect_format(raw, path.name)
+        cut = at > 1 and not raw.endswith(b"\n")
+        if cut and isinstance(last, End | Merged):
+            raise Unusable(f"{path.name}, line {at}: {raw[:40]!r} after the last line")
+        last = None if cut else _model(raw, f"{path.name}, line {at}", going)
+        torn += last is None
+        if torn > limits.TORN:
+            raise Unusable(f"{path.name}, line {at}: got more than {limits.TORN} torn lines, expected fewer")
+        going = not last.complete if isinstance(last, Header) else going
+        yield raw, last
+
+
+def _raw(path: Path, start: int) -> Iterator[bytes]:
+    try:
+        yield from compression.lines(path, start)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _expect_format(raw: bytes, name: str) -> None:
+    """Say so in one sentence where a file is something else, or of another version."""
+    try:
+        first = json.loads(raw) if _values(raw) <= limits.LINE_VALUES else None
+    except (ValueError, RecursionError):
+        first = None
+    given = first.get("format") if isinstance(first, dict) else None
+    if given != FORMAT:
+        got = f"format {short(given)}" if given is not None else f"a file that begins {raw[:40]!r}"
+        raise Unusable(f"{name}: got {got}, expected {FORMAT!r}")
+
+
+def _values(raw: bytes) -> int:
+    """At least as many as the values in a line of JSON."""
+    return sum(map(raw.count, (b",", b"[", b"{"))) + 1 if len(raw) > limits.LINE_VALUES else 1
+
+
+def _model(raw: bytes, where: str, going: bool) -> Any:
+    """A line's model; None where the run goes on and the line is torn."""
+    if _values(raw) > limits.LINE_VALUES:
+        raise Unusable(f"{where}: got {_values(raw)} values, expected at most {limits.LINE_VALUES}")
+    try:
+        return LINE.validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if going and first["type"] == "json_invalid":
+            return None
+        place = ".".join(str(part)[:80] for part in first["loc"][:20]) or "line"
+        raise Unusable(f"{where}: {place}: {first['msg'][:1000]}") from None
+
+
+@dataclass(frozen=True)
+class View(Generic[L]):
+    """The lines of one kind of a run, which stand in its file. Each iteration reads and checks them again.
+
+    start, stop: offsets in the file's text, of the run's first line and behind its last but one.  number: of its first
+    line.  sha256: of the text between them: views of the same lines are equal.
+    """
+
+    path: Path = field(compare=False)
+    kind: type[L]
+    count: int
+    start: int = field(compare=False)
+    stop: int = field(compare=False)
+    number: int = field(compare=False)
+    sha256: str
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[L]:
+        """The lines in their order. Raises Unusable where the file was changed after it was read."""
+        (besides,) = (begin for kind, begin in BEGINS.items() if kind is not self.kind)
+        found, position, count = hashlib.sha256(), self.start, 0
+        lines = parsed(self.path, self.start, self.number, besides)
+        while position < self.stop and (both := next(lines, None)):
+            position += len(both[0])
+            found.update(both[0])
+            if isinstance(both[1], self.kind):
+                count += 1
+                yield both[1]
+        lines.close()
+        if (count, found.hexdigest()) != (self.count, self.sha256):
+            raise Unusable(f"{self.path}: it was changed while it was read")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off."""
+
+    header: Header
+    verdicts: View[VerdictLine]
+    tests: View[TestLine]
+    end: End | None
+
+    @property
+    def name(self) -> str:
+        """The first digits of its SHA-256, by which it can be cited; when it began, where it did not end."""
+        return self.end.sha256[:16] if self.end else f"begun {self.header.run.started}"
+
+    @property
+    def incomplete(self) -> str:
+        """Why the run did not come to its end; empty where it did."""
+        if self.end is None:
+            return "its end was cut off after it was written" if self.header.complete else "it was cut off in mid-run"
+        torn = f"{self.end.torn} of its lines were torn" if self.end.torn else ""
+        if self.end.exit_status == CUT_OFF:
+            return f"it was cut off in mid-run{f', and {torn}' if torn else ''}"
+        status = "" if self.end.exit_status in (0, 1) else f"pytest ended with status {self.end.exit_status}"
+        return torn or status
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A file's runs: one, or several that were merged.  sha256: of the file's text, uncompressed."""
+
+    path: Path
+    runs: tuple[Run, ...]
+    sha256: str
