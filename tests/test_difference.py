@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pydantic")
+pytest.importorskip("rich")
 
 from evidence import __main__ as command
 from evidence.changes import KINDS, NO_GO
