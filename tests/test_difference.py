@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pydantic")
+pytest.importorskip("rich")
 
 import adapters
 from evidence import __main__ as command

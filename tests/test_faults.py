@@ -22,6 +22,8 @@ from reference.faults.where import ALWAYS
 
 from .drawn import DEFAULT, drawn_cases, verdict_on, visible_in
 from .draws import draw_case
+
+pytest.importorskip("rich")
 from .kill_matrix import FORMAT, Row, counted, kills, properties
 from .planted import ADAPTER_FAULTS
 

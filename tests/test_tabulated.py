@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .tabulated import Table, text
 
 
@@ -13,6 +15,7 @@ def table() -> Table:
 
 
 def test_with_rich_every_word_is_there() -> None:
+    pytest.importorskip("rich")
     for word in ("Cases", "target", "tanh / relu", "torch cpu", "12 / 7", "keras"):
         assert word in text(table(), rich=True)
 
