@@ -72,7 +72,7 @@ class OnnxReferenceAdapter:
         return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, "onnx")
+        return onnx_script(case, "onnx", device)
 
 
 def load(model: Any) -> onnx_stack.Call:

@@ -87,7 +87,7 @@ class OnnxRuntimeAdapter:
         return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, "onnxruntime")
+        return onnx_script(case, "onnxruntime", device)
 
 
 def load(model: Any) -> onnx_stack.Call:

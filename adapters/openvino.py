@@ -81,7 +81,7 @@ class OpenVinoAdapter:
         return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, "openvino")
+        return onnx_script(case, "openvino", device)
 
 
 def load(model: Any) -> onnx_stack.Call:
