@@ -8,7 +8,7 @@ from reference import Case
 from reference.judging import BOUNDS
 
 from . import KNOWN, Adapter, available, load
-from .contract import MODES, Unsupported
+from .contract import MODES
 from .self_check import self_check
 from .trial import examine
 
@@ -36,7 +36,7 @@ def main() -> int:
         parser.error(f"--script: {arguments.name} writes no scripts: it has no method script(case, device)")
     try:
         print(write(case, arguments.device), end="")
-    except Unsupported as refusal:
+    except ValueError as refusal:  # Unsupported, or a device that is none
         parser.error(f"--script: {refusal}")
     return 0
 

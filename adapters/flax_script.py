@@ -17,10 +17,8 @@ def flax_script(case: Case, device: str = "cpu") -> str:
     imports = "import flax\nimport jax\nimport jax.numpy as jnp\nfrom flax import nnx"
     kind, _, index = device.partition(":")
     settings = ["jax.enable_x64(True)"] * (case.dtype == "float64")
-    settings += [
-        'jax.default_matmul_precision("highest")',
-        f"jax.default_device(jax.devices({text_literal(kind)})[{int(index or 0)}])",
-    ]
+    place = f"jax.devices({text_literal(kind)})[{int(index or 0)}]"
+    settings += ['jax.default_matmul_precision("highest")', f"jax.default_device({place})"]
     call = [_simple_cell(case), f"with {', '.join(settings)}:"]
     call += [f"    {line}" for line in _stack(case)]
     call.append(_answer(case))

@@ -38,13 +38,11 @@ HOSTILE = (
     "\ud800",
     "cuda:" + "9" * 5000,
     "",
-    " cpu",
-    "cpu ",
-    "meta",
     None,
     0,
     b"cpu",
 )
+HARMLESS = (" cpu", "cpu ", "meta", "cuda:", "cuda:0:0", "CPU")  # and no name of anything
 NATIVE = Native("A layer", "NumPy", "import numpy", '"NumPy"', "actual = {}")
 WRITERS: dict[str, Callable[[Case, Any], str]] = {
     "torch": torch_script,
@@ -82,6 +80,13 @@ def test_a_hostile_text_is_refused_in_one_line(write: Callable[[Case, Any], str]
         write(usual(), text)
 
 
+@pytest.mark.parametrize("text", HARMLESS)
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_device_of_no_known_form_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=rf"^device: got {text!r}, expected cpu"):
+        WRITERS[name](usual(), text)
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_an_adapter_refuses_it_too(name: str) -> None:
     adapter: Any = framework_adapter(name)
@@ -89,8 +94,8 @@ def test_an_adapter_refuses_it_too(name: str) -> None:
         adapter.script(usual(), '"); import os; os.system("x") #')
 
 
-@given(st.text())
-@example(HOSTILE[0])
+@given(st.text() | st.from_regex(r"cpu|cuda(:[0-9]*)?", fullmatch=True))
+@example("cuda:1")
 @pytest.mark.parametrize("name", WRITERS)
 def test_whatever_the_device_is_called_a_script_does_the_same(name: str, text: str) -> None:
     try:
