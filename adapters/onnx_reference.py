@@ -27,6 +27,7 @@ class OnnxReferenceAdapter:
     version = str(onnx.__version__)
     capabilities = Capabilities(
         unsupported={
+            **onnx_stack.NOT_OFFERED,
             ("nonlinearity", "relu"): "Unknown activation function 'Relu'",
             ("lengths", "mixed"): IGNORED,
             ("lengths", "with zeros"): IGNORED,
@@ -45,9 +46,16 @@ class OnnxReferenceAdapter:
         return {"onnx": str(onnx.__version__), "NumPy": np.__version__}
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
     ) -> Any:
-        return onnx_stack.build(self, spec, parameters, device, dtype, load)
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        return onnx_stack.build(self, spec, parameters, device, dtype, layout, load)
 
     def run(
         self,
@@ -56,8 +64,9 @@ class OnnxReferenceAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())

@@ -32,12 +32,14 @@ class OnnxRuntimeAdapter:
     version = str(onnxruntime.__version__)
     capabilities = Capabilities(
         unsupported={
+            **onnx_stack.NOT_OFFERED,
             ("dtype", "float64"): NO_KERNEL,
             ("dtype", "bfloat16"): NO_KERNEL,
-            ("lengths", "with zeros"): onnx_stack.UNDEFINED,
-            ("time", "0"): onnx_stack.UNDEFINED,
         },
-        together=onnx_stack.HIDES_NAN,
+        together={
+            **onnx_stack.HIDES_NAN,
+            **{(("h0", True), asked): onnx_stack.UNDEFINED for asked in (("lengths", "with zeros"), ("time", "0"))},
+        },
         arithmetics={
             (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
             (("dtype", "float16"),): "float16_of_float32",
@@ -60,9 +62,16 @@ class OnnxRuntimeAdapter:
         }
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
     ) -> Any:
-        return onnx_stack.build(self, spec, parameters, device, dtype, load)
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        return onnx_stack.build(self, spec, parameters, device, dtype, layout, load)
 
     def run(
         self,
@@ -71,8 +80,9 @@ class OnnxRuntimeAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())

@@ -29,11 +29,11 @@ class OpenVinoAdapter:
     version = str(openvino.__version__).partition("-")[0]
     capabilities = Capabilities(
         unsupported={
+            **onnx_stack.NOT_OFFERED,
             ("dtype", "float64"): "the CPU plugin computes float64 in float32, and answers in float64",
-            ("lengths", "with zeros"): onnx_stack.UNDEFINED,
             ("time", "0"): "the final states of no steps are whatever the memory holds",
         },
-        together=onnx_stack.HIDES_NAN,
+        together={**onnx_stack.HIDES_NAN, (("h0", True), ("lengths", "with zeros")): onnx_stack.UNDEFINED},
         arithmetics={(("dtype", dtype),): f"{dtype}_of_float32" for dtype in ("float16", "bfloat16")},
         emulated={**onnx_stack.EMULATED, ("lengths", "mixed"): FIXED},
     )
@@ -52,9 +52,16 @@ class OpenVinoAdapter:
         }
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
     ) -> Any:
-        return onnx_stack.build(self, spec, parameters, device, dtype, load)
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        return onnx_stack.build(self, spec, parameters, device, dtype, layout, load)
 
     def run(
         self,
@@ -63,8 +70,9 @@ class OpenVinoAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
