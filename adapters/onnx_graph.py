@@ -43,7 +43,7 @@ class Graph:
         self._spec, self._tensors = spec, tensors
         constant = {*tensors, *(sparse.values.name for sparse in graph.sparse_initializer)}
         self.arrays = {
-            value.name: Array(value.name, tuple(range(len(value.type.tensor_type.shape.dim))))
+            value.name: Array(value.name, tuple(range(_rank(value.type.tensor_type))))
             for value in graph.input
             if value.name not in constant
         }
@@ -151,6 +151,11 @@ def attributes(node: Any) -> dict[str, Any]:
     """A node's attributes by name, texts as str."""
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     return {name: a.decode(errors="replace") if isinstance(a, bytes) else a for name, a in given.items()}
+
+
+def _rank(kind: Any) -> int:
+    """The number of an input's axes: 3, as x and the states have, where it does not say."""
+    return len(kind.shape.dim) if kind.HasField("shape") else 3
 
 
 def constants(graph: Any) -> dict[str, Any]:

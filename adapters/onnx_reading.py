@@ -42,7 +42,7 @@ def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         raise NotOffered(f"module: got {type(module).__name__}, expected an onnx.ModelProto, or what build returns")
     _expect_nodes(model)
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(_typed(model))
         return _read(model.graph)
     except NotOffered:
         raise
@@ -68,6 +68,18 @@ def _expect_nodes(model: Any) -> None:
         if tensor.data_location == TensorProto.EXTERNAL:
             raise NotOffered(f"{tensor.name or 'a constant'}: got a tensor whose numbers lie in another file, expected "
                              "them in the model: onnx.load reads both")  # fmt: skip
+
+
+def _typed(model: Any) -> Any:
+    """The model with a type and a shape, whatever they be, where it names none: a runtime finds them out itself."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for value in (*copy.graph.input, *copy.graph.output, *copy.graph.value_info):
+        if not value.HasField("type"):
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+    return copy
 
 
 def _read(graph: Any) -> tuple[RNNSpec, list[CellParameters]]:
