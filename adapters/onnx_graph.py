@@ -16,6 +16,7 @@ from .contract import NotOffered
 # What may stand beside the RNN nodes: it moves numbers, and computes none.
 MOVES = {"Constant", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat", "Identity"}
 ONE = "one"  # an axis of one direction, or of the one sequence of a model that takes no batch
+FLOATING = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE)
 LONGEST_CONSTANT = 16  # numbers of a shape, a permutation, a range: a longer one is none
 
 
@@ -188,6 +189,9 @@ def _weights(node: Any, tensors: dict[str, Any], index: int, name: str, rank: in
     tensor = tensors.get(node.input[index])
     if tensor is None:
         raise NotOffered(f"{name} of {node.name or 'RNN'}: got {node.input[index]!r}, which is no constant")
+    if tensor.data_type not in FLOATING:
+        raise NotOffered(f"{name} of {node.name or 'RNN'}: got numbers of ONNX's type {tensor.data_type}, expected floating "
+                         "ones of 16 bits or more")  # fmt: skip
     if len(tensor.dims) != rank:
         raise NotOffered(f"{name} of {node.name or 'RNN'}: got shape {(*tensor.dims,)}, expected {rank} axes")
     return np.array(numpy_helper.to_array(tensor))
