@@ -190,8 +190,8 @@ def _weights(node: Any, tensors: dict[str, Any], index: int, name: str, rank: in
     if tensor is None:
         raise NotOffered(f"{name} of {node.name or 'RNN'}: got {node.input[index]!r}, which is no constant")
     if tensor.data_type not in FLOATING:
-        raise NotOffered(f"{name} of {node.name or 'RNN'}: got numbers of ONNX's type {tensor.data_type}, expected floating "
-                         "ones of 16 bits or more")  # fmt: skip
+        got = f"{name} of {node.name or 'RNN'}: got numbers of ONNX's type {tensor.data_type}"
+        raise NotOffered(f"{got}, expected floating ones of 16 bits or more")
     if len(tensor.dims) != rank:
         raise NotOffered(f"{name} of {node.name or 'RNN'}: got shape {(*tensor.dims,)}, expected {rank} axes")
     return np.array(numpy_helper.to_array(tensor))

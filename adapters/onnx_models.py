@@ -91,34 +91,35 @@ def native_model(spec: RNNSpec, stack: Any, layout: str, h0: bool, lengths: bool
     sequence_lens (batch,) of int32; it starts at zero, and runs to the end, where it does not.
     """
     graph = variant(stack, h0, lengths).graph
-    element, steps, layers = (
-        graph.output[0].type.tensor_type.elem_type,
-        sequence_axes(layout)[:-1],
-        range(spec.num_layers),
-    )
-    states = [spec.num_cells, *["batch"] * (layout != "unbatched"), spec.hidden_size]
+    element, steps = graph.output[0].type.tensor_type.elem_type, sequence_axes(layout)[:-1]
+    unbatched, parts = layout == "unbatched", range(spec.num_layers)
+    states = [spec.num_cells, *["batch"] * (not unbatched), spec.hidden_size]
     inputs = [_value("x", element, [*steps, spec.input_size])]
     outputs = [_value("output", element, [*steps, spec.output_size]), _value("h_n", element, states)]
-    graph.node[0].input[0] = "steps"
-    nodes = [_moved("x", "steps", layout), *graph.node, _moved(graph.output[0].name, "output", layout, back=True)]
-    nodes.append(helper.make_node("Concat", [f"h_n_{layer}" for layer in layers], ["cells"], axis=0))
-    nodes.append(_moved("cells", "h_n", "unbatched" if layout == "unbatched" else "", back=True))
+    before, after = _moved("x", "steps", layout), _moved("last", "output", layout, back=True)
+    graph.node[0].input[0] = "steps" if before else "x"
+    graph.node[-1].output[0] = "last" if after else "output"
+    after.append(
+        helper.make_node("Concat", [f"h_n_{part}" for part in parts], ["cells" if unbatched else "h_n"], axis=0)
+    )
+    after += _moved("cells", "h_n", layout, back=True) * unbatched
     if h0:
         inputs.append(_value("h0", element, states))
-        parts = [f"h0_{layer}" for layer in layers]
-        nodes.insert(0, helper.make_node("Split", ["starts"], parts, axis=0, num_outputs=len(parts)))
-        nodes.insert(0, _moved("h0", "starts", "unbatched" if layout == "unbatched" else ""))
+        given = [f"h0_{part}" for part in parts]
+        split = helper.make_node("Split", ["starts" if unbatched else "h0"], given, axis=0, num_outputs=len(given))
+        before += [*_moved("h0", "starts", layout) * unbatched, split]
     inputs += [value for value in graph.input if value.name == "sequence_lens"]
-    return _model(nodes, inputs, outputs, [*graph.initializer, _tensor("batch_axis", np.array([1]))])
+    tensors = [*graph.initializer, *[_tensor("batch_axis", np.array([1]))] * unbatched]
+    return _model([*before, *graph.node, *after], inputs, outputs, tensors)
 
 
-def _moved(source: str, target: str, layout: str, back: bool = False) -> Any:
-    """The node that takes an array of a layout to time first and batched, or back."""
+def _moved(source: str, target: str, layout: str, back: bool = False) -> list[Any]:
+    """The node, if any, that takes an array of a layout to time first and batched, or back."""
     if layout == "batch_first":
-        return helper.make_node("Transpose", [source], [target], perm=[1, 0, 2])
+        return [helper.make_node("Transpose", [source], [target], perm=[1, 0, 2])]
     if layout == "unbatched":
-        return helper.make_node("Squeeze" if back else "Unsqueeze", [source, "batch_axis"], [target])
-    return helper.make_node("Identity", [source], [target])
+        return [helper.make_node("Squeeze" if back else "Unsqueeze", [source, "batch_axis"], [target])]
+    return []
 
 
 def operator_model(op_type: str, dtype: np.dtype, *ranks: int, **attributes: Any) -> Any:

@@ -44,9 +44,14 @@ def called_with(change: Callable[..., tuple[Any, ...]]) -> Callable[[Patch], Non
 
 
 def keep_order_dropped(patch: Patch) -> None:
-    rnn = framework_adapter("flax").framework.nnx.RNN
-    right = rnn.__init__
-    patch.setattr(rnn, "__init__", lambda self, *given, **words: right(self, *given, **words | {"keep_order": False}))
+    module = import_module("adapters.flax")
+    right = module.every_layer
+
+    def dropped(layer: Any, *given: Any) -> Any:
+        layer.keep_order = False
+        return right(layer, *given)
+
+    patch.setattr(module, "every_layer", dropped)
 
 
 def halves_swapped(patch: Patch) -> None:
