@@ -35,7 +35,10 @@ class OnnxReferenceAdapter:
         },
         # NumPy's dot adds up in float32, and ml_dtypes' does
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-        emulated=onnx_stack.EMULATED,
+        emulated={
+            **onnx_stack.EMULATED,
+            onnx_stack.BATCH_FIRST: "the adapter transposes; it does not use layout 1 of the RNN operator",
+        },
     )
 
     def devices(self) -> tuple[str, ...]:

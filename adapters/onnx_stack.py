@@ -16,10 +16,8 @@ from .contract import Capabilities, NotOffered, Result, expect_build, features_o
 from .onnx_models import ACTIVATIONS, native_model, operator_model, stack_model, variant
 
 NOT_OFFERED = {("mask", True): "the RNN operator takes lengths (sequence_lens) and no mask"}
-EMULATED = {
-    ("layout", "batch_first"): "the adapter transposes: layout 1 of the RNN operator is not used",
-    ("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1",
-}
+EMULATED = {("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1"}
+BATCH_FIRST = ("layout", "batch_first")
 # what ONNX Runtime and OpenVINO do where the operator's definition is silent
 UNDEFINED = "Y_h of a sequence without steps is 0, and not initial_h; the standard leaves it open (onnx issue 1674)"
 

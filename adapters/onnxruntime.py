@@ -44,7 +44,10 @@ class OnnxRuntimeAdapter:
             (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
             (("dtype", "float16"),): "float16_of_float32",
         },
-        emulated=onnx_stack.EMULATED,
+        emulated={
+            **onnx_stack.EMULATED,
+            onnx_stack.BATCH_FIRST: "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
+        },
     )
 
     def devices(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ def loaded(name: str, model: Any) -> Any:
 
 
 def model_of(case: Case, h0: bool = False, lengths: bool = False) -> Any:
+    framework_adapter("onnx")  # or the test is skipped
     models = import_module("adapters.onnx_models")
     return models.variant(models.stack_model(case.spec, case.parameters), h0, lengths)
 
@@ -105,6 +106,21 @@ def test_openvino_multiplies_float32_in_bfloat16_where_the_processor_can() -> No
     answer = {name: answers[name] for name in ("output_0", "h_n_0")}
     assert answer["output_0"].dtype == np.float32
     assert verdict_of(case, answer) == ("agrees" if precision == "f32" else "disagrees")
+
+
+def test_openvino_exchanges_time_and_direction_in_layout_1() -> None:
+    """The standard says that Y is (batch, time, num_directions, hidden_size), and its own evaluator answers so."""
+    onnx = framework_adapter("openvino") and framework_adapter("onnx").framework
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4)
+    model = model_of(case)
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("layout", 1))
+    del model.graph.node[1:], model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("Y_0", onnx.TensorProto.FLOAT, [None] * 4))
+    answers = {name: loaded(name, model)({"x": case.x})["Y_0"] for name in ("onnx", "openvino")}
+    assert {name: answer.shape for name, answer in answers.items()} == {"onnx": (2, 4, 1, 5), "openvino": (2, 1, 4, 5)}
+    for output in (answers["onnx"][:, :, 0], answers["openvino"][:, 0]):
+        verdict = judge(case, np.ascontiguousarray(output), case.answer().h_n, bound="trajectory")
+        assert verdict.outcome == "agrees", verdict
 
 
 def test_openvino_computes_float64_in_float32() -> None:

@@ -105,6 +105,7 @@ def test_a_script_asks_what_the_adapter_asks(framework: str, name: str) -> None:
 
 
 def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, monkeypatch, capsys) -> None:
+    framework_adapter("torch")
     next(case for name, case in cases().items() if "a mask" in name).save(tmp_path / "case.json")
     monkeypatch.setattr(sys, "argv", ["adapters", "torch", str(tmp_path / "case.json"), "--script"])
     with pytest.raises(SystemExit) as end:
