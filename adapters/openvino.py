@@ -16,7 +16,7 @@ from .onnx_reading import read_model
 from .onnx_script import onnx_script
 
 FIXED = "sequence_lens is ignored while shapes are dynamic; the adapter fixes them before the model is compiled"
-EXCHANGED = "with layout 1 of the RNN operator, OpenVINO answers time and direction exchanged; the adapter transposes"
+IGNORED = "OpenVINO ignores layout 1 of the RNN operator; the adapter transposes"
 # Left to itself, the plugin multiplies float32 in bfloat16 or float16 on processors that do so fast.
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
 CORE = openvino.Core()
@@ -36,7 +36,7 @@ class OpenVinoAdapter:
         },
         together={**onnx_stack.HIDES_NAN, (("h0", True), ("lengths", "with zeros")): onnx_stack.UNDEFINED},
         arithmetics={(("dtype", dtype),): f"{dtype}_of_float32" for dtype in ("float16", "bfloat16")},
-        emulated={**onnx_stack.EMULATED, onnx_stack.BATCH_FIRST: EXCHANGED, ("lengths", "mixed"): FIXED},
+        emulated={**onnx_stack.EMULATED, onnx_stack.BATCH_FIRST: IGNORED, ("lengths", "mixed"): FIXED},
     )
 
     def devices(self) -> tuple[str, ...]:
