@@ -8,6 +8,7 @@ asked for. native_model makes of it what a user calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,16 @@ from reference.layout import sequence_axes
 OPSET = 22  # the first in which RNN takes bfloat16
 IR_VERSION = 10  # onnx 1.16's, which came with this opset's runtimes; a newer one only locks older ones out
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
+
+
+def expect_onnx(least: tuple[int, int]) -> None:
+    """Raise ImportError where an older onnx is installed."""
+    installed = tuple(int(part) for part in re.findall(r"[0-9]+", onnx.__version__)[:2])
+    if installed < least:
+        raise ImportError(f"got onnx {onnx.__version__}, expected {least[0]}.{least[1]} or later")
+
+
+expect_onnx((1, 19))  # older ones have no name for NumPy's bfloat16
 
 
 def stack_model(spec: RNNSpec, parameters: Sequence[CellParameters], every_layer: bool = False) -> Any:

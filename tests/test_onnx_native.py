@@ -11,7 +11,7 @@ import pytest
 from adapters import NotOffered
 from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
 
-from .draws import draw_case
+from .draws import draw_case, draw_parameters
 from .frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
@@ -179,6 +179,30 @@ def test_a_port_takes_lengths_by_their_own_name(layout: str):
     answer = import_module("adapters.onnxruntime").load(stack.native(lengths=True))(feeds)
     verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
     assert verdict.outcome == "agrees", verdict
+
+
+def test_an_onnx_that_is_too_old_is_refused_by_both_versions(models: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "1.9.0rc1")
+    with pytest.raises(ImportError, match=r"^got onnx 1\.9\.0rc1, expected 1\.19 or later$"):
+        models.expect_onnx((1, 19))
+    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "2.0.0")
+    models.expect_onnx((1, 19))
+
+
+ARGUMENTS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "no device": ({"device": None}, ValueError, "device: got None, expected one of cpu"),
+    "no dtype": ({"dtype": ""}, ValueError, "dtype: got '', expected one of"),
+    "a generator": ({"parameters": iter(())}, TypeError, "parameters: got"),
+    "no layout": ({"layout": "sideways"}, ValueError, "layout: got 'sideways', expected one of"),
+}
+
+
+@pytest.mark.parametrize("name", [*RUNTIMES, "flax"])
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_a_bad_argument_of_build_is_named(name: str, argument: str):
+    words, kind, message = ARGUMENTS[argument]
+    with pytest.raises(kind, match=rf"\A{message}[^\n]*\Z"):
+        framework_adapter(name).build(**{"spec": BOTH, "parameters": draw_parameters(BOTH)} | words)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
