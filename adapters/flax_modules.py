@@ -214,7 +214,7 @@ def _cell_facts(name: str, cell: Any) -> dict[str, Any]:
 
 
 def _expect_plain(name: str, dense: Any) -> None:
-    """Raise Unsupported for what is not a Linear, or has functions of a user's own."""
+    """Raise NotOffered for what is not a Linear, or has functions of a user's own."""
     if type(dense) is not nnx.Linear:
         raise NotOffered(f"{name}: got {type(dense).__name__}, expected nnx.Linear")
     expect_own_methods(name, dense)

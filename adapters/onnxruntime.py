@@ -13,7 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKern
 from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
-from .contract import Capabilities, Result, Unsupported, expect_device
+from .contract import Capabilities, Refused, Result, expect_device
 from .onnx_reading import read_model
 from .onnx_script import onnx_script
 
@@ -104,11 +104,11 @@ class OnnxRuntimeAdapter:
 
 
 def load(model: Any) -> onnx_stack.Call:
-    """A session of a model. Unsupported where ONNX Runtime has no kernel."""
+    """A session of a model. Refused where ONNX Runtime has no kernel."""
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[PROVIDER])
     except NoKernel as error:
-        raise Unsupported(str(error)) from error
+        raise Refused(str(error)) from error
     names = [output.name for output in session.get_outputs()]
 
     def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import adapters
 from reference import LAYOUTS, Case, RNNSpec, judge
@@ -120,6 +122,37 @@ def test_a_users_module_is_what_was_read_from_it(nnx: Any, adapter: adapters.Ada
     verdict = judge(case, native, case.answer().h_n, bound="trajectory")
     assert verdict.outcome == "agrees", verdict
     assert np.array_equal(array_of(adapter.build(spec, parameters)(X)), native), "a port, called alike"
+
+
+@st.composite
+def drawn(draw: st.DrawFn, n: Any) -> Any:
+    """A user's stack, with any of the options that nnx.RNN and nnx.Bidirectional have."""
+    word = draw(st.sampled_from(["tanh", "relu"]))
+    kind, features, layers = draw(st.sampled_from([rnn, both])), 3, []
+    names = ("time_major", *["reverse", "keep_order"] * (kind is rnn))
+    options = {name: draw(st.booleans()) for name in names}
+    for _ in range(draw(st.integers(1, 2))):
+        layer = kind(n, features, **options | {"return_carry": draw(st.sampled_from([False, False, True]))})
+        for half in [layer] if kind is rnn else [layer.forward_rnn, layer.backward_rnn]:
+            half.cell.activation_fn, half.unroll = getattr(n, word), draw(st.integers(1, 2))
+        features = 5 if kind is rnn else 10
+        layers.append(layer)
+    return layers[0] if len(layers) == 1 else n.Sequential(*layers)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.data())
+def test_a_drawn_module_is_what_was_read_of_it_or_is_refused(data: st.DataObject):
+    adapter = framework_adapter("flax")
+    module = data.draw(drawn(adapter.framework.nnx))
+    try:
+        spec, parameters = adapter.read(module)
+    except adapters.NotOffered as refusal:
+        words = str(refusal)
+    else:
+        words = ""
+        assert np.array_equal(array_of(adapter.build(spec, parameters)(X)), array_of(module(X)))
+    assert not words or "return_carry=True" in words or "reverse=True without keep_order" in words
 
 
 def test_a_cell_alone_is_read_as_a_layer(nnx: Any, adapter: adapters.Adapter):
