@@ -18,7 +18,6 @@ from .draws import Draw, draw_parameters
 from .frameworks import framework_adapter
 
 TIME, BATCH = 4, 2
-Node = tuple[str, list[str], list[str], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ class Writer:
     def __init__(self, opset: int) -> None:
         self.onnx = framework_adapter("onnx").framework
         self.opset, self.nodes, self.tensors = opset, [], []
+        self.outputs: list[str] = []
 
     def node(self, op_type: str, inputs: list[str], *outputs: str, **attributes: Any) -> str:
         self.nodes.append(
@@ -84,7 +84,7 @@ class Writer:
         return self.node(op_type, inputs + names, *outputs)
 
 
-def model_of(given: Drawn, change: Callable[[Writer], None] = lambda w: None, **attributes: Any) -> Any:
+def model_of(given: Drawn, change: Callable[[Writer], Any] = lambda w: None, **attributes: Any) -> Any:
     """The model. change: what else is done to its nodes.  attributes: of its last RNN node, more or others."""
     spec, writer = given.spec, Writer(given.opset)
     helper = writer.onnx.helper
@@ -255,7 +255,7 @@ def backwards(writer: Writer) -> None:
 
 
 PLAIN, STATES = Drawn(TWO), Drawn(BOTH, states="Slice")
-CHANGED: dict[str, tuple[Drawn, Callable[[Writer], None], dict[str, Any]]] = {
+CHANGED: dict[str, tuple[Drawn, Callable[[Writer], Any], dict[str, Any]]] = {
     "clip 0": (PLAIN, lambda w: None, {"clip": 0.0}),
     "clip infinite": (PLAIN, lambda w: None, {"clip": float("inf")}),
     "alpha 0": (PLAIN, lambda w: None, {"activation_alpha": [0.0]}),
