@@ -1,4 +1,6 @@
-"""Flax NNX: nnx.SimpleCell in nnx.RNN and nnx.Bidirectional. Flax has no stack; the adapter calls layer after layer.
+"""Flax NNX: nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, several of them in nnx.Sequential.
+
+nnx.Sequential hands no carries and no lengths on, so that run calls layer after layer.
 
 JAX compiles nnx.RNN anew in each eager call. Its cache on disk, which is the user's to switch on, makes the suite some
 four times as fast: JAX_COMPILATION_CACHE_DIR=..., JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 and
@@ -11,6 +13,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 # JAX takes three quarters of a GPU's memory otherwise, and there are other frameworks in the process
@@ -24,23 +27,15 @@ from flax import nnx
 from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, expect_build, expect_device, features_of
+from .contract import Capabilities, NotOffered, Result, expect_build, expect_device, features_of, layout_of
 from .flax_modes import BUILT_WITH, LACKING, PRECISIONS, InMode
-from .flax_modules import (
-    ACTIVATIONS,
-    RNNStack,
-    device_of,
-    dtype_of,
-    parameters_of,
-    recurrent_layers,
-    simple_cells,
-    spec_of,
-)
+from .flax_modules import ACTIVATIONS, device_of, dtype_of, every_layer, read, spec_of, stack_of
 from .flax_script import flax_script
 
 # JAX keeps every program that it compiles, and each eager call of nnx.RNN compiles one: 3.6 MB, measured. After so many
 # calls they are forgotten, which takes no time that could be measured.
 CALLS_KEPT = 20
+SEQUENTIAL = "nnx.Sequential hands no carries and no lengths on; the adapter calls layer after layer"
 
 
 class FlaxAdapter:
@@ -52,12 +47,13 @@ class FlaxAdapter:
     capabilities = Capabilities(
         unsupported={
             ("lengths", "with zeros"): "of a length of 0, nnx.RNN answers the carry after the last padded step",
+            ("mask", True): "nnx.RNN takes lengths (seq_lengths) and no mask",
             **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
         emulated={
             ("bias", False): "SimpleCell always has a bias; the adapter takes it out of dense_i",
             ("lengths", "mixed"): "nnx.RNN goes on beyond seq_lengths; the adapter sets those outputs to zero",
-            **{("num_layers", n): "Flax has no stack; the adapter calls layer after layer" for n in ("2", "3 to 10")},
+            **{("num_layers", n): SEQUENTIAL for n in ("2", "3 to 10")},
         },
         arithmetics={
             (("dtype", "float16"),): "float16_accumulate_float32",
@@ -93,17 +89,28 @@ class FlaxAdapter:
         device: str = "cpu",
         dtype: str | None = None,
         mode: str = "eager",
+        layout: str | None = None,
     ) -> Any:
+        """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
+
+        Called natively, it takes x (batch, time, input_size), with time first where `layout` is time_first, or
+        (time, input_size) where it is unbatched and time is not first; it answers the last layer's output. One layer
+        takes initial_carry, seq_lengths and return_carry=True as well; nnx.Sequential hands none of these on: its
+        `layers` are called one after another. Beyond seq_lengths a Flax layer answers what it computes of the
+        padding: neither zeros nor the last state, whatever spec.held says.
+        """
         parameters = expect_build(self, spec, parameters, device, dtype, mode)
+        words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}
         with settings(_device(device), parameters[0].dtype):
             cells = [_cell(spec, cell) for cell in parameters]
-            rnns = [
-                nnx.RNN(cell, reverse=spec.direction == "reverse", keep_order=True, **BUILT_WITH.get(mode, {}))
-                for cell in cells
-            ]
+            options = BUILT_WITH.get(mode, {})
             if spec.direction == "bidirectional":
-                rnns = [nnx.Bidirectional(*pair) for pair in zip(rnns[::2], rnns[1::2], strict=True)]
-            stack = RNNStack(rnns)
+                rnns = [nnx.RNN(cell, **options) for cell in cells]
+                layers = [nnx.Bidirectional(*pair, **words) for pair in zip(rnns[::2], rnns[1::2], strict=True)]
+            else:
+                words |= {"reverse": spec.direction == "reverse", "keep_order": True, **options}
+                layers = [nnx.RNN(cell, **words) for cell in cells]
+            stack = stack_of(layers)
             return stack if mode == "eager" else InMode(stack, mode)
 
     def run(
@@ -113,16 +120,19 @@ class FlaxAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        if not isinstance(module, RNNStack | InMode):
-            raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        stack, mode = (module, "eager") if isinstance(module, RNNStack) else (module.stack, module.mode)
+        """Of what build returns, or of a user's own layer or nnx.Sequential that read takes."""
+        if not isinstance(module, nnx.RNN | nnx.Bidirectional | nnx.Sequential | InMode):
+            raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
+        stack, mode = (module.stack, module.mode) if isinstance(module, InMode) else (module, "eager")
+        called = module.every_layer if isinstance(module, InMode) else partial(every_layer, module)
         spec, dtype, device = spec_of(stack), dtype_of(stack), device_of(stack)
-        check_inputs(spec, x, h0, lengths, layout, dtype)
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mode=mode))
+        check_inputs(spec, x, h0, lengths, layout, dtype, mask)
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
         given = None if lengths is None or not np.size(lengths) else np.asarray(lengths, np.int32)
         with settings(device, dtype, mode):
-            outputs, carries = module.every_layer(
+            outputs, carries = called(
                 tensor(x, device),
                 None if h0 is None else [tensor(h, device) for h in h0],
                 None if given is None else tensor(given, device),
@@ -147,12 +157,11 @@ class FlaxAdapter:
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, _device(device))))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        """Of a stack that build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
+        """Of what build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
 
-        The order in which the last layer hands out its steps (keep_order) is no part of what is read.
+        spec.layout is time_first where the layers are time_major. A SimpleCell is read as a layer of that cell.
         """
-        spec = spec_of(module)
-        return spec, [parameters_of(cell) for layer in recurrent_layers(module) for cell in simple_cells(layer)]
+        return read(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
         return flax_script(case, device)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx, serialization
 
-from .flax_modules import Answer, RNNStack
+from .flax_modules import Answer, every_layer
 
 # x, initial carries or None, lengths or None, whether time comes first -> each layer's output, and all final carries
 Called = Callable[[Any, Any, Any, bool], Answer]
@@ -25,7 +25,7 @@ LACKING = {
     "exported": "the adapter does not export Flax modules",
     "functional": "Flax has one kind of module",
     "predict": "Flax has nothing of the kind",
-    "sequential": "nnx.Sequential takes no carries and no lengths",
+    "sequential": "nnx.Sequential hands no carries and no lengths on to its layers",
     "mixed": "the adapter keeps parameters in the dtype that is computed in",
     "deterministic": "JAX has no such setting",
     "moved": "a Flax module stays where it was built",
@@ -40,29 +40,25 @@ PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
 class InMode:
     """A stack, and how it is called. What is made of it once is kept, and called for every shape."""
 
-    def __init__(self, stack: RNNStack, mode: str) -> None:
+    def __init__(self, stack: Any, mode: str) -> None:
         self.stack, self.mode = stack, mode
         self.every_layer = MODES[mode](stack)
 
 
-def _every_layer(stack: RNNStack, x: Any, carries: Any, lengths: Any, time_major: bool) -> Answer:
-    return stack.every_layer(x, carries, lengths, time_major)
-
-
-def _with_loss(stack: RNNStack, x: Any, carries: Any, lengths: Any, time_major: bool) -> tuple[Any, Answer]:
-    answer = stack.every_layer(x, carries, lengths, time_major)
+def _with_loss(stack: Any, x: Any, carries: Any, lengths: Any, time_major: bool) -> tuple[Any, Answer]:
+    answer = every_layer(stack, x, carries, lengths, time_major)
     return answer[0][-1].sum(), answer
 
 
-_compiled = nnx.jit(_every_layer, static_argnums=4)
+_compiled = nnx.jit(every_layer, static_argnums=4)
 _gradient = nnx.grad(_with_loss, has_aux=True)
 
 
-def _of(called: Callable[..., Any]) -> Callable[[RNNStack], Called]:
+def _of(called: Callable[..., Any]) -> Callable[[Any], Called]:
     return lambda stack: lambda *given: called(stack, *given)
 
 
-def _saved(stack: RNNStack) -> Called:
+def _saved(stack: Any) -> Called:
     """The parameters as bytes of Flax's own serialization, read into a stack of other weights."""
     saved = serialization.msgpack_serialize(nnx.to_pure_dict(nnx.state(stack, nnx.Param)))
     other = nnx.clone(stack)
@@ -71,14 +67,14 @@ def _saved(stack: RNNStack) -> Called:
     loaded: Any = serialization.msgpack_restore(saved)
     nnx.replace_by_pure_dict(state, loaded)
     nnx.update(other, state)
-    return other.every_layer
+    return _of(every_layer)(other)
 
 
-MODES: dict[str, Callable[[RNNStack], Called]] = {
+MODES: dict[str, Callable[[Any], Called]] = {
     "autograd": _of(lambda *given: _gradient(*given)[1]),
     "saved": _saved,
     "compiled": _of(_compiled),
-    "unrolled": _of(_every_layer),
-    "tf32": _of(_every_layer),
-    "bfloat16_products": _of(_every_layer),
+    "unrolled": _of(every_layer),
+    "tf32": _of(every_layer),
+    "bfloat16_products": _of(every_layer),
 }

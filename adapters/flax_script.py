@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
-
 from reference import Case
 
-from .script import Native, script
+from .literals import text_literal
+from .script import Native, expect_words, script
 
 
 def flax_script(case: Case, device: str = "cpu") -> str:
     """The script of a case for nnx.RNN or nnx.Bidirectional layers, called one after another.
 
-    device: one of the adapter's.
+    device: named as the adapter's are, here or not; ValueError for another name.
     """
+    expect_words(case, device)
     imports = "import flax\nimport jax\nimport jax.numpy as jnp\nfrom flax import nnx"
     kind, _, index = device.partition(":")
     settings = ["jax.enable_x64(True)"] * (case.dtype == "float64")
-    settings += ['jax.default_matmul_precision("highest")', f'jax.default_device(jax.devices("{kind}")[{index or 0}])']
+    place = f"jax.devices({text_literal(kind)})[{int(index or 0)}]"
+    settings += ['jax.default_matmul_precision("highest")', f"jax.default_device({place})"]
     call = [_simple_cell(case), f"with {', '.join(settings)}:"]
     call += [f"    {line}" for line in _stack(case)]
     call.append(_answer(case))
-    versions = f'"Flax", flax.__version__, "on JAX", jax.__version__, {json.dumps(f"on {device}")}'
+    versions = f'"Flax", flax.__version__, "on JAX", jax.__version__, {text_literal(f"on {device}")}'
     title = "flax.nnx.Bidirectional" if _both(case) else "flax.nnx.RNN"
     return script(case, Native(title, "Flax", imports, versions, "\n".join(call)))
 

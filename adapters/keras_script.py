@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import json
-
 from reference import Case
+from reference.spec import expect_word
 
-from .script import Native, script
+from .literals import text_literal
+from .script import Native, expect_words, script
+
+BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 
 
 def keras_script(case: Case, device: str, backend: str, x64: bool = False) -> str:
     """The script of a case for a stack of SimpleRNN layers, called one after another.
 
-    device: one of the adapter's.  backend: what KERAS_BACKEND is to be, where it is not set.
-    x64: whether JAX is to keep float64.
+    device: named as the adapter's are, here or not.  backend: one of BACKENDS, what KERAS_BACKEND is to be, where it is
+    not set.  x64: whether JAX is to keep float64. Raises ValueError for another device or backend.
     """
-    imports = ["", f'os.environ.setdefault("KERAS_BACKEND", "{backend}")']
+    expect_words(case, device)
+    expect_word("backend", backend, BACKENDS)
+    imports = ["", f'os.environ.setdefault("KERAS_BACKEND", {text_literal(backend)})']
     if x64:
         imports.append('os.environ.setdefault("JAX_ENABLE_X64", "1")')
     imports += ["", "import keras", "", "BACKEND = keras.backend.backend()"]
     title = "keras.layers.Bidirectional" if _both(case) else "keras.layers.SimpleRNN"
-    call = [*_given(case), f"with keras.device({json.dumps(keras_device(device, backend))}):"]
+    call = [*_given(case), f"with keras.device({text_literal(keras_device(device, backend))}):"]
     call += [f"    {line}" for line in _stack(case)]
     call.append(_answer(case))
     versions = (
-        f'"Keras", keras.__version__, "on", BACKEND, sys.modules[BACKEND].__version__, {json.dumps(f"on {device}")}'
+        f'"Keras", keras.__version__, "on", BACKEND, sys.modules[BACKEND].__version__, {text_literal(f"on {device}")}'
     )
     return script(case, Native(title, f"Keras on {backend}", "\n".join(imports), versions, "\n".join(call)))
 
@@ -53,7 +57,7 @@ def _given(case: Case) -> list[str]:
     ]
     if case.h0 is not None:
         batched = "h0[:, None]" if case.layout == "unbatched" else "h0"
-        lines.append(f'start = [keras.ops.convert_to_tensor(h, dtype="{case.dtype}") for h in {batched}]')
+        lines.append(f"start = [keras.ops.convert_to_tensor(h, dtype={text_literal(case.dtype)}) for h in {batched}]")
     if case.lengths is not None:
         steps = case.x.shape[1 if case.layout == "batch_first" else 0]
         lines.append(f"mask = keras.ops.convert_to_tensor(np.arange({steps}) < np.array(lengths)[:, None])")
@@ -66,7 +70,7 @@ def _given(case: Case) -> list[str]:
 def _stack(case: Case) -> list[str]:
     """The layers, from the NumPy array x to `sequence` and `h_n`."""
     batch_first = {"batch_first": "x", "time_first": "x.swapaxes(0, 1).copy()", "unbatched": "x[None]"}[case.layout]
-    lines = [f'sequence = keras.ops.convert_to_tensor({batch_first}, dtype="{case.dtype}")', "h_n = []"]
+    lines = [f"sequence = keras.ops.convert_to_tensor({batch_first}, dtype={text_literal(case.dtype)})", "h_n = []"]
     if case.spec.num_layers == 1:
         return [*lines, *_layer(case, "0")]
     return [*lines, f"for n in range({case.spec.num_layers}):", *(f"    {line}" for line in _layer(case, "n"))]
@@ -81,7 +85,7 @@ def _layer(case: Case, n: str) -> list[str]:
     arguments += ["mask=counts"] * (case.mask is not None)
     lines = ["layer = keras.layers.SimpleRNN(", *(f"    {option}," for option in _options(case)), ")"]
     if both:
-        lines.append(f'layer = keras.layers.Bidirectional(layer, dtype="{case.dtype}")')
+        lines.append(f"layer = keras.layers.Bidirectional(layer, dtype={text_literal(case.dtype)})")
     lines += [
         "layer.build(sequence.shape)",
         f"layer.set_weights({f'weights[{first}] + weights[{first} + 1]' if both else f'weights[{n}]'})",
@@ -95,14 +99,14 @@ def _layer(case: Case, n: str) -> list[str]:
 def _options(case: Case) -> list[str]:
     """What SimpleRNN is called with."""
     spec = case.spec
-    options = [f"{spec.hidden_size}", f'activation="{spec.nonlinearity}"', f"use_bias={spec.bias}"]
+    options = [f"{spec.hidden_size}", f"activation={text_literal(spec.nonlinearity)}", f"use_bias={spec.bias}"]
     # as in the adapter: the default has no bfloat16, and on torch it leaves another memory layout, so other bits
     options += ['recurrent_initializer="zeros"', "return_sequences=True", "return_state=True"]
     if case.lengths is not None or case.mask is not None:
         options.append("zero_output_for_mask=True")
     if spec.direction == "reverse":
         options.append("go_backwards=True")
-    return [*options, f'dtype="{case.dtype}"']
+    return [*options, f"dtype={text_literal(case.dtype)}"]
 
 
 def _answer(case: Case) -> str:

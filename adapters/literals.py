@@ -1,4 +1,4 @@
-"""Arrays as Python source that gives the same bits back."""
+"""Arrays and texts as Python source that gives the same back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def decoded(dtype, shape, text):
     raw = np.frombuffer(base64.b64decode(text), np.dtype(dtype).newbyteorder("<"))
     return raw.astype(dtype).reshape(shape)
 '''
+
+
+def text_literal(text: str) -> str:
+    """An expression that makes this text, on one line and of ASCII alone, in double quotes."""
+    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def array_literal(array: np.ndarray, limit: float = LARGEST_READABLE) -> str:

@@ -13,8 +13,11 @@ from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
 from .contract import Capabilities, Result, expect_device
+from .onnx_models import expect_onnx
 from .onnx_reading import read_model
 from .onnx_script import onnx_script
+
+expect_onnx((1, 23))  # the evaluator of 1.22 knows no bidirectional RNN
 
 IGNORED = "op_rnn.py takes sequence_lens and does not use it: every sequence runs to the end"
 
@@ -27,6 +30,7 @@ class OnnxReferenceAdapter:
     version = str(onnx.__version__)
     capabilities = Capabilities(
         unsupported={
+            **onnx_stack.NOT_OFFERED,
             ("nonlinearity", "relu"): "Unknown activation function 'Relu'",
             ("lengths", "mixed"): IGNORED,
             ("lengths", "with zeros"): IGNORED,
@@ -34,7 +38,10 @@ class OnnxReferenceAdapter:
         },
         # NumPy's dot adds up in float32, and ml_dtypes' does
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-        emulated=onnx_stack.EMULATED,
+        emulated={
+            **onnx_stack.EMULATED,
+            onnx_stack.BATCH_FIRST: "the adapter transposes; it does not use layout 1 of the RNN operator",
+        },
     )
 
     def devices(self) -> tuple[str, ...]:
@@ -45,9 +52,16 @@ class OnnxReferenceAdapter:
         return {"onnx": str(onnx.__version__), "NumPy": np.__version__}
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
     ) -> Any:
-        return onnx_stack.build(self, spec, parameters, device, dtype, load)
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        return onnx_stack.build(self, spec, parameters, device, dtype, layout, load)
 
     def run(
         self,
@@ -56,8 +70,9 @@ class OnnxReferenceAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
@@ -72,7 +87,7 @@ class OnnxReferenceAdapter:
         return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, "onnx")
+        return onnx_script(case, "onnx", device)
 
 
 def load(model: Any) -> onnx_stack.Call:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from reference import Case
+from reference.spec import expect_word
 
-from .script import Native, script
+from .literals import text_literal
+from .script import ON_CPU, Native, expect_words, script
 
 # Opset and IR version are those of onnx_models, which a test compares.
 OPSET, IR_VERSION = 22, 10
@@ -54,8 +54,10 @@ RUNTIMES = {
 }
 
 
-def onnx_script(case: Case, runtime: str) -> str:
-    """The script of a case for one of RUNTIMES, on CPU."""
+def onnx_script(case: Case, runtime: str, device: str = "cpu") -> str:
+    """The script of a case for one of RUNTIMES, on CPU; ValueError for another runtime or device."""
+    expect_words(case, device, ON_CPU)
+    expect_word("runtime", runtime, tuple(RUNTIMES))
     title, imported, versions, call = RUNTIMES[runtime]
     if runtime == "openvino":
         taken = ".view(ml_dtypes.bfloat16)" if case.dtype == "bfloat16" else ""  # which comes as float16
@@ -90,8 +92,8 @@ def _model(case: Case) -> str:
     if case.h0 is not None:
         given = f"""
     inputs.append(value(f"h0_{{layer}}", [{spec.num_directions}, "batch", {spec.hidden_size}]))"""
-    activation = {"tanh": "Tanh", "relu": "Relu"}[spec.nonlinearity]
-    return f'''
+    activation = text_literal({"tanh": "Tanh", "relu": "Relu"}[spec.nonlinearity])
+    return f"""
 def value(name, shape):
     return helper.make_tensor_value_info(name, TensorProto.{ELEMENTS[case.dtype]}, shape)
 
@@ -113,8 +115,8 @@ for layer in range({spec.num_layers}):
             [below, *weights,{absent} {lengths}, {state}],
             [f"Y_{{layer}}", f"h_n_{{layer}}"],
             hidden_size={spec.hidden_size},
-            direction={json.dumps(spec.direction)},
-            activations=["{activation}"] * {spec.num_directions},
+            direction={text_literal(spec.direction)},
+            activations=[{activation}] * {spec.num_directions},
         )
     )
     below = f"output_{{layer}}"
@@ -123,7 +125,7 @@ for layer in range({spec.num_layers}):
     outputs.append(value(below, ["time", "batch", {wide}]))
     outputs.append(value(f"h_n_{{layer}}", [{spec.num_directions}, "batch", {spec.hidden_size}]))
 graph = helper.make_graph(nodes, "stack", inputs, outputs, tensors)
-model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", {OPSET})], ir_version={IR_VERSION})'''.replace(
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", {OPSET})], ir_version={IR_VERSION})""".replace(
         "        \n", ""
     )
 

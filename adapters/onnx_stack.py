@@ -12,15 +12,14 @@ from reference import CellParameters, Lengths, RNNSpec
 from reference import layout as layouts
 from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, expect_build, features_of
-from .onnx_models import ACTIVATIONS, operator_model, stack_model, variant
+from .contract import Capabilities, NotOffered, Result, expect_build, features_of, layout_of
+from .onnx_models import ACTIVATIONS, native_model, operator_model, stack_model, variant
 
-EMULATED = {
-    ("layout", "batch_first"): "layout 1 of the RNN operator, which ONNX Runtime lacks, is not used: it is transposed",
-    ("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1",
-}
+NOT_OFFERED = {("mask", True): "the RNN operator takes lengths (sequence_lens) and no mask"}
+EMULATED = {("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1"}
+BATCH_FIRST = ("layout", "batch_first")
 # what ONNX Runtime and OpenVINO do where the operator's definition is silent
-UNDEFINED = "Y_h of a sequence without steps is 0, whatever initial_h is; the standard leaves it open (onnx issue 1674)"
+UNDEFINED = "Y_h of a sequence without steps is 0, and not initial_h; the standard leaves it open (onnx issue 1674)"
 
 # what the RNN operator does in either
 HIDES_NAN = {(("nonlinearity", "relu"), ("values", "not finite")): "Relu in the RNN operator answers 0 for NaN"}
@@ -32,22 +31,38 @@ Load = Callable[[Any], Call]
 
 
 class OnnxStack:
-    """What build returns: a model, and each of its variants (with h0 or without, with lengths or without) once loaded.
+    """What build returns: a stack as ONNX models, and each variant that run asked for once it is loaded.
 
-    model: the onnx.ModelProto, with all inputs.  spec, dtype: of what it was built of, to check inputs by.
+    model, native: what a user saves and calls. spec, dtype: of what it was built of, to check inputs by.
+    layout: of x and output in the models that a user calls.
     """
 
-    def __init__(self, spec: RNNSpec, parameters: Sequence[CellParameters], load: Load) -> None:
-        self.spec, self.dtype = spec, parameters[0].dtype
-        self.model = stack_model(spec, parameters)
+    def __init__(self, spec: RNNSpec, parameters: Sequence[CellParameters], load: Load, layout: str) -> None:
+        self.spec, self.dtype, self.layout = spec, parameters[0].dtype, layout
+        self._stack = stack_model(spec, parameters, every_layer=True)
         self._load, self._lock = load, threading.Lock()
         self._loaded: dict[tuple[bool, bool], Call] = {}
+
+    @property
+    def model(self) -> Any:
+        """The stack as a plain onnx.ModelProto that takes x alone: onnx.save(stack.model, "stack.onnx")."""
+        return self.native()
+
+    def native(self, h0: bool = False, lengths: bool = False) -> Any:
+        """A plain onnx.ModelProto: its input is x, its outputs are output, in x's layout, and h_n.
+
+        With h0, h0 (num_cells, batch, hidden_size) is an input too, by that name; with lengths, sequence_lens (batch,)
+        of int32: an ONNX model has no input that may be left out. Called so in ONNX Runtime:
+        onnxruntime.InferenceSession(stack.model.SerializeToString()).run(["output", "h_n"], {"x": x}).
+        Of sequence_lens each runtime makes its own: see its adapter's capabilities.
+        """
+        return native_model(self.spec, self._stack, self.layout, h0, lengths)
 
     def call(self, h0: bool, lengths: bool) -> Call:
         """The variant that takes h0, lengths, both or neither."""
         with self._lock:
             if (h0, lengths) not in self._loaded:
-                self._loaded[h0, lengths] = self._load(variant(self.model, h0, lengths))
+                self._loaded[h0, lengths] = self._load(variant(self._stack, h0, lengths))
             return self._loaded[h0, lengths]
 
 
@@ -57,21 +72,29 @@ def build(
     parameters: Sequence[CellParameters],
     device: str,
     dtype: str | None,
+    layout: str | None,
     load: Load,
 ) -> OnnxStack:
     """What an adapter's build returns, for a runtime that loads models in this way."""
-    return OnnxStack(spec, expect_build(adapter, spec, parameters, device, dtype), load)
+    parameters = expect_build(adapter, spec, parameters, device, dtype)
+    return OnnxStack(spec, parameters, load, layout_of(spec, layout))
 
 
 def run(
-    capabilities: Capabilities, stack: Any, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str
+    capabilities: Capabilities,
+    stack: Any,
+    x: np.ndarray,
+    h0: np.ndarray | None,
+    lengths: Lengths,
+    layout: str,
+    mask: np.ndarray | None = None,
 ) -> Result:
     """The answer of what build returned. The arguments are those of an adapter's run."""
     if not isinstance(stack, OnnxStack):
-        raise Unsupported(f"module: got {type(stack).__name__}, expected what build returns: build(*read(module))")
+        raise NotOffered(f"module: got {type(stack).__name__}, expected what build returns: build(*read(module))")
     spec = stack.spec
-    check_inputs(spec, x, h0, lengths, layout, stack.dtype)
-    capabilities.require(features_of(spec, x, h0, lengths, layout))
+    check_inputs(spec, x, h0, lengths, layout, stack.dtype, mask)
+    capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask))
     feeds = {"x": np.ascontiguousarray(layouts.sequence_to_time_first(x, layout))}
     if lengths is not None:
         feeds["sequence_lens"] = np.atleast_1d(np.asarray(lengths)).astype(np.int32)

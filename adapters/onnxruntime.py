@@ -13,7 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKern
 from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
-from .contract import Capabilities, Result, Unsupported, expect_device
+from .contract import Capabilities, Refused, Result, expect_device
 from .onnx_reading import read_model
 from .onnx_script import onnx_script
 
@@ -32,17 +32,22 @@ class OnnxRuntimeAdapter:
     version = str(onnxruntime.__version__)
     capabilities = Capabilities(
         unsupported={
+            **onnx_stack.NOT_OFFERED,
             ("dtype", "float64"): NO_KERNEL,
             ("dtype", "bfloat16"): NO_KERNEL,
-            ("lengths", "with zeros"): onnx_stack.UNDEFINED,
-            ("time", "0"): onnx_stack.UNDEFINED,
         },
-        together=onnx_stack.HIDES_NAN,
+        together={
+            **onnx_stack.HIDES_NAN,
+            **{(("h0", True), asked): onnx_stack.UNDEFINED for asked in (("lengths", "with zeros"), ("time", "0"))},
+        },
         arithmetics={
             (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
             (("dtype", "float16"),): "float16_of_float32",
         },
-        emulated=onnx_stack.EMULATED,
+        emulated={
+            **onnx_stack.EMULATED,
+            onnx_stack.BATCH_FIRST: "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
+        },
     )
 
     def devices(self) -> tuple[str, ...]:
@@ -60,9 +65,16 @@ class OnnxRuntimeAdapter:
         }
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
     ) -> Any:
-        return onnx_stack.build(self, spec, parameters, device, dtype, load)
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        return onnx_stack.build(self, spec, parameters, device, dtype, layout, load)
 
     def run(
         self,
@@ -71,8 +83,9 @@ class OnnxRuntimeAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
@@ -87,15 +100,15 @@ class OnnxRuntimeAdapter:
         return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, "onnxruntime")
+        return onnx_script(case, "onnxruntime", device)
 
 
 def load(model: Any) -> onnx_stack.Call:
-    """A session of a model. Unsupported where ONNX Runtime has no kernel."""
+    """A session of a model. Refused where ONNX Runtime has no kernel."""
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[PROVIDER])
     except NoKernel as error:
-        raise Unsupported(str(error)) from error
+        raise Refused(str(error)) from error
     names = [output.name for output in session.get_outputs()]
 
     def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from .onnx_reading import read_model
 from .onnx_script import onnx_script
 
 FIXED = "sequence_lens is ignored while shapes are dynamic; the adapter fixes them before the model is compiled"
+IGNORED = "OpenVINO ignores layout 1 of the RNN operator; the adapter transposes"
 # Left to itself, the plugin multiplies float32 in bfloat16 or float16 on processors that do so fast.
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
 CORE = openvino.Core()
@@ -29,13 +30,13 @@ class OpenVinoAdapter:
     version = str(openvino.__version__).partition("-")[0]
     capabilities = Capabilities(
         unsupported={
+            **onnx_stack.NOT_OFFERED,
             ("dtype", "float64"): "the CPU plugin computes float64 in float32, and answers in float64",
-            ("lengths", "with zeros"): onnx_stack.UNDEFINED,
             ("time", "0"): "the final states of no steps are whatever the memory holds",
         },
-        together=onnx_stack.HIDES_NAN,
+        together={**onnx_stack.HIDES_NAN, (("h0", True), ("lengths", "with zeros")): onnx_stack.UNDEFINED},
         arithmetics={(("dtype", dtype),): f"{dtype}_of_float32" for dtype in ("float16", "bfloat16")},
-        emulated={**onnx_stack.EMULATED, ("lengths", "mixed"): FIXED},
+        emulated={**onnx_stack.EMULATED, onnx_stack.BATCH_FIRST: IGNORED, ("lengths", "mixed"): FIXED},
     )
 
     def devices(self) -> tuple[str, ...]:
@@ -52,9 +53,16 @@ class OpenVinoAdapter:
         }
 
     def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
     ) -> Any:
-        return onnx_stack.build(self, spec, parameters, device, dtype, load)
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        return onnx_stack.build(self, spec, parameters, device, dtype, layout, load)
 
     def run(
         self,
@@ -63,8 +71,9 @@ class OpenVinoAdapter:
         h0: np.ndarray | None = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
+        mask: np.ndarray | None = None,
     ) -> Result:
-        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout)
+        return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
@@ -81,7 +90,7 @@ class OpenVinoAdapter:
         return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, "openvino")
+        return onnx_script(case, "openvino", device)
 
 
 def load(model: Any) -> onnx_stack.Call:

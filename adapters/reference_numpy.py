@@ -14,7 +14,7 @@ import numpy as np
 from reference import CellParameters, Lengths, RNNSpec, forward
 from reference.calculus.numbers import activation
 
-from .contract import Capabilities, Result, Unsupported, expect_build, expect_device
+from .contract import Capabilities, NotOffered, Result, expect_build, expect_device
 
 
 class Module(NamedTuple):
@@ -65,5 +65,5 @@ class ReferenceAdapter:
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         if not isinstance(module, Module):
-            raise Unsupported(f"module: got {type(module).__name__}, expected what build returns")
+            raise NotOffered(f"module: got {type(module).__name__}, expected what build returns")
         return module.spec, [cell.astype(cell.dtype) for cell in module.parameters]

@@ -11,18 +11,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference import Case
+from reference import LAYOUTS, Case, RNNSpec
 from reference import layout as layouts
 from reference.comparison import vacuous_elements
+from reference.spec import DTYPES, expect, expect_word
 
 from .literals import DECODED, array_literal
 from .script_bounds import rounded_up, trajectory
 
+# the words that stand in a script's text as they are
+WORDS = re.compile(r"[A-Za-z0-9 .,_-]{1,100}")
+ON_CPU = re.compile(r"cpu")
+ON_CPU_AND_CUDA = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
+
+
+def expect_words(case: Case, device: object, devices: re.Pattern[str] = ON_CPU_AND_CUDA) -> None:
+    """Raise ValueError or TypeError, naming the field, where a word that goes into a script is none of those known.
+
+    What stands in a script runs when the script does. A script may be written for a device that is not here.
+    """
+    RNNSpec(**case.spec.to_dict())
+    expect_word("layout", case.layout, LAYOUTS)
+    expect_word("dtype", case.dtype, DTYPES)
+    expected = "cpu" if devices is ON_CPU else "cpu, cuda or cuda:N"
+    expect(isinstance(device, str) and devices.fullmatch(device) is not None, "device", device, expected)
+
 
 class Native(NamedTuple):
-    """What a framework gives to its script, as Python source.
+    """What a framework gives to its script.
 
-    title: what is called, in words.  package: what is needed beside NumPy.
+    title: what is called, in words.  package: what is needed beside NumPy, in words. The rest is Python source:
     imports: the framework's, with what must stand before them; sys and np are there.
     versions: what print is given of the framework: its version, and what it runs on.
     call: builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output"
@@ -37,7 +55,13 @@ class Native(NamedTuple):
 
 
 def script(case: Case, native: Native) -> str:
-    """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception."""
+    """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception.
+
+    Raises ValueError for a title or a package that is more than words: they stand in the script's docstring.
+    """
+    for name in ("title", "package"):
+        words = getattr(native, name)
+        expect(isinstance(words, str) and WORDS.fullmatch(words) is not None, name, words, "words of ASCII")
     body = [_numbers(case), f"# {native.title}, as its user writes it.\n\n{native.call.strip()}", _equations(case)]
     body += [_bounds(case), _COMPARISON]
     decodes = any("= decoded(" in section for section in body)

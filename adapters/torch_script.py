@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from reference import Case
 
-from .script import Native, cell_suffix, script
+from .literals import text_literal
+from .script import Native, cell_suffix, expect_words, script
 
 
 def torch_script(case: Case, device: str = "cpu") -> str:
-    """The script of a case for torch.nn.RNN on one of torch's devices."""
+    """The script of a case for torch.nn.RNN on a device, here or not; ValueError for what is no name of one."""
+    expect_words(case, device)
     imports = ["import torch"]
     if _packed(case):
         imports.append("from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence")
@@ -20,7 +20,7 @@ def torch_script(case: Case, device: str = "cpu") -> str:
     call += [f"    {line}" for line in (*_weights(case), *_moved(device), *_run(case, device))]
     answer = {name: f"{name}.double(){'' if device == 'cpu' else '.cpu()'}.numpy()" for name in ("output", "h_n")}
     call.append(f'actual = {{"output": {answer["output"]}, "h_n": {answer["h_n"]}}}')
-    versions = f'"torch", torch.__version__, {json.dumps(f"on {device}")}'
+    versions = f'"torch", torch.__version__, {text_literal(f"on {device}")}'
     return script(case, Native("torch.nn.RNN", "torch", "\n".join(imports), versions, "\n".join(call)))
 
 
@@ -33,7 +33,7 @@ def _module(case: Case) -> str:
     spec = case.spec
     options = {
         "num_layers": str(spec.num_layers),
-        "nonlinearity": f'"{spec.nonlinearity}"',
+        "nonlinearity": text_literal(spec.nonlinearity),
         "bias": str(spec.bias),
         "batch_first": str(case.layout == "batch_first"),
         "bidirectional": str(spec.direction == "bidirectional"),
@@ -80,7 +80,7 @@ def _weights(case: Case) -> list[str]:
 
 
 def _moved(device: str) -> list[str]:
-    return ["rnn.eval()" if device == "cpu" else f"rnn.to({json.dumps(device)}).eval()"]
+    return ["rnn.eval()" if device == "cpu" else f"rnn.to({text_literal(device)}).eval()"]
 
 
 def _run(case: Case, device: str) -> list[str]:
@@ -108,5 +108,5 @@ def _run(case: Case, device: str) -> list[str]:
 
 def _tensor(case: Case, array: str, device: str) -> str:
     """A tensor of an array of the script, in the case's dtype and on the device."""
-    moved = [json.dumps(device)] * (device != "cpu") + ["torch.bfloat16"] * (case.dtype == "bfloat16")
+    moved = [text_literal(device)] * (device != "cpu") + ["torch.bfloat16"] * (case.dtype == "bfloat16")
     return f"torch.from_numpy({array})" + (f".to({', '.join(moved)})" if moved else "")

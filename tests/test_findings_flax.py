@@ -29,7 +29,7 @@ def test_the_carry_of_a_length_of_0_is_that_of_the_last_padded_step(nnx: Any, re
     spec = RNNSpec(3, 5, direction="reverse" if reverse else "forward")
     case = draw_case(spec, batch=3, time=4, h0=True, lengths=(4, 0, 3))
     adapter = framework_adapter("flax")
-    layer = adapter.build(spec, case.parameters).layers[0]
+    layer = adapter.build(spec, case.parameters)
     assert case.h0 is not None
     carry, output = layer(
         case.x, initial_carry=case.h0[0], seq_lengths=np.array([4, 0, 3]), return_carry=True, keep_order=False

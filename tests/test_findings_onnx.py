@@ -112,6 +112,23 @@ def test_openvino_multiplies_float32_in_bfloat16_where_the_processor_can() -> No
     assert verdict_of(case, answer) == ("agrees" if precision == "f32" else "disagrees")
 
 
+def test_openvino_ignores_layout_1() -> None:
+    """It takes x (batch, time, features) for (time, batch, features); the standard's own evaluator does not."""
+    framework_adapter("openvino")
+    onnx = framework_adapter("onnx").framework
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4)
+    taken = Case(case.spec, case.parameters, case.x, layout="time_first")
+    model = model_of(case)
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("layout", 1))
+    del model.graph.node[1:], model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("Y_0", onnx.TensorProto.FLOAT, [None] * 4))
+    right, wrong = (loaded(name, model)({"x": case.x})["Y_0"] for name in ("onnx", "openvino"))
+    assert (right.shape, wrong.shape) == ((2, 4, 1, 5), (2, 1, 4, 5))
+    for asked, output in ((case, right[:, :, 0]), (taken, wrong[:, 0])):
+        verdict = judge(asked, np.ascontiguousarray(output), asked.answer().h_n, bound="trajectory")
+        assert verdict.outcome == "agrees", verdict
+
+
 def test_openvino_computes_float64_in_float32() -> None:
     case = usual(dtype="float64")
     answer = loaded("openvino", model_of(case))({"x": case.x})

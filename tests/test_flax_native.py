@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters import Adapter
+from adapters import Adapter, NotOffered
 from reference import Case, CellParameters, RNNSpec, judge
 
 from .draws import draw_case
@@ -177,6 +177,12 @@ def test_jax_makes_float32_of_a_float64_array_without_a_word(nnx: Any, adapter: 
     assert adapter.run(adapter.build(SPEC, case.parameters), case.x).output.dtype == np.float64
     assert jax.numpy.asarray(np.ones(3)).dtype == np.float32
     assert jax.config.jax_default_matmul_precision is None
+
+
+def test_a_mask_is_not_offered(adapter: Adapter):
+    case = draw_case(SPEC, batch=2, time=4, mask=True)
+    with pytest.raises(NotOffered, match=r"^mask True: nnx\.RNN takes lengths \(seq_lengths\) and no mask$"):
+        adapter.run(adapter.build(SPEC, case.parameters), **case.inputs)
 
 
 def test_a_users_settings_change_no_answer(adapter: Adapter):

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import Case, CellParameters, RNNSpec, judge
+from adapters import NotOffered
+from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
 
-from .draws import draw_case
+from .draws import draw_case, draw_parameters
 from .frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
@@ -152,6 +153,83 @@ def test_onnx_runtime_computes_float16_in_float32_states_and_all():
                 layout="time_first")  # fmt: skip
     same = adapter.run(adapter.build(wide.spec, wide.parameters), **wide.inputs).output
     assert np.array_equal(answer, same.astype("float16"))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("h0", [False, True])
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_port_is_called_in_its_layout(name: str, layout: str, h0: bool):
+    adapter: Any = framework_adapter(name)
+    case = draw_case(BOTH, batch=1 if layout == "unbatched" else 2, time=4, layout=layout, h0=h0)
+    stack = adapter.build(case.spec, case.parameters, layout=layout)
+    model = stack.native(h0=True) if h0 else stack.model
+    answer = import_module(RUNTIMES[name]).load(model)({"x": case.x} | ({"h0": case.h0} if h0 else {}))
+    verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+    framework_adapter("onnx").framework.checker.check_model(model, full_check=True)
+    assert adapter.read(stack)[0].layout == layout
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_port_takes_lengths_by_their_own_name(layout: str):
+    adapter: Any = framework_adapter("onnxruntime")
+    case = draw_case(BOTH, batch=2, time=4, layout=layout, lengths=[2, 4])
+    stack = adapter.build(case.spec, case.parameters, layout=layout)
+    feeds = {"x": case.x, "sequence_lens": np.atleast_1d(case.lengths).astype("int32")}
+    answer = import_module("adapters.onnxruntime").load(stack.native(lengths=True))(feeds)
+    verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+
+
+def test_an_onnx_that_is_too_old_is_refused_by_both_versions(models: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "1.9.0rc1")
+    with pytest.raises(ImportError, match=r"^got onnx 1\.9\.0rc1, expected 1\.19 or later$"):
+        models.expect_onnx((1, 19))
+    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "2.0.0")
+    models.expect_onnx((1, 19))
+
+
+ARGUMENTS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "no device": ({"device": None}, ValueError, "device: got None, expected one of cpu"),
+    "no dtype": ({"dtype": ""}, ValueError, "dtype: got '', expected one of"),
+    "a generator": ({"parameters": iter(())}, TypeError, "parameters: got"),
+    "no layout": ({"layout": "sideways"}, ValueError, "layout: got 'sideways', expected one of"),
+}
+
+
+@pytest.mark.parametrize("name", [*RUNTIMES, "flax"])
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_a_bad_argument_of_build_is_named(name: str, argument: str):
+    words, kind, message = ARGUMENTS[argument]
+    with pytest.raises(kind, match=rf"\A{message}[^\n]*\Z"):
+        framework_adapter(name).build(**{"spec": BOTH, "parameters": draw_parameters(BOTH)} | words)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_what_the_operator_has_no_word_for_is_not_offered(name: str):
+    adapter: Any = framework_adapter(name)
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, mask=True)
+    with pytest.raises(NotOffered, match=r"^mask True: the RNN operator takes lengths \(sequence_lens\) and no mask$"):
+        adapter.run(adapter.build(case.spec, case.parameters), **case.inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("onnxruntime", "lengths"), ("onnxruntime", "time"), ("openvino", "lengths")]
+)
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_no_steps_are_refused_beside_initial_states_alone(name: str, asked: str, direction: str):
+    """Y_h is 0 then: right, where the layer starts at 0."""
+    adapter: Any = framework_adapter(name)
+    sizes: dict[str, Any] = {"time": 4, "lengths": [3, 0]} if asked == "lengths" else {"time": 0}
+    for h0 in (False, True):
+        case = draw_case(RNNSpec(3, 5, 2, direction), batch=2, h0=h0, **sizes)
+        module = adapter.build(case.spec, case.parameters)
+        if h0:
+            with pytest.raises(NotOffered, match=rf"^h0 True and {asked} .*: Y_h of a sequence without steps is 0"):
+                adapter.run(module, **case.inputs)
+        else:
+            verdict = judge(case, *adapter.run(module, **case.inputs)[:2], bound="trajectory")
+            assert verdict.outcome == "agrees", verdict
 
 
 def test_a_model_is_valid_by_the_standards_own_checker(models: Any):

@@ -24,7 +24,16 @@ RUNTIMES = ("onnxruntime", "onnx", "openvino")
 ASKED = [*list(cases())[:216:13]]
 ASKED += [
     next(name for name in cases() if words in name)
-    for words in ("time 1 ", "vectors 33 bidirectional", "an empty batch reverse", "one step", "tiny tanh", "nan tanh")
+    for words in (
+        "time 1 ",
+        "vectors 33 bidirectional",
+        "an empty batch reverse",
+        "one step",
+        "tiny tanh",
+        "nan tanh",
+        "lengths of zero",
+        "no step",
+    )
 ]
 
 

@@ -36,23 +36,28 @@ def called_with(change: Callable[..., tuple[Any, ...]]) -> Callable[[Patch], Non
     """A fault in what the layers are called with: x, initial carries, lengths, whether time comes first."""
 
     def plant(patch: Patch) -> None:
-        stack = import_module("adapters.flax_modules").RNNStack
-        right = stack.every_layer
-        patch.setattr(stack, "every_layer", lambda self, *given: right(self, *change(*given)))
+        module = import_module("adapters.flax")
+        right = module.every_layer
+        patch.setattr(module, "every_layer", lambda stack, *given: right(stack, *change(*given)))
 
     return plant
 
 
 def keep_order_dropped(patch: Patch) -> None:
-    rnn = framework_adapter("flax").framework.nnx.RNN
-    right = rnn.__init__
-    patch.setattr(rnn, "__init__", lambda self, *given, **words: right(self, *given, **words | {"keep_order": False}))
+    module = import_module("adapters.flax")
+    right = module.every_layer
+
+    def dropped(layer: Any, *given: Any) -> Any:
+        layer.keep_order = False
+        return right(layer, *given)
+
+    patch.setattr(module, "every_layer", dropped)
 
 
 def halves_swapped(patch: Patch) -> None:
     both = framework_adapter("flax").framework.nnx.Bidirectional
     right = both.__init__
-    patch.setattr(both, "__init__", lambda self, first, second: right(self, second, first))
+    patch.setattr(both, "__init__", lambda self, first, second, **words: right(self, second, first, **words))
 
 
 def narrowed(right: Any) -> Any:

@@ -99,6 +99,71 @@ def constant_states(model: Any) -> None:
     fed(0, 5, "learnt")(model)
 
 
+def elsewhere(model: Any) -> None:
+    """As onnx.load leaves it with load_external_data=False; the file is not there."""
+    tensor = model.graph.initializer[-1]
+    tensor.ClearField("raw_data")
+    tensor.data_location = tensor.EXTERNAL
+    tensor.external_data.add(key="location", value="absent.bin")
+
+
+def sparse(model: Any) -> None:
+    onnx = framework_adapter("onnx").framework
+    dense = next(tensor for tensor in model.graph.initializer if tensor.name == "R_1")
+    values = onnx.numpy_helper.from_array(np.ones(1, "float32"), "R_1")
+    indices = onnx.numpy_helper.from_array(np.zeros(1, "int64"))
+    model.graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(values, indices, [*dense.dims]))
+    model.graph.initializer.remove(dense)
+
+
+def stored_as(name: str) -> Callable[[Any], None]:
+    """Weights of a type that no runtime computes an RNN in."""
+
+    def change(model: Any) -> None:
+        onnx = framework_adapter("onnx").framework
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "W_0")
+        zeros = [0] * int(np.prod(tensor.dims))
+        tensor.CopyFrom(onnx.helper.make_tensor("W_0", onnx.TensorProto.DataType.Value(name), tensor.dims, zeros))
+
+    return change
+
+
+def opset(version: int) -> Callable[[Any], None]:
+    return lambda model: setattr(model.opset_import[0], "version", version)
+
+
+def own_function(model: Any) -> None:
+    """A function of the model's own that bears the operator's name."""
+    helper = framework_adapter("onnx").framework.helper
+    body = [helper.make_node("Identity", ["x"], ["y"])]
+    model.functions.append(helper.make_function("", "RNN", ["x"], ["y"], body, [helper.make_opsetid("", 22)]))
+
+
+def default_states(model: Any) -> None:
+    """An input that is something else than zero where it is not given."""
+    onnx = framework_adapter("onnx").framework
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((2, 1, 5), "float32"), "h0_0"))
+
+
+def branch(model: Any) -> None:
+    """A part of the graph that is not always computed."""
+    helper = framework_adapter("onnx").framework.helper
+    then = helper.make_graph([helper.make_node("Identity", ["x"], ["a"])], "then", [], [])
+    model.graph.node.append(helper.make_node("If", ["x"], ["b"], then_branch=then, else_branch=then))
+
+
+def of_input(element: int) -> Callable[[Any], None]:
+    return lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", element)
+
+
+def no_text(model: Any) -> None:
+    next(a for a in model.graph.node[0].attribute if a.name == "direction").s = b"\xff\xfe"
+
+
+def twice(model: Any) -> None:
+    model.graph.node[0].attribute.append(model.graph.node[0].attribute[0])
+
+
 def every_hidden_size(model: Any) -> None:
     for layer in (0, 1):
         attribute("hidden_size", 6, layer)(model)
@@ -124,6 +189,25 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "layers side by side": (fed(1, 0, "x"), "X of rnn_1: got 'x', expected the layer below"),
     "weights given": (fed(0, 1, "x"), "W of rnn_0: got 'x', which is no constant"),
     "states that are constant": (constant_states, "initial_h of rnn_0: got 'learnt', expected an input or none"),
+    "numbers in another file": (elsewhere, "B_1: got a tensor whose numbers lie in another file"),
+    "sparse weights": (sparse, "R of rnn_1: got 'R_1', which is no constant"),
+    "float8": (stored_as("FLOAT8E4M3FN"), "W of rnn_0: got numbers of ONNX's type 17, expected floating"),
+    "whole numbers": (stored_as("INT8"), "W of rnn_0: got numbers of ONNX's type 3, expected floating"),
+    "two dtypes": (stored_as("DOUBLE"), "parameters: got .*float64.*expected one dtype"),
+    "x of another dtype": (of_input(11), "x: got DOUBLE beside weights of FLOAT, expected one dtype"),
+    "x of no dtype": (of_input(99), "model: .*99"),
+    "quantised": (another_node("DynamicQuantizeLinear"), "nodes: got DynamicQuantizeLinear, expected RNN nodes"),
+    "opset 1": (opset(1), "opset: got 1, expected 7 to .*: the RNN operator may be another"),
+    "an opset to come": (opset(99), "opset: got 99, expected 7 to"),
+    "a function": (own_function, "nodes: got function RNN, expected RNN nodes"),
+    "a default that is constant": (default_states, "initial_h of rnn_0: got 'h0_0', expected an input or none"),
+    "a part that is chosen": (branch, "nodes: got If, expected RNN nodes"),
+    "a direction that is no text": (no_text, "direction: got .*, expected one of forward, reverse, bidirectional"),
+    "an attribute twice": (twice, "model: "),
+    "another shape to join halves": (
+        lambda model: setattr(model.graph.node[2].attribute.add(), "name", "allowzero"),
+        "model: ",
+    ),
     "states of the layer below": (fed(1, 5, "h_n_0"), "initial_h of rnn_1: got 'h_n_0', expected an input or none"),
 }
 
@@ -133,7 +217,7 @@ def test_what_cannot_be_expressed_is_refused(adapter: adapters.Adapter, name: st
     change, words = REFUSED[name]
     model = model_of(RNNSpec(3, 5, 2, "bidirectional"))
     change(model)
-    with pytest.raises(adapters.Unsupported, match=words):
+    with pytest.raises(adapters.NotOffered, match=words):
         adapter.read(model)
 
 
