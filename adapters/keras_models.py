@@ -62,7 +62,9 @@ def plain(stack: Stack) -> Any:
     for layer in layers:
         sequence, *h = layer(sequence)
         states += keras.tree.flatten(h)
-    return keras.Model(x, [keras.ops.flip(sequence, axis=1) if stack.reverse else sequence, *states])
+    model = keras.Model(x, [keras.ops.flip(sequence, axis=1) if stack.reverse else sequence, *states])
+    model.supports_masking = True  # or Keras warns that the mask is not handed on
+    return model
 
 
 def one_by_one(layers: Sequence[Any]) -> Stack:

@@ -28,6 +28,7 @@ ACTIVATIONS = {
 }
 # Layers without an effect at inference, which is what is compared. A subclass may compute anything: types are exact.
 TRANSPARENT = (keras.layers.Dropout, keras.layers.SpatialDropout1D)
+RECURRENT = (keras.layers.SimpleRNN, keras.layers.RNN, keras.layers.Bidirectional)
 FLIP = type(keras.ops.flip(keras.KerasTensor((1, 1, 1)), axis=1)._keras_history.operation)
 # What Keras itself sets on its instances, over what their classes have
 WRAPPED = {"build", "quantize", "loss"}
@@ -137,6 +138,9 @@ def _chain(model: Any) -> list[Any]:
                          "that a layer is given beside a state; read the recurrent layer alone")  # fmt: skip
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
     operations = [o for o in model.operations if type(o) is not keras.layers.InputLayer]
+    strangers = [o for o in operations if type(o) not in (*RECURRENT, *TRANSPARENT, FLIP)]
+    for stranger in sorted(strangers, key=lambda o: not isinstance(o, keras.Layer))[:1]:
+        raise NotOffered(f"{stranger.name}: got {type(stranger).__name__}, expected SimpleRNN")
     before = None
     for operation in operations:
         own = [node for node in nodes if node.operation is operation]
@@ -177,11 +181,11 @@ def _expect_input(module: Any, dtype: str) -> None:
 def _expect_recurrent(layer: Any) -> None:
     """Types are exact, since a subclass may compute anything; RNN(SimpleRNNCell(...)) is SimpleRNN."""
     both = isinstance(layer, keras.layers.Bidirectional)
-    if both and (type(layer) is not keras.layers.Bidirectional or layer.merge_mode != "concat"):
+    if both and (type(layer) not in RECURRENT or layer.merge_mode != "concat"):
         raise NotOffered(f"{layer.name}: got {type(layer).__name__} with merge_mode={layer.merge_mode!r}, "
                          "expected Bidirectional with 'concat'")  # fmt: skip
     for simple in simple_rnns(layer):
-        if type(simple) not in (keras.layers.SimpleRNN, keras.layers.RNN):
+        if type(simple) not in RECURRENT[:2]:
             raise NotOffered(f"{simple.name}: got {type(simple).__name__}, expected SimpleRNN")
         cells = cells_of(simple)
         for cell in [simple.cell] if both else cells:
@@ -236,7 +240,7 @@ def _expect_unchanged(part: Any, dtype: str | None = None) -> None:
         return
     if part.compute_dtype != dtype or getattr(part, "quantization_mode", None) or not part.autocast:
         raise NotOffered(f"{part.name}: computes in {part.dtype_policy.name}, expected {dtype} throughout")
-    if isinstance(part, (*TRANSPARENT, keras.layers.RNN, keras.layers.Bidirectional)) and not part.supports_masking:
+    if isinstance(part, (*TRANSPARENT, *RECURRENT)) and not part.supports_masking:
         raise NotOffered(f"{part.name}: got supports_masking=False, expected a layer that hands its mask on")
 
 
@@ -263,6 +267,6 @@ def _parameters(cell: Any) -> CellParameters:
 
 def _array(cell: Any, name: str) -> np.ndarray:
     try:
-        return array_of(getattr(cell, name))
+        return array_of(keras.ops.convert_to_tensor(getattr(cell, name)))
     except Exception as error:  # a backend may fail in any way, such as for a tensor without values
         raise NotOffered(f"{cell.name}: its {name} cannot be read: {type(error).__name__}: {error}") from error
