@@ -79,8 +79,9 @@ def _unstacked(layer: Any) -> list[Any]:
 
 def _as_rnn(cell: Any, like: Any) -> Any:
     """keras.layers.RNN of a cell or of several, with the other settings of a layer; the weights are not copied."""
+    several = isinstance(cell, list)  # which RNN itself would stack in Keras' default dtype
     return keras.layers.RNN(
-        cell,
+        keras.layers.StackedRNNCells(cell, dtype=like.dtype_policy) if several else cell,
         return_sequences=like.return_sequences,
         return_state=like.return_state,
         go_backwards=like.go_backwards,

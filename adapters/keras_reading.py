@@ -163,7 +163,8 @@ def _chain(model: Any) -> list[Any]:
 def _expect_outputs(model: Any, operations: list[Any]) -> None:
     """A model answers its last output, or that and every state, as what is built of it does."""
     answered = [(t._keras_history.operation, t._keras_history.tensor_index) for t in model.outputs]
-    states = [(o, index) for o in operations for index in range(1, len(keras.tree.flatten(o.output)))]
+    cells = [(o, sum(len(cells_of(simple)) for simple in simple_rnns(o))) for o in operations if type(o) in RECURRENT]
+    states = [(operation, index) for operation, count in cells for index in range(1, count + 1)]
     last = [(operation, 0) for operation in operations[-1:]]
     if answered not in (last, [*last, *states]):
         raise NotOffered(f"module: got {len(answered)} outputs, expected the last layer's output alone, or it and the "
