@@ -97,7 +97,8 @@ def simple_rnns(layer: Any) -> list[Any]:
 
 def cells_of(simple: Any) -> list[Any]:
     """A layer's cells, from the one that reads x upwards."""
-    return list(simple.cell.cells) if type(simple.cell) is keras.layers.StackedRNNCells else [simple.cell]
+    cell = getattr(simple, "cell", None)
+    return list(cell.cells) if type(cell) is keras.layers.StackedRNNCells else [cell]
 
 
 def array_of(value: Any) -> np.ndarray:

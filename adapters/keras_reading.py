@@ -172,9 +172,13 @@ def _expect_outputs(model: Any, operations: list[Any]) -> None:
 
 
 def _expect_input(module: Any, dtype: str) -> None:
-    """A model casts x to the dtype of its Input, which must hold what its layers hold."""
-    for tensor in getattr(getattr(module, "_functional", module), "inputs", []):
-        given = keras.backend.standardize_dtype(tensor.dtype)
+    """A model casts x to the dtype of its Input, which must hold what its layers hold.
+
+    A sequential model that was not called yet has no Input, and casts the first x to its own dtype.
+    """
+    functional = getattr(module, "_functional", module)
+    inputs = [module.compute_dtype] if functional is None else [t.dtype for t in getattr(functional, "inputs", [])]
+    for given in map(keras.backend.standardize_dtype, inputs):
         if not keras.backend.is_float_dtype(given) or np.promote_types(given, dtype) != np.dtype(given):
             raise NotOffered(f"module: got an Input of {given} below layers of {dtype}, which rounds what is given")
 
