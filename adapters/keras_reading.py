@@ -29,7 +29,8 @@ ACTIVATIONS = {
 # Layers without an effect at inference, which is what is compared. A subclass may compute anything: types are exact.
 TRANSPARENT = (keras.layers.Dropout, keras.layers.SpatialDropout1D)
 RECURRENT = (keras.layers.SimpleRNN, keras.layers.RNN, keras.layers.Bidirectional)
-FLIP = type(keras.ops.flip(keras.KerasTensor((1, 1, 1)), axis=1)._keras_history.operation)
+_FLIPPED: Any = keras.ops.flip(keras.KerasTensor((1, 1, 1)), axis=1)
+FLIP = type(_FLIPPED._keras_history.operation)
 # What Keras itself sets on its instances, over what their classes have
 WRAPPED = {"build", "quantize", "loss"}
 # What a user's model may have of its own: nothing of it is in a call

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,12 +150,15 @@ def test_a_layer_that_is_given_its_initial_state_forgets_the_mask_of_its_input()
     x, h0 = keras.Input((4, 2)), keras.Input((3,))
     layer = keras.layers.SimpleRNN(3)
     models = [keras.Model(x, layer(x)), keras.Model([x, h0], layer(x, initial_state=h0))]
-    given = keras.ops.convert_to_tensor(np.arange(8.0, dtype="float32").reshape(1, 4, 2) / 7)
+
+    def given() -> Any:  # a new tensor for each call: a mask stays with the tensor that it came with
+        return keras.ops.convert_to_tensor(np.arange(8.0, dtype="float32").reshape(1, 4, 2) / 7)
+
     zeros, mask = keras.ops.zeros((1, 3)), keras.ops.convert_to_tensor(np.array([[True, True, False, False]]))
-    masked, forgotten = models[0](given, mask=mask), models[1]([given, zeros], mask=[mask, None])
-    assert np.array_equal(array_of(forgotten), array_of(models[0](given)))
+    masked, forgotten = models[0](given(), mask=mask), models[1]([given(), zeros], mask=[mask, None])
+    assert np.array_equal(array_of(forgotten), array_of(models[0](given())))
     assert not np.array_equal(array_of(forgotten), array_of(masked))
-    assert np.array_equal(array_of(layer(given, initial_state=zeros, mask=mask)), array_of(masked))
+    assert np.array_equal(array_of(layer(given(), initial_state=zeros, mask=mask)), array_of(masked))
 
 
 def test_cells_that_keras_stacks_itself_are_called_in_its_default_dtype() -> None:

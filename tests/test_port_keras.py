@@ -406,7 +406,7 @@ def test_the_layers_of_a_port_take_initial_states(keras: Any, adapter: adapters.
     """As the docstring of build says."""
     case = draw_case(RNNSpec(3, UNITS, direction="bidirectional"), batch=3, time=5, h0=True)
     (layer,) = [one for one in adapter.build(case.spec, case.parameters).layers if hasattr(one, "return_state")]
-    start = [keras.ops.convert_to_tensor(h) for h in case.h0]
+    start = [keras.ops.convert_to_tensor(h) for h in np.asarray(case.h0)]
     mask = keras.ops.convert_to_tensor(MASK)
     output, *states = layer(keras.ops.convert_to_tensor(case.x), initial_state=start, mask=mask)
     masked = Case(case.spec, case.parameters, case.x, case.h0, mask=MASK)
