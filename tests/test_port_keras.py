@@ -25,6 +25,8 @@ UNMASKED = pytest.mark.filterwarnings("ignore:Layer '.*' .* was passed an input 
 # TensorFlow's variables and NumPy 2, while Keras saves them
 SAVING = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 UNITS = 4
+# on torch the default's QR leaves another memory layout, and so other bits
+DRAWN = {"recurrent_initializer": "glorot_uniform", "bias_initializer": "random_normal"}
 MASK = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], bool)
 X = Draw(1).uniform((3, 5, 3)).astype("float32")
 
@@ -52,7 +54,7 @@ def recurrent(k: Any, draw: random.Random, top: bool, stateless: bool) -> Any:
         "unroll": draw.random() < 0.1,
         "stateful": draw.random() < 0.05,
     }
-    cell: dict[str, Any] = {"activation": draw.choice(["tanh"] * 6 + ["relu"]), "bias_initializer": "random_normal"}
+    cell: dict[str, Any] = {"activation": draw.choice(["tanh"] * 6 + ["relu"]), **DRAWN}
     cell |= draw.choice([{}, {}, {"dropout": 0.5}, {"recurrent_constraint": "non_neg"}, {"use_bias": False}])
     kind = draw.choice(SHAPES)
     if kind == "subclass":
@@ -240,7 +242,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "another Dropout": (wrong_dropout, "got Own, expected SimpleRNN"),
     "Dropout in another dtype": (
         lambda k: k.Sequential([k.Input((5, 3)), k.layers.Dropout(0.5, dtype="float16"), k.layers.SimpleRNN(UNITS)]),
-        "computes in float16, expected float32",
+        "computes in float16, expected float32|got Cast, expected",
     ),
     "dropout that stays on": (
         lambda k: functional(k, lambda x: k.layers.SimpleRNN(UNITS, dropout=0.5)(x, training=True)),
@@ -301,7 +303,7 @@ def test_a_port_holds_its_output_at_masked_steps_as_its_model_did(
     keras: Any, adapter: adapters.Adapter, direction: str, layers: int
 ) -> None:
     """zero_output_for_mask=False is Keras' default. The suite's own answer is zero there all the same."""
-    cells = [keras.layers.SimpleRNNCell(UNITS, bias_initializer="random_normal") for _ in range(layers)]
+    cells = [keras.layers.SimpleRNNCell(UNITS, **DRAWN) for _ in range(layers)]
     layer = keras.layers.RNN(
         cells if layers > 1 else cells[0], return_sequences=True, go_backwards=direction != "forward"
     )
