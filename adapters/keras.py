@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
-
-import keras
 import numpy as np
 
 from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
 
-from .contract import Capabilities, Result, Unsupported, expect_build, expect_device, features_of, with_modes
-from .keras_models import RNNStack, recurrent_layers, simple_rnns, spec_of
+# Before keras itself is imported: it refuses what cannot be used.
+from .keras_settings import BACKEND, environment, settings  # isort: split
+
+import keras
+
+from .contract import Capabilities, NotOffered, Result, expect_build, expect_device, features_of, layout_of, with_modes
+from .keras_models import Stack, array_of, one_by_one, plain, simple_rnns
 from .keras_modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
+from .keras_reading import read_model, reading
 from .keras_script import keras_device, keras_script
-from .keras_settings import environment, settings
 
-BACKEND = keras.backend.backend()
-
-# Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704).
-NARROWED = (
-    {}
-    if keras.backend.result_type("float64", "float64") == "float64"
-    else {("dtype", "float64"): f"on {BACKEND}, Keras computes the products of float64 tensors in float32"}
-)
+# Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704). JAX
+# itself makes float32 of it by default, also under a Keras whose result_type does not say so.
+NARROWED = {("dtype", "float64"): f"on {BACKEND}, Keras computes the products of float64 tensors in float32"}
+if BACKEND == "jax" and not import_module("jax").config.jax_enable_x64:
+    NARROWED = {("dtype", "float64"): "JAX makes float32 of float64 unless jax_enable_x64 is set"}
+elif keras.backend.result_type("float64", "float64") == "float64":
+    NARROWED = {}
 
 
 class KerasAdapter:
@@ -77,20 +76,38 @@ class KerasAdapter:
         device: str = "cpu",
         dtype: str | None = None,
         mode: str = "eager",
+        layout: str | None = None,
     ) -> Any:
+        """A functional keras.Model of plain layers: model(x) and model(x, mask=mask) answer [output, *final states].
+
+        x (batch, time, features), whatever layout the spec was read in: Keras layers are batch first, so another
+        one that is asked for is refused. output (batch, time, units), in time order; a state (batch, units) for each
+        cell. At a masked step the output is zero, or, where spec.held, that of the step processed before.
+
+        It can be saved as a .keras file, and loaded, with Keras alone. It takes no initial states, because Keras
+        forgets the mask of a sequence that a layer is given beside a state; its layers take both, one by one:
+        layer(x, initial_state=[...], mask=mask). Layers on top of each other that go backwards are one RNN layer of
+        stacked cells, since Keras hands on the output of such a layer in processing order and the mask in time order.
+        """
         parameters = expect_build(self, spec, parameters, device, dtype, mode)
+        if layout is not None and layout_of(spec, layout) != "batch_first":
+            raise NotOffered(f"layout {layout}: Keras layers are batch first")
+        if spec.held and spec.direction == "bidirectional":
+            raise NotOffered("held: got True, expected False: Bidirectional answers zero at masked steps")
         self.capabilities_on(device).require({"dtype": parameters[0].dtype.name})  # of which weights are kept exactly
         dtype = parameters[0].dtype.name
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):
-            stack = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
-            cells = [simple for layer in stack for simple in simple_rnns(layer)]
+            stack = Stack([_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)])
+            cells = [simple for layer in stack.layers for simple in simple_rnns(layer)]
             for simple, cell in zip(cells, parameters, strict=True):
                 simple.cell.set_weights(_to_keras(cell))
-            model = RNNStack(stack, dtype=dtype)
+            if mode != "eager":
+                return InMode(stack, mode, spec, device)
+            model = plain(stack)
         model.device = device
-        return model if mode == "eager" else InMode(model, mode, spec)
+        return model
 
     def run(
         self,
@@ -101,12 +118,9 @@ class KerasAdapter:
         layout: str = "batch_first",
         mask: np.ndarray | None = None,
     ) -> Result:
-        if not isinstance(module, RNNStack | InMode):
-            raise Unsupported(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        called, model, mode = _call(module)
-        spec = module.spec if isinstance(module, InMode) else spec_of(module)
-        device = getattr(model, "device", "cpu")
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(model.compute_dtype), mask)
+        called, spec, mode, dtype = _call(module)
+        device = getattr(module, "device", "cpu")
+        check_inputs(spec, x, h0, lengths, layout, np.dtype(dtype), mask)
         self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
         x, h0, mask = _batch_first(x, h0, mask, layout)
         if lengths is not None:
@@ -117,7 +131,10 @@ class KerasAdapter:
                 None if h0 is None else [tensor(h) for h in h0],
                 None if mask is None else tensor(mask),
             )
-        arrays = [_from_batch_first(array_of(output), layout) for output in outputs]
+        arrays = [array_of(output) for output in outputs]
+        if spec.held and mask is not None:  # where the layers hold their output, the suite's answer is zero
+            arrays = [np.where(mask[..., None], array, array.dtype.type(0)) for array in arrays]
+        arrays = [_from_batch_first(array, layout) for array in arrays]
         h_n = np.stack([array_of(state) for state in states])
         return Result(arrays[-1], h_n[:, 0] if layout == "unbatched" else h_n, arrays[:-1])
 
@@ -135,13 +152,14 @@ class KerasAdapter:
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        """Of an RNNStack, a SimpleRNN, a Bidirectional one, or a sequential or functional model that stacks them.
+        """Of a SimpleRNN, a Bidirectional one, RNN of SimpleRNNCells, or a sequential or functional model that
+        stacks them, such as build returns.
 
-        What is read is what inference computes: dropout and recurrent_dropout have no effect on it. The state
-        that a stateful layer carries from call to call is not a parameter: it is the next call's h0.
+        What is read is what inference computes: dropout and recurrent_dropout have no effect on it. What build makes
+        of it answers as the module does, with masks too: the sequence, or its last output, and the final states.
+        Raises NotOffered, with the reason, for anything else.
         """
-        spec = spec_of(module)
-        return spec, [_from_keras(simple.cell) for layer in recurrent_layers(module) for simple in simple_rnns(layer)]
+        return read_model(module)
 
     def script(self, case: Case, device: str = "cpu") -> str:
         x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
@@ -155,11 +173,17 @@ def on(device: str, mode: str = "eager") -> Iterator[None]:
         yield
 
 
-def _call(module: RNNStack | InMode) -> tuple[Any, RNNStack, str]:
-    """What is called, the model that it calls, and the mode."""
+def _call(module: Any) -> tuple[Any, RNNSpec, str, str]:
+    """What is called, its spec, the mode, and the dtype that it computes in."""
     if isinstance(module, InMode):
-        return module, module.model, module.mode
-    return module.every_layer, module, "eager"
+        return module, module.spec, module.mode, module.stack.compute_dtype
+    spec, _ = read_model(module)
+    layers = reading(module).layers
+    if not all(layer.return_sequences and layer.return_state for layer in layers):
+        raise NotOffered(f"module: got {type(module).__name__}, expected a model that answers whole sequences and all "
+                         "states, such as build(*read(module))")  # fmt: skip
+    stack = one_by_one(layers)
+    return stack.every_layer, spec, "eager", stack.compute_dtype
 
 
 def _gpu_count() -> int:
@@ -178,14 +202,6 @@ def tensor(array: np.ndarray) -> Any:
     return keras.ops.convert_to_tensor(np.array(array, order="C"), dtype=array.dtype.name)
 
 
-def array_of(value: Any) -> np.ndarray:
-    """A NumPy copy of a tensor or variable on any device."""
-    with warnings.catch_warnings():
-        # TensorFlow's bfloat16 tensors and torch's do not know NumPy 2's copy keyword, and are copied all the same
-        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
-        return np.array(keras.ops.convert_to_numpy(value))
-
-
 def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
     simple = keras.layers.SimpleRNN(
         spec.hidden_size,
@@ -194,7 +210,7 @@ def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
         recurrent_initializer="zeros",  # as all weights, replaced at once; the default's QR lacks bfloat16
         return_sequences=True,
         return_state=mode != "sequential",
-        zero_output_for_mask=True,
+        zero_output_for_mask=not spec.held,
         go_backwards=spec.direction == "reverse",
         dtype=dtype,
         **BUILT_WITH.get(mode, {}),
@@ -208,13 +224,6 @@ def _to_keras(cell: CellParameters) -> list[np.ndarray]:
     """[kernel, recurrent_kernel, bias]: columns are units, and the one bias is the sum of both."""
     weights = [np.array(w.T, order="C") for w in (cell.w_ih, cell.w_hh)]
     return weights if cell.b_ih is None else [*weights, cell.b_ih + cell.b_hh]
-
-
-def _from_keras(cell: Any) -> CellParameters:
-    """A SimpleRNNCell's weights: its bias becomes b_ih, and b_hh is zero."""
-    w_ih, w_hh = (np.ascontiguousarray(array_of(w).T) for w in (cell.kernel, cell.recurrent_kernel))
-    b_ih = array_of(cell.bias) if cell.use_bias else None
-    return CellParameters(w_ih, w_hh, b_ih, None if b_ih is None else np.zeros_like(b_ih))
 
 
 def _batch_first(

@@ -13,9 +13,9 @@ import numpy as np
 
 from reference import RNNSpec
 
-from .keras_models import RNNStack
-
-BACKEND = keras.backend.backend()
+from .keras_models import Stack, one_by_one, plain
+from .keras_reading import reading
+from .keras_settings import BACKEND, UNROLLED
 
 # x, initial states or None, mask or None, as tensors -> each layer's output, and all final states
 Called = Callable[[Any, Any, Any], tuple[Sequence[Any], Sequence[Any]]]
@@ -37,15 +37,7 @@ LACKING = {
 }
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
-
-# Faults of Keras: docs/findings.md
-# backend -> the directions in which an unrolled layer is wrong with a mask, and how
-UNROLLED = {
-    "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
-    "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
-    "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
-}
-_DIRECTIONS, _REASON = UNROLLED.get(BACKEND, ((), ""))
+_DIRECTIONS, _REASON = UNROLLED
 _WRONG = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
     **{
@@ -71,107 +63,107 @@ TOGETHER = _WRONG | {
 class InMode:
     """A stack, and how it is called. What is made of it once is kept, and called for every shape that it takes."""
 
-    def __init__(self, model: RNNStack, mode: str, spec: RNNSpec) -> None:
-        self.model, self.mode, self.spec = model, mode, spec
+    def __init__(self, stack: Stack, mode: str, spec: RNNSpec, device: str) -> None:
+        self.stack, self.mode, self.spec, self.device = stack, mode, spec, device
         self._made: dict[Any, Called] = {}
 
     def __call__(self, x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
         key = (tuple(x.shape[1:]), states is None, mask is None)
         if key not in self._made:
-            self._made[key] = MODES[self.mode](self.model, x, states, mask)
+            self._made[key] = MODES[self.mode](self.stack, x, states, mask)
         return self._made[key](x, states, mask)
 
 
-def _eager(model: RNNStack, *given: Any) -> Called:
-    return lambda x, states, mask: model.every_layer(x, states, mask, training=False)
+def _eager(stack: Stack, *given: Any) -> Called:
+    return lambda x, states, mask: stack.every_layer(x, states, mask, training=False)
 
 
-def _train(model: RNNStack, *given: Any) -> Called:
-    return lambda x, states, mask: model.every_layer(x, states, mask, training=True)
+def _train(stack: Stack, *given: Any) -> Called:
+    return lambda x, states, mask: stack.every_layer(x, states, mask, training=True)
 
 
-def _autograd(model: RNNStack, *given: Any) -> Called:
+def _autograd(stack: Stack, *given: Any) -> Called:
     """The answer of a call whose gradient with respect to x could be asked for."""
 
     def tensorflow(x: Any, states: Any, mask: Any) -> Any:
         with import_module("tensorflow").GradientTape() as tape:
             tape.watch(x)
-            return model.every_layer(x, states, mask)
+            return stack.every_layer(x, states, mask)
 
     def torch(x: Any, states: Any, mask: Any) -> Any:
-        return model.every_layer(x.requires_grad_(), states, mask)
+        return stack.every_layer(x.requires_grad_(), states, mask)
 
     def jax(x: Any, states: Any, mask: Any) -> Any:
-        answer, _ = import_module("jax").vjp(lambda sequence: model.every_layer(sequence, states, mask), x)
+        answer, _ = import_module("jax").vjp(lambda sequence: stack.every_layer(sequence, states, mask), x)
         return answer
 
     return {"tensorflow": tensorflow, "torch": torch, "jax": jax}[BACKEND]
 
 
-def _traced(model: RNNStack, *given: Any) -> Called:
-    return import_module("tensorflow").function(model.every_layer)
+def _traced(stack: Stack, *given: Any) -> Called:
+    return import_module("tensorflow").function(stack.every_layer)
 
 
-def _compiled(model: RNNStack, *given: Any) -> Called:
+def _compiled(stack: Stack, *given: Any) -> Called:
     """By XLA, on TensorFlow and JAX; by torch.compile."""
     framework = import_module(BACKEND)
     if BACKEND == "tensorflow":
-        return framework.function(model.every_layer, jit_compile=True)
-    return framework.jit(model.every_layer) if BACKEND == "jax" else framework.compile(model.every_layer)
+        return framework.function(stack.every_layer, jit_compile=True)
+    return framework.jit(stack.every_layer) if BACKEND == "jax" else framework.compile(stack.every_layer)
 
 
-def _mixed(model: RNNStack, *given: Any) -> Called:
+def _mixed(stack: Stack, *given: Any) -> Called:
     """On inputs of float32, as its users have them."""
 
     def wide(value: Any) -> Any:
         return keras.ops.cast(value, "float32")
 
-    return lambda x, states, mask: model.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
+    return lambda x, states, mask: stack.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
 
 
-def _sequential(model: RNNStack, x: Any, *given: Any) -> Called:
+def _sequential(stack: Stack, x: Any, *given: Any) -> Called:
     """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
 
     Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
     """
-    entry = keras.Input(x.shape[1:], dtype=model.compute_dtype)
-    models = [keras.Sequential([entry, *model.stack[: layers + 1]]) for layers in range(len(model.stack))]
+    entry = keras.Input(x.shape[1:], dtype=stack.compute_dtype)
+    models = [keras.Sequential([entry, *stack.layers[: layers + 1]]) for layers in range(len(stack.layers))]
 
     def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
         outputs = [layers(x, mask=mask, training=False) for layers in models]
-        if getattr(model.stack[0], "go_backwards", False):
+        if stack.reverse:
             outputs = [keras.ops.flip(output, axis=1) for output in outputs]
-        return outputs, [state for output in outputs for state in _final(model, output, mask)]
+        return outputs, [state for output in outputs for state in _final(stack, output, mask)]
 
     return call
 
 
-def _final(model: RNNStack, output: Any, mask: Any) -> list[Any]:
+def _final(stack: Stack, output: Any, mask: Any) -> list[Any]:
     """Each direction's state after its last step; zero, as the masked output is, where there is none."""
     array: Any = keras.ops.convert_to_numpy(output)
     counts: Any = np.ones(array.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
     row, last = np.arange(len(array)), array.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
     first = counts.argmax(axis=1)
-    if isinstance(model.stack[0], keras.layers.Bidirectional):
+    if isinstance(stack.layers[0], keras.layers.Bidirectional):
         units = array.shape[-1] // 2
         return [array[row, last, :units], array[row, first, units:]]
-    return [array[row, first if model.stack[0].go_backwards else last]]
+    return [array[row, first if stack.reverse else last]]
 
 
-def _saved(model: RNNStack, *given: Any) -> Called:
+def _saved(stack: Stack, *given: Any) -> Called:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        model.save(path)
-        loaded: Any = keras.saving.load_model(path)
-    return loaded.every_layer
+        plain(stack).save(path)
+        loaded = keras.saving.load_model(path)
+    return one_by_one(reading(loaded).layers).every_layer
 
 
-def _graph(model: RNNStack, x: Any, states: Any, mask: Any) -> Any:
+def _graph(stack: Stack, x: Any, states: Any, mask: Any) -> Any:
     """A functional model of the same layers, for sequences of this length."""
-    inputs = [keras.Input(x.shape[1:], dtype=model.compute_dtype)]
-    start = None if states is None else [keras.Input(h.shape[1:], dtype=model.compute_dtype) for h in states]
+    inputs = [keras.Input(x.shape[1:], dtype=stack.compute_dtype)]
+    start = None if states is None else [keras.Input(h.shape[1:], dtype=stack.compute_dtype) for h in states]
     masked = None if mask is None else keras.Input(mask.shape[1:], dtype="bool")
-    outputs, final = model.every_layer(inputs[0], start, masked)
+    outputs, final = stack.every_layer(inputs[0], start, masked)
     return keras.Model([*inputs, *(start or ()), *([] if masked is None else [masked])], [*outputs, *final])
 
 
@@ -185,19 +177,19 @@ def _through(answer: Callable[[list[Any]], Sequence[Any]], layers: int) -> Calle
     return call
 
 
-def _functional(model: RNNStack, *given: Any) -> Called:
-    return _through(_graph(model, *given), len(model.stack))
+def _functional(stack: Stack, *given: Any) -> Called:
+    return _through(_graph(stack, *given), len(stack.layers))
 
 
-def _predict(model: RNNStack, *given: Any) -> Called:
+def _predict(stack: Stack, *given: Any) -> Called:
     """model.predict, in batches of three sequences."""
-    graph = _graph(model, *given)
+    graph = _graph(stack, *given)
 
     def predict(inputs: list[Any]) -> Sequence[Any]:
         arrays = [keras.ops.convert_to_numpy(value) for value in inputs]
         return graph.predict(arrays, batch_size=3, verbose=0)
 
-    return _through(predict, len(model.stack))
+    return _through(predict, len(stack.layers))
 
 
 MODES: dict[str, Callable[..., Called]] = {

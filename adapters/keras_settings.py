@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
-import keras
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
 
-BACKEND = keras.backend.backend()
+BACKENDS = ("tensorflow", "torch", "jax")
+OLDEST = (3, 3)  # before, a .keras file of Bidirectional does not load, and 3.0 and 3.1 lack keras.tree
+
+
+def _expect_version() -> None:
+    """Raise ImportError for a Keras that is too old, before it is imported: it may not import at all."""
+    found = version("keras")
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
+        raise ImportError(f"keras {found}: this adapter needs {'.'.join(map(str, OLDEST))} or newer")
+
+
+def _backend() -> str:
+    """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use."""
+    named = os.environ.get("KERAS_BACKEND", "")
+    if named and named not in BACKENDS:
+        raise ImportError(f"KERAS_BACKEND {named}: this adapter runs on {', '.join(BACKENDS)}")
+    try:
+        backend = import_module("keras").backend.backend()
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        raise ImportError(f"KERAS_BACKEND {error.name}: {error.name} is not installed") from error
+    if backend not in BACKENDS:  # named in Keras' own configuration file
+        raise ImportError(f"Keras backend {backend}: this adapter runs on {', '.join(BACKENDS)}")
+    return backend
+
+
+_expect_version()
+BACKEND = _backend()
+
+import keras  # noqa: E402 (only where it can be used)
+
+# Faults of Keras: docs/findings.md
+# The directions in which an unrolled layer is wrong with a mask on this backend, and how
+UNROLLED: tuple[tuple[str, ...], str] = {
+    "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
+    "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
+    "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
+}[BACKEND]
 # JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
 PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
 
@@ -20,9 +60,7 @@ def settings(mode: str = "eager") -> AbstractContextManager[Any]:
         return _tensorflow(mode == "tf32")
     if BACKEND == "jax":
         return import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest"))
-    if BACKEND == "torch":
-        return import_module("adapters.torch_settings").settings(mode)
-    raise ValueError(f"Keras backend: got {BACKEND!r}, expected tensorflow, jax or torch")
+    return import_module("adapters.torch_settings").settings(mode)
 
 
 @contextmanager
