@@ -19,7 +19,7 @@ from evidence.merging import merge
 from evidence.reading import Evidence, Unusable, read
 
 from .mirror import Answerless, Crashing, Doubling, Mirror, Moved
-from .recorded import RUN, edited, few, record
+from .recorded import edited, few, record, run
 from .recording import header
 from .target import Target
 
@@ -70,7 +70,7 @@ def asked_in(path: Path, *modes: str) -> Evidence:
     """A record of one case in each mode; it has but one."""
     journal = Journal(path)
     target = Target(Eager(), "cpu", Ledger(), "tests.test_merging:Eager", journal)
-    journal.begin(header([target], [], RUN | {"seed": len(path.name)}))
+    journal.begin(header([target], [], run() | {"seed": len(path.name)}))
     for mode in modes:
         with contextlib.suppress(AssertionError):  # it is refused, and not declared
             target.check("corpus", few()[0], mode=mode)
