@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
@@ -17,7 +17,10 @@ OLDEST = (3, 3)  # before, a .keras file of Bidirectional does not load, and 3.0
 
 def _expect_version() -> None:
     """Raise ImportError for a Keras that is too old, before it is imported: it may not import at all."""
-    found = version("keras")
+    try:
+        found = version("keras")
+    except PackageNotFoundError:
+        raise ImportError("keras is not installed") from None
     if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
         raise ImportError(f"keras {found}: this adapter needs {'.'.join(map(str, OLDEST))} or newer")
 

@@ -38,7 +38,7 @@ def redraw(run: Run) -> Finding | None:
         reason = f"of the profile ci, not drawn again: {' and '.join(other)} is not installed here"
         return Finding(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
     try:
-        drawn, vacuous = _questions(_drawn(run).verdicts)
+        drawn, vacuous = _drawn(run)
     except (Unusable, OSError, subprocess.TimeoutExpired) as error:
         reason = f"of the profile ci, not drawn again: {str(error)[-300:]}"
         return Finding(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
@@ -68,8 +68,8 @@ def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
     return found, vacuous
 
 
-def _drawn(run: Run) -> Run:
-    """The same properties, asked of adapters that only declare what the run's targets do."""
+def _drawn(run: Run) -> tuple[Questions, set[str]]:
+    """The same of adapters that only declare what the run's targets do."""
     targets = []
     for target in run.header.targets:
         declared = declarations.of(target)
@@ -88,4 +88,4 @@ def _drawn(run: Run) -> Run:
                               timeout=PATIENCE * len(targets))  # fmt: skip
         if not record.exists():
             raise Unusable(done.stdout[-300:] + done.stderr[-300:])
-        return read(record).runs[0]
+        return _questions(read(record).runs[0].verdicts)  # which are read from the file, while it is there

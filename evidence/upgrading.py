@@ -28,7 +28,7 @@ PINS = ROOT / "constraints.txt"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
-OTHERS = ("flax", "onnx", "openvino", "torch-onnx")  # and those of other frameworks
+OTHERS = ("flax", "onnx", "onnxruntime", "openvino", "torch-onnx")  # and those of other frameworks
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
     pins: tuple[str, ...] = ()
     if len(asked) == 1 and Path(asked[0]).is_file():
         pins = tuple(_lines(Path(asked[0])))
-        frameworks = {package(need) for extra in (*BACKENDS, *OTHERS) for need in _extras()[extra]}
+        frameworks = {package(need) for extra in (*BACKENDS, *OTHERS) for need in _extras()[extra]} - _own()
         if long := next((pin for pin in pins if len(pin) > LONGEST), None):
             raise Unusable(f"--{name}: got a constraint {long[:40]!r}..., expected at most {LONGEST} characters")
         asked = [pin for pin in pins if package(pin) in frameworks]
@@ -119,13 +119,18 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
 def companions(asked: Sequence[str]) -> list[str]:
     """The packages of the first extra that each package asked for belongs to; Keras to that of KERAS_BACKEND."""
     chosen: list[str] = []
-    for requirement in asked:
-        extras = (*BACKENDS, *OTHERS)
+    extras = (*BACKENDS, *OTHERS)
+    for requirement in (one for one in asked if package(one) not in _own()):
         homes = [extra for extra in extras if package(requirement) in map(package, _extras()[extra])][:1]
         if package(requirement) == "keras":
             homes = [os.environ.get("KERAS_BACKEND", homes[0])]
         chosen += [package(need) for extra in homes for need in _extras().get(extra, ())]
-    return list(dict.fromkeys(chosen))
+    return [name for name in dict.fromkeys(chosen) if name not in _own()]
+
+
+def _own() -> set[str]:
+    """The packages that the suite needs whatever it judges."""
+    return {package(need) for need in _project()["dependencies"]}
 
 
 def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:

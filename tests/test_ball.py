@@ -12,6 +12,7 @@ from reference import DIRECTIONS, DTYPES, Case, RNNSpec, forward
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Expected, step_bound
 from reference.bounds.trajectory import trajectory_bound
+from reference.cells import cell_of
 from reference.recurrence import initial_states
 
 from .ball import exact_stack, exact_steps, largest_radius, outside
@@ -101,8 +102,8 @@ def test_one_exact_step_from_the_answers_own_states_lies_within_the_step_bound(d
 def steps_of(case: Case, output: np.ndarray) -> Expected:
     h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0]
     lengths = None if case.lengths is None else np.asarray(case.lengths)
-    return step_bound(case.parameters[0], case.x, h0, lengths, case.spec.direction,
-                      case.spec.nonlinearity, output, arithmetic(case.dtype))  # fmt: skip
+    given = case.parameters[0], case.x, h0, lengths, case.spec.direction, output, arithmetic(case.dtype)
+    return step_bound(cell_of(case.spec), *given)
 
 
 def planted_case(dtype: str) -> Case:

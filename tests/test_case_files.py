@@ -135,7 +135,7 @@ def test_a_spec_without_a_field_is_none(field: str) -> None:
     ("name", "file", "words"),
     [
         ("torch", "missing.json", "No such file"),
-        ("torch", ".", "case: got a directory, expected a regular file"),
+        ("torch", ".", "got no regular file, expected a case file"),
         ("torch", "other.json", "expected 'rnn-equivalence case 1'"),
         ("mxnet", "case.json", f"adapter: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}, or module:Class"),
         ("no_such_module:Adapter", "case.json", "No module named 'no_such_module'"),

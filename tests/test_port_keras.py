@@ -467,4 +467,4 @@ def test_a_backend_that_is_not_installed_is_named(adapter: adapters.Adapter) -> 
     finished = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert "ImportError: adapter keras: KERAS_BACKEND jax: jax is not installed; pip install" in finished.stderr
+    assert "LoadError: adapter keras: KERAS_BACKEND jax: jax is not installed; pip install" in finished.stderr

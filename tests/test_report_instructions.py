@@ -83,6 +83,7 @@ def test_what_a_target_needs_is_installed(name: str, backend: str, tmp_path: Pat
     text = reproduce(evidence_of(tmp_path, head=header(targets=[judged])).runs[0])
     line = next(line for line in text.splitlines() if " pip install " in line).split()
     homes = {"keras": backend, "onnxruntime": "onnx", "onnx": "", "reference": ""}
+    line += [package(name) for name in line]
     needed = extra(home) if (home := homes.get(name, name)) else {adapters.KNOWN[name][1]}
     brought = {"onnx"} if "onnxscript" in line else {"keras"} if (name, backend) == ("keras", "torch") else set()
     assert needed - set(line) <= brought

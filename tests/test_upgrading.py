@@ -130,7 +130,7 @@ def test_a_constraints_file_that_is_none_is_refused(tmp_path: Path) -> None:
     binary.write_bytes(b"torch==2.9\xff")
     long.write_text("torch==" + "9" * 2_000)
     for path, words in (
-        (large, "more than 1,048,576 bytes"),
+        (large, "expected at most 1,048,576"),
         (binary, "can't decode byte"),
         (long, "at most 1000 char"),
     ):

@@ -19,7 +19,7 @@ from evidence import corpus
 from evidence.again import Question, ask_again
 from evidence.asked import TESTS
 from evidence.lines import dump
-from evidence.reading import Evidence, read
+from evidence.reading import Evidence, Unusable, read
 from evidence.verifying import conclusion, verify
 from reference import Case, RNNSpec
 
@@ -197,10 +197,10 @@ def wider_arithmetic(lines: list[Line]) -> None:
 FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "an eager agreement in a mode": (sets(CORPUS, "features.mode", "compiled"), "asked in mode compiled"),
     "another mode": (sets(f"{CORPUS}, compiled", "features.mode", "traced"), "asks in mode compiled"),
-    "a mode that is none": (sets(CORPUS, "features.mode", "quick"), "asked in mode quick"),
+    "a mode that is none": (sets(CORPUS, "features.mode", "quick"), "features.mode: got 'quick'"),
     "features": (sets(CORPUS, "features.bias", False), "it asks for bias True, the line says otherwise"),
     "a dtype": (sets(CORPUS, "features.dtype", "float64"), "it asks for dtype float32, the line says otherwise"),
-    "a feature that is none": (sets(CORPUS, "features.layout", "sideways"), "it asks for layout 'sideways'"),
+    "a feature that is none": (sets(CORPUS, "features.layout", "sideways"), "features.layout: got 'sideways'"),
     "sizes": (sets(CORPUS, "sizes.hidden_size", 50), "its sizes are {'batch': 4"),
     "a case's id": (sets(CORPUS, "case", "0" * 16), "this suite's corpus has None"),
     "a case's name": (sets(CORPUS, "corpus", "000 of my own"), "it is called '000 of my own'"),
@@ -316,7 +316,10 @@ def before(genuine: Path) -> set[str]:
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_record_is_found_out(genuine: Path, before: set[str], name: str) -> None:
     change, words = FORGERIES[name]
-    found = [problem for problem in problems(recounted(genuine, change)) if problem not in before]
+    try:
+        found = [problem for problem in problems(recounted(genuine, change)) if problem not in before]
+    except Unusable as error:  # it was refused when it was read
+        found = [str(error)]
     assert any(words in problem for problem in found), found
 
 
