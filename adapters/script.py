@@ -124,7 +124,7 @@ def _equations(case: Case) -> str:
     state = *(n for axis, n in zip(axes, case.x.shape, strict=True) if axis == "batch"), spec.hidden_size
     h = f"np.zeros({state})" if case.h0 is None else 'h0[len(h_n)].astype("float64")'
     names, biases = ("w_ih, w_hh, b_ih, b_hh", " + b_ih + b_hh") if spec.bias else ("w_ih, w_hh", "")
-    phi = "np.tanh(a)" if spec.nonlinearity == "tanh" else "np.maximum(a, 0)"
+    phi = {"tanh": "np.tanh(a)", "relu": "np.maximum(a, 0)"}[spec.nonlinearity]
     runs = "t < lengths[0]" if case.layout == "unbatched" else "t < np.array(lengths)[:, None]"
     if case.mask is not None:
         runs = {"batch_first": "mask[:, t, None]", "time_first": "mask[t, :, None]", "unbatched": "mask[t]"}[

@@ -18,12 +18,11 @@ from .encoding import decode, encode, expect_object
 from .files import read_text, write_atomically
 from .layout import sequence_axes, take_steps, unmasked_first
 from .recurrence import Result, forward
-from .spec import CellParameters, Lengths, RNNSpec, expect, short
+from .spec import FIRST, CellParameters, Lengths, RNNSpec, expect, short
 
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
 OPTIONAL_FIELDS = FIELDS | {"mask"}  # absent where there is none: an id does not change with it
-SPEC_FIELDS = {field.name for field in fields(RNNSpec) if field.compare}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +105,7 @@ class Case:
     def from_json(cls, text: str) -> Case:
         """The case that to_json wrote. Raises TypeError or ValueError, naming the field, for anything else."""
         content = _parse(text)
-        expect_object("spec", content["spec"], SPEC_FIELDS)
+        expect_object("spec", content["spec"], set(FIRST), {one.name for one in fields(RNNSpec) if one.compare})
         spec = RNNSpec(**content["spec"])
         expect(spec.num_layers <= limits.CASE_LAYERS, "num_layers", spec.num_layers, f"at most {limits.CASE_LAYERS}")
         if not isinstance(content["parameters"], list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 LAYOUTS = ("batch_first", "time_first", "unbatched")
 NONLINEARITIES = ("tanh", "relu")
+# the fields of RNNSpec in 0.1.0, which its JSON always has
+FIRST = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 # One length for each sequence of the batch, a single one for an unbatched sequence, or None: all are full.
@@ -84,8 +86,13 @@ class RNNSpec:
             raise TypeError(f"held: got {short(self.held)}, expected True, False or None")
 
     def to_dict(self) -> dict[str, Any]:
-        """What the equations depend on, by name: all fields but layout and held."""
-        return {name: value for name, value in asdict(self).items() if name not in ("layout", "held")}
+        """What the equations depend on, by name: the fields of 0.1.0, and newer ones that are not at their defaults.
+
+        So no id of a case changes when a field is added, and every older case stays readable.
+        """
+        given = [one for one in fields(self) if one.compare]
+        values = {one.name: getattr(self, one.name) for one in given}
+        return {one.name: values[one.name] for one in given if one.name in FIRST or values[one.name] != one.default}
 
     @property
     def directions(self) -> tuple[str, ...]:

@@ -24,6 +24,22 @@ def test_a_capability_of_an_unknown_feature_is_refused(kind: str, feature: tuple
         Capabilities(**{kind: {feature: "no such thing"}})
 
 
+@pytest.mark.parametrize("kind", ["unsupported", "emulated", "together", "arithmetics"])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([(("time", "0"), "no such thing")], "got list, expected a mapping"),
+        ({("time", "0")}, "got set, expected a mapping"),
+        ({("time", "0"): ""}, r"got '' for \('time', '0'\), expected a reason in words"),
+        ({("time", "0"): " "}, "expected a reason in words"),
+        ({("time", "0"): None}, "got None"),
+    ],
+)
+def test_what_is_declared_has_a_reason_in_words(kind: str, given: Any, words: str):
+    with pytest.raises((TypeError, ValueError), match=f"capabilities {kind}: .*{words}"):
+        Capabilities(**{kind: given})
+
+
 def test_capabilities_say_what_is_supported_and_why_the_rest_is_not():
     some = Capabilities(unsupported={("time", "0"): "nothing to do", ("batch", "0"): "nobody there"})
     assert some.supported("time") == ("1", "more")

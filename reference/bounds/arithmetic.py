@@ -93,8 +93,12 @@ class Arithmetic:
         return (1 + self.gain(terms)) * lost
 
     def activation_error(self, nonlinearity: str) -> float:
-        """Largest relative error of the computed activation; relu is exact."""
-        return ACTIVATION_UNITS[self.storage] * self.unit_roundoff if nonlinearity == "tanh" else 0.0
+        """Largest relative error of the computed activation; relu is exact. Raises KeyError for another word."""
+        return {"tanh": ACTIVATION_UNITS[self.storage] * self.unit_roundoff, "relu": 0.0}[nonlinearity]
+
+    def activation_floor(self, nonlinearity: str) -> float:
+        """Absolute error of the computed activation, beside the relative one. Raises KeyError for another word."""
+        return {"tanh": self.tanh_floor, "relu": 0.0}[nonlinearity]
 
 
 def _declare(name: str, storage: str, accumulator: str | None = None, operand_bits: int | None = None) -> Arithmetic:

@@ -70,7 +70,7 @@ class Sums:
         if nonlinearity not in self._errors:
             own = REFERENCE.activation_error(nonlinearity)
             judged = self.judged.activation_error(nonlinearity) if self.judged else 0.0
-            floor = self.judged.tanh_floor if self.judged and nonlinearity == "tanh" else 0.0
+            floor = self.judged.activation_floor(nonlinearity) if self.judged else 0.0
             self._errors[nonlinearity] = own + judged, judged, floor
         return self._errors[nonlinearity]
 
