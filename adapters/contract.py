@@ -105,7 +105,8 @@ class Capabilities:
                 raise TypeError(f"capabilities {kind}: got {type(declared).__name__}, expected a mapping to reasons")
             for what, reason in declared.items():
                 if not isinstance(reason, str) or not reason.strip():
-                    raise ValueError(f"capabilities {kind}: got {short(reason)} for {what!r}, expected a reason in words")
+                    got = f"{short(reason)} for {what!r}"
+                    raise ValueError(f"capabilities {kind}: got {got}, expected a reason in words")
         several = (feature for features in (*self.together, *self.arithmetics) for feature in features)
         for name, value in (*self.unsupported, *self.emulated, *several):
             if value not in FEATURES.get(name, ()):
