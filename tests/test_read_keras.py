@@ -79,6 +79,19 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
         lambda k: k.Sequential([rnn(k, return_sequences=True), k.layers.Dropout(0.5), rnn(k)]),
         RNNSpec(3, 5, 2),
     ),
+    "noise and the like": (
+        lambda k: k.Sequential(
+            [
+                k.layers.GaussianNoise(0.5),
+                rnn(k, return_sequences=True),
+                k.layers.GaussianDropout(0.5),
+                k.layers.Identity(),
+                k.layers.ActivityRegularization(0.5),
+                rnn(k),
+            ]
+        ),
+        RNNSpec(3, 5, 2),
+    ),
     "stacked cells": (lambda k: k.layers.RNN([k.layers.SimpleRNNCell(5) for _ in "ab"]), RNNSpec(3, 5, 2)),
     "stacked cells, backwards": (
         lambda k: k.layers.RNN([k.layers.SimpleRNNCell(5) for _ in "ab"], go_backwards=True),
