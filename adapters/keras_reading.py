@@ -232,7 +232,7 @@ def _direction(layer: Any) -> str:
     if len(backwards) == 1:
         return "reverse" if backwards[0] else "forward"
     if backwards != [False, True]:
-        raise NotOffered(f"{layer.name}: got a first half that goes backwards, expected forward first")
+        raise NotOffered(f"{layer.name}: got halves with go_backwards {backwards}, expected [False, True]")
     return "bidirectional"
 
 
@@ -249,7 +249,9 @@ def _expect_unchanged(part: Any, dtype: str | None = None) -> None:
         raise NotOffered(f"{part.name}: got one with {min([*replaced, *hooks])} of its own: it may compute anything")
     if dtype is None or type(part) is FLIP:
         return
-    if part.compute_dtype != dtype or getattr(part, "quantization_mode", None) or not part.autocast:
+    if not part.autocast:
+        raise NotOffered(f"{part.name}: got autocast=False, expected True: it computes in the dtype of its input")
+    if part.compute_dtype != dtype or getattr(part, "quantization_mode", None):
         raise NotOffered(f"{part.name}: computes in {part.dtype_policy.name}, expected {dtype} throughout")
     if isinstance(part, (*TRANSPARENT, *RECURRENT)) and not part.supports_masking:
         raise NotOffered(f"{part.name}: got supports_masking=False, expected a layer that hands its mask on")

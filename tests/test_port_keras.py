@@ -274,6 +274,11 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda k: mutated(k, lambda k, layer: setattr(layer, "zero_output_for_mask", True)),
         "with zero_output_for_mask and without return_sequences, which answers 0 where its last step is masked",
     ),
+    "no autocast": (lambda k: mutated(k, lambda k, layer: setattr(layer, "autocast", False)), "got autocast=False"),
+    "both halves forward": (
+        lambda k: mutated(k, lambda k, layer: setattr(layer.backward_layer, "go_backwards", False), both),
+        r"got halves with go_backwards \[False, False\], expected \[False, True\]",
+    ),
     "merge_mode set later": (
         lambda k: mutated(k, lambda k, layer: setattr(layer, "merge_mode", "sum"), both), "merge_mode='sum'"
     ),

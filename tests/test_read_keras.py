@@ -206,7 +206,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "merge_mode": (lambda k: k.layers.Bidirectional(rnn(k), merge_mode="sum"), r"merge_mode='sum', expected"),
     "halves the other way round": (
         lambda k: k.layers.Bidirectional(rnn(k, go_backwards=True), backward_layer=rnn(k)),
-        r"got a first half that goes backwards",
+        r"got halves with go_backwards \[True, False\], expected \[False, True\]",
     ),
     "two kinds of halves": (
         lambda k: k.layers.Bidirectional(rnn(k), backward_layer=rnn(k, activation="relu", go_backwards=True)),
