@@ -13,7 +13,7 @@ import numpy as np
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_parameters
 from reference.bounds.arithmetic import arithmetic
-from reference.spec import DTYPES, expect_word, short
+from reference.spec import DTYPES, expect, expect_array, expect_word, short
 
 # How a module is called, beside what it is asked. Each framework has some of these.
 MODES = {
@@ -325,6 +325,26 @@ def expect_build(
     asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
     capabilities_on(adapter, device).require({"mode": mode, **asked})
     return cast_exactly(parameters, dtype)
+
+
+def expect_dense(adapter: Any, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> None:
+    """Raise TypeError or ValueError, naming the argument, unless those of an adapter's dense fit each other."""
+    expect_device(device, adapter.devices())
+    expect_array("weight", weight, 2)
+    expect_array("bias", bias, 1)
+    expect_array("x", x, max(np.ndim(x), 1))
+    outputs, features = weight.shape
+    expect(bias.shape == (outputs,), "bias shape", bias.shape, f"({outputs},), one for each row of weight")
+    expect(x.shape[-1] == features, "x shape", x.shape, f"{features} features, as weight has columns")
+    dtypes = {"weight": weight.dtype.name, "bias": bias.dtype.name, "x": x.dtype.name}
+    expect(len({*dtypes.values()}) == 1, "dtype", dtypes, "one for all")
+
+
+def expect_activation(adapter: Any, a: np.ndarray, nonlinearity: str, device: str) -> None:
+    """Raise TypeError or ValueError, naming the argument, for what no adapter's activation takes."""
+    expect_device(device, adapter.devices())
+    expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
+    expect_array("a", a, np.ndim(a))
 
 
 def layout_of(spec: RNNSpec, layout: str | None) -> str:

@@ -27,7 +27,16 @@ from flax import nnx
 from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
 
-from .contract import Capabilities, NotOffered, Result, expect_build, expect_device, features_of, layout_of
+from .contract import (
+    Capabilities,
+    NotOffered,
+    Result,
+    expect_activation,
+    expect_build,
+    expect_dense,
+    features_of,
+    layout_of,
+)
 from .flax_modes import BUILT_WITH, LACKING, PRECISIONS, InMode
 from .flax_modules import ACTIVATIONS, device_of, dtype_of, every_layer, read, spec_of, stack_of
 from .flax_script import flax_script
@@ -146,13 +155,13 @@ class FlaxAdapter:
         return Result(arrays[-1], h_n, arrays[:-1])
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         with settings(_device(device), weight.dtype):
             head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
             return np.array(head(tensor(x, _device(device))))
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         with settings(_device(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, _device(device))))
 

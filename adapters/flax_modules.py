@@ -64,6 +64,8 @@ def recurrent_layers(module: Any) -> list[Any]:
     A subclass may compute anything, so types are exact.
     """
     if type(module) is nnx.Sequential:
+        if any(type(layer) is nnx.SimpleCell for layer in module.layers):
+            raise NotOffered("module: got a SimpleCell in nnx.Sequential, which gives it no carry, expected nnx.RNN")
         return list(module.layers)
     if type(module) in (list, tuple, nnx.List):
         return list(module)

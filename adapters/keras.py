@@ -17,7 +17,17 @@ from .keras_settings import BACKEND, environment, settings  # isort: split
 
 import keras
 
-from .contract import Capabilities, NotOffered, Result, expect_build, expect_device, features_of, layout_of, with_modes
+from .contract import (
+    Capabilities,
+    NotOffered,
+    Result,
+    expect_activation,
+    expect_build,
+    expect_dense,
+    features_of,
+    layout_of,
+    with_modes,
+)
 from .keras_models import Stack, array_of, one_by_one, plain, simple_rnns
 from .keras_modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
 from .keras_reading import read_model, reading
@@ -139,7 +149,7 @@ class KerasAdapter:
         return Result(arrays[-1], h_n[:, 0] if layout == "unbatched" else h_n, arrays[:-1])
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         with on(device):
             head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
             head.build((None, weight.shape[1]))
@@ -147,7 +157,7 @@ class KerasAdapter:
             return array_of(head(tensor(x)))
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         with on(device):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 

@@ -27,7 +27,8 @@ ACTIVATIONS = {
     "relu": (keras.activations.relu, keras.ops.relu),
 }
 # Layers without an effect at inference, which is what is compared. A subclass may compute anything: types are exact.
-TRANSPARENT = (keras.layers.Dropout, keras.layers.SpatialDropout1D)
+TRANSPARENT = (keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.GaussianDropout,
+               keras.layers.GaussianNoise, keras.layers.ActivityRegularization, keras.layers.Identity)  # fmt: skip
 RECURRENT = (keras.layers.SimpleRNN, keras.layers.RNN, keras.layers.Bidirectional)
 _FLIPPED: Any = keras.ops.flip(keras.KerasTensor((1, 1, 1)), axis=1)
 FLIP = type(_FLIPPED._keras_history.operation)
@@ -97,9 +98,13 @@ def _spec(found: Reading, cells: list[Any], parameters: list[CellParameters]) ->
     for layer in found.layers[:-1]:
         if not layer.return_sequences:
             raise NotOffered(f"module: {layer.name} has return_sequences=False below another layer")
+    top = found.layers[-1]
+    if type(top) is not keras.layers.Bidirectional and top.zero_output_for_mask and not top.return_sequences:
+        raise NotOffered(f"module: got {top.name} with zero_output_for_mask and without return_sequences, which "
+                         "answers 0 where its last step is masked, expected its final state")  # fmt: skip
     words = {name: values[0] for name, values in facts.items() if name != "dtype"}
     directions = 2 if words["direction"] == "bidirectional" else 1
-    held = directions == 1 and not found.layers[-1].zero_output_for_mask
+    held = directions == 1 and not top.zero_output_for_mask
     return RNNSpec(int(parameters[0].w_ih.shape[1]), num_layers=len(cells) // directions, layout="batch_first",
                    held=held, **words)  # fmt: skip
 
@@ -227,7 +232,7 @@ def _direction(layer: Any) -> str:
     if len(backwards) == 1:
         return "reverse" if backwards[0] else "forward"
     if backwards != [False, True]:
-        raise NotOffered(f"{layer.name}: got a first half that goes backwards, expected forward first")
+        raise NotOffered(f"{layer.name}: got halves with go_backwards {backwards}, expected [False, True]")
     return "bidirectional"
 
 
@@ -244,7 +249,9 @@ def _expect_unchanged(part: Any, dtype: str | None = None) -> None:
         raise NotOffered(f"{part.name}: got one with {min([*replaced, *hooks])} of its own: it may compute anything")
     if dtype is None or type(part) is FLIP:
         return
-    if part.compute_dtype != dtype or getattr(part, "quantization_mode", None) or not part.autocast:
+    if not part.autocast:
+        raise NotOffered(f"{part.name}: got autocast=False, expected True: it computes in the dtype of its input")
+    if part.compute_dtype != dtype or getattr(part, "quantization_mode", None):
         raise NotOffered(f"{part.name}: computes in {part.dtype_policy.name}, expected {dtype} throughout")
     if isinstance(part, (*TRANSPARENT, *RECURRENT)) and not part.supports_masking:
         raise NotOffered(f"{part.name}: got supports_masking=False, expected a layer that hands its mask on")

@@ -15,6 +15,7 @@ from .contract import NotOffered
 
 # What may stand beside the RNN nodes: it moves numbers, and computes none.
 MOVES = {"Constant", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat", "Identity"}
+SHAPES = {"Shape", "Gather", "Expand", "ConstantOfShape"}  # of which exporters make initial states of zeros
 ONE = "one"  # an axis of one direction, or of the one sequence of a model that takes no batch
 FLOATING = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE)
 LONGEST_CONSTANT = 16  # numbers of a shape, a permutation, a range: a longer one is none
@@ -32,6 +33,9 @@ class Array:
     axes: tuple[Any, ...]
     layers: tuple[int, ...] = ()
     rows: tuple[int, int] | None = None
+
+
+ZEROS = Array("zeros", ())  # of whatever shape
 
 
 class Graph:
@@ -54,11 +58,26 @@ class Graph:
         array = self.arrays.get(node.input[0]) if node.input else None
         if node.op_type == "Concat":
             self._concat(node)
-        elif array is not None:
+        elif self._answers_zeros(node):
+            self.arrays.update(dict.fromkeys(node.output, ZEROS))
+        elif array is not None and node.op_type in _MOVED:
             for index, name in enumerate(node.output):
                 moved = _MOVED[node.op_type](self, node, array, index)
                 if name and moved is not None:
                     self.arrays[name] = moved
+
+    def zeros(self, name: str) -> bool:
+        """Whether an array holds floating zeros alone, whatever the inputs are."""
+        tensor = self._tensors.get(name)
+        if tensor is not None and tensor.data_type in FLOATING:
+            return not numpy_helper.to_array(tensor).any()
+        return self.arrays.get(name) == ZEROS
+
+    def _answers_zeros(self, node: Any) -> bool:
+        if node.op_type == "ConstantOfShape":
+            value = attributes(node).get("value")
+            return value is None or (value.data_type in FLOATING and not numpy_helper.to_array(value).any())
+        return node.op_type in (*_MOVED, "Expand") and self.zeros(node.input[0])
 
     def numbers(self, node: Any, attribute: str, index: int, default: list[int] | None = None) -> list[int] | None:
         """The whole numbers that a node takes as an attribute, or, in later opsets, as a constant input.

@@ -14,7 +14,7 @@ from reference.arguments import check_parameters
 from reference.spec import short
 
 from .contract import NotOffered
-from .onnx_graph import MOVES, ONE, Array, Graph, attributes, cells, constants, has_input
+from .onnx_graph import MOVES, ONE, SHAPES, Array, Graph, attributes, cells, constants, has_input
 from .onnx_stack import OnnxStack
 
 NONLINEARITIES = {"Tanh": "tanh", "Relu": "relu"}  # a runtime may know other spellings; ONNX Runtime does not
@@ -34,7 +34,8 @@ def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
 
     Layers are joined as exporters join them: by a Squeeze of the axis of one direction, or by the Transpose and the
     Reshape that put two halves side by side. The model answers the last layer's output, in the layout of its input or
-    as the operator's own Y, and then the final states of all layers; either may be left out. spec.layout is the
+    as the operator's own Y, and then the final states of all layers; either may be left out. Initial states of zeros,
+    as exporters make them of the batch, are none. spec.layout is the
     input's. Raises NotOffered, with the reason, for anything else.
     """
     model = module.model if isinstance(module, OnnxStack) else module
@@ -55,7 +56,7 @@ def _expect_nodes(model: Any) -> None:
     nodes = model.graph.node
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in nodes if node.domain not in DOMAINS})
     foreign += [f"function {function.name}" for function in model.functions]
-    others = sorted({node.op_type for node in nodes} - MOVES - {"RNN"})
+    others = sorted({node.op_type for node in nodes} - MOVES - SHAPES - {"RNN"})
     rnns = any(node.op_type == "RNN" for node in nodes)
     if foreign or others or not rnns:
         got = short(", ".join([*foreign, *others]) or "no RNN").strip("'\"")
@@ -179,8 +180,11 @@ class _Stack:
             raise NotOffered(f"sequence_lens: got {names}, expected one input for all layers, or none")
 
     def expect_states(self) -> None:
-        """Raise NotOffered unless every layer takes its own part of the initial states, or none does."""
-        given = [self._input(node, 5, "initial_h") for node in self._layers]
+        """Raise NotOffered unless every layer takes its own part of the initial states, or none does, or zeros."""
+        given = [
+            None if has_input(node, 5) and self._followed.zeros(node.input[5]) else self._input(node, 5, "initial_h")
+            for node in self._layers
+        ]
         known = [array for array in given if array is not None]
         sources = len({array.source for array in known})
         right = len(known) in (0, len(given)) and sources in (0, 1, len(known))

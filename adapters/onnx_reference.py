@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
-from .contract import Capabilities, Result, expect_device
+from .contract import Capabilities, Result, expect_activation, expect_dense
 from .onnx_models import expect_onnx
 from .onnx_reading import read_model
 from .onnx_script import onnx_script
@@ -75,11 +75,11 @@ class OnnxReferenceAdapter:
         return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         return onnx_stack.dense(load, weight, bias, x)
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         return onnx_stack.activation(load, a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -11,7 +11,7 @@ import openvino
 from reference import Case, CellParameters, Lengths, RNNSpec
 
 from . import onnx_stack
-from .contract import Capabilities, Result, expect_device
+from .contract import Capabilities, Result, expect_activation, expect_dense
 from .onnx_reading import read_model
 from .onnx_script import onnx_script
 
@@ -76,12 +76,12 @@ class OpenVinoAdapter:
         return onnx_stack.run(self.capabilities, module, x, h0, lengths, layout, mask)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         self.capabilities.require({"dtype": x.dtype.name})
         return onnx_stack.dense(load, weight, bias, x)
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         self.capabilities.require({"dtype": a.dtype.name})
         return onnx_stack.activation(load, a, nonlinearity)
 

@@ -14,7 +14,7 @@ import numpy as np
 from reference import CellParameters, Lengths, RNNSpec, forward
 from reference.calculus.numbers import activation
 
-from .contract import Capabilities, NotOffered, Result, expect_build, expect_device
+from .contract import Capabilities, NotOffered, Result, expect_activation, expect_build, expect_dense
 
 
 class Module(NamedTuple):
@@ -56,11 +56,11 @@ class ReferenceAdapter:
         return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         return (x @ weight.T + bias).astype(x.dtype)
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         return activation(a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -9,11 +9,19 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from reference import NONLINEARITIES, Case, CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
-from reference.spec import expect_word
 
-from .contract import Capabilities, Result, expect_build, expect_device, features_of, layout_of, with_modes
+from .contract import (
+    Capabilities,
+    Result,
+    expect_activation,
+    expect_build,
+    expect_dense,
+    features_of,
+    layout_of,
+    with_modes,
+)
 from .torch_modes import InMode
 from .torch_reading import PARAMETER_NAMES, array_of, native, suffix
 from .torch_reverse import ReverseRNN
@@ -148,7 +156,7 @@ class TorchAdapter:
         return Result(array_of(output), array_of(h_n))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)
         with torch.no_grad(), settings():
             head.weight.copy_(tensor(weight))
@@ -156,8 +164,7 @@ class TorchAdapter:
             return array_of(head(tensor(x).to(device)))
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         return array_of(getattr(torch, nonlinearity)(tensor(a).to(device)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -17,12 +17,20 @@ import numpy as np
 import onnxruntime
 import torch
 
-from reference import NONLINEARITIES, CellParameters, Lengths, RNNSpec
+from reference import CellParameters, Lengths, RNNSpec
 from reference.arguments import check_inputs
-from reference.spec import expect_word
 
 from . import onnxruntime as runtime
-from .contract import MODES, Capabilities, NotOffered, Result, expect_build, expect_device, features_of
+from .contract import (
+    MODES,
+    Capabilities,
+    NotOffered,
+    Result,
+    expect_activation,
+    expect_build,
+    expect_dense,
+    features_of,
+)
 from .onnx_stack import HIDES_NAN
 from .torch import TorchAdapter, tensor
 from .torch_export import EXPORTERS, Call, Whole, operator
@@ -131,7 +139,7 @@ class TorchOnnxAdapter:
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         """torch.nn.Linear, exported."""
-        expect_device(device, self.devices())
+        expect_dense(self, weight, bias, x, device)
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=tensor(weight).dtype)
         with torch.no_grad():
             head.weight.copy_(tensor(weight))
@@ -140,8 +148,7 @@ class TorchOnnxAdapter:
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
         """torch.nn.Tanh or torch.nn.ReLU, exported."""
-        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
-        expect_device(device, self.devices())
+        expect_activation(self, a, nonlinearity, device)
         return operator({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

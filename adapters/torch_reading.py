@@ -45,7 +45,8 @@ UNCALLED = {
     *("__init__", "__new__", "__init_subclass__", "__getstate__", "__setstate__", "__reduce__", "__reduce_ex__"),
     *("__repr__", "__str__", "extra_repr", "_get_name", "reset_parameters", "train", "eval", "to", "apply", "_apply"),
     *("state_dict", "load_state_dict", "parameters", "named_parameters", "requires_grad_", "zero_grad"),
-    *("__doc__", "__module__", "__qualname__", "__annotations__", "__constants__"),
+    *("all_weights", "cpu", "cuda", "float", "double", "half", "bfloat16", "share_memory"),
+    *("__doc__", "__module__", "__qualname__", "__annotations__", "__constants__", "__dict__", "__weakref__"),
     *("__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotations_cache__"),
 }
 # what torch computes a weight by, always alike; the last one in eval() alone

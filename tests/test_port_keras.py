@@ -138,7 +138,7 @@ def last_of(spec: RNNSpec, port: list[np.ndarray]) -> np.ndarray:
     """What a model without return_sequences answers."""
     if spec.direction == "bidirectional":
         return np.concatenate(port[-2:], axis=-1)
-    return port[0][:, -1 if spec.direction == "forward" else 0]
+    return port[-1]
 
 
 def expect_same(spec: RNNSpec, native: list[np.ndarray], port: list[np.ndarray]) -> None:
@@ -269,6 +269,15 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "a flip in time": (
         lambda k: functional(k, lambda x: k.ops.flip(both(k)(x), axis=1)), "above a layer that runs forward"
+    ),
+    "a last output of zero": (
+        lambda k: mutated(k, lambda k, layer: setattr(layer, "zero_output_for_mask", True)),
+        "with zero_output_for_mask and without return_sequences, which answers 0 where its last step is masked",
+    ),
+    "no autocast": (lambda k: mutated(k, lambda k, layer: setattr(layer, "autocast", False)), "got autocast=False"),
+    "both halves forward": (
+        lambda k: mutated(k, lambda k, layer: setattr(layer.backward_layer, "go_backwards", False), both),
+        r"got halves with go_backwards \[False, False\], expected \[False, True\]",
     ),
     "merge_mode set later": (
         lambda k: mutated(k, lambda k, layer: setattr(layer, "merge_mode", "sum"), both), "merge_mode='sum'"

@@ -133,3 +133,28 @@ def test_an_activation_on_a_device_that_is_not_there_is_refused(framework: str) 
     adapter = framework_adapter(framework)
     with pytest.raises(ValueError, match="device: got 'cuda:7'"):
         adapter.activation(CASE.x, "tanh", "cuda:7")
+
+
+WEIGHT, BIAS, X = np.ones((2, 3), "float32"), np.ones(2, "float32"), np.ones((4, 3), "float32")
+BAD: dict[str, tuple[str, tuple[Any, ...], str]] = {
+    "no weight": ("dense", (None, BIAS, X), "weight: got NoneType, expected a NumPy array"),
+    "a list as bias": ("dense", (WEIGHT, [1.0, 1.0], X), "bias: got list, expected a NumPy array"),
+    "whole numbers": ("dense", (WEIGHT, BIAS, X.astype(int)), "x: got dtype int64, expected one of"),
+    "two dtypes": ("dense", (WEIGHT, BIAS, X.astype("float64")), "dtype: got .*'x': 'float64'.*, expected one for all"),
+    "a short bias": ("dense", (WEIGHT, BIAS[:1], X), r"bias shape: got \(1,\), expected \(2,\)"),
+    "weights turned": ("dense", (WEIGHT.T.copy(), np.ones(3, "float32"), X), r"x shape: got \(4, 3\), expected 2 fea"),
+    "a number as x": ("dense", (WEIGHT, BIAS, np.array(1, "float32")), "x rank: got 0, expected 1 axes"),
+    "no array": ("activation", (None, "tanh"), "a: got NoneType, expected a NumPy array"),
+    "complex numbers": ("activation", (X.astype("complex64"), "tanh"), "a: got dtype complex64, expected one of"),
+    "no word": ("activation", (X, None), "nonlinearity: got None, expected one of tanh, relu"),
+    "another word": ("activation", (X, "sigmoid"), "nonlinearity: got 'sigmoid', expected one of tanh, relu"),
+    "no device": ("activation", (X, "tanh", None), "device: got None, expected one of cpu"),
+}
+
+
+@pytest.mark.parametrize("framework", adapters.KNOWN)
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_argument_is_named(framework: str, name: str) -> None:
+    method, arguments, words = BAD[name]
+    with pytest.raises((TypeError, ValueError), match=rf"^{words}"):
+        getattr(framework_adapter(framework), method)(*arguments)

@@ -262,6 +262,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a GRUCell alone": (lambda n: n.GRUCell(3, 5, rngs=n.Rngs(0)), r"module: got GRUCell, expected nnx\.RNN"),
     "Linear": (lambda n: n.Linear(3, 5, rngs=n.Rngs(0)), r"module: got Linear, expected nnx\.RNN"),
     "Linear above": (lambda n: n.Sequential(rnn(n), n.Linear(5, 2, rngs=n.Rngs(0))), r"layer 1: got Linear, expected"),
+    "a cell in a stack": (lambda n: n.Sequential(rnn(n), cell(n)), "got a SimpleCell in nnx.Sequential, which"),
     "nothing": (lambda n: [], r"module: got no layers"),
     "sigmoid": (lambda n: cell(n, activation_fn=n.sigmoid), r"got activation_fn 'sigmoid', expected Flax's own"),
     "another tanh": (lambda n: cell(n, activation_fn=tanh), r"got activation_fn 'tanh', expected Flax's own"),

@@ -79,6 +79,19 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
         lambda k: k.Sequential([rnn(k, return_sequences=True), k.layers.Dropout(0.5), rnn(k)]),
         RNNSpec(3, 5, 2),
     ),
+    "noise and the like": (
+        lambda k: k.Sequential(
+            [
+                k.layers.GaussianNoise(0.5),
+                rnn(k, return_sequences=True),
+                k.layers.GaussianDropout(0.5),
+                k.layers.Identity(),
+                k.layers.ActivityRegularization(0.5),
+                rnn(k),
+            ]
+        ),
+        RNNSpec(3, 5, 2),
+    ),
     "stacked cells": (lambda k: k.layers.RNN([k.layers.SimpleRNNCell(5) for _ in "ab"]), RNNSpec(3, 5, 2)),
     "stacked cells, backwards": (
         lambda k: k.layers.RNN([k.layers.SimpleRNNCell(5) for _ in "ab"], go_backwards=True),
@@ -193,7 +206,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "merge_mode": (lambda k: k.layers.Bidirectional(rnn(k), merge_mode="sum"), r"merge_mode='sum', expected"),
     "halves the other way round": (
         lambda k: k.layers.Bidirectional(rnn(k, go_backwards=True), backward_layer=rnn(k)),
-        r"got a first half that goes backwards",
+        r"got halves with go_backwards \[True, False\], expected \[False, True\]",
     ),
     "two kinds of halves": (
         lambda k: k.layers.Bidirectional(rnn(k), backward_layer=rnn(k, activation="relu", go_backwards=True)),

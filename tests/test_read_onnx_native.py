@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,25 @@ def constant_input(index: int, array: np.ndarray) -> Callable[[Writer], None]:
     return change
 
 
+def made_input(index: int, op_type: str, shape: list[int], value: float) -> Callable[[Writer], None]:
+    """A number in a shape that the graph makes, as exporters make initial states; as torch does, sliced for a layer."""
+
+    def change(writer: Writer) -> None:
+        node = [node for node in writer.nodes if node.op_type == "RNN"][-1]
+        tensor = writer.onnx.numpy_helper.from_array(np.array([value], "int32" if index == 4 else "float32"), "number")
+        sizes, before = writer.constant("sizes", np.array(shape)), len(writer.nodes)
+        if op_type == "ConstantOfShape":
+            writer.node(op_type, [sizes], "made", value=tensor)
+        else:
+            writer.tensors.append(tensor)
+            writer.node(op_type, ["number", sizes], "made")
+        writer.given("Slice", ["made"], ["part"], 10, starts=[0], ends=[shape[0]], axes=[0])
+        node.input[index] = "part"
+        writer.nodes[:] = writer.nodes[before:] + writer.nodes[:before]
+
+    return change
+
+
 def outputs(*names: str) -> Callable[[Writer], None]:
     return lambda writer: setattr(writer, "outputs", [*names])
 
@@ -303,7 +323,10 @@ CHANGED: dict[str, tuple[Drawn, Callable[[Writer], Any], dict[str, Any]]] = {
     "lengths of one layer": (Drawn(TWO, lengths=True), replaced(set_input(4, "")), {}),
     "constant lengths": (PLAIN, constant_input(4, np.array([4, 2], "int32")), {}),
     "constant states": (PLAIN, constant_input(5, np.ones((1, 2, 5), "float32")), {}),
-    "zero states": (PLAIN, constant_input(5, np.zeros((1, 2, 5), "float32")), {}),
+    "ones of a shape": (PLAIN, made_input(5, "ConstantOfShape", [1, 2, 5], value=1.0), {}),
+    "ones, expanded": (PLAIN, made_input(5, "Expand", [1, 2, 5], value=1.0), {}),
+    "zero lengths": (PLAIN, made_input(4, "Expand", [2], value=0), {}),
+    "zeros as x": (Drawn(RNNSpec(3, 5)), made_input(0, "Expand", [TIME, BATCH, 3], value=0.0), {}),
     "states of the layer below": (PLAIN, replaced(set_input(5, "Y_h0")), {}),
     "x as states": (Drawn(RNNSpec(5, 5), states="each"), replaced(set_input(5, "x")), {}),
     "states of one layer given": (STATES, replaced(set_input(5, "")), {}),
@@ -339,3 +362,25 @@ def test_what_answers_otherwise_is_refused(name: str) -> None:
     with pytest.raises(adapters.NotOffered) as raised:
         framework_adapter("onnxruntime").read(model_of(drawn_, change, **attributes))
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        constant_input(5, np.zeros((1, BATCH, 5), "float32")),
+        made_input(5, "ConstantOfShape", [1, BATCH, 5], value=0.0),
+        made_input(5, "Expand", [1, BATCH, 5], value=0.0),
+    ],
+    ids=["constant", "ConstantOfShape", "Expand"],
+)
+def test_states_of_zeros_are_none(change: Callable[[Writer], None]) -> None:
+    expect_the_same(model_of(PLAIN, change), PLAIN)
+
+
+@pytest.mark.parametrize("layout", ["time_first", "batch_first"])
+def test_what_torch_exports_without_states_is_read(layout: str) -> None:
+    torch = framework_adapter("torch-onnx").framework
+    export = import_module("adapters.torch_export")
+    rnn = torch.nn.RNN(3, 5, 2, bidirectional=True, batch_first=layout == "batch_first").eval()
+    whole = export.Whole(rnn, layout == "batch_first", False)
+    expect_the_same(export.traced(whole, {"x": torch.zeros(2, 4, 3)}), Drawn(BOTH, layout))

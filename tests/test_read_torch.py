@@ -41,6 +41,22 @@ def subclass(torch: Any) -> Any:
     return Named(3, 5)
 
 
+def with_a_mixin(torch: Any) -> Any:
+    """A class of no torch's above it, which has what every class has: a __dict__ and a __weakref__."""
+
+    class Named:
+        def called(self) -> str:
+            return "mine"
+
+        def cuda(self, device: Any = None) -> Any:
+            return self
+
+    class Mixed(Named, torch.nn.RNN):
+        pass
+
+    return Mixed(3, 5)
+
+
 def parametrized(torch: Any) -> Any:
     """Its recurrent weight is computed from others, which an optimiser has changed."""
     module = torch.nn.utils.parametrizations.weight_norm(torch.nn.RNN(3, 5), "weight_hh_l0")
@@ -68,6 +84,7 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
     "trained": (trained, RNNSpec(3, 5)),
     "frozen": (lambda t: t.nn.RNN(3, 5).requires_grad_(False), RNNSpec(3, 5)),
     "a subclass with the same forward": (subclass, RNNSpec(3, 5)),
+    "a subclass with a mixin": (with_a_mixin, RNNSpec(3, 5)),
     "weight_norm": (parametrized, RNNSpec(3, 5)),
     "a weight in another order": (in_another_order, RNNSpec(3, 5)),
 }
