@@ -19,7 +19,7 @@ from .schema import Declaration, Header, TargetLine
 
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
-DEVICE = re.compile(r"(cpu|cuda)(?::[0-9]{1,3})?")
+DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
 KINDS = ("unsupported", "emulated", "arithmetics")
 
 
@@ -64,7 +64,7 @@ def is_known(target: TargetLine) -> bool:
 def entry_of(target: TargetLine) -> dict[str, Any] | None:
     """What this suite's data says of a target; None where it has no such adapter, backend or device."""
     device = DEVICE.fullmatch(target.device)
-    return known().get((target.source, target.backend, device[1])) if device else None
+    return known().get((target.source, target.backend, device[0].split(":")[0])) if device else None
 
 
 def of(target: TargetLine) -> Declared:
