@@ -125,6 +125,8 @@ def absent(header: Header) -> Iterator[str]:
     """Adapters that the header calls absent, and that this suite does not know, or that were judged, or installed."""
     judged = {target.source for target in header.targets}
     packages = {name.lower() for name in header.environment.packages}
+    if len({line.name for line in header.absent}) < len(header.absent):
+        yield f"called absent twice: {', '.join(sorted(line.name[:80] for line in header.absent)[:20])}"
     for line in header.absent:
         if line.name not in KNOWN or line.name in judged:
             yield f"{line.name!r} is called absent: {'it was judged' if line.name in judged else 'no such adapter'}"

@@ -12,7 +12,7 @@ from adapters.contract import FEATURES
 
 from . import asked, declarations
 from .asked import Tally
-from .environment import ROOT
+from .environment import ROOT, VARIABLES
 from .finding import FAILED
 from .ledger import CELL, Ledger
 from .reading import Run
@@ -37,6 +37,8 @@ def header_problems(run: Run) -> Iterator[str]:
     profile = about.variables.get("HYPOTHESIS_PROFILE", header.run.profile)
     if profile != header.run.profile or profile not in ("ci", "default", "nightly") or not header.run.cases:
         yield f"profile {header.run.profile!r} of {header.run.cases} cases; HYPOTHESIS_PROFILE is {profile!r}"
+    if unlisted := sorted(about.variables.keys() - set(VARIABLES)):
+        yield f"environment variables that no run records: {', '.join(unlisted)[:200]}"
     if header.run.cases > max(len(run.verdicts), MOST_CASES):
         yield f"{header.run.cases:,} examples of each property, and there are {len(run.verdicts):,} verdicts"
     times = [_moment(text) for text in (header.run.started, run.end.finished if run.end else header.run.started)]

@@ -103,6 +103,9 @@ def sums(run: Run, ledger: Ledger) -> Iterator[str]:
     for word in ("failed", "error", "skipped", "xfailed"):
         if tests[word] != run.end.tests.get(word, 0):
             yield f"the last line speaks of {run.end.tests.get(word, 0)} tests with {word}, there are {tests[word]}"
+    fails = any("fails: " in line.problem for line in run.header.absent)
+    if run.end.exit_status == 1 and run.end.selection and not (tests["failed"] or tests["error"] or fails):
+        yield "pytest ended with status 1, and no test failed"
     if run.end.exit_status == 0 and (tests["failed"] or tests["error"]):
         yield "pytest ended with status 0, and tests failed"
 
