@@ -343,7 +343,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "a start": (on_header("run.started", "2099-01-01T00:00:00+00:00"), "begun '2099"),
     "no time": (on_header("run.started", "once"), "begun 'once'"),
     "absent twice": (on_header("absent", [{"name": "flax", "problem": "no"}] * 2), "called absent twice: flax"),
-    "a variable": (on_header("environment.variables", {"EVIL": "1"}), "environment variables that no run records: EVIL"),
+    "a variable": (on_header("environment.variables", {"EVIL": "1"}), "variables that no run records: EVIL"),
     "status 1": (lambda lines: (no_failed_tests(lines), lines[-1].update(exit_status=1)), "and no test failed"),
     "absent": (on_header("absent", [{"name": "reference", "problem": "away"}]), "it was judged"),
     "absent and there": (absent_and_installed, "have keras"),
