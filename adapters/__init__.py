@@ -99,10 +99,12 @@ def available() -> list[Availability]:
 
 def _availability(name: str) -> Availability:
     _, distribution, install = KNOWN[name]
+    version = None
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Availability(name, "absent", None, (), f"{distribution} is not installed: {install}")
+        if not _is_there(distribution):
+            return Availability(name, "absent", None, (), f"{distribution} is not installed: {install}")
     try:
         adapter = load(name)
         return Availability(name, "loads", adapter.version, devices_of(adapter, name))
@@ -114,6 +116,12 @@ def _availability(name: str) -> Availability:
     return Availability(
         name, state, version, (), f"installed, but {'not usable' if state == 'absent' else 'fails'}: {words}"
     )
+
+
+def _is_there(package: str) -> bool:
+    """Whether a package can be imported that was not installed: a folder of its source on the path."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None  # without one it is an empty folder of that name
 
 
 def load(name: str) -> Adapter:

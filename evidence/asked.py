@@ -131,7 +131,7 @@ class Tally:
     def add(self, line: VerdictLine) -> None:
         (self.vacuous if line.outcome == "vacuous" else self.asked)[line.test] += 1
         test = asked_by(line)
-        if test is not None and not (test.examples or test.relation) and line.test not in self.failed:
+        if test is not None and not (test.examples or test.relation):
             asked = hash((line.test, question(line)))
             self.again[line.test] += asked in self.questions
             self.questions.add(asked)
@@ -142,12 +142,17 @@ class Tally:
         others = len(self.run.header.targets)
         for name in dict.fromkeys([*self.asked, *self.vacuous]):
             test = TESTS.get(name.split("[")[0].removeprefix(FOLDER))
-            if test is None or name in self.failed or not name.startswith(FOLDER):
+            if test is None or not name.startswith(FOLDER):
                 continue
+            failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (others if test.tested == PORT else 1)
             seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
-            few = not (test.examples or self.run.incomplete) and test.tested != f"{corpus.PROPERTY}, " and seen < most
-            if seen > most or few:
+            few = (
+                not (failed or test.examples or self.run.incomplete)
+                and test.tested != f"{corpus.PROPERTY}, "
+                and seen < most
+            )
+            if (seen > most and not (failed and test.examples)) or few:
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
 
     def _repeated(self) -> Iterator[str]:

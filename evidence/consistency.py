@@ -16,6 +16,7 @@ from reference.bounds.arithmetic import arithmetic
 from . import corpus
 from .asked import PAIR
 from .declarations import Declared
+from .figures import impossible
 from .lines import sizes
 from .schema import Judgement, Place, Sizes, VerdictLine
 
@@ -116,7 +117,7 @@ def _said(line: VerdictLine) -> Iterator[str]:
         yield f"{line.outcome}, and it has no verdict"
     elif (line.answer_id is None) != (said.reason in UNCOMPARED):
         yield f"{line.outcome}{f' ({said.reason})' if said.reason else ''}, with the answer {line.answer_id}"
-    if line.relation and line.answer is not None:
+    if line.answer is not None and (line.relation or line.corpus is None):
         yield "an answer is kept of the corpus alone, judged by the reference"
 
 
@@ -144,6 +145,7 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: st
         yield f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype"
     yield from _counts(line, said)
     yield from _figures(line, said)
+    yield from impossible(line, said)
     for name, place in (("worst", said.worst), ("first", said.first)):
         if place is not None and (wrong := _misplaced(line, place, said.bound)):
             yield f"{name}: {wrong}"

@@ -19,7 +19,7 @@ from .schema import Declaration, Header, TargetLine
 
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
-DEVICE = re.compile(r"(cpu|cuda)(?::[0-9]{1,3})?")
+DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
 KINDS = ("unsupported", "emulated", "arithmetics")
 
 
@@ -64,7 +64,7 @@ def is_known(target: TargetLine) -> bool:
 def entry_of(target: TargetLine) -> dict[str, Any] | None:
     """What this suite's data says of a target; None where it has no such adapter, backend or device."""
     device = DEVICE.fullmatch(target.device)
-    return known().get((target.source, target.backend, device[1])) if device else None
+    return known().get((target.source, target.backend, device[0].split(":")[0])) if device else None
 
 
 def of(target: TargetLine) -> Declared:
@@ -125,6 +125,8 @@ def absent(header: Header) -> Iterator[str]:
     """Adapters that the header calls absent, and that this suite does not know, or that were judged, or installed."""
     judged = {target.source for target in header.targets}
     packages = {name.lower() for name in header.environment.packages}
+    if len({line.name for line in header.absent}) < len(header.absent):
+        yield f"called absent twice: {', '.join(sorted(line.name[:80] for line in header.absent)[:20])}"
     for line in header.absent:
         if line.name not in KNOWN or line.name in judged:
             yield f"{line.name!r} is called absent: {'it was judged' if line.name in judged else 'no such adapter'}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reference import limits
+from reference.spec import short
 
 from .journal import partial_path
 from .ledger import CELL
@@ -46,6 +49,8 @@ class _Found:
 
     def take(self, raw: bytes, line: Any, number: int) -> None:
         """The next line. Raises Unusable where it cannot stand there, or there are too many."""
+        if line is not None:
+            _expect_one_reading(f"{self.path.name}, line {number}", raw)
         if self.merged is not None:
             raise Unusable(f"{self.path.name}: a run's last line stands among its others")
         if isinstance(line, Merged):
@@ -136,6 +141,24 @@ class _Begun:
             return View(self.path, kind, count, self.start, self.stop, self.number, self.found.hexdigest())
 
         return Run(self.header, view(VerdictLine, self.verdicts), view(TestLine, self.tests), self.end)
+
+
+def _expect_one_reading(where: str, raw: bytes) -> None:
+    """Another reader of JSON may take the first of two values with one name, and knows no NaN."""
+    try:
+        json.loads(raw, object_pairs_hook=_once, parse_constant=_no_number)
+    except ValueError as error:
+        raise Unusable(f"{where}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"got {short(twice)} twice in one object, expected each name once")
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"got {word}, expected the word in quotation marks: JSON has no such number")
 
 
 def _expect_few(where: str, what: str, count: int, most: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
@@ -11,11 +12,12 @@ from adapters.contract import FEATURES
 
 from . import asked, declarations
 from .asked import Tally
-from .environment import ROOT
+from .environment import ROOT, VARIABLES
 from .finding import FAILED
 from .ledger import CELL, Ledger
 from .reading import Run
 
+MOST_CASES = 10_000  # examples of a property, of a run of which a part was selected
 MOST_PARAMETERS = 10  # of a test of the suite's own, on average: there are fewer
 
 
@@ -35,6 +37,10 @@ def header_problems(run: Run) -> Iterator[str]:
     profile = about.variables.get("HYPOTHESIS_PROFILE", header.run.profile)
     if profile != header.run.profile or profile not in ("ci", "default", "nightly") or not header.run.cases:
         yield f"profile {header.run.profile!r} of {header.run.cases} cases; HYPOTHESIS_PROFILE is {profile!r}"
+    if unlisted := sorted(about.variables.keys() - set(VARIABLES)):
+        yield f"environment variables that no run records: {', '.join(unlisted)[:200]}"
+    if header.run.cases > max(len(run.verdicts), MOST_CASES):
+        yield f"{header.run.cases:,} examples of each property, and there are {len(run.verdicts):,} verdicts"
     times = [_moment(text) for text in (header.run.started, run.end.finished if run.end else header.run.started)]
     if None in times or times[0] > times[1]:  # type: ignore[operator]
         yield f"begun {header.run.started!r} and finished {run.end.finished if run.end else ''!r}"
@@ -54,6 +60,13 @@ def test_problems(run: Run, tally: Tally) -> Iterator[str]:
         return
     if unknown := run.end.tests.keys() - {"passed", "skipped", *FAILED}:
         yield f"tests that ended as {', '.join(sorted(unknown))}: no test of this suite does"
+    ended = Counter((line.test, line.outcome) for line in run.tests)
+    yield from (
+        f"{test[:200]!r} ended {times} times as {outcome}" for (test, outcome), times in ended.items() if times > 1
+    )
+    for name in {test for test, _ in ended if test.startswith(asked.FOLDER) and "::" in test}:
+        if name.split("[")[0].removeprefix(asked.FOLDER) not in asked.TESTS:
+            yield f"{name[:200]!r}: this suite has no such test"
     errors = run.end.tests.get("error", 0)  # which a test may have beside another outcome
     total = sum(run.end.tests.values()) - errors
     targets, seen = len(run.header.targets), len({*tally.asked, *tally.vacuous})

@@ -15,6 +15,7 @@ from .reading import Run
 from .schema import TargetLine, VerdictLine
 
 DRAWN = "on cases that were drawn, or of two answers compared: no answers of them are kept"
+NOT_REACHED = "of the corpus in a mode, or by their whole trajectory: their test had failed before it asked them"
 OWN_WORDS = "refused or crashed in the framework's own words, of a case that was drawn or compared"
 
 
@@ -28,6 +29,7 @@ class Target:
         self.rejudged = Rejudged()
         self.unshown: Counter[str] = Counter()
         self.asked: Counter[tuple[str, str]] = Counter()  # property and name, of the corpus
+        self.stopped: set[tuple[str, str]] = set()  # the same, where a test failed: it asks no more
         self.again: list[Question] = []
         self.refused = 0
 
@@ -63,6 +65,8 @@ class Target:
             if line.outcome == "refused":
                 why = "it was refused, and nothing that it asks for is declared unsupported"
             yield f"{why}; its test did not fail"
+        if not passed and line.test in self.failed and line.property in corpus.asked() and line.corpus is not None:
+            self.stopped.add((line.property, line.corpus))
         if line.outcome == "refused" and line.message in refusals:
             self.refused += 1
         elif line.relation and port and refusals:
@@ -93,12 +97,27 @@ class Target:
         asked_again = len(self.again) - sum(unshown.values())
         checked += f"; {asked_again} that refused or crashed were asked again here" if asked_again else ""
         del self.unshown[""]
-        return Finding(checked, few([*self._not_once(), *found]), self.unshown + Counter(unshown))
+        problems = few([*self._not_once(), *found])
+        return Finding(checked, problems, self.unshown + Counter(unshown))
+
+    def _not_reached(self) -> set[tuple[str, str]]:
+        """What a test that asks several cases would have asked after the one that it failed on."""
+        found: set[tuple[str, str]] = set()
+        for tested, name in self.stopped - {(corpus.PROPERTY, name) for name in corpus.cases()}:
+            direction = corpus.cases()[name].spec.direction
+            names = [one for one in corpus.asked()[tested].names if corpus.cases()[one].spec.direction == direction]
+            if name in names:
+                found |= {(tested, one) for one in names[names.index(name) + 1 :]}
+        return found
 
     def _not_once(self) -> Iterator[str]:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
         times = {(tested, name): self.asked[tested, name]
                  for tested, one in corpus.asked().items() for name in one.names}  # fmt: skip
+        for key in self._not_reached():
+            if not times[key]:
+                self.unshown[NOT_REACHED] += 1
+                del times[key]
         for whole in (True, False):
             other = [key for key, count in times.items() if count != 1 and (key[0] == corpus.PROPERTY) == whole]
             if other:

@@ -11,10 +11,11 @@ from .asked import Tally
 from .environment import suite
 from .finding import Finding, few
 from .ledger import Ledger
-from .reading import Evidence, Run
+from .reading import Evidence, Run, Unusable
 from .redrawing import redraw
 from .run_checks import header_problems, test_problems, unfilled
 from .schema import VerdictLine
+from .several import expect_compatible
 from .target_checks import Target
 
 
@@ -26,9 +27,20 @@ def verify(evidence: Evidence) -> list[Finding]:
         findings += (found := _findings(run))
         if not any(one.problems for one in found) and (redrawn := redraw(run)):
             findings.append(redrawn)
+    if len(evidence.runs) > 1:
+        findings.append(_together(evidence))
     if not any(run.header.targets for run in evidence.runs):
         findings.append(Finding("some target was judged", ["there is none"]))
     return findings
+
+
+def _together(evidence: Evidence) -> Finding:
+    checked = f"its {len(evidence.runs)} runs are different ones of one suite, and do not contradict each other"
+    try:
+        expect_compatible([(evidence, run) for run in evidence.runs])
+    except Unusable as error:
+        return Finding(checked, [str(error)])
+    return Finding(checked)
 
 
 def _findings(run: Run) -> list[Finding]:
@@ -91,6 +103,9 @@ def sums(run: Run, ledger: Ledger) -> Iterator[str]:
     for word in ("failed", "error", "skipped", "xfailed"):
         if tests[word] != run.end.tests.get(word, 0):
             yield f"the last line speaks of {run.end.tests.get(word, 0)} tests with {word}, there are {tests[word]}"
+    fails = any("fails: " in line.problem for line in run.header.absent)
+    if run.end.exit_status == 1 and run.end.selection and not (tests["failed"] or tests["error"] or fails):
+        yield "pytest ended with status 1, and no test failed"
     if run.end.exit_status == 0 and (tests["failed"] or tests["error"]):
         yield "pytest ended with status 0, and tests failed"
 

@@ -187,3 +187,19 @@ class Abstract(abc.ABC):
 class Leaving:
     def __init__(self) -> None:
         sys.exit(3)
+
+
+@pytest.mark.parametrize(("content", "state"), [("raise ImportError('libbroken.so')\n", "crashed"), (None, "absent")])
+def test_a_package_that_nobody_installed_is_there_if_it_can_be_imported(
+    content: str | None, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder on the path, which no package manager knows of: what is in it fails, or nothing is."""
+    folder = tmp_path / "strayed"
+    folder.mkdir()
+    if content is not None:
+        (folder / "__init__.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(adapters, "KNOWN", {"strayed": ("strayed:Adapter", "strayed", "pip install strayed")})
+    (found,) = adapters.available()
+    assert (found.state, found.version) == (state, None)
+    assert ("libbroken.so" if content else "strayed is not installed: pip install strayed") in found.problem

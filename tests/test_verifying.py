@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,18 +19,20 @@ from evidence import __main__ as command
 from evidence import corpus
 from evidence.again import Question, ask_again
 from evidence.asked import TESTS
-from evidence.lines import dump
+from evidence.lines import dump, sealed
 from evidence.reading import Evidence, Unusable, read
+from evidence.target_checks import NOT_REACHED
 from evidence.verifying import conclusion, verify
 from reference import Case, RNNSpec
 
 from .draws import draw_case
 from .mirror import Answerless, Crashing, Doubling, Integer, Mirror
-from .recorded import FEW, ask, ask_the_corpus, few, record, recording, run_digest
+from .recorded import FEW, ask, ask_the_corpus, edited, few, record, recording, run_digest
 from .reported import finished
 
 Line = dict[str, Any]
 CORPUS, TRAJECTORY = corpus.PROPERTY, corpus.TRAJECTORY
+CORPUS_TESTS = "tests/properties/test_corpus.py"
 
 
 class Renamed(Doubling):
@@ -194,6 +197,38 @@ def wider_arithmetic(lines: list[Line]) -> None:
         line["verdict"]["arithmetic"] = "tf32" if line["features"]["dtype"] == "float32" else "float64"
 
 
+ARRAY = {"dtype": "float32", "shape": [1], "data": "AAAA"}
+ANSWER = {"output": ARRAY, "h_n": ARRAY, "prefixes": None}
+
+
+def wide_bound(lines: list[Line]) -> None:
+    said = lines_of(lines, "lengths")[0]["verdict"]
+    said["worst"]["bound"], said["max_fraction"] = 1e9, abs(said["worst"]["actual"] - said["worst"]["expected"]) / 1e9
+
+
+def no_float32(lines: list[Line]) -> None:
+    worst = lines_of(lines, "lengths")[0]["verdict"]["worst"]
+    worst["actual"] = worst["expected"] + worst["bound"] / 4
+
+
+def doubled_failure(lines: list[Line]) -> None:
+    """A test that failed has one answer that is wrong, and as many right ones as its forger likes."""
+    test = lines_of(lines, "lengths")[0]["test"]
+    lines[-1:-1] = [
+        *[lines_of(lines, "lengths")[0]] * 99,
+        {"kind": "test", "test": test, "outcome": "xfailed", "message": "known"},
+    ]
+    lines[-1]["tests"]["xfailed"] = 1
+
+
+def skipped(test: str, times: int = 1) -> Callable[[list[Line]], None]:
+    def change(lines: list[Line]) -> None:
+        lines[-1:-1] = [{"kind": "test", "test": test, "outcome": "skipped", "message": "no"}] * times
+        lines[-1]["tests"]["skipped"] = times
+
+    return change
+
+
 FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "an eager agreement in a mode": (sets(CORPUS, "features.mode", "compiled"), "asked in mode compiled"),
     "another mode": (sets(f"{CORPUS}, compiled", "features.mode", "traced"), "asks in mode compiled"),
@@ -216,7 +251,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "a fraction": (sets(CORPUS, "verdict.max_fraction", lambda old: old / 2), "of its bound, at the worst element"),
     "an error": (sets(CORPUS, "verdict.max_error", lambda old: old * 2), "with another max_error"),
     "a smaller error": (sets(CORPUS, "verdict.max_error", lambda old: old / 9), "a largest error of"),
-    "ulps": (sets(CORPUS, "verdict.max_ulps", lambda old: old * 1.5), "with another max_ulps"),
+    "ulps": (sets(CORPUS, "verdict.max_ulps", lambda old: old * 2), "with another max_ulps"),
     "a residual": (sets(CORPUS, "verdict.mean_signed_residual", 0.25), "with another mean_signed_residual"),
     "a place": (moved_place, "with another worst"),
     "a place beyond": (sets(CORPUS, "verdict.worst.batch", 9), "worst: batch beyond the sizes"),
@@ -246,11 +281,18 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "no words": (sets(f"{CORPUS}, compiled", "message", ""), "refused without a verdict, and the message is ''"),
     "a refusal that crashed": (sets(f"{CORPUS}, compiled", "outcome", "crashed"), "recorded as crashed, and declared"),
     "a mode not asked": (without(f"{CORPUS}, compiled"), "in a mode, or by their whole trajectory"),
-    "a trajectory's fraction": (sets(TRAJECTORY, "verdict.max_ulps", 0.125), "with another max_ulps"),
+    "a trajectory's fraction": (sets(TRAJECTORY, "verdict.max_ulps", lambda old: old * 2), "with another max_ulps"),
     "a trajectory's outcome": (sets(TRAJECTORY, "outcome", "vacuous"), "another outcome than its own figures"),
     "drawn: outside": (sets("lengths", "verdict.outside", 3), "another outcome than its own figures"),
     "drawn: a fraction": (sets("lengths", "verdict.max_fraction", 2.0), "nothing outside, and the largest error is 2"),
     "drawn: below 0": (sets("lengths", "verdict.max_ulps", -1.0), "max_ulps: below 0 or no number"),
+    "drawn: few ulps": (sets("lengths", "verdict.max_ulps", 2.0**-90), "ulp of any expected value"),
+    "drawn: many ulps": (sets("lengths", "verdict.max_ulps", 1e30), "ulp of any expected value"),
+    "drawn: other ulps": (sets("lengths", "verdict.max_ulps", lambda old: 1.5 * old), "ulp of any expected value"),
+    "beyond tanh": (sets(CORPUS, "verdict.worst.expected", 1024.5), "no layer of tanh is expected"),
+    "drawn: a wide bound": (wide_bound, "says nothing, and no element is counted as vacuous"),
+    "drawn: no float32": (no_float32, "is no number of float32"),
+    "drawn: an answer": (sets("lengths", "answer", ANSWER), "an answer is kept of the corpus alone"),
     "drawn: no number": (sets("lengths", "verdict.max_error", "nan"), "max_error: below 0 or no number"),
     "drawn: a residual": (sets("lengths", "verdict.mean_signed_residual", 1e4), "by these errors it is at most"),
     "drawn: elements": (sets("lengths", "verdict.elements", lambda old: old + 1), "a case of these sizes has"),
@@ -277,6 +319,10 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "wrong, and called vacuous": (on_wrong(outcome="vacuous"), "another outcome than its own figures"),
     "a right one, and refused": (refused, "it was refused, and nothing that it asks for is declared unsupported"),
     "wrong, and passed": (no_failed_tests, "it is recorded as disagrees; its test did not fail"),
+    "wrong, and asked 99 times": (doubled_failure, "questions were asked again, and it asks each once"),
+    "a test that ended twice": (skipped("tests/test_a.py::test_b", 2), "ended 2 times as skipped"),
+    "a test that is none": (skipped("tests/properties/test_a.py::test_b"), "'tests/properties/test_a.py::test_b'"),
+    "examples": (on_header("run.cases", 10**9), "1,000,000,000 examples of each property"),
     "status 0": (lambda lines: lines[-1].update(exit_status=0), "pytest ended with status 0, and tests failed"),
     "a million passed": (lambda lines: lines[-1]["tests"].update(passed=10**6), "tests ended"),
     "more outcomes": (lambda lines: lines[-1]["tests"].update(brilliant=1), "tests that ended as brilliant"),
@@ -296,6 +342,9 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "a seed": (lambda lines: lines[0]["run"].update(profile="nightly", seed=None), "no seed"),
     "a start": (on_header("run.started", "2099-01-01T00:00:00+00:00"), "begun '2099"),
     "no time": (on_header("run.started", "once"), "begun 'once'"),
+    "absent twice": (on_header("absent", [{"name": "flax", "problem": "no"}] * 2), "called absent twice: flax"),
+    "a variable": (on_header("environment.variables", {"EVIL": "1"}), "variables that no run records: EVIL"),
+    "status 1": (lambda lines: (no_failed_tests(lines), lines[-1].update(exit_status=1)), "and no test failed"),
     "absent": (on_header("absent", [{"name": "reference", "problem": "away"}]), "it was judged"),
     "absent and there": (absent_and_installed, "have keras"),
     "absent and unknown": (on_header("absent", [{"name": "cobol", "problem": "no"}]), "no such adapter"),
@@ -358,6 +407,46 @@ def test_a_whole_run_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     unshown = [int(line.split()[2]) for line in out.splitlines() if line.startswith("Not shown: ")]
     assert judged + sum(unshown) == 369 + 72
     assert "177 were refused as declared" in out
+
+
+def test_a_test_of_several_cases_that_failed_asks_no_more(tmp_path: Path) -> None:
+    """An honest record of an adapter that is wrong holds what it can."""
+    with recording(tmp_path / "run.json", Doubling(), selection="") as (target,):
+        cases = [case for case in map(corpus.cases().get, corpus.asked()[TRAJECTORY].names) if case]
+        for direction in ("forward", "bidirectional"):
+            name = f"{CORPUS_TESTS}::test_whole_trajectories_of_the_corpus[mirror-cpu-{direction}]"
+            mine = [case for case in cases if case.spec.direction == direction]
+            ask(target, name, TRAJECTORY, *mine, bound="trajectory")
+    found = verify(read(tmp_path / "run.json"))
+    assert not any(f"by {TRAJECTORY!r}" in problem for finding in found for problem in finding.problems)
+    assert max(finding.unshown[NOT_REACHED] for finding in found) == 70
+    hidden = recounted(tmp_path / "run.json", lambda lines: lines.pop(1))
+    assert any(f"by {TRAJECTORY!r}" in problem for problem in problems(hidden))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"outcome":"agrees"', '"outcome":"disagrees","outcome":"agrees"', "got 'outcome' twice in one object"),
+        ('"outside":0', '"outside":9,"outs\\u0069de":0', "got 'outside' twice in one object"),
+        ('"max_ulps":', '"max_ulps":NaN,"max_fraction":', "max_fraction|got NaN, expected the word"),
+        ('{"kind":"verdict"', '{"kind":"test","kind":"verdict"', "got 'kind' twice in one object"),
+    ],
+)
+def test_a_line_has_one_reading(genuine: Path, old: str, new: str, words: str) -> None:
+    """Of two values with one name, this reader takes the last, and another may take the first."""
+    with pytest.raises(Unusable, match=words):
+        read(edited(genuine, old, new))
+
+
+def test_a_file_of_runs_that_merge_refuses_is_found_out(genuine: Path) -> None:
+    """Made by hand: the same run twice, with the right SHA-256s."""
+    run = genuine.read_bytes()
+    both = genuine.with_name("both.json")
+    both.write_bytes(
+        run * 2 + sealed(hashlib.sha256(run * 2), {"kind": "merged", "runs": [read(genuine).runs[0].end.sha256] * 2})
+    )
+    assert any("is in" in problem and "already" in problem for problem in problems(read(both)))
 
 
 @pytest.mark.parametrize("adapter", [Answerless, Integer, Crashing])
