@@ -140,7 +140,9 @@ def load(name: str) -> Adapter:
     except (Exception, SystemExit) as error:  # a framework, or an adapter's own code, in whatever way it fails
         absent, missing = _absent(error), isinstance(error, LoadError | ModuleNotFoundError)
         words = one_line(error) if absent or missing else told(error)
-        raise LoadError(f"adapter {name}: {words}" + (f"; {install}" if absent else ""), absent) from error
+        # an adapter that refuses what is there says itself what it needs
+        hint = f"; {install}" if absent and isinstance(error, ModuleNotFoundError) else ""
+        raise LoadError(f"adapter {name}: {words}{hint}", absent) from error
 
 
 def _maker(module: str, attribute: str) -> Any:

@@ -20,7 +20,7 @@ def _expect_version() -> None:
     try:
         found = version("keras")
     except PackageNotFoundError:
-        raise ImportError("keras is not installed") from None
+        raise ImportError("keras is not installed; pip install keras tensorflow") from None
     if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
         raise ImportError(f"keras {found}: this adapter needs {'.'.join(map(str, OLDEST))} or newer")
 
@@ -35,7 +35,7 @@ def _backend() -> str:
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
-        raise ImportError(f"KERAS_BACKEND {error.name}: {error.name} is not installed") from error
+        raise ImportError(f"KERAS_BACKEND {error.name}: {error.name} is not installed; pip install {error.name}") from error
     if backend not in BACKENDS:  # named in Keras' own configuration file
         raise ImportError(f"Keras backend {backend}: this adapter runs on {', '.join(BACKENDS)}")
     return backend
