@@ -35,7 +35,8 @@ def _backend() -> str:
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
-        raise ImportError(f"KERAS_BACKEND {error.name}: {error.name} is not installed; pip install {error.name}") from error
+        absent = f"{error.name} is not installed; pip install {error.name}"
+        raise ImportError(f"KERAS_BACKEND {error.name}: {absent}") from error
     if backend not in BACKENDS:  # named in Keras' own configuration file
         raise ImportError(f"Keras backend {backend}: this adapter runs on {', '.join(BACKENDS)}")
     return backend
