@@ -12,8 +12,12 @@ pytest.importorskip("matplotlib")
 
 from evidence import report
 from evidence.ledger import CELL
+from evidence.reading import read
+from evidence.report.columns import columns
 
-from .reported import ASKED, FEATURES, Page, evidence_of, header, line
+from .mirror import Mirror
+from .recorded import multiplied
+from .reported import ASKED, FEATURES, Page, case_of, evidence_of, header, line
 
 
 def test_the_features_of_these_tests_make_cells() -> None:
@@ -49,6 +53,19 @@ def test_every_state_of_a_cell_is_shown(tmp_path: Path) -> None:
         "| time | 5 | · not asked | ∅ absent |",
     ]
     assert "| lengths | with zeros | — unsupported | ∅ absent |" in report.render_markdown(evidence_of(tmp_path))
+
+
+def test_no_verdict_is_kept_but_those_that_a_page_shows(tmp_path: Path) -> None:
+    """What memory a report takes does not grow with the record."""
+    path = tmp_path / "run.json"
+    (column,) = columns(read(multiplied(path, 2_000, Mirror())))
+    assert column.outcomes.total() == 2_000
+    assert (column.growing, column.wrong) == ([], {})
+    many = [line("disagrees", case=case_of(time)) for time in (5, 4, 3)] + [line()] * 3
+    (column,) = columns(evidence_of(tmp_path, *many))
+    ((_, some),) = column.wrong["tests/test_a.py::test_b[x]"].items()
+    assert (some.count, list(some.cases)) == (3, [case_of(time).id for time in (5, 4, 3)])
+    assert (some.shown.case, some.shown.content, some.shown.answer) == (case_of(3).id, None, None)
 
 
 def test_a_relation_fills_no_cell(tmp_path: Path) -> None:

@@ -1,30 +1,116 @@
-"""The columns of the report: each target of each run, with what was said of it; and the adapters that were absent."""
+"""The columns of the report: each target of each run, with what its verdicts add up to; and adapters that were absent.
+
+No verdict is kept but those that a page shows by itself: a record may hold millions.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from statistics import median
 
 from ..ledger import CELL
 from ..reading import Evidence, Run
 from ..schema import Absent, TargetLine, VerdictLine
+from ..words import figure
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
 WRONG = ("disagrees", "crashed")
+GROWING = {"time": "time", "depth": "num_layers"}  # second word of a corpus case's name -> the size that grows
 Asked = tuple[tuple[str, str | bool], ...]  # features and their values
 
 
-@dataclass(frozen=True)
+@dataclass
+class Fractions:
+    """Largest error / bound of each judged answer of one target under one bound.
+
+    values: those above 0 and finite.  exact: answers without any error.  strange: answers of which it is no number.
+    """
+
+    values: list[float] = field(default_factory=list)
+    exact: int = 0
+    strange: int = 0
+
+    def add(self, fraction: float) -> None:
+        if not math.isfinite(fraction) or fraction < 0:
+            self.strange += 1
+        elif fraction == 0:
+            self.exact += 1
+        else:
+            self.values.append(fraction)
+
+    @property
+    def answers(self) -> int:
+        return len(self.values) + self.exact + self.strange
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Answers, largest and median fraction, answers without error, and those of which it is no number."""
+        shown = (figure(max(self.values)), figure(median(self.values))) if self.values else ("none", "none")
+        return f"{self.answers:,}", *shown, f"{self.exact:,}", f"{self.strange:,}"
+
+
+@dataclass
+class Wrong:
+    """The wrong answers of one test to one target.
+
+    count: how many.  shown: the last one that was kept, which is smaller than those before it; the last of all where
+    none was.  cases: the ids of those that were kept, in their order.
+    """
+
+    shown: VerdictLine
+    count: int = 0
+    cases: dict[str, None] = field(default_factory=dict)
+
+    def add(self, line: VerdictLine) -> None:
+        self.count += 1
+        if line.content is not None or line.corpus is not None:
+            self.cases[line.case] = None
+            self.shown = light(line)
+        elif not self.cases:
+            self.shown = light(line)
+
+
+@dataclass
 class Column:
-    """One target of one run.  number: of the run, from 1; 0 where the file holds one run alone."""
+    """One target of one run.
+
+    number: of the run, from 1; 0 where the file holds one run alone.  outcomes: of cases and relations.
+    asked: cases compared with the reference: for each feature's value, and for each cell, their outcomes.
+    undeclared: how many cases were refused undeclared.  fractions: by bound; a vacuous answer has none.
+    growing: verdicts on the corpus' growing cases.  wrong: by test, then by target and outcome.
+    """
 
     number: int
     run: Run
     target: TargetLine
-    verdicts: tuple[VerdictLine, ...]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    asked: dict[Asked, Counter[str]] = field(default_factory=dict)
+    undeclared: int = 0
+    fractions: dict[str, Fractions] = field(default_factory=dict)
+    growing: list[VerdictLine] = field(default_factory=list)
+    wrong: dict[str, dict[tuple[str, str], Wrong]] = field(default_factory=dict)
+
+    def add(self, line: VerdictLine) -> None:
+        """Count one verdict."""
+        self.outcomes[line.outcome] += 1
+        undeclared = self.refused_undeclared(line)
+        self.undeclared += undeclared
+        if not line.relation:
+            for key in (*((item,) for item in line.features.items()), cell_of(line)):
+                self.asked.setdefault(key, Counter())["undeclared" if undeclared else line.outcome] += 1
+        said = line.verdict
+        if said is not None and said.bound and line.outcome in ("agrees", "disagrees"):
+            self.fractions.setdefault(said.bound, Fractions()).add(said.max_fraction)
+        if any(word in GROWING for word in (line.corpus or "").split()[1:2]):
+            self.growing.append(light(line))
+        if line.outcome in WRONG or undeclared:
+            of_test = self.wrong.setdefault(line.test, {})
+            of_test.setdefault((line.target, line.outcome), Wrong(line)).add(line)
 
     @property
     def label(self) -> str:
@@ -33,27 +119,6 @@ class Column:
     @property
     def name(self) -> str:
         return f"{self.label}, {self.target.version}"
-
-    @cached_property
-    def outcomes(self) -> Counter[str]:
-        """Outcome -> cases and relations."""
-        return Counter(line.outcome for line in self.verdicts)
-
-    @cached_property
-    def asked(self) -> dict[Asked, Counter[str]]:
-        """Cases compared with the reference: for each feature's value, and for each cell, their outcomes."""
-        found: dict[Asked, Counter[str]] = {}
-        for line in self.verdicts:
-            if not line.relation:
-                outcome = "undeclared" if self.refused_undeclared(line) else line.outcome
-                for key in (*((item,) for item in line.features.items()), cell_of(line)):
-                    found.setdefault(key, Counter())[outcome] += 1
-        return found
-
-    @cached_property
-    def undeclared(self) -> int:
-        """How many cases were refused undeclared."""
-        return sum(self.refused_undeclared(line) for line in self.verdicts)
 
     def refused_undeclared(self, line: VerdictLine) -> bool:
         """Whether a case was refused although nothing that it asks for is declared unsupported.
@@ -89,22 +154,22 @@ def cell_of(line: VerdictLine) -> Asked:
     return tuple((name, line.features.get(name, "")) for name in CELL)
 
 
+def light(line: VerdictLine) -> VerdictLine:
+    """A verdict without the arrays that were kept with it."""
+    return line.model_copy(update={"answer": None, "content": None})
+
+
 def columns(evidence: Evidence) -> list[Column]:
-    """Every target of every run, in the order of the file."""
+    """Every target of every run, in the order of the file, of one reading of it."""
     several = len(evidence.runs) > 1
-    return [
-        Column(number * several, run, target, tuple(verdicts))
-        for number, run in enumerate(evidence.runs, 1)
-        for target, verdicts in _by_target(run)
-    ]
+    return [column for number, run in enumerate(evidence.runs, 1) for column in _of_run(number * several, run)]
 
 
-def _by_target(run: Run) -> list[tuple[TargetLine, list[VerdictLine]]]:
-    """Each target's verdicts, of one reading of the file."""
-    found: dict[str, list[VerdictLine]] = {target.label: [] for target in run.header.targets}
+def _of_run(number: int, run: Run) -> list[Column]:
+    found = {target.label: Column(number, run, target) for target in run.header.targets}
     for line in run.verdicts:
-        found[line.target].append(line)
-    return [(target, found[target.label]) for target in run.header.targets]
+        found[line.target].add(line)
+    return list(found.values())
 
 
 def absent(evidence: Evidence) -> list[Absent]:

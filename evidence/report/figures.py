@@ -16,8 +16,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from ..words import figure as digits
 from ..words import many
 from . import drawing
-from .columns import Column
-from .series import GROWING, STEPS, Fractions, Growth, fractions, growths
+from .columns import GROWING, Column, Fractions
+from .series import STEPS, Growth, growths
 
 LOWEST, HIGHEST = -5, 6  # decades that an axis of fractions may reach; what lies beyond stands at its end
 BINS_PER_DECADE = 6
@@ -50,7 +50,7 @@ def style(index: int) -> tuple[str, str | tuple[float, tuple[float, ...]], str]:
 
 def fraction_rows(found: list[Column]) -> list[tuple[Column, list[Panel]]]:
     """For each target a panel for each bound that judged it, all with the same axis."""
-    of = [fractions(column) for column in found]
+    of = [column.fractions for column in found]
     every = [value for bounds in of for some in bounds.values() for value in some.values]
     low, high = _decades(every)
     names = list(dict.fromkeys(name for name in ("step", "trajectory") for bounds in of if name in bounds))

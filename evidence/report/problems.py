@@ -11,7 +11,7 @@ from reference.verdict import Location, Verdict
 from ..reading import Evidence, Run
 from ..schema import Judgement, Place, VerdictLine
 from ..words import cut, value
-from .columns import WRONG, Column, columns
+from .columns import Column, Wrong, columns
 
 
 @dataclass(frozen=True)
@@ -68,32 +68,28 @@ def skipped(evidence: Evidence) -> dict[str, list[str]]:
 
 def _of_run(evidence: Evidence, number: int, run: Run, found: list[Column]) -> list[Problem]:
     said = {line.test: line for line in run.tests if line.outcome != "skipped"}
-    wrong: dict[str, dict[tuple[str, str], list[VerdictLine]]] = {}
-    for line in (line for column in found for line in column.verdicts if _is_wrong(column, line)):
-        wrong.setdefault(line.test, {}).setdefault((line.target, line.outcome), []).append(line)
+    wrong: dict[str, list[Wrong]] = {}
+    for column in found:
+        for test, of_test in column.wrong.items():
+            wrong.setdefault(test, []).extend(of_test.values())
     return [
         Problem(
             number,
             test,
             said[test].outcome if test in said else "not known",
             cut(said[test].message) if test in said else "",
-            tuple(_group(evidence, lines) for lines in wrong.get(test, {}).values()),
+            tuple(_group(evidence, some) for some in wrong.get(test, ())),
         )
         for test in dict.fromkeys([*wrong, *said])
     ]
 
 
-def _is_wrong(column: Column, line: VerdictLine) -> bool:
-    return line.outcome in WRONG or column.refused_undeclared(line)
-
-
-def _group(evidence: Evidence, lines: list[VerdictLine]) -> Group:
-    kept = [line for line in lines if line.content is not None or line.corpus is not None]
-    line = (kept or lines)[-1]  # a kept case is smaller than those before it
-    command = _command(evidence, line) if kept else ""
-    others = tuple(dict.fromkeys(other.case for other in kept if other.case != line.case))
+def _group(evidence: Evidence, some: Wrong) -> Group:
+    line = some.shown
+    command = _command(evidence, line) if some.cases else ""
+    others = tuple(case for case in some.cases if case != line.case)
     asked = _asked(line)
-    return Group(line.target, line.outcome, line.property, line.case, _words(line), asked, command, len(lines), others)
+    return Group(line.target, line.outcome, line.property, line.case, _words(line), asked, command, some.count, others)
 
 
 def _command(evidence: Evidence, line: VerdictLine) -> str:

@@ -5,61 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from statistics import median
 
 from reference.bounds.arithmetic import arithmetic
 
 from ..schema import VerdictLine
-from ..words import figure
-from .columns import Column
+from .columns import GROWING, Column
 
 WHOLE, STEPS = "corpus, whole trajectory", "corpus"  # properties that ask the growing cases
-GROWING = {"time": "time", "depth": "num_layers"}  # second word of a corpus case's name -> the size that grows
-
-
-@dataclass
-class Fractions:
-    """Largest error / bound of each judged answer of one target under one bound.
-
-    values: those above 0 and finite.  exact: answers without any error.  strange: answers of which it is no number.
-    """
-
-    values: list[float] = field(default_factory=list)
-    exact: int = 0
-    strange: int = 0
-
-    def add(self, fraction: float) -> None:
-        if not math.isfinite(fraction) or fraction < 0:
-            self.strange += 1
-        elif fraction == 0:
-            self.exact += 1
-        else:
-            self.values.append(fraction)
-
-    @property
-    def answers(self) -> int:
-        return len(self.values) + self.exact + self.strange
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Answers, largest and median fraction, answers without error, and those of which it is no number."""
-        shown = (figure(max(self.values)), figure(median(self.values))) if self.values else ("none", "none")
-        return f"{self.answers:,}", *shown, f"{self.exact:,}", f"{self.strange:,}"
-
-
-def fractions(column: Column) -> dict[str, Fractions]:
-    """Bound -> the fractions of a target's answers. A vacuous answer has none."""
-    found: dict[str, Fractions] = {}
-    for line in column.verdicts:
-        said = line.verdict
-        if said is not None and said.bound and line.outcome in ("agrees", "disagrees"):
-            found.setdefault(said.bound, Fractions()).add(said.max_fraction)
-    return found
 
 
 def margins(found: list[Column]) -> list[tuple[Column, list[tuple[str, tuple[str, ...]]]]]:
     """For each target and bound: answers; largest and median fraction; without error; not finite. As text."""
-    return [(column, [(bound, some.row) for bound, some in fractions(column).items()]) for column in found]
+    return [(column, [(bound, some.row) for bound, some in column.fractions.items()]) for column in found]
 
 
 @dataclass
@@ -94,7 +51,7 @@ def growths(found: list[Column], tested: str) -> list[Growth]:
 
 def _growing(column: Column, tested: str) -> Iterator[tuple[VerdictLine, str, str]]:
     """The lines of growing cases: with what grows, and their dtype."""
-    for line in column.verdicts:
+    for line in column.growing:
         words = (line.corpus or "").split()
         dtype = line.features.get("dtype")
         if line.property == tested and len(words) > 1 and words[1] in GROWING and isinstance(dtype, str):
