@@ -103,7 +103,7 @@ def bare(session: nox.Session) -> None:
 def minima(session: nox.Session, extra: str) -> None:
     """The judging, with the oldest releases that an extra of pyproject.toml allows: nox -s "minima(torch)"."""
     session.install("packaging")
-    session.install(*str(session.run("python", "-m", "tests.minima", extra, silent=True)).split())
+    session.install(*str(session.run("python", "-m", "meta_tests.minima", extra, silent=True)).split())
     run_tests(session, "tests/properties", **keras_on(extra))
 
 
@@ -148,7 +148,7 @@ def cuda(session: nox.Session) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "cuda.json"
     record.unlink(missing_ok=True)
-    session.run("python", "-m", "pytest", "tests/test_cuda.py")
+    session.run("python", "-m", "pytest", "meta_tests/harness/test_cuda.py")
     session.run("python", "-m", "pytest", "tests/properties", "--device=cuda", f"--evidence={record}", *session.posargs)
 
 
@@ -171,8 +171,8 @@ def nightly(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Every known fault planted in torch's adapter: the kill matrix, then the diagnosis' score. Takes an hour."""
     install(session, "torch")
-    session.run("python", "-m", "tests.kill_matrix", *session.posargs, env=ONE_THREAD)
-    session.run("python", "-m", "tests.tables", "diagnosis", env=ONE_THREAD)
+    session.run("python", "-m", "meta_tests.kill_matrix", *session.posargs, env=ONE_THREAD)
+    session.run("python", "-m", "meta_tests.tables", "diagnosis", env=ONE_THREAD)
 
 
 @nox.session
@@ -182,7 +182,7 @@ def tables(session: nox.Session) -> None:
     names = [word for word in session.posargs if not word.startswith("-")]
     flags = [word for word in session.posargs if word.startswith("-")]
     for table in names or ("activation", "false-alarms", "sensitivity", "residual"):
-        session.run("python", "-m", "tests.tables", table, *flags)
+        session.run("python", "-m", "meta_tests.tables", table, *flags)
 
 
 @nox.session
@@ -201,7 +201,7 @@ def mutation(session: nox.Session) -> None:
     if not session.posargs:  # mutmut keeps its results, and does not know that a test has changed
         shutil.rmtree("mutants", ignore_errors=True)
     session.run("mutmut", "run", *session.posargs)
-    session.run("python", "-m", "tests.mutation")
+    session.run("python", "-m", "meta_tests.mutation")
 
 
 @nox.session
@@ -211,3 +211,4 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")
+    session.run("pyright", "-p", "meta_tests")  # where bad arguments are passed on purpose

@@ -19,19 +19,23 @@ from pathlib import Path
 from typing import Any, cast
 
 from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported, prepared
-from .guard import one_line, told, warnings_shown
-from .usable import devices_of
+from .running.guard import one_line, told, warnings_shown
+from .running.usable import devices_of
 
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
-    "torch": ("adapters.torch:TorchAdapter", "torch", "pip install torch"),
-    "keras": ("adapters.keras:KerasAdapter", "keras", "pip install keras tensorflow"),
-    "flax": ("adapters.flax:FlaxAdapter", "flax", "pip install flax"),
-    "onnxruntime": ("adapters.onnxruntime:OnnxRuntimeAdapter", "onnxruntime", "pip install onnx onnxruntime"),
-    "onnx": ("adapters.onnx_reference:OnnxReferenceAdapter", "onnx", "pip install onnx"),
-    "torch-onnx": ("adapters.torch_onnx:TorchOnnxAdapter", "onnxscript", "pip install torch onnxruntime onnxscript"),
-    "openvino": ("adapters.openvino:OpenVinoAdapter", "openvino", "pip install onnx openvino"),
-    "reference": ("adapters.reference_numpy:ReferenceAdapter", "numpy", "pip install numpy"),
+    "torch": ("adapters.torch.adapter:TorchAdapter", "torch", "pip install torch"),
+    "keras": ("adapters.keras.adapter:KerasAdapter", "keras", "pip install keras tensorflow"),
+    "flax": ("adapters.flax.adapter:FlaxAdapter", "flax", "pip install flax"),
+    "onnxruntime": ("adapters.onnx.onnxruntime:OnnxRuntimeAdapter", "onnxruntime", "pip install onnx onnxruntime"),
+    "onnx": ("adapters.onnx.reference_evaluator:OnnxReferenceAdapter", "onnx", "pip install onnx"),
+    "torch-onnx": (
+        "adapters.torch_onnx.adapter:TorchOnnxAdapter",
+        "onnxscript",
+        "pip install torch onnxruntime onnxscript",
+    ),
+    "openvino": ("adapters.onnx.openvino:OpenVinoAdapter", "openvino", "pip install onnx openvino"),
+    "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is
 COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino")
@@ -163,7 +167,7 @@ def _absent(error: BaseException) -> bool:
     if not isinstance(error, ImportError) or isinstance(error, LoadError) or error.name is not None:
         return False  # one with a name is Python's own: a name or a symbol is missing in what is installed
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-    return Path(raised_in).parent == Path(__file__).parent
+    return Path(__file__).parent in Path(raised_in).parents
 
 
 def meant(name: str, known: Iterable[str] = KNOWN) -> str:

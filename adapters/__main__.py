@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from reference import Case
-from reference.judging import BOUNDS
+from reference.judging.judge import BOUNDS
 
 from . import KNOWN, Adapter, available, load
+from .conformance.self_check import self_check
 from .contract import MODES, expect_device
-from .guard import one_line, told, warnings_shown
-from .self_check import self_check
-from .trial import examine
-from .usable import devices_of, expect_capabilities_on, usable
+from .running.guard import one_line, told, warnings_shown
+from .running.trial import examine
+from .running.usable import devices_of, expect_capabilities_on, usable
 
 
 def main() -> int:

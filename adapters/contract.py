@@ -149,7 +149,7 @@ class Adapter(Protocol):
     name, version: of the framework.  framework: the imported package itself, for tests of native modules.
     capabilities: what it supports, as data.
     `framework`, `dense`, `activation` and `read` may be left out: what needs them says so and is not asked.
-    docs/adapters.md tells authors what to write; adapters.self_check asks whether they did.
+    docs/adapters.md tells authors what to write; adapters.conformance.self_check asks whether they did.
     An adapter may also have
     `backend`, the name of what computes below the framework, which tells its targets apart;
     `environment() -> dict`, what else decides the numbers: versions, settings of precision and determinism, hardware;

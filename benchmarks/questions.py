@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import adapters
+from harness.draws import draw_case
 from reference import Case, RNNSpec, forward, judge
-from tests.draws import draw_case
 
 # The reference may not be slower than what it checks; a judgement may not cost more than three float64 passes.
 FORWARD_LIMIT = 1.0

@@ -14,7 +14,14 @@ from pathlib import Path
 INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
 
 try:
-    from . import difference, difference_text, journal, merging, reading, replaying, schema, upgrading, verifying, words
+    from . import merge as merging
+    from . import replay as replaying
+    from . import words
+    from .compare import difference
+    from .compare import text as difference_text
+    from .compare import upgrade as upgrading
+    from .record import journal, reading, schema
+    from .verify import verify as verifying
 except ModuleNotFoundError as missing:
     sys.exit(f"python -m evidence: {missing}; {INSTALL}")
 

@@ -7,13 +7,13 @@ bounds: how far off an answer may be.  judging, comparison, verdict: what is sai
 faults: how implementations go wrong.  diagnosis, explaining: which fault would explain a wrong answer.
 """
 
-from .case import Case
-from .diagnosis import Diagnosis, diagnose
-from .explaining import Explanation
-from .judging import judge, judge_pair
+from .diagnosis.diagnosis import Diagnosis, diagnose
+from .diagnosis.explanation import Explanation
+from .judging.case import Case
+from .judging.judge import judge, judge_pair
+from .judging.verdict import OUTCOMES, Location, Verdict
 from .recurrence import Result, forward
 from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
-from .verdict import OUTCOMES, Location, Verdict
 
 __all__ = [
     "DIRECTIONS",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reference.files import write_atomically
 
-from ..reading import Evidence
+from ..record.reading import Evidence
 from .markdown import render_markdown, summary
 from .page import render_html
 

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 
-from ..ledger import CELL
-from ..reading import Evidence
-from ..schema import Absent
+from ..record.ledger import CELL
+from ..record.reading import Evidence
+from ..record.schema import Absent
 from ..words import value
 from .columns import Asked, Column
 

@@ -13,9 +13,9 @@ from functools import cached_property
 from itertools import product
 from statistics import median
 
-from ..ledger import CELL
-from ..reading import Evidence, Run
-from ..schema import Absent, TargetLine, VerdictLine
+from ..record.ledger import CELL
+from ..record.reading import Evidence, Run
+from ..record.schema import Absent, TargetLine, VerdictLine
 from ..words import figure
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")

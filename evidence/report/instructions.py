@@ -9,8 +9,8 @@ from pathlib import Path
 
 from adapters import KNOWN
 
-from ..reading import Evidence, Run
-from ..schema import Header
+from ..record.reading import Evidence, Run
+from ..record.schema import Header
 
 CITATION = Path(__file__).parents[2] / "CITATION.cff"
 RECORDER = ("numpy", "ml_dtypes", "hypothesis", "pytest", "pytest-xdist", "rich", "pydantic", "jinja2", "matplotlib")

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reference.verdict import Location, Verdict
+from reference.judging.verdict import Location, Verdict
 
-from ..reading import Evidence, Run
-from ..schema import Judgement, Place, VerdictLine
+from ..record.reading import Evidence, Run
+from ..record.schema import Judgement, Place, VerdictLine
 from ..words import cut, value
 from .columns import Column, Wrong, columns
 

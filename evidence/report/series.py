@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from reference.bounds.arithmetic import arithmetic
 
-from ..schema import VerdictLine
+from ..record.schema import VerdictLine
 from .columns import GROWING, Column
 
 WHOLE, STEPS = "corpus, whole trajectory", "corpus"  # properties that ask the growing cases

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..spec import CellParameters
 from .fault import asked
 from .machine import cells

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..layout import reverse_within_lengths
 from ..recurrence import Result
 from .fault import Around, Run, around, asked

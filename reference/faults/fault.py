@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..recurrence import Result
 from .step import Step
 

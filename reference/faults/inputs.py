@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..recurrence import Result
 from .fault import Run, Where, around, asked
 from .machine import lengths_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..layout import reverse_within_lengths, valid_steps
 from ..recurrence import Result
 from .directions import run_forward_cells, run_reverse_cells

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..layout import (
     last_states,
     reverse_within_lengths,

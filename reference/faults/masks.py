@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..layout import sequence_axes
 from ..recurrence import Result
 from .fault import Fault, Run, Where, around, asked

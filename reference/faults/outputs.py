@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..layout import reverse_within_lengths
 from ..recurrence import Result
 from .fault import Run, around

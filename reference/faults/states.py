@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from ..recurrence import Result
 from .fault import Run, Where, around, asked
 from .machine import by_layers, initial_states, layer_case, lengths_of, side_by_side, step_by_step

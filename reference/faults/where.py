@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..case import Case
+from ..judging.case import Case
 from .fault import Where
 from .machine import lengths_of
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.target import Target
 from reference import DIRECTIONS
-
-from ..target import Target
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

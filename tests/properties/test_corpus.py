@@ -8,10 +8,9 @@ from __future__ import annotations
 import pytest
 
 from adapters import FEATURES
-from evidence import corpus
+from evidence.record import corpus
+from harness.target import Target
 from reference import DIRECTIONS, Case
-
-from ..target import Target
 
 
 @pytest.mark.parametrize("name", corpus.cases())

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters import FEATURES
+from harness.draws import draw_case
+from harness.strategies import in_layout
+from harness.target import Target
 from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, RNNSpec
-
-from ..draws import draw_case
-from ..strategies import in_layout
-from ..target import Target
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 # torch takes 10 ms for a step in a narrow dtype on a CPU, so these are fewer and smaller

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.draws import draw_case
+from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, RNNSpec
-
-from ..draws import draw_case
-from ..target import Target
 
 DTYPES = ("float32", "float64")
 

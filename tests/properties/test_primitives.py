@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.primitives import primitive_verdicts
+from adapters.running.primitives import primitive_verdicts
+from harness.draws import draw_case
+from harness.target import Target
 from reference import DTYPES, NONLINEARITIES, RNNSpec
-
-from ..draws import draw_case
-from ..target import Target
 
 
 @pytest.mark.parametrize("nonlinearity", NONLINEARITIES)

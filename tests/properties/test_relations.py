@@ -12,10 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from harness.draws import draw_case
+from harness.target import Target, contiguous
 from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters, RNNSpec
-
-from ..draws import draw_case
-from ..target import Target, contiguous
 
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 each_direction = pytest.mark.parametrize("direction", DIRECTIONS)

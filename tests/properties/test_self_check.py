@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.self_check import CHECKS, ask
-
-from ..target import Target
+from adapters.conformance.self_check import CHECKS, ask
+from harness.target import Target
 
 
 @pytest.mark.parametrize("check", CHECKS)

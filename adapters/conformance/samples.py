@@ -1,0 +1,96 @@
+"""Small cases, one for whatever may be asked: for the self-check, and for the checks in another project's own tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, CellParameters, RNNSpec
+from reference.arguments import cell_shapes
+
+from ..contract import FEATURES, Capabilities
+
+# the values of a feature in the order in which they are taken, where nothing is said of it
+PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
+    "h0": (False, True),
+    "num_layers": ("2", "1", "3 to 10"),
+    "time": ("more", "1", "0"),
+    "batch": ("more", "1", "0"),
+}
+LAYERS = {"1": 1, "2": 2, "3 to 10": 3}
+INPUT_SIZE, HIDDEN_SIZE = 3, 6
+
+
+def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
+    """What a usual case asks of an adapter, with what is wanted in it."""
+    usual = {
+        name: next((value for value in values if value in capabilities.supported(name)), values[0])
+        for name, values in PREFERRED.items()
+    }
+    if wanted.get("layout", usual["layout"]) == "unbatched":
+        usual["batch"] = "1"
+    return usual | wanted
+
+
+def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5) -> Case:
+    """A case that asks for these features. Its parameters are the same for every size of batch and time."""
+    spec = RNNSpec(INPUT_SIZE, HIDDEN_SIZE, LAYERS[asked["num_layers"]],
+                   asked["direction"], asked["nonlinearity"], asked["bias"])  # fmt: skip
+    rng, dtype, unbatched = np.random.default_rng(seed), asked["dtype"], asked["layout"] == "unbatched"
+    batch = {"0": 0, "1": 1}.get(asked["batch"], batch)
+    time = {"0": 0, "1": 1}.get(asked["time"], time)
+    parameters = [
+        CellParameters(**{
+            name: rng.uniform(-0.5, 0.5, shape).astype(dtype)
+            for name, shape in cell_shapes(spec, index // spec.num_directions).items()
+        })
+        for index in range(spec.num_cells)
+    ]  # fmt: skip
+    sequence = {"batch_first": (batch, time), "time_first": (time, batch), "unbatched": (time,)}[asked["layout"]]
+    x = rng.uniform(-1, 1, (*sequence, spec.input_size)).astype(dtype)
+    if asked["values"] == "not finite" and x.size:
+        x.flat[0] = np.nan
+    h0 = None
+    if asked["h0"]:
+        states = (spec.num_cells, spec.hidden_size) if unbatched else (spec.num_cells, batch, spec.hidden_size)
+        h0 = rng.uniform(-1, 1, states).astype(dtype)
+    lengths = _lengths(asked["lengths"], 1 if unbatched else batch, time)
+    mask = rng.uniform(size=sequence) < 0.7 if asked["mask"] else None
+    return Case(spec, parameters, x, h0, lengths[0] if unbatched and lengths else lengths, asked["layout"], mask)
+
+
+def _lengths(kind: str, batch: int, time: int) -> list[int] | None:
+    """Unsorted, the first the longest, the last of none where zeros are asked for."""
+    if kind == "full":
+        return None
+    lengths = [min(time, 1 + (3 * row + 2) % max(time, 1)) for row in range(batch)]
+    if batch > 1:
+        lengths[0] = time
+    return [*lengths[:-1], 0] if kind == "with zeros" and batch else lengths
+
+
+def cells(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
+    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and two cases.
+
+    The second has initial states and lengths, where the adapter takes these.
+    """
+    for values in product(DIRECTIONS, LAYOUTS, NONLINEARITIES, FEATURES["dtype"]):
+        cell = dict(zip(("direction", "layout", "nonlinearity", "dtype"), values, strict=True))
+        full = {name: value for name, value in (("h0", True), ("lengths", "mixed"))
+                if value in capabilities.supported(name)}  # fmt: skip
+        asked = [features(capabilities, **cell), features(capabilities, **cell, **full)]
+        if able := [one for one in asked if not capabilities.refusal(one)]:
+            yield " ".join(values), [sample(one, seed) for seed, one in enumerate(able)]
+
+
+def values(capabilities: Capabilities) -> Iterator[tuple[str, Case]]:
+    """Every other value of a feature that is supported in a usual case: its name, and a case that asks for it."""
+    others = (name for name in FEATURES if name not in ("direction", "layout", "nonlinearity", "dtype", "mode"))
+    for name in others:
+        for value in FEATURES[name]:
+            asked = features(capabilities, **{name: value})
+            if not capabilities.refusal(asked):
+                yield f"{name} {value}", sample(asked)

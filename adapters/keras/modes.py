@@ -1,0 +1,209 @@
+"""The modes of a Keras model: what its users do to it before they call it, or around the call."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from reference import RNNSpec
+
+from .models import Stack, one_by_one, plain
+from .read import reading
+from .settings import BACKEND, UNROLLED
+
+# x, initial states or None, mask or None, as tensors -> each layer's output, and all final states
+Called = Callable[[Any, Any, Any], tuple[Sequence[Any], Sequence[Any]]]
+
+# mode -> what the layers are built with
+BUILT_WITH: dict[str, dict[str, Any]] = {
+    "dropout": {"dropout": 0.5, "recurrent_dropout": 0.5},
+    "unrolled": {"unroll": True},
+}
+LACKING = {
+    "inference": "Keras has no inference mode beside training=False, which is eager's",
+    "scripted": "Keras compiles no source",
+    "exported": "the adapter does not export Keras models",
+    "deterministic": "Keras has no such setting",
+    "moved": "a Keras model stays where it was built",
+    "fallback": "Keras' SimpleRNN uses no kernel of cuDNN",
+    **({} if BACKEND == "tensorflow" else {"traced": "tf.function is TensorFlow's"}),
+    **({"bfloat16_products": "TensorFlow has no such setting"} if BACKEND == "tensorflow" else {}),
+}
+ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
+
+_DIRECTIONS, _REASON = UNROLLED
+_WRONG = {
+    (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
+    **{
+        (("mode", "unrolled"), ("direction", direction), lengths): _REASON
+        for direction in _DIRECTIONS
+        for lengths in (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+    },
+}
+TOGETHER = _WRONG | {
+    **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
+    (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
+    **{
+        (
+            ("mode", "sequential"),
+            ("direction", "reverse"),
+            ("num_layers", layers),
+        ): "a layer that goes backwards hands on its output in processing order"
+        for layers in ("2", "3 to 10")
+    },
+}
+
+
+class InMode:
+    """A stack, and how it is called. What is made of it once is kept, and called for every shape that it takes."""
+
+    def __init__(self, stack: Stack, mode: str, spec: RNNSpec, device: str) -> None:
+        self.stack, self.mode, self.spec, self.device = stack, mode, spec, device
+        self._made: dict[Any, Called] = {}
+
+    def __call__(self, x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        key = (tuple(x.shape[1:]), states is None, mask is None)
+        if key not in self._made:
+            self._made[key] = MODES[self.mode](self.stack, x, states, mask)
+        return self._made[key](x, states, mask)
+
+
+def _eager(stack: Stack, *given: Any) -> Called:
+    return lambda x, states, mask: stack.every_layer(x, states, mask, training=False)
+
+
+def _train(stack: Stack, *given: Any) -> Called:
+    return lambda x, states, mask: stack.every_layer(x, states, mask, training=True)
+
+
+def _autograd(stack: Stack, *given: Any) -> Called:
+    """The answer of a call whose gradient with respect to x could be asked for."""
+
+    def tensorflow(x: Any, states: Any, mask: Any) -> Any:
+        with import_module("tensorflow").GradientTape() as tape:
+            tape.watch(x)
+            return stack.every_layer(x, states, mask)
+
+    def torch(x: Any, states: Any, mask: Any) -> Any:
+        return stack.every_layer(x.requires_grad_(), states, mask)
+
+    def jax(x: Any, states: Any, mask: Any) -> Any:
+        answer, _ = import_module("jax").vjp(lambda sequence: stack.every_layer(sequence, states, mask), x)
+        return answer
+
+    return {"tensorflow": tensorflow, "torch": torch, "jax": jax}[BACKEND]
+
+
+def _traced(stack: Stack, *given: Any) -> Called:
+    return import_module("tensorflow").function(stack.every_layer)
+
+
+def _compiled(stack: Stack, *given: Any) -> Called:
+    """By XLA, on TensorFlow and JAX; by torch.compile."""
+    framework = import_module(BACKEND)
+    if BACKEND == "tensorflow":
+        return framework.function(stack.every_layer, jit_compile=True)
+    return framework.jit(stack.every_layer) if BACKEND == "jax" else framework.compile(stack.every_layer)
+
+
+def _mixed(stack: Stack, *given: Any) -> Called:
+    """On inputs of float32, as its users have them."""
+
+    def wide(value: Any) -> Any:
+        return keras.ops.cast(value, "float32")
+
+    return lambda x, states, mask: stack.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
+
+
+def _sequential(stack: Stack, x: Any, *given: Any) -> Called:
+    """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
+
+    Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
+    """
+    entry = keras.Input(x.shape[1:], dtype=stack.compute_dtype)
+    models = [keras.Sequential([entry, *stack.layers[: layers + 1]]) for layers in range(len(stack.layers))]
+
+    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        outputs = [layers(x, mask=mask, training=False) for layers in models]
+        if stack.reverse:
+            outputs = [keras.ops.flip(output, axis=1) for output in outputs]
+        return outputs, [state for output in outputs for state in _final(stack, output, mask)]
+
+    return call
+
+
+def _final(stack: Stack, output: Any, mask: Any) -> list[Any]:
+    """Each direction's state after its last step; zero, as the masked output is, where there is none."""
+    array: Any = keras.ops.convert_to_numpy(output)
+    counts: Any = np.ones(array.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
+    row, last = np.arange(len(array)), array.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
+    first = counts.argmax(axis=1)
+    if isinstance(stack.layers[0], keras.layers.Bidirectional):
+        units = array.shape[-1] // 2
+        return [array[row, last, :units], array[row, first, units:]]
+    return [array[row, first if stack.reverse else last]]
+
+
+def _saved(stack: Stack, *given: Any) -> Called:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        plain(stack).save(path)
+        loaded = keras.saving.load_model(path)
+    return one_by_one(reading(loaded).layers).every_layer
+
+
+def _graph(stack: Stack, x: Any, states: Any, mask: Any) -> Any:
+    """A functional model of the same layers, for sequences of this length."""
+    inputs = [keras.Input(x.shape[1:], dtype=stack.compute_dtype)]
+    start = None if states is None else [keras.Input(h.shape[1:], dtype=stack.compute_dtype) for h in states]
+    masked = None if mask is None else keras.Input(mask.shape[1:], dtype="bool")
+    outputs, final = stack.every_layer(inputs[0], start, masked)
+    return keras.Model([*inputs, *(start or ()), *([] if masked is None else [masked])], [*outputs, *final])
+
+
+def _through(answer: Callable[[list[Any]], Sequence[Any]], layers: int) -> Called:
+    """What gives a list for a list of inputs, as what gives outputs and states for x, states and mask."""
+
+    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        found = answer([x, *(states or ()), *([] if mask is None else [mask])])
+        return found[:layers], found[layers:]
+
+    return call
+
+
+def _functional(stack: Stack, *given: Any) -> Called:
+    return _through(_graph(stack, *given), len(stack.layers))
+
+
+def _predict(stack: Stack, *given: Any) -> Called:
+    """model.predict, in batches of three sequences."""
+    graph = _graph(stack, *given)
+
+    def predict(inputs: list[Any]) -> Sequence[Any]:
+        arrays = [keras.ops.convert_to_numpy(value) for value in inputs]
+        return graph.predict(arrays, batch_size=3, verbose=0)
+
+    return _through(predict, len(stack.layers))
+
+
+MODES: dict[str, Callable[..., Called]] = {
+    "autograd": _autograd,
+    "train": _train,
+    "dropout": _eager,
+    "saved": _saved,
+    "traced": _traced,
+    "compiled": _compiled,
+    "functional": _functional,
+    "predict": _predict,
+    "unrolled": _eager,
+    "sequential": _sequential,
+    "mixed": _mixed,
+    "tf32": _eager,
+    "bfloat16_products": _eager,
+}

@@ -1,0 +1,100 @@
+"""The settings below Keras that decide numbers: put in place for each call, whatever the user has; and what is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
+
+BACKENDS = ("tensorflow", "torch", "jax")
+OLDEST = (3, 3)  # before, a .keras file of Bidirectional does not load, and 3.0 and 3.1 lack keras.tree
+
+
+def _expect_version() -> None:
+    """Raise ImportError for a Keras that is too old, before it is imported: it may not import at all."""
+    try:
+        found = version("keras")
+    except PackageNotFoundError:
+        raise ImportError("keras is not installed; pip install keras tensorflow") from None
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
+        raise ImportError(f"keras {found}: this adapter needs {'.'.join(map(str, OLDEST))} or newer")
+
+
+def _backend() -> str:
+    """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use."""
+    named = os.environ.get("KERAS_BACKEND", "")
+    if named and named not in BACKENDS:
+        raise ImportError(f"KERAS_BACKEND {named}: this adapter runs on {', '.join(BACKENDS)}")
+    try:
+        backend = import_module("keras").backend.backend()
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        absent = f"{error.name} is not installed; pip install {error.name}"
+        raise ImportError(f"KERAS_BACKEND {error.name}: {absent}") from error
+    if backend not in BACKENDS:  # named in Keras' own configuration file
+        raise ImportError(f"Keras backend {backend}: this adapter runs on {', '.join(BACKENDS)}")
+    return backend
+
+
+_expect_version()
+BACKEND = _backend()
+
+import keras  # noqa: E402 (only where it can be used)
+
+# Faults of Keras: docs/findings.md
+# The directions in which an unrolled layer is wrong with a mask on this backend, and how
+UNROLLED: tuple[tuple[str, ...], str] = {
+    "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
+    "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
+    "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
+}[BACKEND]
+# JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
+PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
+
+
+def settings(mode: str = "eager") -> AbstractContextManager[Any]:
+    """The settings of a mode, until the context ends."""
+    if BACKEND == "tensorflow":
+        return _tensorflow(mode == "tf32")
+    if BACKEND == "jax":
+        return import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest"))
+    return import_module("adapters.torch.settings").settings(mode)
+
+
+@contextmanager
+def _tensorflow(tf32: bool) -> Iterator[None]:
+    config = import_module("tensorflow").config.experimental
+    before = config.tensor_float_32_execution_enabled()
+    config.enable_tensor_float_32_execution(tf32)
+    try:
+        yield
+    finally:
+        config.enable_tensor_float_32_execution(before)
+
+
+def environment() -> dict[str, Any]:
+    """Keras, and its backend's versions and settings that decide numbers."""
+    framework = import_module(BACKEND)
+    about = {"Keras": keras.__version__, "Keras backend": BACKEND, "floatx": keras.config.floatx()}
+    about[BACKEND] = str(framework.__version__)
+    if BACKEND == "tensorflow":
+        build = framework.sysconfig.get_build_info()
+        about["CUDA"], about["cuDNN"] = build.get("cuda_version"), build.get("cudnn_version")
+        about["TF32"] = "off (the adapter's choice)"
+        about["intra-op threads"] = framework.config.threading.get_intra_op_parallelism_threads()
+    elif BACKEND == "jax":
+        about["jaxlib"] = import_module("jaxlib").__version__
+        about["x64"] = framework.config.jax_enable_x64
+        about["matmul precision"] = "highest (the adapter's choice)"
+        about["platform"] = framework.default_backend()
+    elif BACKEND == "torch":
+        about["CUDA"] = framework.version.cuda
+        about["float32 matmul precision"] = "highest (the adapter's choice)"
+        about["deterministic algorithms"] = framework.are_deterministic_algorithms_enabled()
+    return about

@@ -1,0 +1,184 @@
+"""A process of its own for what may take a process down: compilers above all. It answers cases, a line of JSON each.
+
+`Child` asks; `python -m adapters.running.child NAME` answers. Cases and arrays travel as JSON: nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from typing import IO, Any
+
+from reference import Case
+from reference.encoding import decode, encode
+
+from .. import load
+from ..contract import NotOffered, Refused, Result, Unsupported
+from .guard import one_line, told, warnings_shown
+from .trial import Stack
+
+PATIENCE = 600.0  # seconds for one answer, in which the framework may be imported and compile
+LAST_WORDS = 300  # characters of what a process that died said last
+REFUSALS = {kind.__name__: kind for kind in (NotOffered, Refused)}
+
+
+class Died(Exception):
+    """The process ended, or was ended, without an answer."""
+
+
+class Child:
+    """A process with an adapter in it. It is started when it is first asked, and anew when it has died.
+
+    source: what loads the adapter: its name, or module:Class.  patience: seconds to wait for an answer.
+    """
+
+    def __init__(self, source: str, patience: float = PATIENCE) -> None:
+        self.source, self.patience = source, patience
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[bytes] | None = None  # what it says on stderr
+
+    def answer(self, case: Case, device: str, mode: str) -> Result:
+        """The adapter's answer. Raises Unsupported where it refuses, Died where the process does not live to answer,
+        and RuntimeError, in the adapter's own words, where it raises anything else."""
+        process = self._process = self._process if self._process and self._process.poll() is None else self._start()
+        assert process.stdin is not None
+        try:
+            print(json.dumps({"device": device, "mode": mode, "case": case.to_json()}), file=process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self._died() from None
+        said = json.loads(self._line(process))
+        with warnings_shown():
+            for category, text in said["warnings"]:
+                _warn(category, text)
+        if "refused" in said:
+            raise REFUSALS.get(said["kind"], Unsupported)(said["refused"])
+        if "crashed" in said:
+            raise RuntimeError(said["crashed"])
+        prefixes = said["prefixes"]
+        lower = None if prefixes is None else [decode("prefixes", array) for array in prefixes]
+        return Result(decode("output", said["output"]), decode("h_n", said["h_n"]), lower)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "adapters.running.child", self.source]
+        path = os.pathsep.join(entry or "." for entry in sys.path)
+        self.close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                                encoding="utf-8", env={**os.environ, "PYTHONPATH": path})  # fmt: skip
+
+    def _line(self, process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as ready:
+            ready.register(process.stdout, selectors.EVENT_READ)
+            if not ready.select(self.patience):
+                self.close()
+                raise Died(f"no answer within {self.patience:g} s")
+        line = process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._died()
+        return line
+
+    def _died(self) -> Died:
+        assert self._process is not None
+        status = self._process.wait(self.patience)
+        words = self._last_words()
+        self.close()
+        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        return Died(f"the process of {self.source} died: {name}{words}")
+
+    def _last_words(self) -> str:
+        """The last line that the process said on stderr: the exception, where Python ended it."""
+        assert self._errors is not None
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10 * LAST_WORDS))
+        lines = self._errors.read().decode("utf-8", "backslashreplace").splitlines()
+        said = [words for line in lines if (words := one_line(line))]
+        return f": {said[-1][:LAST_WORDS]}" if said else ""
+
+
+def _warn(category: str, text: str) -> None:
+    """A warning of the process, again in this one; of a category that Python lacks, with the category's name."""
+    kind = getattr(builtins, category, None)
+    if isinstance(kind, type) and issubclass(kind, Warning):
+        warnings.warn(text, kind, stacklevel=2)
+    else:
+        warnings.warn(f"{category}: {text}", stacklevel=2)
+
+
+class ChildStack(Stack):
+    """A stack whose modules are built and run in a process of their own."""
+
+    def __init__(self, child: Child, adapter: Any, case: Case, device: str, mode: str) -> None:
+        super().__init__(adapter, case, device, mode)
+        self._child = child
+
+    def answer(self, case: Case) -> Result:
+        started = time.perf_counter()
+        try:
+            return self._child.answer(case, self.device, self.mode)
+        finally:
+            self.seconds["run"] += time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m adapters.running.child", description=__doc__)
+    parser.add_argument("name", help="an adapter: torch, keras, or module:Class")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a framework prints is no answer
+    name = parser.parse_args().name
+    with warnings.catch_warnings(record=True) as loading:
+        try:
+            adapter = load(name)
+        except (ImportError, ValueError) as error:
+            sys.exit(str(error))
+    stack: tuple[Any, Stack] | None = None
+    for line in sys.stdin:
+        asked = json.loads(line)
+        case = Case.from_json(asked["case"])
+        key = [asked["device"], asked["mode"], [encode(a) for cell in case.parameters for a in cell.arrays().values()]]
+        key.append(str(case.spec))
+        if stack is None or stack[0] != key:
+            stack = key, Stack(adapter, case, asked["device"], asked["mode"])
+        print(json.dumps(_said(stack[1], case, loading)), file=answers, flush=True)
+        loading.clear()
+
+
+def _said(stack: Stack, case: Case, earlier: list[warnings.WarningMessage]) -> dict[str, Any]:
+    """The answer to a case, or what was raised; and what the framework warned of, earlier too."""
+    with warnings.catch_warnings(record=True) as heard:
+        said = _answer(stack, case)
+    told_once = dict.fromkeys((warning.category.__name__, str(warning.message)) for warning in [*earlier, *heard])
+    return said | {"warnings": list(told_once)}
+
+
+def _answer(stack: Stack, case: Case) -> dict[str, Any]:
+    try:
+        output, h_n, prefixes = stack.answer(case)
+        lower = None if prefixes is None else [encode(array) for array in prefixes]
+        return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
+    except Unsupported as refusal:
+        return {"refused": str(refusal), "kind": type(refusal).__name__}
+    except (Exception, SystemExit) as error:  # it is told, in the words of whatever was raised
+        return {"crashed": told(error)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""A framework's own product and activation, asked what a case's first cell would ask them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reference import Case
+from reference.judging.primitives import PrimitiveVerdict, judge_activation, judge_product
+from reference.layout import sequence_to_time_first
+
+from ..contract import Adapter
+from .guard import warnings_shown
+from .trial import asked_of
+
+
+def primitive_verdicts(adapter: Adapter, case: Case, device: str) -> list[PrimitiveVerdict]:
+    """What is said of the products w_ih x and w_hh h, and of the activation of their sum, each by itself.
+
+    Empty where the adapter has no dense or no activation of its own: a user's need not have them.
+    """
+    dense, activation = getattr(adapter, "dense", None), getattr(adapter, "activation", None)
+    refusal, declared = asked_of(adapter, case, device, "eager")
+    if dense is None or activation is None or refusal or not case.x.size:
+        return []
+    cell, hidden = case.parameters[0], case.spec.hidden_size
+    x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout)).reshape(-1, case.spec.input_size)
+    states = sequence_to_time_first(case.prefix(1).answer().output, case.layout)[..., :hidden]
+    h = np.ascontiguousarray(states).reshape(-1, hidden)
+    none = np.zeros(hidden, x.dtype)
+    b_ih, b_hh = (none if bias is None else bias for bias in (cell.b_ih, cell.b_hh))
+    operands = (cell.w_ih, b_ih, x), (cell.w_hh, b_hh, h)
+    with warnings_shown():
+        products = [(weight, bias, rows, dense(weight, bias, rows, device)) for weight, bias, rows in operands]
+        a = np.add(*(product[-1] for product in products)).astype(x.dtype)
+        activated = activation(a, case.spec.nonlinearity, device)
+    return [
+        *(judge_product(*product, declared) for product in products),
+        judge_activation(a, case.spec.nonlinearity, activated, declared),
+    ]

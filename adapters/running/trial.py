@@ -1,0 +1,171 @@
+"""One case through one adapter: build, run, judge. A verdict, a refusal or a crash, told apart and never hidden."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
+from reference.faults import Fault
+
+from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of
+from .guard import warnings_shown
+
+OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a case in an adapter.
+
+    outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
+        "crashed", where anything else was raised.  message: the exception, in its own words.
+    answer: what was judged.  arithmetic: the declared one that it was judged by.  seconds: what building the modules
+    ("build"), running them ("run") and judging took.
+    """
+
+    adapter: str
+    version: str
+    device: str
+    case: Case
+    outcome: str
+    verdict: Verdict | None = None
+    message: str = ""
+    answer: Result | None = None
+    arithmetic: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
+        """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
+
+        faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
+        """
+        if self.answer is None or self.outcome != "disagrees":
+            return None
+        if faults is None:
+            return diagnose(self.case, *self.answer, declared=self.arithmetic)
+        return diagnose(self.case, *self.answer, faults=faults, paired=faults, declared=self.arithmetic)
+
+    def __str__(self) -> str:
+        spec, case = self.case.spec, self.case
+        lengths = None if case.lengths is None else np.asarray(case.lengths).tolist()
+        return (
+            f"{self.adapter} {self.version} on {self.device}: {self.verdict or f'{self.outcome}: {self.message}'}\n"
+            f"  {spec}\n"
+            f"  x {case.x.shape} {case.dtype}, {case.layout}, h0 {'given' if case.h0 is not None else 'zero'}, "
+            f"lengths {lengths},{'' if case.mask is None else ' with a mask,'} case {case.id}"
+        )
+
+
+class Stack:
+    """A stack's modules on one device, in one mode, each built once: the whole, and its first layers if asked for.
+
+    seconds: what building and running them took so far.
+    """
+
+    def __init__(self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager") -> None:
+        self.adapter, self.device, self.mode = adapter, device, mode
+        self._parameters = case.parameters
+        self._modules: dict[int, Any] = {}
+        self.seconds = {"build": 0.0, "run": 0.0}
+
+    def answer(self, case: Case) -> Result:
+        """The answer to a case about this stack, or about its first layers (case.prefix)."""
+        layers = case.spec.num_layers
+        if layers not in self._modules:
+            parameters = self._parameters[: case.spec.num_cells]
+            with self._timed("build"):
+                self._modules[layers] = self._build(case, parameters)
+        with self._timed("run"):
+            return self.adapter.run(self._modules[layers], **case.inputs)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            with warnings_shown():
+                yield
+        finally:
+            self.seconds[what] += time.perf_counter() - started
+
+    def _build(self, case: Case, parameters: Sequence[CellParameters]) -> Any:
+        if self.mode == "eager":  # an adapter of a user's own may know no modes
+            return self.adapter.build(case.spec, parameters, self.device, case.dtype)
+        capabilities_on(self.adapter, self.device).require({"mode": self.mode})
+        return self.adapter.build(case.spec, parameters, self.device, case.dtype, mode=self.mode)
+
+    def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
+        """The output of the first 1, 2, ..., num_layers - 1 layers, as the step bound needs them.
+
+        Where the framework does not show them, they are modules of their own with the same parameters; that
+        these compute the same bits as inside the stack is a property that the suite tests.
+        """
+        if result.prefixes is not None:
+            return list(result.prefixes)
+        return [self.answer(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
+
+
+def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
+    """Why an adapter declares that it cannot answer a case, empty where it can; and the arithmetic it declares."""
+    features = features_of(case.spec, **case.inputs, mode=mode)
+    with warnings_shown():
+        capabilities = capabilities_on(adapter, device)
+    return capabilities.refusal(features), capabilities.arithmetic(features)
+
+
+def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
+    """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
+
+    prefixes: whether the result is to hold the outputs of a stack's lower layers.
+    """
+    asked, message = case.id, ""
+    try:
+        if case.mask is not None:  # an adapter of a user's own may have no such argument
+            with warnings_shown():
+                capabilities_on(stack.adapter, stack.device).require({"mask": True})
+        result = stack.answer(case)
+        if prefixes:
+            result = result._replace(prefixes=stack.prefix_outputs(case, result))
+    except Unsupported as refusal:
+        outcome, message = "refused", str(refusal)
+    except (Exception, SystemExit) as error:  # whatever a framework throws is a finding; the trial says so
+        outcome, message = "crashed", f"{type(error).__name__}: {error}"
+    else:
+        if case.id == asked:
+            return result
+        outcome, message = "disagrees", f"the adapter changed its arguments: the case was {asked}"
+    return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message)
+
+
+def examine(
+    adapter: Adapter,
+    case: Case,
+    device: str = "cpu",
+    bound: str | None = None,
+    stack: Stack | None = None,
+    mode: str = "eager",
+) -> Trial:
+    """Build, run and judge one case.
+
+    bound: "step", "trajectory", or None for the step bound.  stack: modules already built of these parameters.
+    mode: one of contract.MODES.
+    """
+    stack = stack or Stack(adapter, case, device, mode)
+    before = dict(stack.seconds)
+    result = attempt(stack, case, prefixes=bound != "trajectory")
+    seconds = {what: stack.seconds[what] - before[what] for what in before}
+    if isinstance(result, Trial):
+        return replace(result, seconds=seconds)
+    prefixes = None if bound == "trajectory" else result.prefixes
+    declared, started = asked_of(adapter, case, device, stack.mode)[1], time.perf_counter()
+    verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
+    seconds["judge"] = time.perf_counter() - started
+    answer = copy.deepcopy(result)  # the adapter may write its next answer into the same memory
+    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer,
+                 arithmetic=declared, seconds=seconds)  # fmt: skip

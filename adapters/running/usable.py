@@ -1,0 +1,67 @@
+"""What the suite needs of an adapter before it asks it anything: whatever is wrong is said in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reference.arguments import short
+
+from ..contract import Adapter, Capabilities
+from .guard import told, warnings_shown
+
+LONGEST = 200  # characters of a name or a version: they stand in every table, file name and record
+
+
+def usable(adapter: Any, source: str) -> None:
+    """Raise ValueError unless an adapter says what it is. source: what loads it."""
+    for attribute in ("name", "version", "backend"):
+        value = _attribute(adapter, source, attribute)
+        if value is None and attribute == "backend":
+            continue  # it may be left out
+        if not isinstance(value, str):
+            raise ValueError(f"{source}: its {attribute} is {short(value)}, expected str")
+        if not value.isprintable() or len(value) > LONGEST or not (value or attribute == "backend"):
+            expected = f"printable text on one line, of 1 to {LONGEST} characters"
+            raise ValueError(f"{source}: its {attribute} is {short(value)}, expected {expected}")
+    _expect_capabilities(source, _attribute(adapter, source, "capabilities"))
+    for method in ("devices", "build", "run"):
+        if not callable(_attribute(adapter, source, method)):
+            raise ValueError(f"{source}: it has no method {method}")
+
+
+def _attribute(adapter: Any, source: str, name: str) -> Any:
+    try:
+        with warnings_shown():
+            return getattr(adapter, name, None)
+    except Exception as error:  # a property is the author's code too
+        raise ValueError(f"{source}: its {name} raised {told(error)}") from error
+
+
+def _expect_capabilities(source: str, value: Any) -> None:
+    if not isinstance(value, Capabilities):
+        raise ValueError(f"{source}: its capabilities is {short(value)}, expected Capabilities")
+
+
+def devices_of(adapter: Adapter, source: str) -> tuple[str, ...]:
+    """The devices that an adapter sees. Raises ValueError where it does not say."""
+    try:
+        with warnings_shown():
+            there: Any = adapter.devices()
+    except Exception as error:
+        raise ValueError(f"{source}: devices() raised {told(error)}") from error
+    names = tuple(there) if isinstance(there, list | tuple) else ()
+    if not names or not all(isinstance(name, str) and name and name.isprintable() for name in names):
+        came = "empty" if there in ((), []) else short(there)
+        raise ValueError(f"{source}: devices() is {came}, expected at least one name, such as ('cpu',)")
+    return names
+
+
+def expect_capabilities_on(adapter: Adapter, source: str, device: str) -> None:
+    """Raise ValueError unless an adapter says what it can do on a device."""
+    of_device: Any = _attribute(adapter, source, "capabilities_on")
+    try:
+        with warnings_shown():
+            value = adapter.capabilities if of_device is None else of_device(device)
+    except Exception as error:
+        raise ValueError(f"{source}: capabilities_on({device!r}) raised {told(error)}") from error
+    _expect_capabilities(source, value)

@@ -1,0 +1,105 @@
+"""Where a run took place, as far as it can decide a number: no host name, no path, no variable that is not listed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+VARIABLES = (
+    "CI", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "HYPOTHESIS_PROFILE", "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_BACKEND", "MKL_CBWR", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS",
+    "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "XLA_FLAGS",
+)  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """Python, system, CPU, NumPy's BLAS, the GPU driver, the listed variables that are set, the packages installed."""
+    return {
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "CPU": cpu(),
+        "CPUs": os.cpu_count(),
+        "NumPy": np.__version__,
+        "BLAS": blas(),
+        "driver": driver(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "packages": packages(),
+    }
+
+
+def without_paths(value: Any) -> Any:
+    """Text in which the folders of this machine are named by what they are: the suite, Python's, the user's."""
+    if isinstance(value, str):
+        for folder, name in _FOLDERS:
+            value = value.replace(folder, name)
+    return value
+
+
+_FOLDERS = [
+    (str(folder), name)
+    for folder, name in ((ROOT, "<suite>"), (Path(sys.prefix), "<python>"), (Path(sys.base_prefix), "<python>"),
+                         (Path.cwd(), "<folder>"), (Path.home(), "<home>"))
+    if len(folder.parts) > 1
+]  # fmt: skip
+
+
+def cpu() -> str:
+    """The processor's name; where the system does not tell, its architecture."""
+    try:
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        named = None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+def blas() -> str | None:
+    """The library of linear algebra that NumPy was built with."""
+    found = np.show_config(mode="dicts")  # type: ignore[call-overload]
+    about = (found or {}).get("Build Dependencies", {}).get("blas", {})
+    return about.get("openblas configuration") or " ".join(filter(None, (about.get("name"), about.get("version"))))
+
+
+def driver() -> str | None:
+    """The version of NVIDIA's kernel module; None where there is none."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    named = re.search(r"Kernel Module.*?(\d+(?:\.\d+)+)", text)
+    return named[1] if named else text.splitlines()[0]
+
+
+def packages() -> dict[str, str]:
+    """Every distribution installed, by name."""
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def suite() -> dict[str, Any]:
+    """This suite: its version, its git commit, and whether tracked files differ from it; null outside a clone."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    ours = (top := _git("rev-parse", "--show-toplevel")) is not None and Path(top) == ROOT
+    commit = _git("rev-parse", "HEAD") if ours else None
+    changed = _git("status", "--porcelain", "--untracked-files=no") if ours else None
+    return {"version": version, "commit": commit, "modified": None if changed is None else bool(changed)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(("git", *arguments), cwd=ROOT, capture_output=True, check=False)
+    except OSError:
+        return None
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else None

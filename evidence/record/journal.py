@@ -1,0 +1,136 @@
+"""A run's record while it is written, and its finishing: nothing that was judged is lost when the run is killed."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reference import limits
+
+from ..words import cut
+from .end import close
+from .environment import without_paths
+from .lines import CUT_OFF, Line, dump, mapped
+
+try:
+    import fcntl
+except ImportError:  # a system that has no such locks, and does not move a file that is open
+    fcntl = None
+
+
+SUFFIX = ".partial"
+
+
+def partial_path(path: Path) -> Path:
+    """Where a run is written until it ends."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def lock(handle: int, alone: bool = False) -> None:
+    """Say that this process writes to the file, as others may. alone: raise BlockingIOError where any other does."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+
+
+def _why_there(partial: Path) -> str:
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        lock(handle, alone=True)
+    except BlockingIOError:
+        return "another run is writing it. Name another file"
+    finally:
+        os.close(handle)
+    closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
+    return f"its run was cut off before it ended. {closing}; or move it away, or name another file"
+
+
+class Journal:
+    """The file PATH.partial of a run, to which every process of the run appends its lines.
+
+    A line is one write to a file opened for appending, which a local file system does not mix with another
+    process' line. What is written survives the death of the process. The controller begins and finishes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+        self._torn = False
+        self._smallest: defaultdict[tuple[str, str, str], float] = defaultdict(lambda: float("inf"))
+
+    def begin(self, header: Line) -> None:
+        """Create the file. Raises FileExistsError where an unfinished run left one, or another run writes there."""
+        partial = partial_path(self.path)
+        dump(header)  # what cannot be written leaves no file
+        try:
+            partial.touch(exist_ok=False)
+        except FileExistsError:
+            raise FileExistsError(f"{partial} is there already: {_why_there(partial)}") from None
+        if self.path.exists():  # this run may fail: nobody shall take an earlier one for it
+            self.path.replace(self.path.with_name(self.path.name + ".old"))
+        self.write(header | {"complete": False})
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append one line."""
+        if self._handle is None:
+            self._handle = os.open(partial_path(self.path), os.O_WRONLY | os.O_APPEND)
+            lock(self._handle)
+        if "message" in line:
+            line = {**line, "message": cut(line["message"], limits.MESSAGE)}
+        data = (b"\n" if self._torn else b"") + dump(mapped(line, without_paths))
+        self._torn = os.write(self._handle, data) != len(data)
+        if self._torn:
+            raise OSError(f"{partial_path(self.path)}: only a part of a line was written; is the disk full?")
+
+    def verdict(self, line: Line, content: str, answer: Line | None = None, declared: bool = False) -> None:
+        """Append a verdict line, with the answer if it is to be kept, and with the case where it did not agree.
+
+        declared: whether it was refused as declared, which says all there is to say: then the case is not kept.
+        Shrinking asks for hundreds of failing cases of one test: a case is kept if it is smaller than all before it
+        that ended alike.
+        """
+        if answer is not None:
+            line = line | {"answer": answer}
+        alike = line["test"], line["target"], line["outcome"]
+        wanted = line["outcome"] != "agrees" and line["corpus"] is None and not declared
+        if wanted and len(content) < self._smallest[alike]:
+            self._smallest[alike] = len(content)
+            line = line | {"content": content}
+        self.write(line)
+
+    def finish(self, exit_status: int, selection: str, tests: Mapping[str, int]) -> None:
+        """Append the last line, and move the whole to its place in one step (closing.close)."""
+        ended = {"finished": now(), "exit_status": exit_status, "selection": without_paths(selection)}
+        close(partial_path(self.path), self.path, {**ended, "tests": dict(tests)})
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def finish(partial: Path) -> Path:
+    """Close a run that was cut off, as incomplete; returns the file that it becomes. Every whole line is kept.
+
+    Raises FileExistsError where that file is there already, or a process is still writing this one.
+    """
+    path = partial.with_name(partial.name.removesuffix(SUFFIX))
+    if path.exists() or path == partial:
+        expected = "a name that is free" if path.exists() else f"the name of a run that was cut off, FILE{SUFFIX}"
+        raise FileExistsError(f"{partial}: would become {path.name}, expected {expected}")
+    handle = os.open(partial, os.O_RDWR)
+    try:
+        lock(handle, alone=True)
+        selection = "it was cut off in mid-run"
+        close(partial, path, {"finished": now(), "exit_status": CUT_OFF, "selection": selection, "tests": None})
+    except BlockingIOError:
+        raise FileExistsError(f"{partial}: a run is still writing it, expected one that was cut off") from None
+    finally:
+        os.close(handle)
+    return path

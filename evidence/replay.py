@@ -1,0 +1,149 @@
+"""One case of a record, asked again of what is installed here.
+
+The framework runs in a process of its own, `python -m adapters`: this package knows none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from adapters import KNOWN
+from adapters.contract import MODES
+from reference import Case
+
+from .record import corpus
+from .record.environment import ROOT
+from .record.reading import Evidence, Unusable
+from .record.schema import TargetLine, VerdictLine
+from .verify.declarations import DEVICE
+from .words import visible
+
+LEAST = 4  # digits of an id: three are a number of the corpus
+
+
+def replay(
+    evidence: Evidence, name: str, target: str | None, adapter: str | None, script: bool, mode: str | None = None
+) -> int:
+    """Run a case again, or print the script that does; returns the exit status of `python -m adapters`.
+
+    name: a case's id or the beginning of it, or its name or number in the corpus.  target: a label; of the run's only
+    one that was asked the case when None.  adapter: module:Class, where the run judged an adapter of the user's own.
+    mode: one of those in which the case was asked; eager, where it was, when None.
+    Raises Unusable where the case is not there, or was not kept.
+    """
+    line, asked = find(evidence, name, target, mode)
+    source = adapter or source_of(asked)
+    device, chosen = _device_of(asked), mode_of(line)
+    if not script:
+        print(visible(recorded(line, asked)), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{line.case}.json"
+        case_of(line).save(path)
+        command = [sys.executable, "-m", "adapters", source, str(path), f"--device={device}"]
+        command += ["--script"] if script else [*_bound(line), f"--mode={chosen}"]
+        environment = {**os.environ, **({"KERAS_BACKEND": asked.backend} if source == "keras" else {})}
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def find(evidence: Evidence, name: str, target: str | None, mode: str | None = None) -> tuple[VerdictLine, TargetLine]:
+    """The verdict on a case and the target that was asked: in the mode named, else eager, where it was asked so; of
+    several the worst, and the one whose case was kept."""
+    found = _found(evidence, name, target)
+    if not found:
+        whose = f" of {target}" if target else ""
+        raise Unusable(
+            f"{evidence.path}: no case {name!r}{whose}, expected an id (or at least its first {LEAST} digits), or a "
+            "name or number of the corpus"
+        )
+    cases = sorted({line.case for line, _ in found})
+    if len(cases) > 1:
+        raise Unusable(f"{name!r} begins {len(cases)} cases: {', '.join(cases[:5])}, ...")
+    modes = sorted({mode_of(line) for line, _ in found}, key=lambda word: (word != "eager", word))
+    chosen = mode or modes[0]
+    found = [(line, asked) for line, asked in found if mode_of(line) == chosen]
+    if not found:
+        raise Unusable(f"case {name} was not asked in mode {chosen!r}, expected one of {', '.join(modes)}")
+    kinds = ("disagrees", "crashed"), ("agrees", "vacuous"), ("refused",)
+    labels = next(some for kind in kinds if (some := sorted({a.label for line, a in found if line.outcome in kind})))
+    if len(labels) > 1:
+        raise Unusable(f"case {name} was asked of {', '.join(labels)}: say which, with --target")
+    of_target = [(line, asked) for line, asked in found if asked.label == labels[0]]
+    return max(of_target, key=lambda pair: (pair[0].outcome != "agrees", pair[0].content is not None))
+
+
+def _found(evidence: Evidence, name: str, target: str | None) -> list[tuple[VerdictLine, TargetLine]]:
+    """All verdicts on the cases that are meant, each with its target: a name or number of the corpus is meant first."""
+    named = next((case.id for called, case in corpus.cases().items() if name in (called, called.split(" ")[0])), None)
+    begun = len(name) >= LEAST and re.fullmatch("[0-9a-f]+", name)
+    targets = [{asked.label: asked for asked in run.header.targets} for run in evidence.runs]
+    return [
+        (line, labels[line.target])
+        for run, labels in zip(evidence.runs, targets, strict=True)
+        for line in run.verdicts
+        if (line.case == named if named else begun and line.case.startswith(name)) and target in (None, line.target)
+    ]
+
+
+def mode_of(line: VerdictLine) -> str:
+    """The mode in which a case was asked, a word of this suite's. Raises Unusable for another."""
+    mode = str(line.features.get("mode", "eager"))
+    if mode not in MODES:
+        raise Unusable(f"case {line.case}: mode: got {mode!r}, expected one of {', '.join(MODES)}")
+    return mode
+
+
+def source_of(asked: TargetLine) -> str:
+    """The name of a known adapter. Code that a file names is not run: whoever replays it has to name it too."""
+    if ":" in asked.source or asked.source not in KNOWN:
+        raise Unusable(
+            f"the run judged {asked.source!r}, code of its own and none of {', '.join(KNOWN)}: to run it here, name it "
+            "with --adapter"
+        )
+    if asked.source == "keras" and not re.fullmatch("tensorflow|torch|jax", asked.backend):
+        raise Unusable(f"backend: got {asked.backend!r}, expected tensorflow, torch or jax")
+    return asked.source
+
+
+def _device_of(asked: TargetLine) -> str:
+    """The device that was asked, in the form that a device's name has."""
+    if not DEVICE.fullmatch(asked.device):
+        raise Unusable(f"device: got {asked.device!r}, expected cpu, cuda, or cuda: and a number")
+    return asked.device
+
+
+def case_of(line: VerdictLine) -> Case:
+    """The case of a verdict: from the corpus, or kept with the verdict."""
+    known = corpus.cases().get(line.corpus or "")
+    if known is not None and known.id == line.case:
+        return known
+    if line.content is None:
+        raise Unusable(
+            f"case {line.case} was not kept: a record keeps the corpus, and of each test the cases that did not "
+            f"agree. To draw it again, run {line.test} with the seed and profile of the run"
+        )
+    try:
+        case = Case.from_json(line.content)
+    except (TypeError, ValueError) as error:
+        raise Unusable(f"case {line.case}: {error}") from error
+    if case.id != line.case:
+        raise Unusable(f"case {line.case}: the case that was kept is {case.id}")
+    return case
+
+
+def recorded(line: VerdictLine, asked: TargetLine) -> str:
+    """What the record says of the case, in a line."""
+    fraction = f", {line.verdict.max_fraction:.3g} of the bound" if line.verdict else ""
+    mode = mode_of(line)
+    called = "" if mode == "eager" else f", in mode {mode}"
+    return (
+        f"recorded: {asked.adapter} {asked.version} on {asked.device}{called}: {line.outcome}{fraction} {line.message}"
+    ).rstrip()
+
+
+def _bound(line: VerdictLine) -> list[str]:
+    return ["--bound", line.verdict.bound] if line.verdict and line.verdict.bound in ("step", "trajectory") else []

@@ -1,0 +1,121 @@
+"""The verdicts on the corpus made anew: the reference judges each kept answer again, as anyone may who has NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from reference import Case, Verdict, judge
+from reference.encoding import decode
+
+from ..record import corpus
+from ..record.lines import answer_id
+from ..record.schema import Answer, Judgement, Place, VerdictLine
+from .consistency import UNCOMPARED, close
+from .declarations import Declared
+
+EXACT = ("reason", "bound", "arithmetic", "elements", "outside", "vacuous", "detail")
+FIGURES = ("max_error", "max_ulps", "max_fraction")
+UNSHOWN = "the answer was not kept, and no kept answer has its bits"
+LAST_BITS = "float64, with figures (of the mean signed residual: sums of many) that are others by the last bits of sums"
+
+
+class Rejudged:
+    """The answers of one run, as they come by: those of the corpus serve for other properties too, where the bits are
+    the same.
+
+    shown: how many verdicts were made anew.
+    """
+
+    def __init__(self) -> None:
+        self.shown = 0
+        asked = corpus.asked()
+        self._needed = {name for tested, one in asked.items() if tested != corpus.PROPERTY for name in one.names}
+        self._kept: dict[tuple[str, str], tuple[str | None, Answer]] = {}
+
+    def problems(self, line: VerdictLine, declared: Declared, bound: str) -> tuple[list[str], str]:
+        """What is wrong with a verdict on a case of the corpus; and why it is not shown, empty where it is.
+
+        The line has a verdict.  bound: the one that its property judges by.
+        """
+        assert line.verdict is not None
+        assert line.corpus is not None
+        if line.answer is not None and line.property == corpus.PROPERTY and line.corpus in self._needed:
+            self._kept[line.target, line.case] = line.answer_id, line.answer
+        if line.verdict.reason in UNCOMPARED:
+            return [], "an answer of another shape or dtype is not kept"
+        answer = line.answer or self._same(line)
+        if answer is None:
+            must = line.property == corpus.PROPERTY
+            return ([f"recorded as {line.outcome}, and no answer is kept that shows it"], "") if must else ([], UNSHOWN)
+        case = corpus.cases()[line.corpus]
+        try:
+            found, unshown = _again(case, line, line.verdict, answer, declared.arithmetic(line.features), bound)
+        except (TypeError, ValueError) as error:
+            return [str(error)], ""
+        if found and line.answer is None and case.spec.num_layers > 1 and bound == "step":
+            return [], UNSHOWN  # the lower layers' outputs may differ
+        self.shown += not (found or unshown)
+        return found, unshown
+
+    def _same(self, line: VerdictLine) -> Answer | None:
+        """The kept answer of the same target to the same case, where it has the same bits."""
+        given, answer = self._kept.get((line.target, line.case), (None, None))
+        return answer if given is not None and given == line.answer_id else None
+
+
+def _again(
+    case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str
+) -> tuple[list[str], str]:
+    output, h_n, prefixes = arrays(answer)
+    given = answer_id(output, h_n)
+    lower = prefixes if bound == "step" else None
+    verdict = judge(case, output, h_n, prefixes=lower, declared=declared, bound=bound)
+    problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
+    exact = [] if line.outcome == verdict.outcome else ["outcome"]
+    exact += [name for name in EXACT if getattr(said, name) != getattr(verdict, name)]
+    figures = list(_figures(said, verdict))
+    if case.dtype == "float64" and not exact and figures and _plausible(case, said, verdict, output, h_n):
+        return problems, LAST_BITS
+    if differs := [*exact, *figures]:
+        problems.append(f"recorded as {line.outcome}, with another {', '.join(differs)} than the answer's: {verdict}")
+    return problems, ""
+
+
+def _figures(said: Judgement, verdict: Verdict) -> Iterator[str]:
+    """Figures and places that are others."""
+    yield from (name for name in FIGURES if not close(getattr(said, name), getattr(verdict, name)))
+    residuals = said.mean_signed_residual, verdict.mean_signed_residual  # small differences of large sums
+    if not close(*residuals) and not close(*(value + np.copysign(1.0, residuals[0]) for value in residuals)):
+        yield "mean_signed_residual"
+    for name in ("worst", "first"):
+        here, there = getattr(said, name), getattr(verdict, name)
+        if (here is None) != (there is None) or (here is not None and not _same_place(here, Place(**vars(there)))):
+            yield name
+
+
+def _same_place(one: Place, other: Place) -> bool:
+    numbers = ("expected", "actual", "bound")
+    places = (place.model_dump(exclude=set(numbers)) for place in (one, other))
+    return next(places) == next(places) and all(close(getattr(one, name), getattr(other, name)) for name in numbers)
+
+
+def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray, h_n: np.ndarray) -> bool:
+    """Whether float64 figures could be those of another BLAS: the bound covers either's own sums, so a fraction of it
+    is 1 apart at most, and what the answer was at the places named is in it."""
+    near = abs(said.max_fraction - verdict.max_fraction) <= 1 or not np.isfinite(verdict.max_fraction)
+    near = near and abs(said.mean_signed_residual - verdict.mean_signed_residual) <= max(said.elements, 1)
+    last = case.spec.num_layers - 1
+    for place in (said.worst, said.first):
+        if place is None or (place.array == "output" and place.layer != last):
+            continue
+        answer = output if place.array == "output" else h_n
+        near = near and bool((answer == place.actual).any() or np.isnan(place.actual))
+    return near
+
+
+def arrays(answer: Answer) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | None]:
+    """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
+    lower = None if answer.prefixes is None else [decode("prefixes", array.model_dump()) for array in answer.prefixes]
+    return decode("output", answer.output.model_dump()), decode("h_n", answer.h_n.model_dump()), lower

@@ -1,0 +1,134 @@
+"""What every known adapter declares in this version of the suite, as data: a record's header is no authority.
+
+`harness/make_declarations.py` writes declarations.json. A test keeps it equal to what the adapters say of themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adapters import KNOWN
+
+from ..record.schema import Declaration, Header, TargetLine
+
+PATH = Path(__file__).with_name("declarations.json")
+FORMAT = "rnn-equivalence declarations 1"
+DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
+KINDS = ("unsupported", "emulated", "arithmetics")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What holds for a target: by this suite's own data, or by the word of a foreign adapter's author.
+
+    varies: what a framework's version decides, and the record alone says.
+    """
+
+    unsupported: tuple[Declaration, ...]
+    arithmetics: tuple[Declaration, ...]
+    varies: tuple[Mapping[str, Any], ...] = ()
+
+    def refusals(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
+        """In which words a case with these features may be refused; none where it is to be answered."""
+        return tuple(
+            f"{' and '.join(f'{name} {value}' for name, value in entry.features.items())}: {entry.reason}"
+            for entry in self.unsupported
+            if entry.holds(asked)
+        )
+
+    def arithmetic(self, asked: Mapping[str, str | bool]) -> str:
+        """The arithmetic that a case with these features is judged by."""
+        return next((entry.reason for entry in self.arithmetics if entry.holds(asked)), str(asked["dtype"]))
+
+
+@cache
+def known() -> Mapping[tuple[str, str, str], dict[str, Any]]:
+    """Source, backend and kind of device -> what the adapter declares."""
+    content = json.loads(PATH.read_text(encoding="utf-8"))
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{PATH.name}: got format {content.get('format')!r}, expected {FORMAT!r}")
+    return {(entry["source"], entry["backend"], entry["device"]): entry for entry in content["targets"]}
+
+
+def is_known(target: TargetLine) -> bool:
+    """Whether the target's adapter is one of this suite's."""
+    return ":" not in target.source
+
+
+def entry_of(target: TargetLine) -> dict[str, Any] | None:
+    """What this suite's data says of a target; None where it has no such adapter, backend or device."""
+    device = DEVICE.fullmatch(target.device)
+    return known().get((target.source, target.backend, device[0].split(":")[0])) if device else None
+
+
+def of(target: TargetLine) -> Declared:
+    """What a target declares. For a known adapter the record's word counts only for what varies with the version."""
+    entry = entry_of(target) if is_known(target) else None
+    if entry is None:
+        return Declared(tuple(target.unsupported), tuple(target.arithmetics))
+    varies = tuple(entry["varies"])
+    theirs = tuple(one for one in target.unsupported if one.features in varies)
+    ours = tuple(Declaration(**one) for one in entry["unsupported"] if one["features"] not in varies)
+    return Declared((*ours, *theirs), tuple(Declaration(**one) for one in entry["arithmetics"]), varies)
+
+
+def wrong(header: Header, target: TargetLine) -> Iterator[str]:
+    """Where a header says another thing of a target than this version of the suite."""
+    if target.label != f"{target.adapter}{target.backend and '/'}{target.backend} {target.device}":
+        yield f"the target {target.label!r} is {target.adapter!r} on {target.backend!r} and {target.device!r}"
+    if not is_known(target):
+        return
+    entry = entry_of(target)
+    if entry is None or entry["adapter"] != target.adapter:
+        yield (
+            f"{target.label}: adapter {target.source!r} named {target.adapter!r}, backend {target.backend!r}, device "
+            f"{target.device!r}: this suite has none such"
+        )
+        return
+    for kind in KINDS:
+        ours, theirs = ([one for one in said if one["features"] not in entry["varies"]]
+                        for said in (entry[kind], [one.model_dump() for one in getattr(target, kind)]))  # fmt: skip
+        if ours != theirs:
+            other = next(one for one in (*theirs, *ours) if one not in ours or one not in theirs or ours != theirs)
+            yield (
+                f"{target.label}: what it declares {kind} is not what this version of the suite declares "
+                f"({len(theirs)} entries, expected {len(ours)}; among them {other}): see suite.commit"
+            )
+    version = version_of(entry, header.environment.packages)
+    if version != public(target.version):
+        yield f"{target.label}: version {target.version!r}, and the packages of the record make it {version!r}"
+
+
+def version_of(entry: Mapping[str, Any], packages: Mapping[str, str]) -> str:
+    """The version that an adapter takes from the packages installed; "?" for one that is not there."""
+    there = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in packages.items()}
+    return re.sub(r"\{([\w-]+)\}", lambda named: public(there.get(named[1], "?")), entry["version"])
+
+
+def public(version: str) -> str:
+    """A version without its local parts ("+cpu"), and OpenVINO's build number: a package's metadata may lack them."""
+    return re.sub(r"\+[\w.]+", "", version)
+
+
+def foreign(targets: list[TargetLine]) -> list[TargetLine]:
+    """Targets whose adapter is the author's own."""
+    return [target for target in targets if not is_known(target)]
+
+
+def absent(header: Header) -> Iterator[str]:
+    """Adapters that the header calls absent, and that this suite does not know, or that were judged, or installed."""
+    judged = {target.source for target in header.targets}
+    packages = {name.lower() for name in header.environment.packages}
+    if len({line.name for line in header.absent}) < len(header.absent):
+        yield f"called absent twice: {', '.join(sorted(line.name[:80] for line in header.absent)[:20])}"
+    for line in header.absent:
+        if line.name not in KNOWN or line.name in judged:
+            yield f"{line.name!r} is called absent: {'it was judged' if line.name in judged else 'no such adapter'}"
+        elif line.problem.startswith(f"{KNOWN[line.name][1]} is not installed") and KNOWN[line.name][1] in packages:
+            yield f"{line.name!r} is called absent, and the packages of the record have {KNOWN[line.name][1]}"

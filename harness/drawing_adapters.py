@@ -1,0 +1,75 @@
+"""Adapters that only draw: they declare what a record's targets declare, and answer as the reference does.
+
+`python -m evidence verify` runs the properties on them, in a process whose variable RNN_REDRAWN names a file of
+targets, to see which questions the profile ci asks. The first is harness.drawing_adapters:T0, the second T1, ...
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters import Capabilities, Result
+from adapters.contract import cast_exactly, features_of
+from reference import CellParameters, Lengths, RNNSpec, forward
+
+
+class Redrawn:
+    """An adapter of the reference with another's name, backend, device and capabilities."""
+
+    version, framework = "0", None
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.name, self.backend, self.device = told["adapter"], told["backend"], told["device"]
+        refused = [(tuple(entry["features"].items()), entry["reason"]) for entry in told["unsupported"]]
+        self.capabilities = Capabilities(
+            unsupported={several[0]: reason for several, reason in refused if len(several) == 1},
+            together={several: reason for several, reason in refused if len(several) > 1},
+            arithmetics={tuple(entry["features"].items()): entry["reason"] for entry in told["arithmetics"]},
+        )
+
+    def devices(self) -> tuple[str, ...]:
+        return (self.device,)
+
+    def build(
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        mode: str = "eager",
+    ) -> Any:
+        return spec, cast_exactly(parameters, dtype)
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+        mask: np.ndarray | None = None,
+    ) -> Result:
+        self.capabilities.require(features_of(module[0], x, h0, lengths, layout, mask=mask))
+        return Result(*forward(*module, x, h0, lengths, layout, mask))
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        return module
+
+
+@cache
+def _told() -> list[dict[str, Any]]:
+    return json.loads(Path(os.environ["RNN_REDRAWN"]).read_text(encoding="utf-8"))
+
+
+def __getattr__(name: str) -> Any:
+    """The class of one target."""
+    if not name.startswith("T") or not name[1:].isdecimal() or "RNN_REDRAWN" not in os.environ:
+        raise AttributeError(name)
+    return lambda: Redrawn(_told()[int(name[1:])])

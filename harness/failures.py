@@ -1,0 +1,153 @@
+"""What a failing test says, and the file that it leaves."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import secrets
+import tempfile
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.running.trial import Trial
+from reference import Case, Diagnosis
+from reference.faults import Fault
+from reference.judging.primitives import PrimitiveVerdict
+
+from .draws import draw_case
+from .memory import in_memory
+
+ROOT = Path(__file__).parents[1]
+FAILURES = ROOT / "out" / "failures"
+LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
+# the cases that confirm a diagnosis: batch, time, input_size, hidden_size -> the scale of their inputs
+CONFIRMING = {(3, 5, 4, 6): 1.0, (4, 4, 4, 4): 8.0}
+
+MOST_UNEXPLAINED = 10  # failures of an adapter that were diagnosed in vain, after which no more are
+# by adapter and device: the faults that explained its failures so far, and how many failures none did
+_named: dict[tuple[str, str], list[Fault]] = {}
+_unexplained: Counter[tuple[str, str]] = Counter()
+# by adapter, device, case and answer
+_diagnosed: dict[tuple[str, ...], Diagnosis | None] = {}
+
+
+class Failure:
+    """The text of a failing test.
+
+    The diagnosis is made when the text is read, not for every case that shrinking tries. The smallest case that
+    shrinking leaves is the easiest to read and the hardest to tell faults apart by, so larger ones are asked too.
+    """
+
+    def __init__(
+        self,
+        tested: str,
+        trial: Trial,
+        replay: str,
+        ask: Callable[[Case], Trial],
+        primitives: Callable[[Case], Sequence[PrimitiveVerdict]] = lambda case: (),
+    ) -> None:
+        self.tested, self.trial, self.replay, self.ask, self._primitives = tested, trial, replay, ask, primitives
+
+    def diagnosis(self) -> Diagnosis | None:
+        """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
+        trial = self.trial
+        answer = hashlib.sha256(b"".join(array.tobytes() for array in (trial.answer or ())[:2])).hexdigest()
+        asked = trial.adapter, trial.device, trial.case.id, answer
+        if asked not in _diagnosed:
+            _diagnosed[asked] = self._diagnose((trial.adapter, trial.device))
+        return _diagnosed[asked]
+
+    def _diagnose(self, target: tuple[str, str]) -> Diagnosis | None:
+        """Faults that explained an earlier failure of the adapter are tried first."""
+        named = _named.setdefault(target, [])
+        again = self.trial.diagnosis(named) if named else None
+        if again is not None and again.explanations:
+            return replace(again, note="as in an earlier failure")
+        if _unexplained[target] >= MOST_UNEXPLAINED:
+            return Diagnosis(problem=f"{MOST_UNEXPLAINED} failures of this adapter were diagnosed in vain")
+        own = self.trial.diagnosis()
+        if own is None or not own.explanations:
+            _unexplained[target] += own is not None and not own.problem
+            return own
+        found = self._confirmed(own)
+        if found.confirmed and not found.unconfirmed:
+            named += [fault for fault in found.explanations[0].faults if fault not in named]
+        return found
+
+    def _confirmed(self, own: Diagnosis) -> Diagnosis:
+        """What is left of a diagnosis when larger cases are asked, those that fail and those that agree."""
+        trials = [self.ask(case) for case in confirming(self.trial.case)]
+        failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
+        right = [trial.case for trial in trials if trial.outcome == "agrees"]
+        return own.confirmed_by(failed).not_refuted_by(right)
+
+    @functools.cached_property
+    def primitives(self) -> str:
+        """Whether it is a primitive that is off, or what is made of it; empty where none can be asked."""
+        if self.trial.outcome != "disagrees":
+            return ""
+        try:
+            verdicts = self._primitives(self.trial.case)
+        except Exception as error:  # the layer's own failure must still be told
+            return f"could not be asked: {type(error).__name__}: {error}"
+        wrong = [str(verdict) for verdict in verdicts if not verdict.agrees]
+        right = "its products and its activation are right by themselves, so it is what is made of them"
+        return "; ".join(wrong) or (right if verdicts else "")
+
+    def __str__(self) -> str:
+        diagnosis = self.diagnosis()
+        said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
+        said += f"  primitives: {self.primitives}\n" if self.primitives else ""
+        return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
+
+
+def confirming(case: Case) -> Iterator[Case]:
+    """Cases that ask for the same features, with sizes, lengths and numbers that tell faults apart."""
+    memory = "Fortran" if case.x.flags.f_contiguous and not case.x.flags.c_contiguous else "contiguous"
+    for (batch, time, input_size, hidden_size), scale in CONFIRMING.items():
+        spec = replace(case.spec, input_size=input_size, hidden_size=hidden_size)
+        rows = 1 if case.layout == "unbatched" else batch
+        lengths = None if case.lengths is None else [1 + (3 * row + 2) % time for row in range(rows)]
+        asked = draw_case(spec, batch=rows, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
+                          layout=case.layout, input_scale=scale, mask=case.mask is not None)  # fmt: skip
+        h0 = None if asked.h0 is None else in_memory(asked.h0, memory)
+        yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
+
+
+def new_run() -> str:
+    """A name for the failures of a run, which no other run has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Folder:
+    """Where the processes of a run leave its failing cases: out/failures/RUN, or, where that cannot be written, a
+    temporary folder of each; then `note` says so."""
+
+    def __init__(self, run: str | None = None) -> None:
+        self.path, self.note = FAILURES / (run or new_run()), ""
+
+    def save(self, case: Case) -> str:
+        """The case in a file named after the running test: Hypothesis runs the smallest failing case last.
+
+        Returns the file's path, from this repository's root where it lies there.
+        """
+        test = os.environ.get("PYTEST_CURRENT_TEST", "case (").rpartition(" (")[0]
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", test.split("::")[-1]).strip("-")[:LONGEST]
+        digest = hashlib.sha256(test.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        try:
+            return self._written(case, f"{name}-{digest}.json")
+        except OSError as error:  # a clone that is read-only, or a full disk
+            self.note = f"\n  the case is not where failing cases are kept: {error}"
+            self.path = Path(tempfile.mkdtemp(prefix="rnn-equivalence-"))
+            return self._written(case, f"{name}-{digest}.json")
+
+    def _written(self, case: Case, name: str) -> str:
+        self.path.mkdir(parents=True, exist_ok=True)
+        case.save(self.path / name)
+        return str((self.path / name).relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path / name)

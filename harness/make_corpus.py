@@ -1,0 +1,131 @@
+"""python -m harness.make_corpus: draw the corpus and write evidence/record/corpus.jsonl.
+
+Needed only to add cases: whatever changes one makes the runs recorded before incomparable with those after.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from evidence.record.corpus import FORMAT, PATH
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
+from reference.files import write_atomically
+
+from .draws import draw_case
+
+WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
+TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
+SERIES = ("time", "depth")  # first words of the names of cases in which one size grows
+
+
+def corpus() -> Iterator[tuple[str, Case]]:
+    """Name and case: the parts below, each named by what it asks."""
+    for number, (words, case) in enumerate(_parts()):
+        yield f"{number:03} {' '.join(str(word) for word in words)}", case
+
+
+def _parts() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    yield from _every_cell()
+    yield from _growing()
+    yield from _vectors()
+    yield from _ends()
+    yield from _hard()
+    yield from _masked()
+
+
+def _every_cell() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Three cases for each cell: the plainest; all that a call may hold; sizes that no shape check tells apart."""
+    for seed, (direction, layout, phi, dtype) in enumerate(
+        product(DIRECTIONS, LAYOUTS, NONLINEARITIES, (*WIDE, *NARROW))
+    ):
+        time = 3 if dtype in NARROW else 6  # torch takes 10 ms for a step in a narrow dtype on a CPU
+        cell = direction, layout, phi, dtype
+        rows = 1 if layout == "unbatched" else 4
+        yield (
+            (*cell, "plain"),
+            draw_case(RNNSpec(3, 5, 1, direction, phi), batch=rows, time=time, dtype=dtype, seed=seed, layout=layout),
+        )
+        lengths = (time - 1,) if rows == 1 else (time, 1, time - 1, 2)
+        yield (
+            (*cell, "full"),
+            draw_case(RNNSpec(4, 6, 2, direction, phi), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
+                      lengths=lengths, layout=layout),
+        )  # fmt: skip
+        yield (
+            (*cell, "equal sizes"),
+            draw_case(RNNSpec(time, time, 3, direction, phi, bias=False), batch=1 if rows == 1 else time, time=time,
+                      dtype=dtype, seed=seed + 200, h0=True, layout=layout),
+        )  # fmt: skip
+
+
+def _growing() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """How the error grows with time steps, and with depth."""
+    for direction, dtype in product(("forward", "bidirectional"), WIDE):
+        for time in TIMES:
+            spec = RNNSpec(4, 8, 1, direction)
+            yield ("time", time, direction, dtype), draw_case(spec, batch=2, time=time, dtype=dtype, seed=300 + time)
+        for layers in range(1, 11):
+            spec = RNNSpec(5, 7, layers, direction)
+            yield ("depth", layers, direction, dtype), draw_case(spec, batch=3, time=6, dtype=dtype, seed=600 + layers)
+
+
+def _vectors() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Sizes at which vector units, blocks and tiles are used, and what is left over."""
+    for direction, dtype, hidden_size in product(DIRECTIONS, WIDE, (16, 33, 64)):
+        spec = RNNSpec(hidden_size + 1, hidden_size, 1, direction)
+        case = draw_case(spec, batch=hidden_size // 4, time=5, dtype=dtype, seed=700 + hidden_size, h0=True)
+        yield ("vectors", hidden_size, direction, dtype), case
+
+
+def _ends() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """The ends of each axis: an empty batch, one sequence, one step, no step, sequences of no length."""
+    for direction, dtype in product(DIRECTIONS, WIDE):
+        for what, asked in {
+            "an empty batch": {"batch": 0, "time": 4},
+            "one sequence": {"batch": 1, "time": 4, "h0": True},
+            "one step": {"batch": 3, "time": 1, "h0": True},
+            "no step": {"batch": 3, "time": 0, "h0": True},
+            "lengths of zero": {"batch": 4, "time": 4, "lengths": (4, 0, 3, 2)},
+        }.items():
+            yield (what, direction, dtype), draw_case(RNNSpec(3, 5, 2, direction), dtype=dtype, seed=800, **asked)
+
+
+def _hard() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Saturated, subnormal, chaotic; NaN and infinity."""
+    for phi, dtype in product(NONLINEARITIES, WIDE):
+        spec = RNNSpec(6, 9, 1, "forward", phi)
+        yield ("saturated", phi, dtype), draw_case(spec, batch=3, time=7, dtype=dtype, input_scale=1e3, seed=900)
+        tiny = float(np.finfo(dtype).tiny) / 4
+        spec = RNNSpec(6, 9, 1, "forward", phi, bias=False)
+        yield ("tiny", phi, dtype), draw_case(spec, batch=3, time=7, dtype=dtype, input_scale=tiny, seed=901)
+        for value in (np.nan, np.inf):
+            case = draw_case(RNNSpec(3, 5, 1, "bidirectional", phi), batch=3, time=6, dtype=dtype, seed=902)
+            case.x[1, 2, 1] = value
+            yield (value, phi, dtype), case
+    for dtype in WIDE:
+        yield ("chaotic", dtype), draw_case(RNNSpec(4, 16), batch=1, time=100, dtype=dtype, weight_scale=4.0, seed=903)
+
+
+def _masked() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Steps that are masked wherever they lie, in every layout and direction."""
+    for seed, (direction, layout) in enumerate(product(DIRECTIONS, LAYOUTS)):
+        for dtype in ("float32", "float64", "bfloat16") if layout == "batch_first" else ("float32",):
+            spec = RNNSpec(4, 6, 2, direction, NONLINEARITIES[seed % 2])
+            rows = 1 if layout == "unbatched" else 4
+            asked = {"time": 6, "dtype": dtype, "seed": 950 + seed, "h0": True, "layout": layout, "mask": True}
+            case = draw_case(spec, batch=rows, **asked)
+            yield ("a mask", direction, layout, dtype), case
+
+
+def text() -> str:
+    lines = [{"format": FORMAT}] + [{"name": name, "case": json.loads(case.to_json())} for name, case in corpus()]
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    write_atomically(PATH, text())

@@ -1,0 +1,76 @@
+"""python -m harness.make_declarations: write evidence/verify/declarations.json, what each known adapter declares.
+
+`python -m evidence verify` holds a record against it, where no framework is installed. Needs every framework; to be run
+again whenever an adapter declares something else, which meta_tests/evidence/verify/test_declarations.py notices.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import adapters
+from adapters.contract import capabilities_on
+from evidence.record.lines import declarations
+from evidence.verify.declarations import FORMAT, PATH
+from reference.files import write_atomically
+
+BACKENDS = {"keras": ("tensorflow", "torch", "jax")}
+DEVICES = ("cpu", "cuda")
+# what an adapter's version is made of: distributions, each for its version
+VERSIONS = {
+    "torch": "{torch}",
+    "keras": "{keras} on {backend} {of backend}",
+    "flax": "{flax} on jax {jax}",
+    "onnxruntime": "{onnxruntime}",
+    "onnx": "{onnx}",
+    "torch-onnx": "{torch} in ONNX Runtime {onnxruntime}",
+    "openvino": "{openvino}",
+    "reference": "on NumPy {numpy}",
+}
+# declared or not, as the version of the framework has it: what it adds to a record is the record's own word
+VARIES = {"keras": [{"dtype": "float64"}]}
+
+
+def declared(name: str) -> list[dict[str, Any]]:
+    """What the adapter says of itself here, on each kind of device: on the backend that is chosen, if it has any."""
+    adapter = adapters.load(name)
+    found = []
+    for device in DEVICES:
+        capabilities = capabilities_on(adapter, device)
+        backend = str(getattr(adapter, "backend", ""))
+        found.append(
+            {
+                "source": name,
+                "adapter": adapter.name,
+                "backend": backend,
+                "device": device,
+                "version": VERSIONS[name].replace("{backend}", backend).replace("{of backend}", f"{{{backend}}}"),
+                "unsupported": declarations(
+                    {(one,): why for one, why in capabilities.unsupported.items()} | dict(capabilities.together)
+                ),
+                "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
+                "arithmetics": declarations(capabilities.arithmetics),
+                "varies": VARIES.get(name, []),
+            }
+        )
+    return found
+
+
+def everything() -> Iterator[dict[str, Any]]:
+    """All adapters, in a process for each backend."""
+    for name in adapters.KNOWN:
+        for backend in BACKENDS.get(name, ("",)):
+            environment = {**os.environ, **({"KERAS_BACKEND": backend} if backend else {})}
+            code = f"import json; from harness.make_declarations import declared; print(json.dumps(declared({name!r})))"
+            done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+            yield from json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    lines = ",\n".join(json.dumps(entry) for entry in everything())
+    write_atomically(PATH, f'{{"format": {json.dumps(FORMAT)}, "targets": [\n{lines}\n]}}\n')

@@ -1,0 +1,156 @@
+"""Hypothesis strategies: which questions are asked.
+
+Sizes, features and a seed are Hypothesis' own choices, so they shrink; the numbers come from the seed
+(harness/draws.py). One choice decides between full-precision numbers and numbers of four bits, without
+changing any other: a failing case shrinks to few, small and readable numbers, and generation stays fast at any
+size. Drawing each weight by itself was rejected: a 10-layer case needs more choices than Hypothesis
+allows, and its arrays are filled with repeated values unless told otherwise, which hides transpositions.
+Narrow numbers alone were rejected too: their products are exact, which hides a narrower arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from adapters import FEATURES
+from reference import Case, RNNSpec
+
+from .draws import draw_case
+from .memory import MEMORY, in_memory
+
+Draw = Callable[..., Any]
+SIZES = st.integers(1, 9)
+# input scales: typical; large enough to saturate tanh; small enough that only the weights and biases speak
+INPUT_SCALES = (1.0, 32.0, 2.0**-10)
+WEIGHT_SCALES = (1.0, 0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything about a case but its direction, nonlinearity, dtype and layout, which the tests go through.
+
+    lengths: for each of the batch's sequences, or None.  mask: whether steps are masked, anywhere.
+    memory: how x and h0 lie in memory.
+    """
+
+    batch: int
+    time: int
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    h0: bool
+    lengths: tuple[int, ...] | None
+    seed: int
+    rounded: bool
+    weight_scale: float
+    input_scale: float
+    memory: str
+    mask: bool = False
+
+    def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
+        """The case that it asks, batch first."""
+        spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias)
+        case = draw_case(
+            spec,
+            batch=self.batch,
+            time=self.time,
+            dtype=dtype,
+            seed=self.seed,
+            weight_scale=self.weight_scale,
+            input_scale=self.input_scale,
+            h0=self.h0,
+            lengths=self.lengths,
+            rounded=self.rounded,
+            mask=self.mask,
+        )
+        return in_layout(case, "batch_first", self.memory)
+
+
+def in_layout(case: Case, layout: str, memory: str) -> Case:
+    """A batch-first case asked in another layout, of the same parameters; unbatched, of its first sequence alone."""
+    x, h0, lengths, mask = case.x, case.h0, case.lengths, case.mask
+    if layout == "time_first":
+        x, mask = np.ascontiguousarray(x.transpose(1, 0, 2)), None if mask is None else mask.T
+    elif layout == "unbatched":
+        x, h0, lengths = x[0], None if h0 is None else h0[:, 0], None if lengths is None else int(lengths[0])
+        mask = None if mask is None else mask[0]
+    h0 = None if h0 is None else in_memory(h0, memory)
+    return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout, mask=mask)
+
+
+def _range(supported: Sequence[str], largest: int) -> tuple[int, int]:
+    """Smallest and largest size of an axis of which an adapter supports "1", "more" or both."""
+    return 1 if "1" in supported else 2, largest if "more" in supported else 1
+
+
+@st.composite
+def _sizes(draw: Draw, time: tuple[int, int], batch: tuple[int, int]) -> tuple[int, int, int, int]:
+    """batch, time, input_size, hidden_size: all different, so that no two axes can be mixed up unseen; all equal,
+    because some mistakes only pass the shape checks then; or free."""
+    free = st.tuples(st.integers(*batch), st.integers(*time), SIZES, SIZES)
+    different = free.filter(lambda sizes: len(set(sizes)) == len(sizes))
+    low, high = (choose(ends) for choose, ends in zip((max, min), zip(batch, time, strict=True), strict=True))
+    equal = [st.integers(low, high).map(lambda size: (size,) * 4)] if low <= high else []
+    return draw(st.one_of(free, different, *equal))
+
+
+def _layers(supported: Sequence[str], most: int) -> st.SearchStrategy[int]:
+    """Few layers mostly, of the depths that an adapter supports."""
+    depths = {"1": st.just(1), "2": st.just(2), "3 to 10": st.integers(3, 10)}
+    few = st.one_of(*(depths[depth] for depth in supported if depth in ("1", "2")), st.just(3)).filter(
+        lambda layers: layers < 3 or "3 to 10" in supported
+    )
+    every = st.one_of(few, few, few, *(depths[depth] for depth in supported))
+    return every.filter(lambda layers: layers <= most) if most < 10 else every
+
+
+@st.composite
+def _lengths(draw: Draw, supported: Sequence[str], batch: int, time: int) -> tuple[int, ...] | None:
+    kind = draw(st.sampled_from([kind for kind in ("full", "mixed", "with zeros") if kind in supported]))
+    if kind == "full":
+        return None
+    length = st.integers(0 if kind == "with zeros" else 1, time)
+    return tuple(draw(st.lists(length, min_size=batch, max_size=batch)))
+
+
+@st.composite
+def questions(
+    draw: Draw,
+    supported: Callable[[str], Sequence[Any]] = FEATURES.__getitem__,
+    *,
+    max_layers: int = 10,
+    max_time: int = 9,
+    with_lengths: bool = True,
+    with_mask: bool = False,
+    sane: bool = False,
+) -> Question:
+    """A question of sizes 1 to 9, and 1 to 3 layers, or sometimes up to max_layers.
+
+    supported: the values of a feature that may be asked for (Capabilities.supported).  sane: no saturating
+    inputs and no large weights, for properties that are judged by the trajectory bound.
+    """
+    mask = with_mask and draw(st.sampled_from(sorted(supported("mask"))))
+    sizes = _sizes(_range(supported("time"), max_time), _range(supported("batch"), 9))
+    batch, time, input_size, hidden_size = draw(sizes)
+    return Question(
+        batch=batch,
+        time=time,
+        input_size=input_size,
+        hidden_size=hidden_size,
+        num_layers=draw(_layers(supported("num_layers"), max_layers)),
+        bias=draw(st.sampled_from(sorted(supported("bias")))),
+        h0=draw(st.sampled_from(sorted(supported("h0")))),
+        lengths=draw(_lengths(supported("lengths"), batch, time)) if with_lengths and not mask else None,
+        seed=draw(st.integers(0, 2**32 - 2)),
+        rounded=not draw(st.booleans()),
+        weight_scale=1.0 if sane else draw(st.sampled_from(WEIGHT_SCALES)),
+        input_scale=1.0 if sane else draw(st.sampled_from(INPUT_SCALES)),
+        memory=draw(st.sampled_from(MEMORY)),
+        mask=mask,
+    )

@@ -1,0 +1,136 @@
+"""The count at the end of a run: a table of cells, what is unsupported and why, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from adapters import FEATURES, Availability, Capabilities
+from adapters.contract import Feature
+from adapters.running.trial import OUTCOMES
+from evidence.record.ledger import CELL, Ledger
+
+from .table import Table, text
+from .target import Target
+
+
+def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
+    """Cells and features that an adapter declares supported and that got no case that agrees."""
+    missing = []
+    for target in targets:
+        supported = target.capabilities.supported
+        if not all(supported(name) for name in FEATURES):
+            missing.append(f"{target.label}: some feature has no supported value, so nothing can be judged")
+        missing += [
+            f"{target.label}: {', '.join(cell)}"
+            for cell in product(*(supported(name) for name in CELL))
+            if not ledger.cell_cases(target.label, cell, "agrees")
+        ]
+        missing += [
+            f"{target.label}: {name} {value}"
+            for name in FEATURES
+            for value in supported(name)
+            if not ledger.cases(target.label, name, value, "agrees")
+        ]
+    return missing
+
+
+def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> str:
+    """All tables as text."""
+    tables = [_outcomes(targets, found, ledger), *(_cells(target, ledger) for target in targets)]
+    tables += [_features(targets, ledger), *([_figures(ledger)] if ledger.figures else []), _time(targets, ledger)]
+    states = {"absent": "is absent", "crashed": "crashed"}
+    lines = [f"{adapter.name} {states[adapter.state]}: {adapter.problem}" for adapter in found if not adapter.loads]
+    lines += [f"{target.label}: {line}" for target in targets for line in _declared(target.capabilities)]
+    return "".join(text(table) for table in tables) + "".join(f"{line}\n" for line in lines)
+
+
+def _declared(capabilities: Capabilities) -> Iterator[str]:
+    """What an adapter says of itself, a line for each."""
+    for several, reason in capabilities.together.items():
+        yield f"{_words(several)} is unsupported: {reason}"
+    for one, reason in capabilities.unsupported.items():
+        yield f"{_words((one,))} is unsupported: {reason}"
+    for one, how in capabilities.emulated.items():
+        yield f"{_words((one,))} is emulated: {how}"
+    for several, name in capabilities.arithmetics.items():
+        yield f"{_words(several)} is judged by the arithmetic {name}"
+
+
+def _words(features: tuple[Feature, ...]) -> str:
+    return " with ".join(f"{name} {value}" for name, value in features)
+
+
+def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> Table:
+    table = Table("target", "version", *OUTCOMES, "not judged", title="What came of the cases")
+    for target in targets:
+        outcomes = ledger.outcomes(target.label)
+        table.add_row(target.label, target.adapter.version, *(str(outcomes[outcome]) for outcome in OUTCOMES), "")
+    for adapter in found:
+        if not adapter.loads:
+            table.add_row(adapter.name, adapter.version or "", *[""] * len(OUTCOMES), adapter.state)
+    return table
+
+
+def _cells(target: Target, ledger: Ledger) -> Table:
+    """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
+    columns = (f"{dtype}\n{' / '.join(FEATURES['nonlinearity'])}" for dtype in FEATURES["dtype"])
+    table = Table("direction", "layout", *columns, title=f"Cases that agree: {target.label}")
+    for direction, layout in product(FEATURES["direction"], FEATURES["layout"]):
+        counts = (
+            " / ".join(_count(target, ledger, (direction, layout, phi, dtype)) for phi in FEATURES["nonlinearity"])
+            for dtype in FEATURES["dtype"]
+        )
+        table.add_row(direction, layout, *counts)
+    return table
+
+
+def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
+    """A cell's cases that agree; a dash where the adapter declares one of its features unsupported."""
+    declared = all(_supports(target, name, value) for name, value in zip(CELL, cell, strict=True))
+    return str(ledger.cell_cases(target.label, cell, "agrees")) if declared else "-"
+
+
+def _figures(ledger: Ledger) -> Table:
+    """The largest figures of this run, a row for each figure and what it was measured of, a column for each dtype."""
+    dtypes = FEATURES["dtype"]
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for (of, name), value in sorted(ledger.figures.items()):
+        what, _, dtype = name.rpartition(", ")
+        found.setdefault((of, what), {})[dtype] = value
+    table = Table("of", "largest", *dtypes, title="Figures")
+    for (of, what), values in found.items():
+        table.add_row(of, what, *(f"{values[dtype]:.3g}" if dtype in values else "" for dtype in dtypes))
+    return table
+
+
+SPENT = {"build": "building modules", "run": "running them", "judge": "reference and judging"}
+
+
+def _time(targets: Sequence[Target], ledger: Ledger) -> Table:
+    """Where the time of the targets' tests went, in seconds of all processes; the rest is Hypothesis and pytest."""
+    table = Table("target", *(f"{words} (s)" for words in (*SPENT.values(), "the rest")), title="Where the time went")
+    for target in targets:
+        spent = [ledger.seconds[target.label, what] for what in SPENT]
+        rest = max(0.0, ledger.seconds[target.label, "test"] - sum(spent))
+        table.add_row(target.label, *(f"{seconds:.1f}" for seconds in (*spent, rest)))
+    return table
+
+
+def _supports(target: Target, name: str, value: object) -> bool:
+    return (name, value) not in target.capabilities.unsupported
+
+
+def _features(targets: Sequence[Target], ledger: Ledger) -> Table:
+    """All targets: rows are the values of each feature."""
+    table = Table("feature", "value", *(target.label for target in targets), title="Cases that agree, by feature")
+    for name, values in FEATURES.items():
+        for value in values:
+            counts = [
+                str(ledger.cases(target.label, name, value, "agrees"))
+                if _supports(target, name, value)
+                else "unsupported"
+                for target in targets
+            ]
+            table.add_row(name, str(value), *counts)
+    return table

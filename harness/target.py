@@ -1,0 +1,231 @@
+"""A target: one adapter on one device, as the properties see it. Every case that they ask is judged and recorded."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import currently_in_test_context, reject
+from hypothesis.strategies import SearchStrategy
+
+from adapters import Adapter, Capabilities, Result
+from adapters.contract import capabilities_on, features_of
+from adapters.running.child import Child, ChildStack
+from adapters.running.guard import warnings_shown
+from adapters.running.primitives import primitive_verdicts
+from adapters.running.trial import Stack, Trial, asked_of, attempt, examine
+from evidence.record.journal import Journal
+from evidence.record.ledger import Ledger
+from evidence.record.lines import comparable, kept_answer, verdict_line
+from reference import Case, Verdict, judge_pair
+
+from .failures import Failure, Folder
+from .strategies import Question, questions
+
+# modes in which a compiler runs, which may take its process down
+ISOLATED = ("scripted", "traced", "exported", "compiled")
+
+
+@dataclass(frozen=True, repr=False)
+class Target:
+    """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
+
+    source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its
+    own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.
+    """
+
+    adapter: Adapter
+    device: str
+    ledger: Ledger
+    source: str
+    journal: Journal | None = None
+    isolate: bool = False
+    failures: Folder = field(default_factory=Folder)
+
+    @functools.cached_property
+    def capabilities(self) -> Capabilities:
+        """What the adapter can do on this device."""
+        with warnings_shown():
+            return capabilities_on(self.adapter, self.device)
+
+    @functools.cached_property
+    def child(self) -> Child:
+        """The process for what may take one down; it is started when it is first asked."""
+        return Child(self.source)
+
+    def close(self) -> None:
+        """End the process, if it was started."""
+        if "child" in vars(self):
+            self.child.close()
+
+    @property
+    def label(self) -> str:
+        """What tells this target from every other, whatever the version: "torch cpu", "keras/tensorflow cpu"."""
+        backend = getattr(self.adapter, "backend", "")
+        return f"{self.adapter.name}{f'/{backend}' if backend else ''} {self.device}"
+
+    def __repr__(self) -> str:
+        return f"Target({self.label})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints of a target in a failing example."""
+        printer.text(repr(self))
+
+    def questions(self, **limits: Any) -> SearchStrategy[Question]:
+        """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions."""
+        return questions(self.capabilities.supported, **limits)
+
+    def refusal(self, case: Case) -> str:
+        """Why the adapter declares that it cannot answer a case; empty when it can."""
+        return asked_of(self.adapter, case, self.device, "eager")[0]
+
+    def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str = "eager") -> None:
+        """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
+
+        Every case is asked and counted, until one fails; cases that share their parameters share their modules.
+        Where all verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
+        mode: how the modules are called, one of adapters.contract.MODES.
+        """
+        __tracebackhide__ = True
+        outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases, mode)]
+        self._something_was_seen(outcomes)
+
+    def check_pair(
+        self, tested: str, case: Case, expected: Result, actual: Result, other: Target | None = None
+    ) -> None:
+        """Fail unless two answers to the same question agree; the reference gives no answer, only the bound.
+
+        other: the target that gave `actual`; this one when None.
+        """
+        __tracebackhide__ = True
+        declared = tuple(asked_of(of.adapter, case, of.device, "eager")[1] for of in (self, other or self))
+        started = time.perf_counter()
+        verdict = judge_pair(case, expected[:2], actual[:2], declared)
+        self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
+        self.record_relation(tested, case, verdict.outcome, verdict, answer=actual)
+        if verdict.outcome == "disagrees":
+            trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
+            kept = f"{self.failures.save(case)}{self.failures.note}"
+            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
+        self._something_was_seen([verdict.outcome])
+
+    def answer(self, case: Case, stack: Stack | None = None) -> Result:
+        """The adapter's answer, for a relation; skips the test where the adapter declares that it has none.
+
+        stack: modules already built of these parameters.
+        """
+        __tracebackhide__ = True
+        if refusal := self.refusal(case):
+            alone = replace(self.capabilities, together={}).refusal(features_of(case.spec, **case.inputs))
+            if not alone and currently_in_test_context():
+                reject()  # another case may not ask for these features together
+            pytest.skip(f"{self.label}: declared unsupported: {refusal}")
+        stack = stack or self.stack(case)
+        before = dict(stack.seconds)
+        result = attempt(stack, case)
+        self.ledger.spend(self.label, {what: stack.seconds[what] - before[what] for what in before})
+        if isinstance(result, Trial):
+            self.record_relation("answer", case, result.outcome, message=result.message)
+            raise AssertionError(self._failure("answer", result, None))
+        return result
+
+    def record_relation(
+        self,
+        tested: str,
+        case: Case,
+        outcome: str,
+        verdict: Verdict | None = None,
+        message: str = "",
+        answer: Sequence[Any] | None = None,
+    ) -> None:
+        """Count, and record, what came of an answer that is compared with another answer."""
+        self.ledger.record_relation(self.label, tested, outcome)
+        features = features_of(case.spec, **case.inputs)
+        self._write(tested, features, True, case, outcome, verdict, message, answer)
+
+    def _with_stacks(self, cases: tuple[Case, ...], mode: str) -> list[tuple[Case, Stack]]:
+        stacks: dict[tuple[Any, int], Stack] = {}
+        for case in cases:
+            stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
+        return [(case, stacks[case.spec, id(case.parameters)]) for case in cases]
+
+    def stack(self, case: Case, mode: str = "eager") -> Stack:
+        """The modules of a case's layers, which are built when they are first asked."""
+        if self.isolate or mode in ISOLATED:
+            return ChildStack(self.child, self.adapter, case, self.device, mode)
+        return Stack(self.adapter, case, self.device, mode)
+
+    def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
+        __tracebackhide__ = True
+        features = features_of(case.spec, **case.inputs, mode=stack.mode)
+        trial = examine(self.adapter, case, self.device, bound, stack)
+        self.ledger.spend(self.label, trial.seconds)
+        self.ledger.record(self.label, tested, features, trial.outcome)
+        self._write(tested, features, False, case, trial.outcome, trial.verdict, trial.message, trial.answer)
+        refusal = self.capabilities.refusal(features)
+        if refusal and trial.outcome != "refused":
+            raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
+        if not refusal and trial.outcome not in ("agrees", "vacuous"):
+            raise AssertionError(self._failure(tested, trial, bound, stack.mode))
+        return trial.outcome
+
+    def _write(
+        self,
+        tested: str,
+        features: dict[str, Any],
+        relation: bool,
+        case: Case,
+        outcome: str,
+        verdict: Verdict | None,
+        message: str,
+        answer: Sequence[Any] | None,
+    ) -> None:
+        """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
+        if verdict is not None and verdict.bound:
+            self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
+        if self.journal is None:
+            return
+        line = verdict_line(
+            target=self.label,
+            test=os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0],
+            tested=tested,
+            relation=relation,
+            case=case,
+            features=features,
+            outcome=outcome,
+            verdict=verdict,
+            message=message,
+            answer=answer,
+        )
+        keep = line["corpus"] is not None and not relation and comparable(verdict)
+        kept = kept_answer(*answer) if keep and isinstance(answer, Result) else None
+        declared = outcome == "refused" and bool(self.capabilities.refusal(features))
+        self.journal.verdict(line, case.to_json(), kept, declared)
+
+    @staticmethod
+    def _something_was_seen(outcomes: list[str]) -> None:
+        if outcomes and all(outcome == "vacuous" for outcome in outcomes):
+            if currently_in_test_context():
+                reject()
+            raise AssertionError("every verdict was vacuous: the bound says nothing of these cases")
+
+    def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
+        """The trial in words, and the command that runs its case again, from a file."""
+        command = ["python", "-m", "adapters", self.source, self.failures.save(trial.case), "--device", self.device]
+        command += ["--bound", bound] if bound else []
+        command += ["--mode", mode] if mode != "eager" else []
+        ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
+        primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
+        return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
+
+
+def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:
+    """Two arrays as an answer."""
+    return Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))

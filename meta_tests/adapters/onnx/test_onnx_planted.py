@@ -1,0 +1,128 @@
+"""Faults planted in the builder of the ONNX models, and in torch's exports: the judge sees each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.running.trial import examine
+from harness.draws import draw_case
+from meta_tests.common.frameworks import framework_adapter
+from reference import Case, RNNSpec
+
+RUNTIMES = ("onnxruntime", "onnx", "openvino")
+Replace = Callable[[str, Any], None]
+
+
+def usual(**asked: Any) -> Case:
+    return draw_case(RNNSpec(3, 5, 2, "bidirectional"), batch=2, time=4, h0=True, **asked)
+
+
+def no_input_bias(models: Any, stack: Any, plant: Any) -> None:
+    weights = models._weights
+    dropped = lambda layer, cells: weights(layer, [replace(c, b_ih=np.zeros_like(c.b_ih)) for c in cells])  # noqa: E731
+    plant(models, "_weights", dropped)
+
+
+def directions_swapped(models: Any, stack: Any, plant: Any) -> None:
+    weights = models._weights
+    plant(models, "_weights", lambda layer, cells: weights(layer, cells[::-1]))
+
+
+def recurrent_weights_transposed(models: Any, stack: Any, plant: Any) -> None:
+    weights = models._weights
+    plant(models, "_weights", lambda layer, cells: weights(layer, [replace(c, w_hh=c.w_hh.T) for c in cells]))
+
+
+def halves_not_side_by_side(models: Any, stack: Any, plant: Any) -> None:
+    """As a Reshape of Y alone does: its shape is right."""
+    layer_of = models._layer
+
+    def layer(*given: Any) -> list[Any]:
+        nodes = layer_of(*given)
+        nodes[1].attribute[0].ints[:] = [0, 1, 2, 3]
+        return nodes
+
+    plant(models, "_layer", layer)
+
+
+def initial_states_lost(models: Any, stack: Any, plant: Any) -> None:
+    variant = models.variant
+
+    def without(model: Any, h0: bool, lengths: bool) -> Any:
+        made = variant(model, h0, lengths)
+        for node in made.graph.node:
+            if node.op_type == "RNN":
+                made.graph.input.remove(next(v for v in made.graph.input if v.name == node.input[5]))
+                node.input[5] = ""
+        return made
+
+    plant(stack, "variant", without)
+    ask = stack.OnnxStack.call
+    keep = lambda self, *given: lambda feeds: ask(self, *given)({n: a for n, a in feeds.items() if n == "x"})  # noqa: E731
+    plant(stack.OnnxStack, "call", keep)
+
+
+FAULTS = (no_input_bias, directions_swapped, recurrent_weights_transposed, halves_not_side_by_side, initial_states_lost)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("fault", [None, *FAULTS])
+def test_a_fault_of_the_builder_is_seen(name: str, fault: Any, monkeypatch: pytest.MonkeyPatch):
+    adapter = framework_adapter(name)
+    if fault is not None:
+        fault(import_module("adapters.onnx.models"), import_module("adapters.onnx.stack"), monkeypatch.setattr)
+        # the stack's own names of what is replaced
+        stack = import_module("adapters.onnx.stack")
+        monkeypatch.setattr(stack, "stack_model", import_module("adapters.onnx.models").stack_model)
+    trial = examine(adapter, usual())
+    assert trial.outcome == ("agrees" if fault is None else "disagrees"), trial
+
+
+def lengths_lost(export: Any, plant: Any) -> None:
+    forward = export.Whole.forward
+    plant(export.Whole, "forward", lambda self, x, hx=None, lengths=None: forward(self, x + 0 * lengths[0], hx))
+
+
+def states_swapped(export: Any, plant: Any) -> None:
+    forward = export.Whole.forward
+    plant(export.Whole, "forward", lambda self, x, hx=None, lengths=None: forward(self, x, hx.flip(0), lengths))
+
+
+def not_flipped_back(export: Any, plant: Any) -> None:
+    flipped = export.Whole._flipped
+
+    def once(self: Any, x: Any, lengths: Any) -> Any:
+        return flipped(self, x, lengths) if x.shape[-1] == self.rnn.input_size else x
+
+    plant(export.Whole, "_flipped", once)
+
+
+@pytest.mark.parametrize(
+    ("fault", "direction"),
+    [(lengths_lost, "bidirectional"), (states_swapped, "bidirectional"), (not_flipped_back, "reverse")],
+)
+def test_a_fault_of_an_export_is_seen(fault: Any, direction: str, monkeypatch: pytest.MonkeyPatch):
+    adapter = framework_adapter("torch-onnx")
+    case = draw_case(RNNSpec(3, 5, 2, direction), batch=3, time=4, h0=True, lengths=(2, 4, 3))
+    assert examine(adapter, case).outcome == "agrees"
+    fault(import_module("adapters.torch_onnx.export"), monkeypatch.setattr)
+    trial = examine(adapter, case)
+    assert trial.outcome == "disagrees", trial
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_a_fault_of_the_newer_exporter_is_seen(direction: str, monkeypatch: pytest.MonkeyPatch):
+    adapter = framework_adapter("torch-onnx")
+    case = draw_case(RNNSpec(3, 5, 1, direction), batch=3, time=4, h0=True)
+    assert examine(adapter, case, mode="exported").outcome == "agrees"
+    forward = import_module("adapters.torch_onnx.export").Whole.forward
+    lost = lambda self, x, hx=None, lengths=None: forward(self, x, None, lengths)  # noqa: E731
+    monkeypatch.setattr(import_module("adapters.torch_onnx.export").Whole, "forward", lost)
+    trial = examine(adapter, case, mode="exported")
+    assert trial.outcome == "disagrees", trial

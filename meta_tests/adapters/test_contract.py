@@ -1,0 +1,107 @@
+"""What the contract itself does, whatever the framework: capabilities, the features of a call, devices, casts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import adapters
+from adapters.contract import Capabilities, cast_exactly, expect_device, features_of
+from harness.draws import draw_parameters
+from reference import RNNSpec
+
+from .test_adapters import USUAL, bits
+
+
+@pytest.mark.parametrize("feature", [("dtype", "float8"), ("dropout", True)])
+@pytest.mark.parametrize("kind", ["unsupported", "emulated"])
+def test_a_capability_of_an_unknown_feature_is_refused(kind: str, feature: tuple[str, Any]):
+    words = rf"^capabilities: got feature {re.escape(repr(feature))}, expected one of FEATURES$"
+    with pytest.raises(ValueError, match=words):
+        Capabilities(**{kind: {feature: "no such thing"}})
+
+
+@pytest.mark.parametrize("kind", ["unsupported", "emulated", "together", "arithmetics"])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([(("time", "0"), "no such thing")], "got list, expected a mapping"),
+        ({("time", "0")}, "got set, expected a mapping"),
+        ({("time", "0"): ""}, r"got '' for \('time', '0'\), expected a reason in words"),
+        ({("time", "0"): " "}, "expected a reason in words"),
+        ({("time", "0"): None}, "got None"),
+    ],
+)
+def test_what_is_declared_has_a_reason_in_words(kind: str, given: Any, words: str):
+    with pytest.raises((TypeError, ValueError), match=f"capabilities {kind}: .*{words}"):
+        Capabilities(**{kind: given})
+
+
+def test_capabilities_say_what_is_supported_and_why_the_rest_is_not():
+    some = Capabilities(unsupported={("time", "0"): "nothing to do", ("batch", "0"): "nobody there"})
+    assert some.supported("time") == ("1", "more")
+    assert some.supported("bias") == (True, False)
+    usual, empty = USUAL, USUAL | {"time": "0", "batch": "0"}
+    assert some.refusal(usual) == ""
+    assert some.refusal(empty) == "time 0: nothing to do"
+    some.require(usual)
+    with pytest.raises(adapters.Unsupported, match=r"^batch 0: nobody there$"):
+        some.require(USUAL | {"batch": "0"})
+
+
+def test_the_features_of_a_call_are_all_named():
+    """Sizes differ from axis to axis, so that none is taken for another."""
+    spec, x = RNNSpec(3, 5, 2, "reverse", "relu", bias=False), np.zeros((1, 4, 3), "float64")
+    asked = USUAL | {"direction": "reverse", "nonlinearity": "relu", "bias": False, "num_layers": "2",
+                     "dtype": "float64", "mode": "eager"}  # fmt: skip
+    h0 = np.zeros((2, 1, 5))
+    assert features_of(spec, x, None, None, "batch_first") == asked | {"batch": "1"}
+    assert features_of(spec, x, h0, [0], "batch_first") == asked | {"batch": "1", "h0": True, "lengths": "with zeros"}
+    assert features_of(spec, x, None, [1, 1, 1, 1], "time_first") == (
+        asked | {"layout": "time_first", "time": "1", "lengths": "mixed"}
+    )
+    assert features_of(spec, x.swapaxes(0, 1), None, None, "time_first") == (
+        asked | {"layout": "time_first", "batch": "1"}
+    )
+    assert features_of(spec, x[0, :1], None, 1, "unbatched") == (
+        asked | {"layout": "unbatched", "time": "1", "batch": "1", "lengths": "mixed"}
+    )
+
+
+@pytest.mark.parametrize(("size", "word"), [(0, "0"), (1, "1"), (2, "more"), (3, "more")])
+def test_sizes_are_counted_to_one(size: int, word: str):
+    features = features_of(RNNSpec(3, 5), np.zeros((size, size, 3), "float32"), None, None, "batch_first")
+    assert (features["time"], features["batch"]) == (word, word)
+
+
+@pytest.mark.parametrize(("layers", "word"), [(1, "1"), (2, "2"), (3, "3 to 10"), (10, "3 to 10")])
+def test_layers_are_counted_to_two(layers: int, word: str):
+    features = features_of(RNNSpec(3, 5, layers), np.zeros((2, 2, 3), "float32"), None, None, "batch_first")
+    assert features["num_layers"] == word
+
+
+def test_cuda_stands_for_its_first_device():
+    expect_device("cuda", ("cpu", "cuda:0", "cuda:1"))
+    expect_device("cuda:1", ("cpu", "cuda:0", "cuda:1"))
+    with pytest.raises(ValueError, match=r"^device: got 'cuda', expected one of cpu$"):
+        expect_device("cuda", ("cpu",))
+    with pytest.raises(ValueError, match=r"^device: got 'tpu', expected one of cpu, cuda:0, cuda$"):
+        expect_device("tpu", ("cpu", "cuda:0"))
+
+
+def test_a_cast_is_exact_or_names_what_it_loses():
+    """NaN is kept; the parameters' own dtype, and None, change nothing."""
+    short = draw_parameters(RNNSpec(3, 5), "float64", rounded=True)
+    short[0].w_ih[0, 0] = np.nan
+    for dtype in (None, "float64"):
+        assert [id(cell) for cell in cast_exactly(short, dtype)] == [id(cell) for cell in short]
+    cast = cast_exactly(short, "float32")
+    assert bits(cast) == bits([cell.astype("float32") for cell in short])
+    short[0].b_hh[1] += 2.0**-40
+    words = (r"^parameters\[0\] b_hh: got float64 values that float32 cannot hold exactly; "
+             r"round them first, with CellParameters.astype\('float32'\)$")  # fmt: skip
+    with pytest.raises(ValueError, match=words):
+        cast_exactly(short, "float32")

@@ -1,0 +1,13 @@
+"""Arguments that fit each other: a stack, its parameters, and an x for it. Tests change one of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.draws import draw_parameters
+from reference import RNNSpec
+
+SPEC = RNNSpec(3, 4, 2, "bidirectional")
+GOOD = draw_parameters(SPEC)
+X = np.zeros((2, 5, 3), "float32")
+FOREIGN = X.dtype.newbyteorder("S")

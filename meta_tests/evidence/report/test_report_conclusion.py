@@ -1,0 +1,129 @@
+"""The report's first sentence: it is no better than what the record holds, and than what was asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pydantic")
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+from evidence import report
+from evidence.record.lines import dump
+from evidence.record.reading import Evidence, read
+from meta_tests.common.records import run_digest
+from meta_tests.common.report import ASKED, Page, ended, evidence_of, failed_test, finished, growing, header, line
+
+
+def heading(made: Evidence) -> str:
+    """The first sentence of the page, which is that of the Markdown and of the summary too."""
+    html = report.render_html(made)
+    sentence = html.partition("<h1>")[2].partition("</h1>")[0]
+    for text in (report.render_markdown(made), report.summary(made)):
+        assert text.splitlines()[0].endswith(sentence)
+    return sentence
+
+
+def cut_off(made: Evidence) -> Evidence:
+    """The same run without its last line, as it is after it was killed."""
+    first, *lines, _ = made.path.read_bytes().splitlines(keepends=True)
+    made.path.write_bytes(b"".join([dump(json.loads(first) | {"complete": False}), *lines]))
+    return read(made.path)
+
+
+def merged(path: Path, *runs: bytes) -> Evidence:
+    ends = [json.loads(run.splitlines()[-1])["sha256"] for run in runs]
+    last = {"kind": "merged", "runs": ends}
+    path.write_bytes(b"".join(runs) + dump(last | {"sha256": run_digest(b"".join(runs), last)}))
+    return read(path)
+
+
+def test_everything_agrees(tmp_path: Path) -> None:
+    made = evidence_of(tmp_path, line(), line("refused", features=ASKED | {"lengths": "with zeros"}), *growing())
+    assert heading(made) == "Everything agrees: 13 answers of 1 target lie within their bounds."
+    page = Page(report.render_html(made))
+    assert "None is in the record." in page.text
+    assert tuple(tag for tag, _ in page.elements if tag == "svg")[:2] == ("svg", "svg")
+    assert made.runs[0].end.sha256 in page.text
+    assert "c" * 40 in page.text
+    assert "python -m evidence verify run.json" in page.text
+    assert "--hypothesis-seed=7" in page.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "said"),
+    [
+        ([line("disagrees")], {"exit_status": 1}, "1 answer disagrees"),
+        ([line("disagrees")] * 2, {"exit_status": 1}, "2 answers disagree"),
+        ([line("disagrees"), line("crashed")], {}, "1 answer disagrees and 1 crashed"),
+        ([line("refused")], {}, "1 question was refused without being declared unsupported"),
+        ([failed_test()], {"tests": {"failed": 1}, "exit_status": 1}, "1 test failed"),
+        ([failed_test("error")], {"tests": {"error": 1}, "exit_status": 1}, "1 test failed"),
+        ([failed_test("xfailed")], {"tests": {"xfailed": 1}}, "1 test failed as was known"),
+        ([], {"exit_status": 1}, "7 supported cells or values got no case that agrees"),
+    ],
+)
+def test_what_is_wrong_is_the_first_sentence(tmp_path: Path, lines: list[Any], changes: Any, said: str) -> None:
+    made = evidence_of(tmp_path, line(), *lines, **changes)
+    assert heading(made) == f"Not everything agrees: {said}."
+    assert "Everything agrees" not in report.render_html(made)
+
+
+def test_an_incomplete_run_is_named_as_such_and_agrees_to_nothing(tmp_path: Path) -> None:
+    cut = cut_off(evidence_of(tmp_path, line()))
+    assert heading(cut) == "No verdict: the run is incomplete; the 1 answer judged before agree."
+    assert "This run is incomplete: it was cut off in mid-run." in Page(report.render_html(cut)).text
+    interrupted = evidence_of(tmp_path, line(), exit_status=2)
+    assert heading(interrupted).startswith("No verdict: the run is incomplete")
+    assert "pytest ended with status 2" in report.summary(interrupted)
+    wrong = cut_off(evidence_of(tmp_path, line("disagrees")))
+    assert heading(wrong).startswith("Not everything agrees: 1 answer disagrees")
+    assert "This run is incomplete" in report.summary(wrong)
+
+
+def test_a_part_of_the_suite_is_called_a_part(tmp_path: Path) -> None:
+    made = evidence_of(tmp_path, line(), selection="3 tests were deselected")
+    assert heading(made).startswith("All that was asked agrees, but not all was asked")
+    assert "This run is only a part of the suite: 3 tests were deselected." in report.summary(made)
+
+
+def test_a_last_line_that_counts_otherwise_is_not_believed(tmp_path: Path) -> None:
+    made = evidence_of(tmp_path, line())
+    *lines, last = made.path.read_bytes().splitlines(keepends=True)
+    end = json.loads(last) | {"outcomes": {"one cpu": {"agrees": 100}}}
+    del end["sha256"]
+    made.path.write_bytes(b"".join(lines) + dump(end | {"sha256": run_digest(b"".join(lines), end)}))
+    assert "the last line of 1 run counts other verdicts than there are" in heading(read(made.path))
+
+
+@pytest.mark.parametrize("head", [header(), header(targets=[], absent=[])], ids=["targets", "nothing"])
+def test_an_empty_run(tmp_path: Path, head: dict[str, Any]) -> None:
+    made = evidence_of(tmp_path, head=head)
+    assert heading(made) == "No verdict: no answer was found to agree, and none to disagree."
+    text = Page(report.render_html(made)).text
+    assert "there is no margin to show" in text
+    assert "there is no growth to show" in text
+    assert "No answer was judged by a bound." in report.render_markdown(made)
+
+
+def test_a_port_that_the_other_framework_refuses_is_no_problem(tmp_path: Path) -> None:
+    """Of a relation, it is the other target that refused: nothing of it is undeclared, or to be replayed."""
+    made = evidence_of(tmp_path, line(), line("refused", relation=True, property="port to two cpu"))
+    assert heading(made).startswith("Everything agrees")
+    assert "None is in the record." in report.render_markdown(made)
+
+
+def test_two_runs_in_one_file(tmp_path: Path) -> None:
+    one = finished(header("one cpu"), [line()], ended())
+    two = finished(header("one cpu", absent=[]), [line(), line("disagrees")], ended(exit_status=1))
+    made = merged(tmp_path / "both.json", one, two)
+    assert heading(made) == "Not everything agrees: 1 answer disagrees."
+    assert "| one cpu (run 1) | 1.0 | 1 | 0 | 0 | 0 | 0 |" in report.summary(made)
+    assert "| one cpu (run 2) | 1.0 | 1 | 1 | 0 | 0 | 0 |" in report.summary(made)
+    text = Page(report.render_html(made)).text
+    assert all(run.end.sha256 in text for run in made.runs)
+    assert "gone is absent from run 1" in text

@@ -1,0 +1,76 @@
+"""A run of the profile ci, whose questions are drawn again: what was not drawn, and what is missing, is said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydantic")
+
+from evidence.record.environment import ROOT
+from evidence.record.reading import Run, read
+from evidence.verify import ci_questions as redrawing
+from evidence.verify.ci_questions import redraw
+
+ONLY = "tests/properties/test_relations.py::test_split_in_time_with_the_state_carried_over"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A part of a run of the profile ci, as if it were the whole."""
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    command = [sys.executable, "-m", "pytest", ONLY, "--framework=reference", f"--evidence={path}", "-q",
+               "-p", "no:cacheprovider"]  # fmt: skip
+    environment = {**os.environ, "HYPOTHESIS_PROFILE": "ci"}
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    made = read(path).runs[0]
+    assert made.end
+    return replace(made, end=made.end.model_copy(update={"selection": ""}))
+
+
+def test_the_questions_of_the_profile_ci_are_drawn_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redrawing, "ASKED", ONLY)
+    drawn = redrawing._drawn(run)
+    monkeypatch.setattr(redrawing, "_drawn", lambda run: drawn)
+    lines = tuple(run.verdicts)
+    assert {line.property for line in lines} == {"split in time"}
+    found = redraw(run)
+    assert found
+    assert (found.checked[-27:], found.problems, found.unshown) == ("ci draws (2 tests, drawn again)"[-27:], [], {})
+
+    def problems(*changed: object) -> list[str]:
+        found = redraw(replace(run, verdicts=changed))
+        return list(found.problems) if found else []
+
+    assert "1 questions that it does not draw, 0 that it draws are missing" in problems(*lines, lines[0])[0]
+    assert "0 questions that it does not draw, 1 that it draws are missing" in problems(*lines[1:])[0]
+    other = lines[0].model_copy(update={"case": "0" * 16})
+    assert "1 questions that it does not draw, 1 that it draws are missing" in problems(other, *lines[1:])[0]
+    larger = lines[0].model_copy(update={"sizes": lines[0].sizes.model_copy(update={"input_size": 99})})
+    assert len(problems(larger, *lines[1:])) == 1
+
+
+def test_another_version_of_hypothesis_is_not_drawn_again(run: Run) -> None:
+    header = run.header
+    packages = header.environment.packages | {"hypothesis": "1.0"}
+    about = header.environment.model_copy(update={"packages": packages})
+    found = redraw(replace(run, header=header.model_copy(update={"environment": about})))
+    assert found
+    assert found.problems == []
+    assert "not drawn again: hypothesis 1.0 is not installed here" in next(iter(found.unshown))
+    default = header.model_copy(update={"run": header.run.model_copy(update={"profile": "default"})})
+    assert redraw(replace(run, header=default)) is None
+
+
+def test_an_adapter_that_only_draws_has_the_targets_of_a_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RNN_REDRAWN", raising=False)
+    from harness import drawing_adapters as redrawn
+
+    with pytest.raises(AttributeError, match="T0"):
+        redrawn.T0  # noqa: B018
+    assert Path(redrawn.__file__).name == "drawing_adapters.py"

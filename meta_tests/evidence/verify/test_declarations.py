@@ -1,0 +1,85 @@
+"""The data that verification is held to: what adapters declare, and what the suite asks, is what they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("pydantic")
+
+import adapters
+from evidence.record import corpus
+from evidence.record.environment import ROOT
+from evidence.verify.declarations import PATH, known, version_of
+from evidence.verify.questions import FOLDER, TESTS, number_for_a_target
+from harness.make_declarations import BACKENDS, DEVICES, declared
+
+
+@pytest.mark.parametrize("name", adapters.KNOWN)
+def test_what_an_adapter_declares_is_in_the_data(name: str) -> None:
+    """Else: python -m harness.make_declarations."""
+    try:
+        adapter = adapters.load(name)
+    except ImportError as error:
+        pytest.skip(str(error))
+    for entry in declared(name):
+        there = known()[name, str(getattr(adapter, "backend", "")), entry["device"]]
+        varies = [one for one in entry["unsupported"] if one["features"] in entry["varies"]]
+        assert [one for one in there["unsupported"] if one["features"] not in entry["varies"]] == [
+            one for one in entry["unsupported"] if one not in varies
+        ]
+        for field in entry.keys() - {"unsupported"}:
+            assert there[field] == entry[field], field
+
+
+def test_every_adapter_is_in_the_data_on_every_backend_and_device() -> None:
+    expected = {
+        (name, backend, device)
+        for name in adapters.KNOWN
+        for backend in BACKENDS.get(name, ("",))
+        for device in DEVICES
+    }
+    assert set(known()) == expected
+    assert json.loads(PATH.read_text())["format"] == "rnn-equivalence declarations 1"
+
+
+def test_the_properties_are_those_that_pytest_collects() -> None:
+    """How many tests there are of each, for one target."""
+    command = [sys.executable, "-m", "pytest", FOLDER, "--collect-only", "-q", "--framework=reference", "--progress=0",
+               "-p", "no:cacheprovider"]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    there: dict[str, int] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith(FOLDER):
+            name = line.removeprefix(FOLDER).split("[")[0]
+            there[name] = there.get(name, 0) + 1
+    assert there == {name: test.tests for name, test in TESTS.items()}
+    assert sum(there.values()) == number_for_a_target()
+
+
+def test_the_corpus_is_asked_whole_and_in_every_mode() -> None:
+    asked = corpus.asked()
+    assert asked[corpus.PROPERTY].names == tuple(corpus.cases())
+    assert len(asked[corpus.TRAJECTORY].names) == 72
+    assert {one.mode for one in asked.values()} == set(adapters.FEATURES["mode"])
+    assert {len(one.names) for one in asked.values() if one.mode != "eager"} == {9, 12}
+
+
+def test_the_evidence_imports_no_framework() -> None:
+    """It takes words and features from the adapters, which import none before one is loaded."""
+    code = "import sys, evidence.__main__, evidence.verify.verify, evidence.compare.second_try; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino"}
+
+
+def test_a_version_is_made_of_the_packages() -> None:
+    entry = known()["keras", "jax", "cpu"]
+    assert version_of(entry, {"Keras": "3.15.1", "jax": "0.10.2"}) == "3.15.1 on jax 0.10.2"
+    assert version_of(known()["torch-onnx", "", "cpu"], {"torch": "2.13.0+cpu", "onnxruntime": "1.31.1"}) == (
+        "2.13.0 in ONNX Runtime 1.31.1"
+    )
+    assert version_of(entry, {}) == "? on jax ?"

@@ -1,0 +1,183 @@
+"""The command line, run as its user runs it: what is named and absent is an error, and a planted fault is found."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import adapters
+from adapters import FEATURES
+from evidence.record.ledger import CELL, Ledger
+from harness import summary
+from harness import targets as choosing
+from harness.target import Target
+from meta_tests.common.faulty import Faithful
+from meta_tests.common.frameworks import framework_adapter
+from reference.faults import FAULTS
+
+ROOT = Path(__file__).parents[2]
+EQUIVALENCE = "tests/properties/test_equivalence.py"
+
+
+def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run pytest in a process of its own. before: Python to run in it first."""
+    code = f"import sys; {before or 'pass'}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    environment = os.environ | {"HYPOTHESIS_PROFILE": "ci", "COLUMNS": "200"}
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-c", code, "-p", "no:cacheprovider", "-q", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--framework", "mxnet"], f"--framework: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}"),
+        (["--adapter", "meta_tests.common.faulty:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
+        (
+            ["--adapter", "meta_tests.common.faulty:Faithful", "--cases", "0"],
+            "--cases: got 0, expected at least 1",
+        ),
+        (
+            [
+                "--adapter",
+                "meta_tests.common.faulty:Faithful",
+                "--adapter",
+                "meta_tests.common.faulty:Namesake",
+            ],
+            "meta_tests.common.faulty:Faithful: another adapter is named 'Faithful' too",
+        ),
+    ],
+)
+def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) -> None:
+    framework_adapter("torch")
+    run = suite(EQUIVALENCE, "--collect-only", *arguments)
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR, run.stdout + run.stderr
+    assert words in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no_such_module:Adapter", "adapter no_such_module:Adapter: No module named 'no_such_module'"),
+        ("meta_tests.common.faulty:NoSuch", "meta_tests.common.faulty has no 'NoSuch'"),
+        (
+            "meta_tests.common.faulty:Unloadable",
+            "meta_tests.common.faulty:Unloadable: RuntimeError: no licence found",
+        ),
+        ("meta_tests.common.faulty:Undeclared", "its capabilities is None, expected Capabilities"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_is_an_error(name: str, words: str) -> None:
+    framework_adapter("torch")
+    with pytest.raises(pytest.UsageError, match=re.escape(words)):
+        choosing.load(name)
+
+
+def test_an_adapter_without_devices_is_an_error() -> None:
+    framework_adapter("torch")
+    with pytest.raises(pytest.UsageError, match=r"NoDevices: devices\(\) is empty, expected at least one"):
+        choosing.devices(
+            choosing.load("meta_tests.common.faulty:NoDevices"),
+            [],
+            "meta_tests.common.faulty:NoDevices",
+        )
+
+
+def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> None:
+    run = suite(EQUIVALENCE, "--collect-only", "--framework", "torch", before="sys.modules['torch'] = None")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pip install torch" in run.stderr
+
+
+def test_a_framework_that_is_absent_is_counted_as_absent() -> None:
+    framework_adapter("torch")
+    framework_adapter("keras")
+    hidden = "sys.modules['keras'] = None"
+    run = suite(EQUIVALENCE, "-k", "empty_batch and float32", before=hidden)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "absent" in run.stdout
+    assert "import of keras halted" in run.stdout
+
+
+# one of each family, and of each way in which an adapter itself can be wrong
+PLANTED = {
+    **{
+        name: f"diagnosis: agrees with the reference if {FAULTS[name].says} (error "
+        for name in ("w_hh_transposed", "b_hh_ignored", "top_layer_skipped", "x_of_the_next_row", "h0_ignored",
+                     "direction_ignored", "lengths_ignored", "products_in_tf32", "halves_exchanged")
+    },
+    "ChangesItsInput": "disagrees: the adapter changed its arguments",
+    "Overreaching": "declared unsupported, but not refused",
+    "Refusing": "refused: lengths: planted",
+    "BatchAxisKept": "disagrees (shape)",
+    "AnswersInFloat64": "disagrees (dtype)",
+    "Crashing": "crashed: MemoryError: no memory for this sequence",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def planted_run() -> subprocess.CompletedProcess[str]:
+    """A sample of the kill matrix, and the faithful wrapping, in one run."""
+    framework_adapter("torch")
+    planted = [f"--adapter=meta_tests.common.faulty:{name}" for name in ("Faithful", *PLANTED)]
+    return suite(EQUIVALENCE, "-k", "reference and bidirectional and float32", "--no-shrink", *planted)
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_planted_fault_makes_the_run_fail(planted_run: subprocess.CompletedProcess[str], fault: str) -> None:
+    """And the failure says what is wrong, and how to run the case again."""
+    assert planted_run.returncode == pytest.ExitCode.TESTS_FAILED, planted_run.stdout[-3000:] + planted_run.stderr
+    failures = planted_run.stdout.split("AssertionError: equivalence: ")
+    failure = next(text for text in failures[1:] if f"{fault} planted in torch" in text)
+    assert PLANTED[fault] in failure
+    assert fault == "Overreaching" or f"replay: python -m adapters meta_tests.common.faulty:{fault}" in failure
+
+
+def test_the_wrapping_alone_changes_nothing(planted_run: subprocess.CompletedProcess[str]) -> None:
+    assert f"{len(PLANTED)} failed, 1 passed" in planted_run.stdout
+
+
+def test_an_honest_adapter_that_can_do_little_passes() -> None:
+    """It is asked for nothing that it declares unsupported, but to refuse it; and the table says what it cannot do."""
+    framework_adapter("torch")
+    run = suite("tests/properties", "--cases", "2", "--adapter", "meta_tests.common.faulty:Limited")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr
+    assert "Limited cpu: direction bidirectional is unsupported: planted" in run.stdout
+
+
+def test_a_supported_cell_without_a_case_makes_the_run_fail() -> None:
+    framework_adapter("torch")
+    run = suite("--framework", "torch", "--override-ini", "testpaths=meta_tests/harness/test_scale.py")
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
+    assert "supported cells got no case that agrees" in run.stdout
+    assert "torch cpu: reverse, time_first, relu, float32" in run.stdout
+
+
+def test_only_a_case_that_agrees_fills_a_cell() -> None:
+    framework_adapter("torch")
+    target, ledger = Target(Faithful(), "cpu", Ledger(), "meta_tests.common.faulty:Faithful"), Ledger()
+    everything = {name: values[-1] for name, values in FEATURES.items()}
+    cell = ", ".join(str(everything[name]) for name in CELL)
+    for outcome in ("vacuous", "refused", "disagrees", "crashed"):
+        ledger.record(target.label, "equivalence", everything, outcome)
+        assert f"{target.label}: {cell}" in summary.missing_cells([target], ledger)
+    ledger.record(target.label, "equivalence", everything, "agrees")
+    assert f"{target.label}: {cell}" not in summary.missing_cells([target], ledger)
+
+
+def test_the_counts_of_two_processes_add_up() -> None:
+    one, two = Ledger(), Ledger()
+    features = {name: values[0] for name, values in FEATURES.items()}
+    for ledger in (one, two, two):
+        ledger.record("torch cpu", "equivalence", features, "agrees")
+    one.figure("torch cpu", "error / bound", 0.25)
+    two.figure("torch cpu", "error / bound", 0.5)
+    one.merge(two.dump())
+    assert one.figures == {("torch cpu", "error / bound"): 0.5}
+    assert one.outcomes("torch cpu") == {"agrees": 3}
+    assert one.cases("torch cpu", "bias", True) == 3

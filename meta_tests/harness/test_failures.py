@@ -1,0 +1,63 @@
+"""A failing test's text: the diagnosis in it, confirmed by larger cases, and what earlier failures spare it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from adapters import Result
+from adapters.running.trial import Trial
+from harness import failures
+from harness.draws import draw_case
+from harness.failures import Failure
+from meta_tests.common.diagnosis import diagnosed, usual
+from meta_tests.common.property_cases import faulty_answer
+from reference import Case, Diagnosis, RNNSpec, judge
+from reference.faults import FAULTS
+
+
+def failure(
+    adapter: str, fault: str, case: Case, device: str = "cpu", where: Callable[[Case], bool] = lambda _case: True
+) -> Failure:
+    """A failing test's text, of an adapter that is the reference with a fault, in the cases that `where` chooses."""
+
+    def ask(case: Case) -> Trial:
+        answer = Result(*faulty_answer([FAULTS[fault]] if where(case) else [], case))
+        verdict = judge(case, *answer)
+        return Trial(adapter, "1", device, case, verdict.outcome, verdict, answer=answer)
+
+    return Failure("tested", ask(case), "replay", ask)
+
+
+def test_a_failing_test_says_what_larger_cases_confirm() -> None:
+    """In the smallest case several faults fit; the larger ones leave one, which is tried first from then on."""
+    small = draw_case(RNNSpec(1, 1), batch=1, time=1, rounded=True)
+    assert len(diagnosed("x_ignored", case=small).explanations) > 1
+    first = failure("one", "x_ignored", small)
+    assert "\n  diagnosis: agrees with the reference if x is ignored (error " in str(first)
+    assert "this explains the answers to 2 larger cases as well\n  replay: replay" in str(first)
+    assert str(failure("one", "x_ignored", small)) == str(first)
+    assert "as in an earlier failure" in str(failure("one", "x_ignored", usual("forward")))
+    assert "as in an earlier failure" not in str(failure("another", "x_ignored", usual("forward")))
+
+
+def test_a_fault_in_small_cases_alone_is_not_confirmed() -> None:
+    """An adapter that ignores x where the batch is 1: the larger cases agree, and every explanation is in doubt."""
+    small = draw_case(RNNSpec(1, 1), batch=1, time=1, rounded=True)
+    text = str(failure("small", "x_ignored", small, where=lambda case: case.x.shape[0] == 1))
+    assert "but not the answers to 2 larger cases" in text
+
+
+def test_the_same_case_with_another_answer_is_diagnosed_anew() -> None:
+    case = usual("forward")
+    assert "b_hh is ignored" in str(failure("two devices", "b_hh_ignored", case, device="cpu"))
+    assert "w_hh is transposed" in str(failure("two devices", "w_hh_transposed", case, device="cuda"))
+
+
+def test_an_adapter_that_nothing_explains_is_not_diagnosed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "MOST_UNEXPLAINED", 2)
+    monkeypatch.setattr(Trial, "diagnosis", lambda _self, _faults=None: Diagnosis(tried=3))
+    texts = [str(failure("odd", "x_ignored", usual(bias=bias))) for bias in (True, False)]
+    assert all("agrees with none of the 3 known faults" in text for text in texts)
+    assert "2 failures of this adapter were diagnosed in vain" in str(failure("odd", "x_ignored", usual("forward")))

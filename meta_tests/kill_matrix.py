@@ -1,0 +1,217 @@
+"""The kill matrix: every known fault planted in a real adapter, and the properties that see it.
+
+python -m meta_tests.kill_matrix [FAULT ...] [--publish]: for each fault the suite is run as its user runs it,
+`pytest --adapter meta_tests.common.faulty:FAULT`, in a process of its own, and must exit with 1. Prints the matrix, and
+writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.json and docs/kill-matrix.md, where the rows
+of faults that were not run again stay. Exits with 1 where a fault survived, or a change that is no fault was seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import string
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+import adapters
+from meta_tests.common.faulty import ADAPTER_FAULTS
+from reference.faults import EQUIVALENT, FAULTS
+from reference.files import write_atomically
+
+ROOT = Path(__file__).parents[1]
+FORMAT = "rnn-equivalence kill matrix 1"
+ENVIRONMENT = {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault and what became of it.
+
+    family: where it comes from.  says: what is wrong.  where: what a case needs to show it.
+    equivalent: of a change that is no fault, the reason.  exit: pytest's exit status.
+    properties: name -> tests of that property that failed, and that were run.
+    """
+
+    name: str
+    family: str
+    says: str
+    where: str
+    equivalent: str
+    exit: int
+    properties: dict[str, tuple[int, int]]
+
+    @property
+    def killed(self) -> bool:
+        return self.exit == pytest.ExitCode.TESTS_FAILED
+
+    @property
+    def outcome(self) -> str:
+        """killed, survived, or the exit status of a pytest that did neither pass nor fail."""
+        if self.exit in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return "killed" if self.killed else "survived"
+        return f"exit {self.exit}"
+
+    @property
+    def tests(self) -> tuple[int, int]:
+        """Tests that failed, and that were run."""
+        return sum(failed for failed, _ in self.properties.values()), sum(
+            total for _, total in self.properties.values()
+        )
+
+    @property
+    def as_it_should(self) -> bool:
+        return self.outcome == ("survived" if self.equivalent else "killed")
+
+
+def described(name: str) -> tuple[str, str, str, str]:
+    """A fault's family, words, conditions and, of a change that is none, the reason."""
+    if name in ADAPTER_FAULTS:
+        return "adapter", ADAPTER_FAULTS[name], "any case", ""
+    fault = (FAULTS | EQUIVALENT)[name]
+    return fault.family, fault.says, fault.where.words, fault.equivalent
+
+
+def run(name: str) -> Row:
+    """The suite on one faulty adapter."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/properties",
+            "--adapter",
+            f"meta_tests.common.faulty:{name}",
+        ]
+        command += ["--no-shrink", "-q", "--tb=native", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        row = Row(name, *described(name), done.returncode, counted(report.read_text()) if report.exists() else {})
+    if not row.as_it_should:
+        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+    return row
+
+
+def counted(report: str) -> dict[str, tuple[int, int]]:
+    """Each property's tests that failed, and that were run and not skipped, from JUnit XML of our own pytest."""
+    failed, run_ = Counter[str](), Counter[str]()
+    for test in ElementTree.fromstring(report).iter("testcase"):
+        name = re.sub(r"\[.*", "", test.attrib["name"])
+        if test.find("skipped") is None:
+            run_[name] += 1
+            failed[name] += test.find("failure") is not None or test.find("error") is not None
+    return {name: (failed[name], run_[name]) for name in run_}
+
+
+def matrix(names: list[str], jobs: int) -> list[Row]:
+    rows = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for row in pool.map(run, names):
+            rows.append(row)
+            print(f"{len(rows)} of {len(names)}: {row.name} {row.outcome}", file=sys.stderr, flush=True)
+    return rows
+
+
+def properties(rows: list[Row]) -> dict[str, str]:
+    """A letter for each property, in the order of the tests."""
+    names = list(dict.fromkeys(name for row in rows for name in row.properties))
+    return dict(zip(names, string.ascii_letters, strict=False))
+
+
+def letters(row: Row, key: dict[str, str]) -> str:
+    """The properties that saw the fault, by letter."""
+    return "".join(letter if row.properties.get(name, (0, 0))[0] else "·" for name, letter in key.items())
+
+
+def kills(rows: list[Row], name: str) -> int:
+    """How many faults a property sees."""
+    return sum(row.properties.get(name, (0, 0))[0] > 0 for row in rows if not row.equivalent)
+
+
+def table(rows: list[Row]) -> Table:
+    key = properties(rows)
+    shown = Table(title="Kill matrix: fault by property")
+    for column in ("fault", "seen by", "tests failed", ""):
+        shown.add_column(column, justify="right" if column == "tests failed" else "left")
+    for row in rows:
+        failed, total = row.tests
+        word = row.outcome + ("" if row.as_it_should else " (IT MUST NOT)")
+        shown.add_row(row.name, letters(row, key), f"{failed} of {total}", word)
+    shown.caption = "\n".join(f"{letter}: {name}, sees {kills(rows, name)}" for name, letter in key.items())
+    return shown
+
+
+def markdown(rows: list[Row]) -> str:
+    key = properties(rows)
+    faults = [row for row in rows if not row.equivalent]
+    lines = ["| fault | what is wrong | visible with | seen by | tests failed |", "|---|---|---|---|---:|"]
+    for row in rows:
+        failed, total = row.tests
+        says = row.says + (f" (no fault: {row.equivalent})" if row.equivalent else "")
+        lines.append(f"| `{row.name}` | {says} | {row.where} | `{letters(row, key)}` | {failed} of {total} |")
+    legend = [f"| `{letter}` | `{name}` | {kills(rows, name)} |" for name, letter in key.items()]
+    spared = [row for row in rows if row.equivalent]
+    return "\n".join([
+        f"{sum(row.killed for row in faults)} of {len(faults)} faults were killed; of {len(spared)} changes "
+        f"that are none, {sum(row.killed for row in spared)} were seen.",
+        "", "| letter | property | faults it sees |", "|---|---|---:|", *legend, "", *lines, "",
+    ])  # fmt: skip
+
+
+def to_json(rows: list[Row]) -> str:
+    adapter = adapters.load(os.environ.get("RNN_PLANTED_IN", "torch"))
+    content = {"format": FORMAT, "adapter": f"{adapter.name} {adapter.version}", "rows": [asdict(row) for row in rows]}
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> list[Row]:
+    """The rows that to_json wrote."""
+    return [Row(**row) for row in json.loads(text)["rows"]]
+
+
+def main() -> int:
+    every = [*FAULTS, *ADAPTER_FAULTS, *EQUIVALENT]
+    parser = argparse.ArgumentParser(prog="python -m meta_tests.kill_matrix", description=__doc__)
+    parser.add_argument("fault", nargs="*", help="these only (default: all)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="suites run at once")
+    parser.add_argument("--publish", action="store_true", help="write docs/kill-matrix.json and docs/kill-matrix.md")
+    arguments = parser.parse_args()
+    for name in arguments.fault:
+        if name not in every:
+            parser.error(f"fault: got {name!r}, expected one of {', '.join(every)}")
+    rows = matrix(arguments.fault or every, arguments.jobs)
+    Console(highlight=False).print(table(rows))
+    if arguments.publish:
+        publish(rows, every)
+    else:
+        (ROOT / "out").mkdir(exist_ok=True)
+        write_atomically(ROOT / "out" / "kill-matrix.json", to_json(rows))
+    return 0 if all(row.as_it_should for row in rows) else 1
+
+
+def publish(rows: list[Row], every: list[str]) -> None:
+    """Put rows into docs/kill-matrix.json, in the place of older ones, and all into docs/kill-matrix.md."""
+    saved, page = ROOT / "docs" / "kill-matrix.json", ROOT / "docs" / "kill-matrix.md"
+    known = {row.name: row for row in (from_json(saved.read_text()) if saved.exists() else [])}
+    known |= {row.name: row for row in rows}
+    ordered = [known[name] for name in every if name in known]
+    introduction, marker, _ = page.read_text().partition("<!-- measured -->\n")
+    write_atomically(saved, to_json(ordered))
+    write_atomically(page, introduction + marker + "\n" + markdown(ordered))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

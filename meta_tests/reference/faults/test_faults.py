@@ -1,0 +1,178 @@
+"""The sensitivity gate: every known fault is seen in the cases that the properties draw, and what is none is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import operator
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import plugin
+from harness.draws import draw_case
+from meta_tests.common.property_cases import DEFAULT, drawn_cases, verdict_on, visible_in
+from reference import DIRECTIONS, Case, RNNSpec, judge
+from reference.faults import COMMONEST, EQUIVALENT, FAULTS, Fault, Where, implementation
+from reference.faults.fault import asked
+from reference.faults.machine import as_time_first, in_time_first
+from reference.faults.where import ALWAYS
+
+pytest.importorskip("rich")
+from meta_tests.common.faulty import ADAPTER_FAULTS
+from meta_tests.kill_matrix import FORMAT, Row, counted, kills, properties
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def seen(fault: Fault) -> bool:
+    """Whether the judge rejects the faulty reference on a drawn case."""
+    return any(verdict_on([fault], case).outcome == "disagrees" for case in drawn_cases() if visible_in(fault, case))
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_every_fault_is_seen_within_the_default_number_of_examples(fault: Fault) -> None:
+    assert seen(fault)
+
+
+@pytest.mark.parametrize("change", EQUIVALENT.values(), ids=EQUIVALENT)
+def test_what_is_no_fault_is_never_seen(change: Fault) -> None:
+    """Where the reason holds, so does the judge's verdict, in every dtype."""
+    cases = [case for case in (*drawn_cases(), *drawn_cases(2, ("float16", "bfloat16"))) if visible_in(change, case)]
+    assert cases
+    assert not [case.id for case in cases if verdict_on([change], case).outcome == "disagrees"]
+
+
+def test_that_gate_would_fail() -> None:
+    """A change too small to see is not seen: the gate does not pass whatever is planted."""
+
+    @asked("nothing is wrong", ALWAYS)
+    def harmless(case: Case) -> Case:
+        return case
+
+    assert not seen(harmless)
+
+
+def test_the_gate_draws_as_many_examples_as_the_default_run() -> None:
+    assert plugin.CASES["default"] == DEFAULT
+
+
+def test_the_catalogue_is_in_order() -> None:
+    """Names and words tell faults apart, and every fault does exactly one thing."""
+    every = [*FAULTS.values(), *EQUIVALENT.values()]
+    assert len({fault.says for fault in every}) == len({fault.name for fault in every}) == len(every)
+    for fault in every:
+        assert sum(kind is not None for kind in (fault.asked, fault.around, fault.step)) == 1, fault.name
+        assert not re.search(r"[.A-Z]$", fault.says), fault.name
+        assert fault.where.words, fault.name
+    assert set(COMMONEST) <= set(FAULTS.values())
+
+
+def test_a_fault_shows_only_where_it_says() -> None:
+    """Where its condition does not hold, the faulty implementation is the right one, bit for bit."""
+    fault = FAULTS["w_hh_transposed"]
+    case = next(case for case in drawn_cases() if case.spec.hidden_size == 1)
+    for faulty, right in zip(implementation([fault], Case.answer)(case), case.answer(), strict=True):
+        assert np.array_equal(faulty, right)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_where_a_fault_is_said_not_to_show_it_does_not(fault: Fault) -> None:
+    """Planted without the conditions that its words do not presuppose, in cases that do not meet them: it can be seen
+    in none of them."""
+    presupposed = [part for part in (fault.where.parts or (fault.where,)) if part.presupposed]
+    unguarded = dataclasses.replace(fault, where=functools.reduce(operator.and_, presupposed, ALWAYS))
+    cases = [case for case in drawn_cases() if visible_in(unguarded, case) and not visible_in(fault, case)]
+    seen_in = [case.id for case in cases[:40] if verdict_on([unguarded], case).outcome == "disagrees"]
+    assert not seen_in
+
+
+def odd_cases() -> Iterator[Case]:
+    for direction in DIRECTIONS:
+        for layers in (1, 3):
+            spec = RNNSpec(3, 4, layers, direction)
+            usual = draw_case(spec, batch=3, time=4, h0=True)
+            yield draw_case(spec, batch=0, time=4, h0=True)
+            yield draw_case(spec, batch=3, time=0, h0=True)
+            yield dataclasses.replace(usual, lengths=(0, 2, 0))
+            yield dataclasses.replace(usual, x=np.full_like(usual.x, np.nan))
+            yield draw_case(spec, batch=1, time=1, h0=True, lengths=(1,), layout="unbatched", dtype="bfloat16")
+            yield draw_case(RNNSpec(1, 1, layers, direction, "relu", False), batch=1, time=1, dtype="float16")
+
+
+@pytest.mark.parametrize("fault", [*FAULTS.values(), *EQUIVALENT.values()], ids=[*FAULTS, *EQUIVALENT])
+def test_a_faulty_answer_is_an_answer(fault: Fault) -> None:
+    """Of the right shapes and dtype, in odd cases too: a fault is seen by its numbers, not because it breaks down."""
+    for case in odd_cases():
+        for faulty, right in zip(implementation([fault], Case.answer)(case), case.answer(), strict=True):
+            assert (faulty.shape, faulty.dtype) == (right.shape, right.dtype), case.spec
+
+
+def test_conditions_join_in_words_and_in_sense() -> None:
+    one, other = Where("one", lambda _case: True), Where("other", lambda _case: False)
+    assert (one & other).words == "one, other"
+    case = drawn_cases()[0]
+    assert (one & one).holds(case)
+    assert not (one & other).holds(case)
+
+
+def test_two_faults_are_planted_together() -> None:
+    """Each of them is needed: with one alone the answer is another."""
+    case = next(
+        case for case in drawn_cases()
+        if case.spec.bias and case.h0 is not None and case.spec.hidden_size > 1 and case.x.shape[0] > 1
+    )  # fmt: skip
+    pair = [FAULTS["h0_ignored"], FAULTS["tanh_for_relu" if case.spec.nonlinearity == "relu" else "relu_for_tanh"]]
+    both = implementation(pair, Case.answer)(case)
+    for single in pair:
+        alone = implementation([single], Case.answer)(case)
+        assert not np.array_equal(both.output, alone.output)
+
+
+@pytest.mark.parametrize("layout", ["batch_first", "time_first", "unbatched"])
+def test_a_case_goes_to_time_first_and_back(layout: str) -> None:
+    case = next(case for case in drawn_cases() if case.layout == layout and case.lengths is not None)
+    assert as_time_first(case).layout == "time_first"
+    output, h_n = in_time_first(case, Case.answer)
+    assert judge(case, output, h_n, bound="trajectory").outcome != "disagrees"
+
+
+def test_the_published_kill_matrix_is_of_this_catalogue() -> None:
+    """Every fault has a row and was killed, what is no fault survived, and a property that sees none is explained."""
+    content = json.loads((DOCS / "kill-matrix.json").read_text())
+    assert content["format"] == FORMAT
+    rows = {row["name"]: row for row in content["rows"]}
+    assert rows.keys() == FAULTS.keys() | ADAPTER_FAULTS.keys() | EQUIVALENT.keys()
+    assert {name for name, row in rows.items() if row["exit"] != pytest.ExitCode.TESTS_FAILED} == set(EQUIVALENT)
+    text = (DOCS / "kill-matrix.md").read_text()
+    for name in {name for row in rows.values() for name in row["properties"]}:
+        kills = sum(row["properties"].get(name, (0, 0))[0] > 0 for row in rows.values() if not row["equivalent"])
+        assert f"`{name}` | {kills} |" in text
+        assert kills or f"`{name}` sees none" in text, f"{name} sees no fault, and docs/kill-matrix.md does not say why"
+
+
+@pytest.mark.parametrize(
+    ("equivalent", "status", "outcome", "as_it_should"),
+    [("", 1, "killed", True), ("", 0, "survived", False), ("", 3, "exit 3", False),
+     ("a reason", 0, "survived", True), ("a reason", 1, "killed", False), ("a reason", 3, "exit 3", False)],
+)  # fmt: skip
+def test_a_suite_that_broke_down_has_killed_nothing(
+    equivalent: str, status: int, outcome: str, as_it_should: bool
+) -> None:
+    row = Row("name", "family", "says", "where", equivalent, status, {"test_a": (0, 2), "test_b": (1, 3)})
+    assert (row.outcome, row.as_it_should, row.tests) == (outcome, as_it_should, (1, 5))
+    assert kills([row], "test_b") == (not equivalent)
+    assert kills([row], "test_a") == 0
+
+
+def test_a_kill_is_a_failed_test_and_a_skipped_one_is_none() -> None:
+    report = """<testsuites><testsuite>
+      <testcase name="test_a[x]"><failure/></testcase><testcase name="test_a[y]"/>
+      <testcase name="test_b[x]"><skipped/></testcase><testcase name="test_c"><error/></testcase>
+    </testsuite></testsuites>"""
+    assert counted(report) == {"test_a": (1, 2), "test_c": (1, 1)}
+    assert properties([]) == {}

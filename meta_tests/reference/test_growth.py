@@ -1,0 +1,91 @@
+"""What may be added later changes nothing that is there; and a word that nobody computes fails everywhere at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import adapters
+from evidence.record import corpus
+from meta_tests.common.frameworks import framework_adapter
+from reference import Case, CellParameters, RNNSpec, forward, judge
+from reference.bounds.arithmetic import arithmetic
+from reference.calculus.numbers import activation
+from reference.faults.step import NumPyKernel
+from reference.judging import case as cases
+from reference.judging.primitives import judge_activation
+
+
+@dataclass(frozen=True)
+class Wider(RNNSpec):
+    """A spec with a field that 0.1.0 has not."""
+
+    kind: str = "elman"
+
+
+def test_a_new_field_at_its_default_changes_no_id_and_no_old_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {case.id: case.to_json() for case in corpus.cases().values()}
+    monkeypatch.setattr(cases, "RNNSpec", Wider)
+    for identity, text in texts.items():
+        read = Case.from_json(text)
+        assert type(read.spec) is Wider
+        assert (read.id, read.to_json()) == (identity, text)
+
+
+def test_a_new_field_is_kept_where_it_says_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases, "RNNSpec", Wider)
+    plain = next(iter(corpus.cases().values()))
+    given = plain.spec.to_dict()
+    wider = replace(plain, spec=Wider(**given, kind="another"))
+    assert wider.id != plain.id
+    assert Case.from_json(wider.to_json()).spec == wider.spec
+    assert wider.spec.to_dict() == given | {"kind": "another"}
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"spec fields: got .*'kind'"):
+        Case.from_json(wider.to_json())
+
+
+def sine() -> Case:
+    """A case whose activation is a word that is allowed, and that nobody computes."""
+    draw = np.random.default_rng(0).standard_normal
+    weights = CellParameters(draw((3, 2)), draw((3, 3)), draw(3), draw(3))
+    return Case(RNNSpec(2, 3, nonlinearity="sine"), [weights], draw((2, 4, 2)))
+
+
+READERS: dict[str, Callable[[Case], Any]] = {
+    "forward": lambda case: forward(case.spec, case.parameters, case.x),
+    "step": lambda case: judge(case, np.zeros((2, 4, 3)), np.zeros((1, 2, 3))),
+    "trajectory": lambda case: judge(case, np.zeros((2, 4, 3)), np.zeros((1, 2, 3)), bound="trajectory"),
+    "activation": lambda case: activation(case.x, "sine"),
+    "error": lambda case: arithmetic("float64").activation_error("sine"),
+    "floor": lambda case: arithmetic("float64").activation_floor("sine"),
+    "kernel": lambda case: NumPyKernel().activation(case.x, "sine"),
+    "primitive": lambda case: judge_activation(case.x, "sine", case.x),
+}
+
+
+@pytest.fixture
+def sine_is_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reference.spec.NONLINEARITIES", ("tanh", "relu", "sine"))
+
+
+@pytest.mark.usefixtures("sine_is_a_word")
+@pytest.mark.parametrize("reader", READERS)
+def test_a_word_that_nobody_computes_raises_wherever_it_is_read(reader: str) -> None:
+    with pytest.raises((KeyError, ValueError), match="sine"):
+        READERS[reader](sine())
+
+
+@pytest.mark.usefixtures("sine_is_a_word")
+@pytest.mark.parametrize("name", adapters.KNOWN)
+def test_a_word_that_nobody_computes_is_answered_by_no_adapter(name: str) -> None:
+    adapter, case = framework_adapter(name), sine()
+    with pytest.raises((KeyError, ValueError, AttributeError), match=r"(?i)sine|activation|nonlinearity"):
+        adapter.run(adapter.build(case.spec, case.parameters), case.x)
+    if write := getattr(adapter, "script", None):
+        with pytest.raises((KeyError, ValueError), match="sine"):
+            write(case)

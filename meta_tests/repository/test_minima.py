@@ -1,0 +1,70 @@
+"""The sessions of declared minima, and of one framework alone, leave out nothing that pyproject.toml declares."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from meta_tests.minima import PROJECT, WITH_EVERY_EXTRA, declared, lowest
+
+ROOT = Path(__file__).parents[2]
+OPTIONAL = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+TOOLS = ("benchmark", "lint", "mutation")  # of the project itself: whoever works on it has those of constraints.txt
+PINNED = {
+    canonicalize_name(name): version
+    for name, version in re.findall(r"^([^=#\s]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+}
+
+
+def frameworks() -> list[str]:
+    """The extras that the noxfile names, in its order."""
+    body = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
+    (named,) = (ast.literal_eval(node.value) for node in body if isinstance(node, ast.Assign)
+                and ast.unparse(node.targets[0]) == "FRAMEWORKS")  # fmt: skip
+    return list(named)
+
+
+def test_every_extra_is_installed_by_a_session() -> None:
+    assert {*frameworks(), "all", "dev", *WITH_EVERY_EXTRA, *TOOLS} == set(OPTIONAL)
+
+
+def test_the_workflow_runs_a_session_for_each() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    matrices = [re.findall(r"[\w-]+", found) for found in re.findall(r"extra: \[([^\]]*)\]", text)]
+    assert matrices == [frameworks(), [*frameworks(), "all"]]
+    assert 'nox -s "alone(${{ matrix.extra }})"' in text
+    assert 'nox -s "minima(${{ matrix.extra }})"' in text
+
+
+@pytest.mark.parametrize("extra", [*frameworks(), "all"])
+def test_every_declared_dependency_is_installed_at_its_minimum(extra: str) -> None:
+    pins = {pin.name: pin for pin in map(Requirement, lowest(declared(extra)))}
+    asked = [Requirement(text) for text in declared(extra)]
+    assert {canonicalize_name(one.name) for one in asked} == set(pins)
+    assert {canonicalize_name(Requirement(text).name) for text in OPTIONAL[extra]} <= set(pins)
+    for one in asked:
+        (pin,) = pins[canonicalize_name(one.name)].specifier
+        assert pin.operator == "=="
+        assert pin.version in one.specifier
+
+
+@pytest.mark.parametrize("extra", [name for name in OPTIONAL if name != "dev"])
+def test_the_pinned_versions_are_not_below_the_minima(extra: str) -> None:
+    for one in map(Requirement, declared(extra)):
+        assert PINNED[canonicalize_name(one.name)] in one.specifier, one
+
+
+def test_of_two_minima_the_greater_is_installed_whatever_the_spelling() -> None:
+    assert lowest(["ml_dtypes>=0.4", "a>=1.10", "ml-dtypes>=0.5.4", "a>=1.9"]) == ["ml-dtypes==0.5.4", "a==1.10"]
+
+
+@pytest.mark.parametrize("text", ["a", "a==1", "a>=1,<2", "a[b]>=1", "a>=1; python_version > '3'"])
+def test_a_requirement_without_one_minimum_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="expected name>=version"):
+        lowest([text])

@@ -1,0 +1,217 @@
+"""How a known fault is tried against an answer, alone or with another.
+
+- A fault that asks another question: by the judge itself, and that question's own bounds.
+- A fault in the arithmetic: every state has to follow from the state before it by the faulty step.
+- Any other, and any where the lower layers are not known or contradict it: it is planted in the reference, and the two
+  answers have to lie as close as two correct ones may.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bounds.arithmetic import arithmetic
+from ..bounds.trajectory import trajectory_bound
+from ..calculus.balls import Open, Sums
+from ..cells import cell_of
+from ..faults import Fault, implementation
+from ..faults.machine import (
+    as_time_first,
+    every_step_alone,
+    final_states,
+    initial_states,
+    layer_case,
+    lengths_of,
+    zero_padding,
+)
+from ..judging.case import Case
+from ..judging.comparison import settle, vacuous_elements
+from ..judging.judge import judge
+from ..layout import sequence_to_time_first, state_to_batched, valid_steps
+from ..recurrence import Result
+
+# A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
+LEFT = 1 / 2
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A fault, or a pair of them, with which the reference gives the answer that was seen.
+
+    error: the largest absolute difference that is left.  fraction: the largest part of what is allowed there.
+    """
+
+    faults: tuple[Fault, ...]
+    error: float
+    fraction: float
+
+    def __str__(self) -> str:
+        says = " and ".join(fault.says for fault in self.faults)
+        return f"{says} (error {self.error:.1g}, {100 * self.fraction:.2g} % of the bound)"
+
+
+class Answer:
+    """An answer that disagrees, and its case: as given, and time first."""
+
+    def __init__(
+        self,
+        case: Case,
+        output: np.ndarray,
+        h_n: np.ndarray,
+        prefixes: Sequence[np.ndarray] | None,
+        declared: str | None = None,
+    ) -> None:
+        self.case, self.actual, self.declared = case, Result(output, h_n), declared or case.dtype
+        self.usual = as_time_first(case)
+        self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
+        lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
+        self.prefixes = lower if len(lower) == case.spec.num_layers - 1 else None
+
+    @functools.cached_property
+    def allowed(self) -> float:
+        return _allowed(self.usual, self.declared)
+
+    @functools.cached_property
+    def steps(self) -> list[tuple[Case, np.ndarray]] | None:
+        return None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
+
+    def visible(self, faults: Iterable[Fault]) -> list[Fault]:
+        """The faults that could show in this case."""
+        return [fault for fault in faults if fault.where.holds(self.case if fault.as_given else self.usual)]
+
+    def explanations(self, candidates: Iterable[tuple[Fault, ...]]) -> tuple[Explanation, ...]:
+        """Those of the candidates that explain the answer, best first. Which of two faults is the outer one matters:
+        what one of them does may hide the other."""
+        orders = (dict.fromkeys((faults, faults[::-1])) for faults in candidates)
+        found = (self._explain_either(tried) for tried in orders)
+        return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
+
+    def _explain_either(self, orders: Iterable[tuple[Fault, ...]]) -> Explanation | None:
+        return next((e for faults in orders if (e := self._explain(faults)) is not None), None)
+
+    def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
+        if len(faults) == 1 and faults[0].step and self.steps is not None:
+            return self._by_steps(faults[0], self.steps)
+        if self.prefixes is not None and all(fault.asked for fault in faults):
+            found = self._by_judging(faults, self.prefixes)
+            # the lower layers' outputs may come from calls of their own, which a fault touched in another way
+            if found or not self.prefixes:
+                return found
+        return self._by_comparing(faults)
+
+    def _by_judging(self, faults: tuple[Fault, ...], prefixes: list[np.ndarray]) -> Explanation | None:
+        """By the step bound of the question that was answered."""
+        asked = self.case
+        for fault in faults:
+            asked = asked if fault.as_given else as_time_first(asked)
+            asked = fault.asked(asked) if fault.asked and fault.where.holds(asked) else asked
+        verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes, self.declared, "step")
+        agrees = verdict.outcome == "agrees"
+        return Explanation(faults, verdict.max_error, verdict.max_fraction) if agrees else None
+
+    def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
+        """By the distance to the answer of the reference with these faults planted in it."""
+        expected = implementation(faults, Case.answer)(self.case)
+        error = self._distance(expected)
+        used = _fraction(np.array(error), self.allowed)
+        return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
+
+    def _distance(self, expected: Result) -> float:
+        return max(float(_errors(*pair).max(initial=0)) for pair in zip(expected, self.actual, strict=True))
+
+    @functools.cached_property
+    def unexplained(self) -> float:
+        """The largest error of the answer as a whole."""
+        return self._distance(self.case.answer())
+
+    def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
+        """By the distance of every state from the faulty step that leads to it."""
+        run, largest, fraction, unexplained = implementation([fault], Case.answer), 0.0, 0.0, 0.0
+        for asked, states in steps:
+            expected = run(asked).output[0]
+            error = _errors(expected, states)
+            used = _fraction(error, _allowed_in_a_step(asked, expected, fault.arithmetic or self.declared))
+            if not used <= 1:
+                return None
+            largest, fraction = max(largest, float(error.max(initial=0))), max(fraction, used)
+            unexplained = max(unexplained, float(_errors(asked.answer().output[0], states).max(initial=0)))
+        return Explanation((fault,), largest, fraction) if largest < LEFT * unexplained else None
+
+
+def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[Case, np.ndarray]] | None:
+    """Each cell's steps, every one asked by itself, with the states they led to; None where some states are not
+    those of the output: a final state that is none, or numbers in the padding.
+
+    case: time first.  layers: the output of each layer (time, batch, features).
+    """
+    steps, hidden, lengths = [], case.spec.hidden_size, lengths_of(case)
+    for index in range(case.spec.num_cells):
+        layer, d = divmod(index, case.spec.num_directions)
+        cell = layer_case(case, layer, layers[layer - 1] if layer else case.x, d=d)
+        states = layers[layer][..., d * hidden : (d + 1) * hidden]
+        elsewhere = (zero_padding(states, lengths), states), (final_states(cell, states), h_n[index])
+        if any(_errors(*pair).any() for pair in elsewhere):
+            return None
+        steps.append((every_step_alone(cell, states), states[valid_steps(lengths, len(states))]))
+    return steps
+
+
+def _allowed(case: Case, declared: str) -> float:
+    """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about, so
+    no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous.
+    """
+    case = case if case.mask is None else case.without_mask()[0]
+    lengths = None if case.lengths is None else np.asarray(case.lengths)
+    cells = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, arithmetic(declared))
+    vacuous = any(vacuous_elements(*cell.output).any() for cell in cells)
+    return np.nan if vacuous else 2 * max(float(cell.output.bound.max(initial=0)) for cell in cells)
+
+
+def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarray:
+    """How far two states may lie apart that follow from the same one, by any activation of slope up to 1.
+
+    case: steps by themselves (every_step_alone).  expected: the states (steps, hidden_size).  name: of the
+    arithmetic.  NaN where that says nothing.
+    """
+    sums, cell = _Preactivations(arithmetic(name)), cell_of(case.spec)
+    weights = sums.weights(case.parameters[0])
+    (total,) = cell.step(sums, weights, cell.project(sums, weights, case.x[0]), (initial_states(case)[0],))
+    model = sums.model(total)
+    inputs = model.inputs([operand for _, operand in total.products])
+    radius = model.radius(inputs)
+    activation = sums.activation_bound(expected.astype(np.float64), case.spec.nonlinearity, model)
+    allowed = radius + model.beta * np.abs(inputs @ model.weights) + activation
+    return np.where(allowed < model.scale(radius), 2 * allowed, np.nan)
+
+
+class _Preactivations(Sums):
+    """A step that ends before its activation."""
+
+    def tanh(self, a: Open) -> Open:
+        return a
+
+    def relu(self, a: Open) -> Open:
+        return a
+
+
+def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """The absolute differences; infinite where only one of them is NaN or infinite."""
+    error = np.abs(np.subtract(actual, expected, dtype=np.float64))
+    return settle(error, actual, expected)
+
+
+def _fraction(error: np.ndarray, allowed: np.ndarray | float) -> float:
+    """The largest part of the allowed difference that an error takes: nothing where there is none, NaN where nothing
+    is known to be allowed."""
+    return float(np.where((error == 0) & ~np.isnan(allowed), 0, error / allowed).max(initial=0))
+
+
+def shows(faults: tuple[Fault, ...], case: Case) -> bool:
+    """Whether the judge sees the faults in the reference's answer to a case."""
+    faulty = implementation(faults, Case.answer)
+    prefixes = [faulty(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
+    return judge(case, *faulty(case), prefixes=prefixes).outcome == "disagrees"

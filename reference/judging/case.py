@@ -1,0 +1,197 @@
+"""A case: one question, complete, with a stable id and a round trip to JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import limits
+from ..arguments import check_count, check_inputs, check_parameters
+from ..encoding import decode, encode, expect_object
+from ..files import read_text, write_atomically
+from ..layout import sequence_axes, take_steps, unmasked_first
+from ..recurrence import Result, forward
+from ..spec import FIRST, CellParameters, Lengths, RNNSpec, expect, short
+
+FORMAT = "rnn-equivalence case 1"
+FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
+OPTIONAL_FIELDS = FIELDS | {"mask"}  # absent where there is none: an id does not change with it
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A layer, its weights and its inputs: what `forward` and every adapter are asked.
+
+    The arguments are forward's, and are checked in the same way. A case's dtype is x's; its lengths and its mask
+    are read-only copies.
+    """
+
+    spec: RNNSpec
+    parameters: Sequence[CellParameters]
+    x: np.ndarray
+    h0: np.ndarray | None = None
+    lengths: Lengths = None
+    layout: str = "batch_first"
+    mask: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        check_parameters(self.spec, self.parameters)
+        check_inputs(self.spec, self.x, self.h0, self.lengths, self.layout, self.parameters[0].dtype, self.mask)
+        object.__setattr__(self, "parameters", tuple(self.parameters))
+        for name, dtype in (("lengths", np.int64), ("mask", np.bool_)):
+            if getattr(self, name) is not None:
+                copied = np.array(getattr(self, name), dtype=dtype)
+                copied.setflags(write=False)
+                object.__setattr__(self, name, copied)
+
+    @property
+    def dtype(self) -> str:
+        return self.x.dtype.name
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What an adapter's run takes beside the module: x, h0, lengths, layout; and mask, where there is one."""
+        inputs = {"x": self.x, "h0": self.h0, "lengths": self.lengths, "layout": self.layout}
+        return inputs if self.mask is None else {**inputs, "mask": self.mask}
+
+    def answer(self) -> Result:
+        """The reference's answer, in the arithmetic of the case's dtype."""
+        return forward(self.spec, self.parameters, **self.inputs)
+
+    def prefix(self, layers: int) -> Case:
+        """The same question to the first `layers` layers of the stack."""
+        cells = layers * self.spec.num_directions
+        h0 = None if self.h0 is None else self.h0[:cells]
+        spec = replace(self.spec, num_layers=layers)
+        return Case(spec, self.parameters[:cells], self.x, h0, self.lengths, self.layout, self.mask)
+
+    def without_mask(self) -> tuple[Case, np.ndarray]:
+        """The same question with lengths in place of the mask, and the order of steps that makes it so.
+
+        A masked step changes nothing: each sequence's other steps are put in front (layout.unmasked_first).
+        """
+        if self.mask is None:
+            raise ValueError("mask: got None, expected a case with a mask")
+        order = unmasked_first(self.mask, self.layout)
+        lengths = np.asarray(self.mask).sum(axis=sequence_axes(self.layout).index("time"))
+        return replace(self, x=take_steps(self.x, order, self.layout), lengths=lengths, mask=None), order
+
+    @property
+    def id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the case's content."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """The case as JSON: arrays as base64 of their little-endian bytes in C order, with dtype and shape."""
+        content = {
+            "format": FORMAT,
+            "spec": self.spec.to_dict(),
+            "parameters": [{n: encode(a) for n, a in cell.arrays().items()} for cell in self.parameters],
+            "x": encode(self.x),
+            "h0": None if self.h0 is None else encode(self.h0),
+            "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
+            "layout": self.layout,
+        } | ({} if self.mask is None else {"mask": self.mask.tolist()})
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Case:
+        """The case that to_json wrote. Raises TypeError or ValueError, naming the field, for anything else."""
+        content = _parse(text)
+        expect_object("spec", content["spec"], set(FIRST), {one.name for one in fields(RNNSpec) if one.compare})
+        spec = RNNSpec(**content["spec"])
+        expect(spec.num_layers <= limits.CASE_LAYERS, "num_layers", spec.num_layers, f"at most {limits.CASE_LAYERS}")
+        if not isinstance(content["parameters"], list):
+            raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
+        check_count(spec, content["parameters"])
+        parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
+        h0 = None if content["h0"] is None else decode("h0", content["h0"])
+        mask = _decode_mask(content.get("mask"))
+        lengths = _decode_lengths(content["lengths"])
+        return cls(spec, parameters, decode("x", content["x"]), h0, lengths, content["layout"], mask)
+
+    def save(self, path: str | Path) -> None:
+        """Write the case to a file. Raises ValueError for one that is too large to be loaded."""
+        text = self.to_json()
+        _expect_small(text)
+        write_atomically(Path(path), text)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Case:
+        """The case in a file. Raises OSError where there is none, and TypeError or ValueError as from_json does."""
+        try:
+            return cls.from_json(read_text("case", Path(path), limits.CASE_BYTES))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"case: got a file that is not text ({error}), expected {FORMAT!r}") from error
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """The object that a case's text holds, of this format and with its fields; the fields are not checked yet."""
+    if not isinstance(text, str):
+        raise TypeError(f"case: got {type(text).__name__}, expected a str, {FORMAT!r}")
+    _expect_small(text)
+    try:
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError(f"case: got text that is nested too deeply, expected {FORMAT!r}") from None
+    except ValueError as error:
+        raise ValueError(f"case: got text that is not JSON ({error}), expected {FORMAT!r}") from error
+    given = content.get("format") if isinstance(content, dict) else content
+    expect(given == FORMAT and isinstance(content, dict), "format", given, repr(FORMAT))
+    expect_object("case", content, FIELDS, OPTIONAL_FIELDS)
+    return content
+
+
+def _expect_small(text: str) -> None:
+    """Raise unless a case's text has a size that can be read, and few enough values."""
+    expect(len(text) <= limits.CASE_BYTES, "case", f"{len(text)} characters", f"at most {limits.CASE_BYTES}")
+    values = sum(map(text.count, ",[{")) + 1
+    expect(values <= limits.CASE_VALUES, "case", f"{values} values", f"at most {limits.CASE_VALUES}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the field {short(twice)} stands there twice")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _decode_lengths(given: Any) -> Any:
+    """Lengths as a list of integers; anything that is no list is checked with x's shape."""
+    for index, length in enumerate(given if isinstance(given, list) else ()):
+        if type(length) is not int:
+            raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
+    return given
+
+
+def _decode_mask(given: Any) -> np.ndarray | None:
+    """A list of booleans, nested or not, as an array; its shape is checked with x's."""
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise TypeError(f"mask: got {type(given).__name__}, expected a list of booleans")
+    rows = given if all(isinstance(row, list) for row in given) else [given]
+    for row in rows:
+        if len(row) != len(rows[0]):
+            raise TypeError(f"mask: got rows of {len(rows[0])} and {len(row)}, expected rows of one length")
+        for value in row:
+            if not isinstance(value, bool):
+                raise TypeError(f"mask: got {short(value)}, expected booleans")
+    return np.array(given, dtype=np.bool_)
+
+
+def _decode_cell(name: str, encoded: Any) -> CellParameters:
+    expect_object(name, encoded, {"w_ih", "w_hh"}, {"b_ih", "b_hh"})
+    return CellParameters(**{field: decode(f"{name} {field}", array) for field, array in encoded.items()})

@@ -1,0 +1,274 @@
+"""The judge: compares an answer with what the reference expects, within the derived bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..bounds.arithmetic import ARITHMETICS, Arithmetic, arithmetic
+from ..bounds.step import Enclosure, Expected, step_bound
+from ..bounds.trajectory import trajectory_bound
+from ..cells import cell_of
+from ..layout import sequence_to_time_first, state_to_batched, take_steps
+from ..recurrence import initial_states
+from ..spec import dtype_name, expect, expect_word
+from .case import Case
+from .comparison import Comparison, Part, compare, equal_bits, first_outside
+from .verdict import Location, Verdict
+
+BOUNDS = ("step", "trajectory")
+
+
+def judge(
+    case: Case,
+    output: np.ndarray,
+    h_n: np.ndarray,
+    prefixes: Sequence[np.ndarray] | None = None,
+    declared: str | None = None,
+    bound: str | None = None,
+) -> Verdict:
+    """Does an answer agree with the reference?  np.allclose(actual, expected, rtol=0, atol=bound), element by element.
+
+    output, h_n: the answer, in the case's layout and dtype (see reference.Result).
+    prefixes: the output of the first 1, 2, ..., num_layers - 1 layers, each in the case's layout.
+    declared: the arithmetic that is promised, a name of reference.bounds.arithmetic; the case's dtype when None.
+    bound: "step", "trajectory", or None for the step bound wherever every layer's output is known.
+    Raises TypeError or ValueError for an undeclared arithmetic, one of another dtype, a step bound without the
+    prefixes, and arguments of another kind; an output or h_n that is no such array disagrees.
+    """
+    promised, bound = _question(case, prefixes, declared, bound)
+    wrong = wrong_form(case, output, h_n, prefixes or ())
+    if wrong is not None:
+        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
+        verdict = judge(plain, take_steps(output, order, case.layout), h_n, lower, promised.name, bound)
+        return _put_back(verdict, order)
+    with np.errstate(all="ignore"):
+        actual = _Actual.of(case, output, h_n, prefixes or ())
+        cells = _step_cells(case, actual, promised) if bound == "step" else _trajectory_cells(case, promised)
+        seen = [compare(part) for part in _parts(case, actual, cells)]
+        return _verdict(case, seen, promised, bound)
+
+
+def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
+    """The verdict on a case whose steps were put in another order, with its places named as they were given."""
+
+    def given(place: Location | None) -> Location | None:
+        return place and replace(place, time=None if place.time is None else int(order[place.time, place.batch]))
+
+    return replace(verdict, worst=given(verdict.worst), first=given(verdict.first))
+
+
+def judge_pair(
+    case: Case,
+    expected: tuple[np.ndarray, np.ndarray],
+    actual: tuple[np.ndarray, np.ndarray],
+    declared: tuple[str | None, str | None] = (None, None),
+) -> Verdict:
+    """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
+    trajectory bound of its arithmetic allows, so they may lie both that far apart. Elements of equal bits agree,
+    NaN and those of a vacuous bound too, and count as judged by a bound of 0; where all are, no bound is computed.
+
+    expected, actual: output and h_n, in the case's layout and dtype.  declared: the arithmetic that is promised of
+    each, as in judge.
+    """
+    (first, _), (promised, _) = (_question(case, None, name, "trajectory") for name in declared)
+    for field, answer in (("expected", expected), ("actual", actual)):
+        if not isinstance(answer, list | tuple) or len(answer) != 2:
+            raise TypeError(f"{field}: got {type(answer).__name__}, expected the two arrays output and h_n")
+    wrong = wrong_form(case, *expected, ()) or wrong_form(case, *actual, ())
+    if wrong is not None:
+        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        e, a = ((take_steps(output, order, case.layout), h_n) for output, h_n in (expected, actual))
+        return _put_back(judge_pair(plain, e, a, declared), order)
+    with np.errstate(all="ignore"):
+        if all(equal_bits(*pair).all() for pair in zip(expected, actual, strict=True)):
+            return _nothing_apart(case, actual, promised)
+        of_actual = _trajectory_cells(case, promised)
+        of_expected = of_actual if first == promised else _trajectory_cells(case, first)
+        answers = (actual, of_actual), (expected, of_expected)
+        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair, cells in answers), strict=True)
+        seen = [compare(_apart(a, e)) for a, e in pairs]
+        return _verdict(case, seen, promised, "twice the trajectory")
+
+
+def _nothing_apart(case: Case, answer: tuple[np.ndarray, np.ndarray], promised: Arithmetic) -> Verdict:
+    """The verdict on two answers of equal bits: whatever the bounds. The worst element is the first."""
+    x, h0, _ = _time_first(case)
+    shapes = (*x.shape[:2], case.spec.hidden_size), h0.shape[1:]
+    exact = Expected(*(Enclosure(*[np.broadcast_to(0.0, shape)] * 3) for shape in shapes))
+    first = next(_parts(case, _Actual.of(case, *answer, ()), [exact]))
+    return Verdict(
+        outcome="agrees",
+        reason="",
+        bound="twice the trajectory",
+        arithmetic=promised.name,
+        elements=sum(array.size for array in answer),
+        worst=_location(case, first._replace(expected=first.actual), 0),
+    )
+
+
+def _apart(actual: Part, expected: Part) -> Part:
+    """An answer's part beside that of another answer: both bounds together, and none where the bits are equal."""
+    value = expected.actual.astype(np.float64)
+    same = equal_bits(actual.actual, expected.actual)
+    between = actual.bound + expected.bound, actual.scale
+    bound, scale = (np.where(same, *pair) for pair in zip(Enclosure.exactly(value)[1:], between, strict=True))
+    return actual._replace(expected=value, bound=bound, scale=scale)
+
+
+def _question(
+    case: Case, prefixes: Sequence[np.ndarray] | None, declared: str | None, bound: str | None
+) -> tuple[Arithmetic, str]:
+    """The arithmetic and the bound to judge by. Raises unless the arguments of judge say which."""
+    if not isinstance(case, Case):
+        raise TypeError(f"case: got {type(case).__name__}, expected Case")
+    if declared is not None:
+        expect_word("declared", declared, tuple(ARITHMETICS))
+    promised = arithmetic(case.dtype if declared is None else declared)
+    expect(promised.storage == case.dtype, "declared", promised.name, f"an arithmetic that stores {case.dtype}")
+    if bound is not None:
+        expect_word("bound", bound, BOUNDS)
+    if not (prefixes is None or isinstance(prefixes, list | tuple)):
+        raise TypeError(f"prefixes: got {type(prefixes).__name__}, expected a list or tuple of arrays")
+    lower = case.spec.num_layers - 1
+    visible = lower == 0 or prefixes is not None
+    expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers")
+    if prefixes is not None:
+        expect(len(prefixes) == lower, "prefixes", f"{len(prefixes)} arrays", f"{lower}, one for each lower layer")
+    return promised, bound or ("step" if visible else "trajectory")
+
+
+def wrong_form(
+    case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]
+) -> tuple[str, str] | None:
+    """The reason and a sentence when an array's shape or dtype is not what the case asks for."""
+    spec = case.spec
+    output_shape = (*case.x.shape[:-1], spec.output_size)
+    batch = () if case.layout == "unbatched" else (case.x.shape[0 if case.layout == "batch_first" else 1],)
+    expected = [("output", output, output_shape), ("h_n", h_n, (spec.num_cells, *batch, spec.hidden_size))]
+    expected += [(f"prefixes[{i}]", array, output_shape) for i, array in enumerate(prefixes)]
+    for name, array, shape in expected:
+        if type(array) is not np.ndarray:  # a masked array hides what it holds
+            return "dtype", f"{name} is {type(array).__name__}, expected a NumPy array"
+        if array.shape != shape:
+            return "shape", f"{name} has shape {array.shape}, expected {shape}"
+        if array.dtype != case.x.dtype:
+            return "dtype", f"{name} has dtype {dtype_name(array.dtype)}, expected {case.dtype}"
+    return None
+
+
+class _Actual(NamedTuple):
+    """An answer time first and batched: layers' outputs where they are known, and h_n."""
+
+    layers: list[np.ndarray | None]
+    h_n: np.ndarray
+
+    @classmethod
+    def of(cls, case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]) -> _Actual:
+        known = [*prefixes, output]
+        layers = [sequence_to_time_first(array, case.layout) for array in known]
+        unknown: list[np.ndarray | None] = [None] * (case.spec.num_layers - len(layers))
+        return cls(unknown + layers, state_to_batched(h_n, case.layout))
+
+
+def _parts(case: Case, actual: _Actual, cells: Iterable[Expected]) -> Iterator[Part]:
+    hidden = case.spec.hidden_size
+    for index, expected in enumerate(cells):
+        layer, direction = divmod(index, case.spec.num_directions)
+        whole = actual.layers[layer]
+        if whole is not None:
+            half = whole[..., direction * hidden : (direction + 1) * hidden]
+            yield Part(index, "output", half, *expected.output)
+        yield Part(index, "h_n", actual.h_n[index][None], *(array[None] for array in expected.h_n))
+
+
+def _time_first(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    x = sequence_to_time_first(case.x, case.layout)
+    h0 = initial_states(case.spec, x, case.h0, case.layout)
+    return x, h0, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+
+
+def _step_cells(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[Expected]:
+    spec = case.spec
+    x, h0, lengths = _time_first(case)
+    below = x
+    for index, parameters in enumerate(case.parameters):
+        layer, d = divmod(index, spec.num_directions)
+        if layer and d == 0:
+            below = _known(actual, layer - 1)
+        half = _known(actual, layer)[..., d * spec.hidden_size : (d + 1) * spec.hidden_size]
+        yield step_bound(cell_of(spec), parameters, below, h0[index], lengths, spec.directions[d], half, promised)
+
+
+def _known(actual: _Actual, layer: int) -> np.ndarray:
+    output = actual.layers[layer]
+    assert output is not None, f"layer {layer}'s output is not known: judge checks this first"
+    return output
+
+
+def _trajectory_cells(case: Case, promised: Arithmetic) -> list[Expected]:
+    x, h0, lengths = _time_first(case)
+    return trajectory_bound(case.spec, case.parameters, x, h0, lengths, promised)
+
+
+def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: str) -> Verdict:
+    outside = sum(c.outside for c in seen)
+    vacuous = sum(c.vacuous for c in seen)
+    worst = max(seen, key=lambda c: c.max_fraction)
+    largest = max(seen, key=lambda c: c.max_error)
+    first = next((c.part for c in seen if c.outside), None)
+    reason = "non-finite" if any(c.non_finite for c in seen) else "value"
+    return Verdict(
+        outcome="disagrees" if outside else "vacuous" if vacuous else "agrees",
+        reason=reason if outside else "",
+        bound=bound,
+        arithmetic=promised.name,
+        elements=sum(c.part.actual.size for c in seen),
+        outside=outside,
+        vacuous=vacuous,
+        max_error=largest.max_error,
+        max_ulps=_ulps(case, largest, promised),
+        max_fraction=worst.max_fraction,
+        mean_signed_residual=_mean_signed_residual(seen, promised),
+        worst=_location(case, worst.part, worst.max_fraction_at),
+        first=None if first is None else _location(case, first, first_outside(first, _direction(case, first))),
+    )
+
+
+def _direction(case: Case, part: Part) -> str:
+    return case.spec.directions[part.cell % case.spec.num_directions]
+
+
+def _location(case: Case, part: Part, flat: int) -> Location | None:
+    if not part.actual.size:
+        return None
+    time, batch, unit = (int(i) for i in np.unravel_index(flat, part.actual.shape))
+    values = [float(array[time, batch, unit]) for array in (part.expected, part.actual, part.bound)]
+    layer = part.cell // case.spec.num_directions
+    step = time if part.array == "output" else None
+    return Location(part.array, layer, _direction(case, part), step, batch, unit, *values)
+
+
+def _ulps(case: Case, comparison: Comparison, promised: Arithmetic) -> float:
+    """The largest error in units in the last place of the storage format at the expected value."""
+    where = _location(case, comparison.part, comparison.max_error_at)
+    if where is None or not np.isfinite(where.expected):
+        return comparison.max_error
+    magnitude = max(abs(where.expected), promised.smallest_normal)
+    return float(comparison.max_error / (2 * promised.unit_roundoff * 2.0 ** np.floor(np.log2(magnitude))))
+
+
+def _mean_signed_residual(seen: list[Comparison], promised: Arithmetic) -> float:
+    """Mean of |actual| - |expected| over the outputs, in units of u times the largest expected value."""
+    outputs = [c for c in seen if c.part.array == "output"]
+    elements = sum(c.part.actual.size for c in outputs)
+    scale = promised.unit_roundoff * max((c.largest_expected for c in outputs), default=0.0)
+    return sum(c.magnitude for c in outputs) / elements / scale if elements and scale else 0.0

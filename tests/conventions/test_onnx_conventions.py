@@ -1,0 +1,247 @@
+"""The ONNX RNN operator's own conventions, each by its plain name, as ONNX Runtime, OpenVINO and onnx have them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters import NotOffered
+from harness.draws import draw_case, draw_parameters
+from meta_tests.common.frameworks import framework_adapter
+from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
+
+BOTH = RNNSpec(3, 5, 2, "bidirectional")
+RUNTIMES = {
+    "onnxruntime": "adapters.onnx.onnxruntime",
+    "onnx": "adapters.onnx.reference_evaluator",
+    "openvino": "adapters.onnx.openvino",
+}
+
+
+@pytest.fixture(params=RUNTIMES)
+def load(request: pytest.FixtureRequest) -> Any:
+    """What makes a model callable: its inputs by name, to its outputs by name."""
+    framework_adapter(request.param)
+    return import_module(RUNTIMES[request.param]).load
+
+
+@pytest.fixture
+def models() -> Any:
+    framework_adapter("onnx")
+    return import_module("adapters.onnx.models")
+
+
+def tensors(model: Any) -> dict[str, np.ndarray]:
+    """A model's weights, by name."""
+    onnx = framework_adapter("onnx").framework
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def with_y(model: Any) -> Any:
+    """The model with the first layer's own Y as an output too: (time, num_directions, batch, hidden_size)."""
+    onnx = framework_adapter("onnx").framework
+    model.graph.output.append(onnx.helper.make_tensor_value_info("Y_0", onnx.TensorProto.FLOAT, [None] * 4))
+    return model
+
+
+def one_layer(models: Any, load: Any, case: Case, h0: bool = False) -> dict[str, np.ndarray]:
+    """The outputs of a model of one layer, and its Y, on a time-first case without lengths."""
+    model = with_y(models.variant(models.stack_model(case.spec, case.parameters), h0, False))
+    feeds = {"x": case.x} | ({"h0_0": case.h0} if h0 else {})
+    return load(model)(feeds)
+
+
+def test_weights_are_stacked_by_direction_and_rows_are_units(models: Any):
+    case = draw_case(BOTH, batch=2, time=4)
+    stored = tensors(models.stack_model(case.spec, case.parameters))
+    forward, reverse = case.parameters[:2]
+    assert stored["W_0"].shape == (2, 5, 3)
+    assert np.array_equal(stored["W_0"], np.stack([forward.w_ih, reverse.w_ih]))
+    assert np.array_equal(stored["R_0"], np.stack([forward.w_hh, reverse.w_hh]))
+    assert stored["W_1"].shape == (2, 5, 2 * 5), "the upper layer reads both halves"
+
+
+def test_b_is_the_input_bias_and_then_the_recurrent_one(models: Any):
+    """Both are kept, so that a model can be read back to the last bit."""
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4)
+    (cell,) = case.parameters
+    assert cell.b_ih is not None
+    assert cell.b_hh is not None
+    stored = tensors(models.stack_model(case.spec, case.parameters))
+    assert np.array_equal(stored["B_0"], np.concatenate([cell.b_ih, cell.b_hh])[None])
+    assert "B_0" not in tensors(models.stack_model(RNNSpec(3, 5, bias=False), [CellParameters(cell.w_ih, cell.w_hh)]))
+
+
+def test_both_biases_are_added(models: Any, load: Any):
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, layout="time_first")
+    cell = case.parameters[0].arrays()
+    answer = one_layer(models, load, case)
+    for dropped, outcome in ((None, "agrees"), ("b_ih", "disagrees"), ("b_hh", "disagrees")):
+        arrays = cell | ({} if dropped is None else {dropped: np.zeros_like(cell[dropped])})
+        asked = Case(case.spec, [CellParameters(**arrays)], case.x, layout="time_first")
+        verdict = judge(asked, answer["output_0"], answer["h_n_0"])
+        assert verdict.outcome == outcome, verdict
+
+
+def test_y_has_the_directions_between_time_and_batch(models: Any, load: Any):
+    """An array (time, num_directions, batch, hidden_size); where all sizes are equal nothing shows a mix-up."""
+    case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
+    answer = one_layer(models, load, case)
+    assert answer["Y_0"].shape == (4, 2, 2, 5)
+    assert np.array_equal(answer["output_0"], np.concatenate([answer["Y_0"][:, 0], answer["Y_0"][:, 1]], axis=-1))
+    mixed = answer["Y_0"].reshape(4, 2, 10)  # has the right shape, and halves of two sequences in a row
+    assert judge(case, mixed, answer["h_n_0"]).outcome == "disagrees"
+
+
+def test_the_reverse_half_stands_at_the_step_it_belongs_to(models: Any, load: Any):
+    case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
+    y, y_h = (one_layer(models, load, case)[name] for name in ("Y_0", "h_n_0"))
+    assert np.array_equal(y_h[0], y[-1, 0])
+    assert np.array_equal(y_h[1], y[0, 1])
+    assert not np.array_equal(y_h[1], y[-1, 1])
+
+
+def test_states_are_by_direction_then_batch(models: Any, load: Any):
+    case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first", h0=True)
+    answer = one_layer(models, load, case, h0=True)
+    assert answer["h_n_0"].shape == (2, 2, 5)
+    verdict = judge(case, answer["output_0"], answer["h_n_0"])
+    assert verdict.outcome == "agrees", verdict
+    swapped = Case(case.spec, case.parameters, case.x, case.h0[::-1].copy(), layout="time_first")
+    assert judge(swapped, answer["output_0"], answer["h_n_0"]).outcome == "disagrees"
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_beyond_a_sequence_y_is_zero_and_y_h_is_the_last_valid_state(name: str, direction: str):
+    """The operator's text leaves this open; a reverse sequence starts at its own last step, not the longest's."""
+    adapter = framework_adapter(name)
+    case = draw_case(RNNSpec(3, 5, direction=direction), batch=3, time=4, h0=True, lengths=[2, 4, 3])
+    result = adapter.run(adapter.build(case.spec, case.parameters), **case.inputs)
+    verdict = judge(case, result.output, result.h_n)
+    assert verdict.outcome == "agrees", verdict
+    assert not result.output[0, 2:].any()
+    assert not result.output[2, 3:].any()
+
+
+def test_onnx_runtime_refuses_layout_1_in_its_own_words(models: Any):
+    """So batch-first arrays are transposed by the adapter."""
+    framework_adapter("onnxruntime")
+    load = import_module("adapters.onnx.onnxruntime").load
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4)
+    model = models.variant(models.stack_model(case.spec, case.parameters), False, False)
+    model.graph.node[0].attribute.append(framework_adapter("onnx").framework.helper.make_attribute("layout", 1))
+    with pytest.raises(Exception, match=r"Batchwise recurrent operations \(layout == 1\) are not supported"):
+        load(model)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_onnx_runtime_has_no_kernel_of_other_dtypes(models: Any, dtype: str):
+    framework_adapter("onnxruntime")
+    load = import_module("adapters.onnx.onnxruntime").load
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, dtype=dtype)
+    with pytest.raises(ValueError, match=r"Could not find an implementation for RNN\(22\) node"):
+        load(models.variant(models.stack_model(case.spec, case.parameters), False, False))
+
+
+def test_onnx_runtime_computes_float16_in_float32_states_and_all():
+    """It has a float32 kernel alone: only what goes in and comes out is rounded, not the state between two steps."""
+    adapter = framework_adapter("onnxruntime")
+    case = draw_case(RNNSpec(3, 5), batch=2, time=40, dtype="float16", layout="time_first", seed=3)
+    answer = adapter.run(adapter.build(case.spec, case.parameters), **case.inputs).output
+    wide = Case(case.spec, [cell.astype("float32") for cell in case.parameters], case.x.astype("float32"),
+                layout="time_first")  # fmt: skip
+    same = adapter.run(adapter.build(wide.spec, wide.parameters), **wide.inputs).output
+    assert np.array_equal(answer, same.astype("float16"))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("h0", [False, True])
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_port_is_called_in_its_layout(name: str, layout: str, h0: bool):
+    adapter: Any = framework_adapter(name)
+    case = draw_case(BOTH, batch=1 if layout == "unbatched" else 2, time=4, layout=layout, h0=h0)
+    stack = adapter.build(case.spec, case.parameters, layout=layout)
+    model = stack.native(h0=True) if h0 else stack.model
+    answer = import_module(RUNTIMES[name]).load(model)({"x": case.x} | ({"h0": case.h0} if h0 else {}))
+    verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+    framework_adapter("onnx").framework.checker.check_model(model, full_check=True)
+    assert adapter.read(stack)[0].layout == layout
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_port_takes_lengths_by_their_own_name(layout: str):
+    adapter: Any = framework_adapter("onnxruntime")
+    case = draw_case(BOTH, batch=2, time=4, layout=layout, lengths=[2, 4])
+    stack = adapter.build(case.spec, case.parameters, layout=layout)
+    feeds = {"x": case.x, "sequence_lens": np.atleast_1d(case.lengths).astype("int32")}
+    answer = import_module("adapters.onnx.onnxruntime").load(stack.native(lengths=True))(feeds)
+    verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
+    assert verdict.outcome == "agrees", verdict
+
+
+def test_an_onnx_that_is_too_old_is_refused_by_both_versions(models: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "1.9.0rc1")
+    with pytest.raises(ImportError, match=r"^got onnx 1\.9\.0rc1, expected 1\.19 or later$"):
+        models.expect_onnx((1, 19))
+    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "2.0.0")
+    models.expect_onnx((1, 19))
+
+
+ARGUMENTS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "no device": ({"device": None}, ValueError, "device: got None, expected one of cpu"),
+    "no dtype": ({"dtype": ""}, ValueError, "dtype: got '', expected one of"),
+    "a generator": ({"parameters": iter(())}, TypeError, "parameters: got"),
+    "no layout": ({"layout": "sideways"}, ValueError, "layout: got 'sideways', expected one of"),
+}
+
+
+@pytest.mark.parametrize("name", [*RUNTIMES, "flax"])
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_a_bad_argument_of_build_is_named(name: str, argument: str):
+    words, kind, message = ARGUMENTS[argument]
+    with pytest.raises(kind, match=rf"\A{message}[^\n]*\Z"):
+        framework_adapter(name).build(**{"spec": BOTH, "parameters": draw_parameters(BOTH)} | words)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_what_the_operator_has_no_word_for_is_not_offered(name: str):
+    adapter: Any = framework_adapter(name)
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, mask=True)
+    with pytest.raises(NotOffered, match=r"^mask True: the RNN operator takes lengths \(sequence_lens\) and no mask$"):
+        adapter.run(adapter.build(case.spec, case.parameters), **case.inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("onnxruntime", "lengths"), ("onnxruntime", "time"), ("openvino", "lengths")]
+)
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_no_steps_are_refused_beside_initial_states_alone(name: str, asked: str, direction: str):
+    """Y_h is 0 then: right, where the layer starts at 0."""
+    adapter: Any = framework_adapter(name)
+    sizes: dict[str, Any] = {"time": 4, "lengths": [3, 0]} if asked == "lengths" else {"time": 0}
+    for h0 in (False, True):
+        case = draw_case(RNNSpec(3, 5, 2, direction), batch=2, h0=h0, **sizes)
+        module = adapter.build(case.spec, case.parameters)
+        if h0:
+            with pytest.raises(NotOffered, match=rf"^h0 True and {asked} .*: Y_h of a sequence without steps is 0"):
+                adapter.run(module, **case.inputs)
+        else:
+            verdict = judge(case, *adapter.run(module, **case.inputs)[:2], bound="trajectory")
+            assert verdict.outcome == "agrees", verdict
+
+
+def test_a_model_is_valid_by_the_standards_own_checker(models: Any):
+    onnx = framework_adapter("onnx").framework
+    case = draw_case(BOTH, batch=2, time=4)
+    model = models.stack_model(case.spec, case.parameters)
+    for h0 in (True, False):
+        for lengths in (True, False):
+            made = models.variant(model, h0, lengths)
+            onnx.checker.check_model(made, full_check=True)
+            assert ("h0_1" in {value.name for value in made.graph.input}) == h0
+            assert ("sequence_lens" in {value.name for value in made.graph.input}) == lengths

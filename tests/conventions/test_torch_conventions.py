@@ -1,0 +1,180 @@
+"""torch.nn.RNN's own conventions, each by its plain name: what to know when weights or answers cross a border."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters import Adapter
+from harness.draws import draw_case, draw_parameters
+from meta_tests.common.frameworks import array_of, framework_adapter
+from reference import Case, CellParameters, RNNSpec, forward, judge
+
+BOTH = RNNSpec(3, 5, 2, "bidirectional")
+
+
+@pytest.fixture
+def adapter() -> Adapter:
+    return framework_adapter("torch")
+
+
+@pytest.fixture
+def torch() -> Any:
+    return framework_adapter("torch").framework
+
+
+def call(torch: Any, module: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The module as its user calls it."""
+    output, h_n = module(torch.from_numpy(x))
+    return array_of(output), array_of(h_n)
+
+
+def test_weight_rows_are_units(adapter: Adapter):
+    case = draw_case(BOTH, batch=2, time=4)
+    module = adapter.build(case.spec, case.parameters)
+    assert np.array_equal(array_of(module.weight_ih_l0), case.parameters[0].w_ih)
+    assert np.array_equal(array_of(module.weight_hh_l0), case.parameters[0].w_hh)
+    assert module.weight_ih_l0.shape == (5, 3)
+
+
+def test_parameters_come_layer_by_layer_and_forward_before_reverse(adapter: Adapter):
+    case = draw_case(BOTH, batch=2, time=4)
+    module = adapter.build(case.spec, case.parameters)
+    for index, suffix in enumerate(("l0", "l0_reverse", "l1", "l1_reverse")):
+        assert np.array_equal(array_of(getattr(module, f"weight_hh_{suffix}")), case.parameters[index].w_hh)
+    assert module.weight_ih_l1.shape == (5, 2 * 5), "the upper layer reads both halves"
+
+
+def test_both_biases_are_kept_and_added(torch: Any, adapter: Adapter):
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4)
+    module = adapter.build(case.spec, case.parameters)
+    w_ih, w_hh, b_ih, b_hh = case.parameters[0].arrays().values()
+    assert np.array_equal(array_of(module.bias_ih_l0), b_ih)
+    assert np.array_equal(array_of(module.bias_hh_l0), b_hh)
+    answer = call(torch, module, case.x)
+    dropped = Case(case.spec, [CellParameters(w_ih, w_hh, b_ih, np.zeros_like(b_hh))], case.x)
+    for asked, outcome in ((case, "agrees"), (dropped, "disagrees")):
+        verdict = judge(asked, *answer)
+        assert verdict.outcome == outcome, verdict
+
+
+def test_the_default_layout_is_time_first(torch: Any, adapter: Adapter):
+    """An array (batch, time, features) is read as (time, batch, features) without a word."""
+    x = draw_case(RNNSpec(3, 5), batch=4, time=4).x  # as many sequences as steps: no shape gives it away
+    module = torch.nn.RNN(3, 5)
+    spec, parameters = adapter.read(module)
+    output, h_n = call(torch, module, x)
+    for layout, outcome in (("time_first", "agrees"), ("batch_first", "disagrees")):
+        verdict = judge(Case(spec, parameters, x, layout=layout), output, h_n)
+        assert verdict.outcome == outcome, verdict
+
+
+def test_states_are_batch_second_even_when_x_is_batch_first(torch: Any):
+    module = torch.nn.RNN(3, 5, 2, batch_first=True, bidirectional=True)
+    output, h_n = call(torch, module, np.zeros((7, 4, 3), "float32"))
+    assert output.shape == (7, 4, 10)
+    assert h_n.shape == (4, 7, 5)
+
+
+def test_states_come_layer_by_layer_and_forward_before_reverse(torch: Any, adapter: Adapter):
+    """h_n[2 * layer + direction]: the last step of the forward half, the first step of the reverse half."""
+    case = draw_case(BOTH, batch=2, time=4, layout="time_first")
+    for layers in (1, 2):
+        prefix = case.prefix(layers)
+        module = adapter.build(prefix.spec, prefix.parameters, layout=case.layout)
+        output, h_n = call(torch, module, case.x)
+        assert np.array_equal(h_n[2 * layers - 2], output[-1, :, :5])
+        assert np.array_equal(h_n[2 * layers - 1], output[0, :, 5:])
+        assert not np.array_equal(h_n[2 * layers - 1], output[-1, :, 5:])
+
+
+def test_the_reverse_half_stands_at_the_step_it_belongs_to(torch: Any, adapter: Adapter):
+    case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
+    output, h_n = call(torch, adapter.build(case.spec, case.parameters, layout=case.layout), case.x)
+    alone = RNNSpec(3, 5, direction="reverse")
+    reverse = Case(alone, [case.parameters[1]], case.x, layout="time_first")
+    for half, outcome in ((output[..., 5:], "agrees"), (output[::-1, :, 5:], "disagrees")):
+        verdict = judge(reverse, np.ascontiguousarray(half), h_n[1:])
+        assert verdict.outcome == outcome, verdict
+
+
+def test_the_last_output_is_the_final_state_of_a_forward_layer_alone(torch: Any):
+    """output[-1] of a bidirectional layer holds its reverse half after a single step."""
+    x = draw_case(RNNSpec(3, 5), batch=2, time=4, layout="time_first").x
+    output, h_n = call(torch, torch.nn.RNN(3, 5), x)
+    assert np.array_equal(output[-1], h_n[0])
+    output, h_n = call(torch, torch.nn.RNN(3, 5, bidirectional=True), x)
+    assert np.array_equal(output[-1, :, :5], h_n[0])
+    assert not np.array_equal(output[-1, :, 5:], h_n[1])
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_packed_sequences_end_at_their_lengths_and_are_padded_with_zeros(torch: Any, adapter: Adapter, direction: str):
+    lengths = [2, 4, 3]
+    case = draw_case(RNNSpec(3, 5, direction=direction), batch=3, time=4, lengths=lengths, layout="time_first")
+    module = adapter.build(case.spec, case.parameters)
+    pack, pad = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
+    packed, h_n = module(pack(torch.from_numpy(case.x), torch.tensor(lengths), enforce_sorted=False))
+    output = array_of(pad(packed)[0])
+    verdict = judge(case, output, array_of(h_n))
+    assert verdict.outcome == "agrees", verdict
+    assert not output[2:, 0].any()
+    ignored = forward(case.spec, case.parameters, case.x, layout="time_first")
+    assert judge(case, *ignored).reason == "value", "lengths had no effect, so nothing was tested"
+
+
+def test_an_unbatched_sequence_has_no_batch_axis_anywhere(torch: Any, adapter: Adapter):
+    case = draw_case(BOTH, batch=1, time=4, layout="unbatched")
+    output, h_n = call(torch, adapter.build(case.spec, case.parameters, layout=case.layout), case.x)
+    assert (output.shape, h_n.shape) == ((4, 10), (4, 5))
+    verdict = judge(case, output, h_n)
+    assert verdict.outcome == "agrees", verdict
+
+
+def test_mode_decides_whatever_nonlinearity_says(torch: Any, adapter: Adapter):
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4, layout="time_first")
+    module = adapter.build(case.spec, case.parameters, layout=case.layout)
+    before = call(torch, module, case.x)[0]
+    module.nonlinearity = "relu"
+    assert np.array_equal(call(torch, module, case.x)[0], before)
+    assert adapter.read(module)[0].nonlinearity == "tanh"
+    module.mode = "RNN_RELU"
+    assert call(torch, module, case.x)[0].min() == 0
+    assert adapter.read(module)[0].nonlinearity == "relu"
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_an_old_weight_norm_is_stale_until_the_next_call(torch: Any):
+    module = torch.nn.utils.weight_norm(torch.nn.RNN(3, 5), "weight_hh_l0")
+    kept = array_of(module.weight_hh_l0)
+    module.load_state_dict({name: 2 * value for name, value in module.state_dict().items()})
+    assert np.array_equal(array_of(module.weight_hh_l0), kept)
+    call(torch, module, np.zeros((1, 1, 3), "float32"))
+    assert np.array_equal(array_of(module.weight_hh_l0), 2 * kept)
+
+
+def test_building_leaves_the_users_random_numbers_as_they_are(torch: Any) -> None:
+    """torch draws initial weights, which the adapter throws away."""
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    spec = RNNSpec(3, 4, 2)
+    framework_adapter("torch").build(spec, draw_parameters(spec))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_tensor_shares_memory_where_torch_may_write_and_is_a_copy_elsewhere():
+    framework_adapter("torch")
+    tensor = import_module("adapters.torch.adapter").tensor
+    array = np.arange(6.0).reshape(2, 3)
+    assert np.shares_memory(tensor(array).numpy(), array)
+    frozen = np.asfortranarray(array)
+    frozen.setflags(write=False)
+    for one in (frozen, array[::-1]):  # torch warns of the first, which the suite's filter raises, and has no second
+        copied = tensor(one)
+        assert not np.shares_memory(copied.numpy(), one)
+        assert np.array_equal(copied.numpy(), one)
+    assert tensor(frozen).stride() == (1, 2), "in the same order"
