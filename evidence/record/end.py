@@ -11,8 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import compression
-from . import counts
+from . import compression, counts
 from .ledger import Ledger
 from .lines import Line, dump, sealed
 

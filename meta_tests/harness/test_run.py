@@ -48,7 +48,7 @@ def ended(path: Path) -> dict[str, object]:
 def test_warnings_are_no_verdicts_and_are_told_once(tmp_path: Path) -> None:
     """Of every kind, in every call, even where the user makes errors of warnings."""
     run = suite("tests/properties", "-k", "keeps_the_contract or primitives or port and forward or (step and one)",
-                "--adapter=meta_tests.common.warner:Alarmist", "-Werror", f"--evidence={tmp_path / 'run.json'}")  # fmt: skip
+                "--adapter=meta_tests.common.warner:Alarmist", "-Werror", f"--evidence={tmp_path}/run.json")  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == 0
     told = run.stdout.partition("warnings of the frameworks")[2].partition("cells")[0]
@@ -84,8 +84,8 @@ def test_a_read_only_clone_at_a_path_that_is_not_ascii_loses_nothing(tmp_path: P
     subprocess.run(["git", "init", "-q", str(clone)], check=False)  # whose answers name the path
     for path in (clone, *clone.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    (written / "eigen.py").write_text(f"from {REFERENCES} import Doubling\nclass Eigen(Doubling):\n    name = 'größe'\n",
-                                      encoding="utf-8")  # fmt: skip
+    eigen = f"from {REFERENCES} import Doubling\nclass Eigen(Doubling):\n    name = 'größe'\n"
+    (written / "eigen.py").write_text(eigen, encoding="utf-8")
     environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TMPDIR": str(written),
                    "PYTHONPATH": str(written)}  # fmt: skip
     run = suite(CORPUS, "-k", "step and one and forward", "--adapter=eigen:Eigen", "--device=cpu", "--no-shrink",

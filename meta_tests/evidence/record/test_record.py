@@ -106,7 +106,7 @@ def test_what_is_killed_in_mid_run_loses_nothing_and_says_so(tmp_path: Path) -> 
 
 def test_a_failing_case_is_kept_and_a_skipped_or_failed_test_has_its_words(tmp_path: Path) -> None:
     run = suite("tests/properties/test_equivalence.py", "-k", "drawn or saturated or agree and forward and float32",
-                "--adapter=meta_tests.common.references:Doubling", "--device=cpu", f"--evidence={tmp_path / 'run.json'}",
+                "--adapter=meta_tests.common.references:Doubling", "--device=cpu", f"--evidence={tmp_path}/run.json",
                 HYPOTHESIS_PROFILE="default")  # fmt: skip
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
     (only,) = read(tmp_path / "run.json").runs
