@@ -88,14 +88,7 @@ def run(name: str) -> Row:
     """The suite on one faulty adapter."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "tests/properties",
-            "--adapter",
-            f"meta_tests.common.faulty:{name}",
-        ]
+        command = [sys.executable, "-m", "pytest", "tests/properties", "--adapter", f"meta_tests.common.faulty:{name}"]
         command += ["--no-shrink", "-q", "--tb=native", "-p", "no:cacheprovider", f"--junitxml={report}"]
         environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

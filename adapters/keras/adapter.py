@@ -137,9 +137,7 @@ class KerasAdapter:
             mask = np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
         with on(device, mode):
             outputs, states = called(
-                tensor(x),
-                None if h0 is None else [tensor(h) for h in h0],
-                None if mask is None else tensor(mask),
+                tensor(x), None if h0 is None else [tensor(h) for h in h0], None if mask is None else tensor(mask)
             )
         arrays = [array_of(output) for output in outputs]
         if spec.held and mask is not None:  # where the layers hold their output, the suite's answer is zero

@@ -22,10 +22,7 @@ from .models import array_of, cells_of, simple_rnns
 from .settings import UNROLLED
 
 # A user's function that is only called "tanh" is not one of these, so functions are compared, not names.
-ACTIVATIONS = {
-    "tanh": (keras.activations.tanh, keras.ops.tanh),
-    "relu": (keras.activations.relu, keras.ops.relu),
-}
+ACTIVATIONS = {"tanh": (keras.activations.tanh, keras.ops.tanh), "relu": (keras.activations.relu, keras.ops.relu)}
 # Layers without an effect at inference, which is what is compared. A subclass may compute anything: types are exact.
 TRANSPARENT = (keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.GaussianDropout,
                keras.layers.GaussianNoise, keras.layers.ActivityRegularization, keras.layers.Identity)  # fmt: skip

@@ -31,11 +31,7 @@ class OnnxRuntimeAdapter:
     framework: Any = onnxruntime
     version = str(onnxruntime.__version__)
     capabilities = Capabilities(
-        unsupported={
-            **onnx_stack.NOT_OFFERED,
-            ("dtype", "float64"): NO_KERNEL,
-            ("dtype", "bfloat16"): NO_KERNEL,
-        },
+        unsupported={**onnx_stack.NOT_OFFERED, ("dtype", "float64"): NO_KERNEL, ("dtype", "bfloat16"): NO_KERNEL},
         together={
             **onnx_stack.HIDES_NAN,
             **{(("h0", True), asked): onnx_stack.UNDEFINED for asked in (("lengths", "with zeros"), ("time", "0"))},

@@ -53,7 +53,7 @@ class TorchAdapter:
             **{(("mode", "mixed"), ("dtype", dtype)): "autocast is to a narrow dtype" for dtype in WIDE},
         },
         emulated={
-            ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after",
+            ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after"
         },
         arithmetics={
             (("dtype", "float16"),): "float16_accumulate_float32",

@@ -89,7 +89,7 @@ class TorchOnnxAdapter:
             (("dtype", "float16"),): "float16_of_float32",
         },
         emulated={
-            ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after",
+            ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after"
         },
     )
 

@@ -80,8 +80,7 @@ def test_keras_on_tensorflow_multiplies_float64_in_float64() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "outputs"),
-    [("tensorflow", "2 2 2 0"), ("torch", "2 2 2 AttributeError"), ("jax", "2 4 2 2")],
+    ("backend", "outputs"), [("tensorflow", "2 2 2 0"), ("torch", "2 2 2 AttributeError"), ("jax", "2 4 2 2")]
 )
 def test_an_unrolled_keras_layer_takes_no_mask(backend: str, outputs: str) -> None:
     """Two valid steps of four: two outputs that are not zero. Forward, forward unrolled, backwards, backwards unrolled.

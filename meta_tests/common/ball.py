@@ -60,10 +60,7 @@ def exact_stack(case: Any) -> tuple[np.ndarray, np.ndarray]:
                 h_n.append(last)
             below = [[[a for half in halves for a in half[t][b]] for b in range(batch)] for t in range(time)]
         width = case.spec.hidden_size
-        return (
-            _array(below, (time, batch, width * case.spec.num_directions)),
-            _array(h_n, (len(h_n), batch, width)),
-        )
+        return (_array(below, (time, batch, width * case.spec.num_directions)), _array(h_n, (len(h_n), batch, width)))
 
 
 def _cell(case: Any, index: int, direction: str, x: Sequence3, lengths: Sequence[int]) -> tuple[Sequence3, Any]:

@@ -28,11 +28,9 @@ def stack(case: Case) -> list[np.ndarray]:
 def place(case: Case, layer: int, direction: int, time: int, batch: int, unit: int) -> tuple[int, ...]:
     """The index of an element in an output, from the axes of its layout."""
     feature = direction * HIDDEN + unit
-    return {
-        "batch_first": (batch, time, feature),
-        "time_first": (time, batch, feature),
-        "unbatched": (time, feature),
-    }[case.layout]
+    return {"batch_first": (batch, time, feature), "time_first": (time, batch, feature), "unbatched": (time, feature)}[
+        case.layout
+    ]
 
 
 def named(location: Location | None) -> tuple:

@@ -38,17 +38,9 @@ def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]
     [
         (["--framework", "mxnet"], f"--framework: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}"),
         (["--adapter", "meta_tests.common.faulty:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
+        (["--adapter", "meta_tests.common.faulty:Faithful", "--cases", "0"], "--cases: got 0, expected at least 1"),
         (
-            ["--adapter", "meta_tests.common.faulty:Faithful", "--cases", "0"],
-            "--cases: got 0, expected at least 1",
-        ),
-        (
-            [
-                "--adapter",
-                "meta_tests.common.faulty:Faithful",
-                "--adapter",
-                "meta_tests.common.faulty:Namesake",
-            ],
+            ["--adapter", "meta_tests.common.faulty:Faithful", "--adapter", "meta_tests.common.faulty:Namesake"],
             "meta_tests.common.faulty:Faithful: another adapter is named 'Faithful' too",
         ),
     ],
@@ -65,10 +57,7 @@ def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) 
     [
         ("no_such_module:Adapter", "adapter no_such_module:Adapter: No module named 'no_such_module'"),
         ("meta_tests.common.faulty:NoSuch", "meta_tests.common.faulty has no 'NoSuch'"),
-        (
-            "meta_tests.common.faulty:Unloadable",
-            "meta_tests.common.faulty:Unloadable: RuntimeError: no licence found",
-        ),
+        ("meta_tests.common.faulty:Unloadable", "meta_tests.common.faulty:Unloadable: RuntimeError: no licence found"),
         ("meta_tests.common.faulty:Undeclared", "its capabilities is None, expected Capabilities"),
     ],
 )
@@ -81,11 +70,7 @@ def test_an_adapter_that_cannot_be_used_is_an_error(name: str, words: str) -> No
 def test_an_adapter_without_devices_is_an_error() -> None:
     framework_adapter("torch")
     with pytest.raises(pytest.UsageError, match=r"NoDevices: devices\(\) is empty, expected at least one"):
-        choosing.devices(
-            choosing.load("meta_tests.common.faulty:NoDevices"),
-            [],
-            "meta_tests.common.faulty:NoDevices",
-        )
+        choosing.devices(choosing.load("meta_tests.common.faulty:NoDevices"), [], "meta_tests.common.faulty:NoDevices")
 
 
 def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> None:

@@ -47,8 +47,14 @@ def ended(path: Path) -> dict[str, object]:
 
 def test_warnings_are_no_verdicts_and_are_told_once(tmp_path: Path) -> None:
     """Of every kind, in every call, even where the user makes errors of warnings."""
-    run = suite("tests/properties", "-k", "keeps_the_contract or primitives or port and forward or (step and one)",
-                "--adapter=meta_tests.common.warner:Alarmist", "-Werror", f"--evidence={tmp_path}/run.json")  # fmt: skip
+    run = suite(
+        "tests/properties",
+        "-k",
+        "keeps_the_contract or primitives or port and forward or step and one",
+        "--adapter=meta_tests.common.warner:Alarmist",
+        "-Werror",
+        f"--evidence={tmp_path}/run.json",
+    )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == 0
     told = run.stdout.partition("warnings of the frameworks")[2].partition("cells")[0]

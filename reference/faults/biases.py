@@ -82,11 +82,7 @@ def biases_kind_by_kind(case: Case) -> Case:
     return replace(case, parameters=changed)
 
 
-@asked(
-    "b_ih and b_hh are exchanged",
-    BIAS & STEPS,
-    equivalent="they are only ever added, and addition is commutative",
-)
+@asked("b_ih and b_hh are exchanged", BIAS & STEPS, equivalent="they are only ever added, and addition is commutative")
 def biases_exchanged(case: Case) -> Case:
     return cells(case, lambda c: replace(c, b_ih=c.b_hh, b_hh=c.b_ih))
 

@@ -34,8 +34,7 @@ SEQUENCE = Where("more than one time step", lambda case: len(case.x) > 1)
 FIVE_STEPS = Where("a sequence of five steps", lambda case: bool(np.any(lengths_of(case) > 4)))
 # w_hh matters: there is a state before some step
 RECURRENT = Where(
-    "h0 or a sequence of two steps",
-    lambda case: bool(np.any(lengths_of(case) > (1 if case.h0 is None else 0))),
+    "h0 or a sequence of two steps", lambda case: bool(np.any(lengths_of(case) > (1 if case.h0 is None else 0)))
 )
 EQUAL_BATCH_TIME = Where(
     "as many sequences as steps, above 1", lambda case: case.x.shape[0] == case.x.shape[1] > 1, presupposed=True

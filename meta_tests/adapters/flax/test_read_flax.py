@@ -82,20 +82,14 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
     "unroll": (lambda n: rnn(n, unroll=3), RNNSpec(3, 5)),
     "without rngs of its own": (lambda n: rnn(n, rngs=n.Rngs(7)), RNNSpec(3, 5)),
     "trained": (trained, RNNSpec(3, 5)),
-    "reverse, in time order": (
-        lambda n: rnn(n, reverse=True, keep_order=True),
-        RNNSpec(3, 5, direction="reverse"),
-    ),
+    "reverse, in time order": (lambda n: rnn(n, reverse=True, keep_order=True), RNNSpec(3, 5, direction="reverse")),
     "Bidirectional": (both, RNNSpec(3, 5, direction="bidirectional")),
     "Bidirectional, whatever its halves were given": (
         lambda n: n.Bidirectional(rnn(n, reverse=True, time_major=True), rnn(n)),
         RNNSpec(3, 5, direction="bidirectional"),
     ),
     "Sequential": (lambda n: n.Sequential(rnn(n), rnn(n, 5), rnn(n, 5)), RNNSpec(3, 5, 3)),
-    "Sequential of Bidirectional": (
-        lambda n: n.Sequential(both(n), both(n, 10)),
-        RNNSpec(3, 5, 2, "bidirectional"),
-    ),
+    "Sequential of Bidirectional": (lambda n: n.Sequential(both(n), both(n, 10)), RNNSpec(3, 5, 2, "bidirectional")),
     "Sequential, reverse in time order": (
         lambda n: n.Sequential(*(rnn(n, size, reverse=True, keep_order=True) for size in (3, 5))),
         RNNSpec(3, 5, 2, "reverse"),
@@ -298,10 +292,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a list of its own kind": (lambda n: type("Other", (list,), {})([rnn(n)]), r"module: got Other"),
     "precision": (lambda n: with_set(rnn(n), "cell.dense_i.precision", "BF16_BF16_F32"), r"got a precision of its own"),
     "more features than weights": (lambda n: with_set(rnn(n), "cell.in_features", 4), r"w_ih: got \(5, 3\), expected"),
-    "more units than weights": (
-        lambda n: with_set(rnn(n), "cell.hidden_features", 6),
-        r"got \(5,\), expected \(6,\)",
-    ),
+    "more units than weights": (lambda n: with_set(rnn(n), "cell.hidden_features", 6), r"got \(5,\), expected \(6,\)"),
     "no features": (lambda n: with_set(rnn(n), "cell.in_features", 0), r"input_size: got 0"),
     "another carry": (lambda n: with_set(rnn(n), "cell.param_dtype", "float16"), r"expected one dtype"),
     "another bias": (

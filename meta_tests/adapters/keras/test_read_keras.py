@@ -68,10 +68,7 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
         lambda k: k.Sequential([both(k, return_sequences=True), both(k)]),
         RNNSpec(3, 5, 2, "bidirectional"),
     ),
-    "functional": (
-        lambda k: functional(k, lambda x: rnn(k)(rnn(k, return_sequences=True)(x))),
-        RNNSpec(3, 5, 2),
-    ),
+    "functional": (lambda k: functional(k, lambda x: rnn(k)(rnn(k, return_sequences=True)(x))), RNNSpec(3, 5, 2)),
     "functional, with a train_step": (train_step, RNNSpec(3, 5)),
     "dropout": (lambda k: rnn(k, dropout=0.5, recurrent_dropout=0.5), RNNSpec(3, 5)),
     "Dropout between": (
@@ -224,14 +221,8 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a residual": (lambda k: functional(k, lambda x: residual(k, x)), r"got Add, expected|does not read"),
     "a layer used twice": (lambda k: functional(k, lambda x: shared(k, x)), r"does not read the input alone"),
     "branches": (lambda k: functional(k, lambda x: [rnn(k)(x), rnn(k)(x)]), r"does not read .* output alone"),
-    "arithmetic below": (
-        lambda k: functional(k, lambda x: rnn(k)(2 * x)),
-        r"got Multiply, expected SimpleRNN",
-    ),
-    "arithmetic above": (
-        lambda k: functional(k, lambda x: 2 * rnn(k)(x)),
-        r"got Multiply, expected SimpleRNN",
-    ),
+    "arithmetic below": (lambda k: functional(k, lambda x: rnn(k)(2 * x)), r"got Multiply, expected SimpleRNN"),
+    "arithmetic above": (lambda k: functional(k, lambda x: 2 * rnn(k)(x)), r"got Multiply, expected SimpleRNN"),
 }
 
 

@@ -14,16 +14,7 @@ from adapters import Result
 from adapters.__main__ import main
 from adapters.running.trial import Stack, Trial, attempt, examine
 from meta_tests.common.property_cases import faulty_answer
-from meta_tests.common.references import (
-    Complaining,
-    Crashing,
-    Doubling,
-    Mirror,
-    Refusing,
-    Reusing,
-    Showing,
-    Writing,
-)
+from meta_tests.common.references import Complaining, Crashing, Doubling, Mirror, Refusing, Reusing, Showing, Writing
 from meta_tests.common.usual_case import usual
 from reference import Case
 from reference.faults import FAULTS

@@ -347,14 +347,7 @@ def test_a_part_of_the_suite_says_so(tmp_path: Path) -> None:
     assert run.returncode in (0, 1), run.stdout
     assert read(path).runs[0].end.selection
     run = suite(
-        CORPUS,
-        "-x",
-        "--adapter",
-        "meta_tests.common.references:Doubling",
-        "--device",
-        "cpu",
-        "--evidence",
-        str(path),
+        CORPUS, "-x", "--adapter", "meta_tests.common.references:Doubling", "--device", "cpu", "--evidence", str(path)
     )
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert read(path).runs[0].end.selection == "stopping after 1 failures"
