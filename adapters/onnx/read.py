@@ -15,7 +15,6 @@ from reference.spec import short
 
 from ..contract import NotOffered
 from .graph import MOVES, ONE, SHAPES, Array, Graph, attributes, cells, constants, has_input
-from .stack import OnnxStack
 
 NONLINEARITIES = {"Tanh": "tanh", "Relu": "relu"}  # a runtime may know other spellings; ONNX Runtime does not
 OLDEST_OPSET = 7  # before it the RNN operator was another
@@ -29,8 +28,8 @@ OUTPUT_AXES = {
 }
 
 
-def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-    """What a stack of RNN nodes computes, given as an onnx.ModelProto or as what build returns.
+def read_model(model: Any) -> tuple[RNNSpec, list[CellParameters]]:
+    """What a stack of RNN nodes computes, given as an onnx.ModelProto.
 
     Layers are joined as exporters join them: by a Squeeze of the axis of one direction, or by the Transpose and the
     Reshape that put two halves side by side. The model answers the last layer's output, in the layout of its input or
@@ -38,9 +37,8 @@ def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
     as exporters make them of the batch, are none. spec.layout is the
     input's. Raises NotOffered, with the reason, for anything else.
     """
-    model = module.model if isinstance(module, OnnxStack) else module
     if not isinstance(model, onnx.ModelProto):
-        raise NotOffered(f"module: got {type(module).__name__}, expected an onnx.ModelProto, or what build returns")
+        raise NotOffered(f"module: got {type(model).__name__}, expected an onnx.ModelProto, or what build returns")
     _expect_nodes(model)
     try:
         onnx.checker.check_model(_typed(model))

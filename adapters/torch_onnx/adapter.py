@@ -30,8 +30,8 @@ from ..contract import (
     expect_dense,
     features_of,
 )
-from ..onnx import onnxruntime as runtime
-from ..onnx.stack import HIDES_NAN
+from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
+from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, tensor
 from .export import EXPORTERS, Call, Whole, operator
 
@@ -72,8 +72,8 @@ class TorchOnnxAdapter:
     version = f"{torch.__version__} in ONNX Runtime {onnxruntime.__version__}"
     capabilities = Capabilities(
         unsupported={
-            ("dtype", "float64"): f"ONNX Runtime: {runtime.NO_KERNEL}",
-            ("dtype", "bfloat16"): f"ONNX Runtime: {runtime.NO_KERNEL}",
+            ("dtype", "float64"): f"ONNX Runtime: {NO_KERNEL}",
+            ("dtype", "bfloat16"): f"ONNX Runtime: {NO_KERNEL}",
             ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
             ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
             ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
@@ -99,7 +99,7 @@ class TorchOnnxAdapter:
 
     def environment(self) -> dict[str, Any]:
         """Versions of the exporters, and of what runs the exports."""
-        return {"torch": str(torch.__version__), **runtime.OnnxRuntimeAdapter().environment()}
+        return {"torch": str(torch.__version__), **runtime().environment}
 
     def build(
         self,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ..onnx.onnxruntime import load
+from ..onnx.runtimes import onnxruntime
 from ..torch.adapter import tensor
 
 # inputs by name to outputs, in their order
@@ -104,7 +104,7 @@ def operator(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:
 
 def _in_order(model: Any, names: list[str]) -> Call:
     """A session of an exported model; its inputs keep their order, whatever their names have become."""
-    call = load(model)
+    call = onnxruntime().load(model)
     there = [value.name for value in model.graph.input]
     if len(there) != len(names):
         raise RuntimeError(f"exported: got inputs {there}, expected {names}")
