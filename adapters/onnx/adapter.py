@@ -14,10 +14,10 @@ from reference import Case, CellParameters, Lengths, RNNSpec
 from ..contract import NotOffered, Result, expect_activation, expect_build, expect_dense, layout_of
 from ..inputs import expect_run
 from . import runtimes
-from .models import ACTIVATIONS, operator_model, stack_model
+from .models import operator_model, stack_model
 from .read import read_model
 from .runtimes import Call, Runtime
-from .script import onnx_script
+from .script import ACTIVATIONS, onnx_script
 
 
 class OnnxStack:
@@ -61,8 +61,9 @@ class OnnxAdapter:
 
     def __init__(self, runtime: Callable[[], Runtime]) -> None:
         self._runtime = runtime()
-        self.name, self.version = self._runtime.name, self._runtime.version
-        self.framework, self.capabilities = self._runtime.framework, self._runtime.capabilities
+        self.name, self.framework = self._runtime.name, self._runtime.framework
+        self.version = str(self.framework.__version__).partition("-")[0]
+        self.capabilities = self._runtime.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)

@@ -175,20 +175,15 @@ def constants(graph: Any) -> dict[str, Any]:
 
 def cells(node: Any, tensors: dict[str, Any], directions: int) -> list[CellParameters]:
     """A layer's parameters, forward before reverse."""
-    arrays = [_weights(node, tensors, index, name, directions) for index, name in ((1, "W"), (2, "R"))]
-    if not has_input(node, 3):
-        return [CellParameters(*pair) for pair in zip(*arrays, strict=True)]
-    biases = [np.split(b, 2) for b in _weights(node, tensors, 3, "B", directions)]
-    return [CellParameters(w, r, *pair) for w, r, pair in zip(*arrays, biases, strict=True)]
+    arrays = [_weights(node, tensors, index, directions) for index in (1, 2, 3) if index < 3 or has_input(node, index)]
+    pairs = [np.split(b, 2) for b in arrays[2]] if len(arrays) == 3 else [()] * directions
+    return [CellParameters(w, r, *pair) for w, r, pair in zip(arrays[0], arrays[1], pairs, strict=True)]
 
 
-def _weights(node: Any, tensors: dict[str, Any], index: int, name: str, directions: int) -> np.ndarray:
+def _weights(node: Any, tensors: dict[str, Any], index: int, directions: int) -> np.ndarray:
     """An array of a layer's parameters, with its directions in front."""
-    rank, what, tensor = (
-        {"W": 3, "R": 3, "B": 2}[name],
-        f"{name} of {node.name or 'RNN'}",
-        tensors.get(node.input[index]),
-    )
+    name, rank = {1: ("W", 3), 2: ("R", 3), 3: ("B", 2)}[index]
+    what, tensor = f"{name} of {node.name or 'RNN'}", tensors.get(node.input[index])
     if tensor is None:
         raise NotOffered(f"{what}: got {node.input[index]!r}, which is no constant")
     if tensor.data_type not in FLOATING:

@@ -13,9 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from reference import CellParameters, RNNSpec
 from reference.layout import sequence_axes
 
-OPSET = 22  # the first in which RNN takes bfloat16
-IR_VERSION = 10  # onnx 1.16's, which came with this opset's runtimes; a newer one only locks older ones out
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
+from .script import ACTIVATIONS, IR_VERSION, OPSET
 
 
 def expect_onnx(least: tuple[int, int]) -> None:

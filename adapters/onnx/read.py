@@ -11,6 +11,7 @@ from onnx import TensorProto
 
 from reference import DIRECTIONS, CellParameters, RNNSpec
 from reference.arguments import check_parameters
+from reference.layout import sequence_axes, state_axes
 from reference.spec import short
 
 from ..contract import NotOffered
@@ -19,13 +20,8 @@ from .graph import NODES, ONE, ZEROS, Array, Graph, attributes, cells, constants
 NONLINEARITIES = {"Tanh": "tanh", "Relu": "relu"}  # a runtime may know other spellings; ONNX Runtime does not
 OLDEST_OPSET = 7  # before it the RNN operator was another
 DOMAINS = ("", "ai.onnx")
-# the axes of a stack's input, by the names of the graph's input, and of its output
+# the axes of a stack's input, by the names of the graph's input
 LAYOUTS = {(0, 1, 2): "time_first", (1, 0, 2): "batch_first", (0, ONE, 1): "unbatched"}
-OUTPUT_AXES = {
-    "time_first": ("time", "batch", "feature"),
-    "batch_first": ("batch", "time", "feature"),
-    "unbatched": ("time", "feature"),
-}
 
 
 def read_model(model: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -54,20 +50,19 @@ def _expect_nodes(model: Any) -> None:
     nodes = model.graph.node
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in nodes if node.domain not in DOMAINS})
     foreign += [f"function {function.name}" for function in model.functions]
-    others = sorted({node.op_type for node in nodes} - NODES)
-    rnns = any(node.op_type == "RNN" for node in nodes)
-    if foreign or others or not rnns:
-        got = short(", ".join([*foreign, *others]) or "no RNN").strip("'\"")
+    foreign += sorted({node.op_type for node in nodes} - NODES)
+    if foreign or all(node.op_type != "RNN" for node in nodes):
+        got = short(", ".join(foreign) or "no RNN").strip("'\"")
         raise NotOffered(f"nodes: got {got}, expected RNN nodes, one after another")
     opset = max((imported.version for imported in model.opset_import if imported.domain in DOMAINS), default=0)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
         raise NotOffered(f"opset: got {opset}, expected {OLDEST_OPSET} to {newest}: the RNN operator may be another")
-    constants = [attribute.t for node in nodes for attribute in node.attribute if attribute.HasField("t")]
-    for tensor in (*model.graph.initializer, *constants):
+    given = [attribute.t for node in nodes for attribute in node.attribute if attribute.HasField("t")]
+    for tensor in (*model.graph.initializer, *given):
         if tensor.data_location == TensorProto.EXTERNAL:
-            raise NotOffered(f"{tensor.name or 'a constant'}: got a tensor whose numbers lie in another file, expected "
-                             "them in the model: onnx.load reads both")  # fmt: skip
+            got = f"{tensor.name or 'a constant'}: got a tensor whose numbers lie in another file"
+            raise NotOffered(f"{got}, expected them in the model: onnx.load reads both")
 
 
 def _typed(model: Any) -> Any:
@@ -148,52 +143,46 @@ class _Stack:
         elif array != Array("Y", ("time", self._batch, "feature"), (layer - 1,)):
             raise NotOffered(f"X of {node.name or 'RNN'}: got {node.input[0]!r}, expected the layer below, or an input")
 
-    def _inputs(self, index: int, name: str) -> list[Array | None]:
-        """What of the model's inputs each layer is given here; None where it is given none, or zeros as its states."""
-        return [self._input(node, index, name) if has_input(node, index) else None for node in self._layers]
-
-    def _input(self, node: Any, index: int, name: str) -> Array | None:
-        got = node.input[index]
-        if name == "initial_h" and self._followed.zeros(got):
-            return None
-        array = self._followed.arrays.get(got, ZEROS)
-        if array == ZEROS or array.layers or array.source == self._x:
-            raise NotOffered(f"{name} of {node.name or 'RNN'}: got {got!r}, expected an input or none")
-        return array
-
-    def _names(self, index: int) -> list[str | None]:
-        return [node.input[index] if has_input(node, index) else None for node in self._layers]
+    def _inputs(self, index: int, name: str) -> tuple[list[str | None], list[Array | None]]:
+        """What of the model's inputs the layers are given, by name and as arrays; None for none, or zeros as states."""
+        names = [node.input[index] if has_input(node, index) else None for node in self._layers]
+        arrays: list[Array | None] = []
+        for node, got in zip(self._layers, names, strict=True):
+            none = got is None or (name == "initial_h" and self._followed.zeros(got))
+            array = None if none else self._followed.arrays.get(got or "", ZEROS)
+            if array is not None and (array == ZEROS or array.layers or array.source == self._x):
+                raise NotOffered(f"{name} of {node.name or 'RNN'}: got {got!r}, expected an input or none")
+            arrays.append(array)
+        return names, arrays
 
     def expect_lengths(self) -> None:
         """Raise NotOffered unless every layer takes the same lengths, or none."""
-        given = {*self._inputs(4, "sequence_lens")}
-        if len(given) > 1 or any(array is not None and (array.axes != (0,) or array.rows) for array in given):
-            raise NotOffered(f"sequence_lens: got {self._names(4)}, expected one input for all layers, or none")
+        names, given = self._inputs(4, "sequence_lens")
+        if len({*given}) > 1 or any(array is not None and (array.axes != (0,) or array.rows) for array in given):
+            raise NotOffered(f"sequence_lens: got {names}, expected one input for all layers, or none")
 
     def expect_states(self) -> None:
         """Raise NotOffered unless every layer takes its own part of the initial states, or none does, or zeros."""
-        given = self._inputs(5, "initial_h")
+        names, given = self._inputs(5, "initial_h")
         sources = [array.source for array in given if array is not None]
         axes, size = (0, ONE, 1) if self.layout == "unbatched" else (0, 1, 2), self._spec.num_directions
         parts = [Array(source, axes, rows=(size * n, size * (n + 1))) for n, source in enumerate(sources)]
         whole = [Array(source, axes) for source in sources]
         right = [None] * len(given), *[parts] * (len({*sources}) == 1), *[whole] * (len({*sources}) == len(given))
         if given not in right:
-            got = f"got {self._names(5)}, expected each layer's part of the states, in order, or none"
-            raise NotOffered(f"initial_h: {got}")
+            raise NotOffered(f"initial_h: got {names}, expected each layer's part of the states, in order, or none")
 
     def expect_outputs(self) -> None:
         """Raise NotOffered unless the model answers the last layer's output, and then all states, or one of the two."""
         last, names = len(self._layers) - 1, [value.name for value in self._graph.output]
-        outputs = [OUTPUT_AXES[self.layout], *[self._y] * (self.layout == "time_first")]
+        outputs = [sequence_axes(self.layout), *[self._y] * (self.layout == "time_first")]
         whole = [Array("Y", axes, (last,)) for axes in outputs]
-        state_axes = ("cell", *["batch"] * (self.layout != "unbatched"), "unit")
         states: list[int] = []
         for index, name in enumerate(names):
             array = self._followed.arrays.get(name, ZEROS)
             if index == 0 and array in whole:
                 continue
-            if array != Array("Y_h", state_axes, array.layers):
+            if array != Array("Y_h", state_axes(self.layout), array.layers):
                 raise NotOffered(f"output {name!r}: got another array, expected the last layer's output in the layout "
                                  "of the input, and then the final states of all layers")  # fmt: skip
             states += array.layers
@@ -202,9 +191,7 @@ class _Stack:
 
     def expect_dtype(self, dtype: np.dtype) -> None:
         """Raise NotOffered where x is of another dtype than the weights."""
-        element = onnx.helper.np_dtype_to_tensor_dtype(dtype)
-        for value in self._graph.input:
-            given = value.type.tensor_type.elem_type
-            if value.name == self._x and given != element:
-                words = TensorProto.DataType.Name(given), TensorProto.DataType.Name(element)
-                raise NotOffered(f"{value.name}: got {words[0]} beside weights of {words[1]}, expected one dtype")
+        given = next(value.type.tensor_type.elem_type for value in self._graph.input if value.name == self._x)
+        words = [TensorProto.DataType.Name(e) for e in (given, onnx.helper.np_dtype_to_tensor_dtype(dtype))]
+        if words[0] != words[1]:
+            raise NotOffered(f"{self._x}: got {words[0]} beside weights of {words[1]}, expected one dtype")

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ..contract import Capabilities, Refused
+from reference.spec import DTYPES
+
+from ..contract import Capabilities, Feature, Refused
 from .models import expect_onnx
 
 # a model's inputs by name, to its outputs by name
 Call = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
-DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-NO_MASK = {("mask", True): "the RNN operator takes lengths (sequence_lens) and no mask"}
-ONE_SEQUENCE = {("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1"}
-BATCH_FIRST = ("layout", "batch_first")
 # what ONNX Runtime and OpenVINO do where the operator's definition is silent
 UNDEFINED = "Y_h of a sequence without steps is 0, and not initial_h; the standard leaves it open (onnx issue 1674)"
 # what the RNN operator does in either
@@ -38,11 +36,25 @@ class Runtime:
 
     name: str
     framework: Any
-    version: str
     load: Callable[[Any], Call]
     environment: Mapping[str, Any]
     capabilities: Capabilities
     operators: tuple[str, ...] = DTYPES
+
+
+def _capabilities(
+    batch_first: str, unsupported: dict[Feature, str], emulated: dict[Feature, str] | None = None, **more: Any
+) -> Capabilities:
+    """What a runtime of the RNN operator can do.  batch_first: why the adapter transposes."""
+    return Capabilities(
+        unsupported={("mask", True): "the RNN operator takes lengths (sequence_lens) and no mask", **unsupported},
+        emulated={
+            ("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1",
+            ("layout", "batch_first"): batch_first,
+            **(emulated or {}),
+        },
+        **more,
+    )
 
 
 @cache
@@ -67,7 +79,6 @@ def onnxruntime() -> Runtime:
     return Runtime(
         name="onnxruntime",
         framework=package,
-        version=str(package.__version__),
         load=load,
         environment={
             "ONNX Runtime": str(package.__version__),
@@ -76,8 +87,9 @@ def onnxruntime() -> Runtime:
             "graph optimization": options.graph_optimization_level.name,
             "intra-op threads": options.intra_op_num_threads,
         },
-        capabilities=Capabilities(
-            unsupported={**NO_MASK, ("dtype", "float64"): NO_KERNEL, ("dtype", "bfloat16"): NO_KERNEL},
+        capabilities=_capabilities(
+            "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
+            {("dtype", dtype): NO_KERNEL for dtype in ("float64", "bfloat16")},
             together={
                 **HIDES_NAN,
                 **{(("h0", True), asked): UNDEFINED for asked in (("lengths", "with zeros"), ("time", "0"))},
@@ -85,10 +97,6 @@ def onnxruntime() -> Runtime:
             arithmetics={
                 (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
                 (("dtype", "float16"),): "float16_of_float32",
-            },
-            emulated={
-                **ONE_SEQUENCE,
-                BATCH_FIRST: "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
             },
         ),
     )
@@ -104,12 +112,11 @@ def reference_evaluator() -> Runtime:
     return Runtime(
         name="onnx",
         framework=onnx,
-        version=str(onnx.__version__),
         load=lambda model: _named([output.name for output in model.graph.output], ReferenceEvaluator(model).run),
         environment={"onnx": str(onnx.__version__), "NumPy": np.__version__},
-        capabilities=Capabilities(
-            unsupported={
-                **NO_MASK,
+        capabilities=_capabilities(
+            "the adapter transposes; it does not use layout 1 of the RNN operator",
+            {
                 ("nonlinearity", "relu"): "Unknown activation function 'Relu'",
                 ("lengths", "mixed"): ignored,
                 ("lengths", "with zeros"): ignored,
@@ -117,10 +124,6 @@ def reference_evaluator() -> Runtime:
             },
             # NumPy's dot adds up in float32, and ml_dtypes' does
             arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-            emulated={
-                **ONE_SEQUENCE,
-                BATCH_FIRST: "the adapter transposes; it does not use layout 1 of the RNN operator",
-            },
         ),
     )
 
@@ -176,7 +179,6 @@ def openvino() -> Runtime:
     return Runtime(
         name="openvino",
         framework=package,
-        version=str(package.__version__).partition("-")[0],
         load=load,
         environment={
             "OpenVINO": str(package.__version__),
@@ -185,19 +187,15 @@ def openvino() -> Runtime:
             "inference precision": "f32 (the adapter's choice)",
             "inference precision by default": core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string(),
         },
-        capabilities=Capabilities(
-            unsupported={
-                **NO_MASK,
+        capabilities=_capabilities(
+            "OpenVINO ignores layout 1 of the RNN operator; the adapter transposes",
+            {
                 ("dtype", "float64"): "the CPU plugin computes float64 in float32, and answers in float64",
                 ("time", "0"): "the final states of no steps are whatever the memory holds",
             },
             together={**HIDES_NAN, (("h0", True), ("lengths", "with zeros")): UNDEFINED},
             arithmetics={(("dtype", dtype),): f"{dtype}_of_float32" for dtype in ("float16", "bfloat16")},
-            emulated={
-                **ONE_SEQUENCE,
-                BATCH_FIRST: "OpenVINO ignores layout 1 of the RNN operator; the adapter transposes",
-                ("lengths", "mixed"): fixes,
-            },
+            emulated={("lengths", "mixed"): fixes},
         ),
         operators=("float32", "float16", "bfloat16"),
     )

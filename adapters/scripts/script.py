@@ -29,14 +29,13 @@ ON_CPU = re.compile(r"cpu")
 ON_CPU_AND_CUDA = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 ACTIVATIONS = {"tanh": "np.tanh(a)", "relu": "np.maximum(a, 0)"}
 # layout -> what is written behind an array to bring it to another order of axes, and back
+_SWAP = ".swapaxes(0, 1)"
+_MOVES = ("to_batch_first", "from_batch_first", "to_time_first", "from_time_first", "state", "state_back")
 MOVES = {
-    "batch_first": {"to_batch_first": "", "from_batch_first": "", "to_time_first": ".swapaxes(0, 1)",
-                    "from_time_first": ".swapaxes(0, 1)", "state": "", "state_back": ""},
-    "time_first": {"to_batch_first": ".swapaxes(0, 1)", "from_batch_first": ".swapaxes(0, 1)", "to_time_first": "",
-                   "from_time_first": "", "state": "", "state_back": ""},
-    "unbatched": {"to_batch_first": "[None]", "from_batch_first": "[0]", "to_time_first": "[:, None]",
-                  "from_time_first": "[:, 0]", "state": "[:, None]", "state_back": "[:, 0]"},
-}  # fmt: skip
+    "batch_first": dict(zip(_MOVES, ("", "", _SWAP, _SWAP, "", ""), strict=True)),
+    "time_first": dict(zip(_MOVES, (_SWAP, _SWAP, "", "", "", ""), strict=True)),
+    "unbatched": dict(zip(_MOVES, ("[None]", "[0]", "[:, None]", "[:, 0]", "[:, None]", "[:, 0]"), strict=True)),
+}
 
 
 def script(

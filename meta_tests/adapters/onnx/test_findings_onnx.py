@@ -245,6 +245,6 @@ def test_the_newer_exporter_fixes_the_number_of_steps() -> None:
     torch = adapter.framework
     dynamic = torch.export.Dim.DYNAMIC
     shapes = ({0: dynamic, 1: torch.export.Dim.AUTO},)
-    with import_module("adapters.torch_onnx.export").quiet(), pytest.raises(Exception, match="Failed to export"):
+    with import_module("adapters.torch_onnx.modes").quiet(), pytest.raises(Exception, match="Failed to export"):
         torch.onnx.export(torch.nn.RNN(3, 5).eval(), (torch.zeros(4, 2, 3),), dynamo=True, verbose=False,
                           dynamic_shapes=shapes)  # fmt: skip

@@ -49,7 +49,7 @@ def test_a_model_is_read_bit_for_bit(adapter: adapters.Adapter, spec: RNNSpec, d
 def test_what_torch_exports_is_read(adapter: adapters.Adapter, batch_first: bool, bidirectional: bool):
     """By the older exporter, which makes RNN nodes: with its Squeeze or Reshape between layers, and its Slice of h0."""
     torch = framework_adapter("torch-onnx").framework
-    export = import_module("adapters.torch_onnx.export")
+    export = import_module("adapters.torch_onnx.modes")
     rnn = torch.nn.RNN(3, 5, 2, batch_first=batch_first, bidirectional=bidirectional).eval()
     arguments = {"x": torch.zeros(2, 4, 3), "hx": torch.zeros(4 if bidirectional else 2, 2 if batch_first else 4, 5)}
     model = export.traced(import_module("adapters.torch.models").PaddedRNN(rnn), arguments)

@@ -398,7 +398,7 @@ def test_an_input_called_zeros_is_an_input() -> None:
 @pytest.mark.parametrize("layout", ["time_first", "batch_first"])
 def test_what_torch_exports_without_states_is_read(layout: str) -> None:
     torch = framework_adapter("torch-onnx").framework
-    export = import_module("adapters.torch_onnx.export")
+    export = import_module("adapters.torch_onnx.modes")
     rnn = torch.nn.RNN(3, 5, 2, bidirectional=True, batch_first=layout == "batch_first").eval()
     whole = import_module("adapters.torch.models").PaddedRNN(rnn)
     expect_the_same(export.traced(whole, {"x": torch.zeros(2, 4, 3)}), Drawn(BOTH, layout))
