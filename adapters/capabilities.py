@@ -120,9 +120,7 @@ class Capabilities:
     together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     arithmetics: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     offers: tuple[Feature, ...] = ()
-    _can: frozenset[Feature] = field(
-        init=False, repr=False, compare=False
-    )  # looked up in every call
+    _can: frozenset[Feature] = field(init=False, repr=False, compare=False)  # looked up in every call
 
     def __post_init__(self) -> None:
         for kind in ("unsupported", "emulated", "together", "arithmetics"):

@@ -95,8 +95,9 @@ class TorchAdapter:
                 device="cpu",  # whatever the user's default
                 dtype=getattr(torch, parameters[0].dtype.name),
             )
-            for name, array in _named(spec, parameters):
-                getattr(module, name).copy_(tensor(array))
+            for index, cell in enumerate(parameters):
+                for field, array in cell.arrays().items():
+                    getattr(module, PARAMETER_NAMES[field] + suffix(spec, index)).copy_(tensor(array))
         module = module.to(device)
         module.flatten_parameters()
         return module.eval() if mode == "eager" else ModeRunner(module.eval(), mode, asked)
@@ -119,12 +120,8 @@ class TorchAdapter:
         steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
         if steps is not None and layout == "unbatched":  # packed sequences are batched
             inputs = inputs.to("time_first")
-        arguments = (
-            tensor(inputs.x).to(known.device),
-            None if inputs.h0 is None else tensor(inputs.h0).to(known.device),
-            steps,
-        )
-        batch_first = inputs.layout == "batch_first"
+        hx = None if inputs.h0 is None else tensor(inputs.h0).to(known.device)
+        arguments, batch_first = (tensor(inputs.x).to(known.device), hx, steps), inputs.layout == "batch_first"
         with settings(mode):
             output, h_n = runner(batch_first, arguments) if runner else _eager(known.view, batch_first, arguments)
         return inputs.result([array_of(output)], array_of(h_n))
@@ -154,15 +151,6 @@ class TorchAdapter:
         """A case with a mask raises Unsupported: there is nothing of torch's to call."""
         self.capabilities.require({"mask": case.mask is not None})
         return torch_script(case, device)
-
-
-def _named(spec: RNNSpec, parameters: Sequence[CellParameters]) -> list[tuple[str, np.ndarray]]:
-    """torch's names of all parameters, with their arrays."""
-    return [
-        (PARAMETER_NAMES[field] + suffix(spec, index), array)
-        for index, cell in enumerate(parameters)
-        for field, array in cell.arrays().items()
-    ]
 
 
 def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answer:
