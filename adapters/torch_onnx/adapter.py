@@ -28,6 +28,8 @@ from ..torch.models import PaddedRNN, with_layout
 from .modes import EXPORTERS, Call, by_tracing
 
 TORCH = TorchAdapter()
+LACKING = ("lengths", "with zeros"), ("time", "0"), ("mask", True)
+OF_TORCH = {feature: TORCH.capabilities.unsupported[feature] for feature in LACKING}
 RESHAPED = "what is exported puts the halves together by a Reshape to (0, 0, -1), which no empty batch can be given"
 
 
@@ -65,9 +67,7 @@ class TorchOnnxAdapter:
     capabilities = Capabilities(
         unsupported={
             **{("dtype", dtype): f"ONNX Runtime: {NO_KERNEL}" for dtype in ("float64", "bfloat16")},
-            **{
-                one: why for one, why in TORCH.capabilities.unsupported.items() if one[0] in ("lengths", "time", "mask")
-            },
+            **OF_TORCH,
             **{("mode", mode): "no exporter makes anything of it" for mode in MODES if mode not in EXPORTERS},
         },
         together={
