@@ -50,8 +50,8 @@ def script(
     """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception.
 
     template: the file of the framework's part, as `filled` reads it: it imports the framework, prints its version,
-    states the case ($case), builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the
-    arrays "output" and "h_n" in float64 and in the case's layout; np and sys are there.
+    builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output" and "h_n",
+    in float64 and in the case's layout; np and sys are there.
     title, package: what is called, and what is needed beside NumPy, in words.
     device: one that may not be here.  devices: what it may be called.
     more: words that the template uses beside those of `_words`.
@@ -61,7 +61,7 @@ def script(
     for name, text in (("title", title), ("package", package)):
         expect(isinstance(text, str) and WORDS.fullmatch(text) is not None, name, text, "words of ASCII")
     expect_device(device, devices)
-    words = {**_words(case, device), **more, "title": title, "package": package, "case": _numbers(case)}
+    words = {**_words(case, device), **more, "title": title, "package": package}
     parts = trajectory(case)
     words["wide"] = sum(int(vacuous_elements(*part).sum()) for part in parts.values())
     words |= {f"{name}_bound": array_literal(rounded_up(part.bound), np.inf) for name, part in parts.items()}
@@ -102,7 +102,8 @@ def _words(case: Case, device: str) -> dict[str, Any]:
     expect_word("dtype", case.dtype, DTYPES)
     expect_word("nonlinearity", spec.nonlinearity, tuple(ACTIVATIONS))
     kind, _, index = device.partition(":")
-    sizes = dict(zip(layouts.sequence_axes(case.layout), case.x.shape, strict=True))
+    axes = layouts.sequence_axes(case.layout)
+    sizes = dict(zip(axes, case.x.shape, strict=True))
     steps = {"forward": f"range({sizes['time']})", "reverse": f"range({sizes['time']})[::-1]"}
     return {
         **spec.to_dict(),
@@ -111,6 +112,14 @@ def _words(case: Case, device: str) -> dict[str, Any]:
         **{name: getattr(case, name) is not None for name in ("h0", "lengths", "mask")},
         "packed": case.lengths is not None and np.size(case.lengths) > 0,
         "ended": case.lengths is not None or case.mask is not None,
+        "x": array_literal(case.x),
+        "h0_array": None if case.h0 is None else array_literal(case.h0),
+        "lengths_list": None if case.lengths is None else np.atleast_1d(case.lengths).tolist(),
+        "mask_list": None if case.mask is None else np.asarray(case.mask).astype(int).tolist(),
+        "cells": _cells(case),
+        "axes": ", ".join(axes),
+        "step_axes": ", ".join(axes[:-1]),
+        "state_axes": ", ".join(layouts.state_axes(case.layout)),
         "id": case.id,
         "dtype": case.dtype,
         "directions": spec.num_directions,
@@ -134,22 +143,12 @@ def cell_suffix(case: Case, index: int) -> str:
     return f"l{layer}_reverse" if direction else f"l{layer}"
 
 
-def _numbers(case: Case) -> str:
-    """Every array of the case, under a name of its own, and the list of its cells."""
-    held = " Its bfloat16 numbers are held in float32." if case.dtype == "bfloat16" else ""
-    axes, state = layouts.sequence_axes(case.layout), layouts.state_axes(case.layout)
-    lines = [f"# The case, bit for bit.{held}", "", f"# {', '.join(axes)}", f"x = {array_literal(case.x)}"]
-    if case.h0 is not None:
-        lines += [f"# {', '.join(state)}", f"h0 = {array_literal(case.h0)}"]
-    if case.lengths is not None:
-        lines.append(f"lengths = {np.atleast_1d(case.lengths).tolist()}")
-    if case.mask is not None:
-        rows = np.asarray(case.mask).astype(int).tolist()
-        lines += [f"# {', '.join(axes[:-1])}", f"mask = np.array({rows}, dtype=bool)"]
-    cells = []
+def _cells(case: Case) -> str:
+    """Every array of the cells, under a name of its own, and the list of the cells."""
+    lines, cells = [], []
     for index, cell in enumerate(case.parameters):
         named = {f"{name}_{cell_suffix(case, index)}": array for name, array in cell.arrays().items()}
-        lines += ["", f"# {case.spec.cell_name(index)}; rows are units"]
-        lines += [f"{name} = {array_literal(array)}" for name, array in named.items()]
+        lines += [f"# {case.spec.cell_name(index)}; rows are units"]
+        lines += [*(f"{name} = {array_literal(array)}" for name, array in named.items()), ""]
         cells.append(f"    ({', '.join(named)}),")
-    return "\n".join([*lines, "", "cells = [", *cells, "]"])
+    return "\n".join([*lines, "cells = [", *cells, "]"])
