@@ -26,14 +26,14 @@ KNOWN = {
     "torch": ("adapters.torch.adapter:TorchAdapter", "torch", "pip install torch"),
     "keras": ("adapters.keras.adapter:KerasAdapter", "keras", "pip install keras tensorflow"),
     "flax": ("adapters.flax.adapter:FlaxAdapter", "flax", "pip install flax"),
-    "onnxruntime": ("adapters.onnx.onnxruntime:OnnxRuntimeAdapter", "onnxruntime", "pip install onnx onnxruntime"),
-    "onnx": ("adapters.onnx.reference_evaluator:OnnxReferenceAdapter", "onnx", "pip install onnx"),
+    "onnxruntime": ("adapters.onnx.adapter:onnxruntime", "onnxruntime", "pip install onnx onnxruntime"),
+    "onnx": ("adapters.onnx.adapter:reference_evaluator", "onnx", "pip install onnx"),
     "torch-onnx": (
         "adapters.torch_onnx.adapter:TorchOnnxAdapter",
         "onnxscript",
         "pip install torch onnxruntime onnxscript",
     ),
-    "openvino": ("adapters.onnx.openvino:OpenVinoAdapter", "openvino", "pip install onnx openvino"),
+    "openvino": ("adapters.onnx.adapter:openvino", "openvino", "pip install onnx openvino"),
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is

@@ -1,10 +1,4 @@
-"""Recurrent stacks as ONNX models, one RNN node for each layer, and models of single operators.
-
-The inputs of a stack are x (time, batch, input_size), sequence_lens (batch,) of int32 and, for each layer l, h0_l
-(num_directions, batch, hidden_size). Its outputs are output_l (time, batch, num_directions * hidden_size), forward half
-first, of the last layer l; then h_n_l (num_directions, batch, hidden_size) of each; then output_l of those below, if
-asked for. native_model makes of it what a user calls.
-"""
+"""Recurrent stacks as ONNX models, one RNN node for each layer, and models of single operators."""
 
 from __future__ import annotations
 
@@ -19,9 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from reference import CellParameters, RNNSpec
 from reference.layout import sequence_axes
 
-OPSET = 22  # the first in which RNN takes bfloat16
-IR_VERSION = 10  # onnx 1.16's, which came with this opset's runtimes; a newer one only locks older ones out
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
+from .script import ACTIVATIONS, IR_VERSION, OPSET
 
 
 def expect_onnx(least: tuple[int, int]) -> None:
@@ -34,31 +26,54 @@ def expect_onnx(least: tuple[int, int]) -> None:
 expect_onnx((1, 19))  # older ones have no name for NumPy's bfloat16
 
 
-def stack_model(spec: RNNSpec, parameters: Sequence[CellParameters], every_layer: bool = False) -> Any:
-    """The model of a stack, with all inputs: an onnx.ModelProto whose weights are the parameters, bit for bit.
+def stack_model(
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    layout: str = "time_first",
+    h0: bool = False,
+    lengths: bool = False,
+    every_layer: bool = False,
+) -> Any:
+    """The model of a stack: an onnx.ModelProto whose weights are the parameters, bit for bit.
 
-    every_layer: whether the outputs of the layers below the last are outputs of the model, too.
+    Its inputs are x, in `layout` (its axes: reference.layout); with h0, h0 (num_cells, batch, hidden_size), without the
+    batch axis when unbatched; with lengths, sequence_lens (batch,) of int32. It starts at zero, and runs to the end,
+    where it takes none. Its outputs are output, in `layout`, and h_n, with the axes of h0; with every_layer, also
+    output_0, output_1, ... of the layers below the last, time first.
     """
-    dtype, directions, hidden = element_type(parameters[0].dtype), spec.num_directions, spec.hidden_size
-    inputs = [_value("x", dtype, ["time", "batch", spec.input_size])]
-    inputs.append(_value("sequence_lens", TensorProto.INT32, ["batch"]))
-    nodes, outputs, states, tensors = [], [], [], [_tensor("halves_together", np.array([0, 0, spec.output_size]))]
-    below = "x"
-    for layer in range(spec.num_layers):
-        weights = _weights(layer, parameters[layer * directions :][:directions])
+    element, unbatched, steps = element_type(parameters[0].dtype), layout == "unbatched", sequence_axes(layout)[:-1]
+    states = [spec.num_cells, *["batch"] * (not unbatched), spec.hidden_size]
+    inputs = [_value("x", element, [*steps, spec.input_size])]
+    outputs = [_value("output", element, [*steps, spec.output_size]), _value("h_n", element, states)]
+    tensors = [_tensor("halves_together", np.array([0, 0, spec.output_size]))]
+    nodes = _moved("x", "steps", layout)
+    names = [*(f"output_{layer}" for layer in range(spec.num_layers - 1)), "last" if nodes else "output"]
+    below, starts = "steps" if nodes else "x", [f"h0_{layer}" if h0 else "" for layer in range(spec.num_layers)]
+    if unbatched:
+        tensors.append(_tensor("batch_axis", np.array([1])))
+    if lengths:
+        inputs.append(_value("sequence_lens", TensorProto.INT32, ["batch"]))
+    if h0:
+        inputs.append(_value("h0", element, states))
+        nodes += _moved("h0", "starts", layout) * unbatched
+        nodes.append(_node("Split", ["starts" if unbatched else "h0"], starts, axis=0, num_outputs=len(starts)))
+    for layer, (start, output) in enumerate(zip(starts, names, strict=True)):
+        weights = _weights(layer, parameters[layer * spec.num_directions :][: spec.num_directions])
         tensors += weights
         given = [tensor.name for tensor in weights] + [""] * (3 - len(weights))
-        nodes += _layer(spec, layer, [below, *given, "sequence_lens", f"h0_{layer}"])
-        below = f"output_{layer}"
-        inputs.append(_value(f"h0_{layer}", dtype, [directions, "batch", hidden]))
-        outputs.append(_value(below, dtype, ["time", "batch", spec.output_size]))
-        states.append(_value(f"h_n_{layer}", dtype, [directions, "batch", hidden]))
-    return _model(nodes, inputs, [outputs[-1], *states, *outputs[: -1 if every_layer else 0]], tensors)
+        nodes += _layer(spec, layer, [below, *given, "sequence_lens" if lengths else "", start], output)
+        below = output
+    nodes += _moved("last", "output", layout, back=True)
+    final = [f"h_n_{layer}" for layer in range(spec.num_layers)]
+    nodes.append(_node("Concat", final, ["cells" if unbatched else "h_n"], axis=0))
+    nodes += _moved("cells", "h_n", layout, back=True) * unbatched
+    lower = [_value(name, element, ["time", "batch", spec.output_size]) for name in names[:-1] if every_layer]
+    return _model(nodes, inputs, [*outputs, *lower], tensors)
 
 
-def _layer(spec: RNNSpec, layer: int, inputs: list[str]) -> list[Any]:
+def _layer(spec: RNNSpec, layer: int, inputs: list[str], output: str) -> list[Any]:
     """A layer's nodes: the RNN, whose Y is (time, num_directions, batch, hidden_size), and its halves side by side."""
-    rnn = helper.make_node(
+    rnn = _node(
         "RNN",
         inputs,
         [f"Y_{layer}", f"h_n_{layer}"],
@@ -67,9 +82,8 @@ def _layer(spec: RNNSpec, layer: int, inputs: list[str]) -> list[Any]:
         direction=spec.direction,
         activations=[ACTIVATIONS[spec.nonlinearity]] * spec.num_directions,
     )
-    moved = helper.make_node("Transpose", [f"Y_{layer}"], [f"halves_{layer}"], perm=[0, 2, 1, 3])
-    joined = helper.make_node("Reshape", [f"halves_{layer}", "halves_together"], [f"output_{layer}"])
-    return [rnn, moved, joined]
+    moved = _node("Transpose", [f"Y_{layer}"], [f"halves_{layer}"], perm=[0, 2, 1, 3])
+    return [rnn, moved, _node("Reshape", [f"halves_{layer}", "halves_together"], [output])]
 
 
 def _weights(layer: int, cells: Sequence[CellParameters]) -> list[Any]:
@@ -81,56 +95,16 @@ def _weights(layer: int, cells: Sequence[CellParameters]) -> list[Any]:
     return [_tensor(f"{name}_{layer}", np.stack(arrays)) for name, arrays in stacked.items()]
 
 
-def variant(model: Any, h0: bool, lengths: bool) -> Any:
-    """A copy of a stack's model that takes h0 and lengths, or starts at zero and runs to the end."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for node in copy.graph.node:
-        if node.op_type == "RNN":
-            node.input[4] = node.input[4] if lengths else ""
-            node.input[5] = node.input[5] if h0 else ""
-    taken = {name for node in copy.graph.node for name in node.input}
-    for value in [value for value in copy.graph.input if value.name not in taken]:
-        copy.graph.input.remove(value)
-    return copy
-
-
-def native_model(spec: RNNSpec, stack: Any, layout: str, h0: bool, lengths: bool) -> Any:
-    """What a user calls, made of a stack's model: x to output, both in `layout`, and h_n. Axes: reference.layout.
-
-    h0, lengths: whether the model takes h0 (num_cells, batch, hidden_size), without the batch axis when unbatched, and
-    sequence_lens (batch,) of int32; it starts at zero, and runs to the end, where it does not.
-    """
-    graph = variant(stack, h0, lengths).graph
-    element, steps = graph.output[0].type.tensor_type.elem_type, sequence_axes(layout)[:-1]
-    unbatched, parts = layout == "unbatched", range(spec.num_layers)
-    states = [spec.num_cells, *["batch"] * (not unbatched), spec.hidden_size]
-    inputs = [_value("x", element, [*steps, spec.input_size])]
-    outputs = [_value("output", element, [*steps, spec.output_size]), _value("h_n", element, states)]
-    before, after = _moved("x", "steps", layout), _moved("last", "output", layout, back=True)
-    graph.node[0].input[0] = "steps" if before else "x"
-    graph.node[-1].output[0] = "last" if after else "output"
-    after.append(
-        helper.make_node("Concat", [f"h_n_{part}" for part in parts], ["cells" if unbatched else "h_n"], axis=0)
-    )
-    after += _moved("cells", "h_n", layout, back=True) * unbatched
-    if h0:
-        inputs.append(_value("h0", element, states))
-        given = [f"h0_{part}" for part in parts]
-        split = helper.make_node("Split", ["starts" if unbatched else "h0"], given, axis=0, num_outputs=len(given))
-        before += [*_moved("h0", "starts", layout) * unbatched, split]
-    inputs += [value for value in graph.input if value.name == "sequence_lens"]
-    tensors = [*graph.initializer, *[_tensor("batch_axis", np.array([1]))] * unbatched]
-    return _model([*before, *graph.node, *after], inputs, outputs, tensors)
-
-
 def _moved(source: str, target: str, layout: str, back: bool = False) -> list[Any]:
     """The node, if any, that takes an array of a layout to time first and batched, or back."""
-    if layout == "batch_first":
-        return [helper.make_node("Transpose", [source], [target], perm=[1, 0, 2])]
-    if layout == "unbatched":
-        return [helper.make_node("Squeeze" if back else "Unsqueeze", [source, "batch_axis"], [target])]
-    return []
+    match layout:
+        case "time_first":
+            return []
+        case "batch_first":
+            return [_node("Transpose", [source], [target], perm=[1, 0, 2])]
+        case "unbatched":
+            return [_node("Squeeze" if back else "Unsqueeze", [source, "batch_axis"], [target])]
+    raise ValueError(f"layout: got {layout!r}, expected one of reference.LAYOUTS")
 
 
 def operator_model(op_type: str, dtype: np.dtype, *ranks: int, **attributes: Any) -> Any:
@@ -138,22 +112,18 @@ def operator_model(op_type: str, dtype: np.dtype, *ranks: int, **attributes: Any
     names = "abc"[: len(ranks)]
     inputs = [_value(name, element_type(dtype), [None] * rank) for name, rank in zip(names, ranks, strict=True)]
     output = _value("y", element_type(dtype), [None] * ranks[0])
-    return _model([helper.make_node(op_type, [*names], ["y"], **attributes)], inputs, [output], [])
+    return _model([_node(op_type, [*names], ["y"], **attributes)], inputs, [output], [])
 
 
-def element_type(dtype: np.dtype) -> int:
-    """ONNX's number of a dtype."""
-    return helper.np_dtype_to_tensor_dtype(dtype)
-
-
-def _value(name: str, element: int, shape: list[Any]) -> Any:
-    return helper.make_tensor_value_info(name, element, shape)
+def _model(nodes: list[Any], inputs: list[Any], outputs: list[Any], tensors: list[Any]) -> Any:
+    graph = helper.make_graph(nodes, "stack", inputs, outputs, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
 def _tensor(name: str, array: np.ndarray) -> Any:
     return numpy_helper.from_array(np.ascontiguousarray(array), name)
 
 
-def _model(nodes: list[Any], inputs: list[Any], outputs: list[Any], tensors: list[Any]) -> Any:
-    graph = helper.make_graph(nodes, "stack", inputs, outputs, tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+element_type = helper.np_dtype_to_tensor_dtype
+_node = helper.make_node
+_value = helper.make_tensor_value_info

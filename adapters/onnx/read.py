@@ -11,26 +11,21 @@ from onnx import TensorProto
 
 from reference import DIRECTIONS, CellParameters, RNNSpec
 from reference.arguments import check_parameters
+from reference.layout import sequence_axes, state_axes
 from reference.spec import short
 
 from ..contract import NotOffered
-from .graph import MOVES, ONE, SHAPES, Array, Graph, attributes, cells, constants, has_input
-from .stack import OnnxStack
+from .graph import NODES, ONE, ZEROS, Array, Graph, attributes, cells, constants, has_input
 
 NONLINEARITIES = {"Tanh": "tanh", "Relu": "relu"}  # a runtime may know other spellings; ONNX Runtime does not
 OLDEST_OPSET = 7  # before it the RNN operator was another
 DOMAINS = ("", "ai.onnx")
-# the axes of a stack's input, by the names of the graph's input, and of its output
+# the axes of a stack's input, by the names of the graph's input
 LAYOUTS = {(0, 1, 2): "time_first", (1, 0, 2): "batch_first", (0, ONE, 1): "unbatched"}
-OUTPUT_AXES = {
-    "time_first": ("time", "batch", "feature"),
-    "batch_first": ("batch", "time", "feature"),
-    "unbatched": ("time", "feature"),
-}
 
 
-def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-    """What a stack of RNN nodes computes, given as an onnx.ModelProto or as what build returns.
+def read_model(model: Any) -> tuple[RNNSpec, list[CellParameters]]:
+    """What a stack of RNN nodes computes, given as an onnx.ModelProto.
 
     Layers are joined as exporters join them: by a Squeeze of the axis of one direction, or by the Transpose and the
     Reshape that put two halves side by side. The model answers the last layer's output, in the layout of its input or
@@ -38,9 +33,8 @@ def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
     as exporters make them of the batch, are none. spec.layout is the
     input's. Raises NotOffered, with the reason, for anything else.
     """
-    model = module.model if isinstance(module, OnnxStack) else module
     if not isinstance(model, onnx.ModelProto):
-        raise NotOffered(f"module: got {type(module).__name__}, expected an onnx.ModelProto, or what build returns")
+        raise NotOffered(f"module: got {type(model).__name__}, expected an onnx.ModelProto, or what build returns")
     _expect_nodes(model)
     try:
         onnx.checker.check_model(_typed(model))
@@ -56,20 +50,19 @@ def _expect_nodes(model: Any) -> None:
     nodes = model.graph.node
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in nodes if node.domain not in DOMAINS})
     foreign += [f"function {function.name}" for function in model.functions]
-    others = sorted({node.op_type for node in nodes} - MOVES - SHAPES - {"RNN"})
-    rnns = any(node.op_type == "RNN" for node in nodes)
-    if foreign or others or not rnns:
-        got = short(", ".join([*foreign, *others]) or "no RNN").strip("'\"")
+    foreign += sorted({node.op_type for node in nodes} - NODES)
+    if foreign or all(node.op_type != "RNN" for node in nodes):
+        got = short(", ".join(foreign) or "no RNN").strip("'\"")
         raise NotOffered(f"nodes: got {got}, expected RNN nodes, one after another")
     opset = max((imported.version for imported in model.opset_import if imported.domain in DOMAINS), default=0)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
         raise NotOffered(f"opset: got {opset}, expected {OLDEST_OPSET} to {newest}: the RNN operator may be another")
-    constants = [attribute.t for node in nodes for attribute in node.attribute if attribute.HasField("t")]
-    for tensor in (*model.graph.initializer, *constants):
+    given = [attribute.t for node in nodes for attribute in node.attribute if attribute.HasField("t")]
+    for tensor in (*model.graph.initializer, *given):
         if tensor.data_location == TensorProto.EXTERNAL:
-            raise NotOffered(f"{tensor.name or 'a constant'}: got a tensor whose numbers lie in another file, expected "
-                             "them in the model: onnx.load reads both")  # fmt: skip
+            got = f"{tensor.name or 'a constant'}: got a tensor whose numbers lie in another file"
+            raise NotOffered(f"{got}, expected them in the model: onnx.load reads both")
 
 
 def _typed(model: Any) -> Any:
@@ -128,107 +121,77 @@ class _Stack:
     def __init__(self, graph: Any, layers: list[Any], spec: RNNSpec, tensors: dict[str, Any]) -> None:
         self._graph, self._layers, self._spec = graph, layers, spec
         self._followed = Graph(graph, spec, tensors)
-        self._x, self.layout = "", ""
+        self._x, self.layout, self._batch = "", "", "batch"
+        halves = ("direction", "unit") if spec.num_directions == 2 else (ONE, "feature")
         below = -1
         for node in graph.node:
-            if node.op_type == "RNN":
-                below += 1
-                self._expect_fed(node, below)
-                self._answer(node, below)
-            else:
+            if node.op_type != "RNN":
                 self._followed.follow(node)
+                continue
+            below += 1
+            self._expect_fed(node, below)
+            self._y = ("time", halves[0], self._batch, halves[1])
+            answers = Array("Y", self._y, (below,)), Array("Y_h", ("cell", self._batch, "unit"), (below,))
+            self._followed.arrays |= {name: array for name, array in zip(node.output, answers, strict=False) if name}
 
     def _expect_fed(self, node: Any, layer: int) -> None:
         """Raise NotOffered unless a layer reads the answer of the one below, or the model's input."""
-        array = self._followed.arrays.get(node.input[0])
-        if array is not None and layer == 0 and array.axes in LAYOUTS and not (array.layers or array.rows):
+        array = self._followed.arrays.get(node.input[0], ZEROS)
+        if layer == 0 and array.axes in LAYOUTS and not (array.layers or array.rows):
             self._x, self.layout = array.source, LAYOUTS[array.axes]
-            return
-        batch = ONE if self.layout == "unbatched" else "batch"
-        if array is None or array.source != "Y" or array.layers != (layer - 1,) or (
-            self._features(array.axes) != ("time", batch, "feature")
-        ):  # fmt: skip
+            self._batch = ONE if self.layout == "unbatched" else "batch"
+        elif array != Array("Y", ("time", self._batch, "feature"), (layer - 1,)):
             raise NotOffered(f"X of {node.name or 'RNN'}: got {node.input[0]!r}, expected the layer below, or an input")
 
-    def _answer(self, node: Any, layer: int) -> None:
-        batch = ONE if self.layout == "unbatched" else "batch"
-        direction = "direction" if self._spec.num_directions == 2 else ONE
-        answers = ("Y", ("time", direction, batch, "unit")), ("Y_h", ("cell", batch, "unit"))
-        for name, (source, axes) in zip(node.output, answers, strict=False):
-            if name:
-                self._followed.arrays[name] = Array(source, axes, (layer,))
-
-    def _features(self, axes: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Axes, of which the units of one direction are the features of the output."""
-        return (*axes[:-1], "feature") if self._spec.num_directions == 1 and axes[-1] == "unit" else axes
-
-    def _input(self, node: Any, index: int, name: str) -> Array | None:
-        """An input of the model that a node is given, or a part of one; None where it is given none."""
-        if not has_input(node, index):
-            return None
-        array = self._followed.arrays.get(node.input[index])
-        if array is None or array.layers or array.source == self._x:
-            got = node.input[index]
-            raise NotOffered(f"{name} of {node.name or 'RNN'}: got {got!r}, expected an input or none")
-        return array
+    def _inputs(self, index: int, name: str) -> tuple[list[str | None], list[Array | None]]:
+        """What of the model's inputs the layers are given, by name and as arrays; None for none, or zeros as states."""
+        names = [node.input[index] if has_input(node, index) else None for node in self._layers]
+        arrays: list[Array | None] = []
+        for node, got in zip(self._layers, names, strict=True):
+            none = got is None or (name == "initial_h" and self._followed.zeros(got))
+            array = None if none else self._followed.arrays.get(got or "", ZEROS)
+            if array is not None and (array == ZEROS or array.layers or array.source == self._x):
+                raise NotOffered(f"{name} of {node.name or 'RNN'}: got {got!r}, expected an input or none")
+            arrays.append(array)
+        return names, arrays
 
     def expect_lengths(self) -> None:
         """Raise NotOffered unless every layer takes the same lengths, or none."""
-        given = {self._input(node, 4, "sequence_lens") for node in self._layers}
-        if len(given) > 1 or any(array is not None and (array.axes != (0,) or array.rows) for array in given):
-            names = [node.input[4] if has_input(node, 4) else None for node in self._layers]
+        names, given = self._inputs(4, "sequence_lens")
+        if len({*given}) > 1 or any(array is not None and (array.axes != (0,) or array.rows) for array in given):
             raise NotOffered(f"sequence_lens: got {names}, expected one input for all layers, or none")
 
     def expect_states(self) -> None:
         """Raise NotOffered unless every layer takes its own part of the initial states, or none does, or zeros."""
-        given = [
-            None if has_input(node, 5) and self._followed.zeros(node.input[5]) else self._input(node, 5, "initial_h")
-            for node in self._layers
-        ]
-        known = [array for array in given if array is not None]
-        sources = len({array.source for array in known})
-        right = len(known) in (0, len(given)) and sources in (0, 1, len(known))
-        if not right or any(not self._is_part(*numbered, whole=sources == len(known)) for numbered in enumerate(known)):
-            names = [node.input[5] if has_input(node, 5) else None for node in self._layers]
+        names, given = self._inputs(5, "initial_h")
+        sources = [array.source for array in given if array is not None]
+        axes, size = (0, ONE, 1) if self.layout == "unbatched" else (0, 1, 2), self._spec.num_directions
+        parts = [Array(source, axes, rows=(size * n, size * (n + 1))) for n, source in enumerate(sources)]
+        whole = [Array(source, axes) for source in sources]
+        right = [None] * len(given), *[parts] * (len({*sources}) == 1), *[whole] * (len({*sources}) == len(given))
+        if given not in right:
             raise NotOffered(f"initial_h: got {names}, expected each layer's part of the states, in order, or none")
-
-    def _is_part(self, layer: int, array: Array, whole: bool) -> bool:
-        """Whether an array is a layer's part of the initial states, or a whole input of its own."""
-        size, last = self._spec.num_directions, layer == len(self._layers) - 1
-        if array.axes != ((0, ONE, 1) if self.layout == "unbatched" else (0, 1, 2)):
-            return False
-        if array.rows is None:
-            return whole
-        start, stop = array.rows
-        ends = stop == (layer + 1) * size or (last and stop > (layer + 1) * size)
-        return start == layer * size and ends and (not whole or len(self._layers) == 1)
 
     def expect_outputs(self) -> None:
         """Raise NotOffered unless the model answers the last layer's output, and then all states, or one of the two."""
         last, names = len(self._layers) - 1, [value.name for value in self._graph.output]
+        outputs = [sequence_axes(self.layout), *[self._y] * (self.layout == "time_first")]
+        whole = [Array("Y", axes, (last,)) for axes in outputs]
         states: list[int] = []
         for index, name in enumerate(names):
-            array = self._followed.arrays.get(name)
-            output = array is not None and array.source == "Y" and array.layers == (last,) and index == 0
-            if array is None or not ((output and self._is_output(array)) or self._is_states(array)):
+            array = self._followed.arrays.get(name, ZEROS)
+            if index == 0 and array in whole:
+                continue
+            if array != Array("Y_h", state_axes(self.layout), array.layers):
                 raise NotOffered(f"output {name!r}: got another array, expected the last layer's output in the layout "
                                  "of the input, and then the final states of all layers")  # fmt: skip
-            states += [] if output else array.layers
+            states += array.layers
         if states and states != [*range(last + 1)]:
             raise NotOffered(f"outputs: got {names}, expected the final states of all layers in their order, or none")
 
-    def _is_output(self, array: Array) -> bool:
-        own = array.axes[0] == "time" and array.axes[2:] == ("batch", "unit")
-        return (own and self.layout == "time_first") or self._features(array.axes) == OUTPUT_AXES[self.layout]
-
-    def _is_states(self, array: Array) -> bool:
-        return array.source == "Y_h" and array.axes == ("cell", *["batch"] * (self.layout != "unbatched"), "unit")
-
     def expect_dtype(self, dtype: np.dtype) -> None:
         """Raise NotOffered where x is of another dtype than the weights."""
-        element = onnx.helper.np_dtype_to_tensor_dtype(dtype)
-        for value in self._graph.input:
-            given = value.type.tensor_type.elem_type
-            if value.name == self._x and given != element:
-                words = TensorProto.DataType.Name(given), TensorProto.DataType.Name(element)
-                raise NotOffered(f"{value.name}: got {words[0]} beside weights of {words[1]}, expected one dtype")
+        given = next(value.type.tensor_type.elem_type for value in self._graph.input if value.name == self._x)
+        words = [TensorProto.DataType.Name(e) for e in (given, onnx.helper.np_dtype_to_tensor_dtype(dtype))]
+        if words[0] != words[1]:
+            raise NotOffered(f"{self._x}: got {words[0]} beside weights of {words[1]}, expected one dtype")

@@ -12,6 +12,8 @@ from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Enclosure
 from reference.bounds.trajectory import trajectory_bound
 
+from ..inputs import Inputs
+
 
 def trajectory(case: Case) -> dict[str, Enclosure]:
     """What is expected of "output" and "h_n" by the trajectory bound, in the case's layout.
@@ -23,21 +25,17 @@ def trajectory(case: Case) -> dict[str, Enclosure]:
         parts, back = trajectory(plain), np.argsort(order, axis=0)
         output = parts["output"].each(lambda array: layouts.take_steps(array, back, case.layout))
         return {**parts, "output": output}
-    x = layouts.sequence_to_time_first(case.x, case.layout)
-    h0 = None if case.h0 is None else layouts.state_to_batched(case.h0, case.layout)
     lengths = None if case.lengths is None else np.atleast_1d(case.lengths)
+    inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout).to("time_first")
     with np.errstate(all="ignore"):
-        cells = trajectory_bound(case.spec, case.parameters, x, h0, lengths, arithmetic(case.dtype))
-    top = zip(*(cell.output for cell in cells[-case.spec.num_directions :]), strict=True)
-    output = Enclosure(*(np.concatenate(halves, axis=-1) for halves in top))
-    h_n = Enclosure(*(np.stack(states) for states in zip(*(cell.h_n for cell in cells), strict=True)))
-    output = output.each(lambda array: layouts.sequence_from_time_first(array, case.layout))
-    h_n = h_n.each(lambda array: layouts.state_from_batched(array, case.layout))
-    certain = _certain_nan(case)
-    return {
-        name: part._replace(bound=np.where(np.isnan(nan), 0, part.bound))
-        for name, part, nan in (("output", output, certain.output), ("h_n", h_n, certain.h_n))
-    }
+        cells = trajectory_bound(case.spec, case.parameters, inputs.x, inputs.h0, lengths, arithmetic(case.dtype))
+    top, fields = cells[-case.spec.num_directions :], range(len(Enclosure._fields))
+    outputs = [np.concatenate([cell.output[field] for cell in top], axis=-1) for field in fields]
+    states = [np.stack([cell.h_n[field] for cell in cells]) for field in fields]
+    given = [inputs.result([output], h_n) for output, h_n in zip(outputs, states, strict=True)]
+    parts = {"output": Enclosure(*(one.output for one in given)), "h_n": Enclosure(*(one.h_n for one in given))}
+    certain = _certain_nan(case)._asdict()
+    return {n: part._replace(bound=np.where(np.isnan(certain[n]), 0, part.bound)) for n, part in parts.items()}
 
 
 def _certain_nan(case: Case) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import textwrap
+import re
 
 import numpy as np
 
@@ -34,35 +34,22 @@ def array_literal(array: np.ndarray, limit: float = LARGEST_READABLE) -> str:
     dtype = array.dtype.name
     if not array.size:
         return f'np.zeros({array.shape}, "{dtype}")'
-    numbers = [_number(value) for value in array.flat]
-    same = np.array([float(number) for number in numbers], dtype).tobytes() == array.tobytes()
+    same = np.array([float(_number(value)) for value in array.flat], dtype).tobytes() == array.tobytes()
     if array.size > limit or not same:  # not the same: a NaN that is not NumPy's own
-        return _encoded(array)
-    words = np.array([f"np.{n}" if n in ("nan", "inf") else n.replace("-inf", "-np.inf") for n in numbers])
-    return f'np.array({_nested(words.reshape(array.shape))}, "{dtype}")'
+        text = base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()
+        lines = [text[start : start + WIDTH] for start in range(0, len(text), WIDTH)]
+        return "\n".join([f'decoded("{dtype}", {array.shape}, """', *lines, '""")'])
+    words = np.array2string(
+        array,
+        max_line_width=WIDTH,
+        separator=", ",
+        threshold=array.size,
+        formatter={"float_kind": lambda value: re.sub("(?=nan|inf)", "np.", _number(value))},
+    )
+    return f'np.array({words}, "{dtype}")'
 
 
 def _number(value: np.floating) -> str:
     """The shortest digits that give the value back, when read as a float64 and rounded to its dtype."""
     short = str(value)
     return short if type(value)(float(short)) == value or np.isnan(value) else repr(float(value))
-
-
-def _encoded(array: np.ndarray) -> str:
-    little = array.astype(array.dtype.newbyteorder("<"))
-    text = base64.b64encode(little.tobytes()).decode()
-    lines = [text[start : start + WIDTH] for start in range(0, len(text), WIDTH)]
-    return "\n".join([f'decoded("{array.dtype.name}", {array.shape}, """', *lines, '""")'])
-
-
-def _nested(words: np.ndarray, depth: int = 0) -> str:
-    """Nested lists of words: a row on a line, and a whole array that is short enough on one."""
-    if words.ndim == 1:
-        row = f"[{', '.join(words)}]"
-        if len(row) + 4 * depth <= WIDTH:
-            return row
-        lines = textwrap.wrap(", ".join(words), WIDTH - 4 * depth, break_on_hyphens=False)
-    else:
-        lines = [f"{_nested(row, depth + 1)}," for row in words]
-    inner, outer = "    " * (depth + 1), "    " * depth
-    return "\n".join(["[", *(inner + line for line in lines), f"{outer}]"])

@@ -7,72 +7,136 @@ float64, and a bound for each element. It imports NumPy and the framework, and n
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
 
 import numpy as np
 
-from reference import LAYOUTS, Case, RNNSpec
+from reference import DIRECTIONS, LAYOUTS, Case, RNNSpec
 from reference import layout as layouts
 from reference.judging.comparison import vacuous_elements
 from reference.spec import DTYPES, expect, expect_word
 
 from .bounds import rounded_up, trajectory
-from .literals import DECODED, array_literal
+from .literals import DECODED, array_literal, text_literal
 
+TEMPLATE = Path(__file__).with_suffix(".txt")
 # the words that stand in a script's text as they are
 WORDS = re.compile(r"[A-Za-z0-9 .,_-]{1,100}")
 ON_CPU = re.compile(r"cpu")
 ON_CPU_AND_CUDA = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
+ACTIVATIONS = {"tanh": "np.tanh(a)", "relu": "np.maximum(a, 0)"}
+# layout -> what is written behind an array to bring it to another order of axes, and back
+_SWAP = ".swapaxes(0, 1)"
+_MOVES = ("to_batch_first", "from_batch_first", "to_time_first", "from_time_first", "state", "state_back")
+MOVES = {
+    "batch_first": dict(zip(_MOVES, ("", "", _SWAP, _SWAP, "", ""), strict=True)),
+    "time_first": dict(zip(_MOVES, (_SWAP, _SWAP, "", "", "", ""), strict=True)),
+    "unbatched": dict(zip(_MOVES, ("[None]", "[0]", "[:, None]", "[:, 0]", "[:, None]", "[:, 0]"), strict=True)),
+}
 
 
-def expect_words(case: Case, device: object, devices: re.Pattern[str] = ON_CPU_AND_CUDA) -> None:
-    """Raise ValueError or TypeError, naming the field, where a word that goes into a script is none of those known.
+def script(
+    case: Case,
+    template: Path,
+    title: str,
+    package: str,
+    device: str,
+    devices: re.Pattern[str] = ON_CPU_AND_CUDA,
+    **more: Any,
+) -> str:
+    """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception.
 
-    What stands in a script runs when the script does. A script may be written for a device that is not here.
+    template: the file of the framework's part, as `filled` reads it: it imports the framework, prints its version,
+    builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output" and "h_n",
+    in float64 and in the case's layout; np and sys are there.
+    title, package: what is called, and what is needed beside NumPy, in words.
+    device: one that may not be here.  devices: what it may be called.
+    more: words that the template uses beside those of `_words`.
+    Raises ValueError or TypeError, naming the field, where a word that goes into a script is none of those known: what
+    stands in a script runs when the script does.
     """
-    RNNSpec(**case.spec.to_dict())
-    expect_word("layout", case.layout, LAYOUTS)
-    expect_word("dtype", case.dtype, DTYPES)
+    for name, text in (("title", title), ("package", package)):
+        expect(isinstance(text, str) and WORDS.fullmatch(text) is not None, name, text, "words of ASCII")
+    expect_device(device, devices)
+    words = {**_words(case, device), **more, "title": title, "package": package}
+    parts = trajectory(case)
+    words["wide"] = sum(int(vacuous_elements(*part).sum()) for part in parts.values())
+    words |= {f"{name}_bound": array_literal(rounded_up(part.bound), np.inf) for name, part in parts.items()}
+    words["decoded"] = DECODED.strip() if any("decoded(" in str(word) for word in words.values()) else ""
+    words["native"] = filled(template.read_text("utf-8"), words)
+    return re.sub(r"\n{4,}", "\n\n\n", filled(TEMPLATE.read_text("utf-8"), words)) + "\n"
+
+
+def expect_device(device: object, devices: re.Pattern[str]) -> None:
+    """Raise ValueError for a device that is called none of these."""
     expected = "cpu" if devices is ON_CPU else "cpu, cuda or cuda:N"
     expect(isinstance(device, str) and devices.fullmatch(device) is not None, "device", device, expected)
 
 
-class Native(NamedTuple):
-    """What a framework gives to its script.
+def filled(template: str, words: Mapping[str, Any]) -> str:
+    """A template's text: $name is the word of that name; lines of it are indented as the first.
 
-    title: what is called, in words.  package: what is needed beside NumPy, in words. The rest is Python source:
-    imports: the framework's, with what must stand before them; sys and np are there.
-    versions: what print is given of the framework: its version, and what it runs on.
-    call: builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output"
-    and "h_n" in float64 and in the case's layout.
+    Behind a line, "#? names" says what must be true of the case for that line to stand, "!name" what must not; on a
+    line of its own it says so of all lines up to the next "#?" alone. KeyError for a name that is no word.
     """
-
-    title: str
-    package: str
-    imports: str
-    versions: str
-    call: str
-
-
-def script(case: Case, native: Native) -> str:
-    """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception.
-
-    Raises ValueError for a title or a package that is more than words: they stand in the script's docstring.
-    """
-    for name in ("title", "package"):
-        words = getattr(native, name)
-        expect(isinstance(words, str) and WORDS.fullmatch(words) is not None, name, words, "words of ASCII")
-    body = [_numbers(case), f"# {native.title}, as its user writes it.\n\n{native.call.strip()}", _equations(case)]
-    body += [_bounds(case), _COMPARISON]
-    decodes = any("= decoded(" in section for section in body)
-    imports = ["import base64"] * decodes + ["import os"] * ("os." in native.imports) + ["import sys", ""]
-    imports += ["import numpy as np", native.imports, "", f"print({native.versions})", _VERSIONS]
-    sections = [_heading(case, native), "\n".join(imports), *[DECODED] * decodes, *body]
-    text = "\n\n".join(section.strip() for section in sections) + "\n"
-    return re.sub(r"\n+(?=\ndef )", "\n\n", text)
+    lines: list[str] = []
+    block = ""
+    for line in template.strip().splitlines():
+        code, marked, condition = line.partition("#?")
+        asked = f"{block} {condition}".split()
+        if marked and not code:
+            block = condition
+        elif all(bool(words[name.removeprefix("!")]) != name.startswith("!") for name in asked):
+            indent = "\n" + " " * (len(code) - len(code.lstrip()))
+            lines.append(Template(code.rstrip()).substitute(words).replace("\n", indent))
+    return "\n".join(lines)
 
 
-_VERSIONS = """print(f"NumPy {np.__version__}, Python {sys.version.split()[0]}, {sys.platform}")"""
+def _words(case: Case, device: str) -> dict[str, Any]:
+    """What a template may say of a case, by name: its sizes and words, and what is true of it."""
+    spec = RNNSpec(**case.spec.to_dict())
+    expect_word("layout", case.layout, LAYOUTS)
+    expect_word("dtype", case.dtype, DTYPES)
+    expect_word("nonlinearity", spec.nonlinearity, tuple(ACTIVATIONS))
+    cell = spec.to_dict().get("cell", "elman")
+    expect(cell == "elman", "cell", cell, "elman, whose equations the templates hold")
+    kind, _, index = device.partition(":")
+    axes = layouts.sequence_axes(case.layout)
+    sizes = dict(zip(axes, case.x.shape, strict=True))
+    steps = {"forward": f"range({sizes['time']})", "reverse": f"range({sizes['time']})[::-1]"}
+    return {
+        **spec.to_dict(),
+        **MOVES[case.layout],
+        **{word: word in (case.layout, spec.direction, case.dtype) for word in (*LAYOUTS, *DIRECTIONS, *DTYPES)},
+        **{name: getattr(case, name) is not None for name in ("h0", "lengths", "mask")},
+        "packed": case.lengths is not None and np.size(case.lengths) > 0,
+        "ended": case.lengths is not None or case.mask is not None,
+        "x": array_literal(case.x),
+        "h0_array": None if case.h0 is None else array_literal(case.h0),
+        "lengths_list": None if case.lengths is None else np.atleast_1d(case.lengths).tolist(),
+        "mask_list": None if case.mask is None else np.asarray(case.mask).astype(int).tolist(),
+        "cells": _cells(case),
+        "axes": ", ".join(axes),
+        "step_axes": ", ".join(axes[:-1]),
+        "state_axes": ", ".join(layouts.state_axes(case.layout)),
+        "id": case.id,
+        "dtype": case.dtype,
+        "directions": spec.num_directions,
+        "output_size": spec.output_size,
+        "time": sizes["time"],
+        "batch": sizes.get("batch", 1),
+        "steps": ", ".join(steps[direction] for direction in spec.directions),
+        "step_names": ", ".join(spec.directions),
+        "weights": ", ".join(case.parameters[0].arrays()),
+        "activation": ACTIVATIONS[spec.nonlinearity],
+        "device": text_literal(device),
+        "device_kind": text_literal(kind),
+        "device_index": int(index or 0),
+        "cpu": device == "cpu",
+    }
 
 
 def cell_suffix(case: Case, index: int) -> str:
@@ -81,125 +145,12 @@ def cell_suffix(case: Case, index: int) -> str:
     return f"l{layer}_reverse" if direction else f"l{layer}"
 
 
-def _heading(case: Case, native: Native) -> str:
-    spec = case.spec
-    layers = f"{spec.num_layers} layer{'s' * (spec.num_layers > 1)}"
-    biases = "with" if spec.bias else "without"
-    return f'''
-"""{native.title} against the equations of the layer: one case, complete in this file.
-
-It needs NumPy and {native.package}. It prints how far the answer lies from the equations, computed in float64, and
-exits with 1 if an element lies outside the bound that was derived for it.
-
-{layers}, {spec.direction}, {spec.nonlinearity}, {biases} biases, {case.dtype}; rnn-equivalence case {case.id}.
-"""'''
-
-
-def _numbers(case: Case) -> str:
-    """Every array of the case, under a name of its own, and the list of its cells."""
-    held = " Its bfloat16 numbers are held in float32." if case.dtype == "bfloat16" else ""
-    lines = [f"# The case, bit for bit.{held}", "", f"# {', '.join(layouts.sequence_axes(case.layout))}"]
-    lines.append(f"x = {array_literal(case.x)}")
-    if case.h0 is not None:
-        lines += [f"# {', '.join(layouts.state_axes(case.layout))}", f"h0 = {array_literal(case.h0)}"]
-    if case.lengths is not None:
-        lines.append(f"lengths = {np.atleast_1d(case.lengths).tolist()}")
-    if case.mask is not None:
-        rows = np.asarray(case.mask).astype(int).tolist()
-        lines += [f"# {', '.join(layouts.sequence_axes(case.layout)[:-1])}", f"mask = np.array({rows}, dtype=bool)"]
-    cells = []
+def _cells(case: Case) -> str:
+    """Every array of the cells, under a name of its own, and the list of the cells."""
+    lines, cells = [], []
     for index, cell in enumerate(case.parameters):
         named = {f"{name}_{cell_suffix(case, index)}": array for name, array in cell.arrays().items()}
-        lines += ["", f"# {case.spec.cell_name(index)}; rows are units"]
-        lines += [f"{name} = {array_literal(array)}" for name, array in named.items()]
+        lines += [f"# {case.spec.cell_name(index)}; rows are units"]
+        lines += [*(f"{name} = {array_literal(array)}" for name, array in named.items()), ""]
         cells.append(f"    ({', '.join(named)}),")
-    return "\n".join([*lines, "", "cells = [", *cells, "]"])
-
-
-def _equations(case: Case) -> str:
-    """The layers in a dozen lines of NumPy, which leave `expected`."""
-    spec, axes = case.spec, layouts.sequence_axes(case.layout)
-    time, t = case.x.shape[axes.index("time")], ":, t" if axes[1] == "time" else "t"
-    steps = [f"range({time})" if direction == "forward" else f"range({time})[::-1]" for direction in spec.directions]
-    state = *(n for axis, n in zip(axes, case.x.shape, strict=True) if axis == "batch"), spec.hidden_size
-    h = f"np.zeros({state})" if case.h0 is None else 'h0[len(h_n)].astype("float64")'
-    names, biases = ("w_ih, w_hh, b_ih, b_hh", " + b_ih + b_hh") if spec.bias else ("w_ih, w_hh", "")
-    phi = {"tanh": "np.tanh(a)", "relu": "np.maximum(a, 0)"}[spec.nonlinearity]
-    runs = "t < lengths[0]" if case.layout == "unbatched" else "t < np.array(lengths)[:, None]"
-    if case.mask is not None:
-        runs = {"batch_first": "mask[:, t, None]", "time_first": "mask[t, :, None]", "unbatched": "mask[t]"}[
-            case.layout
-        ]
-    if case.lengths is None and case.mask is None:
-        step = [f"h = half[{t}] = {phi}"]
-    else:
-        step = [f"runs = {runs}", f"h = np.where(runs, {phi}, h)", f"half[{t}] = np.where(runs, h, 0)"]
-    return f'''
-# The equations in float64: a_t = w_ih x_t{biases} + w_hh h_(t-1), h_t = {spec.nonlinearity}(a_t).
-
-def equations(sequence):
-    """The output and the final states of the stack."""
-    h_n = []  # cell after cell
-    for _layer in range({spec.num_layers}):
-        halves = []
-        for steps in [{", ".join(steps)}]:  # {", ".join(spec.directions)}
-            {names} = (array.astype("float64") for array in cells[len(h_n)])
-            h, half = {h}, np.zeros((*sequence.shape[:-1], {spec.hidden_size}))
-            for t in steps:
-                a = sequence[{t}] @ w_ih.T{biases} + h @ w_hh.T
-                {(chr(10) + " " * 16).join(step)}
-            halves.append(half)
-            h_n.append(h)
-        sequence = np.concatenate(halves, axis=-1)
-    return {{"output": sequence, "h_n": np.stack(h_n)}}
-
-
-with np.errstate(all="ignore"):
-    expected = equations(x.astype("float64"))
-'''
-
-
-def _bounds(case: Case) -> str:
-    """The trajectory bound of every element, which leaves `bound`."""
-    parts = trajectory(case)
-    wide = sum(int(vacuous_elements(*part).sum()) for part in parts.values())
-    said = f"\n# {wide} of these bounds are too wide to mean anything: the answer 0 would pass." if wide else ""
-    arrays = [f"{name}_bound = {array_literal(rounded_up(part.bound), np.inf)}" for name, part in parts.items()]
-    return "\n".join(
-        [
-            f"""
-# How far a correct answer in {case.dtype} arithmetic may lie from the equations, whatever the order of its sums:
-# derived by rnn-equivalence for each element, over the whole trajectory, and rounded up to three digits. (That suite
-# itself judges by a narrower bound: of one step, from the state that the framework answered for the step before.){said}
-""",
-            *arrays,
-            'bound = {"output": output_bound, "h_n": h_n_bound}',
-        ]
-    )
-
-
-_COMPARISON = '''# What came of it.
-
-def compare(name):
-    """Print how far an answer lies from the equations; the number of elements outside their bound."""
-    a, e, b = actual[name], expected[name], bound[name]
-    if a.shape != e.shape:
-        sys.exit(f"{name}: got shape {a.shape}, expected {e.shape}")
-    with np.errstate(all="ignore"):
-        difference = np.abs(a - e)
-        difference[(a == e) | (np.isnan(a) & np.isnan(e))] = 0
-        difference[np.isnan(difference)] = np.inf
-        outside = difference > b
-        largest = {"largest difference": difference, "furthest outside": np.where(outside, difference / b, 0)}
-    print(f"{name} {a.shape}: {outside.sum()} of {a.size} elements lie outside the bound")
-    for words, sizes in largest.items():
-        if sizes.any():
-            at = np.unravel_index(sizes.argmax(), sizes.shape)
-            print(f"  {words}: {difference[at]:.3g} at {[int(i) for i in at]}, bound {b[at]:.3g}")
-            print(f"    expected {float(e[at])}, actual {float(a[at])}")
-    return outside.sum()
-
-
-outside = sum(compare(name) for name in actual)
-sys.exit(1 if outside else 0)
-'''
+    return "\n".join([*lines, "cells = [", *cells, "]"])

@@ -18,25 +18,18 @@ import onnxruntime
 import torch
 
 from reference import CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs
 
-from ..contract import (
-    MODES,
-    Capabilities,
-    NotOffered,
-    Result,
-    expect_activation,
-    expect_build,
-    expect_dense,
-    features_of,
-)
-from ..onnx import onnxruntime as runtime
-from ..onnx.stack import HIDES_NAN
+from ..contract import MODES, Capabilities, NotOffered, Result, expect_activation, expect_build, expect_dense
+from ..inputs import expect_run
+from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
+from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, tensor
 from ..torch.models import PaddedRNN, with_layout
-from .export import EXPORTERS, Call, operator
+from .modes import EXPORTERS, Call, by_tracing
 
 TORCH = TorchAdapter()
+LACKING = ("lengths", "with zeros"), ("time", "0"), ("mask", True)
+OF_TORCH = {feature: TORCH.capabilities.unsupported[feature] for feature in LACKING}
 RESHAPED = "what is exported puts the halves together by a Reshape to (0, 0, -1), which no empty batch can be given"
 
 
@@ -73,11 +66,8 @@ class TorchOnnxAdapter:
     version = f"{torch.__version__} in ONNX Runtime {onnxruntime.__version__}"
     capabilities = Capabilities(
         unsupported={
-            ("dtype", "float64"): f"ONNX Runtime: {runtime.NO_KERNEL}",
-            ("dtype", "bfloat16"): f"ONNX Runtime: {runtime.NO_KERNEL}",
-            ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
-            ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
-            ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
+            **{("dtype", dtype): f"ONNX Runtime: {NO_KERNEL}" for dtype in ("float64", "bfloat16")},
+            **OF_TORCH,
             **{("mode", mode): "no exporter makes anything of it" for mode in MODES if mode not in EXPORTERS},
         },
         together={
@@ -100,7 +90,7 @@ class TorchOnnxAdapter:
 
     def environment(self) -> dict[str, Any]:
         """Versions of the exporters, and of what runs the exports."""
-        return {"torch": str(torch.__version__), **runtime.OnnxRuntimeAdapter().environment()}
+        return {"torch": str(torch.__version__), **runtime().environment}
 
     def build(
         self,
@@ -127,31 +117,29 @@ class TorchOnnxAdapter:
     ) -> Result:
         if not isinstance(module, Exported):
             raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        check_inputs(module.spec, x, h0, lengths, layout, module.dtype, mask)
-        self.capabilities.require(features_of(module.spec, x, h0, lengths, layout, mask=mask, mode=module.mode))
-        packed = lengths is not None and np.size(lengths) > 0  # torch packs no empty batch
-        unbatched = layout == "unbatched" and packed  # and packed sequences are batched
-        arguments = {"x": tensor(np.ascontiguousarray(x[:, None] if unbatched else x))}
-        if h0 is not None:
-            arguments["hx"] = tensor(np.ascontiguousarray(h0[:, None] if unbatched else h0))
-        if packed:
-            arguments["lengths"] = torch.from_numpy(np.atleast_1d(np.asarray(lengths)).astype(np.int64))
-        output, h_n = module(layout == "batch_first", arguments)
-        return Result(output[:, 0], h_n[:, 0]) if unbatched else Result(output, h_n)
+        inputs = expect_run(self.capabilities, module.spec, module.dtype, x, h0, lengths, layout, mask, module.mode)
+        packed = inputs.lengths is not None and inputs.lengths.size > 0  # torch packs no empty batch
+        if packed and layout == "unbatched":  # packed sequences are batched
+            inputs = inputs.to("time_first")
+        arguments = {"x": tensor(np.ascontiguousarray(inputs.x))}
+        if inputs.h0 is not None:
+            arguments["hx"] = tensor(np.ascontiguousarray(inputs.h0))
+        if inputs.lengths is not None and packed:
+            arguments["lengths"] = torch.from_numpy(inputs.lengths)
+        output, h_n = module(inputs.layout == "batch_first", arguments)
+        return inputs.result([output], h_n)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         """torch.nn.Linear, exported."""
         expect_dense(self, weight, bias, x, device)
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=tensor(weight).dtype)
-        with torch.no_grad():
-            head.weight.copy_(tensor(weight))
-            head.bias.copy_(tensor(bias))
-        return operator(head, x)
+        head.load_state_dict({"weight": tensor(weight), "bias": tensor(bias)})
+        return _answer(head, x)
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
         """torch.nn.Tanh or torch.nn.ReLU, exported."""
         expect_activation(self, a, nonlinearity, device)
-        return operator({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
+        return _answer({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         """Of what build returns, or of a user's own torch.nn.RNN."""
@@ -159,3 +147,9 @@ class TorchOnnxAdapter:
             return TORCH.read(module)
         spec, parameters = TORCH.read(module.rnn)
         return replace(spec, direction=module.spec.direction), parameters
+
+
+def _answer(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:
+    """Of a module of one array, exported by tracing."""
+    (answer,) = by_tracing(module, {"input": tensor(np.ascontiguousarray(array))})({"input": array})
+    return answer

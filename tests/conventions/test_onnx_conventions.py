@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -14,18 +16,18 @@ from meta_tests.common.frameworks import framework_adapter
 from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
-RUNTIMES = {
-    "onnxruntime": "adapters.onnx.onnxruntime",
-    "onnx": "adapters.onnx.reference_evaluator",
-    "openvino": "adapters.onnx.openvino",
-}
+RUNTIMES = {"onnxruntime": "onnxruntime", "onnx": "reference_evaluator", "openvino": "openvino"}
+
+
+def load_in(name: str) -> Any:
+    """What makes a model callable in a runtime: its inputs by name, to its outputs by name."""
+    framework_adapter(name)
+    return getattr(import_module("adapters.onnx.runtimes"), RUNTIMES[name])().load
 
 
 @pytest.fixture(params=RUNTIMES)
 def load(request: pytest.FixtureRequest) -> Any:
-    """What makes a model callable: its inputs by name, to its outputs by name."""
-    framework_adapter(request.param)
-    return import_module(RUNTIMES[request.param]).load
+    return load_in(request.param)
 
 
 @pytest.fixture
@@ -49,8 +51,8 @@ def with_y(model: Any) -> Any:
 
 def one_layer(models: Any, load: Any, case: Case, h0: bool = False) -> dict[str, np.ndarray]:
     """The outputs of a model of one layer, and its Y, on a time-first case without lengths."""
-    model = with_y(models.variant(models.stack_model(case.spec, case.parameters), h0, False))
-    feeds = {"x": case.x} | ({"h0_0": case.h0} if h0 else {})
+    model = with_y(models.stack_model(case.spec, case.parameters, h0=h0))
+    feeds = {"x": case.x} | ({"h0": case.h0} if h0 else {})
     return load(model)(feeds)
 
 
@@ -82,7 +84,7 @@ def test_both_biases_are_added(models: Any, load: Any):
     for dropped, outcome in ((None, "agrees"), ("b_ih", "disagrees"), ("b_hh", "disagrees")):
         arrays = cell | ({} if dropped is None else {dropped: np.zeros_like(cell[dropped])})
         asked = Case(case.spec, [CellParameters(**arrays)], case.x, layout="time_first")
-        verdict = judge(asked, answer["output_0"], answer["h_n_0"])
+        verdict = judge(asked, answer["output"], answer["h_n"])
         assert verdict.outcome == outcome, verdict
 
 
@@ -91,14 +93,14 @@ def test_y_has_the_directions_between_time_and_batch(models: Any, load: Any):
     case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
     answer = one_layer(models, load, case)
     assert answer["Y_0"].shape == (4, 2, 2, 5)
-    assert np.array_equal(answer["output_0"], np.concatenate([answer["Y_0"][:, 0], answer["Y_0"][:, 1]], axis=-1))
+    assert np.array_equal(answer["output"], np.concatenate([answer["Y_0"][:, 0], answer["Y_0"][:, 1]], axis=-1))
     mixed = answer["Y_0"].reshape(4, 2, 10)  # has the right shape, and halves of two sequences in a row
-    assert judge(case, mixed, answer["h_n_0"]).outcome == "disagrees"
+    assert judge(case, mixed, answer["h_n"]).outcome == "disagrees"
 
 
 def test_the_reverse_half_stands_at_the_step_it_belongs_to(models: Any, load: Any):
     case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
-    y, y_h = (one_layer(models, load, case)[name] for name in ("Y_0", "h_n_0"))
+    y, y_h = (one_layer(models, load, case)[name] for name in ("Y_0", "h_n"))
     assert np.array_equal(y_h[0], y[-1, 0])
     assert np.array_equal(y_h[1], y[0, 1])
     assert not np.array_equal(y_h[1], y[-1, 1])
@@ -107,11 +109,11 @@ def test_the_reverse_half_stands_at_the_step_it_belongs_to(models: Any, load: An
 def test_states_are_by_direction_then_batch(models: Any, load: Any):
     case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first", h0=True)
     answer = one_layer(models, load, case, h0=True)
-    assert answer["h_n_0"].shape == (2, 2, 5)
-    verdict = judge(case, answer["output_0"], answer["h_n_0"])
+    assert answer["h_n"].shape == (2, 2, 5)
+    verdict = judge(case, answer["output"], answer["h_n"])
     assert verdict.outcome == "agrees", verdict
     swapped = Case(case.spec, case.parameters, case.x, case.h0[::-1].copy(), layout="time_first")
-    assert judge(swapped, answer["output_0"], answer["h_n_0"]).outcome == "disagrees"
+    assert judge(swapped, answer["output"], answer["h_n"]).outcome == "disagrees"
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
@@ -129,10 +131,9 @@ def test_beyond_a_sequence_y_is_zero_and_y_h_is_the_last_valid_state(name: str, 
 
 def test_onnx_runtime_refuses_layout_1_in_its_own_words(models: Any):
     """So batch-first arrays are transposed by the adapter."""
-    framework_adapter("onnxruntime")
-    load = import_module("adapters.onnx.onnxruntime").load
+    load = load_in("onnxruntime")
     case = draw_case(RNNSpec(3, 5), batch=2, time=4)
-    model = models.variant(models.stack_model(case.spec, case.parameters), False, False)
+    model = models.stack_model(case.spec, case.parameters)
     model.graph.node[0].attribute.append(framework_adapter("onnx").framework.helper.make_attribute("layout", 1))
     with pytest.raises(Exception, match=r"Batchwise recurrent operations \(layout == 1\) are not supported"):
         load(model)
@@ -140,11 +141,10 @@ def test_onnx_runtime_refuses_layout_1_in_its_own_words(models: Any):
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 def test_onnx_runtime_has_no_kernel_of_other_dtypes(models: Any, dtype: str):
-    framework_adapter("onnxruntime")
-    load = import_module("adapters.onnx.onnxruntime").load
+    load = load_in("onnxruntime")
     case = draw_case(RNNSpec(3, 5), batch=2, time=4, dtype=dtype)
     with pytest.raises(ValueError, match=r"Could not find an implementation for RNN\(22\) node"):
-        load(models.variant(models.stack_model(case.spec, case.parameters), False, False))
+        load(models.stack_model(case.spec, case.parameters))
 
 
 def test_onnx_runtime_computes_float16_in_float32_states_and_all():
@@ -166,7 +166,7 @@ def test_a_port_is_called_in_its_layout(name: str, layout: str, h0: bool):
     case = draw_case(BOTH, batch=1 if layout == "unbatched" else 2, time=4, layout=layout, h0=h0)
     stack = adapter.build(case.spec, case.parameters, layout=layout)
     model = stack.native(h0=True) if h0 else stack.model
-    answer = import_module(RUNTIMES[name]).load(model)({"x": case.x} | ({"h0": case.h0} if h0 else {}))
+    answer = load_in(name)(model)({"x": case.x} | ({"h0": case.h0} if h0 else {}))
     verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
     assert verdict.outcome == "agrees", verdict
     framework_adapter("onnx").framework.checker.check_model(model, full_check=True)
@@ -179,7 +179,7 @@ def test_a_port_takes_lengths_by_their_own_name(layout: str):
     case = draw_case(BOTH, batch=2, time=4, layout=layout, lengths=[2, 4])
     stack = adapter.build(case.spec, case.parameters, layout=layout)
     feeds = {"x": case.x, "sequence_lens": np.atleast_1d(case.lengths).astype("int32")}
-    answer = import_module("adapters.onnx.onnxruntime").load(stack.native(lengths=True))(feeds)
+    answer = load_in("onnxruntime")(stack.native(lengths=True))(feeds)
     verdict = judge(case, answer["output"], answer["h_n"], bound="trajectory")
     assert verdict.outcome == "agrees", verdict
 
@@ -238,10 +238,19 @@ def test_no_steps_are_refused_beside_initial_states_alone(name: str, asked: str,
 def test_a_model_is_valid_by_the_standards_own_checker(models: Any):
     onnx = framework_adapter("onnx").framework
     case = draw_case(BOTH, batch=2, time=4)
-    model = models.stack_model(case.spec, case.parameters)
-    for h0 in (True, False):
-        for lengths in (True, False):
-            made = models.variant(model, h0, lengths)
-            onnx.checker.check_model(made, full_check=True)
-            assert ("h0_1" in {value.name for value in made.graph.input}) == h0
-            assert ("sequence_lens" in {value.name for value in made.graph.input}) == lengths
+    for layout in LAYOUTS:
+        for h0 in (True, False):
+            for lengths in (True, False):
+                made = models.stack_model(case.spec, case.parameters, layout, h0, lengths, layout == "time_first")
+                onnx.checker.check_model(made, full_check=True)
+                given = {"x", *["h0"] * h0, *["sequence_lens"] * lengths}
+                assert {value.name for value in made.graph.input} == given
+
+
+def test_a_runtime_is_imported_alone():
+    """Each is imported when its adapter is made, and no other then: two in one process may not get along."""
+    there = "import sys, adapters; adapters.load({!r}); print(*({{'onnxruntime', 'openvino'}} & {{*sys.modules}}))"
+    for name, expected in (("onnxruntime", "onnxruntime"), ("onnx", ""), ("openvino", "openvino")):
+        framework_adapter(name)
+        run = subprocess.run([sys.executable, "-c", there.format(name)], capture_output=True, text=True, check=True)
+        assert run.stdout.split() == expected.split()

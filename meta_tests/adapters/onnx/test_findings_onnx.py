@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[3]
 def loaded(name: str, model: Any) -> Any:
     """A model in a runtime: its inputs by name, to its outputs by name."""
     framework_adapter(name)
-    module = {"onnx": "onnx_reference"}.get(name, name)
-    return import_module(f"adapters.{module}").load(model)
+    maker = {"onnx": "reference_evaluator"}.get(name, name)
+    return getattr(import_module("adapters.onnx.runtimes"), maker)().load(model)
 
 
 def onnx_models() -> Any:
@@ -36,8 +36,7 @@ def onnx_models() -> Any:
 
 
 def model_of(case: Case, h0: bool = False, lengths: bool = False) -> Any:
-    models = onnx_models()
-    return models.variant(models.stack_model(case.spec, case.parameters), h0, lengths)
+    return onnx_models().stack_model(case.spec, case.parameters, h0=h0, lengths=lengths)
 
 
 def usual(**asked: Any) -> Case:
@@ -46,7 +45,7 @@ def usual(**asked: Any) -> Case:
 
 def verdict_of(case: Case, answer: dict[str, np.ndarray]) -> str:
     """On an answer of one layer, to a time-first case."""
-    return judge(case, answer["output_0"], answer["h_n_0"]).outcome
+    return judge(case, answer["output"], answer["h_n"]).outcome
 
 
 def test_the_reference_evaluator_ignores_sequence_lens() -> None:
@@ -92,7 +91,7 @@ def test_openvino_ignores_sequence_lens_while_shapes_are_dynamic(fixed: bool) ->
         read.reshape({"x": [4, 2, 3], "sequence_lens": [2]})
     compiled = adapter.framework.Core().compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answers = compiled({"x": case.x, "sequence_lens": np.array([4, 2], "int32")})
-    answer = {name: answers[name] for name in ("output_0", "h_n_0")}
+    answer = {name: answers[name] for name in ("output", "h_n")}
     assert verdict_of(case, answer) == ("agrees" if fixed else "disagrees")
     full = Case(case.spec, case.parameters, case.x, layout="time_first")
     assert verdict_of(full, answer) == ("disagrees" if fixed else "agrees")
@@ -106,8 +105,8 @@ def test_openvino_multiplies_float32_in_bfloat16_where_the_processor_can() -> No
     case = usual()
     compiled = core.compile_model(core.read_model(model_of(case).SerializeToString(), b""), "CPU")
     answers = compiled({"x": case.x})
-    answer = {name: answers[name] for name in ("output_0", "h_n_0")}
-    assert answer["output_0"].dtype == np.float32
+    answer = {name: answers[name] for name in ("output", "h_n")}
+    assert answer["output"].dtype == np.float32
     assert verdict_of(case, answer) == ("agrees" if precision == "f32" else "disagrees")
 
 
@@ -131,9 +130,9 @@ def test_openvino_ignores_layout_1() -> None:
 def test_openvino_computes_float64_in_float32() -> None:
     case = usual(dtype="float64")
     answer = loaded("openvino", model_of(case))({"x": case.x})
-    assert answer["output_0"].dtype == np.float64
+    assert answer["output"].dtype == np.float64
     assert verdict_of(case, answer) == "disagrees"
-    assert np.array_equal(answer["output_0"], answer["output_0"].astype("float32")), "no more digits than float32 has"
+    assert np.array_equal(answer["output"], answer["output"].astype("float32")), "no more digits than float32 has"
     relu = onnx_models().operator_model("Relu", np.dtype("float64"), 1)
     assert loaded("openvino", relu)({"a": np.array([np.inf])})["y"] == np.finfo("float32").max
 
@@ -155,13 +154,13 @@ def test_openvino_gives_bfloat16_as_float16_of_the_same_bits() -> None:
 
 EMPTY_BATCH = """
 import openvino
-from adapters.onnx.models import stack_model, variant
+from adapters.onnx.models import stack_model
 from reference import RNNSpec
 from harness.draws import draw_parameters
 
 spec = RNNSpec(3, 5)
 core = openvino.Core()
-model = core.read_model(variant(stack_model(spec, draw_parameters(spec)), False, True).SerializeToString(), b"")
+model = core.read_model(stack_model(spec, draw_parameters(spec), lengths=True).SerializeToString(), b"")
 model.reshape({"x": [4, 0, 3], "sequence_lens": [0]})
 core.compile_model(model, "CPU")
 """
@@ -180,8 +179,8 @@ def test_relu_in_the_rnn_operator_hides_nan(name: str) -> None:
     case = draw_case(RNNSpec(3, 5, nonlinearity="relu"), batch=2, time=4, layout="time_first")
     case.x[1, 0, 1] = np.nan
     answer = loaded(name, model_of(case))({"x": case.x})
-    assert not np.isnan(answer["output_0"]).any()
-    assert not answer["output_0"][1, 0].any()
+    assert not np.isnan(answer["output"]).any()
+    assert not answer["output"][1, 0].any()
     assert np.isnan(case.answer().output[1:, 0]).all()
     alone = framework_adapter(name).activation(np.array([np.nan], "float32"), "relu")
     assert np.isnan(alone).all() == (name == "onnxruntime")
@@ -222,10 +221,10 @@ def test_tanh_in_onnx_runtimes_rnn_is_as_accurate_as_declared() -> None:
 def test_the_final_state_of_a_sequence_of_length_0_is_0(name: str) -> None:
     """Not initial_h; the standard leaves it open (onnx issue 1674)."""
     case = usual(h0=True, lengths=(4, 0))
-    feeds = {"x": case.x, "h0_0": case.h0, "sequence_lens": np.array([4, 0], "int32")}
+    feeds = {"x": case.x, "h0": case.h0, "sequence_lens": np.array([4, 0], "int32")}
     answer = loaded(name, model_of(case, h0=True, lengths=True))(feeds)
-    assert not answer["h_n_0"][:, 1].any()
-    assert not answer["output_0"][:, 1].any()
+    assert not answer["h_n"][:, 1].any()
+    assert not answer["output"][:, 1].any()
 
 
 def test_an_exported_bidirectional_layer_takes_no_empty_batch() -> None:
@@ -246,6 +245,6 @@ def test_the_newer_exporter_fixes_the_number_of_steps() -> None:
     torch = adapter.framework
     dynamic = torch.export.Dim.DYNAMIC
     shapes = ({0: dynamic, 1: torch.export.Dim.AUTO},)
-    with import_module("adapters.torch_onnx.export").quiet(), pytest.raises(Exception, match="Failed to export"):
+    with import_module("adapters.torch_onnx.modes").quiet(), pytest.raises(Exception, match="Failed to export"):
         torch.onnx.export(torch.nn.RNN(3, 5).eval(), (torch.zeros(4, 2, 3),), dynamo=True, verbose=False,
                           dynamic_shapes=shapes)  # fmt: skip

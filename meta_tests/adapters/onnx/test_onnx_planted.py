@@ -23,23 +23,23 @@ def usual(**asked: Any) -> Case:
     return draw_case(RNNSpec(3, 5, 2, "bidirectional"), batch=2, time=4, h0=True, **asked)
 
 
-def no_input_bias(models: Any, stack: Any, plant: Any) -> None:
+def no_input_bias(models: Any, plant: Any) -> None:
     weights = models._weights
     dropped = lambda layer, cells: weights(layer, [replace(c, b_ih=np.zeros_like(c.b_ih)) for c in cells])  # noqa: E731
     plant(models, "_weights", dropped)
 
 
-def directions_swapped(models: Any, stack: Any, plant: Any) -> None:
+def directions_swapped(models: Any, plant: Any) -> None:
     weights = models._weights
     plant(models, "_weights", lambda layer, cells: weights(layer, cells[::-1]))
 
 
-def recurrent_weights_transposed(models: Any, stack: Any, plant: Any) -> None:
+def recurrent_weights_transposed(models: Any, plant: Any) -> None:
     weights = models._weights
     plant(models, "_weights", lambda layer, cells: weights(layer, [replace(c, w_hh=c.w_hh.T) for c in cells]))
 
 
-def halves_not_side_by_side(models: Any, stack: Any, plant: Any) -> None:
+def halves_not_side_by_side(models: Any, plant: Any) -> None:
     """As a Reshape of Y alone does: its shape is right."""
     layer_of = models._layer
 
@@ -51,21 +51,11 @@ def halves_not_side_by_side(models: Any, stack: Any, plant: Any) -> None:
     plant(models, "_layer", layer)
 
 
-def initial_states_lost(models: Any, stack: Any, plant: Any) -> None:
-    variant = models.variant
-
-    def without(model: Any, h0: bool, lengths: bool) -> Any:
-        made = variant(model, h0, lengths)
-        for node in made.graph.node:
-            if node.op_type == "RNN":
-                made.graph.input.remove(next(v for v in made.graph.input if v.name == node.input[5]))
-                node.input[5] = ""
-        return made
-
-    plant(stack, "variant", without)
-    ask = stack.OnnxStack.call
-    keep = lambda self, *given: lambda feeds: ask(self, *given)({n: a for n, a in feeds.items() if n == "x"})  # noqa: E731
-    plant(stack.OnnxStack, "call", keep)
+def initial_states_lost(models: Any, plant: Any) -> None:
+    """The graph takes them, and starts at zero."""
+    layer_of = models._layer
+    lost = lambda spec, layer, inputs, output: layer_of(spec, layer, [*inputs[:5], ""], output)  # noqa: E731
+    plant(models, "_layer", lost)
 
 
 FAULTS = (no_input_bias, directions_swapped, recurrent_weights_transposed, halves_not_side_by_side, initial_states_lost)
@@ -76,10 +66,7 @@ FAULTS = (no_input_bias, directions_swapped, recurrent_weights_transposed, halve
 def test_a_fault_of_the_builder_is_seen(name: str, fault: Any, monkeypatch: pytest.MonkeyPatch):
     adapter = framework_adapter(name)
     if fault is not None:
-        fault(import_module("adapters.onnx.models"), import_module("adapters.onnx.stack"), monkeypatch.setattr)
-        # the stack's own names of what is replaced
-        stack = import_module("adapters.onnx.stack")
-        monkeypatch.setattr(stack, "stack_model", import_module("adapters.onnx.models").stack_model)
+        fault(import_module("adapters.onnx.models"), monkeypatch.setattr)
     trial = examine(adapter, usual())
     assert trial.outcome == ("agrees" if fault is None else "disagrees"), trial
 

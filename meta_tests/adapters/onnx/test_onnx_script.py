@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 from adapters.contract import features_of
-from adapters.onnx.script import IR_VERSION, OPSET, onnx_script
+from adapters.onnx.script import onnx_script
 from adapters.running.trial import Stack, attempt
 from evidence.record.corpus import cases
 from harness.draws import draw_case
@@ -84,9 +83,3 @@ def test_a_script_imports_numpy_onnx_and_its_runtime_alone(runtime: str, dtype: 
     case: Case = draw_case(RNNSpec(2, 3, 2), batch=2, time=4, dtype=dtype, h0=True, lengths=(4, 2))
     more = {"ml_dtypes"} if dtype == "bfloat16" else set()
     assert imported(onnx_script(case, runtime)) - {"base64", "os", "sys"} == {"numpy", "onnx", runtime} | more
-
-
-def test_a_script_builds_models_of_the_adapters_version() -> None:
-    framework_adapter("onnx")
-    models = import_module("adapters.onnx.models")
-    assert (OPSET, IR_VERSION) == (models.OPSET, models.IR_VERSION)

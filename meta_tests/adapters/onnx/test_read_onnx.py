@@ -22,7 +22,7 @@ def adapter() -> adapters.Adapter:
 
 
 def model_of(spec: RNNSpec, dtype: str = "float32") -> Any:
-    return import_module("adapters.onnx.models").stack_model(spec, draw_parameters(spec, dtype))
+    return import_module("adapters.onnx.models").stack_model(spec, draw_parameters(spec, dtype), h0=True, lengths=True)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def model_of(spec: RNNSpec, dtype: str = "float32") -> Any:
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 def test_a_model_is_read_bit_for_bit(adapter: adapters.Adapter, spec: RNNSpec, dtype: str):
-    variant = import_module("adapters.onnx.models").variant
-    for given in (model_of(spec, dtype), variant(model_of(spec, dtype), False, False)):
+    plain = import_module("adapters.onnx.models").stack_model(spec, draw_parameters(spec, dtype))
+    for given in (model_of(spec, dtype), plain):
         read_spec, read = adapter.read(given)
         assert read_spec == spec
         assert bits(read) == bits(draw_parameters(spec, dtype))
@@ -49,13 +49,17 @@ def test_a_model_is_read_bit_for_bit(adapter: adapters.Adapter, spec: RNNSpec, d
 def test_what_torch_exports_is_read(adapter: adapters.Adapter, batch_first: bool, bidirectional: bool):
     """By the older exporter, which makes RNN nodes: with its Squeeze or Reshape between layers, and its Slice of h0."""
     torch = framework_adapter("torch-onnx").framework
-    export = import_module("adapters.torch_onnx.export")
+    export = import_module("adapters.torch_onnx.modes")
     rnn = torch.nn.RNN(3, 5, 2, batch_first=batch_first, bidirectional=bidirectional).eval()
     arguments = {"x": torch.zeros(2, 4, 3), "hx": torch.zeros(4 if bidirectional else 2, 2 if batch_first else 4, 5)}
     model = export.traced(import_module("adapters.torch.models").PaddedRNN(rnn), arguments)
     spec, parameters = adapter.read(model)
     assert spec == RNNSpec(3, 5, 2, "bidirectional" if bidirectional else "forward")
     assert bits(parameters) == bits(framework_adapter("torch").read(rnn)[1])
+
+
+def node_of(model: Any, op_type: str) -> Any:
+    return next(node for node in model.graph.node if node.op_type == op_type)
 
 
 def attribute(name: str, value: Any, layer: int = 0) -> Callable[[Any], None]:
@@ -88,7 +92,7 @@ def another_node(op_type: str) -> Callable[[Any], None]:
 
 def no_transpose(model: Any) -> None:
     """The Reshape of Y as it comes, which mixes sequences and directions."""
-    model.graph.node[2].input[0] = "Y_0"
+    node_of(model, "Reshape").input[0] = "Y_0"
 
 
 def constant_states(model: Any) -> None:
@@ -141,7 +145,7 @@ def own_function(model: Any) -> None:
 def default_states(model: Any) -> None:
     """An input that is something else than zero where it is not given."""
     onnx = framework_adapter("onnx").framework
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((2, 1, 5), "float32"), "h0_0"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((4, 1, 5), "float32"), "h0"))
 
 
 def branch(model: Any) -> None:
@@ -156,11 +160,11 @@ def of_input(element: int) -> Callable[[Any], None]:
 
 
 def no_text(model: Any) -> None:
-    next(a for a in model.graph.node[0].attribute if a.name == "direction").s = b"\xff\xfe"
+    next(a for a in node_of(model, "RNN").attribute if a.name == "direction").s = b"\xff\xfe"
 
 
 def twice(model: Any) -> None:
-    model.graph.node[0].attribute.append(model.graph.node[0].attribute[0])
+    node_of(model, "RNN").attribute.append(node_of(model, "RNN").attribute[0])
 
 
 def every_hidden_size(model: Any) -> None:
@@ -201,7 +205,7 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "a direction that is no text": (no_text, "direction: got .*, expected one of forward, reverse, bidirectional"),
     "an attribute twice": (twice, "model: "),
     "another shape to join halves": (
-        lambda model: setattr(model.graph.node[2].attribute.add(), "name", "allowzero"),
+        lambda model: setattr(node_of(model, "Reshape").attribute.add(), "name", "allowzero"),
         "model: ",
     ),
     "states of the layer below": (fed(1, 5, "h_n_0"), "initial_h of rnn_1: got 'h_n_0', expected an input or none"),

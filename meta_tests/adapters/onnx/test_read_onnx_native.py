@@ -376,10 +376,29 @@ def test_states_of_zeros_are_none(change: Callable[[Writer], None]) -> None:
     expect_the_same(model_of(PLAIN, change), PLAIN)
 
 
+def test_an_input_called_zeros_is_an_input() -> None:
+    """Expanded, it would be an initial state of any numbers; and an input called Y_h is no state of a layer."""
+
+    def expanded(writer: Writer) -> None:
+        made_input(5, "Expand", [1, BATCH, 5], value=0.0)(writer)
+        expand = next(node for node in writer.nodes if node.op_type == "Expand")
+        expand.input[0] = "zeros"
+
+    def concatenated(writer: Writer) -> None:
+        writer.outputs[1] = writer.node("Concat", ["Y_h"], "answer", axis=0)
+
+    for name, change in (("zeros", expanded), ("Y_h", concatenated)):
+        model = model_of(PLAIN, change)
+        helper = framework_adapter("onnx").framework.helper
+        model.graph.input.append(helper.make_tensor_value_info(name, 1, []))
+        with pytest.raises(adapters.NotOffered, match=r"initial_h of|output 'answer'"):
+            framework_adapter("onnxruntime").read(model)
+
+
 @pytest.mark.parametrize("layout", ["time_first", "batch_first"])
 def test_what_torch_exports_without_states_is_read(layout: str) -> None:
     torch = framework_adapter("torch-onnx").framework
-    export = import_module("adapters.torch_onnx.export")
+    export = import_module("adapters.torch_onnx.modes")
     rnn = torch.nn.RNN(3, 5, 2, bidirectional=True, batch_first=layout == "batch_first").eval()
     whole = import_module("adapters.torch.models").PaddedRNN(rnn)
     expect_the_same(export.traced(whole, {"x": torch.zeros(2, 4, 3)}), Drawn(BOTH, layout))

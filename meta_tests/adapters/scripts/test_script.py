@@ -20,6 +20,7 @@ from adapters.contract import features_of
 from adapters.flax.script import flax_script
 from adapters.keras.script import keras_script
 from adapters.running.trial import Stack, attempt
+from adapters.scripts.script import filled
 from adapters.torch.script import torch_script
 from evidence.record.corpus import cases
 from harness.draws import draw_case
@@ -219,7 +220,8 @@ def test_a_script_names_the_device_and_the_backend() -> None:
     assert 'os.environ.setdefault("KERAS_BACKEND", "jax")' in on_jax
     assert 'os.environ.setdefault("JAX_ENABLE_X64", "1")' in on_jax
     in_flax = flax_script(usual(dtype="float64"), "cuda:1")
-    assert 'jax.default_device(jax.devices("cuda")[1])' in in_flax
+    assert 'place = jax.devices("cuda")[1]' in in_flax
+    assert "jax.default_device(place)" in in_flax
     assert "with jax.enable_x64(True), " in in_flax
     for text in (on_cuda, on_jax, in_flax):
         compile(text, "script", "exec")
@@ -246,3 +248,12 @@ def test_a_script_that_cannot_be_had_is_an_error(arguments, words, tmp_path, mon
         main()
     assert end.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_template_is_filled_line_by_line() -> None:
+    words = {"h0": True, "mask": False, "size": 3, "lines": "a\nb"}
+    template = "f($size)  #? h0\ng()  #? mask\n  $lines  #? !mask h0\n#? mask\nx\n#? !mask\ny\n#?\nz  # kept"
+    assert filled(template, words) == "f(3)\n  a\n  b\ny\nz  # kept"
+    for wrong in ("x  #? lenghts", "#? lenghts\nx", "$lenghts"):
+        with pytest.raises(KeyError, match="lenghts"):
+            filled(wrong, words)

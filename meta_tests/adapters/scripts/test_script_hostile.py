@@ -16,8 +16,8 @@ from adapters.flax.script import flax_script
 from adapters.keras.script import keras_script
 from adapters.onnx.script import RUNTIMES, onnx_script
 from adapters.scripts.literals import text_literal
-from adapters.scripts.script import Native, script
-from adapters.torch.script import torch_script
+from adapters.scripts.script import script
+from adapters.torch.script import TEMPLATE, torch_script
 from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec
@@ -42,7 +42,6 @@ HOSTILE = (
     b"cpu",
 )
 HARMLESS = (" cpu", "cpu ", "meta", "cuda:", "cuda:0:0", "CPU")  # and no name of anything
-NATIVE = Native("A layer", "NumPy", "import numpy", '"NumPy"', "actual = {}")
 WRITERS: dict[str, Callable[[Case, Any], str]] = {
     "torch": torch_script,
     "keras": lambda case, device: keras_script(case, device, "jax", x64=True),
@@ -53,8 +52,8 @@ WRITERS: dict[str, Callable[[Case, Any], str]] = {
 FIELDS: dict[str, Callable[[Case, Any], str]] = {
     "backend": lambda case, text: keras_script(case, "cpu", text),
     "runtime": onnx_script,
-    "title": lambda case, text: script(case, NATIVE._replace(title=text)),
-    "package": lambda case, text: script(case, NATIVE._replace(package=text)),
+    "title": lambda case, text: script(case, TEMPLATE, text, "torch", "cpu"),
+    "package": lambda case, text: script(case, TEMPLATE, "A layer", text, "cpu"),
 }
 
 

@@ -14,32 +14,27 @@ import onnx
 import torch
 from torch import Tensor
 
-from ..onnx.onnxruntime import load
-from ..torch.adapter import tensor
+from ..onnx.runtimes import onnxruntime
 
 # inputs by name to outputs, in their order
 Call = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 
 
 def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:
-    """The older exporter's onnx.ModelProto: an RNN node for each layer, of any number of steps and sequences."""
-    axes = {"x": {0: "a", 1: "b"}, "hx": {1: "batch"}, "lengths": {0: "batch"}}
-    if arguments["x"].dim() == 2:
-        axes = {"x": {0: "time"}}
-    names = list(arguments)
+    """The older exporter's onnx.ModelProto: an RNN node for each layer, of any number of steps and sequences.
+
+    arguments: x, hx and lengths of a PaddedRNN, or the input of another module, which is of any size.
+    """
+    free = {name: _free_axes(name, array.dim()) for name, array in arguments.items()}
     file: Any = io.BytesIO()  # which the annotation of export leaves out
     with quiet():
-        torch.onnx.export(
-            module,
-            (),
-            file,
-            kwargs=arguments,
-            dynamo=False,
-            input_names=names,
-            output_names=["output", "h_n"],
-            dynamic_axes={name: axes[name] for name in names if name in axes},
-        )
+        torch.onnx.export(module, (), file, kwargs=arguments, dynamo=False, input_names=[*arguments], dynamic_axes=free)
     return onnx.load_from_string(file.getvalue())
+
+
+def _free_axes(name: str, rank: int) -> list[int]:
+    ranges = {"x": range(rank - 1), "hx": range(1, rank - 1), "lengths": range(1), "input": range(rank)}
+    return [*ranges[name]]
 
 
 def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
@@ -56,20 +51,9 @@ def by_export(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
 EXPORTERS = {"eager": by_tracing, "exported": by_export}
 
 
-def operator(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:
-    """The answer of a module of one array, exported by tracing."""
-    axes = {axis: f"axis_{axis}" for axis in range(array.ndim)}
-    file: Any = io.BytesIO()  # which the annotation of export leaves out
-    with quiet():
-        example = (tensor(np.ascontiguousarray(array)),)
-        torch.onnx.export(module, example, file, dynamo=False, input_names=["x"], dynamic_axes={"x": axes})
-    (answer,) = _in_order(onnx.load_from_string(file.getvalue()), ["x"])({"x": array})
-    return answer
-
-
 def _in_order(model: Any, names: list[str]) -> Call:
     """A session of an exported model; its inputs keep their order, whatever their names have become."""
-    call = load(model)
+    call = onnxruntime().load(model)
     there = [value.name for value in model.graph.input]
     if len(there) != len(names):
         raise RuntimeError(f"exported: got inputs {there}, expected {names}")

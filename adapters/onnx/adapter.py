@@ -1,0 +1,139 @@
+"""The RNN operator of ONNX, in any of its runtimes on CPU. Layers, directions and lengths are the operator's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from reference import Case, CellParameters, Lengths, RNNSpec
+
+from ..contract import NotOffered, Result, expect_activation, expect_build, expect_dense, layout_of
+from ..inputs import expect_run
+from . import runtimes
+from .models import operator_model, stack_model
+from .read import read_model
+from .runtimes import Call, Runtime
+from .script import ACTIVATIONS, onnx_script
+
+
+class OnnxStack:
+    """What build returns: a stack as ONNX models, and each variant that run asked for once it is loaded.
+
+    spec, dtype: of what it was built of.  layout: of x and output in the models that a user calls.
+    """
+
+    def __init__(self, spec: RNNSpec, parameters: Sequence[CellParameters], runtime: Runtime, layout: str) -> None:
+        self.spec, self.dtype, self.layout = spec, parameters[0].dtype, layout
+        self._parameters = [cell.astype(cell.dtype) for cell in parameters]
+        self._runtime, self._lock = runtime, threading.Lock()
+        self._loaded: dict[tuple[bool, bool], Call] = {}
+
+    @property
+    def model(self) -> Any:
+        """The stack as a plain onnx.ModelProto that takes x alone: onnx.save(stack.model, "stack.onnx")."""
+        return self.native()
+
+    def native(self, h0: bool = False, lengths: bool = False) -> Any:
+        """A plain onnx.ModelProto: its input is x, its outputs are output, in x's layout, and h_n.
+
+        With h0, h0 (num_cells, batch, hidden_size) is an input too, by that name; with lengths, sequence_lens (batch,)
+        of int32: an ONNX model has no input that may be left out. Called so in ONNX Runtime:
+        onnxruntime.InferenceSession(stack.model.SerializeToString()).run(["output", "h_n"], {"x": x}).
+        Of sequence_lens each runtime makes its own: see its adapter's capabilities.
+        """
+        return stack_model(self.spec, self._parameters, self.layout, h0, lengths)
+
+    def call(self, h0: bool, lengths: bool) -> Call:
+        """The time-first variant that takes these, loaded once. It answers the outputs of all layers."""
+        with self._lock:
+            if (h0, lengths) not in self._loaded:
+                model = stack_model(self.spec, self._parameters, "time_first", h0, lengths, every_layer=True)
+                self._loaded[h0, lengths] = self._runtime.load(model)
+        return self._loaded[h0, lengths]
+
+
+class OnnxAdapter:
+    """A runtime, given models of RNN nodes."""
+
+    def __init__(self, runtime: Callable[[], Runtime]) -> None:
+        self._runtime = runtime()
+        self.name, self.framework = self._runtime.name, self._runtime.framework
+        self.version = str(self.framework.__version__).partition("-")[0]
+        self.capabilities = self._runtime.capabilities
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def environment(self) -> dict[str, Any]:
+        return dict(self._runtime.environment)
+
+    def build(
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        *,
+        layout: str | None = None,
+    ) -> Any:
+        """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
+        parameters = expect_build(self, spec, parameters, device, dtype)
+        return OnnxStack(spec, parameters, self._runtime, layout_of(spec, layout))
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+        mask: np.ndarray | None = None,
+    ) -> Result:
+        if not isinstance(module, OnnxStack):
+            raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
+        inputs = expect_run(self.capabilities, module.spec, module.dtype, x, h0, lengths, layout, mask)
+        inputs = inputs.to("time_first")
+        feeds = {"x": np.ascontiguousarray(inputs.x)}
+        if inputs.h0 is not None:
+            feeds["h0"] = np.ascontiguousarray(inputs.h0)
+        if inputs.lengths is not None:
+            feeds["sequence_lens"] = inputs.lengths.astype(np.int32)
+        answers = module.call("h0" in feeds, "sequence_lens" in feeds)(feeds)
+        lower = [f"output_{layer}" for layer in range(module.spec.num_layers - 1)]
+        return inputs.result([np.array(answers[name]) for name in (*lower, "output")], np.array(answers["h_n"]))
+
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """The operator Gemm."""
+        expect_dense(self, weight, bias, x, device)
+        gemm = operator_model("Gemm", weight.dtype, 2, 2, 1, transB=1)
+        answer = self._operator(gemm, {"a": x.reshape(-1, x.shape[-1]), "b": weight, "c": bias})
+        return answer.reshape(*x.shape[:-1], len(weight))
+
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        """The operator Tanh or Relu."""
+        expect_activation(self, a, nonlinearity, device)
+        return self._operator(operator_model(ACTIVATIONS[nonlinearity], a.dtype, a.ndim), {"a": a})
+
+    def _operator(self, model: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        dtype = arrays["a"].dtype.name
+        if dtype not in self._runtime.operators:
+            self.capabilities.require({"dtype": dtype})
+        answers = self._runtime.load(model)({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        return np.array(answers["y"])
+
+    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+        """Of what build returns, or of a user's own onnx.ModelProto."""
+        return read_model(module.model if isinstance(module, OnnxStack) else module)
+
+    def script(self, case: Case, device: str = "cpu") -> str:
+        return onnx_script(case, self.name, device)
+
+
+# an adapter for each runtime, made when it is called
+onnxruntime = partial(OnnxAdapter, runtimes.onnxruntime)
+reference_evaluator = partial(OnnxAdapter, runtimes.reference_evaluator)
+openvino = partial(OnnxAdapter, runtimes.openvino)
