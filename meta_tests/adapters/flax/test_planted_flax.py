@@ -35,22 +35,22 @@ def called_with(change: Callable[..., tuple[Any, ...]]) -> Callable[[Patch], Non
     """A fault in what the layers are called with: x, initial carries, lengths, whether time comes first."""
 
     def plant(patch: Patch) -> None:
-        module = import_module("adapters.flax.adapter")
-        right = module.every_layer
-        patch.setattr(module, "every_layer", lambda stack, *given: right(stack, *change(*given)))
+        calls = import_module("adapters.flax.modes").CALLS
+        right = calls["eager"]
+        patch.setitem(calls, "eager", lambda stack, *given: right(stack, *change(*given)))
 
     return plant
 
 
 def keep_order_dropped(patch: Patch) -> None:
-    module = import_module("adapters.flax.adapter")
-    right = module.every_layer
+    calls = import_module("adapters.flax.modes").CALLS
+    right = calls["eager"]
 
     def dropped(layer: Any, *given: Any) -> Any:
         layer.keep_order = False
         return right(layer, *given)
 
-    patch.setattr(module, "every_layer", dropped)
+    patch.setitem(calls, "eager", dropped)
 
 
 def halves_swapped(patch: Patch) -> None:
