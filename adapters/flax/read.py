@@ -103,20 +103,19 @@ def _layer_facts(name: str, layer: Any) -> dict[str, Any]:
     if type(layer) is nnx.SimpleCell:
         return {"direction": "forward", "time_major": False}
     both = type(layer) is nnx.Bidirectional
+    reverse, ordered = (False, True) if both else (bool(layer.reverse), bool(layer.keep_order))
     for half in tracks(layer):
         _expect_plain(name, "a half that is ", half, nnx.RNN)
     refuse(name, {
         "got return_carry=True, expected False: what build returns answers its output alone": layer.return_carry,
-        "got reverse=True without keep_order: its output is in reverse time order": (
-            not both and layer.reverse and not layer.keep_order
-        ),
+        "got reverse=True without keep_order: its output is in reverse time order": reverse and not ordered,
         "got Bidirectional with a merge_fn of its own, expected concatenation": (
             both and layer.merge_fn is not nnx.Bidirectional.merge_fn
         ),
         **{f"got state_axes {track.state_axes}, expected {SCANNED}": track.state_axes != SCANNED
            for track in tracks(layer)},
     })  # fmt: skip
-    direction = "bidirectional" if both else "reverse" if layer.reverse else "forward"
+    direction = "bidirectional" if both else "reverse" if reverse else "forward"
     return {"direction": direction, "time_major": bool(layer.time_major)}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reference import Case, CellParameters, Lengths, RNNSpec
+from reference import layout as layouts
 from reference.arguments import check_inputs
 
 # Before keras itself is imported: it refuses what cannot be used.
@@ -28,9 +29,10 @@ from ..contract import (
     layout_of,
     with_modes,
 )
-from .models import Stack, array_of, one_by_one, plain, simple_rnns
-from .modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
-from .read import read_model, reading
+from ..readers import columns, refuse
+from .models import Stack, array_of, one_by_one, plain, tracks
+from .modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, StackInMode
+from .read import read_model
 from .script import keras_device, keras_script
 
 # Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704). JAX
@@ -110,11 +112,10 @@ class KerasAdapter:
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):
             stack = Stack([_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)])
-            cells = [simple for layer in stack.layers for simple in simple_rnns(layer)]
-            for simple, cell in zip(cells, parameters, strict=True):
-                simple.cell.set_weights(_to_keras(cell))
+            for track, cell in zip([t for layer in stack.layers for t in tracks(layer)], parameters, strict=True):
+                track.cell.set_weights(columns(cell))
             if mode != "eager":
-                return InMode(stack, mode, spec, device)
+                return StackInMode(stack, mode, spec, device)
             model = plain(stack)
         model.device = device
         return model
@@ -128,23 +129,25 @@ class KerasAdapter:
         layout: str = "batch_first",
         mask: np.ndarray | None = None,
     ) -> Result:
-        called, spec, mode, dtype = _call(module)
-        device = getattr(module, "device", "cpu")
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(dtype), mask)
+        called = _called(module)
+        spec, mode, device = called.spec, called.mode, called.device
+        check_inputs(spec, x, h0, lengths, layout, called.dtype, mask)
         self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
-        x, h0, mask = _batch_first(x, h0, mask, layout)
+        x = layouts.sequence_to_time_first(x, layout).swapaxes(0, 1)
+        h0 = None if h0 is None else layouts.state_to_batched(h0, layout)
         if lengths is not None:
             mask = np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
+        elif mask is not None:
+            mask = layouts.sequence_to_time_first(mask[..., None], layout)[..., 0].T
         with on(device, mode):
-            outputs, states = called(
-                tensor(x), None if h0 is None else [tensor(h) for h in h0], None if mask is None else tensor(mask)
-            )
+            given = [tensor(x), h0 if h0 is None else [*map(tensor, h0)], mask if mask is None else tensor(mask)]
+            outputs, states = called(*given)
         arrays = [array_of(output) for output in outputs]
         if spec.held and mask is not None:  # where the layers hold their output, the suite's answer is zero
             arrays = [np.where(mask[..., None], array, array.dtype.type(0)) for array in arrays]
-        arrays = [_from_batch_first(array, layout) for array in arrays]
+        arrays = [layouts.sequence_from_time_first(array.swapaxes(0, 1), layout) for array in arrays]
         h_n = np.stack([array_of(state) for state in states])
-        return Result(arrays[-1], h_n[:, 0] if layout == "unbatched" else h_n, arrays[:-1])
+        return Result(arrays[-1], layouts.state_from_batched(h_n, layout), arrays[:-1])
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_dense(self, weight, bias, x, device)
@@ -167,7 +170,8 @@ class KerasAdapter:
         of it answers as the module does, with masks too: the sequence, or its last output, and the final states.
         Raises NotOffered, with the reason, for anything else.
         """
-        return read_model(module)
+        found = read_model(module)
+        return found.spec, found.parameters
 
     def script(self, case: Case, device: str = "cpu") -> str:
         x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
@@ -181,17 +185,15 @@ def on(device: str, mode: str = "eager") -> Iterator[None]:
         yield
 
 
-def _call(module: Any) -> tuple[Any, RNNSpec, str, str]:
-    """What is called, its spec, the mode, and the dtype that it computes in."""
-    if isinstance(module, InMode):
-        return module, module.spec, module.mode, module.stack.compute_dtype
-    spec, _ = read_model(module)
-    layers = reading(module).layers
-    if not all(layer.return_sequences and layer.return_state for layer in layers):
-        raise NotOffered(f"module: got {type(module).__name__}, expected a model that answers whole sequences and all "
-                         "states, such as build(*read(module))")  # fmt: skip
-    stack = one_by_one(layers)
-    return stack.every_layer, spec, "eager", stack.compute_dtype
+def _called(module: Any) -> StackInMode:
+    """What build returned, or a model that answers as it does, as a stack that is called layer by layer."""
+    if isinstance(module, StackInMode):
+        return module
+    spec, _, layers = read_model(module)
+    whole = all(layer.return_sequences and layer.return_state for layer in layers)
+    got = f"got {type(module).__name__}, expected a model that answers whole sequences and all states, such as"
+    refuse("module", {f"{got} build(*read(module))": not whole})
+    return StackInMode(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
 
 
 def _gpu_count() -> int:
@@ -226,25 +228,3 @@ def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
     built = keras.layers.Bidirectional(simple, dtype=dtype) if spec.direction == "bidirectional" else simple
     built.build((None, None, spec.layer_input_size(layer)))
     return built
-
-
-def _to_keras(cell: CellParameters) -> list[np.ndarray]:
-    """[kernel, recurrent_kernel, bias]: columns are units, and the one bias is the sum of both."""
-    weights = [np.array(w.T, order="C") for w in (cell.w_ih, cell.w_hh)]
-    return weights if cell.b_ih is None else [*weights, cell.b_ih + cell.b_hh]
-
-
-def _batch_first(
-    x: np.ndarray, h0: np.ndarray | None, mask: np.ndarray | None, layout: str
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    if layout == "unbatched":
-        return x[None], None if h0 is None else h0[:, None], None if mask is None else mask[None]
-    if layout == "time_first":
-        return x.transpose(1, 0, 2), h0, None if mask is None else mask.T
-    return x, h0, mask
-
-
-def _from_batch_first(output: np.ndarray, layout: str) -> np.ndarray:
-    if layout == "unbatched":
-        return output[0]
-    return output.transpose(1, 0, 2) if layout == "time_first" else output

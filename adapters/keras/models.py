@@ -33,15 +33,13 @@ class Stack:
     ) -> tuple[list[Any], list[Any]]:
         """Each layer's output, in time order, and all final states.
 
-        x (batch, time, features), initial_state and the final states (batch, units) for each cell, mask (batch, time).
+        x (batch, time, features), initial_state and the final states (batch, units) for each track, mask (batch, time).
         """
-        per_layer = 2 if isinstance(self.layers[0], keras.layers.Bidirectional) else 1
         outputs, states = [], []
-        for index, layer in enumerate(self.layers):
-            start = None if initial_state is None else list(initial_state[index * per_layer : (index + 1) * per_layer])
+        for layer in self.layers:
+            start = None if initial_state is None else list(initial_state[len(states) :][: len(tracks(layer))])
             x, *h = layer(x, initial_state=start, mask=mask, training=training)
-            if self.reverse:
-                x = keras.ops.flip(x, axis=1)
+            x = keras.ops.flip(x, axis=1) if self.reverse else x
             outputs.append(x)
             states += keras.tree.flatten(h)
         return outputs, states
@@ -57,7 +55,7 @@ def plain(stack: Stack) -> Any:
     layers = stack.layers
     if stack.reverse and len(layers) > 1:
         layers = [_as_rnn([layer.cell for layer in layers], layers[0])]
-    x = keras.Input((None, int(cells_of(simple_rnns(layers[0])[0])[0].kernel.shape[0])), dtype=stack.compute_dtype)
+    x = keras.Input((None, int(tracks(stack.layers[0])[0].cell.kernel.shape[0])), dtype=stack.compute_dtype)
     sequence, states = x, []
     for layer in layers:
         sequence, *h = layer(sequence)
@@ -69,35 +67,32 @@ def plain(stack: Stack) -> Any:
 
 def one_by_one(layers: Sequence[Any]) -> Stack:
     """The stack of these layers; of one with stacked cells, a layer for each cell, with the same weights."""
-    return Stack([one for layer in layers for one in _unstacked(layer)])
-
-
-def _unstacked(layer: Any) -> list[Any]:
-    cells = [] if isinstance(layer, keras.layers.Bidirectional) else cells_of(layer)
-    return [_as_rnn(cell, layer) for cell in cells] if len(cells) > 1 else [layer]
+    found = []
+    for layer in layers:
+        cells = [] if isinstance(layer, keras.layers.Bidirectional) else cells_of(layer)
+        found += [_as_rnn(cell, layer) for cell in cells] if len(cells) > 1 else [layer]
+    return Stack(found)
 
 
 def _as_rnn(cell: Any, like: Any) -> Any:
     """keras.layers.RNN of a cell or of several, with the other settings of a layer; the weights are not copied."""
     several = isinstance(cell, list)  # which RNN itself would stack in Keras' default dtype
+    words = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
     return keras.layers.RNN(
         keras.layers.StackedRNNCells(cell, dtype=like.dtype_policy) if several else cell,
-        return_sequences=like.return_sequences,
-        return_state=like.return_state,
-        go_backwards=like.go_backwards,
-        zero_output_for_mask=like.zero_output_for_mask,
         dtype=like.dtype_policy,
+        **{word: getattr(like, word) for word in words},
     )
 
 
-def simple_rnns(layer: Any) -> list[Any]:
-    """The layers that hold the cells: two in Bidirectional, forward first."""
+def tracks(layer: Any) -> list[Any]:
+    """The layer of each direction: two in Bidirectional, forward first."""
     return [layer.forward_layer, layer.backward_layer] if isinstance(layer, keras.layers.Bidirectional) else [layer]
 
 
-def cells_of(simple: Any) -> list[Any]:
-    """A layer's cells, from the one that reads x upwards."""
-    cell = getattr(simple, "cell", None)
+def cells_of(track: Any) -> list[Any]:
+    """The cells of a layer that runs in one direction, from the one that reads x upwards."""
+    cell = getattr(track, "cell", None)
     return list(cell.cells) if type(cell) is keras.layers.StackedRNNCells else [cell]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import numpy as np
 
 from reference import RNNSpec
 
-from .models import Stack, one_by_one, plain
-from .read import reading
+from .models import Stack, array_of, one_by_one, plain
+from .read import read_model
 from .settings import BACKEND, UNROLLED
 
-# x, initial states or None, mask or None, as tensors -> each layer's output, and all final states
-Called = Callable[[Any, Any, Any], tuple[Sequence[Any], Sequence[Any]]]
+# each layer's output, and all final states
+Answer = tuple[Sequence[Any], Sequence[Any]]
+# x, initial states or None, mask or None, as tensors
+Called = Callable[[Any, Any, Any], Answer]
 
 # mode -> what the layers are built with
 BUILT_WITH: dict[str, dict[str, Any]] = {
@@ -37,49 +40,47 @@ LACKING = {
 }
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
-_DIRECTIONS, _REASON = UNROLLED
-_WRONG = {
+MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+BACKWARDS = "a layer that goes backwards hands on its output in processing order"
+TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
     **{
-        (("mode", "unrolled"), ("direction", direction), lengths): _REASON
-        for direction in _DIRECTIONS
-        for lengths in (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+        (("mode", "unrolled"), ("direction", direction), masked): UNROLLED[1]
+        for direction in UNROLLED[0]
+        for masked in MASKED
     },
-}
-TOGETHER = _WRONG | {
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
     **{
-        (
-            ("mode", "sequential"),
-            ("direction", "reverse"),
-            ("num_layers", layers),
-        ): "a layer that goes backwards hands on its output in processing order"
+        (("mode", "sequential"), ("direction", "reverse"), ("num_layers", layers)): BACKWARDS
         for layers in ("2", "3 to 10")
     },
 }
 
 
-class InMode:
-    """A stack, and how it is called. What is made of it once is kept, and called for every shape that it takes."""
+class StackInMode:
+    """A stack and the mode in which it is called. What is made of it once is kept, and called for every shape that it
+    takes. dtype: what it computes in."""
 
     def __init__(self, stack: Stack, mode: str, spec: RNNSpec, device: str) -> None:
         self.stack, self.mode, self.spec, self.device = stack, mode, spec, device
+        self.dtype = np.dtype(stack.compute_dtype)
         self._made: dict[Any, Called] = {}
 
-    def __call__(self, x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    def __call__(self, x: Any, states: Any, mask: Any) -> Answer:
+        """What Stack.every_layer answers."""
         key = (tuple(x.shape[1:]), states is None, mask is None)
         if key not in self._made:
             self._made[key] = MODES[self.mode](self.stack, x, states, mask)
         return self._made[key](x, states, mask)
 
 
-def _eager(stack: Stack, *given: Any) -> Called:
-    return lambda x, states, mask: stack.every_layer(x, states, mask, training=False)
+def _as_it_is(stack: Stack, *given: Any) -> Called:
+    return stack.every_layer
 
 
 def _train(stack: Stack, *given: Any) -> Called:
-    return lambda x, states, mask: stack.every_layer(x, states, mask, training=True)
+    return partial(stack.every_layer, training=True)
 
 
 def _autograd(stack: Stack, *given: Any) -> Called:
@@ -114,11 +115,8 @@ def _compiled(stack: Stack, *given: Any) -> Called:
 
 def _mixed(stack: Stack, *given: Any) -> Called:
     """On inputs of float32, as its users have them."""
-
-    def wide(value: Any) -> Any:
-        return keras.ops.cast(value, "float32")
-
-    return lambda x, states, mask: stack.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
+    wide = partial(keras.ops.cast, dtype="float32")
+    return lambda x, states, mask: stack.every_layer(wide(x), states and [wide(state) for state in states], mask)
 
 
 def _sequential(stack: Stack, x: Any, *given: Any) -> Called:
@@ -129,7 +127,7 @@ def _sequential(stack: Stack, x: Any, *given: Any) -> Called:
     entry = keras.Input(x.shape[1:], dtype=stack.compute_dtype)
     models = [keras.Sequential([entry, *stack.layers[: layers + 1]]) for layers in range(len(stack.layers))]
 
-    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    def call(x: Any, states: Any, mask: Any) -> Answer:
         outputs = [layers(x, mask=mask, training=False) for layers in models]
         if stack.reverse:
             outputs = [keras.ops.flip(output, axis=1) for output in outputs]
@@ -155,55 +153,44 @@ def _saved(stack: Stack, *given: Any) -> Called:
         path = Path(folder) / "model.keras"
         plain(stack).save(path)
         loaded = keras.saving.load_model(path)
-    return one_by_one(reading(loaded).layers).every_layer
+    return one_by_one(read_model(loaded).layers).every_layer
 
 
-def _graph(stack: Stack, x: Any, states: Any, mask: Any) -> Any:
-    """A functional model of the same layers, for sequences of this length."""
-    inputs = [keras.Input(x.shape[1:], dtype=stack.compute_dtype)]
-    start = None if states is None else [keras.Input(h.shape[1:], dtype=stack.compute_dtype) for h in states]
-    masked = None if mask is None else keras.Input(mask.shape[1:], dtype="bool")
-    outputs, final = stack.every_layer(inputs[0], start, masked)
-    return keras.Model([*inputs, *(start or ()), *([] if masked is None else [masked])], [*outputs, *final])
+def _graph(stack: Stack, *given: Any) -> Any:
+    """A functional model of the same layers, for sequences of this length: from what is given of x, states and mask."""
+    inputs: list[Any] = [None if one is None else keras.tree.map_structure(_input, one) for one in given]
+    return keras.Model(_there(inputs), stack.every_layer(*inputs))
 
 
-def _through(answer: Callable[[list[Any]], Sequence[Any]], layers: int) -> Called:
-    """What gives a list for a list of inputs, as what gives outputs and states for x, states and mask."""
+def _input(like: Any) -> Any:
+    return keras.Input(like.shape[1:], dtype=keras.backend.standardize_dtype(like.dtype))
 
-    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-        found = answer([x, *(states or ()), *([] if mask is None else [mask])])
-        return found[:layers], found[layers:]
 
-    return call
+def _there(given: Iterable[Any]) -> list[Any]:
+    return [one for one in given if one is not None]
 
 
 def _functional(stack: Stack, *given: Any) -> Called:
-    return _through(_graph(stack, *given), len(stack.layers))
+    graph = _graph(stack, *given)
+    return lambda *called: graph(_there(called))
 
 
 def _predict(stack: Stack, *given: Any) -> Called:
     """model.predict, in batches of three sequences."""
     graph = _graph(stack, *given)
-
-    def predict(inputs: list[Any]) -> Sequence[Any]:
-        arrays = [keras.ops.convert_to_numpy(value) for value in inputs]
-        return graph.predict(arrays, batch_size=3, verbose=0)
-
-    return _through(predict, len(stack.layers))
+    return lambda *called: graph.predict(keras.tree.map_structure(array_of, _there(called)), batch_size=3, verbose=0)
 
 
+# mode -> what calls a stack in it, made for the shapes of x, initial states and mask
 MODES: dict[str, Callable[..., Called]] = {
+    **dict.fromkeys(("eager", "dropout", "unrolled", "tf32", "bfloat16_products"), _as_it_is),
     "autograd": _autograd,
     "train": _train,
-    "dropout": _eager,
     "saved": _saved,
     "traced": _traced,
     "compiled": _compiled,
     "functional": _functional,
     "predict": _predict,
-    "unrolled": _eager,
     "sequential": _sequential,
     "mixed": _mixed,
-    "tf32": _eager,
-    "bfloat16_products": _eager,
 }

@@ -230,7 +230,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "a kernel of another size": (
         lambda k: mutated(k, lambda k, layer: setattr(layer.cell, "recurrent_kernel", k.ops.ones((4, 5)))),
-        r"got units 4 and a recurrent kernel \(5, 4\)",
+        r"w_hh: got \(5, 4\), expected \(4, 4\)",
     ),
     "no kernel": (
         lambda k: mutated(k, lambda k, layer: setattr(layer.cell, "kernel", None)),
