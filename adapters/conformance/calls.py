@@ -11,7 +11,7 @@ import numpy as np
 from reference import Case, judge_pair
 from reference.layout import sequence_axes, sequence_to_time_first, state_axes, valid_steps
 
-from ..contract import Adapter, Result, capabilities_on, features_of, takes
+from ..contract import Adapter, Result, capabilities_on, features_of, in_base
 from .declared import NotChecked, unless_refused
 from .samples import features, sample
 
@@ -158,11 +158,11 @@ def parameters(adapter: Adapter, device: str) -> Iterator[str]:
 
 
 def refusals(adapter: Adapter, device: str) -> Iterator[str]:
-    """What is declared unsupported raises Unsupported. Modes are left to the suite, which has a process for them."""
+    """What is declared unsupported raises Unsupported. What is beyond BASE is not asked of an adapter that lacks it."""
     capabilities = capabilities_on(adapter, device)
     for (name, value), reason in capabilities.unsupported.items():
-        if name == "mode" or (name == "mask" and not takes(adapter.run, "mask")):
-            continue  # without the argument there is nothing that could refuse
+        if not in_base(name, value):
+            continue
         case = sample(features(capabilities, **{name: value}))
         if answered := unless_refused(lambda case=case: answer(adapter, device, case)):
             yield f"{name} {value!r} is declared unsupported ({reason}), and {answered}; expected adapters.Unsupported"

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 
 from .. import load
-from ..contract import Adapter, Capabilities, Unsupported, capabilities_on
+from ..contract import Adapter, Capabilities, Unsupported, capabilities_on, in_base
 from .samples import HIDDEN_SIZE, INPUT_SIZE, features, sample
 
 NOWHERE = "no-such-device:0"
@@ -46,6 +46,26 @@ def declarations(adapter: Adapter, device: str) -> Iterator[str]:
     environment: Callable[[], Any] = getattr(adapter, "environment", dict)
     if not isinstance(about := environment(), dict):
         yield f"environment() gave {type(about).__name__}, expected a dict"
+    if isinstance(getattr(adapter, "capabilities", None), Capabilities) and not missing:
+        yield from _offers(adapter, device)
+
+
+def _offers(adapter: Adapter, device: str) -> Iterator[str]:
+    """build and run have arguments for what is offered. A mode is not run: a compiler may end the process."""
+    capabilities = capabilities_on(adapter, device)
+    for name, method in (("mode", "build"), ("mask", "run")):
+        value = next((value for value in capabilities.supported(name) if not in_base(name, value)), None)
+        if value is None:
+            continue
+        case = sample(features(capabilities, **{name: value}))
+        mode = {name: value} if name == "mode" else {}
+        try:
+            module = adapter.build(case.spec, case.parameters, device, case.dtype, **mode)
+            if name == "mask":
+                adapter.run(module, **case.inputs)
+        except TypeError as error:
+            offered = f"({name!r}, {value!r}) is offered"
+            yield f"{offered}, and {method} raised TypeError: {error}; expected an argument {name}"
 
 
 def laziness(adapter: Adapter, source: str) -> Iterator[str]:

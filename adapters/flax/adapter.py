@@ -22,7 +22,7 @@ from reference.arguments import check_inputs
 
 from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, features_of, layout_of
 from ..readers import columns, refuse
-from .modes import BUILT_WITH, LACKING, StackInMode
+from .modes import BUILT_WITH, LACKING, MODES, StackInMode
 from .read import ACTIVATIONS, device_of, read
 from .script import flax_script
 from .settings import device_named, environment, gpus, settings, tensor
@@ -56,6 +56,7 @@ class FlaxAdapter:
             (("dtype", "float32"), ("mode", "tf32")): "tf32",
             (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
+        offers=tuple(("mode", mode) for mode in MODES),
     )
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ class StackInMode:
 
     def every_layer(self, *given: Any) -> Answer:
         """What every_layer of read.py answers, of the same arguments behind the module."""
-        return CALLS[self.mode](self._called, *given)
+        return MODES[self.mode](self._called, *given)
 
 
 def _with_loss(stack: Any, *given: Any) -> tuple[Any, Answer]:
@@ -67,7 +67,7 @@ def _saved_and_loaded(stack: Any) -> Any:
 
 
 # mode -> how a stack is called in it: the arguments and the answer are those of every_layer
-CALLS: dict[str, Callable[..., Answer]] = {
+MODES: dict[str, Callable[..., Answer]] = {
     "autograd": _while_gradients_are_computed,
     "compiled": nnx.jit(every_layer, static_argnums=4),
     **dict.fromkeys(("eager", "saved", "unrolled", "tf32", "bfloat16_products"), every_layer),

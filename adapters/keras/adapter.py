@@ -31,7 +31,7 @@ from ..contract import (
 )
 from ..readers import columns, refuse
 from .models import Stack, array_of, one_by_one, plain, tracks
-from .modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, StackInMode
+from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, StackInMode
 from .read import read_model
 from .script import keras_device, keras_script
 
@@ -70,6 +70,7 @@ class KerasAdapter:
             (("dtype", "float32"), ("mode", "tf32")): "tf32",
             (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
+        offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
 
     def capabilities_on(self, device: str) -> Capabilities:

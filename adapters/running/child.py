@@ -171,6 +171,7 @@ def _said(stack: Stack, case: Case, earlier: list[warnings.WarningMessage]) -> d
 
 def _answer(stack: Stack, case: Case) -> dict[str, Any]:
     try:
+        stack.expect_offered(case)
         output, h_n, prefixes = stack.answer(case)
         lower = None if prefixes is None else [encode(array) for array in prefixes]
         return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}

@@ -14,7 +14,7 @@ import numpy as np
 from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 
-from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of
+from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of, in_base
 from .guard import warnings_shown
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
@@ -95,10 +95,16 @@ class Stack:
             self.seconds[what] += time.perf_counter() - started
 
     def _build(self, case: Case, parameters: Sequence[CellParameters]) -> Any:
-        if self.mode == "eager":  # an adapter of a user's own may know no modes
-            return self.adapter.build(case.spec, parameters, self.device, case.dtype)
-        capabilities_on(self.adapter, self.device).require({"mode": self.mode})
-        return self.adapter.build(case.spec, parameters, self.device, case.dtype, mode=self.mode)
+        mode = {} if self.mode == "eager" else {"mode": self.mode}  # only who offers modes has the argument
+        return self.adapter.build(case.spec, parameters, self.device, case.dtype, **mode)
+
+    def expect_offered(self, case: Case) -> None:
+        """Raise NotOffered where a case asks for what is beyond BASE and not supported: the adapter is not asked."""
+        asked = features_of(case.spec, **case.inputs, mode=self.mode)
+        beyond = {name: value for name, value in asked.items() if not in_base(name, value)}
+        if beyond:
+            with warnings_shown():
+                capabilities_on(self.adapter, self.device).require(beyond)
 
     def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
         """The output of the first 1, 2, ..., num_layers - 1 layers, as the step bound needs them.
@@ -126,9 +132,7 @@ def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
     """
     asked, message = case.id, ""
     try:
-        if case.mask is not None:  # an adapter of a user's own may have no such argument
-            with warnings_shown():
-                capabilities_on(stack.adapter, stack.device).require({"mask": True})
+        stack.expect_offered(case)
         result = stack.answer(case)
         if prefixes:
             result = result._replace(prefixes=stack.prefix_outputs(case, result))

@@ -22,7 +22,7 @@ from ..contract import (
     layout_of,
     with_modes,
 )
-from .modes import InMode
+from .modes import MODES, InMode
 from .read import PARAMETER_NAMES, array_of, native, suffix
 from .reverse import ReverseRNN
 from .script import torch_script
@@ -61,6 +61,7 @@ class TorchAdapter:
             (("dtype", "float32"), ("mode", "tf32")): "tf32",
             (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
+        offers=tuple(("mode", mode) for mode in MODES),
     )
 
     def capabilities_on(self, device: str) -> Capabilities:

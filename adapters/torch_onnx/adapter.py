@@ -91,6 +91,7 @@ class TorchOnnxAdapter:
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after"
         },
+        offers=(("mode", "exported"),),
     )
 
     def devices(self) -> tuple[str, ...]:

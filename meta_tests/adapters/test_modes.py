@@ -11,7 +11,7 @@ import pytest
 
 import adapters
 from adapters import FEATURES, Capabilities
-from adapters.contract import MODES, narrowed
+from adapters.capabilities import MODES, beyond_base
 from adapters.running.trial import Stack, attempt, examine
 from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
@@ -116,18 +116,17 @@ def test_two_threads_may_call_one_module(framework: str) -> None:
     assert all(np.array_equal(output, alone[index].output) for (index, _), output in together.items())
 
 
-def test_an_adapter_whose_build_takes_no_mode_is_called_eagerly() -> None:
+def test_an_adapter_that_offers_no_mode_is_called_eagerly() -> None:
     adapter = adapters.load("meta_tests.common.references:Mirror")
     assert adapter.capabilities.supported("mode") == ("eager",)
     trial = examine(adapter, usual(), mode="compiled")
     assert (trial.outcome, trial.message) == ("refused", "mode compiled: the adapter's build takes no mode")
-    never = narrowed(Capabilities({("mode", "eager"): "never"}), adapter.build, adapter.run)
-    assert never.supported("mode") == ()
+    assert Capabilities({("mode", "eager"): "never"}).supported("mode") == ()
 
 
 def test_features_may_be_unsupported_together_only() -> None:
     both = (("mode", "traced"), ("bias", False))
-    capabilities = Capabilities(together={both: "it forgets the bias"})
+    capabilities = Capabilities(together={both: "it forgets the bias"}, offers=beyond_base())
     assert capabilities.supported("mode") == FEATURES["mode"] == tuple(MODES)
     assert not capabilities.refusal({"mode": "traced", "bias": True})
     assert capabilities.refusal({"mode": "traced", "bias": False, "h0": True}) == (

@@ -35,7 +35,7 @@ def called_with(change: Callable[..., tuple[Any, ...]]) -> Callable[[Patch], Non
     """A fault in what the layers are called with: x, initial carries, lengths, whether time comes first."""
 
     def plant(patch: Patch) -> None:
-        calls = import_module("adapters.flax.modes").CALLS
+        calls = import_module("adapters.flax.modes").MODES
         right = calls["eager"]
         patch.setitem(calls, "eager", lambda stack, *given: right(stack, *change(*given)))
 
@@ -43,7 +43,7 @@ def called_with(change: Callable[..., tuple[Any, ...]]) -> Callable[[Patch], Non
 
 
 def keep_order_dropped(patch: Patch) -> None:
-    calls = import_module("adapters.flax.modes").CALLS
+    calls = import_module("adapters.flax.modes").MODES
     right = calls["eager"]
 
     def dropped(layer: Any, *given: Any) -> Any:
