@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +13,7 @@ from reference import layout as layouts
 from reference.arguments import check_inputs
 
 # Before keras itself is imported: it refuses what cannot be used.
-from .settings import BACKEND, environment, settings  # isort: split
+from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # isort: split
 
 import keras
 
@@ -30,10 +29,9 @@ from ..contract import (
     with_modes,
 )
 from ..readers import columns, refuse
-from .models import Stack, array_of, one_by_one, plain, tracks
-from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, StackInMode
-from .read import read_model
-from .script import keras_device, keras_script
+from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, StackInMode, one_by_one, plain
+from .read import read_model, tracks
+from .script import keras_script
 
 # Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704). JAX
 # itself makes float32 of it by default, also under a Keras whose result_type does not say so.
@@ -77,7 +75,7 @@ class KerasAdapter:
         return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
-        return ("cpu", *(f"cuda:{index}" for index in range(_gpu_count())))
+        return ("cpu", *(f"cuda:{index}" for index in range(gpu_count())))
 
     def environment(self) -> dict[str, Any]:
         return environment()
@@ -112,11 +110,12 @@ class KerasAdapter:
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):
-            stack = Stack([_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)])
-            for track, cell in zip([t for layer in stack.layers for t in tracks(layer)], parameters, strict=True):
+            layers = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
+            for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
                 track.cell.set_weights(columns(cell))
+            stack = StackInMode(layers, mode, spec, device)
             if mode != "eager":
-                return StackInMode(stack, mode, spec, device)
+                return stack
             model = plain(stack)
         model.device = device
         return model
@@ -132,7 +131,7 @@ class KerasAdapter:
     ) -> Result:
         called = _called(module)
         spec, mode, device = called.spec, called.mode, called.device
-        check_inputs(spec, x, h0, lengths, layout, called.dtype, mask)
+        check_inputs(spec, x, h0, lengths, layout, np.dtype(called.dtype), mask)
         self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
         x = layouts.sequence_to_time_first(x, layout).swapaxes(0, 1)
         h0 = None if h0 is None else layouts.state_to_batched(h0, layout)
@@ -171,19 +170,12 @@ class KerasAdapter:
         of it answers as the module does, with masks too: the sequence, or its last output, and the final states.
         Raises NotOffered, with the reason, for anything else.
         """
-        found = read_model(module)
-        return found.spec, found.parameters
+        spec, parameters, _ = read_model(module)
+        return spec, parameters
 
     def script(self, case: Case, device: str = "cpu") -> str:
         x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
         return keras_script(case, device, BACKEND, x64)
-
-
-@contextmanager
-def on(device: str, mode: str = "eager") -> Iterator[None]:
-    """Keras' scope for a device, with the settings of a mode."""
-    with keras.device(keras_device(device, BACKEND)), settings(mode):
-        yield
 
 
 def _called(module: Any) -> StackInMode:
@@ -195,22 +187,6 @@ def _called(module: Any) -> StackInMode:
     got = f"got {type(module).__name__}, expected a model that answers whole sequences and all states, such as"
     refuse("module", {f"{got} build(*read(module))": not whole})
     return StackInMode(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
-
-
-def _gpu_count() -> int:
-    if BACKEND == "torch":  # keras.distribution is not implemented on it
-        return import_module("torch").cuda.device_count()
-    if BACKEND in ("tensorflow", "jax"):
-        return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
-    return 0
-
-
-def tensor(array: np.ndarray) -> Any:
-    """A tensor of the same values and dtype: without being told, Keras makes float32 of float64 on torch.
-
-    The array is copied: a backend may refuse its strides, or share its memory.
-    """
-    return keras.ops.convert_to_tensor(np.array(array, order="C"), dtype=array.dtype.name)
 
 
 def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:

@@ -8,7 +8,7 @@ compute anything, so types are exact; so may a function that is only called "tan
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,8 +17,7 @@ from reference import CellParameters, RNNSpec
 
 from ..contract import NotOffered
 from ..readers import one_for_all, refuse, spec_and_parameters
-from .models import array_of, cells_of, tracks
-from .settings import UNROLLED
+from .settings import UNROLLED, array_of
 
 ACTIVATIONS = {"tanh": (keras.activations.tanh, keras.ops.tanh), "relu": (keras.activations.relu, keras.ops.relu)}
 # Layers without an effect at inference, which is what is compared.
@@ -37,30 +36,32 @@ TRAINING = {"__init__", "train_step", "test_step", "fit", "evaluate", "compile",
             "metrics", "get_config", "from_config"}  # fmt: skip
 
 
-class Reading(NamedTuple):
-    """What was read of a model; layers: its recurrent layers, in order."""
-
-    spec: RNNSpec
-    parameters: list[CellParameters]
-    layers: list[Any]
+def tracks(layer: Any) -> list[Any]:
+    """The layer of each direction: two in Bidirectional, forward first."""
+    return [layer.forward_layer, layer.backward_layer] if isinstance(layer, keras.layers.Bidirectional) else [layer]
 
 
-def read_model(module: Any) -> Reading:
-    """What a model computes, and its parameters; NotOffered, with the reason, where RNNSpec cannot say it."""
+def cells_of(track: Any) -> list[Any]:
+    """The cells of a layer that runs in one direction, from the one that reads x upwards."""
+    cell = getattr(track, "cell", None)
+    return list(cell.cells) if type(cell) is keras.layers.StackedRNNCells else [cell]
+
+
+def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters], list[Any]]:
+    """What a model computes, its parameters and its recurrent layers; NotOffered where RNNSpec cannot say it."""
     layers = _recurrent_layers(module)
     cells = [(layer, cell) for layer in layers for track in tracks(layer) for cell in cells_of(track)]
     weights = [_weights(cell) for _, cell in cells]
     words, directions = one_for_all([_facts(layer, cell) for layer, cell in cells]), len(tracks(layers[-1]))
+    words |= {"num_layers": len(cells) // directions, "input_size": np.atleast_1d(weights[0][0]).shape[0]}
     held = directions == 1 and not layers[-1].zero_output_for_mask
-    found = spec_and_parameters(weights, input_size=np.atleast_1d(weights[0][0]).shape[0], layout="batch_first",
-                                num_layers=len(cells) // directions, held=held, **words)  # fmt: skip
-    return Reading(*found, layers)
+    return *spec_and_parameters(weights, layout="batch_first", held=held, **words), layers
 
 
 def _recurrent_layers(module: Any) -> list[Any]:
     """The recurrent layers of a model; NotOffered for anything beside them that has an effect."""
-    expected = f"got {type(module).__name__}, expected SimpleRNN, Bidirectional or a stack of them"
-    refuse("module", {expected: not isinstance(module, keras.Layer)})
+    wrong = f"got {type(module).__name__}, expected SimpleRNN, Bidirectional or a stack of them"
+    refuse("module", {wrong: not isinstance(module, keras.Layer)})
     operations = _operations(module) if isinstance(module, keras.Model) else [module]
     seen = [operation for operation in operations if type(operation) not in TRANSPARENT]
     refuse("module", {"got a model without layers, expected at least one SimpleRNN": not seen})
@@ -89,11 +90,9 @@ def _operations(module: Any) -> list[Any]:
     changed = {name for cls in own for name, value in vars(cls).items()
                if hasattr(base, name) and (callable(value) or isinstance(value, property))} - TRAINING  # fmt: skip
     functional = getattr(module, "_functional", None) if isinstance(module, keras.Sequential) else module
-    refuse("module", {
-        f"got {kind.__name__}, whose {min(changed, default='call')} is its own: it may compute anything": (
-            changed or not (functional is None or hasattr(functional, "operations"))
-        ),
-    })  # fmt: skip
+    own_call = functional is not None and not hasattr(functional, "operations")
+    wrong = f"got {kind.__name__}, whose {min(changed, default='call')} is its own: it may compute anything"
+    refuse("module", {wrong: changed or own_call})
     _expect_unchanged(module)
     return module.layers if functional is None else _chain(functional)  # a sequential model that was not called yet
 
@@ -145,17 +144,14 @@ def _expect_input(module: Any, dtype: str) -> None:
 def _expect_recurrent(layer: Any) -> None:
     """RNN(SimpleRNNCell(...)) is SimpleRNN. What may be set after a layer was made must fit what it was made with."""
     both, merge = isinstance(layer, keras.layers.Bidirectional), getattr(layer, "merge_mode", "concat")
-    refuse(layer.name, {
-        f"got {type(layer).__name__} with merge_mode={merge!r}, expected Bidirectional with 'concat'": (
-            both and (type(layer) not in RECURRENT or merge != "concat")
-        ),
-    })  # fmt: skip
+    wrong = f"got {type(layer).__name__} with merge_mode={merge!r}, expected Bidirectional with 'concat'"
+    refuse(layer.name, {wrong: both and (type(layer) not in RECURRENT or merge != "concat")})
     for track in tracks(layer):
         refuse(track.name, {f"got {type(track).__name__}, expected SimpleRNN": type(track) not in RECURRENT[:2]})
         cells = [track.cell] if both else cells_of(track)
-        kinds = {f"got a {kind.__name__}, expected SimpleRNNCell": kind is not keras.layers.SimpleRNNCell
-                 for kind in map(type, cells)}  # fmt: skip
-        refuse(track.name, kinds)
+        kinds = [type(cell) for cell in cells]
+        refuse(track.name, {f"got a {kind.__name__}, expected SimpleRNNCell": kind is not keras.layers.SimpleRNNCell
+                            for kind in kinds})  # fmt: skip
         refuse(track.name, {"it has no weights yet; call it, or build it, first": not all(c.built for c in cells)})
         refuse(layer.name, {
             **{f"got {word}={getattr(layer, word)} and {getattr(track, word)} in {track.name}, expected the same":
@@ -225,16 +221,13 @@ def _facts(layer: Any, cell: Any) -> dict[str, Any]:
 
 def _weights(cell: Any) -> list[np.ndarray]:
     """A SimpleRNNCell's kernel, its recurrent kernel and, if it has one, its bias."""
-    names = ("kernel", "recurrent_kernel", *(() if cell.bias is None else ("bias",)))
-    arrays = [_array(cell, name) for name in names]
+    arrays = []
+    for name in ("kernel", "recurrent_kernel", *(() if cell.bias is None else ("bias",))):
+        try:
+            arrays.append(array_of(keras.ops.convert_to_tensor(getattr(cell, name))))
+        except Exception as error:  # a backend may fail in any way, such as for a tensor without values
+            raise NotOffered(f"{cell.name}: its {name} cannot be read: {type(error).__name__}: {error}") from error
     dtypes = {array.dtype.name for array in arrays}
-    both = f"{cell.compute_dtype} on {', '.join(sorted(dtypes))} weights"
-    refuse(cell.name, {f"computes in {both}, expected one dtype": dtypes != {cell.compute_dtype}})
+    wrong = f"computes in {cell.compute_dtype} on {', '.join(sorted(dtypes))} weights, expected one dtype"
+    refuse(cell.name, {wrong: dtypes != {cell.compute_dtype}})
     return arrays
-
-
-def _array(cell: Any, name: str) -> np.ndarray:
-    try:
-        return array_of(keras.ops.convert_to_tensor(getattr(cell, name)))
-    except Exception as error:  # a backend may fail in any way, such as for a tensor without values
-        raise NotOffered(f"{cell.name}: its {name} cannot be read: {type(error).__name__}: {error}") from error

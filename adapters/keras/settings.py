@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
@@ -46,6 +47,9 @@ _expect_version()
 BACKEND = _backend()
 
 import keras  # noqa: E402 (only where it can be used)
+import numpy as np  # noqa: E402
+
+from .script import keras_device  # noqa: E402
 
 # Faults of Keras: docs/findings.md
 # The directions in which an unrolled layer is wrong with a mask on this backend, and how
@@ -76,6 +80,37 @@ def _tensorflow(tf32: bool) -> Iterator[None]:
         yield
     finally:
         config.enable_tensor_float_32_execution(before)
+
+
+@contextmanager
+def on(device: str, mode: str = "eager") -> Iterator[None]:
+    """Keras' scope for a device, with the settings of a mode."""
+    with keras.device(keras_device(device, BACKEND)), settings(mode):
+        yield
+
+
+def gpu_count() -> int:
+    if BACKEND == "torch":  # keras.distribution is not implemented on it
+        return import_module("torch").cuda.device_count()
+    if BACKEND in ("tensorflow", "jax"):
+        return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
+    return 0
+
+
+def tensor(array: np.ndarray) -> Any:
+    """A tensor of the same values and dtype: without being told, Keras makes float32 of float64 on torch.
+
+    The array is copied: a backend may refuse its strides, or share its memory.
+    """
+    return keras.ops.convert_to_tensor(np.array(array, order="C"), dtype=array.dtype.name)
+
+
+def array_of(value: Any) -> np.ndarray:
+    """A NumPy copy of a tensor or variable on any device."""
+    with warnings.catch_warnings():
+        # TensorFlow's bfloat16 tensors and torch's do not know NumPy 2's copy keyword, and are copied all the same
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
+        return np.array(keras.ops.convert_to_numpy(value))
 
 
 def environment() -> dict[str, Any]:
