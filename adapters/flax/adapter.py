@@ -18,9 +18,9 @@ import numpy as np
 from flax import nnx
 
 from reference import Case, CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs
 
-from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, features_of, layout_of
+from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of
+from ..inputs import expect_run
 from ..readers import columns, refuse
 from .modes import BUILT_WITH, LACKING, MODES, StackInMode
 from .read import ACTIVATIONS, device_of, read
@@ -115,22 +115,20 @@ class FlaxAdapter:
         refuse("module", {got: not isinstance(stack, kinds)})
         spec, parameters = read(stack)
         dtype, device = parameters[0].dtype, device_of(stack)
-        check_inputs(spec, x, h0, lengths, layout, dtype, mask)
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=called.mode))
-        given = None if lengths is None or not np.size(lengths) else np.asarray(lengths, np.int32)
+        inputs = expect_run(self.capabilities, spec, dtype, x, h0, lengths, layout, mask, called.mode)
+        some = lengths is not None and np.size(lengths) > 0
         with settings(device, dtype, called.mode):
             outputs, carries = called.every_layer(
                 tensor(x, device),
                 None if h0 is None else [tensor(h, device) for h in h0],
-                None if given is None else tensor(given, device),
+                tensor(np.asarray(lengths, np.int32), device) if some else None,
                 layout == "time_first",
             )
-            h_n = np.stack([np.array(carry) for carry in carries])
+            outputs, h_n = [np.array(output) for output in outputs], np.stack([np.array(carry) for carry in carries])
         self._calls += 1
         if self._calls % CALLS_KEPT == 0:
             jax.clear_caches()
-        arrays = [_ended(np.array(output), given, layout) for output in outputs]
-        return Result(arrays[-1], h_n, arrays[:-1])
+        return inputs.result(outputs, h_n, zero_padding=True)
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_dense(self, weight, bias, x, device)
@@ -175,12 +173,3 @@ def _cell(spec: RNNSpec, cell: CellParameters) -> Any:
     if not bias:
         simple.dense_i.use_bias, simple.dense_i.bias = False, nnx.data(None)
     return simple
-
-
-def _ended(output: np.ndarray, lengths: np.ndarray | None, layout: str) -> np.ndarray:
-    """An output with zeros beyond each sequence's length, in place."""
-    if lengths is not None:
-        time = output.shape[1 if layout == "batch_first" else 0]
-        ended = np.arange(time) >= lengths[..., None]  # (batch, time), or (time,) when unbatched
-        output[ended.T if layout == "time_first" else ended] = 0
-    return output

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from reference import Case, CellParameters, Lengths, RNNSpec
-from reference import layout as layouts
-from reference.arguments import check_inputs
 
 # Before keras itself is imported: it refuses what cannot be used.
 from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # isort: split
@@ -24,10 +22,10 @@ from ..contract import (
     expect_activation,
     expect_build,
     expect_dense,
-    features_of,
     layout_of,
     with_modes,
 )
+from ..inputs import expect_run
 from ..readers import columns, refuse
 from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, StackInMode, one_by_one, plain
 from .read import read_model, tracks
@@ -130,24 +128,15 @@ class KerasAdapter:
         mask: np.ndarray | None = None,
     ) -> Result:
         called = _called(module)
-        spec, mode, device = called.spec, called.mode, called.device
-        check_inputs(spec, x, h0, lengths, layout, np.dtype(called.dtype), mask)
-        self.capabilities_on(device).require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
-        x = layouts.sequence_to_time_first(x, layout).swapaxes(0, 1)
-        h0 = None if h0 is None else layouts.state_to_batched(h0, layout)
-        if lengths is not None:
-            mask = np.arange(x.shape[1]) < np.atleast_1d(np.asarray(lengths))[:, None]
-        elif mask is not None:
-            mask = layouts.sequence_to_time_first(mask[..., None], layout)[..., 0].T
-        with on(device, mode):
-            given = [tensor(x), h0 if h0 is None else [*map(tensor, h0)], mask if mask is None else tensor(mask)]
-            outputs, states = called(*given)
-        arrays = [array_of(output) for output in outputs]
-        if spec.held and mask is not None:  # where the layers hold their output, the suite's answer is zero
-            arrays = [np.where(mask[..., None], array, array.dtype.type(0)) for array in arrays]
-        arrays = [layouts.sequence_from_time_first(array.swapaxes(0, 1), layout) for array in arrays]
+        capabilities, dtype = self.capabilities_on(called.device), np.dtype(called.dtype)
+        asked = expect_run(capabilities, called.spec, dtype, x, h0, lengths, layout, mask, called.mode)
+        inputs = asked.to("batch_first")
+        with on(called.device, called.mode):
+            start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
+            outputs, states = called(tensor(inputs.x), start, None if inputs.valid is None else tensor(inputs.valid))
+        # where the layers hold their output at masked steps, the suite's answer is zero
         h_n = np.stack([array_of(state) for state in states])
-        return Result(arrays[-1], layouts.state_from_batched(h_n, layout), arrays[:-1])
+        return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(called.spec.held))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_dense(self, weight, bias, x, device)
