@@ -19,6 +19,7 @@ from flax import nnx
 
 from reference import Case, CellParameters, Lengths, RNNSpec
 
+from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of
 from ..inputs import expect_run
 from ..readers import columns, refuse
@@ -50,12 +51,7 @@ class FlaxAdapter:
             ("lengths", "mixed"): "nnx.RNN goes on beyond seq_lengths; the adapter sets those outputs to zero",
             **{("num_layers", n): SEQUENTIAL for n in ("2", "3 to 10")},
         },
-        arithmetics={
-            (("dtype", "float16"),): "float16_accumulate_float32",
-            (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
-            (("dtype", "float32"), ("mode", "tf32")): "tf32",
-            (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
-        },
+        arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
 

@@ -15,16 +15,8 @@ from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # i
 
 import keras
 
-from ..contract import (
-    Capabilities,
-    NotOffered,
-    Result,
-    expect_activation,
-    expect_build,
-    expect_dense,
-    layout_of,
-    with_modes,
-)
+from ..capabilities import NARROW_ARITHMETICS
+from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of, with_modes
 from ..inputs import expect_run
 from ..readers import columns, refuse
 from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, StackInMode, one_by_one, plain
@@ -60,12 +52,7 @@ class KerasAdapter:
             ("direction", "reverse"): "go_backwards answers in processing order; the adapter puts it in time order",
             ("mode", "sequential"): "a sequential model shows no states: h_n is taken from its output",
         },
-        arithmetics={
-            (("dtype", "float16"),): "float16_accumulate_float32",
-            (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
-            (("dtype", "float32"), ("mode", "tf32")): "tf32",
-            (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
-        },
+        arithmetics=NARROW_ARITHMETICS,
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
 
@@ -89,22 +76,22 @@ class KerasAdapter:
     ) -> Any:
         """A functional keras.Model of plain layers: model(x) and model(x, mask=mask) answer [output, *final states].
 
-        x (batch, time, features), whatever layout the spec was read in: Keras layers are batch first, so another
-        one that is asked for is refused. output (batch, time, units), in time order; a state (batch, units) for each
-        cell. At a masked step the output is zero, or, where spec.held, that of the step processed before.
+        x (batch, time, features): Keras layers are batch first, whatever layout the spec was read in; any other that is
+        asked for is refused. output (batch, time, units), in time order; a state (batch, units) for each track. At a
+        masked step the output is zero, or, where spec.held, that of the step processed before.
 
-        It can be saved as a .keras file, and loaded, with Keras alone. It takes no initial states, because Keras
-        forgets the mask of a sequence that a layer is given beside a state; its layers take both, one by one:
-        layer(x, initial_state=[...], mask=mask). Layers on top of each other that go backwards are one RNN layer of
-        stacked cells, since Keras hands on the output of such a layer in processing order and the mask in time order.
+        Keras alone saves it as a .keras file, and loads it. It takes no initial states, because Keras forgets the mask
+        of a sequence that a layer is given beside a state; its layers take both, one by one:
+        layer(x, initial_state=[...], mask=mask). Several layers that go backwards are one RNN layer of stacked cells:
+        see plain.
         """
         parameters = expect_build(self, spec, parameters, device, dtype, mode)
-        if layout is not None and layout_of(spec, layout) != "batch_first":
-            raise NotOffered(f"layout {layout}: Keras layers are batch first")
-        if spec.held and spec.direction == "bidirectional":
-            raise NotOffered("held: got True, expected False: Bidirectional answers zero at masked steps")
-        self.capabilities_on(device).require({"dtype": parameters[0].dtype.name})  # of which weights are kept exactly
+        other = layout is not None and layout_of(spec, layout) != "batch_first"
+        refuse(f"layout {layout}", {"Keras layers are batch first": other})
+        cannot = "got True, expected False: Bidirectional answers zero at masked steps"
+        refuse("held", {cannot: spec.held and spec.direction == "bidirectional"})
         dtype = parameters[0].dtype.name
+        self.capabilities_on(device).require({"dtype": dtype})  # of which weights are kept exactly
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):

@@ -167,10 +167,9 @@ def _traced(stack: StackInMode, *given: Any) -> Called:
 
 def _compiled(stack: StackInMode, *given: Any) -> Called:
     """By XLA, on TensorFlow and JAX; by torch.compile."""
-    framework = import_module(BACKEND)
-    if BACKEND == "tensorflow":
-        return framework.function(stack.every_layer, jit_compile=True)
-    return framework.jit(stack.every_layer) if BACKEND == "jax" else framework.compile(stack.every_layer)
+    name = {"tensorflow": "function", "torch": "compile", "jax": "jit"}[BACKEND]
+    words = {"jit_compile": True} if BACKEND == "tensorflow" else {}
+    return getattr(import_module(BACKEND), name)(stack.every_layer, **words)
 
 
 def _mixed(stack: StackInMode, *given: Any) -> Called:
@@ -216,12 +215,12 @@ def _saved(stack: StackInMode, *given: Any) -> Called:
 
 def _graph(stack: StackInMode, *given: Any) -> Any:
     """A functional model of the same layers, for sequences of this length: from what is given of x, states and mask."""
-    inputs: list[Any] = [None if one is None else keras.tree.map_structure(_input, one) for one in given]
+
+    def entry(like: Any) -> Any:
+        return keras.Input(like.shape[1:], dtype=keras.backend.standardize_dtype(like.dtype))
+
+    inputs: list[Any] = [None if one is None else keras.tree.map_structure(entry, one) for one in given]
     return keras.Model(_there(inputs), stack.every_layer(*inputs))
-
-
-def _input(like: Any) -> Any:
-    return keras.Input(like.shape[1:], dtype=keras.backend.standardize_dtype(like.dtype))
 
 
 def _there(given: Iterable[Any]) -> list[Any]:
