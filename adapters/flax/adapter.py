@@ -114,7 +114,7 @@ class FlaxAdapter:
         inputs = expect_run(self.capabilities, spec, dtype, x, h0, lengths, layout, mask, called.mode)
         some = lengths is not None and np.size(lengths) > 0
         with settings(device, dtype, called.mode):
-            outputs, carries = called.every_layer(
+            outputs, carries = called(
                 tensor(x, device),
                 None if h0 is None else [tensor(h, device) for h in h0],
                 tensor(np.asarray(lengths, np.int32), device) if some else None,

@@ -37,8 +37,8 @@ class StackInMode:
         self.stack, self.mode = stack, mode
         self._called = _saved_and_loaded(stack) if mode == "saved" else stack
 
-    def every_layer(self, *given: Any) -> Answer:
-        """What every_layer of read.py answers, of the same arguments behind the module."""
+    def __call__(self, *given: Any) -> Answer:
+        """What every_layer answers of it, in the mode."""
         return MODES[self.mode](self._called, *given)
 
 

@@ -74,10 +74,8 @@ def _recurrent_layers(module: Any) -> list[Any]:
         _expect_unchanged(part, cells[0].compute_dtype)
     _expect_input(module, cells[0].compute_dtype)
     if flip is not None:
-        along_time = flip.axis in (1, (1,), [1], -2) and seen[-1].return_sequences
-        refuse(
-            "module", {f"got a flip over axis {flip.axis}, expected the time axis of a whole sequence": not along_time}
-        )
+        wrong = f"got a flip over axis {flip.axis}, expected the time axis of a whole sequence"
+        refuse("module", {wrong: flip.axis not in (1, (1,), [1], -2) or not seen[-1].return_sequences})
     _expect_order(seen, flip is not None)
     return seen
 
