@@ -226,6 +226,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX, of a layer of two dtypes
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_expressed_is_refused(keras: Any, adapter: adapters.Adapter, name: str):
     make, message = REFUSED[name]
