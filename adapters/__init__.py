@@ -1,9 +1,8 @@
 """How each framework is made to compute a recurrent layer. The only package that names a framework.
 
-Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter must offer;
-each framework has a file, some more on its models and its modes, and one that writes its scripts; `reference_numpy` is
-the smallest adapter, to begin with; `trial` runs one case through one; `self_check` tells an adapter's author what is
-amiss, and `checks` is for the tests of another project.
+Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter is, and
+`capabilities` what it declares. Each framework has a folder; `numpy` has the smallest adapter, to begin with. `inputs`
+is what every adapter's run does; `running` asks an adapter one case; `conformance` tells its author what is amiss.
 """
 
 from __future__ import annotations

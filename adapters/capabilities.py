@@ -128,6 +128,7 @@ class Capabilities:
     together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     arithmetics: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     offers: tuple[Feature, ...] = ()
+    _can: frozenset[Feature] = field(init=False, repr=False, compare=False)  # looked up in every call
 
     def __post_init__(self) -> None:
         for kind in ("unsupported", "emulated", "together", "arithmetics"):
@@ -142,6 +143,8 @@ class Capabilities:
         unsaid = (feature for feature in beyond_base() if feature not in self.unsupported)
         lacking = {feature: reason for feature in unsaid if (reason := self._not_offered(*feature))}
         object.__setattr__(self, "unsupported", lacking | dict(self.unsupported))
+        can = {(name, value) for name in FEATURES for value in self.supported(name)}
+        object.__setattr__(self, "_can", frozenset(can))
 
     def _several(self) -> Iterator[Feature]:
         return (feature for features in (*self.together, *self.arithmetics) for feature in features)
@@ -162,7 +165,7 @@ class Capabilities:
     def refusal(self, features: Mapping[str, Any]) -> str:
         """Why a call with these features is refused: the first that is unsupported, and its reason; else empty."""
         for name, value in features.items():
-            if reason := self._why_not(name, value):
+            if (name, value) not in self._can and (reason := self._why_not(name, value)):
                 return f"{name} {value}: {reason}"
         for several, reason in self.together.items():
             if features.items() >= set(several):

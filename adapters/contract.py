@@ -11,7 +11,7 @@ from reference import LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from reference.arguments import check_parameters
 from reference.spec import DTYPES, expect, expect_array, expect_word
 
-from .capabilities import (
+from .capabilities import (  # noqa: F401 (the words of the contract)
     BASE,
     FEATURES,
     MODES,
@@ -26,30 +26,6 @@ from .capabilities import (
     in_base,
     with_modes,
 )
-
-__all__ = [
-    "BASE",
-    "FEATURES",
-    "MODES",
-    "Adapter",
-    "Capabilities",
-    "Feature",
-    "NotOffered",
-    "Refused",
-    "Result",
-    "Unsupported",
-    "beyond_base",
-    "capabilities_on",
-    "cast_exactly",
-    "expect_activation",
-    "expect_build",
-    "expect_dense",
-    "expect_device",
-    "features_of",
-    "in_base",
-    "layout_of",
-    "with_modes",
-]
 
 
 class Result(NamedTuple):
@@ -69,14 +45,13 @@ class Adapter(Protocol):
     name, version: of the framework.  framework: the imported package itself, for tests of native modules.
     capabilities: what it supports, as data.
     `framework`, `dense`, `activation` and `read` may be left out: what needs them says so and is not asked.
-    docs/adapters.md tells authors what to write; adapters.conformance.self_check asks whether they did.
     An adapter may also have
     `backend`, the name of what computes below the framework, which tells its targets apart;
-    `environment() -> dict`, what else decides the numbers: versions, settings of precision and determinism, hardware;
-    values are str, int, bool or None;
+    `environment() -> dict`, what else decides the numbers: versions, settings, hardware, as str, int, bool or None;
     `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
-    `script(case, device="cpu") -> str`, a stand-alone Python program that asks the framework this one case, for a bug
-    report: it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
+    `script(case, device="cpu") -> str`, a stand-alone program that asks the framework this one case, for a bug report:
+    it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
+    docs/adapters.md tells authors what to write; adapters.conformance.self_check asks whether they did.
     """
 
     name: str
@@ -100,14 +75,12 @@ class Adapter(Protocol):
         """A native module that computes `spec` with exactly these parameters, of which it has copies.
 
         It is made of the framework's own layers, and can be called, saved and loaded without this suite.
-
         dtype: the parameters' own when None. One that cannot hold them exactly raises ValueError.
         device: one of devices(), or "cuda" for the first of its kind; one that is not there raises ValueError.
-        mode: how run is to call it, one of MODES; what is given for another than "eager" is for run alone. An
-        adapter whose capabilities offer no other mode is not given this argument.
-        layout: the axes that x has when the module is called natively; that of the module that the spec was read
-        from (spec.layout) when None; else batch_first. run takes every layout that the adapter supports, whatever
-        this is. An adapter whose build has no such argument is asked by run alone.
+        mode: how run is to call it, one of MODES; what is built for another than "eager" is for run alone. Only an
+        adapter whose capabilities offer modes is given this argument.
+        layout: the axes that x has when the module is called natively; spec.layout, that of a module that was read,
+        when None; else batch_first. run takes every layout that is supported, whatever this is. It may be left out.
         """
         ...
 
@@ -152,13 +125,9 @@ def expect_device(device: str, there: Sequence[str]) -> None:
 
 
 def expect_build(
-    adapter: Any,
-    spec: RNNSpec,
-    parameters: Sequence[CellParameters],
-    device: str,
-    dtype: str | None,
+    adapter: Any, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None,
     mode: str = "eager",
-) -> list[CellParameters]:
+) -> list[CellParameters]:  # fmt: skip
     """The parameters to build of, in `dtype`, once every argument of an adapter's build is checked.
 
     Raises TypeError or ValueError, naming the argument; NotOffered for what the adapter declares unsupported.

@@ -48,8 +48,8 @@ def checks_of(adapter: Any, device: str = "cpu") -> list[Check]:
     judge = _Judge(adapter, device)
     return [
         *(Check(f"self-check: {name}", lambda name=name: _self_check(name, adapter, device)) for name in CHECKS),
-        *(Check(name, lambda cases=cases: judge(cases)) for name, cases in samples.cells(capabilities)),
-        *(Check(name, lambda case=case: judge([case])) for name, case in samples.values(capabilities)),
+        *(Check(name, lambda cases=cases: judge(cases)) for name, cases in samples.every_combination(capabilities)),
+        *(Check(name, lambda case=case: judge([case])) for name, case in samples.every_value(capabilities)),
     ]
 
 

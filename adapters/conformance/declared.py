@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import load
 from ..contract import Adapter, Capabilities, Unsupported, capabilities_on, in_base
-from .samples import HIDDEN_SIZE, INPUT_SIZE, features, sample
+from .samples import HIDDEN_SIZE, INPUT_SIZE, combinations, features, sample
 
 NOWHERE = "no-such-device:0"
 
@@ -107,17 +107,14 @@ def round_trip(adapter: Adapter, device: str) -> Iterator[str]:
         raise NotChecked("it has no read: that a module holds exactly these weights is seen by its answers alone, and "
                          "weights are not ported from it to other frameworks")  # fmt: skip
     capabilities = capabilities_on(adapter, device)
-    for direction in capabilities.supported("direction"):
-        for bias in capabilities.supported("bias"):
-            asked = features(capabilities, direction=direction, bias=bias)
-            if capabilities.refusal(asked):
-                continue
-            case = sample(asked)
-            spec, cells = adapter.read(adapter.build(case.spec, case.parameters, device, case.dtype))
-            if spec != case.spec:
-                yield f"round trip: {spec} was read back, expected {case.spec}"
-            again = adapter.read(adapter.build(spec, cells, device, case.dtype))[1]
-            yield from _differences(f"{direction}, bias {bias}", case.parameters, cells, again)
+    for wanted in combinations(capabilities, "direction", "bias"):
+        case = sample(features(capabilities, **wanted))
+        spec, cells = adapter.read(adapter.build(case.spec, case.parameters, device, case.dtype))
+        if spec != case.spec:
+            yield f"round trip: {spec} was read back, expected {case.spec}"
+        again = adapter.read(adapter.build(spec, cells, device, case.dtype))[1]
+        asked = f"{wanted['direction']}, bias {wanted['bias']}"
+        yield from _differences(asked, case.parameters, cells, again)
 
 
 def _differences(asked: str, expected: Any, read: Any, again: Any) -> Iterator[str]:

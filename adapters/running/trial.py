@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
+from reference import Case, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 
 from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of, in_base
@@ -24,10 +24,9 @@ OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
 class Trial:
     """What came of a case in an adapter.
 
-    outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
-        "crashed", where anything else was raised.  message: the exception, in its own words.
-    answer: what was judged.  arithmetic: the declared one that it was judged by.  seconds: what building the modules
-    ("build"), running them ("run") and judging took.
+    outcome: the verdict's; "refused", where the adapter says no; or "crashed", where anything else was raised.
+    message: the exception, in its own words.  answer: what was judged, by the declared arithmetic.
+    seconds: what building the modules ("build"), running them ("run") and judging them ("judge") took.
     """
 
     adapter: str
@@ -48,9 +47,8 @@ class Trial:
         """
         if self.answer is None or self.outcome != "disagrees":
             return None
-        if faults is None:
-            return diagnose(self.case, *self.answer, declared=self.arithmetic)
-        return diagnose(self.case, *self.answer, faults=faults, paired=faults, declared=self.arithmetic)
+        tried = {} if faults is None else {"faults": faults, "paired": faults}
+        return diagnose(self.case, *self.answer, declared=self.arithmetic, **tried)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
@@ -79,9 +77,10 @@ class Stack:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
         layers = case.spec.num_layers
         if layers not in self._modules:
-            parameters = self._parameters[: case.spec.num_cells]
+            mode = {} if self.mode == "eager" else {"mode": self.mode}  # only who offers modes has the argument
+            asked = case.spec, self._parameters[: case.spec.num_cells], self.device, case.dtype
             with self._timed("build"):
-                self._modules[layers] = self._build(case, parameters)
+                self._modules[layers] = self.adapter.build(*asked, **mode)
         with self._timed("run"):
             return self.adapter.run(self._modules[layers], **case.inputs)
 
@@ -93,10 +92,6 @@ class Stack:
                 yield
         finally:
             self.seconds[what] += time.perf_counter() - started
-
-    def _build(self, case: Case, parameters: Sequence[CellParameters]) -> Any:
-        mode = {} if self.mode == "eager" else {"mode": self.mode}  # only who offers modes has the argument
-        return self.adapter.build(case.spec, parameters, self.device, case.dtype, **mode)
 
     def expect_offered(self, case: Case) -> None:
         """Raise NotOffered where a case asks for what is beyond BASE and not supported: the adapter is not asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,28 +23,20 @@ def usual(direction: str = "bidirectional", batch: int = 3, time: int = 5, **ask
     return draw_case(RNNSpec(3, 4, 2, direction), batch=batch, time=time, h0=True, **asked)
 
 
-def torch_in_training(view: Any, arguments: Any) -> Any:
-    from adapters.torch.modes import Whole
-
-    view.dropout = 0.5
-    return Whole(view).train()
+def torch_in_training(padded: Any, arguments: Any) -> Any:
+    padded.rnn.dropout = 0.5
+    return padded.train()
 
 
-def torch_not_loaded(view: Any, arguments: Any) -> Any:
-    import copy
-
-    from adapters.torch.modes import Whole
-
-    other = copy.deepcopy(view)
+def torch_not_loaded(padded: Any, arguments: Any) -> Any:
+    other = copy.deepcopy(padded)
     for parameter in other.parameters():
         parameter.fill_(0.5)
-    return Whole(other)
+    return other
 
 
-def torch_of_the_first_call(view: Any, arguments: Any) -> Any:
-    from adapters.torch.modes import Whole
-
-    answer = Whole(view)(*arguments)
+def torch_of_the_first_call(padded: Any, arguments: Any) -> Any:
+    answer = padded(*arguments)
     return lambda *called: tuple(2 * value for value in answer)
 
 
