@@ -23,7 +23,7 @@ from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of
 from ..inputs import expect_run
 from ..readers import columns, refuse
-from .modes import BUILT_WITH, LACKING, MODES, StackInMode
+from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
 from .read import ACTIVATIONS, device_of, read
 from .script import flax_script
 from .settings import device_named, environment, gpus, settings, tensor
@@ -93,7 +93,7 @@ class FlaxAdapter:
                 words |= {"reverse": spec.direction == "reverse", "keep_order": True, **options}
                 layers = [nnx.RNN(cell, **words) for cell in cells]
             stack = layers[0] if len(layers) == 1 else nnx.Sequential(*layers)
-            return stack if mode == "eager" else StackInMode(stack, mode)
+            return stack if mode == "eager" else ModeRunner(stack, mode)
 
     def run(
         self,
@@ -105,7 +105,7 @@ class FlaxAdapter:
         mask: np.ndarray | None = None,
     ) -> Result:
         """Of what build returns, or of a user's own layer or nnx.Sequential that read takes."""
-        called = module if isinstance(module, StackInMode) else StackInMode(module, "eager")
+        called = module if isinstance(module, ModeRunner) else ModeRunner(module, "eager")
         stack, kinds = called.stack, (nnx.RNN, nnx.Bidirectional, nnx.Sequential)
         got = f"got {type(stack).__name__}, expected what build returns: build(*read(module))"
         refuse("module", {got: not isinstance(stack, kinds)})

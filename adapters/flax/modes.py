@@ -30,7 +30,7 @@ LACKING = {
 }
 
 
-class StackInMode:
+class ModeRunner:
     """A stack and the mode in which it is called. What a mode makes of it is made once, and called for every shape."""
 
     def __init__(self, stack: Any, mode: str) -> None:

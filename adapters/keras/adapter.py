@@ -19,7 +19,7 @@ from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of, with_modes
 from ..inputs import expect_run
 from ..readers import columns, refuse
-from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, StackInMode, one_by_one, plain
+from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
 from .read import read_model, tracks
 from .script import keras_script
 
@@ -98,7 +98,7 @@ class KerasAdapter:
             layers = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
             for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
                 track.cell.set_weights(columns(cell))
-            stack = StackInMode(layers, mode, spec, device)
+            stack = ModeRunner(layers, mode, spec, device)
             if mode != "eager":
                 return stack
             model = plain(stack)
@@ -154,15 +154,15 @@ class KerasAdapter:
         return keras_script(case, device, BACKEND, x64)
 
 
-def _called(module: Any) -> StackInMode:
+def _called(module: Any) -> ModeRunner:
     """What build returned, or a model that answers as it does, as a stack that is called layer by layer."""
-    if isinstance(module, StackInMode):
+    if isinstance(module, ModeRunner):
         return module
     spec, _, layers = read_model(module)
     whole = all(layer.return_sequences and layer.return_state for layer in layers)
     got = f"got {type(module).__name__}, expected a model that answers whole sequences and all states, such as"
     refuse("module", {f"{got} build(*read(module))": not whole})
-    return StackInMode(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
+    return ModeRunner(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
 
 
 def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:

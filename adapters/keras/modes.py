@@ -57,7 +57,7 @@ TOGETHER = {
 }
 
 
-class StackInMode:
+class ModeRunner:
     """Keras layers on top of each other, and the mode in which they are called.
 
     layers: each SimpleRNN, RNN(SimpleRNNCell) or Bidirectional of one of them, that answers its whole sequence and its
@@ -95,7 +95,7 @@ class StackInMode:
         return keras.ops.flip(output, axis=1) if self.spec.direction == "reverse" else output
 
 
-def plain(stack: StackInMode) -> Any:
+def plain(stack: ModeRunner) -> Any:
     """A functional model of a stack's own layers: x to [output, *final states].
 
     Layers that go backwards answer in processing order, while the mask stays in time order: on top of each other they
@@ -135,15 +135,15 @@ def _as_rnn(cell: Any, like: Any) -> Any:
     )
 
 
-def _as_it_is(stack: StackInMode, *given: Any) -> Called:
+def _as_it_is(stack: ModeRunner, *given: Any) -> Called:
     return stack.every_layer
 
 
-def _train(stack: StackInMode, *given: Any) -> Called:
+def _train(stack: ModeRunner, *given: Any) -> Called:
     return partial(stack.every_layer, training=True)
 
 
-def _autograd(stack: StackInMode, *given: Any) -> Called:
+def _autograd(stack: ModeRunner, *given: Any) -> Called:
     """The answer of a call whose gradient with respect to x could be asked for."""
 
     def tensorflow(x: Any, states: Any, mask: Any) -> Any:
@@ -161,24 +161,24 @@ def _autograd(stack: StackInMode, *given: Any) -> Called:
     return {"tensorflow": tensorflow, "torch": torch, "jax": jax}[BACKEND]
 
 
-def _traced(stack: StackInMode, *given: Any) -> Called:
+def _traced(stack: ModeRunner, *given: Any) -> Called:
     return import_module("tensorflow").function(stack.every_layer)
 
 
-def _compiled(stack: StackInMode, *given: Any) -> Called:
+def _compiled(stack: ModeRunner, *given: Any) -> Called:
     """By XLA, on TensorFlow and JAX; by torch.compile."""
     name = {"tensorflow": "function", "torch": "compile", "jax": "jit"}[BACKEND]
     words = {"jit_compile": True} if BACKEND == "tensorflow" else {}
     return getattr(import_module(BACKEND), name)(stack.every_layer, **words)
 
 
-def _mixed(stack: StackInMode, *given: Any) -> Called:
+def _mixed(stack: ModeRunner, *given: Any) -> Called:
     """On inputs of float32, as its users have them."""
     wide = partial(keras.ops.cast, dtype="float32")
     return lambda x, states, mask: stack.every_layer(wide(x), states and [wide(state) for state in states], mask)
 
 
-def _sequential(stack: StackInMode, x: Any, *given: Any) -> Called:
+def _sequential(stack: ModeRunner, x: Any, *given: Any) -> Called:
     """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
 
     Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
@@ -193,7 +193,7 @@ def _sequential(stack: StackInMode, x: Any, *given: Any) -> Called:
     return call
 
 
-def _final(stack: StackInMode, output: Any, mask: Any) -> list[Any]:
+def _final(stack: ModeRunner, output: Any, mask: Any) -> list[Any]:
     """Each direction's state after its last step; zero, as the masked output is, where there is none."""
     array = array_of(output)
     counts = np.ones(array.shape[:2], bool) if mask is None else array_of(mask)
@@ -205,15 +205,15 @@ def _final(stack: StackInMode, output: Any, mask: Any) -> list[Any]:
     ]
 
 
-def _saved(stack: StackInMode, *given: Any) -> Called:
+def _saved(stack: ModeRunner, *given: Any) -> Called:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         plain(stack).save(path)
         loaded = keras.saving.load_model(path)
-    return StackInMode(one_by_one(read_model(loaded)[-1]), stack.mode, stack.spec, stack.device).every_layer
+    return ModeRunner(one_by_one(read_model(loaded)[-1]), stack.mode, stack.spec, stack.device).every_layer
 
 
-def _graph(stack: StackInMode, *given: Any) -> Any:
+def _graph(stack: ModeRunner, *given: Any) -> Any:
     """A functional model of the same layers, for sequences of this length: from what is given of x, states and mask."""
 
     def entry(like: Any) -> Any:
@@ -227,12 +227,12 @@ def _there(given: Iterable[Any]) -> list[Any]:
     return [one for one in given if one is not None]
 
 
-def _functional(stack: StackInMode, *given: Any) -> Called:
+def _functional(stack: ModeRunner, *given: Any) -> Called:
     graph = _graph(stack, *given)
     return lambda *called: graph(_there(called))
 
 
-def _predict(stack: StackInMode, *given: Any) -> Called:
+def _predict(stack: ModeRunner, *given: Any) -> Called:
     """model.predict, in batches of three sequences."""
     graph = _graph(stack, *given)
     return lambda *called: graph.predict(keras.tree.map_structure(array_of, _there(called)), batch_size=3, verbose=0)
