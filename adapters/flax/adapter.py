@@ -1,7 +1,5 @@
 """Flax NNX: nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, several of them in nnx.Sequential.
 
-nnx.Sequential hands no carries and no lengths on, so that run calls layer after layer.
-
 JAX compiles nnx.RNN anew in each eager call. Its cache on disk, which is the user's to switch on, makes the suite some
 four times as fast: JAX_COMPILATION_CACHE_DIR=..., JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 and
 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 in the environment.
@@ -76,10 +74,9 @@ class FlaxAdapter:
         """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
 
         Called natively, it takes x (batch, time, input_size), with time first where `layout` is time_first, or
-        (time, input_size) where it is unbatched and time is not first; it answers the last layer's output. One layer
-        takes initial_carry, seq_lengths and return_carry=True as well; nnx.Sequential hands none of these on: its
-        `layers` are called one after another. Beyond seq_lengths a Flax layer answers what it computes of the
-        padding: neither zeros nor the last state, whatever spec.held says.
+        (time, input_size); it answers the last layer's output. One layer also takes initial_carry, seq_lengths and
+        return_carry=True; nnx.Sequential hands none of these on: call its `layers` one after another. Beyond
+        seq_lengths a Flax layer answers what it computes of the padding, whatever spec.held says.
         """
         parameters = expect_build(self, spec, parameters, device, dtype, mode)
         words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}

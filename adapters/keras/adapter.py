@@ -121,8 +121,8 @@ class KerasAdapter:
         with on(called.device, called.mode):
             start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
             outputs, states = called(tensor(inputs.x), start, None if inputs.valid is None else tensor(inputs.valid))
-        # where the layers hold their output at masked steps, the suite's answer is zero
         h_n = np.stack([array_of(state) for state in states])
+        # where the layers hold their output at masked steps, the suite's answer is zero
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(called.spec.held))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
