@@ -78,6 +78,14 @@ NOT_AMONG_OFFERS = "the adapter does not offer it"
 
 Feature = tuple[str, Any]
 
+# What torch, and the compilers below Keras and Flax, compute narrow dtypes and narrowed products in.
+NARROW_ARITHMETICS: dict[tuple[Feature, ...], str] = {
+    (("dtype", "float16"),): "float16_accumulate_float32",
+    (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
+    (("dtype", "float32"), ("mode", "tf32")): "tf32",
+    (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
+}
+
 
 class Unsupported(ValueError):
     """An adapter says no. New code raises one of the two kinds below, which say who said it."""

@@ -51,7 +51,7 @@ class Inputs(NamedTuple):
             return self.mask
         axes = layouts.sequence_axes(self.layout)
         steps = layouts.valid_steps(self.lengths, self.x.shape[axes.index("time")])  # (time, batch)
-        return {"batch_first": steps.T, "time_first": steps, "unbatched": steps[:, 0]}[self.layout]
+        return {"batch_first": steps.T, "time_first": steps, "unbatched": steps.ravel()}[self.layout]
 
     def result(self, outputs: Sequence[np.ndarray], h_n: np.ndarray, zero_padding: bool = False) -> Result:
         """An answer in the caller's layout, as views.

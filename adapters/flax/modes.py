@@ -11,9 +11,6 @@ from flax import nnx, serialization
 
 from .read import Answer, every_layer
 
-# x, initial carries or None, lengths or None, whether time comes first -> each layer's output, and all final carries
-Called = Callable[[Any, Any, Any, bool], Answer]
-
 # mode -> what the layers are built with
 BUILT_WITH: dict[str, dict[str, Any]] = {"unrolled": {"unroll": True}}
 LACKING = {
@@ -33,33 +30,32 @@ LACKING = {
 }
 
 
-# JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
-PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
-
-
-class InMode:
-    """A stack, and how it is called. What is made of it once is kept, and called for every shape."""
+class ModeRunner:
+    """A stack and the mode in which it is called. What a mode makes of it is made once, and called for every shape."""
 
     def __init__(self, stack: Any, mode: str) -> None:
         self.stack, self.mode = stack, mode
-        self.every_layer = MODES[mode](stack)
+        self._called = _saved_and_loaded(stack) if mode == "saved" else stack
+
+    def __call__(self, *given: Any) -> Answer:
+        """What every_layer answers of it, in the mode."""
+        return MODES[self.mode](self._called, *given)
 
 
-def _with_loss(stack: Any, x: Any, carries: Any, lengths: Any, time_major: bool) -> tuple[Any, Answer]:
-    answer = every_layer(stack, x, carries, lengths, time_major)
+def _with_loss(stack: Any, *given: Any) -> tuple[Any, Answer]:
+    answer = every_layer(stack, *given)
     return answer[0][-1].sum(), answer
 
 
-_compiled = nnx.jit(every_layer, static_argnums=4)
 _gradient = nnx.grad(_with_loss, has_aux=True)
 
 
-def _of(called: Callable[..., Any]) -> Callable[[Any], Called]:
-    return lambda stack: lambda *given: called(stack, *given)
+def _while_gradients_are_computed(stack: Any, *given: Any) -> Answer:
+    return _gradient(stack, *given)[1]
 
 
-def _saved(stack: Any) -> Called:
-    """The parameters as bytes of Flax's own serialization, read into a stack of other weights."""
+def _saved_and_loaded(stack: Any) -> Any:
+    """A stack of other weights, with the parameters read from bytes of Flax's own serialization."""
     saved = serialization.msgpack_serialize(nnx.to_pure_dict(nnx.state(stack, nnx.Param)))
     other = nnx.clone(stack)
     state = nnx.state(other, nnx.Param)
@@ -67,14 +63,12 @@ def _saved(stack: Any) -> Called:
     loaded: Any = serialization.msgpack_restore(saved)
     nnx.replace_by_pure_dict(state, loaded)
     nnx.update(other, state)
-    return _of(every_layer)(other)
+    return other
 
 
-MODES: dict[str, Callable[[Any], Called]] = {
-    "autograd": _of(lambda *given: _gradient(*given)[1]),
-    "saved": _saved,
-    "compiled": _of(_compiled),
-    "unrolled": _of(every_layer),
-    "tf32": _of(every_layer),
-    "bfloat16_products": _of(every_layer),
+# mode -> how a stack is called in it: the arguments and the answer are those of every_layer
+MODES: dict[str, Callable[..., Answer]] = {
+    "autograd": _while_gradients_are_computed,
+    "compiled": nnx.jit(every_layer, static_argnums=4),
+    **dict.fromkeys(("eager", "saved", "unrolled", "tf32", "bfloat16_products"), every_layer),
 }

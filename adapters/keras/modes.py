@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import numpy as np
 
 from reference import RNNSpec
 
-from .models import Stack, one_by_one, plain
-from .read import reading
-from .settings import BACKEND, UNROLLED
+from .read import cells_of, read_model, tracks
+from .settings import BACKEND, UNROLLED, array_of
 
-# x, initial states or None, mask or None, as tensors -> each layer's output, and all final states
-Called = Callable[[Any, Any, Any], tuple[Sequence[Any], Sequence[Any]]]
+# each layer's output, and all final states
+Answer = tuple[Sequence[Any], Sequence[Any]]
+# x, initial states or None, mask or None, as tensors
+Called = Callable[[Any, Any, Any], Answer]
 
 # mode -> what the layers are built with
 BUILT_WITH: dict[str, dict[str, Any]] = {
@@ -37,52 +39,111 @@ LACKING = {
 }
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
-_DIRECTIONS, _REASON = UNROLLED
-_WRONG = {
+MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+BACKWARDS = "a layer that goes backwards hands on its output in processing order"
+TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
     **{
-        (("mode", "unrolled"), ("direction", direction), lengths): _REASON
-        for direction in _DIRECTIONS
-        for lengths in (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+        (("mode", "unrolled"), ("direction", direction), masked): UNROLLED[1]
+        for direction in UNROLLED[0]
+        for masked in MASKED
     },
-}
-TOGETHER = _WRONG | {
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
     **{
-        (
-            ("mode", "sequential"),
-            ("direction", "reverse"),
-            ("num_layers", layers),
-        ): "a layer that goes backwards hands on its output in processing order"
+        (("mode", "sequential"), ("direction", "reverse"), ("num_layers", layers)): BACKWARDS
         for layers in ("2", "3 to 10")
     },
 }
 
 
-class InMode:
-    """A stack, and how it is called. What is made of it once is kept, and called for every shape that it takes."""
+class ModeRunner:
+    """Keras layers on top of each other, and the mode in which they are called.
 
-    def __init__(self, stack: Stack, mode: str, spec: RNNSpec, device: str) -> None:
-        self.stack, self.mode, self.spec, self.device = stack, mode, spec, device
+    layers: each SimpleRNN, RNN(SimpleRNNCell) or Bidirectional of one of them, that answers its whole sequence and its
+    states.  What a mode makes of them once is kept, and called for every shape that it takes.
+    """
+
+    def __init__(self, layers: Sequence[Any], mode: str, spec: RNNSpec, device: str) -> None:
+        self.layers, self.mode, self.spec, self.device = layers, mode, spec, device
+        self.dtype: str = layers[0].compute_dtype
         self._made: dict[Any, Called] = {}
 
-    def __call__(self, x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    def __call__(self, x: Any, states: Any, mask: Any) -> Answer:
+        """What every_layer answers, in the mode."""
         key = (tuple(x.shape[1:]), states is None, mask is None)
         if key not in self._made:
-            self._made[key] = MODES[self.mode](self.stack, x, states, mask)
+            self._made[key] = MODES[self.mode](self, x, states, mask)
         return self._made[key](x, states, mask)
 
+    def every_layer(self, x: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Answer:
+        """Each layer's output, in time order, and all final states.
 
-def _eager(stack: Stack, *given: Any) -> Called:
-    return lambda x, states, mask: stack.every_layer(x, states, mask, training=False)
+        x (batch, time, features), initial_state and the final states (batch, units) for each track, mask (batch, time).
+        """
+        outputs, states = [], []
+        for layer in self.layers:
+            start = None if initial_state is None else list(initial_state[len(states) :][: len(tracks(layer))])
+            x, *h = layer(x, initial_state=start, mask=mask, training=training)
+            x = self.in_time_order(x)
+            outputs.append(x)
+            states += keras.tree.flatten(h)
+        return outputs, states
+
+    def in_time_order(self, output: Any) -> Any:
+        """A layer's output, which one that goes backwards answers in processing order."""
+        return keras.ops.flip(output, axis=1) if self.spec.direction == "reverse" else output
 
 
-def _train(stack: Stack, *given: Any) -> Called:
-    return lambda x, states, mask: stack.every_layer(x, states, mask, training=True)
+def plain(stack: ModeRunner) -> Any:
+    """A functional model of a stack's own layers: x to [output, *final states].
+
+    Layers that go backwards answer in processing order, while the mask stays in time order: on top of each other they
+    would read each other's masks the wrong way round. So the cells of several are stacked in one RNN layer, which
+    takes them all through each step, and the output is put into time order once, at the end.
+    """
+    layers = stack.layers
+    if stack.spec.direction == "reverse" and len(layers) > 1:
+        layers = [_as_rnn([layer.cell for layer in layers], layers[0])]
+    x = keras.Input((None, stack.spec.input_size), dtype=stack.dtype)
+    sequence, states = x, []
+    for layer in layers:
+        sequence, *h = layer(sequence)
+        states += keras.tree.flatten(h)
+    model = keras.Model(x, [stack.in_time_order(sequence), *states])
+    model.supports_masking = True  # or Keras warns that the mask is not handed on
+    return model
 
 
-def _autograd(stack: Stack, *given: Any) -> Called:
+def one_by_one(layers: Sequence[Any]) -> list[Any]:
+    """These layers; of one with stacked cells, a layer for each cell, with the same weights."""
+    found: list[Any] = []
+    for layer in layers:
+        cells = [] if isinstance(layer, keras.layers.Bidirectional) else cells_of(layer)
+        found += [_as_rnn(cell, layer) for cell in cells] if len(cells) > 1 else [layer]
+    return found
+
+
+def _as_rnn(cell: Any, like: Any) -> Any:
+    """keras.layers.RNN of a cell or of several, with the other settings of a layer; the weights are not copied."""
+    several = isinstance(cell, list)  # which RNN itself would stack in Keras' default dtype
+    words = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
+    return keras.layers.RNN(
+        keras.layers.StackedRNNCells(cell, dtype=like.dtype_policy) if several else cell,
+        dtype=like.dtype_policy,
+        **{word: getattr(like, word) for word in words},
+    )
+
+
+def _as_it_is(stack: ModeRunner, *given: Any) -> Called:
+    return stack.every_layer
+
+
+def _train(stack: ModeRunner, *given: Any) -> Called:
+    return partial(stack.every_layer, training=True)
+
+
+def _autograd(stack: ModeRunner, *given: Any) -> Called:
     """The answer of a call whose gradient with respect to x could be asked for."""
 
     def tensorflow(x: Any, states: Any, mask: Any) -> Any:
@@ -100,110 +161,93 @@ def _autograd(stack: Stack, *given: Any) -> Called:
     return {"tensorflow": tensorflow, "torch": torch, "jax": jax}[BACKEND]
 
 
-def _traced(stack: Stack, *given: Any) -> Called:
+def _traced(stack: ModeRunner, *given: Any) -> Called:
     return import_module("tensorflow").function(stack.every_layer)
 
 
-def _compiled(stack: Stack, *given: Any) -> Called:
+def _compiled(stack: ModeRunner, *given: Any) -> Called:
     """By XLA, on TensorFlow and JAX; by torch.compile."""
-    framework = import_module(BACKEND)
-    if BACKEND == "tensorflow":
-        return framework.function(stack.every_layer, jit_compile=True)
-    return framework.jit(stack.every_layer) if BACKEND == "jax" else framework.compile(stack.every_layer)
+    name = {"tensorflow": "function", "torch": "compile", "jax": "jit"}[BACKEND]
+    words = {"jit_compile": True} if BACKEND == "tensorflow" else {}
+    return getattr(import_module(BACKEND), name)(stack.every_layer, **words)
 
 
-def _mixed(stack: Stack, *given: Any) -> Called:
+def _mixed(stack: ModeRunner, *given: Any) -> Called:
     """On inputs of float32, as its users have them."""
-
-    def wide(value: Any) -> Any:
-        return keras.ops.cast(value, "float32")
-
-    return lambda x, states, mask: stack.every_layer(wide(x), None if states is None else [*map(wide, states)], mask)
+    wide = partial(keras.ops.cast, dtype="float32")
+    return lambda x, states, mask: stack.every_layer(wide(x), states and [wide(state) for state in states], mask)
 
 
-def _sequential(stack: Stack, x: Any, *given: Any) -> Called:
+def _sequential(stack: ModeRunner, x: Any, *given: Any) -> Called:
     """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
 
     Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
     """
-    entry = keras.Input(x.shape[1:], dtype=stack.compute_dtype)
+    entry = keras.Input(x.shape[1:], dtype=stack.dtype)
     models = [keras.Sequential([entry, *stack.layers[: layers + 1]]) for layers in range(len(stack.layers))]
 
-    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-        outputs = [layers(x, mask=mask, training=False) for layers in models]
-        if stack.reverse:
-            outputs = [keras.ops.flip(output, axis=1) for output in outputs]
+    def call(x: Any, states: Any, mask: Any) -> Answer:
+        outputs = [stack.in_time_order(layers(x, mask=mask, training=False)) for layers in models]
         return outputs, [state for output in outputs for state in _final(stack, output, mask)]
 
     return call
 
 
-def _final(stack: Stack, output: Any, mask: Any) -> list[Any]:
+def _final(stack: ModeRunner, output: Any, mask: Any) -> list[Any]:
     """Each direction's state after its last step; zero, as the masked output is, where there is none."""
-    array: Any = keras.ops.convert_to_numpy(output)
-    counts: Any = np.ones(array.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
+    array = array_of(output)
+    counts = np.ones(array.shape[:2], bool) if mask is None else array_of(mask)
     row, last = np.arange(len(array)), array.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
-    first = counts.argmax(axis=1)
-    if isinstance(stack.layers[0], keras.layers.Bidirectional):
-        units = array.shape[-1] // 2
-        return [array[row, last, :units], array[row, first, units:]]
-    return [array[row, first if stack.reverse else last]]
+    forward, reverse = array[row, last], array[row, counts.argmax(axis=1)]
+    units = stack.spec.hidden_size
+    return {"forward": [forward], "reverse": [reverse], "bidirectional": [forward[:, :units], reverse[:, units:]]}[
+        stack.spec.direction
+    ]
 
 
-def _saved(stack: Stack, *given: Any) -> Called:
+def _saved(stack: ModeRunner, *given: Any) -> Called:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         plain(stack).save(path)
         loaded = keras.saving.load_model(path)
-    return one_by_one(reading(loaded).layers).every_layer
+    return ModeRunner(one_by_one(read_model(loaded)[-1]), stack.mode, stack.spec, stack.device).every_layer
 
 
-def _graph(stack: Stack, x: Any, states: Any, mask: Any) -> Any:
-    """A functional model of the same layers, for sequences of this length."""
-    inputs = [keras.Input(x.shape[1:], dtype=stack.compute_dtype)]
-    start = None if states is None else [keras.Input(h.shape[1:], dtype=stack.compute_dtype) for h in states]
-    masked = None if mask is None else keras.Input(mask.shape[1:], dtype="bool")
-    outputs, final = stack.every_layer(inputs[0], start, masked)
-    return keras.Model([*inputs, *(start or ()), *([] if masked is None else [masked])], [*outputs, *final])
+def _graph(stack: ModeRunner, *given: Any) -> Any:
+    """A functional model of the same layers, for sequences of this length: from what is given of x, states and mask."""
+
+    def entry(like: Any) -> Any:
+        return keras.Input(like.shape[1:], dtype=keras.backend.standardize_dtype(like.dtype))
+
+    inputs: list[Any] = [None if one is None else keras.tree.map_structure(entry, one) for one in given]
+    return keras.Model(_there(inputs), stack.every_layer(*inputs))
 
 
-def _through(answer: Callable[[list[Any]], Sequence[Any]], layers: int) -> Called:
-    """What gives a list for a list of inputs, as what gives outputs and states for x, states and mask."""
-
-    def call(x: Any, states: Any, mask: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-        found = answer([x, *(states or ()), *([] if mask is None else [mask])])
-        return found[:layers], found[layers:]
-
-    return call
+def _there(given: Iterable[Any]) -> list[Any]:
+    return [one for one in given if one is not None]
 
 
-def _functional(stack: Stack, *given: Any) -> Called:
-    return _through(_graph(stack, *given), len(stack.layers))
+def _functional(stack: ModeRunner, *given: Any) -> Called:
+    graph = _graph(stack, *given)
+    return lambda *called: graph(_there(called))
 
 
-def _predict(stack: Stack, *given: Any) -> Called:
+def _predict(stack: ModeRunner, *given: Any) -> Called:
     """model.predict, in batches of three sequences."""
     graph = _graph(stack, *given)
-
-    def predict(inputs: list[Any]) -> Sequence[Any]:
-        arrays = [keras.ops.convert_to_numpy(value) for value in inputs]
-        return graph.predict(arrays, batch_size=3, verbose=0)
-
-    return _through(predict, len(stack.layers))
+    return lambda *called: graph.predict(keras.tree.map_structure(array_of, _there(called)), batch_size=3, verbose=0)
 
 
+# mode -> what calls a stack in it, made for the shapes of x, initial states and mask
 MODES: dict[str, Callable[..., Called]] = {
+    **dict.fromkeys(("eager", "dropout", "unrolled", "tf32", "bfloat16_products"), _as_it_is),
     "autograd": _autograd,
     "train": _train,
-    "dropout": _eager,
     "saved": _saved,
     "traced": _traced,
     "compiled": _compiled,
     "functional": _functional,
     "predict": _predict,
-    "unrolled": _eager,
     "sequential": _sequential,
     "mixed": _mixed,
-    "tf32": _eager,
-    "bfloat16_products": _eager,
 }

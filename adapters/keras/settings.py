@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
@@ -46,9 +47,11 @@ _expect_version()
 BACKEND = _backend()
 
 import keras  # noqa: E402 (only where it can be used)
+import numpy as np  # noqa: E402
 
-# Faults of Keras: docs/findings.md
-# The directions in which an unrolled layer is wrong with a mask on this backend, and how
+from .script import keras_device  # noqa: E402
+
+# A finding (docs/findings.md): the directions in which an unrolled layer is wrong with a mask on this backend, and how
 UNROLLED: tuple[tuple[str, ...], str] = {
     "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
     "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
@@ -58,24 +61,55 @@ UNROLLED: tuple[tuple[str, ...], str] = {
 PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
 
 
-def settings(mode: str = "eager") -> AbstractContextManager[Any]:
-    """The settings of a mode, until the context ends."""
-    if BACKEND == "tensorflow":
-        return _tensorflow(mode == "tf32")
-    if BACKEND == "jax":
-        return import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest"))
-    return import_module("adapters.torch.settings").settings(mode)
+@contextmanager
+def on(device: str, mode: str = "eager") -> Iterator[None]:
+    """Keras' scope for a device, with the settings of a mode, until the context ends."""
+    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](mode):
+        yield
 
 
 @contextmanager
-def _tensorflow(tf32: bool) -> Iterator[None]:
+def _tensorflow(mode: str) -> Iterator[None]:
     config = import_module("tensorflow").config.experimental
     before = config.tensor_float_32_execution_enabled()
-    config.enable_tensor_float_32_execution(tf32)
+    config.enable_tensor_float_32_execution(mode == "tf32")
     try:
         yield
     finally:
         config.enable_tensor_float_32_execution(before)
+
+
+def _torch(mode: str) -> AbstractContextManager[Any]:
+    return import_module("adapters.torch.settings").settings(mode)
+
+
+def _jax(mode: str) -> AbstractContextManager[Any]:
+    return import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest"))
+
+
+SETTINGS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
+
+
+def gpu_count() -> int:
+    if BACKEND == "torch":  # keras.distribution is not implemented on it
+        return import_module("torch").cuda.device_count()
+    return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
+
+
+def tensor(array: np.ndarray) -> Any:
+    """A tensor of the same values and dtype: without being told, Keras makes float32 of float64 on torch.
+
+    The array is copied: a backend may refuse its strides, or share its memory.
+    """
+    return keras.ops.convert_to_tensor(np.array(array, order="C"), dtype=array.dtype.name)
+
+
+def array_of(value: Any) -> np.ndarray:
+    """A NumPy copy of a tensor or variable on any device."""
+    with warnings.catch_warnings():
+        # TensorFlow's bfloat16 tensors and torch's do not know NumPy 2's copy keyword, and are copied all the same
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
+        return np.array(keras.ops.convert_to_numpy(value))
 
 
 def environment() -> dict[str, Any]:
@@ -85,16 +119,13 @@ def environment() -> dict[str, Any]:
     about[BACKEND] = str(framework.__version__)
     if BACKEND == "tensorflow":
         build = framework.sysconfig.get_build_info()
-        about["CUDA"], about["cuDNN"] = build.get("cuda_version"), build.get("cudnn_version")
+        about |= {"CUDA": build.get("cuda_version"), "cuDNN": build.get("cudnn_version")}
         about["TF32"] = "off (the adapter's choice)"
         about["intra-op threads"] = framework.config.threading.get_intra_op_parallelism_threads()
-    elif BACKEND == "jax":
-        about["jaxlib"] = import_module("jaxlib").__version__
-        about["x64"] = framework.config.jax_enable_x64
-        about["matmul precision"] = "highest (the adapter's choice)"
-        about["platform"] = framework.default_backend()
-    elif BACKEND == "torch":
-        about["CUDA"] = framework.version.cuda
-        about["float32 matmul precision"] = "highest (the adapter's choice)"
+    if BACKEND == "torch":
+        about |= {"CUDA": framework.version.cuda, "float32 matmul precision": "highest (the adapter's choice)"}
         about["deterministic algorithms"] = framework.are_deterministic_algorithms_enabled()
+    if BACKEND == "jax":
+        about |= {"jaxlib": import_module("jaxlib").__version__, "x64": framework.config.jax_enable_x64}
+        about |= {"matmul precision": "highest (the adapter's choice)", "platform": framework.default_backend()}
     return about

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.inputs import Inputs
 from adapters.running.trial import examine
 from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
@@ -35,22 +36,22 @@ def called_with(change: Callable[..., tuple[Any, ...]]) -> Callable[[Patch], Non
     """A fault in what the layers are called with: x, initial carries, lengths, whether time comes first."""
 
     def plant(patch: Patch) -> None:
-        module = import_module("adapters.flax.adapter")
-        right = module.every_layer
-        patch.setattr(module, "every_layer", lambda stack, *given: right(stack, *change(*given)))
+        calls = import_module("adapters.flax.modes").MODES
+        right = calls["eager"]
+        patch.setitem(calls, "eager", lambda stack, *given: right(stack, *change(*given)))
 
     return plant
 
 
 def keep_order_dropped(patch: Patch) -> None:
-    module = import_module("adapters.flax.adapter")
-    right = module.every_layer
+    calls = import_module("adapters.flax.modes").MODES
+    right = calls["eager"]
 
     def dropped(layer: Any, *given: Any) -> Any:
         layer.keep_order = False
         return right(layer, *given)
 
-    patch.setattr(module, "every_layer", dropped)
+    patch.setitem(calls, "eager", dropped)
 
 
 def halves_swapped(patch: Patch) -> None:
@@ -59,7 +60,12 @@ def halves_swapped(patch: Patch) -> None:
     patch.setattr(both, "__init__", lambda self, first, second, **words: right(self, second, first, **words))
 
 
-def narrowed(right: Any) -> Any:
+def padding_answered(patch: Patch) -> None:
+    right = Inputs.result
+    patch.setattr(Inputs, "result", lambda inputs, outputs, h_n, zero_padding: right(inputs, outputs, h_n))
+
+
+def rounded(right: Any) -> Any:
     """What JAX does to a float64 array where x64 is off."""
     return lambda array, device: right(array.astype("float32").astype(array.dtype), device)
 
@@ -70,11 +76,7 @@ FAULTS: dict[str, tuple[Callable[[Patch], None], Case, str]] = {
     "lengths ignored": (called_with(lambda x, h, n, t: (x, h, None, t)), usual(), "padding"),
     "lengths ignored in reverse": (called_with(lambda x, h, n, t: (x, h, None, t)), usual("reverse"), "padding"),
     "kernels not transposed": (replaced("_given", lambda right: lambda a: right(a.T)), usual(), "w_hh is transposed"),
-    "the padding answered": (
-        replaced("_ended", lambda right: lambda output, *given: output),
-        usual(),
-        "beyond a length the output goes on",
-    ),
+    "the padding answered": (padding_answered, usual(), "beyond a length the output goes on"),
     "initial carries dropped": (called_with(lambda x, h, n, t: (x, None, n, t)), usual(h0=True), "h0 is ignored"),
     "time_major dropped": (
         called_with(lambda x, h, n, t: (x, h, n, False)),
@@ -82,7 +84,7 @@ FAULTS: dict[str, tuple[Callable[[Patch], None], Case, str]] = {
         "time_first is taken for batch_first",
     ),
     "halves swapped": (halves_swapped, usual("bidirectional"), "the two directions' parameters are exchanged"),
-    "float64 arrays narrowed": (replaced("tensor", narrowed), usual(dtype="float64"), "agrees with none"),
+    "float64 arrays narrowed": (replaced("tensor", rounded), usual(dtype="float64"), "agrees with none"),
 }
 
 

@@ -274,7 +274,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a half that is no RNN": (lambda n: n.Bidirectional(rnn(n), cell(n)), r"got a half that is SimpleCell"),
     "two kinds of halves": (
         lambda n: n.Bidirectional(rnn(n), n.RNN(cell(n, activation_fn=n.relu))),
-        r"expected the same in both directions",
+        r"nonlinearity \['tanh', 'relu'\], expected one value",
     ),
     "two sizes": (lambda n: [rnn(n), n.RNN(cell(n, 5, 4))], r"hidden_size \[5, 4\], expected one value"),
     "two activations": (lambda n: [rnn(n), n.RNN(cell(n, 5, activation_fn=n.relu))], r"nonlinearity \['tanh', 'relu'"),
