@@ -44,8 +44,7 @@ def check_count(spec: RNNSpec, parameters: Sequence[Any]) -> None:
 
 def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:
     """The shapes of the weights of a layer's track, by name."""
-    sizes = {"features": spec.layer_input_size(layer), "units": spec.hidden_size, "states": spec.state_size}
-    return {weight.name: weight.shape(sizes) for weight in cell_of(spec).weights(spec)}
+    return spec.shapes[min(layer, 1)]
 
 
 def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype, mask: Any = None) -> None:

@@ -51,14 +51,14 @@ def scan(
 ) -> States:
     """Each state after steps 1 ... T, (time, batch, size), from the projected inputs and the states before step 1.
 
-    A single state overwrites the projected inputs, where it has their size.
+    A single state overwrites the projected inputs where it has their size, and is best computed there.
     """
     overwrites = len(states) == 1 and states[0].shape[-1] == projected.shape[-1]
     time = len(projected)
     sequences = [projected] if overwrites else [np.empty((time, *state.shape), state.dtype) for state in states]
     for step, projected_step in enumerate(projected):
         states = cell.step(numbers, weights, projected_step, states)
-        if not (overwrites and states[0] is projected_step):  # else it was computed where it belongs
+        if not (overwrites and states[0] is projected_step):
             for sequence, state in zip(sequences, states, strict=True):
                 sequence[step] = state
     return tuple(sequences)
@@ -87,7 +87,7 @@ def run_track(
     sequences = scan(cell, numbers, weights, projected, states)
     output = reverse_within_lengths(sequences[0], lengths) if direction == "reverse" else sequences[0]
     if lengths is None:
-        return Result(output, tuple(sequence[-1] for sequence in sequences) if len(x) else states)
+        return Result(output, tuple([sequence[-1] for sequence in sequences]) if len(x) else states)
     output[~valid_steps(lengths, len(output))] = 0
     return Result(output, tuple(last_states(*pair, lengths) for pair in zip(sequences, states, strict=True)))
 
@@ -123,20 +123,21 @@ def forward(
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
     states = initial_states(spec, sequence, h0, layout)
     lengths = None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64))
-    finals = []
+    finals, track = tuple(map(np.empty_like, states)), 0
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for _ in range(spec.num_layers):
             output = np.empty((*sequence.shape[:2], spec.output_size), x.dtype)
             for d, direction in enumerate(spec.directions):
-                track, half = len(finals), output[..., spec.half(d)]
-                start = tuple(state[track] for state in states)
+                half, start = output[..., spec.half(d)], tuple([state[track] for state in states])
                 answer = run_track(spec, parameters[track], sequence, start, lengths, direction, half)
-                if not np.may_share_memory(answer.output, half):
+                if answer.output.base is not output:  # else it was computed where it belongs
                     half[...] = answer.output
-                finals.append(answer.h_n)
+                for final, state in zip(finals, answer.h_n, strict=True):
+                    final[track] = state
+                track += 1
             sequence = output
-    h_n = [state_from_batched(np.stack(state), layout) for state in zip(*finals, strict=True)]
-    return Result(sequence_from_time_first(sequence, layout), from_state_tuple(h_n))
+    h_n = from_state_tuple([state_from_batched(state, layout) for state in finals])
+    return Result(sequence_from_time_first(sequence, layout), h_n)
 
 
 def initial_states(spec: RNNSpec, sequence: np.ndarray, h0: Any, layout: str) -> States:

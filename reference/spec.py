@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -97,12 +98,12 @@ class RNNSpec:
         given = {one: getattr(self, one.name) for one in fields(self) if one.compare}
         return {one.name: value for one, value in given.items() if one.name in FIRST or value != one.default}
 
-    @property
+    @functools.cached_property
     def directions(self) -> tuple[str, ...]:
         """The directions of each layer, in the order of their parameters and states."""
         return ("forward", "reverse") if self.direction == "bidirectional" else (self.direction,)
 
-    @property
+    @functools.cached_property
     def num_directions(self) -> int:
         return len(self.directions)
 
@@ -111,7 +112,7 @@ class RNNSpec:
         """Tracks in the stack, num_layers * num_directions: one CellParameters and one of each state for each."""
         return self.num_layers * self.num_directions
 
-    @property
+    @functools.cached_property
     def state_size(self) -> int:
         """Features of one track's output: the size of its cell's first state."""
         return cells.cell_of(self).states[0].size
@@ -128,6 +129,13 @@ class RNNSpec:
 
     def layer_input_size(self, layer: int) -> int:
         return self.input_size if layer == 0 else self.output_size
+
+    @functools.cached_property
+    def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
+        """The shapes of a track's weights, by name: in the first layer, and in every other one."""
+        weights, sizes = cells.cell_of(self).weights(self), {"units": self.hidden_size, "states": self.state_size}
+        each = ({**sizes, "features": self.layer_input_size(layer)} for layer in (0, 1))
+        return tuple({weight.name: weight.shape(sizes) for weight in weights} for sizes in each)
 
     def cell_name(self, index: int) -> str:
         """The name of track `index` in the order of parameters and h_n: "layer 1, reverse"."""
