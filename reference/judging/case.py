@@ -114,7 +114,11 @@ class Case:
         check_count(spec, content["parameters"])
         possible = {"b_ih", "b_hh", *(weight.name for weight in cell_of(spec).weights(spec))}
         parameters = [_decode_track(f"parameters[{i}]", one, possible) for i, one in enumerate(content["parameters"])]
-        h0, lengths, mask = _decode_states(content["h0"]), content["lengths"], _decode_mask(content.get("mask"))
+        h0, lengths, mask = content["h0"], content["lengths"], _decode_mask(content.get("mask"))
+        if isinstance(h0, list) and len(cell_of(spec).states) > 1:
+            h0 = tuple(decode(f"h0[{index}]", state) for index, state in enumerate(h0))
+        elif h0 is not None:
+            h0 = decode("h0", h0)
         for index, length in enumerate(lengths if isinstance(lengths, list) else ()):  # check_inputs sees to the others
             if type(length) is not int:
                 raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
@@ -176,14 +180,6 @@ def _encode_states(states: Any) -> Any:
     if states is None:
         return None
     return [encode(state) for state in states] if isinstance(states, tuple) else encode(states)
-
-
-def _decode_states(given: Any) -> Any:
-    if given is None:
-        return None
-    if isinstance(given, list):
-        return tuple(decode(f"h0[{index}]", state) for index, state in enumerate(given))
-    return decode("h0", given)
 
 
 def _decode_mask(given: Any) -> np.ndarray | None:

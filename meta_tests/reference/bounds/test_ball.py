@@ -99,9 +99,9 @@ def test_one_exact_step_from_the_answers_own_states_lies_within_the_step_bound(d
 
 
 def steps_of(case: Case, output: np.ndarray) -> Expected:
-    h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0][:1]
+    h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0][0]
     lengths = None if case.lengths is None else np.asarray(case.lengths)
-    given = case.parameters[0], case.x, h0, lengths, case.spec.direction, output, arithmetic(case.dtype)
+    given = case.parameters[0], case.x, (h0,), lengths, case.spec.direction, output, arithmetic(case.dtype)
     return step_bound(cell_of(case.spec), *given)
 
 
