@@ -14,7 +14,7 @@ from ..bounds.step import Enclosure, Expected, step_bound
 from ..bounds.trajectory import trajectory_bound
 from ..cells import cell_of
 from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched, state_tuple, take_steps
-from ..recurrence import initial_states
+from ..recurrence import Track, initial_states
 from ..spec import dtype_name, expect, expect_word
 from .case import Case
 from .comparison import Comparison, Part, compare, equal_bits, first_outside
@@ -196,8 +196,9 @@ def _step_tracks(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[
     known = [x, *actual.layers]  # each layer reads the one before it
     for index, parameters in enumerate(case.parameters):
         layer, d = divmod(index, spec.num_directions)
-        start, half = tuple(state[index] for state in states), known[layer + 1][..., spec.half(d)]
-        yield step_bound(cell_of(spec), parameters, known[layer], start, lengths, spec.directions[d], half, promised)
+        start = tuple(state[index] for state in states)
+        track = Track(cell_of(spec), parameters, known[layer], start, lengths, spec.directions[d])
+        yield step_bound(track, known[layer + 1][..., spec.half(d)], promised)
 
 
 def _trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
