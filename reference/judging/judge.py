@@ -58,11 +58,10 @@ def judge(
 
 def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
     """The verdict on a case whose steps were put in another order, with its places named as they were given."""
-
-    def given(place: Location | None) -> Location | None:
-        return place and replace(place, time=None if place.time is None else int(order[place.time, place.batch]))
-
-    return replace(verdict, worst=given(verdict.worst), first=given(verdict.first))
+    places = {"worst": verdict.worst, "first": verdict.first}
+    moved = {name: place for name, place in places.items() if place is not None and place.time is not None}
+    steps = {name: replace(place, time=int(order[place.time, place.batch])) for name, place in moved.items()}
+    return replace(verdict, **steps)
 
 
 def judge_pair(
