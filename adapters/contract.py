@@ -133,6 +133,8 @@ def expect_build(
     Raises TypeError or ValueError, naming the argument; NotOffered for what the adapter declares unsupported.
     """
     check_parameters(spec, parameters)
+    if spec.cell != "elman":
+        raise NotOffered(f"cell {spec.cell}: the adapter builds elman alone")
     if dtype is not None:
         expect_word("dtype", dtype, DTYPES)
     expect_device(device, adapter.devices())

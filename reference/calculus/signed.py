@@ -7,17 +7,14 @@ the remainder of the linearisation is in `own`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bounds.arithmetic import REFERENCE
-from .balls import Ball, Matrix, Open, Sums, positive
-from .slopes import relu_slope, relu_slope_deviation, tanh_slope, tanh_slope_deviation
-from .sums import Sum
-
-Elementwise = Callable[[np.ndarray], np.ndarray]
+from .balls import Ball, Matrix, Open, Sums
+from .slopes import RELU, TANH, Activation
 
 
 class Carried(NamedTuple):
@@ -44,56 +41,19 @@ class Moved(NamedTuple):
     scale: np.ndarray | float
 
 
-class _Around(NamedTuple):
-    """A sum around the reference's: its value, what comes in from below and all, and how its terms round."""
-
-    a: np.ndarray
-    below: np.ndarray
-    carried: np.ndarray
-    base: np.ndarray
-    rounded: np.ndarray
-
-
 class Signed(Sums):
     """Operands are a Ball, of what the layer below answers, and a Carried state."""
 
+    known = (Ball, Carried)
+
     def tanh(self, a: Open) -> Moved:
-        errors = self.activation_errors("tanh")
-        # neither tanh leaves [-1, 1] by more than its activation's error
-        return self._activation(a, "tanh", np.tanh, tanh_slope, tanh_slope_deviation)._replace(limit=2 + 2 * errors[0])
+        return self._activation(a, TANH)
 
     def relu(self, a: Open) -> Moved:
-        model = self.model(a)
-        exact = model.radius(model.inputs([operand.value for _, operand in a.products]))
-        moved = self._activation(a, "relu", positive, relu_slope, relu_slope_deviation)
-        return moved._replace(scale=model.scale(exact))
+        return self._activation(a, RELU)
 
-    def _activation(
-        self,
-        total: Open,
-        nonlinearity: str,
-        phi: Elementwise,
-        slope_at: Elementwise,
-        deviation_on: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    ) -> Moved:
-        model = self.model(total)
-        around = self._around(model, total)
-        radius = around.carried + around.rounded
-        slope, deviation = slope_at(around.a), deviation_on(around.a, radius)
-        activation = (slope + deviation) * radius * self.activation_errors(nonlinearity)[0]
-        activation += self.activation_bound(phi(around.a), nonlinearity, model)
-        own = slope * (around.below + around.rounded) + deviation * radius + activation
-        slopes: dict[Matrix, np.ndarray] = {}
-        for rows, (weight, operand) in zip(model.rows, total.products, strict=True):
-            if isinstance(operand, Carried):
-                slopes[weight] = slope
-                magnitudes = model.magnitudes[rows]
-                own += REFERENCE.gain(len(magnitudes)) * slope * (operand.spread @ magnitudes)
-                own += REFERENCE.smallest_normal
-        return Moved(slopes, own, model.may_overflow(around.base), np.inf, 1.0)
-
-    def _around(self, model: Sum, total: Open) -> _Around:
-        """The sum's value, with the errors of its operands and its own."""
+    def _activation(self, total: Open, activation: Activation) -> Moved:
+        model, errors = self.model(total), self.activation_errors(activation.name)
         operands: list[Any] = [operand for _, operand in total.products]
         inputs = model.inputs([operand.value for operand in operands])
         below, before, largest = np.zeros(()), np.zeros(()), np.abs(inputs)
@@ -102,6 +62,21 @@ class Signed(Sums):
             largest[..., rows] += error
             moved = error @ model.magnitudes[rows] * model.evaluated
             below, before = (below + moved, before) if isinstance(operand, Ball) else (below, before + moved)
-        a, base = inputs @ model.weights, model.radius(largest)
-        carried = below + before
-        return _Around(a, below, carried, base, base + model.beta * (np.abs(a) + carried))
+        a, base, carried = inputs @ model.weights, model.radius(largest), below + before
+        rounded = base + model.beta * (np.abs(a) + carried)
+        radius = carried + rounded
+        slope, deviation = activation.slope(a), activation.deviation(a, radius)
+        activated = (slope + deviation) * radius * errors[0]
+        activated += self.activation_bound(activation.phi(a), activation.name, model)
+        own = slope * (below + rounded) + deviation * radius + activated
+        slopes: dict[Matrix, np.ndarray] = {}
+        for rows, (weight, operand) in zip(model.rows, total.products, strict=True):
+            if isinstance(operand, Carried):
+                slopes[weight] = slope
+                magnitudes = model.magnitudes[rows]
+                own += REFERENCE.gain(len(magnitudes)) * slope * (operand.spread @ magnitudes)
+                own += REFERENCE.smallest_normal
+        overflows = model.may_overflow(base)
+        if activation.bounded:  # neither answer leaves [-1, 1] by more than its activation's error
+            return Moved(slopes, own, overflows, 2 + 2 * errors[0], 1.0)
+        return Moved(slopes, own, overflows, np.inf, model.scale(model.radius(inputs)))

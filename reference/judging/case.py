@@ -14,9 +14,10 @@ import numpy as np
 
 from .. import limits
 from ..arguments import check_count, check_inputs, check_parameters
+from ..cells import cell_of
 from ..encoding import decode, encode, expect_object
 from ..files import read_text, write_atomically
-from ..layout import sequence_axes, take_steps, unmasked_first
+from ..layout import from_state_tuple, sequence_axes, state_tuple, take_steps, unmasked_first
 from ..recurrence import Result, forward
 from ..spec import FIRST, CellParameters, Lengths, RNNSpec, expect, short
 
@@ -36,7 +37,7 @@ class Case:
     spec: RNNSpec
     parameters: Sequence[CellParameters]
     x: np.ndarray
-    h0: np.ndarray | None = None
+    h0: Any = None
     lengths: Lengths = None
     layout: str = "batch_first"
     mask: np.ndarray | None = None
@@ -57,7 +58,7 @@ class Case:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What an adapter's run takes beside the module: x, h0, lengths, layout; and mask, where there is one."""
+        """What forward takes beside spec and parameters, and run beside the module; mask where there is one."""
         inputs = {"x": self.x, "h0": self.h0, "lengths": self.lengths, "layout": self.layout}
         return inputs if self.mask is None else {**inputs, "mask": self.mask}
 
@@ -67,10 +68,10 @@ class Case:
 
     def prefix(self, layers: int) -> Case:
         """The same question to the first `layers` layers of the stack."""
-        cells = layers * self.spec.num_directions
-        h0 = None if self.h0 is None else self.h0[:cells]
+        tracks = layers * self.spec.num_directions
+        h0 = None if self.h0 is None else from_state_tuple([state[:tracks] for state in state_tuple(self.h0)])
         spec = replace(self.spec, num_layers=layers)
-        return Case(spec, self.parameters[:cells], self.x, h0, self.lengths, self.layout, self.mask)
+        return replace(self, spec=spec, parameters=self.parameters[:tracks], h0=h0)
 
     def without_mask(self) -> tuple[Case, np.ndarray]:
         """The same question with lengths in place of the mask, and the order of steps that makes it so.
@@ -90,12 +91,13 @@ class Case:
 
     def to_json(self) -> str:
         """The case as JSON: arrays as base64 of their little-endian bytes in C order, with dtype and shape."""
+        h0 = None if self.h0 is None else from_state_tuple([encode(state) for state in state_tuple(self.h0)])
         content = {
             "format": FORMAT,
             "spec": self.spec.to_dict(),
-            "parameters": [{n: encode(a) for n, a in cell.arrays().items()} for cell in self.parameters],
+            "parameters": [{n: encode(a) for n, a in track.arrays().items()} for track in self.parameters],
             "x": encode(self.x),
-            "h0": None if self.h0 is None else encode(self.h0),
+            "h0": h0,
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
         } | ({} if self.mask is None else {"mask": self.mask.tolist()})
@@ -111,10 +113,20 @@ class Case:
         if not isinstance(content["parameters"], list):
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
         check_count(spec, content["parameters"])
-        parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
-        h0 = None if content["h0"] is None else decode("h0", content["h0"])
-        mask = _decode_mask(content.get("mask"))
-        lengths = _decode_lengths(content["lengths"])
+        possible = {"b_ih", "b_hh", *(weight.name for weight in cell_of(spec).weights(spec))}
+        parameters = []
+        for index, track in enumerate(content["parameters"]):
+            name = f"parameters[{index}]"
+            expect_object(name, track, {"w_ih", "w_hh"}, possible)
+            parameters.append(CellParameters.of({key: decode(f"{name} {key}", array) for key, array in track.items()}))
+        h0, lengths, mask = content["h0"], content["lengths"], _decode_mask(content.get("mask"))
+        if isinstance(h0, list) and len(cell_of(spec).states) > 1:
+            h0 = tuple(decode(f"h0[{index}]", state) for index, state in enumerate(h0))
+        elif h0 is not None:
+            h0 = decode("h0", h0)
+        for index, length in enumerate(lengths if isinstance(lengths, list) else ()):  # check_inputs sees to the others
+            if type(length) is not int:
+                raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
         return cls(spec, parameters, decode("x", content["x"]), h0, lengths, content["layout"], mask)
 
     def save(self, path: str | Path) -> None:
@@ -168,14 +180,6 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _decode_lengths(given: Any) -> Any:
-    """Lengths as a list of integers; anything that is no list is checked with x's shape."""
-    for index, length in enumerate(given if isinstance(given, list) else ()):
-        if type(length) is not int:
-            raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
-    return given
-
-
 def _decode_mask(given: Any) -> np.ndarray | None:
     """A list of booleans, nested or not, as an array; its shape is checked with x's."""
     if given is None:
@@ -190,8 +194,3 @@ def _decode_mask(given: Any) -> np.ndarray | None:
             if not isinstance(value, bool):
                 raise TypeError(f"mask: got {short(value)}, expected booleans")
     return np.array(given, dtype=np.bool_)
-
-
-def _decode_cell(name: str, encoded: Any) -> CellParameters:
-    expect_object(name, encoded, {"w_ih", "w_hh"}, {"b_ih", "b_hh"})
-    return CellParameters(**{field: decode(f"{name} {field}", array) for field, array in encoded.items()})

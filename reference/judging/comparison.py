@@ -10,13 +10,13 @@ from ..bounds.step import time_blocks
 
 
 class Part(NamedTuple):
-    """An array of one cell that is compared: output (time, batch, unit), or h_n as (1, batch, unit).
+    """An array of one track that is compared: output (time, batch, unit), or a final state as (1, batch, unit).
 
-    cell: its index in the order of the parameters.  actual: in the case's dtype.
+    track: its index in the order of the parameters.  actual: in the case's dtype.
     expected, bound, scale: an Enclosure's value, bound and scale, float64.
     """
 
-    cell: int
+    track: int
     array: str
     actual: np.ndarray
     expected: np.ndarray
@@ -50,13 +50,10 @@ def compare(part: Part) -> Comparison:
     if not seen:
         return Comparison(part, 0, 0, False, 0.0, 0, 0.0, 0, 0.0, 0.0)
     by_error, by_fraction = max(seen, key=lambda c: c.max_error), max(seen, key=lambda c: c.max_fraction)
-    return Comparison(
-        part,
+    return by_error._replace(
         outside=sum(c.outside for c in seen),
         vacuous=sum(c.vacuous for c in seen),
         non_finite=any(c.non_finite for c in seen),
-        max_error=by_error.max_error,
-        max_error_at=by_error.max_error_at,
         max_fraction=by_fraction.max_fraction,
         max_fraction_at=by_fraction.max_fraction_at,
         magnitude=sum(c.magnitude for c in seen),
