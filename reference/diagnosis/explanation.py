@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,17 +21,17 @@ from ..cells import cell_of
 from ..faults import Fault, implementation
 from ..faults.machine import (
     as_time_first,
-    every_step_alone,
-    final_states,
+    in_order,
     initial_states,
     layer_case,
     lengths_of,
+    states_before,
     zero_padding,
 )
 from ..judging.case import Case
 from ..judging.comparison import settle, vacuous_elements
 from ..judging.judge import judge
-from ..layout import sequence_to_time_first, state_to_batched, valid_steps
+from ..layout import last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
 
 # A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
@@ -143,20 +143,24 @@ class Answer:
 
 
 def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[Case, np.ndarray]] | None:
-    """Each cell's steps, every one asked by itself, with the states they led to; None where some states are not
+    """Each track's steps, every one asked by itself, with the states they led to; None where some states are not
     those of the output: a final state that is none, or numbers in the padding.
 
     case: time first.  layers: the output of each layer (time, batch, features).
     """
-    steps, hidden, lengths = [], case.spec.hidden_size, lengths_of(case)
-    for index in range(case.spec.num_cells):
-        layer, d = divmod(index, case.spec.num_directions)
-        cell = layer_case(case, layer, layers[layer - 1] if layer else case.x, d=d)
-        states = layers[layer][..., d * hidden : (d + 1) * hidden]
-        elsewhere = (zero_padding(states, lengths), states), (final_states(cell, states), h_n[index])
+    steps, lengths, directions = [], lengths_of(case), case.spec.num_directions
+    for index in range(len(case.parameters)):
+        layer, d = divmod(index, directions)
+        track = layer_case(case, layer, layers[layer - 1] if layer else case.x, d=d)
+        states = np.split(layers[layer], directions, axis=-1)[d]
+        final = last_states(in_order(track, states), initial_states(track)[0], lengths)
+        elsewhere = (zero_padding(states, lengths), states), (final, h_n[index])
         if any(_errors(*pair).any() for pair in elsewhere):
             return None
-        steps.append((every_step_alone(cell, states), states[valid_steps(lengths, len(states))]))
+        # all valid steps as one batch of sequences of a single step, each from the state before it
+        valid, spec = valid_steps(lengths, len(states)), replace(track.spec, direction="forward")
+        x, before = track.x[valid], states_before(track, states)[valid]
+        steps.append((Case(spec, track.parameters, x[None], before[None], None, "time_first"), states[valid]))
     return steps
 
 

@@ -1,27 +1,34 @@
 """Known faults: how implementations of a recurrent layer go wrong, each as a small variation of the reference.
 
-fault: what a fault is.  machine: an implementation with faults planted in it.  step, where: what they are made of.
-weights, biases, layers, inputs, states, directions, lengths, arithmetic, outputs: the faults themselves, each a
-function of a few lines.  masks: those that only a layer with a mask can have.
+fault: what a fault is.  machine: an implementation with faults planted in it.  where, changes, rows, step: what they
+are made of.  weights: those in the weights and the biases, made from a cell's own.  layers, inputs, states, directions,
+lengths, arithmetic, outputs: the others, rows of tables and functions of a few lines.  masks: those that only a layer
+with a mask can have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 
-from . import arithmetic, biases, directions, inputs, layers, lengths, outputs, states, weights
+from . import arithmetic, directions, inputs, layers, lengths, outputs, states, weights
 from .fault import Fault, Run, Where
 from .machine import implementation
 
 __all__ = ["COMMONEST", "EQUIVALENT", "FAULTS", "Fault", "Run", "Where", "implementation"]
 
-FAMILIES: tuple[ModuleType, ...] = (weights, biases, layers, inputs, states, directions, lengths, arithmetic, outputs)
-_ALL = [
-    entry
-    for module in FAMILIES
-    for entry in vars(module).values()
-    if isinstance(entry, Fault) and entry.family == module.__name__.rpartition(".")[2]
-]
+MODULES: tuple[ModuleType, ...] = (weights, layers, inputs, states, directions, lengths, arithmetic, outputs)
+
+
+def _of(module: ModuleType) -> Iterator[Fault]:
+    """The faults of a module, in order: single ones, and tables of them."""
+    for entry in vars(module).values():
+        for each in entry if isinstance(entry, tuple) else (entry,):
+            if isinstance(each, Fault):
+                yield each
+
+
+_ALL = [fault for module in MODULES for fault in _of(module)]
 
 # by name, in the order of the modules
 FAULTS = {fault.name: fault for fault in _ALL if not fault.equivalent}

@@ -1,13 +1,16 @@
 """A fault: what an implementation gets wrong, in words and as a function, and where that can be seen.
 
-A fault comes in one of three kinds, each with a decorator that makes it from a function:
+A fault comes in one of three kinds:
 
     asked    Case -> Case: the layer answers another question (weights transposed, h0 ignored, lengths off by one)
     around   (Case, Run) -> Result: the layer runs otherwise, or its answer is spoilt (a direction ignored)
-    step     Step -> h_t: the arithmetic of one step (another activation, products in a narrow format)
+    step     StepChange: the arithmetic of one step (another activation, products in a narrow format)
 
 A Run answers a case: the reference, or a framework's own module. The first two kinds only ask it other questions
 and rearrange its answers, so they can be planted in any implementation.
+
+A decorator for each kind makes a fault from a function, and takes its name and family from it and its module. Faults
+that are alike are the rows of a table instead, each of which a function of their module makes.
 """
 
 from __future__ import annotations
@@ -19,12 +22,11 @@ import numpy as np
 
 from ..judging.case import Case
 from ..recurrence import Result
-from .step import Step
+from .step import Step, StepChange
 
 Run = Callable[[Case], Result]
 Asked = Callable[[Case], Case]
 Around = Callable[[Case, Run], Result]
-Stepped = Callable[[Step], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Where:
 class Fault:
     """One way to be wrong.
 
-    name: an identifier.  family: the module that holds it.
+    name: an identifier.  family: what is wrong, for most the module that holds it.
     says: what is wrong, as the end of "agrees with the reference if ...".
     where: what a case must have for the fault to be visible.
     asked, around, step: what it does; exactly one of them is there.
@@ -66,7 +68,7 @@ class Fault:
     where: Where
     asked: Asked | None = None
     around: Around | None = None
-    step: Stepped | None = None
+    step: StepChange | None = None
     as_given: bool = False
     arithmetic: str | None = None
     equivalent: str = ""
@@ -85,9 +87,13 @@ def around(says: str, where: Where, *, as_given: bool = False, equivalent: str =
     return lambda change: Fault(*_names(change), says, where, around=change, as_given=as_given, equivalent=equivalent)
 
 
-def step(says: str, where: Where, *, arithmetic: str | None = None, equivalent: str = "") -> Callable[[Stepped], Fault]:
-    """Make a fault from a function that computes a step."""
-    return lambda change: Fault(*_names(change), says, where, step=change, arithmetic=arithmetic, equivalent=equivalent)
+def step(
+    says: str, where: Where, *, arithmetic: str | None = None, equivalent: str = ""
+) -> Callable[[Callable[[Step], np.ndarray]], Fault]:
+    """Make a fault from a function that takes a sum to its activation."""
+    return lambda change: Fault(
+        *_names(change), says, where, step=StepChange(change), arithmetic=arithmetic, equivalent=equivalent
+    )
 
 
 def _names(change: Callable[..., object]) -> tuple[str, str]:

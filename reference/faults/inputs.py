@@ -8,9 +8,10 @@ import numpy as np
 
 from ..judging.case import Case
 from ..recurrence import Result
+from .changes import backwards, batch_and_time_exchanged, doubled, one_for_all, rolled, significant, zeroed
 from .fault import Run, Where, around, asked
 from .machine import lengths_of
-from .step import significant
+from .rows import of_x, table
 from .where import EQUAL_BATCH_TIME, FEATURES, NOT_BFLOAT16, PADDING, ROWS, SEQUENCE, STEPS, TWO_STEPS
 
 
@@ -47,11 +48,6 @@ def time_first_ignored(case: Case, run: Run) -> Result:
     return run(replace(case, layout="batch_first"))
 
 
-@asked("batch and time of x are exchanged", EQUAL_BATCH_TIME)
-def x_batch_and_time_exchanged(case: Case) -> Case:
-    return replace(case, x=np.ascontiguousarray(case.x.transpose(1, 0, 2)))
-
-
 @asked("x is read in the order in which it lies in memory", X_FORTRAN, as_given=True)
 def x_read_as_it_lies(case: Case) -> Case:
     return replace(case, x=_as_it_lies(case.x))
@@ -63,60 +59,29 @@ def h0_read_as_it_lies(case: Case) -> Case:
     return replace(case, h0=_as_it_lies(case.h0))
 
 
-@asked("x is ignored", STEPS)
-def x_ignored(case: Case) -> Case:
-    return replace(case, x=np.zeros_like(case.x))
-
-
-@asked("each sequence of x is the next one of the batch", ROWS & STEPS)
-def x_of_the_next_row(case: Case) -> Case:
-    return replace(case, x=np.roll(case.x, -1, axis=1))
-
-
-@asked("the first sequence of x stands for all", ROWS & STEPS)
-def x_first_row_for_all(case: Case) -> Case:
-    return replace(case, x=np.repeat(case.x[:, :1], case.x.shape[1], axis=1))
-
-
-@asked("the features of x are in reverse order", FEATURES & STEPS)
-def x_features_reversed(case: Case) -> Case:
-    return replace(case, x=np.ascontiguousarray(case.x[..., ::-1]))
-
-
-@asked("x is read one step late (the first step twice)", TWO_STEPS)
-def x_one_step_late(case: Case) -> Case:
-    return replace(case, x=np.concatenate([case.x[:1], case.x[:-1]]))
-
-
-@asked("x is read one step early (the last step twice)", SEQUENCE & STEPS)
-def x_one_step_early(case: Case) -> Case:
-    return replace(case, x=np.concatenate([case.x[1:], case.x[-1:]]))
+X = table(
+    of_x,
+    "inputs",
+    ("x_batch_and_time_exchanged", "batch and time of x are exchanged", EQUAL_BATCH_TIME, batch_and_time_exchanged),
+    ("x_ignored", "x is ignored", STEPS, zeroed(...)),
+    ("x_of_the_next_row", "each sequence of x is the next one of the batch", ROWS & STEPS, rolled(-1, axis=1)),
+    ("x_first_row_for_all", "the first sequence of x stands for all", ROWS & STEPS, one_for_all(0, axis=1)),
+    ("x_features_reversed", "the features of x are in reverse order", FEATURES & STEPS, backwards(axis=-1)),
+    ("x_one_step_late", "x is read one step late (the first step twice)", TWO_STEPS,
+     lambda x: np.concatenate([x[:1], x[:-1]])),
+    ("x_one_step_early", "x is read one step early (the last step twice)", SEQUENCE & STEPS,
+     lambda x: np.concatenate([x[1:], x[-1:]])),
+    ("x_reversed_in_time", "x is reversed in time, and the output left so", SEQUENCE & STEPS, backwards(axis=0)),
+    ("x_clipped", "x is clipped to [-1, 1]", BEYOND_ONE & STEPS, lambda x: np.clip(x, -1, 1).astype(x.dtype)),
+    ("x_doubled", "x is added twice", STEPS, doubled),
+    ("x_in_bfloat16", "x is rounded to bfloat16", NOT_BFLOAT16 & STEPS, significant(8)),
+)  # fmt: skip
 
 
 @asked("the last step of x is read as zeros", STEPS)
 def x_last_step_unread(case: Case) -> Case:
     last = np.arange(len(case.x))[:, None] == lengths_of(case) - 1
     return replace(case, x=np.where(last[..., None], np.zeros_like(case.x), case.x))
-
-
-@asked("x is reversed in time, and the output left so", SEQUENCE & STEPS)
-def x_reversed_in_time(case: Case) -> Case:
-    return replace(case, x=np.ascontiguousarray(case.x[::-1]))
-
-
-@asked("x is clipped to [-1, 1]", BEYOND_ONE & STEPS)
-def x_clipped(case: Case) -> Case:
-    return replace(case, x=np.clip(case.x, -1, 1).astype(case.x.dtype))
-
-
-@asked("x is added twice", STEPS)
-def x_doubled(case: Case) -> Case:
-    return replace(case, x=case.x * 2)
-
-
-@asked("x is rounded to bfloat16", NOT_BFLOAT16 & STEPS)
-def x_in_bfloat16(case: Case) -> Case:
-    return replace(case, x=significant(8)(case.x))
 
 
 @asked("x holds other numbers beyond a sequence's length", PADDING, equivalent="no layer reads beyond a length")

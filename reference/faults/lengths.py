@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
-from ..layout import reverse_within_lengths, valid_steps
+from ..layout import valid_steps
 from ..recurrence import Result
-from .directions import run_forward_cells, run_reverse_cells
+from .directions import in_processing_order
 from .fault import Run, around, asked
-from .machine import initial_states, lengths_of, zero_padding
+from .machine import by_tracks, initial_states, lengths_of, zero_padding
+from .rows import of_lengths, table
 from .where import A_FORWARD, A_REVERSE, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
 
 
@@ -25,25 +26,17 @@ def lengths_one_more(case: Case) -> Case:
     return replace(case, lengths=np.minimum(lengths_of(case) + 1, len(case.x)))
 
 
-@asked("each length is one less, but at least 1", TWO_STEPS)
-def lengths_one_less(case: Case) -> Case:
-    lengths = lengths_of(case)
-    return replace(case, lengths=np.where(lengths > 1, lengths - 1, lengths))
-
-
-@asked("the longest sequence's length stands for all", PADDING & ROWS)
-def lengths_all_the_longest(case: Case) -> Case:
-    return replace(case, lengths=np.full_like(lengths_of(case), lengths_of(case).max()))
-
-
-@asked("each sequence has the length of the next one of the batch", PADDING & ROWS)
-def lengths_of_the_next_row(case: Case) -> Case:
-    return replace(case, lengths=np.roll(lengths_of(case), -1))
-
-
-@asked("the lengths are sorted, and the sequences are not", UNSORTED)
-def lengths_sorted_alone(case: Case) -> Case:
-    return replace(case, lengths=np.sort(lengths_of(case))[::-1].copy())
+LENGTHS = table(
+    of_lengths,
+    "lengths",
+    ("lengths_one_less", "each length is one less, but at least 1", TWO_STEPS, lambda n: np.where(n > 1, n - 1, n)),
+    ("lengths_all_the_longest", "the longest sequence's length stands for all", PADDING & ROWS,
+     lambda n: np.full_like(n, n.max())),
+    ("lengths_of_the_next_row", "each sequence has the length of the next one of the batch", PADDING & ROWS,
+     lambda n: np.roll(n, -1)),
+    ("lengths_sorted_alone", "the lengths are sorted, and the sequences are not", UNSORTED,
+     lambda n: np.sort(n)[::-1]),
+)  # fmt: skip
 
 
 def by_length(case: Case) -> np.ndarray:
@@ -74,29 +67,29 @@ def sorted_without_h0(case: Case) -> Case:
     return replace(case, h0=np.ascontiguousarray(initial_states(case)[:, np.argsort(by_length(case))]))
 
 
-def through_padding(cell: Case, run: Run) -> Result:
-    """A cell that takes every step of the padded sequences, its output zero in the padding all the same."""
-    output, h_n = run(replace(cell, lengths=None))
-    return Result(zero_padding(output, lengths_of(cell)), h_n)
+def through_padding(track: Case, run: Run) -> Result:
+    """A track that takes every step of the padded sequences, its output zero in the padding all the same."""
+    output, h_n = run(replace(track, lengths=None))
+    return Result(zero_padding(output, lengths_of(track)), h_n)
 
 
 @around("the reverse direction starts in the padding", A_REVERSE & PADDING)
 def reverse_starts_in_padding(case: Case, run: Run) -> Result:
-    return run_reverse_cells(case, run, through_padding)
+    return by_tracks(case, run, reverse=through_padding)
 
 
 @around("padding reaches the final state of the forward direction", A_FORWARD & PADDING)
 def padding_reaches_the_state(case: Case, run: Run) -> Result:
-    return run_forward_cells(case, run, through_padding)
+    return by_tracks(case, run, forward=through_padding)
 
 
 @around("the reverse output stands at the end of the padded sequence", A_REVERSE & PADDING)
 def reverse_output_at_the_end(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(cell)
-        return Result(reverse_within_lengths(output, lengths_of(cell))[::-1], h_n)
+    def track_run(track: Case, run: Run) -> Result:
+        output, h_n = in_processing_order(track, run)
+        return Result(output[::-1], h_n)
 
-    return run_reverse_cells(case, run, cell_run)
+    return by_tracks(case, run, reverse=track_run)
 
 
 @around("beyond a length the output repeats the last one", PADDING & STEPS)

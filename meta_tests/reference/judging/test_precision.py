@@ -13,8 +13,9 @@ from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.references import Mirror
 from reference import Case, CellParameters, RNNSpec, diagnose, judge
 from reference.faults import implementation
+from reference.faults.changes import significant
 from reference.faults.fault import step
-from reference.faults.step import Step, significant
+from reference.faults.step import Step
 from reference.faults.where import ALWAYS
 
 WIDE = Capabilities(arithmetics={(("dtype", "bfloat16"),): "bfloat16_accumulate_float32"})
