@@ -28,8 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 import adapters
+from meta_tests.common.equivalent import EQUIVALENT, REASONS
 from meta_tests.common.faulty import ADAPTER_FAULTS
-from reference.faults import EQUIVALENT, FAULTS
+from reference.faults import FAULTS
 from reference.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +66,7 @@ class Row:
     @property
     def equivalent(self) -> str:
         """Of a change that is no fault, the reason."""
-        return "" if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].equivalent
+        return REASONS.get(self.name, "")
 
     @property
     def killed(self) -> bool:

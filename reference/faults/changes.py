@@ -71,15 +71,17 @@ def late(sequence: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(sequence[:1]), sequence[:-1]])
 
 
-def batch_and_time_exchanged(sequence: np.ndarray) -> np.ndarray:
-    return sequence.swapaxes(0, 1)
+def exchange_axes(first: int, second: int) -> Change:
+    """Of equal sizes."""
+    return lambda array: array.swapaxes(first, second)
 
 
-def halves_exchanged(output: np.ndarray) -> np.ndarray:
+def exchange_halves(output: np.ndarray) -> np.ndarray:
     return np.roll(output, output.shape[-1] // 2, axis=-1)
 
 
-def halves_interleaved(output: np.ndarray) -> np.ndarray:
+def interleave(output: np.ndarray) -> np.ndarray:
+    """The halves of the last axis, unit by unit."""
     return np.stack(np.split(output, 2, axis=-1), axis=-1).reshape(output.shape)
 
 

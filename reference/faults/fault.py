@@ -8,9 +8,6 @@ A fault comes in one of three kinds:
 
 A Run answers a case: the reference, or a framework's own module. The first two kinds only ask it other questions
 and rearrange its answers, so they can be planted in any implementation.
-
-A decorator for each kind makes a fault from a function, and takes its name and family from it and its module. Faults
-that are alike are the rows of a table instead, each of which a function of their module makes.
 """
 
 from __future__ import annotations
@@ -18,11 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..judging.case import Case
 from ..recurrence import Result
-from .step import Step, StepChange
+from .step import StepChange
 
 Run = Callable[[Case], Result]
 Asked = Callable[[Case], Case]
@@ -59,7 +54,6 @@ class Fault:
     asked, around, step: what it does; exactly one of them is there.
     as_given: whether it sees the case in its own layout and memory; all others see it time first and batched.
     arithmetic: the declared arithmetic in which the faulty answer is right; None for the case's own.
-    equivalent: of a change that is no fault, the reason why it cannot be seen; else empty.
     """
 
     name: str
@@ -71,31 +65,6 @@ class Fault:
     step: StepChange | None = None
     as_given: bool = False
     arithmetic: str | None = None
-    equivalent: str = ""
 
     def __str__(self) -> str:
         return self.says
-
-
-def asked(says: str, where: Where, *, as_given: bool = False, equivalent: str = "") -> Callable[[Asked], Fault]:
-    """Make a fault from a function that changes the question."""
-    return lambda change: Fault(*_names(change), says, where, asked=change, as_given=as_given, equivalent=equivalent)
-
-
-def around(says: str, where: Where, *, as_given: bool = False, equivalent: str = "") -> Callable[[Around], Fault]:
-    """Make a fault from a function that asks the layer in its own way, and passes on what it likes."""
-    return lambda change: Fault(*_names(change), says, where, around=change, as_given=as_given, equivalent=equivalent)
-
-
-def step(
-    says: str, where: Where, *, arithmetic: str | None = None, equivalent: str = ""
-) -> Callable[[Callable[[Step], np.ndarray]], Fault]:
-    """Make a fault from a function that takes a sum to its activation."""
-    return lambda change: Fault(
-        *_names(change), says, where, step=StepChange(change), arithmetic=arithmetic, equivalent=equivalent
-    )
-
-
-def _names(change: Callable[..., object]) -> tuple[str, str]:
-    """A fault's name and its family, from the function and the module that define it."""
-    return change.__name__, change.__module__.rpartition(".")[2]

@@ -62,7 +62,7 @@ def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Resu
     assert change is not None, "a fault is asked, around or a step"
 
     def track_run(track: Case, _run: Run) -> Result:
-        return advanced(track, lambda _k, x_t, states: change.take(kernel, track, x_t, (states[-1],))[0])
+        return advanced(track, lambda _k, x_t, states: change.take(kernel, track, x_t, states[-1]))
 
     with np.errstate(all="ignore"):
         return by_tracks(case, run, track_run, track_run)

@@ -8,14 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..calculus.balls import Open
 from ..calculus.numbers import activation
 from ..cells import cell_of
 from ..judging.case import Case
 from ..spec import CellParameters
 from .changes import Change, same
-
-States = tuple[np.ndarray, ...]
 
 
 class Kernel(Protocol):
@@ -42,16 +39,16 @@ class NumPyKernel:
 
 @dataclass(frozen=True)
 class Step:
-    """A sum of a step that is about to be activated.
+    """A sum in a step, to which terms may be added until it is activated.
 
     products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), one for each
-    product, or none.  nonlinearity: of the activation.
+    product, or none.  nonlinearity: of its activation.
     """
 
     kernel: Kernel
-    products: Sequence[tuple[np.ndarray, np.ndarray]]
-    biases: Sequence[np.ndarray]
-    nonlinearity: str
+    products: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+    biases: Sequence[np.ndarray] = ()
+    nonlinearity: str = ""
 
     @property
     def dtype(self) -> np.dtype:
@@ -86,29 +83,30 @@ class StepChange:
     activation: Callable[[Step], np.ndarray] = Step.right
     state: Change = same
 
-    def take(self, kernel: Kernel, track: Case, x: np.ndarray, states: States) -> States:
-        """The states of a track after the faulty step, from x (batch, features) and the states before."""
+    def take(self, kernel: Kernel, track: Case, x: np.ndarray, h: np.ndarray) -> np.ndarray:
+        """The state of a track after the faulty step, from x (batch, features) and the state before."""
         cell, operations = cell_of(track.spec), _Operations(kernel, self.activation)
         weights = operations.weights(track.parameters[0])
-        after = cell.step(operations, weights, cell.project(operations, weights, x), states)
-        return tuple(np.asarray(self.state(state)).astype(track.x.dtype) for state in after)
+        (after,) = cell.step(operations, weights, cell.project(operations, weights, x), (h,))
+        return self.state(after)
 
 
+@dataclass(frozen=True)
 class _Operations:
     """Reads a step in arrays. Sums stay open until they are activated, so that a fault may change all of it."""
 
-    def __init__(self, kernel: Kernel, activation: Callable[[Step], np.ndarray]) -> None:
-        self._kernel, self._activation = kernel, activation
+    kernel: Kernel
+    activation: Callable[[Step], np.ndarray]
 
     def weights(self, parameters: CellParameters) -> dict[str, np.ndarray]:
         return parameters.arrays()
 
-    def affine(self, products: Sequence[Any], biases: Sequence[Any] = (), start: Open | None = None) -> Open:
-        before = start or Open((), ())
-        return Open((*before.products, *products), (*before.biases, *biases))
+    def affine(self, products: Sequence[Any], biases: Sequence[Any] = (), start: Step | None = None) -> Step:
+        before = start or Step(self.kernel)
+        return replace(before, products=(*before.products, *products), biases=(*before.biases, *biases))
 
-    def tanh(self, a: Open) -> np.ndarray:
-        return self._activation(Step(self._kernel, *a, "tanh"))
+    def tanh(self, a: Step) -> np.ndarray:
+        return self.activation(replace(a, nonlinearity="tanh"))
 
-    def relu(self, a: Open) -> np.ndarray:
-        return self._activation(Step(self._kernel, *a, "relu"))
+    def relu(self, a: Step) -> np.ndarray:
+        return self.activation(replace(a, nonlinearity="relu"))
