@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ from ..faults.machine import (
 from ..judging.case import Case
 from ..judging.comparison import settle, vacuous_elements
 from ..judging.judge import judge
+from ..judging.verdict import Location
 from ..layout import last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
 
@@ -55,7 +57,7 @@ class Explanation:
 
 
 class Answer:
-    """An answer that disagrees, and its case: as given, and time first."""
+    """An answer that disagrees, and its case: as given, and time first (usual, output, h_n, prefixes)."""
 
     def __init__(
         self,
@@ -63,13 +65,19 @@ class Answer:
         output: np.ndarray,
         h_n: np.ndarray,
         prefixes: Sequence[np.ndarray] | None,
-        declared: str | None = None,
+        declared: str | None,
     ) -> None:
         self.case, self.actual, self.declared = case, Result(output, h_n), declared or case.dtype
         self.usual = as_time_first(case)
         self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
+        self.given = prefixes
         lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
         self.prefixes = lower if len(lower) == case.spec.num_layers - 1 else None
+
+    @property
+    def first(self) -> Location | None:
+        """The first wrong element."""
+        return judge(self.case, *self.actual, self.given, self.declared).first
 
     @functools.cached_property
     def allowed(self) -> float:
@@ -79,6 +87,11 @@ class Answer:
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
         return None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
 
+    @functools.cached_property
+    def unexplained(self) -> float:
+        """The largest error of the answer as a whole."""
+        return self._distance(self.case.answer())
+
     def visible(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults that could show in this case."""
         return [fault for fault in faults if fault.where.holds(self.case if fault.as_given else self.usual)]
@@ -86,12 +99,11 @@ class Answer:
     def explanations(self, candidates: Iterable[tuple[Fault, ...]]) -> tuple[Explanation, ...]:
         """Those of the candidates that explain the answer, best first. Which of two faults is the outer one matters:
         what one of them does may hide the other."""
-        orders = (dict.fromkeys((faults, faults[::-1])) for faults in candidates)
-        found = (self._explain_either(tried) for tried in orders)
-        return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
-
-    def _explain_either(self, orders: Iterable[tuple[Fault, ...]]) -> Explanation | None:
-        return next((e for faults in orders if (e := self._explain(faults)) is not None), None)
+        found = []
+        for candidate in candidates:
+            orders = dict.fromkeys((candidate, candidate[::-1]))
+            found += itertools.islice(filter(None, map(self._explain, orders)), 1)
+        return tuple(sorted(found, key=lambda explanation: explanation.error))
 
     def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
         if len(faults) == 1 and faults[0].step and self.steps is not None:
@@ -115,18 +127,12 @@ class Answer:
 
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""
-        expected = implementation(faults, Case.answer)(self.case)
-        error = self._distance(expected)
+        error = self._distance(implementation(faults, Case.answer)(self.case))
         used = _fraction(np.array(error), self.allowed)
         return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
 
     def _distance(self, expected: Result) -> float:
         return max(float(_errors(*pair).max(initial=0)) for pair in zip(expected, self.actual, strict=True))
-
-    @functools.cached_property
-    def unexplained(self) -> float:
-        """The largest error of the answer as a whole."""
-        return self._distance(self.case.answer())
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""

@@ -17,7 +17,8 @@ from meta_tests.common.equivalent import EQUIVALENT
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.property_cases import drawn_cases, faulty_answer, visible_in
 from meta_tests.tables.diagnosis import MOST_WRONG, PAIRS, row, verdict_on_diagnosis
-from reference import Diagnosis, Explanation, RNNSpec, diagnose, diagnosis, judge
+from reference import Diagnosis, Explanation, RNNSpec, diagnose, judge
+from reference.diagnosis import diagnosis
 from reference.faults import COMMONEST, FAULTS, Fault
 
 
