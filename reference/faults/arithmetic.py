@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .changes import Change, in_dtype, same, significant
+from .changes import Change, in_dtype, same, significant, times
 from .rows import table
 from .step import Step, StepChange
-from .where import BIAS, FLOAT32, FLOAT64, NOT_BFLOAT16, RELU, STEPS, TANH, WIDE
+from .where import BIAS, FINER, FLOAT32, FLOAT64, RELU, STEPS, TANH, WIDE
 
 TABLE = np.linspace(-8.0, 8.0, 1025)  # arguments of a table of tanh, 64 for each unit; beyond it tanh is 1 to 3e-7
 FAR = 4.0  # where a series for tanh gives way to 1
@@ -44,10 +44,6 @@ def of_operands(change: Change) -> dict[str, Any]:
 def of_state(change: Change) -> dict[str, Any]:
     """The change of each state after the step."""
     return {"step": StepChange(state=change)}
-
-
-def times(factor: float) -> Change:
-    return lambda array: array * array.dtype.type(factor)
 
 
 def series(a: np.ndarray) -> np.ndarray:
@@ -107,7 +103,7 @@ FAULTS = table(
      of_step(bias_after_activation)),
     *((f"tanh_off_by_1e_minus_{digits}", f"tanh is too large by {10.0**-digits:.0e} of itself", TANH & where,
        of_activated(times(1 + 10.0**-digits)))
-      for digits, where in ((2, NOT_BFLOAT16), (3, WIDE), (4, WIDE), (5, WIDE), (9, FLOAT64))),
+      for digits, where in ((2, FINER), (3, WIDE), (4, WIDE), (5, WIDE), (9, FLOAT64))),
     ("tanh_by_series", "tanh is computed by its Taylor series to degree 7, and 1 beyond 1.2", TANH & WIDE & STEPS,
      of_activation(series)),
     ("tanh_by_fraction", "tanh is computed by a continued fraction of three terms", TANH & WIDE & STEPS,
@@ -127,14 +123,14 @@ FAULTS = table(
     ("products_in_tf32", "the products are taken in TF32 (11 significant bits)", FLOAT32 & STEPS,
      of_operands(significant(11))),
     ("products_in_float16", "the products are taken in float16", WIDE & STEPS, of_operands(in_dtype(np.float16))),
-    ("products_in_bfloat16", "the products are taken in bfloat16", NOT_BFLOAT16 & STEPS, of_operands(significant(8))),
-    ("sum_in_bfloat16", "the sum is rounded to bfloat16 before the activation", NOT_BFLOAT16 & STEPS,
+    ("products_in_bfloat16", "the products are taken in bfloat16", FINER & STEPS, of_operands(significant(8))),
+    ("sum_in_bfloat16", "the sum is rounded to bfloat16 before the activation", FINER & STEPS,
      of_sum(significant(8))),
     ("state_in_float32", "the state is rounded to float32 between steps", FLOAT64 & STEPS,
      of_state(in_dtype(np.float32))),
     ("state_in_float16", "the state is rounded to float16 between steps", WIDE & STEPS,
      of_state(in_dtype(np.float16))),
-    ("state_in_bfloat16", "the state is rounded to bfloat16 between steps", NOT_BFLOAT16 & STEPS,
+    ("state_in_bfloat16", "the state is rounded to bfloat16 between steps", FINER & STEPS,
      of_state(significant(8))),
     ("state_in_int8", "the state is rounded to 8-bit integers times 1/127", TANH & STEPS,
      of_state(lambda h: np.rint(h * 127) / 127)),

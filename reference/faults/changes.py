@@ -20,8 +20,8 @@ def same(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def doubled(array: np.ndarray) -> np.ndarray:
-    return array * 2
+def times(factor: float) -> Change:
+    return lambda array: array * array.dtype.type(factor)
 
 
 def transposed(matrix: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def interleave(output: np.ndarray) -> np.ndarray:
     return np.stack(np.split(output, 2, axis=-1), axis=-1).reshape(output.shape)
 
 
-def direction_by_direction(stack: np.ndarray) -> np.ndarray:
+def by_direction(stack: np.ndarray) -> np.ndarray:
     """(layers, directions, ...) as all layers of one direction, then all of the other."""
     return stack.swapaxes(0, 1).reshape(stack.shape)
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..judging.case import Case
 from ..recurrence import Result
-from .changes import backwards, doubled, exchange_axes, one_for_all, rolled, significant, zeroed
+from .changes import backwards, exchange_axes, one_for_all, rolled, significant, times, zeroed
 from .fault import Run, Where
 from .machine import lengths_of
 from .rows import of_question, of_run, of_x, table
-from .where import EQUAL_BATCH_TIME, FEATURES, NOT_BFLOAT16, ROWS, SEQUENCE, STEPS, TWO_STEPS
+from .where import EQUAL_TIME, FEATURES, FINER, ROWS, SEQUENCE, STEPS, TWO_STEPS
 
 
 def _equal_batch_time(layout: str) -> Where:
@@ -61,7 +61,7 @@ FAULTS = table(
      of_run(in_time_first, as_given=True)),
     ("time_first_ignored", "time_first is taken for batch_first, on the way in and out",
      _equal_batch_time("time_first"), of_run(in_batch_first, as_given=True)),
-    ("x_batch_and_time_exchanged", "batch and time of x are exchanged", EQUAL_BATCH_TIME, of_x(exchange_axes(0, 1))),
+    ("x_batch_and_time_exchanged", "batch and time of x are exchanged", EQUAL_TIME, of_x(exchange_axes(0, 1))),
     ("x_read_as_it_lies", "x is read in the order in which it lies in memory", X_FORTRAN,
      of_question(x_as_it_lies, as_given=True)),
     ("h0_read_as_it_lies", "h0 is read in the order in which it lies in memory", H0_FORTRAN,
@@ -77,6 +77,6 @@ FAULTS = table(
     ("x_last_step_unread", "the last step of x is read as zeros", STEPS, of_question(last_step_unread)),
     ("x_reversed_in_time", "x is reversed in time, and the output left so", SEQUENCE & STEPS, of_x(backwards(axis=0))),
     ("x_clipped", "x is clipped to [-1, 1]", BEYOND_ONE & STEPS, of_x(lambda x: np.clip(x, -1, 1).astype(x.dtype))),
-    ("x_doubled", "x is added twice", STEPS, of_x(doubled)),
-    ("x_in_bfloat16", "x is rounded to bfloat16", NOT_BFLOAT16 & STEPS, of_x(significant(8))),
+    ("x_doubled", "x is added twice", STEPS, of_x(times(2))),
+    ("x_in_bfloat16", "x is rounded to bfloat16", FINER & STEPS, of_x(significant(8))),
 )  # fmt: skip

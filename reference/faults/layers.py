@@ -6,16 +6,7 @@ import numpy as np
 
 from ..judging.case import Case
 from ..recurrence import Result
-from .changes import (
-    Change,
-    backwards,
-    direction_by_direction,
-    dropped_out,
-    exchange_halves,
-    interleave,
-    late,
-    one_for_all,
-)
+from .changes import Change, backwards, by_direction, dropped_out, exchange_halves, interleave, late, one_for_all
 from .fault import Run
 from .machine import by_layers, initial_states, layer_case, side_by_side
 from .rows import of_output, of_parameters, of_reading, of_run, of_x, table
@@ -82,7 +73,7 @@ FAULTS = table(
      of_parameters(repeat_last_but_one)),
     ("parameters_direction_by_direction",
      "the upper layers' parameters are read direction by direction, not layer by layer", BOTH & THREE_LAYERS,
-     of_parameters(above_the_first(direction_by_direction))),
+     of_parameters(above_the_first(by_direction))),
     ("top_layer_skipped", "the top layer is skipped", LAYERS, of_run(skip_top)),
     ("top_layer_twice", "the top layer is applied twice", LAYERS & STEPS, of_run(repeat_top)),
     ("upper_layers_read_x", "the layers above the first read x", LAYERS & ALL_SQUARE & STEPS, of_run(read_x)),

@@ -135,11 +135,12 @@ def by_layers(
     return Result(below, np.concatenate(h_n))
 
 
-def asked_as_it_is(case: Case, run: Run) -> Result:
-    return run(case)
-
-
-def by_tracks(case: Case, run: Run, forward: Around = asked_as_it_is, reverse: Around = asked_as_it_is) -> Result:
+def by_tracks(
+    case: Case,
+    run: Run,
+    forward: Around = lambda track, run: run(track),
+    reverse: Around = lambda track, run: run(track),
+) -> Result:
     """The stack one track after another. forward, reverse: how one in that direction, a case by itself, is asked."""
     ways = {"forward": forward, "reverse": reverse}
 
@@ -169,15 +170,9 @@ def advanced(track: Case, advance: Advance) -> Result:
     return Result(zero_padding(in_order(track, output), lengths_of(track)), h_n[None])
 
 
-def from_the_last(_k: int, states: list[np.ndarray]) -> np.ndarray:
-    return states[-1]
-
-
-def as_it_is(_k: int, h: np.ndarray, _states: list[np.ndarray]) -> np.ndarray:
-    return h
-
-
-def step_by_step(case: Case, run: Run, enter: Enter = from_the_last, leave: Leave = as_it_is) -> Result:
+def step_by_step(
+    case: Case, run: Run, enter: Enter = lambda _k, states: states[-1], leave: Leave = lambda _k, h, _states: h
+) -> Result:
     """Every track one step at a time, each step asked by itself."""
 
     def track_run(track: Case, run: Run) -> Result:

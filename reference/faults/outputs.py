@@ -8,7 +8,7 @@ from ..judging.case import Case
 from ..recurrence import Result
 from .changes import (
     backwards,
-    direction_by_direction,
+    by_direction,
     exchange_axes,
     exchange_halves,
     in_dtype,
@@ -17,18 +17,18 @@ from .changes import (
     rolled,
     significant,
     zeroed,
-)  # fmt: skip
+)
 from .fault import Run
 from .machine import in_order, initial_states, lengths_of, states_before, zero_padding
 from .rows import of_answer, of_h_n, of_output, of_run, of_tracks, table
 from .where import (
     ALWAYS,
     BOTH,
-    EQUAL_BATCH_TIME,
-    EQUAL_TRACKS_BATCH,
-    LAST_IS_NOT_FINAL,
+    EQUAL_TIME,
+    EQUAL_TRACKS,
+    FINER,
     LAYERS,
-    NOT_BFLOAT16,
+    NOT_FINAL,
     OUTPUTS,
     ROWS,
     SEQUENCE,
@@ -94,14 +94,14 @@ FAULTS = table(
      of_output(lambda output: np.tile(output[..., : output.shape[-1] // 2], 2))),
     ("h_n_directions_exchanged", "the directions of h_n are exchanged", BOTH, of_h_n(backwards(axis=1))),
     ("h_n_direction_by_direction", "h_n is given direction by direction, not layer by layer", BOTH & LAYERS,
-     of_h_n(direction_by_direction)),
+     of_h_n(by_direction)),
     ("h_n_layers_reversed", "the layers of h_n are in reverse order", LAYERS, of_h_n(backwards(axis=0))),
     ("h_n_top_layer_for_all", "h_n holds the top layer's final state for every layer", LAYERS,
      of_h_n(one_for_all(-1, axis=0))),
-    ("h_n_from_the_last_output", "h_n of the top layer is the output at the last step", LAST_IS_NOT_FINAL,
+    ("h_n_from_the_last_output", "h_n of the top layer is the output at the last step", NOT_FINAL,
      of_answer(last_output)),
     ("h_n_reshaped", "h_n is reshaped, not transposed, to (batch, cells, units)", TRACKS & ROWS, of_h_n(batch_first)),
-    ("h_n_batch_first", "h_n is given as (batch, cells, units)", EQUAL_TRACKS_BATCH, of_h_n(batch_first)),
+    ("h_n_batch_first", "h_n is given as (batch, cells, units)", EQUAL_TRACKS, of_h_n(batch_first)),
     ("h_n_zero", "h_n is zero", ALWAYS, of_h_n(zeroed(...))),
     ("h_n_is_h0", "h_n is h0", STEPS, of_answer(lambda case, output, _h_n: (output, initial_states(case)))),
     ("h_n_one_step_early", "h_n is the state before the last step", STEPS, of_tracks(end_one_step_early)),
@@ -115,10 +115,10 @@ FAULTS = table(
      of_output(rolled(1, axis=1))),
     ("output_units_rotated", "the units of the output are rotated by one", OUTPUTS & STEPS,
      of_output(rolled(1, axis=-1))),
-    ("output_batch_and_time_exchanged", "batch and time of the output are exchanged", EQUAL_BATCH_TIME,
+    ("output_batch_and_time_exchanged", "batch and time of the output are exchanged", EQUAL_TIME,
      of_output(exchange_axes(0, 1))),
     ("last_row_lost", "the last sequence of the batch is not computed and is zero", ALWAYS, of_answer(lose_last_row)),
-    ("output_in_bfloat16", "the output is rounded to bfloat16", NOT_BFLOAT16 & STEPS, of_output(significant(8))),
+    ("output_in_bfloat16", "the output is rounded to bfloat16", FINER & STEPS, of_output(significant(8))),
     ("output_in_float16", "the output is rounded to float16", WIDE & STEPS, of_output(in_dtype(np.float16))),
     ("output_reshaped", "the output is reshaped, not transposed, from (time, directions, batch, units)",
      BOTH & ROWS & STEPS, of_output(reshape)),

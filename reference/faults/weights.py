@@ -22,30 +22,17 @@ from .changes import (
     backwards,
     decayed,
     diagonal,
-    doubled,
     in_dtype,
     quantised,
     reshaped,
     rolled,
     significant,
+    times,
     transposed,
     zeroed,
 )
 from .fault import Asked, Fault, Where
-from .where import (
-    ALWAYS,
-    ANY_FEATURES,
-    BIAS,
-    BOTH,
-    FLOAT64,
-    LAYERS,
-    NOT_BFLOAT16,
-    RECURRENT,
-    SQUARE,
-    STEPS,
-    UNITS,
-    WIDE,
-)
+from .where import ALWAYS, ANY_FEATURES, BIAS, BOTH, FINER, FLOAT64, LAYERS, RECURRENT, SQUARE, STEPS, UNITS, WIDE
 
 Arrays = dict[str, np.ndarray]
 
@@ -111,13 +98,13 @@ RULES: dict[tuple[str, ...], tuple[Rule, ...]] = {
 WEIGHTS = (
     Rule("weights_decayed", "all weights are 1 % too small", STEPS, decayed),
     Rule("weights_in_int8", "the weights are rounded to 8-bit integers times a scale", STEPS, quantised),
-    Rule("weights_in_bfloat16", "the weights were stored in bfloat16", NOT_BFLOAT16 & ALWAYS, significant(8)),
+    Rule("weights_in_bfloat16", "the weights were stored in bfloat16", FINER & ALWAYS, significant(8)),
     Rule("weights_in_float16", "the weights were stored in float16", WIDE & ALWAYS, in_dtype(np.float16)),
     Rule("weights_in_float32", "the weights were stored in float32", FLOAT64 & ALWAYS, in_dtype(np.float32)),
 )
 BIASES = (
     Rule("biases_ignored", "both biases are ignored", BIAS & STEPS, ZERO),
-    Rule("biases_doubled", "both biases are added twice", BIAS & STEPS, doubled),
+    Rule("biases_doubled", "both biases are added twice", BIAS & STEPS, times(2)),
     Rule("biases_negated", "the biases have the opposite sign", BIAS & STEPS, np.negative),
     Rule("biases_rotated", "the units of the biases are rotated by one", BIAS & UNITS & STEPS, rolled(1, 0)),
     Rule("biases_ignored_in_upper_layers", "the biases of the layers above the first are ignored",

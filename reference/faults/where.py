@@ -36,7 +36,7 @@ FIVE_STEPS = Where("a sequence of five steps", lambda case: bool(np.any(lengths_
 RECURRENT = Where(
     "h0 or a sequence of two steps", lambda case: bool(np.any(lengths_of(case) > (1 if case.h0 is None else 0)))
 )
-EQUAL_BATCH_TIME = Where(
+EQUAL_TIME = Where(
     "as many sequences as steps, above 1", lambda case: case.x.shape[0] == case.x.shape[1] > 1, presupposed=True
 )
 BIAS = Where("bias", lambda case: case.spec.bias, presupposed=True)
@@ -54,15 +54,15 @@ RELU = Where("relu", lambda case: case.spec.nonlinearity == "relu", presupposed=
 FLOAT64 = Where("float64", lambda case: case.dtype == "float64", presupposed=True)
 FLOAT32 = Where("float32", lambda case: case.dtype == "float32", presupposed=True)
 WIDE = Where("float32 or float64", lambda case: case.dtype in ("float32", "float64"), presupposed=True)
-NOT_BFLOAT16 = Where("any dtype but bfloat16", lambda case: case.dtype != "bfloat16", presupposed=True)
+FINER = Where("any dtype but bfloat16", lambda case: case.dtype != "bfloat16", presupposed=True)
 NO_H0 = Where("no h0", lambda case: case.h0 is None, presupposed=True)
-EQUAL_TRACKS_BATCH = Where(
+EQUAL_TRACKS = Where(
     "as many cells as sequences, above 1", lambda case: case.spec.num_cells == case.x.shape[1] > 1, presupposed=True
 )
-EQUAL_BATCH_UNITS = Where(
+EQUAL_UNITS = Where(
     "as many sequences as units, above 1", lambda case: case.spec.hidden_size == case.x.shape[1] > 1, presupposed=True
 )
-LAST_IS_NOT_FINAL = Where(
+NOT_FINAL = Where(
     "a final state that is not the last output",
     lambda case: len(case.x) > 0 and (case.spec.direction != "forward" or bool(np.any(lengths_of(case) < len(case.x)))),
 )
