@@ -13,7 +13,7 @@ from .spec import LAYOUTS, CellParameters, RNNSpec, expect, expect_array, expect
 
 
 def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> None:
-    """Raise unless `parameters` fit `spec`: one for each cell, layer by layer, forward before reverse."""
+    """Raise unless `parameters` fit `spec`: one for each track, layer by layer, forward before reverse."""
     if not isinstance(spec, RNNSpec):
         raise TypeError(f"spec: got {type(spec).__name__}, expected RNNSpec")
     if not isinstance(parameters, Sequence):
@@ -30,28 +30,29 @@ def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> Non
             continue  # the words below take NumPy longer than a step of a small cell
         name = f"parameters[{index}] ({spec.cell_name(index)})"
         for field in sorted(shapes.keys() | given.keys()):
+            none = "no array (spec.bias is False)" if field in ("b_ih", "b_hh") else "no array"
             expect(given.get(field) == shapes.get(field), f"{name} {field}",
-                   given.get(field, "no array"), str(shapes.get(field, "no array (spec.bias is False)")))  # fmt: skip
+                   given.get(field, "no array"), str(shapes.get(field, none)))  # fmt: skip
         _expect_dtype(f"{name} dtype", cell.dtype, dtype, "as in parameters[0]")
 
 
 def check_count(spec: RNNSpec, parameters: Sequence[Any]) -> None:
-    """Raise unless there are as many parameters as cells."""
+    """Raise unless there are as many parameters as tracks."""
     expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
            f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
 
 
 def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of a layer's weights in one direction, by name."""
-    sizes = {"features": spec.layer_input_size(layer), "units": spec.hidden_size, "states": spec.hidden_size}
-    return {weight.name: weight.shape(sizes) for weight in cell_of(spec).weights(spec)}
+    """The shapes of the weights of a layer's track, by name."""
+    return spec.shapes[min(layer, 1)]
 
 
 def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype, mask: Any = None) -> None:
     """Raise unless x, h0, lengths and mask fit `spec` and `layout` and have the parameters' dtype.
 
     x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
-    h0: None, or (num_cells, batch, hidden_size) without the batch axis when unbatched.
+    h0: None, or (num_cells, batch, hidden_size) without the batch axis when unbatched; of a cell with several states
+    a tuple of such arrays, each of its state's size.
     lengths: None, or integers (batch,) from 0 to time; a single integer when unbatched.
     mask: None, or booleans with the axes of x but the last; not beside lengths.
     """
@@ -63,15 +64,30 @@ def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtyp
     time = x.shape[axes.index("time")]
     batch = x.shape[axes.index("batch")] if "batch" in axes else None
     if h0 is not None:
-        shape = (spec.num_cells, spec.hidden_size) if batch is None else (spec.num_cells, batch, spec.hidden_size)
-        expect_array("h0", h0, len(shape))
-        _expect_dtype("h0 dtype", h0.dtype, dtype, "x's")
-        expect(h0.shape == shape, f"h0 {state_axes(layout)}", h0.shape, str(shape))
+        for name, array, shape in named_states(spec, h0, "0", batch):
+            expect_array(name, array, len(shape))
+            _expect_dtype(f"{name} dtype", array.dtype, dtype, "x's")
+            expect(array.shape == shape, f"{name} {state_axes(layout)}", array.shape, str(shape))
     if lengths is not None:
         _check_lengths(_lengths_array(lengths), () if batch is None else (batch,), time)
     if mask is not None:
         expect(lengths is None, "lengths", lengths, "None beside a mask, which says what they say")
         expect_mask(mask, x.shape[:-1], axes[:-1])
+
+
+def named_states(spec: RNNSpec, given: Any, when: str, batch: int | None) -> list[tuple[str, Any, tuple[int, ...]]]:
+    """Each state of h0 or h_n with its name ("h0", "c0"; "h_n", "c_n") and the shape that it should have.
+
+    when: "0" or "_n".  batch: None when unbatched.  Raises TypeError unless there are as many as the cell has.
+    """
+    states = cell_of(spec).states
+    if len(states) > 1 and not (isinstance(given, tuple) and len(given) == len(states)):
+        got = f"{len(given)} arrays" if isinstance(given, tuple) else type(given).__name__
+        names = ", ".join(f"{state.name}{when}" for state in states)
+        raise TypeError(f"h{when}: got {got}, expected a tuple of {len(states)} arrays: {names}")
+    axes = (spec.num_cells,) if batch is None else (spec.num_cells, batch)
+    pairs = zip(states, given if len(states) > 1 else (given,), strict=True)
+    return [(f"{state.name}{when}", array, (*axes, state.size)) for state, array in pairs]
 
 
 def _expect_dtype(field: str, given: np.dtype, expected: np.dtype, whose: str) -> None:

@@ -1,9 +1,12 @@
 """Layouts: everything is computed time first and batched; these functions go there and back.
 
-A sequence is (time, batch, features) inside; a state is (num_cells, batch, hidden_size).
+A sequence is (time, batch, features) inside; a state is (num_cells, batch, its size).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +40,23 @@ def sequence_from_time_first(sequence: np.ndarray, layout: str) -> np.ndarray:
 
 
 def state_to_batched(state: np.ndarray, layout: str) -> np.ndarray:
-    """h0 or h_n in `layout` as a view (num_cells, batch, hidden_size)."""
+    """h0 or h_n in `layout` as a view (num_cells, batch, size)."""
     return state[:, None, :] if layout == "unbatched" else state
 
 
 def state_from_batched(state: np.ndarray, layout: str) -> np.ndarray:
-    """(num_cells, batch, hidden_size) as a view in `layout`."""
+    """(num_cells, batch, size) as a view in `layout`."""
     return state[:, 0, :] if layout == "unbatched" else state
+
+
+def state_tuple(states: Any) -> tuple[Any, ...]:
+    """h0 or h_n as a tuple, one array for each state of a cell; it stands for itself where there is one state."""
+    return states if isinstance(states, tuple) else (states,)
+
+
+def from_state_tuple(states: Sequence[Any]) -> Any:
+    """What state_tuple takes apart: an array for a cell with one state, a tuple of them for one with several."""
+    return states[0] if len(states) == 1 else tuple(states)
 
 
 def valid_steps(lengths: np.ndarray, time: int) -> np.ndarray:

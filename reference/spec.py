@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
+from . import cells
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 LAYOUTS = ("batch_first", "time_first", "unbatched")
@@ -50,12 +53,12 @@ def _positive_integer(field: str, given: Any) -> int:
 
 @dataclass(frozen=True)
 class RNNSpec:
-    """A stack of Elman layers: h_t = nonlinearity(w_ih x_t + b_ih + w_hh h_{t-1} + b_hh).
+    """A stack of recurrent layers. With the cell "elman": h_t = nonlinearity(w_ih x_t + b_ih + w_hh h_{t-1} + b_hh).
 
     input_size: features of x.  hidden_size: units of every layer and direction.
     num_layers: layers in the stack; layer l > 0 reads layer l - 1's output.
     direction: "forward", "reverse" (from the last valid step to the first) or "bidirectional".
-    nonlinearity: "tanh" or "relu".  bias: whether b_ih and b_hh are there.
+    nonlinearity: "tanh" or "relu".  bias: whether b_ih and b_hh are there.  cell: one of reference.cells.CELLS.
     layout, held: how the native module is called that an adapter read this from, kept for the one that is built of it;
     None where it was not read. They are no part of the equations: specs that differ in them alone are equal.
     layout: one of LAYOUTS.  held: whether the output at a masked step, or beyond a length, is that of the step before,
@@ -69,6 +72,7 @@ class RNNSpec:
     direction: str = "forward"
     nonlinearity: str = "tanh"
     bias: bool = True
+    cell: str = "elman"
     layout: str | None = field(default=None, compare=False, repr=False)
     held: bool | None = field(default=None, compare=False, repr=False)
 
@@ -80,6 +84,7 @@ class RNNSpec:
         if not isinstance(self.bias, bool | np.bool_):
             raise TypeError(f"bias: got {short(self.bias)}, expected True or False")
         object.__setattr__(self, "bias", bool(self.bias))
+        expect_word("cell", self.cell, tuple(cells.CELLS))
         if self.layout is not None:
             expect_word("layout", self.layout, LAYOUTS)
         if self.held is not None and not isinstance(self.held, bool):
@@ -90,44 +95,65 @@ class RNNSpec:
 
         So no id of a case changes when a field is added, and every older case stays readable.
         """
-        given = [one for one in fields(self) if one.compare]
-        values = {one.name: getattr(self, one.name) for one in given}
-        return {one.name: values[one.name] for one in given if one.name in FIRST or values[one.name] != one.default}
+        given = {one: getattr(self, one.name) for one in fields(self) if one.compare}
+        return {one.name: value for one, value in given.items() if one.name in FIRST or value != one.default}
 
-    @property
+    @functools.cached_property
     def directions(self) -> tuple[str, ...]:
         """The directions of each layer, in the order of their parameters and states."""
         return ("forward", "reverse") if self.direction == "bidirectional" else (self.direction,)
 
-    @property
+    @functools.cached_property
     def num_directions(self) -> int:
         return len(self.directions)
 
     @property
     def num_cells(self) -> int:
-        """Cells in the stack, num_layers * num_directions: one CellParameters and one state each."""
+        """Tracks in the stack, num_layers * num_directions: one CellParameters and one of each state for each."""
         return self.num_layers * self.num_directions
+
+    @functools.cached_property
+    def state_size(self) -> int:
+        """Features of one track's output: the size of its cell's first state."""
+        return cells.cell_of(self).states[0].size
 
     @property
     def output_size(self) -> int:
-        """Features of the output, num_directions * hidden_size."""
-        return self.num_directions * self.hidden_size
+        """Features of the output, num_directions * state_size."""
+        return self.num_directions * self.state_size
+
+    def half(self, direction: int) -> slice:
+        """The features of an output that a direction answers, by its number in `directions`."""
+        size = self.state_size
+        return slice(direction * size, (direction + 1) * size)
 
     def layer_input_size(self, layer: int) -> int:
         return self.input_size if layer == 0 else self.output_size
 
+    @functools.cached_property
+    def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
+        """The shapes of a track's weights, by name: in the first layer, and in every other one."""
+        weights, sizes = cells.cell_of(self).weights(self), {"units": self.hidden_size, "states": self.state_size}
+        each = ({**sizes, "features": self.layer_input_size(layer)} for layer in (0, 1))
+        return tuple({weight.name: weight.shape(sizes) for weight in weights} for sizes in each)
+
     def cell_name(self, index: int) -> str:
-        """The name of cell `index` in the order of parameters and h_n: "layer 1, reverse"."""
+        """The name of track `index` in the order of parameters and h_n: "layer 1, reverse"."""
         layer, direction = divmod(index, self.num_directions)
         return f"layer {layer}, {self.directions[direction]}"
 
 
+# the rank of each array that CellParameters names
+_RANKS = {"w_ih": 2, "w_hh": 2, "b_ih": 1, "b_hh": 1}
+
+
 @dataclass(frozen=True, eq=False)
 class CellParameters:
-    """The weights of one layer in one direction; rows are output units, as torch keeps them.
+    """The weights of one track, a layer in one direction; rows are output units, as torch keeps them.
 
-    w_ih: (hidden_size, layer input size).  w_hh: (hidden_size, hidden_size).
-    b_ih, b_hh: (hidden_size,), or both None.  All of one floating dtype.
+    w_ih: (gates * hidden_size, layer input size).  w_hh: (gates * hidden_size, state size).
+    b_ih, b_hh: (gates * hidden_size,), or both None.  more: the arrays that a cell has beside these, by name.
+    An Elman cell has one gate and no more arrays. All are of one floating dtype.
     Raises TypeError for anything but floating NumPy arrays and ValueError for wrong ranks.
     """
 
@@ -135,21 +161,27 @@ class CellParameters:
     w_hh: np.ndarray
     b_ih: np.ndarray | None = None
     b_hh: np.ndarray | None = None
+    more: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, rank in (("w_ih", 2), ("w_hh", 2)):
-            expect_array(name, getattr(self, name), rank)
-        expect((self.b_ih is None) == (self.b_hh is None), "b_ih, b_hh", self._biases_given(),
-               "both or neither")  # fmt: skip
-        for name in ("b_ih", "b_hh"):
-            if getattr(self, name) is not None:
-                expect_array(name, getattr(self, name), 1)
+        expect_array("w_ih", self.w_ih, 2)
+        expect_array("w_hh", self.w_hh, 2)
+        given = {name: getattr(self, name) is not None for name in ("b_ih", "b_hh")}
+        words = ", ".join(f"{name} {'given' if there else 'absent'}" for name, there in given.items())
+        expect(given["b_ih"] == given["b_hh"], "b_ih, b_hh", words, "both or neither")
+        if not isinstance(self.more, Mapping):
+            raise TypeError(f"more: got {type(self.more).__name__}, expected a mapping of names to arrays")
+        expect(not _RANKS.keys() & self.more.keys(), "more", sorted(self.more), f"none of {', '.join(_RANKS)}")
+        for name, array in self.arrays().items():
+            expect_array(name, array, _RANKS.get(name))
         dtypes = {name: array.dtype.name for name, array in self.arrays().items()}
         expect(len(set(dtypes.values())) == 1, "parameters", dtypes, "one dtype")
 
-    def _biases_given(self) -> str:
-        return ", ".join(f"{name} {'absent' if b is None else 'given'}"
-                         for name, b in (("b_ih", self.b_ih), ("b_hh", self.b_hh)))  # fmt: skip
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> CellParameters:
+        """The parameters with these arrays, by name, as `arrays` answers them."""
+        first = {name: array for name, array in arrays.items() if name in _RANKS}
+        return cls(**first, more={name: array for name, array in arrays.items() if name not in _RANKS})
 
     @property
     def dtype(self) -> np.dtype:
@@ -157,15 +189,15 @@ class CellParameters:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that are there, by name."""
-        named = {"w_ih": self.w_ih, "w_hh": self.w_hh, "b_ih": self.b_ih, "b_hh": self.b_hh}
+        named = {"w_ih": self.w_ih, "w_hh": self.w_hh, "b_ih": self.b_ih, "b_hh": self.b_hh, **self.more}
         return {name: array for name, array in named.items() if array is not None}
 
     def astype(self, dtype: Any) -> CellParameters:
-        return CellParameters(**{name: a.astype(dtype) for name, a in self.arrays().items()})
+        return CellParameters.of({name: array.astype(dtype) for name, array in self.arrays().items()})
 
 
-def expect_array(field: str, given: object, rank: int) -> None:
-    """Raise TypeError or ValueError unless `given` is a floating NumPy array of that rank.
+def expect_array(field: str, given: object, rank: int | None) -> None:
+    """Raise TypeError or ValueError unless `given` is a floating NumPy array of that rank, of any when it is None.
 
     A subclass is none: a masked array's hidden values and a matrix's product are not an array's.
     """
@@ -175,7 +207,7 @@ def expect_array(field: str, given: object, rank: int) -> None:
         raise TypeError(f"{field}: got dtype {given.dtype.name}, expected one of {', '.join(DTYPES)}")
     if not given.dtype.isnative:
         raise TypeError(f"{field}: got dtype {dtype_name(given.dtype)}, expected native byte order")
-    expect(given.ndim == rank, f"{field} rank", given.ndim, f"{rank} axes (its shape is {given.shape})")
+    expect(rank in (None, given.ndim), f"{field} rank", given.ndim, f"{rank} axes (its shape is {given.shape})")
 
 
 def dtype_name(dtype: np.dtype) -> str:

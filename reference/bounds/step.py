@@ -41,17 +41,26 @@ class Enclosure(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a cell should have answered: output (time, batch, hidden_size) and h_n (batch, hidden_size)."""
+    """What a track should have answered: output (time, batch, size) and h_n (batch, size); and hidden, the other states
+    at the end, (batch, their size) each, in the order of the cell's states."""
 
     output: Enclosure
     h_n: Enclosure
+    hidden: tuple[Enclosure, ...] = ()
+
+
+def expect_no_hidden_states(cell: Cell) -> None:
+    """Raise NotImplementedError for a cell that carries more than it reports."""
+    hidden = ", ".join(state.name for state in cell.states[1:])
+    if hidden:
+        raise NotImplementedError(f"bound: got a cell with {hidden} beside h, expected h alone: no bound is proved")
 
 
 def step_bound(
     cell: Cell,
     parameters: CellParameters,
     x: np.ndarray,
-    h0: np.ndarray,
+    states: tuple[np.ndarray, ...],
     lengths: np.ndarray | None,
     direction: str,
     actual: np.ndarray,
@@ -59,9 +68,12 @@ def step_bound(
 ) -> Expected:
     """One exact step from each state in `actual`, and the bound around it.
 
-    x: (time, batch, input size).  h0: (batch, hidden_size).  actual: (time, batch, hidden_size), what the
-    framework answered for this cell.  lengths: (batch,) or None.
+    x: (time, batch, input size).  states: the initial ones, (batch, size) each.  actual: (time, batch, size), what the
+    framework answered for this track.  lengths: (batch,) or None.
+    Raises NotImplementedError for a cell of which no bound is proved.
     """
+    expect_no_hidden_states(cell)
+    (h0,) = states
     if direction == "reverse":
         x, actual = (reverse_within_lengths(a, lengths) for a in (x, actual))
     previous = np.concatenate([h0[None], actual[:-1]])[: len(x)]
@@ -70,7 +82,7 @@ def step_bound(
 
 
 def expected_of(steps: Enclosure, h0: np.ndarray, lengths: np.ndarray | None, direction: str) -> Expected:
-    """A cell's steps in processing order as its output, at the time steps they belong to, and its h_n.
+    """A track's steps in processing order as its output, at the time steps they belong to, and its h_n.
 
     Beyond a sequence's length the output is exactly zero; a length of 0 leaves h_n exactly at h0.
     """
@@ -102,7 +114,7 @@ def _steps(
     return Enclosure(value, bound, scale)
 
 
-def time_blocks(time: int, batch: int, hidden: int) -> list[slice]:
+def time_blocks(time: int, batch: int, size: int) -> list[slice]:
     """Slices of the time axis of about BLOCK_ELEMENTS elements each."""
-    length = max(1, BLOCK_ELEMENTS // max(1, batch * hidden))
+    length = max(1, BLOCK_ELEMENTS // max(1, batch * size))
     return [slice(start, start + length) for start in range(0, time, length)]

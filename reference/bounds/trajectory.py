@@ -15,10 +15,10 @@ from ..calculus.signed import Carried, Moved, Signed
 from ..calculus.sums import EVALUATION_ROUNDINGS
 from ..cells import Cell, cell_of
 from ..layout import reverse_within_lengths
-from ..recurrence import initial_states, run_direction
+from ..recurrence import initial_states, run_track
 from ..spec import CellParameters, RNNSpec
 from .arithmetic import REFERENCE, Arithmetic
-from .step import Enclosure, Expected, expected_of
+from .step import Enclosure, Expected, expect_no_hidden_states, expected_of
 
 # The Jacobian products kept at once hold at most this many float64 numbers (128 MiB).
 PRODUCT_ELEMENTS = 2**24
@@ -33,42 +33,44 @@ def trajectory_bound(
     lengths: np.ndarray | None,
     judged: Arithmetic | None,
 ) -> list[Expected]:
-    """The float64 answer of each cell and its bound, layer by layer, forward before reverse.
+    """The float64 answer of each track and its bound, layer by layer, forward before reverse.
 
-    x: (time, batch, input_size), h0: (num_cells, batch, hidden_size) or None, lengths: (batch,) or None.
+    x: (time, batch, input_size).  h0: (num_cells, batch, size), or None.  lengths: (batch,) or None.
     judged None bounds the reference's own distance from the exact answer.
+    Raises NotImplementedError for a cell of which no bound is proved.
     """
+    expect_no_hidden_states(cell_of(spec))
     sequence = x.astype(np.float64)
-    states = initial_states(spec, sequence, h0, "time_first").astype(np.float64)
+    states = initial_states(spec, sequence, h0, "time_first")[0].astype(np.float64)
     error = np.zeros_like(sequence)
-    cells: list[Expected] = []
+    tracks: list[Expected] = []
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
         halves = [
-            _cell(spec, cell.astype(np.float64), sequence, error, h, lengths, direction, judged)
-            for cell, h, direction in zip(parameters[first:], states[first:], spec.directions, strict=False)
+            _track(spec, track.astype(np.float64), Ball(sequence, error), h0, lengths, direction, judged)
+            for track, h0, direction in zip(parameters[first:], states[first:], spec.directions, strict=False)
         ]
         sequence = np.concatenate([half.output.value for half in halves], axis=-1)
         error = np.concatenate([half.output.bound for half in halves], axis=-1)
-        cells += halves
-    return cells
+        tracks += halves
+    return tracks
 
 
-def _cell(
+def _track(
     spec: RNNSpec,
     parameters: CellParameters,
-    x: np.ndarray,
-    x_error: np.ndarray,
+    x: Ball,
     h0: np.ndarray,
     lengths: np.ndarray | None,
     direction: str,
     judged: Arithmetic | None,
 ) -> Expected:
-    """One cell: its answer by `forward`, and the error carried along it in processing order."""
-    output = run_direction(spec, parameters, x, h0, lengths, direction).output
+    """One track: its answer by `forward`, and the error carried along it in processing order."""
+    output = run_track(spec, parameters, x.value, (h0,), lengths, direction).output
     if direction == "reverse":
-        x, x_error, output = (reverse_within_lengths(array, lengths) for array in (x, x_error, output))
-    bound, scale = carry(cell_of(spec), parameters, Ball(x, x_error), output, h0, judged)
+        *x_and_error, output = (reverse_within_lengths(array, lengths) for array in (x.value, x.radius, output))
+        x = Ball(*x_and_error)
+    bound, scale = carry(cell_of(spec), parameters, x, output, h0, judged)
     bound[np.isnan(bound)] = np.inf
     return expected_of(Enclosure(output, bound, scale), h0, lengths, direction)
 

@@ -5,18 +5,20 @@
 
 numbers: arrays in their own dtype, the forward pass.  balls: an array and how far a computed one may lie from it.
 signed: a ball whose dependence on the state before is kept with its sign, for the trajectory bound.
-sums: one sum as a product of two matrices, with its rounding.  slopes: of the activations.
+sums: one sum as a product of two matrices, with its rounding.  slopes: the activations, and their slopes.
 
 Every reader has these operations, and `weights`, which takes the arrays of a CellParameters to what `affine` takes.
+An operand for which no bound is proved raises NotImplementedError.
 `activate` takes the word of an activation to its operation: a word that nobody computes raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..spec import CellParameters
+if TYPE_CHECKING:  # a spec asks the cells for its word, and they import this
+    from ..spec import CellParameters
 
 
 class Operations(Protocol):
@@ -34,7 +36,9 @@ class Operations(Protocol):
         """
         ...
 
-    def tanh(self, a: Any) -> Any: ...
+    def tanh(self, a: Any) -> Any:
+        """a: what the last call of affine answered, which is used up, or any other quantity, which is not."""
+        ...
 
     def relu(self, a: Any) -> Any: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bounds.arithmetic import REFERENCE, Arithmetic
 from ..spec import CellParameters
-from .slopes import largest_relu_slope, largest_tanh_slope
+from .slopes import RELU, TANH, Activation
 from .sums import Sum, product
 
 
@@ -39,8 +39,10 @@ class Open(NamedTuple):
 class Sums:
     """What the readers in balls share: the sums of one cell's weights, and the errors of its activations.
 
-    judged: the arithmetic promised; None stands for the exact answer.
+    judged: the arithmetic promised; None stands for the exact answer.  known: the operands that have bounds.
     """
+
+    known: tuple[type, ...] = (np.ndarray,)
 
     def __init__(self, judged: Arithmetic | None) -> None:
         self.judged = judged
@@ -57,7 +59,15 @@ class Sums:
         return Open((*before.products, *products), (*before.biases, *biases))
 
     def model(self, total: Open) -> Sum:
-        """The sum's model, made when it is first asked for."""
+        """The sum's model, made when it is first asked for. Raises NotImplementedError where no bound is proved."""
+        if not isinstance(total, Open):
+            raise NotImplementedError(f"activation: got a {type(total).__name__}, expected a sum: no bound is proved")
+        for _, operand in total.products:
+            if not isinstance(operand, self.known):
+                raise NotImplementedError(
+                    f"affine: got an operand that is a {type(operand).__name__}, "
+                    f"expected one of {', '.join(kind.__name__ for kind in self.known)}: no bound is proved"
+                )
         matrices = tuple(weight for weight, _ in total.products)
         key = (*matrices, *total.biases)
         if key not in self._models:
@@ -92,34 +102,25 @@ class Balls(Sums):
     out: tuple[np.ndarray, np.ndarray] | tuple[None, None] = (None, None)
 
     def tanh(self, a: Open) -> Ball:
-        return self._activation(a, "tanh", np.tanh, largest_tanh_slope)[0]
+        return self._activation(a, TANH)
 
     def relu(self, a: Open) -> Ball:
-        ball, base, model = self._activation(a, "relu", positive, largest_relu_slope)
-        return ball._replace(scale=model.scale(base))
+        return self._activation(a, RELU)
 
-    def _activation(
-        self, total: Open, nonlinearity: str, phi: Callable[..., np.ndarray], largest_slope: Callable[..., np.ndarray]
-    ) -> tuple[Ball, np.ndarray, Sum]:
-        """The activation of a sum; the sum's radius without that of its value's own size, and its model."""
+    def _activation(self, total: Open, activation: Activation) -> Ball:
         model = self.model(total)
         inputs = model.inputs([operand for _, operand in total.products])
         base, a = model.radius(inputs), product(inputs, model.weights)
         (into_value, into_radius), self.out = self.out, (None, None)
-        value, radius = phi(a, out=into_value), np.abs(a)
+        value, radius = activation.phi(a, out=into_value), np.abs(a)
         radius *= model.beta
         radius += base.astype(np.float64, copy=False)  # NumPy adds arrays of two dtypes at a third of the speed
         overflows = model.may_overflow(base.max(initial=0))
         radius = model.settled(inputs, radius) if overflows else radius
-        bound = np.multiply(largest_slope(a, radius, out=a), radius, out=into_radius)
-        bound *= 1 + self.activation_errors(nonlinearity)[1]
-        bound += self.activation_bound(value, nonlinearity, model)
+        bound = np.multiply(activation.largest_slope(a, radius, out=a), radius, out=into_radius)
+        bound *= 1 + self.activation_errors(activation.name)[1]
+        bound += self.activation_bound(value, activation.name, model)
         if overflows:  # what is not finite, and known exactly, must come out exactly
             bound[np.isnan(bound)] = np.inf
             bound[(radius == 0) & ~np.isfinite(value)] = 0
-        return Ball(value, bound), base, model
-
-
-def positive(a: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """relu: of NaN it is NaN."""
-    return np.maximum(a, 0, out=out)
+        return Ball(value, bound, 1.0 if activation.bounded else model.scale(base))

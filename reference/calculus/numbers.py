@@ -13,19 +13,19 @@ from . import activate
 class Numbers:
     """Arrays. A sum is an array of its own, and its activation is computed in its place.
 
-    out: where the first sum goes, (..., units); a new array when None.
+    out: where the first sum goes if it has its shape, (..., units); a new array otherwise.
     """
 
     def __init__(self, out: np.ndarray | None = None) -> None:
         self._out = out
+        self._sum: np.ndarray | None = None
 
     def weights(self, parameters: CellParameters) -> dict[str, np.ndarray]:
-        """Matrices stand as (features, units). A recurrent one is copied: it is multiplied with at every step."""
-        # of narrow dtypes it would round its sums to them; of wide ones it takes half matmul's time on small matrices
+        """Matrices stand as (features, units). All but the input's are copied: every step multiplies with them."""
+        # of narrow dtypes dot would round its sums to them; of wide ones it takes half matmul's time on small matrices
         self._multiply = np.dot if parameters.dtype.itemsize > 2 else np.matmul
-        named = {name: array.T for name, array in parameters.arrays().items()}
-        named["w_hh"] = np.ascontiguousarray(named["w_hh"])
-        return named
+        arrays = parameters.arrays().items()
+        return {name: array.T if name == "w_ih" else np.ascontiguousarray(array.T) for name, array in arrays}
 
     def affine(
         self,
@@ -33,31 +33,35 @@ class Numbers:
         biases: Sequence[np.ndarray] = (),
         start: np.ndarray | None = None,
     ) -> np.ndarray:
-        first = 0 if start is not None else 1
-        total = self._product(*products[0]) if start is None else start
-        for weight, operand in products[first:]:
+        if start is None:
+            total, products = self._product(*products[0]), products[1:]
+        else:
+            total = start
+        for weight, operand in products:
             total += self._multiply(operand, weight)
         if biases:
             total += sum(biases[1:], biases[0])
+        self._sum = total
         return total
 
     def _product(self, weight: np.ndarray, operand: np.ndarray) -> np.ndarray:
         """All steps in one product of two matrices: NumPy would take one for each step."""
         shape = (*operand.shape[:-1], weight.shape[1])
-        answer = np.empty(shape, operand.dtype) if self._out is None else self._out
-        self._out = None
+        answer, self._out = self._out, None
+        if answer is None or answer.shape != shape:
+            answer = np.empty(shape, operand.dtype)
         rows = answer.reshape(-1, weight.shape[1])  # a view: only the last axis may be a part of a wider one
         np.matmul(operand.reshape(-1, len(weight)), weight, out=rows)  # without out, bfloat16 gives float32
         return answer
 
     def tanh(self, a: np.ndarray) -> np.ndarray:
-        return np.tanh(a, a)
+        return np.tanh(a, a) if a is self._sum else np.tanh(a)
 
     def relu(self, a: np.ndarray) -> np.ndarray:
         """relu(NaN) is NaN."""
-        return np.maximum(a, a.dtype.type(0), out=a)
+        return np.maximum(a, a.dtype.type(0), out=a if a is self._sum else None)
 
 
 def activation(a: np.ndarray, nonlinearity: str) -> np.ndarray:
     """phi(a), elementwise, as an array of its own."""
-    return activate(Numbers(), nonlinearity, a.copy())
+    return activate(Numbers(), nonlinearity, a)

@@ -7,17 +7,15 @@ the remainder of the linearisation is in `own`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bounds.arithmetic import REFERENCE
-from .balls import Ball, Matrix, Open, Sums, positive
-from .slopes import relu_slope, relu_slope_deviation, tanh_slope, tanh_slope_deviation
+from .balls import Ball, Matrix, Open, Sums
+from .slopes import RELU, TANH, Activation
 from .sums import Sum
-
-Elementwise = Callable[[np.ndarray], np.ndarray]
 
 
 class Carried(NamedTuple):
@@ -45,44 +43,38 @@ class Moved(NamedTuple):
 
 
 class _Around(NamedTuple):
-    """A sum around the reference's: its value, what comes in from below and all, and how its terms round."""
+    """A sum around the reference's: its value, what comes in from below and all, and how its terms round.
+
+    inputs: of its model.  base: its radius but for its value's own size.
+    """
 
     a: np.ndarray
     below: np.ndarray
     carried: np.ndarray
     base: np.ndarray
     rounded: np.ndarray
+    inputs: np.ndarray
 
 
 class Signed(Sums):
     """Operands are a Ball, of what the layer below answers, and a Carried state."""
 
+    known = (Ball, Carried)
+
     def tanh(self, a: Open) -> Moved:
-        errors = self.activation_errors("tanh")
-        # neither tanh leaves [-1, 1] by more than its activation's error
-        return self._activation(a, "tanh", np.tanh, tanh_slope, tanh_slope_deviation)._replace(limit=2 + 2 * errors[0])
+        return self._activation(a, TANH)
 
     def relu(self, a: Open) -> Moved:
-        model = self.model(a)
-        exact = model.radius(model.inputs([operand.value for _, operand in a.products]))
-        moved = self._activation(a, "relu", positive, relu_slope, relu_slope_deviation)
-        return moved._replace(scale=model.scale(exact))
+        return self._activation(a, RELU)
 
-    def _activation(
-        self,
-        total: Open,
-        nonlinearity: str,
-        phi: Elementwise,
-        slope_at: Elementwise,
-        deviation_on: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    ) -> Moved:
-        model = self.model(total)
+    def _activation(self, total: Open, activation: Activation) -> Moved:
+        model, errors = self.model(total), self.activation_errors(activation.name)
         around = self._around(model, total)
         radius = around.carried + around.rounded
-        slope, deviation = slope_at(around.a), deviation_on(around.a, radius)
-        activation = (slope + deviation) * radius * self.activation_errors(nonlinearity)[0]
-        activation += self.activation_bound(phi(around.a), nonlinearity, model)
-        own = slope * (around.below + around.rounded) + deviation * radius + activation
+        slope, deviation = activation.slope(around.a), activation.deviation(around.a, radius)
+        activated = (slope + deviation) * radius * errors[0]
+        activated += self.activation_bound(activation.phi(around.a), activation.name, model)
+        own = slope * (around.below + around.rounded) + deviation * radius + activated
         slopes: dict[Matrix, np.ndarray] = {}
         for rows, (weight, operand) in zip(model.rows, total.products, strict=True):
             if isinstance(operand, Carried):
@@ -90,7 +82,10 @@ class Signed(Sums):
                 magnitudes = model.magnitudes[rows]
                 own += REFERENCE.gain(len(magnitudes)) * slope * (operand.spread @ magnitudes)
                 own += REFERENCE.smallest_normal
-        return Moved(slopes, own, model.may_overflow(around.base), np.inf, 1.0)
+        overflows = model.may_overflow(around.base)
+        if activation.bounded:  # neither answer leaves [-1, 1] by more than its activation's error
+            return Moved(slopes, own, overflows, 2 + 2 * errors[0], 1.0)
+        return Moved(slopes, own, overflows, np.inf, model.scale(model.radius(around.inputs)))
 
     def _around(self, model: Sum, total: Open) -> _Around:
         """The sum's value, with the errors of its operands and its own."""
@@ -104,4 +99,4 @@ class Signed(Sums):
             below, before = (below + moved, before) if isinstance(operand, Ball) else (below, before + moved)
         a, base = inputs @ model.weights, model.radius(largest)
         carried = below + before
-        return _Around(a, below, carried, base, base + model.beta * (np.abs(a) + carried))
+        return _Around(a, below, carried, base, base + model.beta * (np.abs(a) + carried), inputs)

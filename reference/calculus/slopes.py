@@ -1,10 +1,28 @@
-"""The slopes of the activations, at a point and on an interval around it."""
+"""The activations, and their slopes: at a point and on an interval around it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from .sums import EVALUATION_ERROR
+
+
+class Activation(NamedTuple):
+    """An activation, elementwise, and what its bounds need to know.
+
+    slope: at a point.  largest_slope: on [a - radius, a + radius].  deviation: how far the slope anywhere on that
+    interval lies from the slope at a.  bounded: whether it stays in [-1, 1].
+    """
+
+    name: str
+    phi: Callable[..., np.ndarray]
+    slope: Callable[[np.ndarray], np.ndarray]
+    largest_slope: Callable[..., np.ndarray]
+    deviation: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    bounded: bool
 
 
 def tanh_slope(a: np.ndarray) -> np.ndarray:
@@ -12,13 +30,8 @@ def tanh_slope(a: np.ndarray) -> np.ndarray:
     return 1 - np.tanh(a) ** 2
 
 
-def relu_slope(a: np.ndarray) -> np.ndarray:
-    """1 where a > 0, else 0."""
-    return (a > 0).astype(a.dtype)
-
-
 def largest_tanh_slope(a: np.ndarray, radius: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """The largest slope of tanh on [a - radius, a + radius]: at the point nearest 0."""
+    """The slope at the interval's point nearest 0."""
     nearest = np.abs(a, out=out)
     nearest -= radius
     np.maximum(nearest, 0, out=nearest)
@@ -27,19 +40,31 @@ def largest_tanh_slope(a: np.ndarray, radius: np.ndarray, out: np.ndarray | None
     return np.subtract(1 + EVALUATION_ERROR, tanh, out=tanh)
 
 
-def largest_relu_slope(a: np.ndarray, radius: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """The largest slope of relu on [a - radius, a + radius]."""
-    return np.heaviside(a + radius, 0, out=out)
-
-
 def tanh_slope_deviation(a: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """How far the slope of tanh anywhere on [a - radius, a + radius] lies from its slope at a."""
     at_a = tanh_slope(a)
     steeper = largest_tanh_slope(a, radius) - at_a
     flatter = at_a - tanh_slope(np.abs(a) + radius)
     return np.maximum(steeper, flatter) + EVALUATION_ERROR
 
 
+def positive(a: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """relu: of NaN it is NaN."""
+    return np.maximum(a, 0, out=out)
+
+
+def relu_slope(a: np.ndarray) -> np.ndarray:
+    """1 where a > 0, else 0."""
+    return (a > 0).astype(a.dtype)
+
+
+def largest_relu_slope(a: np.ndarray, radius: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    return np.heaviside(a + radius, 0, out=out)
+
+
 def relu_slope_deviation(a: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """The same of relu: 1 where 0 lies in the interval, else 0."""
+    """1 where 0 lies in the interval, else 0."""
     return (np.abs(a) <= radius).astype(np.float64)
+
+
+TANH = Activation("tanh", np.tanh, tanh_slope, largest_tanh_slope, tanh_slope_deviation, True)
+RELU = Activation("relu", positive, relu_slope, largest_relu_slope, relu_slope_deviation, False)

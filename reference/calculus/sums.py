@@ -21,6 +21,8 @@ class Sum:
 
     matrices: (units, operand's size) each.  biases: (units,) each; two roundings are counted for them, as
     a framework keeps two.  judged: the arithmetic promised; None stands for the exact answer, which does not round.
+    Raises NotImplementedError for more than two biases, and for more than two products in a wide accumulator: their
+    roundings are not counted.
     The radius is how far two computed sums may lie apart, one in `judged`, one in the reference's float64: alpha * m +
     beta * |a| for the roundings (A2), and the smallest normal number for each operand, product and sum that may
     be flushed to zero (A4). For the exact answer it is as wide as for float64: the reference's own sum and the one
@@ -36,6 +38,9 @@ class Sum:
         self.rows = [slice(*pair) for pair in itertools.pairwise(ends)]  # those of each operand
         self.judged, self.terms = judged, ends[-1] + 2  # products, and two biases
         both = (REFERENCE, judged or REFERENCE)
+        if len(biases) > 2 or (len(matrices) > 2 and both[1].wide):
+            given = f"{len(matrices)} products and {len(biases)} biases"
+            raise NotImplementedError(f"affine: got {given}, expected at most 2 of each: no more roundings are counted")
         alphas, betas = zip(*(each.spread(self.terms) for each in both), strict=True)
         self.beta = sum(betas)
         # |a| is known but for the roundings of the one computed here

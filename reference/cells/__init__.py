@@ -1,14 +1,85 @@
-"""One file a cell: its states, its weights, its equations, written once over the operations of reference.calculus."""
+"""The cells: kinds of recurrence. Each is one file here, and nothing else in reference/ is written for it.
+
+A file holds CELLS, a mapping of words for RNNSpec.cell to classes that are called with the spec; this package collects
+them. A cell declares its states and weights as data, and its equations once, over the operations of reference.calculus.
+"""
 
 from __future__ import annotations
 
-from ..spec import RNNSpec
-from .cell import Cell, State, Weight
-from .elman import Elman
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-__all__ = ["Cell", "State", "Weight", "cell_of"]
+from ..calculus import Operations
+
+if TYPE_CHECKING:  # a spec asks the cells for its word
+    from ..spec import RNNSpec
+
+
+class State(NamedTuple):
+    """One array that a cell carries from step to step, (batch, size).
+
+    reported: whether the layer answers it at every step; a hidden one is answered at the end alone.
+    """
+
+    name: str
+    size: int
+    reported: bool = True
+
+
+class Weight(NamedTuple):
+    """One array of a CellParameters.
+
+    axes: what each axis counts: "units" (hidden_size), "features" of the layer's input, or "states", the size of h.
+    gates: the gates that are stacked in its rows, in torch's order; one unnamed gate where there is no stack.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    gates: tuple[str, ...] = ("",)
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Its shape, from the size of each kind of axis."""
+        rows, *columns = [sizes[axis] for axis in self.axes]
+        return (rows * len(self.gates), *columns)
+
+
+class Cell(Protocol):
+    """A kind of recurrence, with the sizes of one spec.
+
+    states: what it carries. The first one, h, is the output, and the only one that is reported.
+    """
+
+    states: tuple[State, ...]
+
+    def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
+        """The arrays of each of its parameters, in order."""
+        ...
+
+    def project(self, operations: Operations, weights: Mapping[str, Any], x: Any) -> Any:
+        """What does not depend on the state, for all steps at once: (time, batch, gates * units), an open sum.
+
+        x: (time, batch, features).
+        """
+        ...
+
+    def step(
+        self, operations: Operations, weights: Mapping[str, Any], projected: Any, states: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        """The states after a step, from what project answered for it, which is used up, and the states before."""
+        ...
+
+
+def _collect() -> dict[str, Callable[[RNNSpec], Cell]]:
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    return {word: cell for module in modules for word, cell in module.CELLS.items()}
+
+
+CELLS: Mapping[str, Callable[[RNNSpec], Cell]] = MappingProxyType(_collect())
 
 
 def cell_of(spec: RNNSpec) -> Cell:
-    """The cell that a spec names."""
-    return Elman(spec.nonlinearity)
+    """The cell that a spec names, with its sizes. Raises KeyError for a word that is not in CELLS."""
+    return CELLS[spec.cell](spec)

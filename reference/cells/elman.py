@@ -7,11 +7,13 @@ h_t = phi(a_t),  phi = tanh or relu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calculus import Operations, activate
-from ..spec import RNNSpec
-from .cell import State, Weight
+from . import State, Weight
+
+if TYPE_CHECKING:
+    from ..spec import RNNSpec
 
 WEIGHTS = (
     Weight("w_ih", ("units", "features")),
@@ -24,11 +26,9 @@ WEIGHTS = (
 class Elman:
     """nonlinearity: the word for phi."""
 
-    kind = "elman"
-    states = (State("h"),)
-
-    def __init__(self, nonlinearity: str) -> None:
-        self.nonlinearity = nonlinearity
+    def __init__(self, spec: RNNSpec) -> None:
+        self.nonlinearity = spec.nonlinearity
+        self.states = (State("h", spec.hidden_size),)
 
     def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
         return WEIGHTS if spec.bias else WEIGHTS[:2]
@@ -43,3 +43,6 @@ class Elman:
         (h,) = states
         a = operations.affine(((weights["w_hh"], h),), (), projected)
         return (activate(operations, self.nonlinearity, a),)
+
+
+CELLS = {"elman": Elman}

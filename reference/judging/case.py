@@ -14,9 +14,10 @@ import numpy as np
 
 from .. import limits
 from ..arguments import check_count, check_inputs, check_parameters
+from ..cells import cell_of
 from ..encoding import decode, encode, expect_object
 from ..files import read_text, write_atomically
-from ..layout import sequence_axes, take_steps, unmasked_first
+from ..layout import from_state_tuple, sequence_axes, state_tuple, take_steps, unmasked_first
 from ..recurrence import Result, forward
 from ..spec import FIRST, CellParameters, Lengths, RNNSpec, expect, short
 
@@ -36,7 +37,7 @@ class Case:
     spec: RNNSpec
     parameters: Sequence[CellParameters]
     x: np.ndarray
-    h0: np.ndarray | None = None
+    h0: Any = None
     lengths: Lengths = None
     layout: str = "batch_first"
     mask: np.ndarray | None = None
@@ -67,10 +68,10 @@ class Case:
 
     def prefix(self, layers: int) -> Case:
         """The same question to the first `layers` layers of the stack."""
-        cells = layers * self.spec.num_directions
-        h0 = None if self.h0 is None else self.h0[:cells]
+        tracks = layers * self.spec.num_directions
+        h0 = None if self.h0 is None else from_state_tuple([state[:tracks] for state in state_tuple(self.h0)])
         spec = replace(self.spec, num_layers=layers)
-        return Case(spec, self.parameters[:cells], self.x, h0, self.lengths, self.layout, self.mask)
+        return replace(self, spec=spec, parameters=self.parameters[:tracks], h0=h0)
 
     def without_mask(self) -> tuple[Case, np.ndarray]:
         """The same question with lengths in place of the mask, and the order of steps that makes it so.
@@ -93,9 +94,9 @@ class Case:
         content = {
             "format": FORMAT,
             "spec": self.spec.to_dict(),
-            "parameters": [{n: encode(a) for n, a in cell.arrays().items()} for cell in self.parameters],
+            "parameters": [{n: encode(a) for n, a in track.arrays().items()} for track in self.parameters],
             "x": encode(self.x),
-            "h0": None if self.h0 is None else encode(self.h0),
+            "h0": _encode_states(self.h0),
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
         } | ({} if self.mask is None else {"mask": self.mask.tolist()})
@@ -111,10 +112,12 @@ class Case:
         if not isinstance(content["parameters"], list):
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
         check_count(spec, content["parameters"])
-        parameters = [_decode_cell(f"parameters[{i}]", cell) for i, cell in enumerate(content["parameters"])]
-        h0 = None if content["h0"] is None else decode("h0", content["h0"])
-        mask = _decode_mask(content.get("mask"))
-        lengths = _decode_lengths(content["lengths"])
+        possible = {"b_ih", "b_hh", *(weight.name for weight in cell_of(spec).weights(spec))}
+        parameters = [_decode_track(f"parameters[{i}]", one, possible) for i, one in enumerate(content["parameters"])]
+        h0, lengths, mask = _decode_states(content["h0"]), content["lengths"], _decode_mask(content.get("mask"))
+        for index, length in enumerate(lengths if isinstance(lengths, list) else ()):  # check_inputs sees to the others
+            if type(length) is not int:
+                raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
         return cls(spec, parameters, decode("x", content["x"]), h0, lengths, content["layout"], mask)
 
     def save(self, path: str | Path) -> None:
@@ -168,12 +171,19 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _decode_lengths(given: Any) -> Any:
-    """Lengths as a list of integers; anything that is no list is checked with x's shape."""
-    for index, length in enumerate(given if isinstance(given, list) else ()):
-        if type(length) is not int:
-            raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
-    return given
+def _encode_states(states: Any) -> Any:
+    """An array, or a list of them for a cell with several states."""
+    if states is None:
+        return None
+    return [encode(state) for state in states] if isinstance(states, tuple) else encode(states)
+
+
+def _decode_states(given: Any) -> Any:
+    if given is None:
+        return None
+    if isinstance(given, list):
+        return tuple(decode(f"h0[{index}]", state) for index, state in enumerate(given))
+    return decode("h0", given)
 
 
 def _decode_mask(given: Any) -> np.ndarray | None:
@@ -192,6 +202,6 @@ def _decode_mask(given: Any) -> np.ndarray | None:
     return np.array(given, dtype=np.bool_)
 
 
-def _decode_cell(name: str, encoded: Any) -> CellParameters:
-    expect_object(name, encoded, {"w_ih", "w_hh"}, {"b_ih", "b_hh"})
-    return CellParameters(**{field: decode(f"{name} {field}", array) for field, array in encoded.items()})
+def _decode_track(name: str, encoded: Any, possible: set[str]) -> CellParameters:
+    expect_object(name, encoded, {"w_ih", "w_hh"}, possible)
+    return CellParameters.of({field: decode(f"{name} {field}", array) for field, array in encoded.items()})

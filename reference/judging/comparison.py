@@ -10,13 +10,13 @@ from ..bounds.step import time_blocks
 
 
 class Part(NamedTuple):
-    """An array of one cell that is compared: output (time, batch, unit), or h_n as (1, batch, unit).
+    """An array of one track that is compared: output (time, batch, unit), or a final state as (1, batch, unit).
 
-    cell: its index in the order of the parameters.  actual: in the case's dtype.
+    track: its index in the order of the parameters.  actual: in the case's dtype.
     expected, bound, scale: an Enclosure's value, bound and scale, float64.
     """
 
-    cell: int
+    track: int
     array: str
     actual: np.ndarray
     expected: np.ndarray

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import named_states
 from ..bounds.arithmetic import ARITHMETICS, Arithmetic, arithmetic
 from ..bounds.step import Enclosure, Expected, step_bound
 from ..bounds.trajectory import trajectory_bound
 from ..cells import cell_of
-from ..layout import sequence_to_time_first, state_to_batched, take_steps
+from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched, state_tuple, take_steps
 from ..recurrence import initial_states
 from ..spec import dtype_name, expect, expect_word
 from .case import Case
@@ -25,7 +26,7 @@ BOUNDS = ("step", "trajectory")
 def judge(
     case: Case,
     output: np.ndarray,
-    h_n: np.ndarray,
+    h_n: Any,
     prefixes: Sequence[np.ndarray] | None = None,
     declared: str | None = None,
     bound: str | None = None,
@@ -50,8 +51,8 @@ def judge(
         return _put_back(verdict, order)
     with np.errstate(all="ignore"):
         actual = _Actual.of(case, output, h_n, prefixes or ())
-        cells = _step_cells(case, actual, promised) if bound == "step" else _trajectory_cells(case, promised)
-        seen = [compare(part) for part in _parts(case, actual, cells)]
+        tracks = _step_tracks(case, actual, promised) if bound == "step" else _trajectory_tracks(case, promised)
+        seen = [compare(part) for part in _parts(case, actual, tracks)]
         return _verdict(case, seen, promised, bound)
 
 
@@ -66,8 +67,8 @@ def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
 
 def judge_pair(
     case: Case,
-    expected: tuple[np.ndarray, np.ndarray],
-    actual: tuple[np.ndarray, np.ndarray],
+    expected: tuple[np.ndarray, Any],
+    actual: tuple[np.ndarray, Any],
     declared: tuple[str | None, str | None] = (None, None),
 ) -> Verdict:
     """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
@@ -89,30 +90,24 @@ def judge_pair(
         e, a = ((take_steps(output, order, case.layout), h_n) for output, h_n in (expected, actual))
         return _put_back(judge_pair(plain, e, a, declared), order)
     with np.errstate(all="ignore"):
-        if all(equal_bits(*pair).all() for pair in zip(expected, actual, strict=True)):
-            return _nothing_apart(case, actual, promised)
-        of_actual = _trajectory_cells(case, promised)
-        of_expected = of_actual if first == promised else _trajectory_cells(case, first)
+        arrays = ([output, *state_tuple(h_n)] for output, h_n in (expected, actual))
+        if all(equal_bits(*pair).all() for pair in zip(*arrays, strict=True)):
+            of_actual = of_expected = _unbounded(case)
+        else:
+            of_actual = _trajectory_tracks(case, promised)
+            of_expected = of_actual if first == promised else _trajectory_tracks(case, first)
         answers = (actual, of_actual), (expected, of_expected)
-        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), cells) for pair, cells in answers), strict=True)
+        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), tracks) for pair, tracks in answers), strict=True)
         seen = [compare(_apart(a, e)) for a, e in pairs]
         return _verdict(case, seen, promised, "twice the trajectory")
 
 
-def _nothing_apart(case: Case, answer: tuple[np.ndarray, np.ndarray], promised: Arithmetic) -> Verdict:
-    """The verdict on two answers of equal bits: whatever the bounds. The worst element is the first."""
-    x, h0, _ = _time_first(case)
-    shapes = (*x.shape[:2], case.spec.hidden_size), h0.shape[1:]
-    exact = Expected(*(Enclosure(*[np.broadcast_to(0.0, shape)] * 3) for shape in shapes))
-    first = next(_parts(case, _Actual.of(case, *answer, ()), [exact]))
-    return Verdict(
-        outcome="agrees",
-        reason="",
-        bound="twice the trajectory",
-        arithmetic=promised.name,
-        elements=sum(array.size for array in answer),
-        worst=_location(case, first._replace(expected=first.actual), 0),
-    )
+def _unbounded(case: Case) -> list[Expected]:
+    """What stands for the bounds of an answer where none is looked at: _apart takes 0 for elements of equal bits."""
+    x, states, _ = _time_first(case)
+    shapes = [(*x.shape[:2], case.spec.state_size), *(state.shape[1:] for state in states)]
+    output, h_n, *hidden = [Enclosure(*[np.broadcast_to(0.0, shape)] * 3) for shape in shapes]
+    return [Expected(output, h_n, tuple(hidden))] * case.spec.num_cells
 
 
 def _apart(actual: Part, expected: Part) -> Part:
@@ -146,16 +141,16 @@ def _question(
     return promised, bound or ("step" if visible else "trajectory")
 
 
-def wrong_form(
-    case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]
-) -> tuple[str, str] | None:
+def wrong_form(case: Case, output: Any, h_n: Any, prefixes: Sequence[Any]) -> tuple[str, str] | None:
     """The reason and a sentence when an array's shape or dtype is not what the case asks for."""
-    spec = case.spec
-    output_shape = (*case.x.shape[:-1], spec.output_size)
-    batch = () if case.layout == "unbatched" else (case.x.shape[0 if case.layout == "batch_first" else 1],)
-    expected = [("output", output, output_shape), ("h_n", h_n, (spec.num_cells, *batch, spec.hidden_size))]
-    expected += [(f"prefixes[{i}]", array, output_shape) for i, array in enumerate(prefixes)]
-    for name, array, shape in expected:
+    batch = None if case.layout == "unbatched" else case.x.shape[0 if case.layout == "batch_first" else 1]
+    output_shape = (*case.x.shape[:-1], case.spec.output_size)
+    try:
+        states = named_states(case.spec, h_n, "_n", batch)
+    except TypeError as error:
+        return "shape", str(error)
+    lower = [(f"prefixes[{i}]", array, output_shape) for i, array in enumerate(prefixes)]
+    for name, array, shape in [("output", output, output_shape), *states, *lower]:
         if type(array) is not np.ndarray:  # a masked array hides what it holds
             return "dtype", f"{name} is {type(array).__name__}, expected a NumPy array"
         if array.shape != shape:
@@ -166,57 +161,48 @@ def wrong_form(
 
 
 class _Actual(NamedTuple):
-    """An answer time first and batched: layers' outputs where they are known, and h_n."""
+    """An answer time first and batched: layers' outputs, None where they are not known, and final states by name."""
 
-    layers: list[np.ndarray | None]
-    h_n: np.ndarray
+    layers: list[Any]
+    finals: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, case: Case, output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray]) -> _Actual:
-        known = [*prefixes, output]
-        layers = [sequence_to_time_first(array, case.layout) for array in known]
-        unknown: list[np.ndarray | None] = [None] * (case.spec.num_layers - len(layers))
-        return cls(unknown + layers, state_to_batched(h_n, case.layout))
+    def of(cls, case: Case, output: np.ndarray, h_n: Any, prefixes: Sequence[np.ndarray]) -> _Actual:
+        known = [sequence_to_time_first(array, case.layout) for array in (*prefixes, output)]
+        states = zip(cell_of(case.spec).states, state_tuple(h_n), strict=True)
+        finals = {f"{state.name}_n": state_to_batched(array, case.layout) for state, array in states}
+        return cls([None] * (case.spec.num_layers - len(known)) + known, finals)
 
 
-def _parts(case: Case, actual: _Actual, cells: Iterable[Expected]) -> Iterator[Part]:
-    hidden = case.spec.hidden_size
-    for index, expected in enumerate(cells):
+def _parts(case: Case, actual: _Actual, tracks: Iterable[Expected]) -> Iterator[Part]:
+    for index, expected in enumerate(tracks):
         layer, direction = divmod(index, case.spec.num_directions)
-        whole = actual.layers[layer]
-        if whole is not None:
-            half = whole[..., direction * hidden : (direction + 1) * hidden]
-            yield Part(index, "output", half, *expected.output)
-        yield Part(index, "h_n", actual.h_n[index][None], *(array[None] for array in expected.h_n))
+        output = actual.layers[layer]
+        if output is not None:
+            yield Part(index, "output", output[..., case.spec.half(direction)], *expected.output)
+        for name, enclosure in zip(actual.finals, (expected.h_n, *expected.hidden), strict=True):
+            yield Part(index, name, actual.finals[name][index][None], *(array[None] for array in enclosure))
 
 
-def _time_first(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _time_first(case: Case) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray | None]:
     x = sequence_to_time_first(case.x, case.layout)
-    h0 = initial_states(case.spec, x, case.h0, case.layout)
-    return x, h0, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+    states = initial_states(case.spec, x, case.h0, case.layout)
+    return x, states, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
 
 
-def _step_cells(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[Expected]:
+def _step_tracks(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[Expected]:
     spec = case.spec
-    x, h0, lengths = _time_first(case)
-    below = x
+    x, states, lengths = _time_first(case)
+    known = [x, *actual.layers]  # each layer reads the one before it
     for index, parameters in enumerate(case.parameters):
         layer, d = divmod(index, spec.num_directions)
-        if layer and d == 0:
-            below = _known(actual, layer - 1)
-        half = _known(actual, layer)[..., d * spec.hidden_size : (d + 1) * spec.hidden_size]
-        yield step_bound(cell_of(spec), parameters, below, h0[index], lengths, spec.directions[d], half, promised)
+        start, half = tuple(state[index] for state in states), known[layer + 1][..., spec.half(d)]
+        yield step_bound(cell_of(spec), parameters, known[layer], start, lengths, spec.directions[d], half, promised)
 
 
-def _known(actual: _Actual, layer: int) -> np.ndarray:
-    output = actual.layers[layer]
-    assert output is not None, f"layer {layer}'s output is not known: judge checks this first"
-    return output
-
-
-def _trajectory_cells(case: Case, promised: Arithmetic) -> list[Expected]:
-    x, h0, lengths = _time_first(case)
-    return trajectory_bound(case.spec, case.parameters, x, h0, lengths, promised)
+def _trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
+    x, states, lengths = _time_first(case)
+    return trajectory_bound(case.spec, case.parameters, x, from_state_tuple(states), lengths, promised)
 
 
 def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: str) -> Verdict:
@@ -244,7 +230,7 @@ def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: st
 
 
 def _direction(case: Case, part: Part) -> str:
-    return case.spec.directions[part.cell % case.spec.num_directions]
+    return case.spec.directions[part.track % case.spec.num_directions]
 
 
 def _location(case: Case, part: Part, flat: int) -> Location | None:
@@ -252,7 +238,7 @@ def _location(case: Case, part: Part, flat: int) -> Location | None:
         return None
     time, batch, unit = (int(i) for i in np.unravel_index(flat, part.actual.shape))
     values = [float(array[time, batch, unit]) for array in (part.expected, part.actual, part.bound)]
-    layer = part.cell // case.spec.num_directions
+    layer = part.track // case.spec.num_directions
     step = time if part.array == "output" else None
     return Location(part.array, layer, _direction(case, part), step, batch, unit, *values)
 

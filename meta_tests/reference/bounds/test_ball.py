@@ -43,7 +43,7 @@ def draw_stack(seed: int, dtype: str, num_layers: int | None = None, direction: 
 
 def bounds(case: Case, judged: str | None) -> tuple[Expected, list[np.ndarray]]:
     """The trajectory bound of a stack: its last layer's output, directions side by side, and each cell's h_n bound."""
-    states = initial_states(case.spec, case.x, case.h0, case.layout)
+    (states,) = initial_states(case.spec, case.x, case.h0, case.layout)
     with np.errstate(all="ignore"):
         cells = trajectory_bound(
             case.spec, case.parameters, case.x, states, case.lengths, judged and arithmetic(judged)
@@ -99,7 +99,7 @@ def test_one_exact_step_from_the_answers_own_states_lies_within_the_step_bound(d
 
 
 def steps_of(case: Case, output: np.ndarray) -> Expected:
-    h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0]
+    h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0][:1]
     lengths = None if case.lengths is None else np.asarray(case.lengths)
     given = case.parameters[0], case.x, h0, lengths, case.spec.direction, output, arithmetic(case.dtype)
     return step_bound(cell_of(case.spec), *given)
