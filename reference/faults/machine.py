@@ -85,8 +85,9 @@ def in_time_first(case: Case, run: Run) -> Result:
 
 
 def initial_states(case: Case) -> np.ndarray:
-    """h0 of a time-first case: (tracks, batch, hidden_size), zeros where none is given."""
-    return recurrence.initial_states(case.spec, case.x, case.h0, "time_first")
+    """h0 of a time-first case: (tracks, batch, units), zeros where none is given. Of a cell with one state alone."""
+    (h0,) = recurrence.initial_states(case.spec, case.x, case.h0, "time_first")
+    return h0
 
 
 def lengths_of(case: Case) -> np.ndarray:

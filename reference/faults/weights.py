@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cells import Weight, cell_of
+from ..cells import CELLS, Weight, cell_of
 from ..judging.case import Case
 from ..spec import CellParameters, RNNSpec
 from .changes import (
@@ -172,7 +172,7 @@ def of_arrays(change: Callable[[Arrays], Arrays], tracks: Callable[[RNNSpec], sl
 
 
 def _with_arrays(parameters: CellParameters, arrays: Arrays) -> CellParameters:
-    return replace(parameters, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return CellParameters.of(parameters.arrays() | {n: np.ascontiguousarray(array) for n, array in arrays.items()})
 
 
 def _of_kernels(ih: Weight, hh: Weight) -> Iterator[Fault]:
@@ -234,4 +234,5 @@ def _of_biases(biases: Sequence[Weight]) -> Iterator[Fault]:
     yield _made("biases_kind_by_kind", says, biases, BIAS & BOTH & STEPS, kind_by_kind)
 
 
-FAULTS = {fault.name: fault for fault in made_from(cell_of(RNNSpec(1, 1)).weights(RNNSpec(1, 1)))}
+SPECS = [RNNSpec(1, 1, cell=word) for word in CELLS]
+FAULTS = {fault.name: fault for spec in SPECS for fault in made_from(cell_of(spec).weights(spec))}
