@@ -149,13 +149,13 @@ def _by_rule(rule: Rule, changed: Sequence[Weight]) -> Fault:
 
     def change(arrays: Arrays) -> Arrays:
         there = [one for one in changed if one.name in arrays]
-        return {one.name: _gate_by_gate(rule.change, arrays[one.name], len(one.gates)) for one in there}
+        return {one.name: gate_by_gate(rule.change, arrays[one.name], len(one.gates)) for one in there}
 
     name, says = (text.format(changed[0].name) for text in (rule.name, rule.says))
     return _made(name, says, changed, rule.where, of_arrays(change, rule.tracks))
 
 
-def _gate_by_gate(change: Change, array: np.ndarray, gates: int) -> np.ndarray:
+def gate_by_gate(change: Change, array: np.ndarray, gates: int) -> np.ndarray:
     return np.concatenate([change(rows) for rows in np.split(array, gates)])
 
 
@@ -199,12 +199,12 @@ def _of_gates(weights: Sequence[Weight]) -> Iterator[Fault]:
     pairs = dict.fromkeys(pair for one in weights for pair in itertools.combinations(one.gates, 2))
     for first, second in pairs:
         stacks = [one for one in weights if {first, second} <= set(one.gates)]
-        asked = of_arrays(partial(_gates_exchanged, stacks, {first: second, second: first}))
+        asked = of_arrays(partial(gates_exchanged, stacks, {first: second, second: first}))
         says = f"the gates {first} and {second} are exchanged"
         yield _made(f"gates_{first}_and_{second}_exchanged", says, stacks, STEPS, asked)
 
 
-def _gates_exchanged(stacks: Sequence[Weight], others: dict[str, str], arrays: Arrays) -> Arrays:
+def gates_exchanged(stacks: Sequence[Weight], others: dict[str, str], arrays: Arrays) -> Arrays:
     changed = {}
     for one in stacks:
         rows = dict(zip(one.gates, np.split(arrays[one.name], len(one.gates)), strict=True))

@@ -17,8 +17,10 @@ from harness.draws import draw_case
 from meta_tests.common.equivalent import EQUIVALENT, REASONS
 from meta_tests.common.property_cases import DEFAULT, drawn_cases, verdict_on, visible_in
 from reference import DIRECTIONS, Case, RNNSpec, judge
+from reference.cells import Weight
 from reference.faults import COMMONEST, FAULTS, Fault, Where, implementation
 from reference.faults.machine import as_time_first, in_time_first
+from reference.faults.weights import gate_by_gate, gates_exchanged, made_from
 from reference.faults.where import ALWAYS
 
 pytest.importorskip("rich")
@@ -66,6 +68,38 @@ def test_the_catalogue_is_in_order() -> None:
         assert fault.where.words, fault.name
     assert set(COMMONEST) <= set(FAULTS.values())
     assert EQUIVALENT.keys() == REASONS.keys()
+
+
+GATES = ("left", "right")
+TOY = (
+    Weight("w_in", ("units", "features"), GATES), Weight("w_back", ("units", "states"), GATES),
+    Weight("b_in", ("units",), GATES), Weight("b_back", ("units",)),
+)  # fmt: skip
+
+
+def test_a_new_cell_gets_its_families_for_free() -> None:
+    """From its weights alone: each array has the faults of its axes, and each pair of gates is exchanged."""
+    made = {fault.name: fault for fault in made_from(TOY)}
+    own = {name: names(name) for name in ("w_in", "w_back", "b_in", "b_back")}
+    assert own["w_in"] >= {"transposed", "reshaped", "rows_rotated", "columns_reversed", "last_unit_not_copied"}
+    assert own["w_back"] >= {"transposed", "transposed_in_reverse", "ignored", "diagonal", "negated"}
+    assert own["b_in"] == own["b_back"] == {"ignored", "for_both"}
+    assert {"gates_left_and_right_exchanged", "weights_in_int8", "biases_kind_by_kind"} <= made.keys()
+    assert made["w_in_and_w_back_exchanged"].says == "w_in and w_back are exchanged"
+
+
+def names(of: str) -> set[str]:
+    """What the toy's faults of one array are called, without its name."""
+    return {fault.name.removeprefix(f"{of}_") for fault in made_from(TOY) if fault.name.startswith(f"{of}_")}
+
+
+def test_an_array_is_changed_gate_by_gate() -> None:
+    array = np.arange(24.0).reshape(6, 4)
+    rolled = gate_by_gate(lambda rows: np.roll(rows, 1, axis=0), array, 2)
+    assert rolled.tolist() == array[[2, 0, 1, 5, 3, 4]].tolist()
+    stack = Weight("w", ("units", "features"), ("a", "b", "c"))
+    exchanged = gates_exchanged([stack], {"a": "c", "c": "a"}, {"w": array})
+    assert exchanged["w"].tolist() == array[[4, 5, 2, 3, 0, 1]].tolist()
 
 
 def test_a_fault_shows_only_where_it_says() -> None:
