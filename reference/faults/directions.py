@@ -12,7 +12,7 @@ from ..recurrence import Result
 from .changes import backwards, taken
 from .fault import Run
 from .machine import by_layers, by_tracks, in_order, lengths_of, one_step, step_by_step
-from .rows import of_answer, of_forward, of_parameters, of_reverse, of_run, of_tracks, table
+from .rows import of_answer, of_end, of_forward, of_parameters, of_reverse, of_run, of_tracks, table
 from .where import A_FORWARD, A_REVERSE, BOTH, LAYERS, STEPS, TWO_STEPS
 
 
@@ -22,10 +22,6 @@ def run_forward(track: Case, run: Run) -> Result:
 
 def run_in_reverse(track: Case, run: Run) -> Result:
     return run(replace(track, spec=replace(track.spec, direction="reverse")))
-
-
-def directions_exchanged(case: Case, run: Run) -> Result:
-    return by_tracks(case, run, forward=run_in_reverse, reverse=run_forward)
 
 
 def in_processing_order(track: Case, run: Run) -> Result:
@@ -38,14 +34,6 @@ def reverse_part_turned(case: Case, output: np.ndarray) -> np.ndarray:
     """The output with its reverse direction's part in the order of its steps."""
     *others, reverse = np.split(output, case.spec.num_directions, axis=-1)
     return np.concatenate([*others, reverse_within_lengths(reverse, lengths_of(case))], axis=-1)
-
-
-def lower_reverse_not_put_back(case: Case, run: Run) -> Result:
-    return by_layers(case, run, read=lambda _layer, below: reverse_part_turned(case, below))
-
-
-def first_step_skipped(case: Case, run: Run) -> Result:
-    return step_by_step(case, run, leave=lambda k, h, states: h if k else states[0])
 
 
 def last_step_skipped(case: Case, run: Run) -> Result:
@@ -74,14 +62,15 @@ FAULTS = table(
      of_reverse(run_forward)),
     ("everything_in_reverse", "everything runs in reverse", A_FORWARD & TWO_STEPS, of_forward(run_in_reverse)),
     ("directions_exchanged", "forward runs in reverse, and reverse forward", BOTH & TWO_STEPS,
-     of_run(directions_exchanged)),
+     of_run(lambda case, run: by_tracks(case, run, forward=run_in_reverse, reverse=run_forward))),
     ("reverse_not_put_back", "the reverse output is not put back into time order", A_REVERSE & TWO_STEPS,
      of_reverse(in_processing_order)),
     ("top_reverse_not_put_back", "the top layer's reverse output is not put back into time order",
      A_REVERSE & LAYERS & TWO_STEPS, of_answer(lambda case, output, h_n: (reverse_part_turned(case, output), h_n))),
     ("lower_reverse_not_put_back", "only the top layer's reverse output is put back into time order",
-     A_REVERSE & LAYERS & TWO_STEPS, of_run(lower_reverse_not_put_back)),
-    ("first_step_skipped", "the first step is skipped", STEPS, of_run(first_step_skipped)),
+     A_REVERSE & LAYERS & TWO_STEPS,
+     of_run(lambda case, run: by_layers(case, run, read=lambda _layer, below: reverse_part_turned(case, below)))),
+    ("first_step_skipped", "the first step is skipped", STEPS, of_end(lambda k, h, states: h if k else states[0])),
     ("last_step_skipped", "the last step is skipped", STEPS, of_run(last_step_skipped)),
     ("last_step_twice_in_h_n", "h_n has taken the last step twice", STEPS, of_tracks(last_step_again)),
 )  # fmt: skip

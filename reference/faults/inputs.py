@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..judging.case import Case
-from ..recurrence import Result
 from .changes import backwards, exchange_axes, one_for_all, rolled, significant, times, zeroed
-from .fault import Run, Where
+from .fault import Where
 from .machine import lengths_of
 from .rows import of_question, of_run, of_x, table
 from .where import EQUAL_TIME, FEATURES, FINER, ROWS, SEQUENCE, STEPS, TWO_STEPS
@@ -28,26 +28,14 @@ def _fortran(array: np.ndarray | None) -> bool:
     return array is not None and array.flags.f_contiguous and not array.flags.c_contiguous
 
 
+def _as_it_lies(array: Any) -> np.ndarray:
+    """The numbers in the order in which they lie in memory, in the array's shape."""
+    return array.ravel(order="K").reshape(array.shape)
+
+
 X_FORTRAN = Where("x in Fortran order", lambda case: _fortran(case.x))
 H0_FORTRAN = Where("h0 in Fortran order", lambda case: _fortran(case.h0), presupposed=True)
 BEYOND_ONE = Where("x outside [-1, 1]", lambda case: bool(np.any(np.abs(case.x) > 1)))
-
-
-def in_time_first(case: Case, run: Run) -> Result:
-    return run(replace(case, layout="time_first"))
-
-
-def in_batch_first(case: Case, run: Run) -> Result:
-    return run(replace(case, layout="batch_first"))
-
-
-def x_as_it_lies(case: Case) -> Case:
-    return replace(case, x=case.x.ravel(order="K").reshape(case.x.shape))
-
-
-def h0_as_it_lies(case: Case) -> Case:
-    assert case.h0 is not None
-    return replace(case, h0=case.h0.ravel(order="K").reshape(case.h0.shape))
 
 
 def last_step_unread(case: Case) -> Case:
@@ -58,14 +46,15 @@ def last_step_unread(case: Case) -> Case:
 FAULTS = table(
     "inputs",
     ("batch_first_ignored", "batch_first is ignored, on the way in and out", _equal_batch_time("batch_first"),
-     of_run(in_time_first, as_given=True)),
+     of_run(lambda case, run: run(replace(case, layout="time_first")), as_given=True)),
     ("time_first_ignored", "time_first is taken for batch_first, on the way in and out",
-     _equal_batch_time("time_first"), of_run(in_batch_first, as_given=True)),
+     _equal_batch_time("time_first"),
+     of_run(lambda case, run: run(replace(case, layout="batch_first")), as_given=True)),
     ("x_batch_and_time_exchanged", "batch and time of x are exchanged", EQUAL_TIME, of_x(exchange_axes(0, 1))),
     ("x_read_as_it_lies", "x is read in the order in which it lies in memory", X_FORTRAN,
-     of_question(x_as_it_lies, as_given=True)),
+     of_question(lambda case: replace(case, x=_as_it_lies(case.x)), as_given=True)),
     ("h0_read_as_it_lies", "h0 is read in the order in which it lies in memory", H0_FORTRAN,
-     of_question(h0_as_it_lies, as_given=True)),
+     of_question(lambda case: replace(case, h0=_as_it_lies(case.h0)), as_given=True)),
     ("x_ignored", "x is ignored", STEPS, of_x(zeroed(...))),
     ("x_of_the_next_row", "each sequence of x is the next one of the batch", ROWS & STEPS, of_x(rolled(-1, axis=1))),
     ("x_first_row_for_all", "the first sequence of x stands for all", ROWS & STEPS, of_x(one_for_all(0, axis=1))),

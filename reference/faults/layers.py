@@ -18,10 +18,6 @@ def above_the_first(change: Change) -> Change:
     return lambda stack: np.concatenate([stack[:1], change(stack[1:])])
 
 
-def repeat_last_but_one(stack: np.ndarray) -> np.ndarray:
-    return np.concatenate([stack[:-1], stack[-2:-1]])
-
-
 def forward_half(output: np.ndarray) -> np.ndarray:
     forward, reverse = np.split(output, 2, axis=-1)
     return np.concatenate([forward, np.zeros_like(reverse)], axis=-1)
@@ -36,10 +32,6 @@ def repeat_top(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     again = run(layer_case(case, case.spec.num_layers - 1, output))
     return Result(again.output, np.concatenate([h_n[: -len(again.h_n)], again.h_n]))
-
-
-def read_x(case: Case, run: Run) -> Result:
-    return by_layers(case, run, read=lambda _layer, _below: case.x)
 
 
 def add_input(case: Case, run: Run) -> Result:
@@ -70,13 +62,14 @@ FAULTS = table(
     ("layers_in_reverse_order", "all layers have their parameters in reverse order", LAYERS & ALL_SQUARE,
      of_parameters(backwards(axis=0))),
     ("top_layer_repeats_parameters", "the top layer has the parameters of the layer below", THREE_LAYERS & STEPS,
-     of_parameters(repeat_last_but_one)),
+     of_parameters(lambda stack: np.concatenate([stack[:-1], stack[-2:-1]]))),
     ("parameters_direction_by_direction",
      "the upper layers' parameters are read direction by direction, not layer by layer", BOTH & THREE_LAYERS,
      of_parameters(above_the_first(by_direction))),
     ("top_layer_skipped", "the top layer is skipped", LAYERS, of_run(skip_top)),
     ("top_layer_twice", "the top layer is applied twice", LAYERS & STEPS, of_run(repeat_top)),
-    ("upper_layers_read_x", "the layers above the first read x", LAYERS & ALL_SQUARE & STEPS, of_run(read_x)),
+    ("upper_layers_read_x", "the layers above the first read x", LAYERS & ALL_SQUARE & STEPS,
+     of_run(lambda case, run: by_layers(case, run, read=lambda _layer, _below: case.x))),
     ("layers_add_their_input", "each layer adds what it reads to what the next one reads",
      LAYERS & ALL_SQUARE & STEPS, of_run(add_input)),
     ("upper_layers_read_forward_only", "the layers above the first read the forward half only", BOTH & LAYERS & STEPS,

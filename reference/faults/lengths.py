@@ -16,14 +16,6 @@ from .rows import of_answer, of_forward, of_lengths, of_question, of_reverse, of
 from .where import A_FORWARD, A_REVERSE, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
 
 
-def without_lengths(case: Case) -> Case:
-    return replace(case, lengths=None)
-
-
-def one_more(case: Case) -> Case:
-    return replace(case, lengths=np.minimum(lengths_of(case) + 1, len(case.x)))
-
-
 def sort(array: np.ndarray, case: Case) -> np.ndarray:
     """(..., batch, features) with the longest sequence first; the order in which packed sequences are kept."""
     return array[:, np.argsort(-lengths_of(case), kind="stable")]
@@ -31,10 +23,6 @@ def sort(array: np.ndarray, case: Case) -> np.ndarray:
 
 def sort_back(array: np.ndarray, case: Case) -> np.ndarray:
     return array[:, np.argsort(np.argsort(-lengths_of(case), kind="stable"))]
-
-
-def sort_without_h0(case: Case) -> Case:
-    return replace(case, h0=np.ascontiguousarray(sort_back(initial_states(case), case)))
 
 
 def through_padding(track: Case, run: Run) -> Result:
@@ -72,8 +60,9 @@ def unpack_by_rows(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.
 
 FAULTS = table(
     "lengths",
-    ("lengths_ignored", "lengths are ignored", PADDING, of_question(without_lengths)),
-    ("lengths_one_more", "each length is one more, where there is room", PADDING, of_question(one_more)),
+    ("lengths_ignored", "lengths are ignored", PADDING, of_question(lambda case: replace(case, lengths=None))),
+    ("lengths_one_more", "each length is one more, where there is room", PADDING,
+     of_question(lambda case: replace(case, lengths=np.minimum(lengths_of(case) + 1, len(case.x))))),
     ("lengths_one_less", "each length is one less, but at least 1", TWO_STEPS,
      of_lengths(lambda lengths: np.where(lengths > 1, lengths - 1, lengths))),
     ("lengths_all_the_longest", "the longest sequence's length stands for all", PADDING & ROWS,
@@ -89,7 +78,7 @@ FAULTS = table(
     ("sorted_h_n_not_put_back", "sequences are sorted by length, and h_n is not put back", UNSORTED,
      of_answer(lambda case, output, h_n: (output, sort(h_n, case)))),
     ("sorted_without_h0", "sequences are sorted by length, and h0 is not", UNSORTED & H0,
-     of_question(sort_without_h0)),
+     of_question(lambda case: replace(case, h0=np.ascontiguousarray(sort_back(initial_states(case), case))))),
     ("reverse_starts_in_padding", "the reverse direction starts in the padding", A_REVERSE & PADDING,
      of_reverse(through_padding)),
     ("padding_reaches_the_state", "padding reaches the final state of the forward direction", A_FORWARD & PADDING,

@@ -25,14 +25,6 @@ def of_mask(change: Change) -> Does:
     return of_question(lambda case: replace(case, mask=change(mask_of(case))))
 
 
-def ignore(case: Case) -> Case:
-    return replace(case, mask=None)
-
-
-def count(case: Case) -> Case:
-    return replace(case, mask=None, lengths=mask_of(case).sum(axis=0))
-
-
 def take_zeros(case: Case) -> Case:
     return replace(case, x=np.where(mask_of(case)[..., None], case.x, np.zeros_like(case.x)), mask=None)
 
@@ -46,9 +38,10 @@ def repeat(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray,
 
 MASK_FAULTS = table(
     "masks",
-    ("mask_ignored", "the mask is ignored", MASKED, of_question(ignore)),
+    ("mask_ignored", "the mask is ignored", MASKED, of_question(lambda case: replace(case, mask=None))),
     ("mask_inverted", "the mask is inverted", MASKED, of_mask(np.logical_not)),
-    ("mask_counted", "the number of steps that count is taken for a length", MASKED, of_question(count)),
+    ("mask_counted", "the number of steps that count is taken for a length", MASKED,
+     of_question(lambda case: replace(case, mask=None, lengths=mask_of(case).sum(axis=0)))),
     ("holes_filled", "holes are filled: all steps count up to the last that does", MASKED,
      of_mask(lambda mask: np.logical_or.accumulate(mask[::-1])[::-1])),
     ("mask_late", "the mask is one step late", MASKED, of_mask(rolled(1, axis=0))),

@@ -81,10 +81,6 @@ def one_step_late(track: Case, run: Run) -> Result:
     return Result(zero_padding(states_before(track, output), lengths_of(track)), h_n)
 
 
-def first_layer(case: Case, run: Run) -> Result:
-    return Result(run(case.prefix(1)).output, run(case).h_n)
-
-
 FAULTS = table(
     "outputs",
     ("halves_exchanged", "the halves of the output are exchanged", BOTH & STEPS, of_output(exchange_halves)),
@@ -110,7 +106,8 @@ FAULTS = table(
     ("output_one_step_late", "each layer's output holds the state before each step", STEPS, of_tracks(one_step_late)),
     ("output_reversed_in_time", "the output is reversed in time", SEQUENCE & STEPS, of_output(backwards(axis=0))),
     ("output_repeats_h_n", "the output holds the final state at every step", STEPS, of_answer(repeat_h_n)),
-    ("output_of_the_first_layer", "the output is the first layer's", LAYERS & STEPS, of_run(first_layer)),
+    ("output_of_the_first_layer", "the output is the first layer's", LAYERS & STEPS,
+     of_run(lambda case, run: Result(run(case.prefix(1)).output, run(case).h_n))),
     ("output_rows_rotated", "the sequences of the output are rotated by one", ROWS & STEPS,
      of_output(rolled(1, axis=1))),
     ("output_units_rotated", "the units of the output are rotated by one", OUTPUTS & STEPS,

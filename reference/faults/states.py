@@ -42,10 +42,6 @@ def read_batch_first(stack: np.ndarray) -> np.ndarray:
     return stack.reshape(batch, layers * directions, units).swapaxes(0, 1)
 
 
-def without_h0(case: Case) -> Case:
-    return replace(case, h0=None)
-
-
 def reset(k: int, states: list[np.ndarray]) -> np.ndarray:
     return np.zeros_like(states[0]) if k and k % RESET_EVERY == 0 else states[-1]
 
@@ -61,10 +57,6 @@ def carried_between_rows(case: Case, run: Run) -> Result:
     return Result(np.concatenate(output, axis=1), np.concatenate(h_n, axis=1))
 
 
-def start_from_the_layer_below(case: Case, run: Run) -> Result:
-    return by_layers(case, run, start=lambda _layer, h_n: h_n[-1] if h_n else None)
-
-
 def reverse_from_forward(case: Case, run: Run) -> Result:
     def layer_run(_layer: int, layer: Case, run: Run) -> Result:
         forward = run(layer_case(layer, 0, layer.x, d=0))
@@ -76,7 +68,7 @@ def reverse_from_forward(case: Case, run: Run) -> Result:
 
 FAULTS = table(
     "states",
-    ("h0_ignored", "h0 is ignored", H0, of_question(without_h0)),
+    ("h0_ignored", "h0 is ignored", H0, of_question(lambda case: replace(case, h0=None))),
     ("h0_of_the_next_row", "each sequence starts from the h0 of the next one of the batch", H0 & ROWS,
      of_h0(rolled(-1, axis=2))),
     ("h0_first_row_for_all", "the h0 of the first sequence stands for all", H0 & ROWS, of_h0(one_for_all(0, axis=2))),
@@ -116,7 +108,7 @@ FAULTS = table(
     ("state_carried_between_rows", "the state is carried from one sequence of the batch to the next", ROWS,
      of_run(carried_between_rows)),
     ("starts_from_the_layer_below", "each layer starts from the final state of the layer below", LAYERS,
-     of_run(start_from_the_layer_below)),
+     of_run(lambda case, run: by_layers(case, run, start=lambda _layer, h_n: h_n[-1] if h_n else None))),
     ("reverse_starts_from_forward", "the reverse direction starts from the forward direction's final state", BOTH,
      of_run(reverse_from_forward)),
 )  # fmt: skip
