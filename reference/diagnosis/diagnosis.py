@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..cells import cell_of
 from ..faults import COMMONEST, FAULTS, Fault
 from ..faults.masks import MASK_FAULTS
 from ..judging.case import Case
@@ -112,8 +111,6 @@ def diagnose(
     """
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
-    if len(cell_of(case.spec).states) > 1:
-        return Diagnosis(problem=f"faults are known in cells with one state, and {case.spec.cell} has more")
     answer = Answer(case, output, h_n, prefixes, declared)
     if case.mask is None:
         return _tried(answer, faults, paired)

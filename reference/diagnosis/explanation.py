@@ -22,11 +22,14 @@ from ..cells import cell_of
 from ..faults import Fault, implementation
 from ..faults.machine import (
     as_time_first,
+    each_state,
     in_order,
     initial_states,
     layer_case,
     lengths_of,
+    packed,
     states_before,
+    unpacked,
     zero_padding,
 )
 from ..judging.case import Case
@@ -67,9 +70,10 @@ class Answer:
         prefixes: Sequence[np.ndarray] | None,
         declared: str | None,
     ) -> None:
-        self.case, self.actual, self.declared = case, Result(output, h_n), declared or case.dtype
+        self.case, self.actual, self.declared = case, Result(output, packed(h_n)), declared or case.dtype
         self.usual = as_time_first(case)
-        self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
+        self.output = sequence_to_time_first(output, case.layout)
+        self.h_n = each_state(lambda h: state_to_batched(h, case.layout), h_n)
         self.given = prefixes
         lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
         self.prefixes = lower if len(lower) == case.spec.num_layers - 1 else None
@@ -77,7 +81,8 @@ class Answer:
     @property
     def first(self) -> Location | None:
         """The first wrong element."""
-        return judge(self.case, *self.actual, self.given, self.declared).first
+        h_n = unpacked(self.case.spec, self.actual.h_n)
+        return judge(self.case, self.actual.output, h_n, self.given, self.declared).first
 
     @functools.cached_property
     def allowed(self) -> float:
@@ -85,7 +90,11 @@ class Answer:
 
     @functools.cached_property
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
-        return None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
+        """None where a state is not known."""
+        hidden = len(cell_of(self.case.spec).states) > 1
+        if self.prefixes is None or hidden:
+            return None
+        return _steps(self.usual, [*self.prefixes, self.output], self.h_n)
 
     @functools.cached_property
     def unexplained(self) -> float:
@@ -132,7 +141,8 @@ class Answer:
         return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
 
     def _distance(self, expected: Result) -> float:
-        return max(float(_errors(*pair).max(initial=0)) for pair in zip(expected, self.actual, strict=True))
+        pairs = (expected.output, self.actual.output), (packed(expected.h_n), self.actual.h_n)
+        return max(float(_errors(*pair).max(initial=0)) for pair in pairs)
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""

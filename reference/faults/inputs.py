@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ..judging.case import Case
+from ..layout import state_tuple
 from .changes import backwards, exchange_axes, one_for_all, rolled, significant, times, zeroed
 from .fault import Where
-from .machine import lengths_of
+from .machine import each_state, lengths_of
 from .rows import of_question, of_run, of_x, table
 from .where import EQUAL_TIME, FEATURES, FINER, ROWS, SEQUENCE, STEPS, TWO_STEPS
 
@@ -23,18 +23,26 @@ def _equal_batch_time(layout: str) -> Where:
     )
 
 
-def _fortran(array: np.ndarray | None) -> bool:
+def _fortran(array: np.ndarray) -> bool:
     """Whether an array lies in memory in Fortran order, and not in C order too."""
-    return array is not None and array.flags.f_contiguous and not array.flags.c_contiguous
+    return array.flags.f_contiguous and not array.flags.c_contiguous
 
 
-def _as_it_lies(array: Any) -> np.ndarray:
+def _as_it_lies(array: np.ndarray) -> np.ndarray:
     """The numbers in the order in which they lie in memory, in the array's shape."""
     return array.ravel(order="K").reshape(array.shape)
 
 
 X_FORTRAN = Where("x in Fortran order", lambda case: _fortran(case.x))
-H0_FORTRAN = Where("h0 in Fortran order", lambda case: _fortran(case.h0), presupposed=True)
+H0_FORTRAN = Where(
+    "h0 in Fortran order",
+    lambda case: case.h0 is not None and any(map(_fortran, state_tuple(case.h0))),
+    presupposed=True,
+)
+    "h0 in Fortran order",
+    lambda case: case.h0 is not None and any(map(_fortran, state_tuple(case.h0))),
+    presupposed=True,
+)
 BEYOND_ONE = Where("x outside [-1, 1]", lambda case: bool(np.any(np.abs(case.x) > 1)))
 
 
@@ -54,7 +62,7 @@ FAULTS = table(
     ("x_read_as_it_lies", "x is read in the order in which it lies in memory", X_FORTRAN,
      of_question(lambda case: replace(case, x=_as_it_lies(case.x)), as_given=True)),
     ("h0_read_as_it_lies", "h0 is read in the order in which it lies in memory", H0_FORTRAN,
-     of_question(lambda case: replace(case, h0=_as_it_lies(case.h0)), as_given=True)),
+     of_question(lambda case: replace(case, h0=each_state(_as_it_lies, case.h0)), as_given=True)),
     ("x_ignored", "x is ignored", STEPS, of_x(zeroed(...))),
     ("x_of_the_next_row", "each sequence of x is the next one of the batch", ROWS & STEPS, of_x(rolled(-1, axis=1))),
     ("x_first_row_for_all", "the first sequence of x stands for all", ROWS & STEPS, of_x(one_for_all(0, axis=1))),

@@ -11,7 +11,7 @@ from ..layout import valid_steps
 from ..recurrence import Result
 from .directions import in_processing_order
 from .fault import Run
-from .machine import initial_states, lengths_of, zero_padding
+from .machine import initial_states, lengths_of, starting, zero_padding
 from .rows import of_answer, of_forward, of_lengths, of_question, of_reverse, of_run, table
 from .where import A_FORWARD, A_REVERSE, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
 
@@ -78,7 +78,7 @@ FAULTS = table(
     ("sorted_h_n_not_put_back", "sequences are sorted by length, and h_n is not put back", UNSORTED,
      of_answer(lambda case, output, h_n: (output, sort(h_n, case)))),
     ("sorted_without_h0", "sequences are sorted by length, and h0 is not", UNSORTED & H0,
-     of_question(lambda case: replace(case, h0=np.ascontiguousarray(sort_back(initial_states(case), case))))),
+     of_question(lambda case: starting(case, sort_back(initial_states(case), case)))),
     ("reverse_starts_in_padding", "the reverse direction starts in the padding", A_REVERSE & PADDING,
      of_reverse(through_padding)),
     ("padding_reaches_the_state", "padding reaches the final state of the forward direction", A_FORWARD & PADDING,

@@ -2,27 +2,35 @@
 
 A fault that is planted `around` a layer only asks it other questions and rearranges its answers; the functions
 here take a stack apart for it, into layers, tracks (one layer in one direction) and steps, each asked by itself.
+To a fault the states of a cell are one array, side by side in the last axis, h first: `packed`.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from .. import recurrence
+from ..cells import cell_of
 from ..judging.case import Case
 from ..layout import (
+    from_state_tuple,
     last_states,
     reverse_within_lengths,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
     state_to_batched,
+    state_tuple,
     valid_steps,
 )
 from ..recurrence import Result
+from ..spec import RNNSpec
+from .changes import Change
 from .fault import Around, Fault, Run
 from .step import Kernel, NumPyKernel
 
@@ -51,7 +59,13 @@ def _planted(fault: Fault, run: Run, kernel: Kernel) -> Run:
             return run(case)
         if fault.asked is not None:
             return run(fault.asked(case))
-        return fault.around(case, run) if fault.around is not None else _by_faulty_steps(case, run, fault, kernel)
+        around = fault.around or functools.partial(_by_faulty_steps, fault=fault, kernel=kernel)
+        output, h_n = around(case, asked)
+        return Result(output, unpacked(case.spec, h_n))
+
+    def asked(case: Case) -> Result:
+        output, h_n = run(case)
+        return Result(output, packed(h_n))
 
     return faulty if fault.as_given else lambda case: in_time_first(case, faulty)
 
@@ -62,7 +76,10 @@ def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Resu
     assert change is not None, "a fault is asked, around or a step"
 
     def track_run(track: Case, _run: Run) -> Result:
-        return advanced(track, lambda _k, x_t, states: change.take(kernel, track, x_t, states[-1]))
+        def advance(_k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
+            return packed(change.take(kernel, track, x_t, state_tuple(unpacked(track.spec, states[-1]))))
+
+        return advanced(track, advance)
 
     with np.errstate(all="ignore"):
         return by_tracks(case, run, track_run, track_run)
@@ -71,7 +88,7 @@ def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Resu
 def as_time_first(case: Case) -> Case:
     """The same question, time first and batched; an unbatched sequence becomes a batch of 1."""
     x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout))
-    h0 = None if case.h0 is None else np.ascontiguousarray(state_to_batched(case.h0, case.layout))
+    h0 = None if case.h0 is None else each_state(lambda h: state_to_batched(h, case.layout), case.h0)
     lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     mask = None if case.mask is None else sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
     return Case(case.spec, case.parameters, x, h0, lengths, "time_first", mask)
@@ -81,13 +98,33 @@ def in_time_first(case: Case, run: Run) -> Result:
     """The answer of a run that knows time first only, to a case in any layout."""
     output, h_n = run(as_time_first(case))
     output = sequence_from_time_first(output, case.layout)
-    return Result(np.ascontiguousarray(output), np.ascontiguousarray(state_from_batched(h_n, case.layout)))
+    return Result(np.ascontiguousarray(output), each_state(lambda h: state_from_batched(h, case.layout), h_n))
+
+
+def each_state(change: Change, states: Any) -> Any:
+    """h0 or h_n with each of its states changed."""
+    return from_state_tuple([np.ascontiguousarray(change(state)) for state in state_tuple(states)])
+
+
+def packed(states: Any) -> np.ndarray:
+    several = state_tuple(states)
+    return several[0] if len(several) == 1 else np.concatenate(several, axis=-1)
+
+
+def unpacked(spec: RNNSpec, states: np.ndarray) -> Any:
+    """What is packed, as h0 or h_n: an array, or a tuple of them."""
+    sizes = [state.size for state in cell_of(spec).states]
+    return from_state_tuple(np.split(states, np.cumsum(sizes)[:-1], axis=-1))
 
 
 def initial_states(case: Case) -> np.ndarray:
-    """h0 of a time-first case: (tracks, batch, units), zeros where none is given. Of a cell with one state alone."""
-    (h0,) = recurrence.initial_states(case.spec, case.x, case.h0, "time_first")
-    return h0
+    """h0 of a time-first case: (tracks, batch, units of all states), zeros where none is given."""
+    return packed(recurrence.initial_states(case.spec, case.x, case.h0, "time_first"))
+
+
+def starting(case: Case, states: np.ndarray) -> Case:
+    """The case with these initial states."""
+    return replace(case, h0=unpacked(case.spec, np.ascontiguousarray(states)))
 
 
 def lengths_of(case: Case) -> np.ndarray:
@@ -111,7 +148,8 @@ def layer_case(case: Case, layer: int, x: np.ndarray, h0: np.ndarray | None = No
     direction = spec.direction if d is None else spec.directions[d]
     single = replace(spec, input_size=x.shape[-1], num_layers=1, direction=direction)
     states = initial_states(case) if h0 is None else h0
-    return Case(single, case.parameters[chosen], x, states[chosen], case.lengths, "time_first")
+    h0 = unpacked(single, states[chosen])
+    return Case(single, case.parameters[chosen], x, h0, case.lengths, "time_first")
 
 
 def by_layers(
@@ -130,7 +168,7 @@ def by_layers(
     below, h_n = case.x, []
     for layer in range(case.spec.num_layers):
         asked = layer_case(case, layer, read(layer, below) if layer else below)
-        asked = replace(asked, h0=states) if (states := start(layer, h_n)) is not None else asked
+        asked = starting(asked, states) if (states := start(layer, h_n)) is not None else asked
         below, last = layer_run(layer, asked, run)
         h_n.append(last)
     return Result(below, np.concatenate(h_n))
@@ -166,8 +204,8 @@ def advanced(track: Case, advance: Advance) -> Result:
     states = [initial_states(track)[0]]
     for k, x_t in enumerate(in_order(track, track.x)):
         states.append(np.asarray(advance(k, x_t, states)).astype(track.x.dtype))
-    output = np.stack(states)[1:]
-    h_n = last_states(output, states[0], lengths_of(track))
+    after = np.stack(states)[1:]
+    output, h_n = after[..., : track.spec.state_size], last_states(after, states[0], lengths_of(track))
     return Result(zero_padding(in_order(track, output), lengths_of(track)), h_n[None])
 
 
@@ -188,7 +226,7 @@ def step_by_step(
 def one_step(track: Case, run: Run, x_t: np.ndarray, h: np.ndarray) -> np.ndarray:
     """h_t (batch, hidden_size), from a track that is asked for this one step."""
     forward = replace(track.spec, direction="forward")
-    return run(Case(forward, track.parameters, x_t[None], h[None], None, "time_first")).h_n[0]
+    return run(Case(forward, track.parameters, x_t[None], unpacked(forward, h[None]), None, "time_first")).h_n[0]
 
 
 def in_order(track: Case, sequence: np.ndarray) -> np.ndarray:
@@ -198,7 +236,8 @@ def in_order(track: Case, sequence: np.ndarray) -> np.ndarray:
 
 def states_before(track: Case, output: np.ndarray) -> np.ndarray:
     """The state before each step of a track, (time, batch, hidden_size), where its output has that after the step."""
-    before = np.concatenate([initial_states(track), in_order(track, output)[:-1]])[: len(output)]
+    h0 = initial_states(track)[..., : track.spec.state_size]
+    before = np.concatenate([h0, in_order(track, output)[:-1]])[: len(output)]
     return in_order(track, before)
 
 

@@ -55,12 +55,13 @@ def batch_first(stack: np.ndarray) -> np.ndarray:
 
 
 def last_output(case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
-    last = np.stack(np.split(output[-1], case.spec.num_directions, axis=-1))
-    return output, np.concatenate([h_n[: -len(last)], last])
+    h_n, directions = h_n.copy(), case.spec.num_directions
+    h_n[-directions:, :, : case.spec.state_size] = np.split(output[-1], directions, axis=-1)
+    return output, h_n
 
 
 def repeat_h_n(case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
-    final = np.concatenate(list(h_n[-case.spec.num_directions :]), axis=-1)
+    final = np.concatenate(list(h_n[-case.spec.num_directions :, :, : case.spec.state_size]), axis=-1)
     return np.repeat(final[None], len(output), axis=0), h_n
 
 
@@ -72,8 +73,9 @@ def lose_last_row(_case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
 def end_one_step_early(track: Case, run: Run) -> Result:
     output, h_n = run(track)
     before, at = in_order(track, states_before(track, output)), np.maximum(lengths_of(track) - 1, 0)
-    early = before[at, np.arange(track.x.shape[1])]
-    return Result(output, np.where((lengths_of(track) > 0)[:, None], early, h_n[0])[None])
+    h = h_n[..., : track.spec.state_size]
+    early = np.where((lengths_of(track) > 0)[:, None], before[at, np.arange(track.x.shape[1])], h)
+    return Result(output, np.concatenate([early, h_n[..., track.spec.state_size :]], axis=-1))
 
 
 def one_step_late(track: Case, run: Run) -> Result:

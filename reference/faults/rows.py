@@ -15,7 +15,7 @@ from ..judging.case import Case
 from ..recurrence import Result
 from .changes import Change
 from .fault import Around, Asked, Fault, Run, Where
-from .machine import Enter, Leave, by_layers, by_tracks, initial_states, lengths_of, stacked, step_by_step
+from .machine import Enter, Leave, by_layers, by_tracks, initial_states, lengths_of, stacked, starting, step_by_step
 
 Does = dict[str, Any]  # fields of a Fault: asked, around or step, and more
 
@@ -52,7 +52,7 @@ def of_h0(change: Change) -> Does:
 
     def asked(case: Case) -> Case:
         h0 = initial_states(case)
-        return replace(case, h0=np.ascontiguousarray(change(stacked(h0, case))).reshape(h0.shape))
+        return starting(case, np.ascontiguousarray(change(stacked(h0, case))).reshape(h0.shape))
 
     return {"asked": asked}
 

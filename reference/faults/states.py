@@ -10,7 +10,7 @@ from ..judging.case import Case
 from ..recurrence import Result
 from .changes import backwards, exchange_axes, one_for_all, rolled, zeroed
 from .fault import Run
-from .machine import by_layers, initial_states, layer_case, lengths_of, side_by_side
+from .machine import by_layers, initial_states, layer_case, lengths_of, side_by_side, unpacked
 from .rows import of_end, of_h0, of_question, of_run, of_start, table
 from .where import (
     ALWAYS,
@@ -50,8 +50,8 @@ def carried_between_rows(case: Case, run: Run) -> Result:
     h, answers = initial_states(case)[:, :1], []
     for row in range(case.x.shape[1]):
         lengths = None if case.lengths is None else lengths_of(case)[row : row + 1]
-        x = np.ascontiguousarray(case.x[:, row : row + 1])
-        answers.append(run(Case(case.spec, case.parameters, x, np.ascontiguousarray(h), lengths, "time_first")))
+        x, h0 = np.ascontiguousarray(case.x[:, row : row + 1]), unpacked(case.spec, np.ascontiguousarray(h))
+        answers.append(run(Case(case.spec, case.parameters, x, h0, lengths, "time_first")))
         h = answers[-1].h_n
     output, h_n = zip(*answers, strict=True)
     return Result(np.concatenate(output, axis=1), np.concatenate(h_n, axis=1))

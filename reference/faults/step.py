@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ import numpy as np
 from ..calculus.numbers import activation
 from ..cells import cell_of
 from ..judging.case import Case
+from ..recurrence import States
 from ..spec import CellParameters
 from .changes import Change, same
 
@@ -41,8 +43,8 @@ class NumPyKernel:
 class Step:
     """A sum in a step, to which terms may be added until it is activated.
 
-    products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), one for each
-    product, or none.  nonlinearity: of its activation.
+    products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), of the
+    first products.  nonlinearity: of its activation.
     """
 
     kernel: Kernel
@@ -56,10 +58,11 @@ class Step:
 
     def sum(self, operand: Change = same) -> np.ndarray:
         """The preactivation (batch, units), each operand of the products changed before it is used."""
-        biases = self.biases or [np.zeros(len(weight), self.dtype) for weight, _ in self.products]
-        pairs = zip(self.products, biases, strict=True)
-        first, *others = [self.kernel.dense(operand(weight), bias, operand(x)) for (weight, x), bias in pairs]
-        return sum(others, first)
+        terms = []
+        for (weight, x), bias in itertools.zip_longest(self.products, self.biases):
+            bias = np.zeros(len(weight), self.dtype) if bias is None else bias
+            terms.append(self.kernel.dense(operand(weight), bias, operand(x)))
+        return sum(terms[1:], terms[0])
 
     def activate(self, a: np.ndarray) -> np.ndarray:
         return self.kernel.activation(a, self.nonlinearity)
@@ -83,12 +86,12 @@ class StepChange:
     activation: Callable[[Step], np.ndarray] = Step.right
     state: Change = same
 
-    def take(self, kernel: Kernel, track: Case, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-        """The state of a track after the faulty step, from x (batch, features) and the state before."""
+    def take(self, kernel: Kernel, track: Case, x: np.ndarray, states: States) -> States:
+        """The states of a track after the faulty step, from x (batch, features) and the states before."""
         cell, operations = cell_of(track.spec), _Operations(kernel, self.activation)
         weights = operations.weights(track.parameters[0])
-        (after,) = cell.step(operations, weights, cell.project(operations, weights, x), (h,))
-        return self.state(after)
+        after = cell.step(operations, weights, cell.project(operations, weights, x), states)
+        return tuple(self.state(state) for state in after)
 
 
 @dataclass(frozen=True)

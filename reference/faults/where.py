@@ -60,7 +60,7 @@ EQUAL_TRACKS = Where(
     "as many cells as sequences, above 1", lambda case: case.spec.num_cells == case.x.shape[1] > 1, presupposed=True
 )
 EQUAL_UNITS = Where(
-    "as many sequences as units, above 1", lambda case: case.spec.hidden_size == case.x.shape[1] > 1, presupposed=True
+    "as many sequences as units, above 1", lambda case: case.spec.state_size == case.x.shape[1] > 1, presupposed=True
 )
 NOT_FINAL = Where(
     "a final state that is not the last output",
