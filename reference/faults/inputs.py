@@ -39,10 +39,6 @@ H0_FORTRAN = Where(
     lambda case: case.h0 is not None and any(map(_fortran, state_tuple(case.h0))),
     presupposed=True,
 )
-    "h0 in Fortran order",
-    lambda case: case.h0 is not None and any(map(_fortran, state_tuple(case.h0))),
-    presupposed=True,
-)
 BEYOND_ONE = Where("x outside [-1, 1]", lambda case: bool(np.any(np.abs(case.x) > 1)))
 
 
