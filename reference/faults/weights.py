@@ -7,7 +7,7 @@ array with gates is changed gate by gate.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -121,38 +121,46 @@ NAMES = {
 
 
 def made_from(weights: Sequence[Weight]) -> Iterator[Fault]:
-    """The faults of a cell's weights and biases."""
+    """The faults of a cell's weights and biases. Those of one name, of two cells, are the same."""
     of_features, of_states, biases = (
-        [one for one in weights if one.axes == axes]
+        [one.name for one in weights if one.axes == axes]
         for axes in (("units", "features"), ("units", "states"), ("units",))
     )
-    matrices = [*of_features, *of_states]
-    for one in matrices:
-        yield from (_by_rule(rule, [one]) for rule in RULES[one.axes])
+    for one in weights:
+        yield from (_by_rule(rule, one.axes, [one.name]) for rule in RULES.get(one.axes, ()))
     for pair in itertools.product(of_features, of_states):
         yield from _of_kernels(*pair)
-    yield from _of_gates(weights)
-    yield from (_by_rule(rule, matrices) for rule in WEIGHTS)
-    for one in biases:
-        yield from (_by_rule(rule, [one]) for rule in RULES[one.axes])
-    yield from (_by_rule(rule, biases) for rule in BIASES)
+    for gates in dict.fromkeys(pair for one in weights for pair in itertools.combinations(one.gates, 2)):
+        yield _of_gates(*gates)
+    yield from (_by_rule(rule, ("units", "any")) for rule in WEIGHTS)
+    yield from (_by_rule(rule, ("units",)) for rule in BIASES)
     yield from _of_biases(biases)
 
 
-def _made(name: str, says: str, changed: Sequence[Weight], where: Where, asked: Asked) -> Fault:
-    family = "weights" if len(changed[0].axes) == 2 else "biases"
+def _made(
+    name: str, says: str, where: Where, asked: Asked, family: str = "weights", names: Sequence[str] = ()
+) -> Fault:
+    """names: of arrays that not every cell has."""
+    if beside := set(names) - {"w_ih", "w_hh", "b_ih", "b_hh"}:
+        words = f"a cell with {' and '.join(sorted(beside))}"
+        where = Where(words, lambda case: beside <= case.parameters[0].arrays().keys(), presupposed=True) & where
     return Fault(NAMES.get(name, name), family, says, where, asked=asked)
 
 
-def _by_rule(rule: Rule, changed: Sequence[Weight]) -> Fault:
-    """The fault that applies a rule to each of these arrays."""
+def _by_rule(rule: Rule, axes: tuple[str, ...], names: Sequence[str] = ()) -> Fault:
+    """The fault that applies a rule to these arrays of a cell, or to all that have as many axes."""
 
-    def change(arrays: Arrays) -> Arrays:
-        there = [one for one in changed if one.name in arrays]
-        return {one.name: gate_by_gate(rule.change, arrays[one.name], len(one.gates)) for one in there}
+    def asked(case: Case) -> Case:
+        weights = [one for one in cell_of(case.spec).weights(case.spec) if len(one.axes) == len(axes)]
+        gates = {one.name: len(one.gates) for one in weights if not names or one.name in names}
+        return of_arrays(partial(_changed, rule.change, gates), rule.tracks)(case)
 
-    name, says = (text.format(changed[0].name) for text in (rule.name, rule.says))
-    return _made(name, says, changed, rule.where, of_arrays(change, rule.tracks))
+    name, says = (text.format(*names) for text in (rule.name, rule.says))
+    return _made(name, says, rule.where, asked, "weights" if len(axes) == 2 else "biases", names)
+
+
+def _changed(change: Change, gates: Mapping[str, int], arrays: Arrays) -> Arrays:
+    return {name: gate_by_gate(change, arrays[name], count) for name, count in gates.items()}
 
 
 def gate_by_gate(change: Change, array: np.ndarray, gates: int) -> np.ndarray:
@@ -175,46 +183,46 @@ def _with_arrays(parameters: CellParameters, arrays: Arrays) -> CellParameters:
     return CellParameters.of(parameters.arrays() | {n: np.ascontiguousarray(array) for n, array in arrays.items()})
 
 
-def _of_kernels(ih: Weight, hh: Weight) -> Iterator[Fault]:
+def _of_kernels(ih: str, hh: str) -> Iterator[Fault]:
     """Of a weight of the features and one of the states, which may be kept as one kernel."""
 
     def exchange(arrays: Arrays) -> Arrays:
-        a, b = arrays[ih.name], arrays[hh.name]
-        return {ih.name: b, hh.name: a} if a.shape == b.shape else {}
+        return {ih: arrays[hh], hh: arrays[ih]} if arrays[ih].shape == arrays[hh].shape else {}
 
     def split(arrays: Arrays) -> Arrays:
-        kernel = np.concatenate([arrays[ih.name], arrays[hh.name]], axis=1)
-        first, second = np.split(kernel, [arrays[hh.name].shape[1]], axis=1)
-        return {hh.name: first, ih.name: second}
+        kernel = np.concatenate([arrays[ih], arrays[hh]], axis=1)
+        first, second = np.split(kernel, [arrays[hh].shape[1]], axis=1)
+        return {hh: first, ih: second}
 
-    both = f"{ih.name}_and_{hh.name}"
-    says = f"{ih.name} and {hh.name} are exchanged"
-    yield _made(f"{both}_exchanged", says, [ih, hh], SQUARE & STEPS, of_arrays(exchange))
-    says = f"{hh.name} stands before {ih.name} in the one kernel that holds both"
-    yield _made(f"{both}_split_the_other_way", says, [ih, hh], STEPS, of_arrays(split))
-
-
-def _of_gates(weights: Sequence[Weight]) -> Iterator[Fault]:
-    """Of every two gates that are stacked in the rows, in each array that has them."""
-    pairs = dict.fromkeys(pair for one in weights for pair in itertools.combinations(one.gates, 2))
-    for first, second in pairs:
-        stacks = [one for one in weights if {first, second} <= set(one.gates)]
-        asked = of_arrays(partial(gates_exchanged, stacks, {first: second, second: first}))
-        says = f"the gates {first} and {second} are exchanged"
-        yield _made(f"gates_{first}_and_{second}_exchanged", says, stacks, STEPS, asked)
+    says = f"{ih} and {hh} are exchanged"
+    yield _made(f"{ih}_and_{hh}_exchanged", says, SQUARE & STEPS, of_arrays(exchange), names=[ih, hh])
+    says = f"{hh} stands before {ih} in the one kernel that holds both"
+    yield _made(f"{ih}_and_{hh}_split_the_other_way", says, STEPS, of_arrays(split), names=[ih, hh])
 
 
-def gates_exchanged(stacks: Sequence[Weight], others: dict[str, str], arrays: Arrays) -> Arrays:
-    changed = {}
-    for one in stacks:
-        rows = dict(zip(one.gates, np.split(arrays[one.name], len(one.gates)), strict=True))
-        changed[one.name] = np.concatenate([rows[others.get(gate, gate)] for gate in one.gates])
-    return changed
+def _of_gates(first: str, second: str) -> Fault:
+    """Two of the gates that are stacked in the rows, exchanged in every array that has them."""
+    others = {first: second, second: first}
+
+    def stacks(case: Case) -> dict[str, tuple[str, ...]]:
+        return {one.name: one.gates for one in cell_of(case.spec).weights(case.spec) if others.keys() <= {*one.gates}}
+
+    def asked(case: Case) -> Case:
+        gates = stacks(case)
+        return of_arrays(lambda arrays: {n: reordered(arrays[n], gates[n], others) for n in gates})(case)
+
+    where = Where(f"the gates {first} and {second}", lambda case: bool(stacks(case)), presupposed=True)
+    says = f"the gates {first} and {second} are exchanged"
+    return _made(f"gates_{first}_and_{second}_exchanged", says, where & STEPS, asked)
 
 
-def _of_biases(biases: Sequence[Weight]) -> Iterator[Fault]:
-    names = [one.name for one in biases]
+def reordered(array: np.ndarray, gates: Sequence[str], others: Mapping[str, str]) -> np.ndarray:
+    """The rows of a gate in the place of another's. others: gate -> whose rows stand in its place."""
+    rows = dict(zip(gates, np.split(array, len(gates)), strict=True))
+    return np.concatenate([rows[others.get(gate, gate)] for gate in gates])
 
+
+def _of_biases(names: Sequence[str]) -> Iterator[Fault]:
     def one_for_both(name: str, arrays: Arrays) -> Arrays:
         return dict.fromkeys(names, arrays[name])
 
@@ -229,9 +237,9 @@ def _of_biases(biases: Sequence[Weight]) -> Iterator[Fault]:
 
     for name in names:
         asked = of_arrays(partial(one_for_both, name))
-        yield _made(f"{name}_for_both", f"{name} stands for both biases", biases, BIAS & STEPS, asked)
+        yield _made(f"{name}_for_both", f"{name} stands for both biases", BIAS & STEPS, asked, "biases", names)
     says = "a layer's biases are read kind by kind, not direction by direction"
-    yield _made("biases_kind_by_kind", says, biases, BIAS & BOTH & STEPS, kind_by_kind)
+    yield _made("biases_kind_by_kind", says, BIAS & BOTH & STEPS, kind_by_kind, "biases", names)
 
 
 SPECS = [RNNSpec(1, 1, cell=word) for word in CELLS]

@@ -20,7 +20,7 @@ from reference import DIRECTIONS, Case, RNNSpec, judge
 from reference.cells import Weight
 from reference.faults import COMMONEST, FAULTS, Fault, Where, implementation
 from reference.faults.machine import as_time_first, in_time_first
-from reference.faults.weights import gate_by_gate, gates_exchanged, made_from
+from reference.faults.weights import gate_by_gate, made_from, reordered
 from reference.faults.where import ALWAYS
 
 pytest.importorskip("rich")
@@ -97,9 +97,8 @@ def test_an_array_is_changed_gate_by_gate() -> None:
     array = np.arange(24.0).reshape(6, 4)
     rolled = gate_by_gate(lambda rows: np.roll(rows, 1, axis=0), array, 2)
     assert rolled.tolist() == array[[2, 0, 1, 5, 3, 4]].tolist()
-    stack = Weight("w", ("units", "features"), ("a", "b", "c"))
-    exchanged = gates_exchanged([stack], {"a": "c", "c": "a"}, {"w": array})
-    assert exchanged["w"].tolist() == array[[4, 5, 2, 3, 0, 1]].tolist()
+    exchanged = reordered(array, "abc", {"a": "c", "c": "a"})
+    assert exchanged.tolist() == array[[4, 5, 2, 3, 0, 1]].tolist()
 
 
 def test_a_fault_shows_only_where_it_says() -> None:
