@@ -101,8 +101,7 @@ def _words(case: Case, device: str) -> dict[str, Any]:
     expect_word("layout", case.layout, LAYOUTS)
     expect_word("dtype", case.dtype, DTYPES)
     expect_word("nonlinearity", spec.nonlinearity, tuple(ACTIVATIONS))
-    cell = spec.to_dict().get("cell", "elman")
-    expect(cell == "elman", "cell", cell, "elman, whose equations the templates hold")
+    expect_word("cell", spec.cell, ("elman",))  # whose equations the templates hold
     kind, _, index = device.partition(":")
     axes = layouts.sequence_axes(case.layout)
     sizes = dict(zip(axes, case.x.shape, strict=True))

@@ -16,16 +16,17 @@ class _Row(BaseModel):
 
     name: str
     family: str
-    equivalent: str
+    equivalent: bool
     exit: int
-    properties: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]]
+    seen_by: str
 
 
 class _File(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    format: Literal["rnn-equivalence kill matrix 1"]
+    format: Literal["rnn-equivalence kill matrix 2"]
     adapter: str
+    properties: dict[str, str]
     rows: Annotated[list[_Row], Field(min_length=1)]
 
 
@@ -70,7 +71,7 @@ def kill_matrix(path: Path | None = None) -> KillMatrix | str:
         return f"The kill matrix is left out: {path.name} cannot be read."
     faults = [row for row in file.rows if not row.equivalent]
     spared = [row for row in file.rows if row.equivalent]
-    names = tuple(sorted({name for row in file.rows for name in row.properties}))
+    names = sorted(file.properties)
     families = dict.fromkeys(row.family for row in faults)
     return KillMatrix(
         file.adapter,
@@ -80,10 +81,13 @@ def kill_matrix(path: Path | None = None) -> KillMatrix | str:
         len(spared),
         sum(row.exit == 1 for row in spared),
         tuple(name.removeprefix("test_").replace("_", " ") for name in names),
-        tuple(_family(name, [row for row in faults if row.family == name], names) for name in families),
+        tuple(
+            _family(name, [row for row in faults if row.family == name], [file.properties[of] for of in names])
+            for name in families
+        ),
     )
 
 
-def _family(name: str, rows: list[_Row], names: tuple[str, ...]) -> tuple[str, int, tuple[Share, ...]]:
-    seen = (sum(row.properties.get(of, [0, 0])[0] > 0 for row in rows) for of in names)
+def _family(name: str, rows: list[_Row], letters: list[str]) -> tuple[str, int, tuple[Share, ...]]:
+    seen = (sum(letter in row.seen_by for row in rows) for letter in letters)
     return name, len(rows), tuple(Share(count, len(rows)) for count in seen)

@@ -18,8 +18,9 @@ import numpy as np
 import adapters
 from adapters import Capabilities, Result
 from adapters.contract import features_of
+from meta_tests.common.equivalent import EQUIVALENT
 from reference import Case, CellParameters, RNNSpec
-from reference.faults import EQUIVALENT, FAULTS, Fault, implementation
+from reference.faults import FAULTS, Fault, implementation
 from reference.recurrence import Result as Answer
 
 

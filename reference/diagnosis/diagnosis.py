@@ -1,12 +1,13 @@
 """The diagnosis: which known fault would explain an answer that disagrees.
 
-Every fault that could show in the case is tried against the answer, then the commonest in pairs; `explaining` says how.
+Every fault that could show in the case is tried against the answer, then the commonest in pairs; explanation.py says
+how.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,12 +15,12 @@ import numpy as np
 from ..faults import COMMONEST, FAULTS, Fault
 from ..faults.masks import MASK_FAULTS
 from ..judging.case import Case
-from ..judging.judge import judge, wrong_form
+from ..judging.judge import wrong_form
 from ..judging.verdict import Location
-from ..layout import sequence_axes, take_steps
+from ..layout import take_steps
 from .explanation import Answer, Explanation, shows
 
-# Numbers that a case's states hold, and steps that its cells take, above which pairs, or anything at all, would take
+# Numbers that a case's states hold, and steps that its tracks take, above which pairs, or anything at all, would take
 # more than some ten seconds.
 LARGEST_FOR_PAIRS, LARGEST = 50_000, 1_000_000
 LONGEST_FOR_PAIRS, LONGEST = 2_000, 20_000
@@ -55,18 +56,18 @@ class Diagnosis:
         kept = self
         for other in others:
             fits = {frozenset(explanation.faults) for explanation in other.explanations}
-            kept = kept._narrowed(e for e in kept.explanations if frozenset(e.faults) in fits)
+            kept = kept._of_those(lambda faults, fits=fits: frozenset(faults) in fits)
         return kept
 
     def not_refuted_by(self, right: Sequence[Case]) -> Diagnosis:
         """The explanations that would not show in other cases, which the same implementation answered rightly."""
         kept = self
         for case in right:
-            kept = kept._narrowed(e for e in kept.explanations if not shows(e.faults, case))
+            kept = kept._of_those(lambda faults, case=case: not shows(faults, case))
         return kept
 
-    def _narrowed(self, explanations: Iterable[Explanation]) -> Diagnosis:
-        if common := tuple(explanations):
+    def _of_those(self, fit: Callable[[tuple[Fault, ...]], bool]) -> Diagnosis:
+        if common := tuple(explanation for explanation in self.explanations if fit(explanation.faults)):
             return replace(self, explanations=common, confirmed=self.confirmed + 1)
         return replace(self, unconfirmed=self.unconfirmed + 1)
 
@@ -74,14 +75,12 @@ class Diagnosis:
         if self.problem:
             return f"no diagnosis: {self.problem}"
         if not self.explanations:
-            pairs = f", nor with any of {self.pairs} pairs" if self.pairs else ""
-            where = f"; first wrong at {self.first.place}" if self.first else ""
-            untried = (
-                f" ({self.untried} more cannot be told here: the trajectory bound is vacuous)" if self.untried else ""
-            )
-            return (
-                f"agrees with none of the {self.tried} known faults that could show in this case{untried}{pairs}{where}"
-            )
+            said = f"agrees with none of the {self.tried} known faults that could show in this case"
+            if self.untried:
+                said += f" ({self.untried} more cannot be told here: the trajectory bound is vacuous)"
+            if self.pairs:
+                said += f", nor with any of {self.pairs} pairs"
+            return said + (f"; first wrong at {self.first.place}" if self.first else "")
         named, rest = self.explanations[:MOST_NAMED], len(self.explanations) - MOST_NAMED
         lines = [f"agrees with the reference if {named[0]}", *(f"  or if {other}" for other in named[1:])]
         if rest > 0:
@@ -108,60 +107,38 @@ def diagnose(
 
     faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
     declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first,
-    then all but those in lengths.
+    then all but those in lengths, with lengths in place of the mask.
     """
-    if case.mask is not None and not wrong_form(case, output, h_n, prefixes or ()):
-        found = _diagnose(case, output, h_n, prefixes, MASK_FAULTS.values(), (), declared)
-        return (
-            found if found.explanations or found.problem else _unmasked(case, output, h_n, prefixes, faults, declared)
-        )
-    return _diagnose(case, output, h_n, prefixes, faults, paired, declared)
-
-
-def _unmasked(
-    case: Case,
-    output: np.ndarray,
-    h_n: np.ndarray,
-    prefixes: Sequence[np.ndarray] | None,
-    faults: Iterable[Fault],
-    declared: str | None,
-) -> Diagnosis:
-    """The diagnosis of the same question with lengths in place of its mask."""
-    plain, order = case.without_mask()
-    lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
-    tried = [fault for fault in faults if fault.family != "lengths"]
-    found = _diagnose(plain, take_steps(output, order, case.layout), h_n, lower, tried, (), declared)
-    first = judge(case, output, h_n, prefixes, declared).first
-    return replace(found, tried=found.tried + len(MASK_FAULTS), first=None if found.explanations else first)
-
-
-def _diagnose(
-    case: Case,
-    output: np.ndarray,
-    h_n: np.ndarray,
-    prefixes: Sequence[np.ndarray] | None,
-    faults: Iterable[Fault],
-    paired: Iterable[Fault],
-    declared: str | None,
-) -> Diagnosis:
-    """As diagnose, of these faults alone."""
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
-    time = case.x.shape[sequence_axes(case.layout).index("time")]
-    size, steps = output.size * case.spec.num_layers, time * case.spec.num_cells
+    answer = Answer(case, output, h_n, prefixes, declared)
+    if case.mask is None:
+        return _tried(answer, faults, paired)
+    found = _tried(answer, MASK_FAULTS.values(), ())
+    if found.explanations or found.problem:
+        return found
+    plain, order = case.without_mask()
+    output, *lower = (take_steps(array, order, case.layout) for array in (output, *(prefixes or ())))
+    unmasked = Answer(plain, output, h_n, None if prefixes is None else lower, declared)
+    again = _tried(unmasked, [fault for fault in faults if fault.family != "lengths"], ())
+    return replace(again, tried=again.tried + len(MASK_FAULTS), first=None if again.explanations else found.first)
+
+
+def _tried(answer: Answer, faults: Iterable[Fault], paired: Iterable[Fault]) -> Diagnosis:
+    """As diagnose, of these faults alone."""
+    spec, time = answer.case.spec, len(answer.usual.x)
+    size, steps = answer.actual.output.size * spec.num_layers, time * spec.num_cells
     if size > LARGEST or steps > LONGEST:
         return Diagnosis(problem=f"the case's states hold {size:,} numbers in {steps:,} steps; at most {LARGEST:,} in "
                          f"{LONGEST:,} are tried")  # fmt: skip
     with np.errstate(all="ignore"):
-        answer = Answer(case, output, h_n, prefixes, declared)
-        singles = [(fault,) for fault in answer.visible(faults)]
-        found, pairs = answer.explanations(singles), []
+        singles, pairs = [(fault,) for fault in answer.visible(faults)], []
+        found = answer.explanations(singles)
         if not found and size <= LARGEST_FOR_PAIRS and steps <= LONGEST_FOR_PAIRS:
             pairs = list(itertools.combinations(answer.visible(paired), 2))
             found = answer.explanations(pairs)
         untried = 0 if found or not np.isnan(answer.allowed) else sum(fault.around is not None for (fault,) in singles)
-    first = None if found else judge(case, output, h_n, prefixes=prefixes, declared=declared).first
-    return Diagnosis(found, len(singles) - untried, len(pairs), untried, first=first)
+    return Diagnosis(found, len(singles) - untried, len(pairs), untried, first=None if found else answer.first)
 
 
 def _larger(count: int) -> str:

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,17 +22,21 @@ from ..cells import cell_of
 from ..faults import Fault, implementation
 from ..faults.machine import (
     as_time_first,
-    every_step_alone,
-    final_states,
+    each_state,
+    in_order,
     initial_states,
     layer_case,
     lengths_of,
+    packed,
+    states_before,
+    unpacked,
     zero_padding,
 )
 from ..judging.case import Case
 from ..judging.comparison import settle, vacuous_elements
 from ..judging.judge import judge
-from ..layout import sequence_to_time_first, state_to_batched, valid_steps
+from ..judging.verdict import Location
+from ..layout import last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
 
 # A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
@@ -55,7 +60,7 @@ class Explanation:
 
 
 class Answer:
-    """An answer that disagrees, and its case: as given, and time first."""
+    """An answer that disagrees, and its case: as given, and time first (usual, output, h_n, prefixes)."""
 
     def __init__(
         self,
@@ -63,13 +68,21 @@ class Answer:
         output: np.ndarray,
         h_n: np.ndarray,
         prefixes: Sequence[np.ndarray] | None,
-        declared: str | None = None,
+        declared: str | None,
     ) -> None:
-        self.case, self.actual, self.declared = case, Result(output, h_n), declared or case.dtype
+        self.case, self.actual, self.declared = case, Result(output, packed(h_n)), declared or case.dtype
         self.usual = as_time_first(case)
-        self.output, self.h_n = sequence_to_time_first(output, case.layout), state_to_batched(h_n, case.layout)
+        self.output = sequence_to_time_first(output, case.layout)
+        self.h_n = each_state(lambda h: state_to_batched(h, case.layout), h_n)
+        self.given = prefixes
         lower = [sequence_to_time_first(prefix, case.layout) for prefix in prefixes or ()]
         self.prefixes = lower if len(lower) == case.spec.num_layers - 1 else None
+
+    @property
+    def first(self) -> Location | None:
+        """The first wrong element."""
+        h_n = unpacked(self.case.spec, self.actual.h_n)
+        return judge(self.case, self.actual.output, h_n, self.given, self.declared).first
 
     @functools.cached_property
     def allowed(self) -> float:
@@ -77,7 +90,16 @@ class Answer:
 
     @functools.cached_property
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
-        return None if self.prefixes is None else _steps(self.usual, [*self.prefixes, self.output], self.h_n)
+        """None where a state is not known."""
+        hidden = len(cell_of(self.case.spec).states) > 1
+        if self.prefixes is None or hidden:
+            return None
+        return _steps(self.usual, [*self.prefixes, self.output], self.h_n)
+
+    @functools.cached_property
+    def unexplained(self) -> float:
+        """The largest error of the answer as a whole."""
+        return self._distance(self.case.answer())
 
     def visible(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults that could show in this case."""
@@ -86,12 +108,11 @@ class Answer:
     def explanations(self, candidates: Iterable[tuple[Fault, ...]]) -> tuple[Explanation, ...]:
         """Those of the candidates that explain the answer, best first. Which of two faults is the outer one matters:
         what one of them does may hide the other."""
-        orders = (dict.fromkeys((faults, faults[::-1])) for faults in candidates)
-        found = (self._explain_either(tried) for tried in orders)
-        return tuple(sorted((e for e in found if e is not None), key=lambda explanation: explanation.error))
-
-    def _explain_either(self, orders: Iterable[tuple[Fault, ...]]) -> Explanation | None:
-        return next((e for faults in orders if (e := self._explain(faults)) is not None), None)
+        found = []
+        for candidate in candidates:
+            orders = dict.fromkeys((candidate, candidate[::-1]))
+            found += itertools.islice(filter(None, map(self._explain, orders)), 1)
+        return tuple(sorted(found, key=lambda explanation: explanation.error))
 
     def _explain(self, faults: tuple[Fault, ...]) -> Explanation | None:
         if len(faults) == 1 and faults[0].step and self.steps is not None:
@@ -115,18 +136,13 @@ class Answer:
 
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""
-        expected = implementation(faults, Case.answer)(self.case)
-        error = self._distance(expected)
+        error = self._distance(implementation(faults, Case.answer)(self.case))
         used = _fraction(np.array(error), self.allowed)
         return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
 
     def _distance(self, expected: Result) -> float:
-        return max(float(_errors(*pair).max(initial=0)) for pair in zip(expected, self.actual, strict=True))
-
-    @functools.cached_property
-    def unexplained(self) -> float:
-        """The largest error of the answer as a whole."""
-        return self._distance(self.case.answer())
+        pairs = (expected.output, self.actual.output), (packed(expected.h_n), self.actual.h_n)
+        return max(float(_errors(*pair).max(initial=0)) for pair in pairs)
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""
@@ -143,20 +159,24 @@ class Answer:
 
 
 def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[Case, np.ndarray]] | None:
-    """Each cell's steps, every one asked by itself, with the states they led to; None where some states are not
+    """Each track's steps, every one asked by itself, with the states they led to; None where some states are not
     those of the output: a final state that is none, or numbers in the padding.
 
     case: time first.  layers: the output of each layer (time, batch, features).
     """
-    steps, hidden, lengths = [], case.spec.hidden_size, lengths_of(case)
-    for index in range(case.spec.num_cells):
-        layer, d = divmod(index, case.spec.num_directions)
-        cell = layer_case(case, layer, layers[layer - 1] if layer else case.x, d=d)
-        states = layers[layer][..., d * hidden : (d + 1) * hidden]
-        elsewhere = (zero_padding(states, lengths), states), (final_states(cell, states), h_n[index])
+    steps, lengths, directions = [], lengths_of(case), case.spec.num_directions
+    for index in range(len(case.parameters)):
+        layer, d = divmod(index, directions)
+        track = layer_case(case, layer, layers[layer - 1] if layer else case.x, d=d)
+        states = np.split(layers[layer], directions, axis=-1)[d]
+        final = last_states(in_order(track, states), initial_states(track)[0], lengths)
+        elsewhere = (zero_padding(states, lengths), states), (final, h_n[index])
         if any(_errors(*pair).any() for pair in elsewhere):
             return None
-        steps.append((every_step_alone(cell, states), states[valid_steps(lengths, len(states))]))
+        # all valid steps as one batch of sequences of a single step, each from the state before it
+        valid, spec = valid_steps(lengths, len(states)), replace(track.spec, direction="forward")
+        x, before = track.x[valid], states_before(track, states)[valid]
+        steps.append((Case(spec, track.parameters, x[None], before[None], None, "time_first"), states[valid]))
     return steps
 
 

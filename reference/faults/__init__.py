@@ -1,54 +1,27 @@
 """Known faults: how implementations of a recurrent layer go wrong, each as a small variation of the reference.
 
-fault: what a fault is.  machine: an implementation with faults planted in it.  step, where: what they are made of.
-weights, biases, layers, inputs, states, directions, lengths, arithmetic, outputs: the faults themselves, each a
-function of a few lines.  masks: those that only a layer with a mask can have.
+fault: what a fault is.  machine: an implementation with faults planted in it.  where, changes, rows, step: what they
+are made of.  weights: the faults in the weights and the biases, made from those of a cell.  layers, inputs, states,
+directions, lengths, arithmetic, outputs: a table each.  masks: those that only a layer with a mask can have.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from . import arithmetic, biases, directions, inputs, layers, lengths, outputs, states, weights
+from . import arithmetic, directions, inputs, layers, lengths, outputs, states, weights
 from .fault import Fault, Run, Where
 from .machine import implementation
 
-__all__ = ["COMMONEST", "EQUIVALENT", "FAULTS", "Fault", "Run", "Where", "implementation"]
+__all__ = ["COMMONEST", "FAULTS", "Fault", "Run", "Where", "implementation"]
 
-FAMILIES: tuple[ModuleType, ...] = (weights, biases, layers, inputs, states, directions, lengths, arithmetic, outputs)
-_ALL = [
-    entry
-    for module in FAMILIES
-    for entry in vars(module).values()
-    if isinstance(entry, Fault) and entry.family == module.__name__.rpartition(".")[2]
-]
-
-# by name, in the order of the modules
-FAULTS = {fault.name: fault for fault in _ALL if not fault.equivalent}
-# changes that are no faults, and must stay invisible
-EQUIVALENT = {fault.name: fault for fault in _ALL if fault.equivalent}
-
+FAMILIES = (weights, layers, inputs, states, directions, lengths, arithmetic, outputs)
+FAULTS = {name: fault for module in FAMILIES for name, fault in module.FAULTS.items()}
 # what a diagnosis tries in pairs: those that porting guides and issue threads report most
 COMMONEST = tuple(
     FAULTS[name]
     for name in (
-        "w_ih_transposed",
-        "w_ih_reshaped",
-        "w_hh_transposed",
-        "b_ih_ignored",
-        "b_hh_ignored",
-        "biases_ignored",
-        "directions_exchange_parameters",
-        "batch_first_ignored",
-        "h0_ignored",
-        "h0_directions_exchanged",
-        "direction_ignored",
-        "reverse_not_put_back",
-        "lengths_ignored",
-        "halves_exchanged",
-        "h_n_directions_exchanged",
-        "h_n_from_the_last_output",
-        "tanh_for_relu",
-        "relu_for_tanh",
+        "w_ih_transposed", "w_ih_reshaped", "w_hh_transposed", "b_ih_ignored", "b_hh_ignored", "biases_ignored",
+        "directions_exchange_parameters", "batch_first_ignored", "h0_ignored", "h0_directions_exchanged",
+        "direction_ignored", "reverse_not_put_back", "lengths_ignored", "halves_exchanged",
+        "h_n_directions_exchanged", "h_n_from_the_last_output", "tanh_for_relu", "relu_for_tanh",
     )
-)
+)  # fmt: skip

@@ -9,122 +9,68 @@ import numpy as np
 from ..judging.case import Case
 from ..layout import reverse_within_lengths
 from ..recurrence import Result
-from .fault import Around, Run, around, asked
-from .layers import reorder
-from .machine import by_cells, by_layers, lengths_of, one_step, step_by_step
+from .changes import backwards, taken
+from .fault import Run
+from .machine import by_layers, by_tracks, in_order, lengths_of, one_step, step_by_step
+from .rows import of_answer, of_end, of_forward, of_parameters, of_reverse, of_run, of_tracks, table
 from .where import A_FORWARD, A_REVERSE, BOTH, LAYERS, STEPS, TWO_STEPS
 
 
-def as_direction(cell: Case, direction: str) -> Case:
-    return replace(cell, spec=replace(cell.spec, direction=direction))
+def run_forward(track: Case, run: Run) -> Result:
+    return run(replace(track, spec=replace(track.spec, direction="forward")))
 
 
-def run_reverse_cells(case: Case, run: Run, cell_run: Around) -> Result:
-    """The stack cell by cell, those in reverse asked by cell_run."""
-    return by_cells(case, run, lambda cell, run: cell_run(cell, run) if cell.spec.direction == "reverse" else run(cell))
+def run_in_reverse(track: Case, run: Run) -> Result:
+    return run(replace(track, spec=replace(track.spec, direction="reverse")))
 
 
-def run_forward_cells(case: Case, run: Run, cell_run: Around) -> Result:
-    return by_cells(case, run, lambda cell, run: cell_run(cell, run) if cell.spec.direction == "forward" else run(cell))
+def in_processing_order(track: Case, run: Run) -> Result:
+    """A track that leaves its output in the order in which it took its steps."""
+    output, h_n = run(track)
+    return Result(in_order(track, output), h_n)
 
 
-@asked("the two directions' parameters are exchanged", BOTH)
-def directions_exchange_parameters(case: Case) -> Case:
-    order = np.arange(case.spec.num_cells).reshape(-1, 2)[:, ::-1].ravel()
-    return reorder(case, order)
+def reverse_part_turned(case: Case, output: np.ndarray) -> np.ndarray:
+    """The output with its reverse direction's part in the order of its steps."""
+    *others, reverse = np.split(output, case.spec.num_directions, axis=-1)
+    return np.concatenate([*others, reverse_within_lengths(reverse, lengths_of(case))], axis=-1)
 
 
-@asked("the reverse direction has the forward direction's parameters", BOTH & STEPS)
-def reverse_has_forward_parameters(case: Case) -> Case:
-    return reorder(case, np.arange(case.spec.num_cells) // 2 * 2)
-
-
-@asked("the forward direction has the reverse direction's parameters", BOTH & STEPS)
-def forward_has_reverse_parameters(case: Case) -> Case:
-    return reorder(case, np.arange(case.spec.num_cells) // 2 * 2 + 1)
-
-
-@around("the direction is ignored: everything runs forward", A_REVERSE & TWO_STEPS)
-def direction_ignored(case: Case, run: Run) -> Result:
-    return run_reverse_cells(case, run, lambda cell, run: run(as_direction(cell, "forward")))
-
-
-@around("everything runs in reverse", A_FORWARD & TWO_STEPS)
-def everything_in_reverse(case: Case, run: Run) -> Result:
-    return run_forward_cells(case, run, lambda cell, run: run(as_direction(cell, "reverse")))
-
-
-@around("forward runs in reverse, and reverse forward", BOTH & TWO_STEPS)
-def directions_exchanged(case: Case, run: Run) -> Result:
-    other = {"forward": "reverse", "reverse": "forward"}
-    return by_cells(case, run, lambda cell, run: run(as_direction(cell, other[cell.spec.direction])))
-
-
-@around("the reverse output is not put back into time order", A_REVERSE & TWO_STEPS)
-def reverse_not_put_back(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(cell)
-        return Result(reverse_within_lengths(output, lengths_of(cell)), h_n)
-
-    return run_reverse_cells(case, run, cell_run)
-
-
-@around("the top layer's reverse output is not put back into time order", A_REVERSE & LAYERS & TWO_STEPS)
-def top_reverse_not_put_back(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    half = slice(-case.spec.hidden_size, None)
-    output = output.copy()
-    output[..., half] = reverse_within_lengths(output[..., half], lengths_of(case))
-    return Result(output, h_n)
-
-
-@around("only the top layer's reverse output is put back into time order", A_REVERSE & LAYERS & TWO_STEPS)
-def lower_reverse_not_put_back(case: Case, run: Run) -> Result:
-    half, top = slice(-case.spec.hidden_size, None), case.spec.num_layers - 1
-
-    def layer_run(number: int, layer: Case, run: Run) -> Result:
-        output, h_n = run(layer)
-        if number < top:
-            output = output.copy()
-            output[..., half] = reverse_within_lengths(output[..., half], lengths_of(layer))
-        return Result(output, h_n)
-
-    return by_layers(case, run, layer_run=layer_run)
-
-
-@around("the first step is skipped", STEPS)
-def first_step_skipped(case: Case, run: Run) -> Result:
-    return step_by_step(case, run, lambda _k, states: states[-1], lambda k, h, states: h if k else states[-1])
-
-
-@around("the last step is skipped", STEPS)
 def last_step_skipped(case: Case, run: Run) -> Result:
     def leave(k: int, h: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
         return np.where((lengths_of(case) == k + 1)[:, None], states[-1], h)
 
-    return step_by_step(case, run, lambda _k, states: states[-1], leave)
+    return step_by_step(case, run, leave=leave)
 
 
-@around("h_n has taken the last step twice", STEPS)
-def last_step_twice_in_h_n(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(cell)
-        at = lengths_of(cell) - 1 if cell.spec.direction == "forward" else np.zeros(cell.x.shape[1], int)
-        again = one_step(cell, run, cell.x[np.maximum(at, 0), np.arange(cell.x.shape[1])], h_n[0])
-        return Result(output, np.where((lengths_of(cell) > 0)[:, None], again, h_n[0])[None])
-
-    return by_cells(case, run, cell_run)
+def last_step_again(track: Case, run: Run) -> Result:
+    output, h_n = run(track)
+    at, rows = np.maximum(lengths_of(track) - 1, 0), np.arange(track.x.shape[1])
+    again = one_step(track, run, in_order(track, track.x)[at, rows], h_n[0])
+    return Result(output, np.where((lengths_of(track) > 0)[:, None], again, h_n[0])[None])
 
 
-@around(
-    "reverse is forward on each sequence reversed within its length, and back",
-    A_REVERSE,
-    equivalent="the definition of the reverse direction",
-)
-def reverse_by_flipping(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        x = np.ascontiguousarray(reverse_within_lengths(cell.x, lengths_of(cell)))
-        output, h_n = run(as_direction(replace(cell, x=x), "forward"))
-        return Result(reverse_within_lengths(output, lengths_of(cell)), h_n)
-
-    return run_reverse_cells(case, run, cell_run)
+FAULTS = table(
+    "directions",
+    ("directions_exchange_parameters", "the two directions' parameters are exchanged", BOTH,
+     of_parameters(backwards(axis=1))),
+    ("reverse_has_forward_parameters", "the reverse direction has the forward direction's parameters", BOTH & STEPS,
+     of_parameters(taken([0, 0], axis=1))),
+    ("forward_has_reverse_parameters", "the forward direction has the reverse direction's parameters", BOTH & STEPS,
+     of_parameters(taken([1, 1], axis=1))),
+    ("direction_ignored", "the direction is ignored: everything runs forward", A_REVERSE & TWO_STEPS,
+     of_reverse(run_forward)),
+    ("everything_in_reverse", "everything runs in reverse", A_FORWARD & TWO_STEPS, of_forward(run_in_reverse)),
+    ("directions_exchanged", "forward runs in reverse, and reverse forward", BOTH & TWO_STEPS,
+     of_run(lambda case, run: by_tracks(case, run, forward=run_in_reverse, reverse=run_forward))),
+    ("reverse_not_put_back", "the reverse output is not put back into time order", A_REVERSE & TWO_STEPS,
+     of_reverse(in_processing_order)),
+    ("top_reverse_not_put_back", "the top layer's reverse output is not put back into time order",
+     A_REVERSE & LAYERS & TWO_STEPS, of_answer(lambda case, output, h_n: (reverse_part_turned(case, output), h_n))),
+    ("lower_reverse_not_put_back", "only the top layer's reverse output is put back into time order",
+     A_REVERSE & LAYERS & TWO_STEPS,
+     of_run(lambda case, run: by_layers(case, run, read=lambda _layer, below: reverse_part_turned(case, below)))),
+    ("first_step_skipped", "the first step is skipped", STEPS, of_end(lambda k, h, states: h if k else states[0])),
+    ("last_step_skipped", "the last step is skipped", STEPS, of_run(last_step_skipped)),
+    ("last_step_twice_in_h_n", "h_n has taken the last step twice", STEPS, of_tracks(last_step_again)),
+)  # fmt: skip

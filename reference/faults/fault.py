@@ -1,10 +1,10 @@
 """A fault: what an implementation gets wrong, in words and as a function, and where that can be seen.
 
-A fault comes in one of three kinds, each with a decorator that makes it from a function:
+A fault comes in one of three kinds:
 
     asked    Case -> Case: the layer answers another question (weights transposed, h0 ignored, lengths off by one)
     around   (Case, Run) -> Result: the layer runs otherwise, or its answer is spoilt (a direction ignored)
-    step     Step -> h_t: the arithmetic of one step (another activation, products in a narrow format)
+    step     StepChange: the arithmetic of one step (another activation, products in a narrow format)
 
 A Run answers a case: the reference, or a framework's own module. The first two kinds only ask it other questions
 and rearrange its answers, so they can be planted in any implementation.
@@ -15,16 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..judging.case import Case
 from ..recurrence import Result
-from .step import Step
+from .step import StepChange
 
 Run = Callable[[Case], Result]
 Asked = Callable[[Case], Case]
 Around = Callable[[Case, Run], Result]
-Stepped = Callable[[Step], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,12 @@ class Where:
 class Fault:
     """One way to be wrong.
 
-    name: an identifier.  family: the module that holds it.
+    name: an identifier.  family: what is wrong, for most the module that holds it.
     says: what is wrong, as the end of "agrees with the reference if ...".
     where: what a case must have for the fault to be visible.
     asked, around, step: what it does; exactly one of them is there.
     as_given: whether it sees the case in its own layout and memory; all others see it time first and batched.
     arithmetic: the declared arithmetic in which the faulty answer is right; None for the case's own.
-    equivalent: of a change that is no fault, the reason why it cannot be seen; else empty.
     """
 
     name: str
@@ -66,30 +62,9 @@ class Fault:
     where: Where
     asked: Asked | None = None
     around: Around | None = None
-    step: Stepped | None = None
+    step: StepChange | None = None
     as_given: bool = False
     arithmetic: str | None = None
-    equivalent: str = ""
 
     def __str__(self) -> str:
         return self.says
-
-
-def asked(says: str, where: Where, *, as_given: bool = False, equivalent: str = "") -> Callable[[Asked], Fault]:
-    """Make a fault from a function that changes the question."""
-    return lambda change: Fault(*_names(change), says, where, asked=change, as_given=as_given, equivalent=equivalent)
-
-
-def around(says: str, where: Where, *, as_given: bool = False, equivalent: str = "") -> Callable[[Around], Fault]:
-    """Make a fault from a function that asks the layer in its own way, and passes on what it likes."""
-    return lambda change: Fault(*_names(change), says, where, around=change, as_given=as_given, equivalent=equivalent)
-
-
-def step(says: str, where: Where, *, arithmetic: str | None = None, equivalent: str = "") -> Callable[[Stepped], Fault]:
-    """Make a fault from a function that computes a step."""
-    return lambda change: Fault(*_names(change), says, where, step=change, arithmetic=arithmetic, equivalent=equivalent)
-
-
-def _names(change: Callable[..., object]) -> tuple[str, str]:
-    """A fault's name and its family, from the function and the module that define it."""
-    return change.__name__, change.__module__.rpartition(".")[2]

@@ -1,82 +1,40 @@
-"""Faults in the stack: layers in another order, with each other's parameters, or joined in another way."""
+"""Faults in the stack: tracks with each other's parameters, layers skipped, repeated, or joined in another way."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
 from ..judging.case import Case
 from ..recurrence import Result
-from .fault import Run, around, asked
+from .changes import Change, backwards, by_direction, dropped_out, exchange_halves, interleave, late, one_for_all
+from .fault import Run
 from .machine import by_layers, initial_states, layer_case, side_by_side
-from .weights import upper_cells
+from .rows import of_output, of_parameters, of_reading, of_run, of_x, table
 from .where import ALL_SQUARE, BOTH, LAYERS, STEPS, THREE_LAYERS, UNITS
 
-KEPT = 7 / 8  # of the numbers that a dropout leaves
+
+def above_the_first(change: Change) -> Change:
+    """The change of all layers but the first, of (layers, ...)."""
+    return lambda stack: np.concatenate([stack[:1], change(stack[1:])])
 
 
-def reorder(case: Case, order: np.ndarray) -> Case:
-    """The parameters of all cells, put in another order."""
-    return replace(case, parameters=[case.parameters[int(index)] for index in order])
+def forward_half(output: np.ndarray) -> np.ndarray:
+    forward, reverse = np.split(output, 2, axis=-1)
+    return np.concatenate([forward, np.zeros_like(reverse)], axis=-1)
 
 
-def reorder_upper(case: Case, order: np.ndarray) -> Case:
-    """The parameters of the layers above the first, put in another order."""
-    first = case.spec.num_directions
-    return reorder(case, np.concatenate([np.arange(first), first + order]))
-
-
-@asked("the layers above the first all have the second layer's parameters", THREE_LAYERS & STEPS)
-def upper_layers_share_parameters(case: Case) -> Case:
-    directions = case.spec.num_directions
-    return reorder_upper(case, np.arange(len(upper_cells(case))) % directions)
-
-
-@asked("the layers above the first have their parameters in reverse order", THREE_LAYERS & STEPS)
-def upper_layers_in_reverse_order(case: Case) -> Case:
-    order = np.arange(len(upper_cells(case))).reshape(-1, case.spec.num_directions)
-    return reorder_upper(case, order[::-1].ravel())
-
-
-@asked("all layers have their parameters in reverse order", LAYERS & ALL_SQUARE)
-def layers_in_reverse_order(case: Case) -> Case:
-    order = np.arange(case.spec.num_cells).reshape(-1, case.spec.num_directions)
-    return reorder(case, order[::-1].ravel())
-
-
-@asked("the top layer has the parameters of the layer below", THREE_LAYERS & STEPS)
-def top_layer_repeats_parameters(case: Case) -> Case:
-    order = np.arange(case.spec.num_cells)
-    order[-case.spec.num_directions :] -= case.spec.num_directions
-    return reorder(case, order)
-
-
-@asked("the upper layers' parameters are read direction by direction, not layer by layer", BOTH & THREE_LAYERS)
-def parameters_direction_by_direction(case: Case) -> Case:
-    return reorder_upper(case, np.arange(len(upper_cells(case))).reshape(-1, 2).T.ravel())
-
-
-@around("the top layer is skipped", LAYERS)
-def top_layer_skipped(case: Case, run: Run) -> Result:
+def skip_top(case: Case, run: Run) -> Result:
     output, h_n = run(case.prefix(case.spec.num_layers - 1))
     return Result(output, np.concatenate([h_n, initial_states(case)[len(h_n) :]]))
 
 
-@around("the top layer is applied twice", LAYERS & STEPS)
-def top_layer_twice(case: Case, run: Run) -> Result:
+def repeat_top(case: Case, run: Run) -> Result:
     output, h_n = run(case)
     again = run(layer_case(case, case.spec.num_layers - 1, output))
     return Result(again.output, np.concatenate([h_n[: -len(again.h_n)], again.h_n]))
 
 
-@around("the layers above the first read x", LAYERS & ALL_SQUARE & STEPS)
-def upper_layers_read_x(case: Case, run: Run) -> Result:
-    return by_layers(case, run, read=lambda _layer, _below: case.x)
-
-
-@around("each layer adds what it reads to what the next one reads", LAYERS & ALL_SQUARE & STEPS)
-def layers_add_their_input(case: Case, run: Run) -> Result:
+def add_input(case: Case, run: Run) -> Result:
     read = [case.x]
 
     def add(_layer: int, below: np.ndarray) -> np.ndarray:
@@ -86,64 +44,45 @@ def layers_add_their_input(case: Case, run: Run) -> Result:
     return by_layers(case, run, read=add)
 
 
-@around("the layers above the first read the forward half only", BOTH & LAYERS & STEPS)
-def upper_layers_read_forward_only(case: Case, run: Run) -> Result:
-    half = np.arange(case.spec.output_size) < case.spec.hidden_size
-    return by_layers(case, run, read=lambda _layer, below: np.where(half, below, np.zeros_like(below)))
-
-
-@around("the layers above the first read the halves exchanged", BOTH & LAYERS & STEPS)
-def upper_layers_read_halves_exchanged(case: Case, run: Run) -> Result:
-    return by_layers(case, run, read=lambda _layer, below: np.roll(below, case.spec.hidden_size, axis=-1))
-
-
-@around("the layers above the first read the halves interleaved", BOTH & LAYERS & UNITS & STEPS)
-def upper_layers_read_halves_interleaved(case: Case, run: Run) -> Result:
-    order = np.arange(case.spec.output_size).reshape(2, -1).T.ravel()
-    return by_layers(case, run, read=lambda _layer, below: np.ascontiguousarray(below[..., order]))
-
-
-@around("each direction of the layers above the first reads its own half only", BOTH & LAYERS & STEPS)
-def directions_are_separate_stacks(case: Case, run: Run) -> Result:
+def separate_stacks(case: Case, run: Run) -> Result:
     def layer_run(number: int, layer: Case, run: Run) -> Result:
-        own = np.arange(layer.x.shape[-1]) // case.spec.hidden_size
+        own = np.arange(layer.x.shape[-1]) * 2 // layer.x.shape[-1]
         read = [np.where(own == d, layer.x, np.zeros_like(layer.x)) if number else layer.x for d in (0, 1)]
         return side_by_side([run(layer_case(layer, 0, read[d], d=d)) for d in (0, 1)])
 
     return by_layers(case, run, layer_run=layer_run)
 
 
-@around("the layers above the first read one step late", LAYERS & STEPS)
-def upper_layers_read_one_step_late(case: Case, run: Run) -> Result:
-    return by_layers(case, run, read=lambda _layer, below: np.concatenate([np.zeros_like(below[:1]), below[:-1]]))
-
-
-@around("dropout is applied between the layers", LAYERS & STEPS)
-def dropout_between_layers(case: Case, run: Run) -> Result:
-    return by_layers(case, run, read=lambda _layer, below: dropped_out(below))
-
-
-@around("dropout is applied to the output", STEPS)
-def dropout_on_the_output(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(dropped_out(output), h_n)
-
-
-@asked("dropout is applied to x", STEPS)
-def dropout_on_x(case: Case) -> Case:
-    return replace(case, x=dropped_out(case.x))
-
-
-def dropped_out(sequence: np.ndarray) -> np.ndarray:
-    """A sequence with one element of eight lost, always the same ones, and the others scaled to make up for it."""
-    lost = np.arange(sequence.size).reshape(sequence.shape) % 8 == 0
-    return np.where(lost, np.zeros_like(sequence), (sequence / KEPT).astype(sequence.dtype))
-
-
-@around(
-    "every layer is a call of its own",
-    LAYERS,
-    equivalent="a layer reads the output of the layer below and nothing else",
-)
-def called_layer_by_layer(case: Case, run: Run) -> Result:
-    return by_layers(case, run)
+FAULTS = table(
+    "layers",
+    ("upper_layers_share_parameters", "the layers above the first all have the second layer's parameters",
+     THREE_LAYERS & STEPS, of_parameters(above_the_first(one_for_all(0, axis=0)))),
+    ("upper_layers_in_reverse_order", "the layers above the first have their parameters in reverse order",
+     THREE_LAYERS & STEPS, of_parameters(above_the_first(backwards(axis=0)))),
+    ("layers_in_reverse_order", "all layers have their parameters in reverse order", LAYERS & ALL_SQUARE,
+     of_parameters(backwards(axis=0))),
+    ("top_layer_repeats_parameters", "the top layer has the parameters of the layer below", THREE_LAYERS & STEPS,
+     of_parameters(lambda stack: np.concatenate([stack[:-1], stack[-2:-1]]))),
+    ("parameters_direction_by_direction",
+     "the upper layers' parameters are read direction by direction, not layer by layer", BOTH & THREE_LAYERS,
+     of_parameters(above_the_first(by_direction))),
+    ("top_layer_skipped", "the top layer is skipped", LAYERS, of_run(skip_top)),
+    ("top_layer_twice", "the top layer is applied twice", LAYERS & STEPS, of_run(repeat_top)),
+    ("upper_layers_read_x", "the layers above the first read x", LAYERS & ALL_SQUARE & STEPS,
+     of_run(lambda case, run: by_layers(case, run, read=lambda _layer, _below: case.x))),
+    ("layers_add_their_input", "each layer adds what it reads to what the next one reads",
+     LAYERS & ALL_SQUARE & STEPS, of_run(add_input)),
+    ("upper_layers_read_forward_only", "the layers above the first read the forward half only", BOTH & LAYERS & STEPS,
+     of_reading(forward_half)),
+    ("upper_layers_read_halves_exchanged", "the layers above the first read the halves exchanged",
+     BOTH & LAYERS & STEPS, of_reading(exchange_halves)),
+    ("upper_layers_read_halves_interleaved", "the layers above the first read the halves interleaved",
+     BOTH & LAYERS & UNITS & STEPS, of_reading(interleave)),
+    ("directions_are_separate_stacks", "each direction of the layers above the first reads its own half only",
+     BOTH & LAYERS & STEPS, of_run(separate_stacks)),
+    ("upper_layers_read_one_step_late", "the layers above the first read one step late", LAYERS & STEPS,
+     of_reading(late)),
+    ("dropout_between_layers", "dropout is applied between the layers", LAYERS & STEPS, of_reading(dropped_out)),
+    ("dropout_on_the_output", "dropout is applied to the output", STEPS, of_output(dropped_out)),
+    ("dropout_on_x", "dropout is applied to x", STEPS, of_x(dropped_out)),
+)  # fmt: skip

@@ -7,123 +7,89 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
-from ..layout import reverse_within_lengths, valid_steps
+from ..layout import valid_steps
 from ..recurrence import Result
-from .directions import run_forward_cells, run_reverse_cells
-from .fault import Run, around, asked
-from .machine import initial_states, lengths_of, zero_padding
+from .directions import in_processing_order
+from .fault import Run
+from .machine import initial_states, lengths_of, starting, zero_padding
+from .rows import of_answer, of_forward, of_lengths, of_question, of_reverse, of_run, table
 from .where import A_FORWARD, A_REVERSE, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
 
 
-@asked("lengths are ignored", PADDING)
-def lengths_ignored(case: Case) -> Case:
-    return replace(case, lengths=None)
+def sort(array: np.ndarray, case: Case) -> np.ndarray:
+    """(..., batch, features) with the longest sequence first; the order in which packed sequences are kept."""
+    return array[:, np.argsort(-lengths_of(case), kind="stable")]
 
 
-@asked("each length is one more, where there is room", PADDING)
-def lengths_one_more(case: Case) -> Case:
-    return replace(case, lengths=np.minimum(lengths_of(case) + 1, len(case.x)))
+def sort_back(array: np.ndarray, case: Case) -> np.ndarray:
+    return array[:, np.argsort(np.argsort(-lengths_of(case), kind="stable"))]
 
 
-@asked("each length is one less, but at least 1", TWO_STEPS)
-def lengths_one_less(case: Case) -> Case:
-    lengths = lengths_of(case)
-    return replace(case, lengths=np.where(lengths > 1, lengths - 1, lengths))
+def through_padding(track: Case, run: Run) -> Result:
+    """A track that takes every step of the padded sequences, its output zero in the padding all the same."""
+    output, h_n = run(replace(track, lengths=None))
+    return Result(zero_padding(output, lengths_of(track)), h_n)
 
 
-@asked("the longest sequence's length stands for all", PADDING & ROWS)
-def lengths_all_the_longest(case: Case) -> Case:
-    return replace(case, lengths=np.full_like(lengths_of(case), lengths_of(case).max()))
+def at_the_end(track: Case, run: Run) -> Result:
+    output, h_n = in_processing_order(track, run)
+    return Result(output[::-1], h_n)
 
 
-@asked("each sequence has the length of the next one of the batch", PADDING & ROWS)
-def lengths_of_the_next_row(case: Case) -> Case:
-    return replace(case, lengths=np.roll(lengths_of(case), -1))
-
-
-@asked("the lengths are sorted, and the sequences are not", UNSORTED)
-def lengths_sorted_alone(case: Case) -> Case:
-    return replace(case, lengths=np.sort(lengths_of(case))[::-1].copy())
-
-
-def by_length(case: Case) -> np.ndarray:
-    """The rows of the batch, longest first; the order in which packed sequences are kept."""
-    return np.argsort(-lengths_of(case), kind="stable")
-
-
-@around("sequences are sorted by length and not put back", UNSORTED)
-def sorted_not_put_back(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output[:, by_length(case)], h_n[:, by_length(case)])
-
-
-@around("sequences are sorted by length, and the output is not put back", UNSORTED)
-def sorted_output_not_put_back(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output[:, by_length(case)], h_n)
-
-
-@around("sequences are sorted by length, and h_n is not put back", UNSORTED)
-def sorted_h_n_not_put_back(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, h_n[:, by_length(case)])
-
-
-@asked("sequences are sorted by length, and h0 is not", UNSORTED & H0)
-def sorted_without_h0(case: Case) -> Case:
-    return replace(case, h0=np.ascontiguousarray(initial_states(case)[:, np.argsort(by_length(case))]))
-
-
-def through_padding(cell: Case, run: Run) -> Result:
-    """A cell that takes every step of the padded sequences, its output zero in the padding all the same."""
-    output, h_n = run(replace(cell, lengths=None))
-    return Result(zero_padding(output, lengths_of(cell)), h_n)
-
-
-@around("the reverse direction starts in the padding", A_REVERSE & PADDING)
-def reverse_starts_in_padding(case: Case, run: Run) -> Result:
-    return run_reverse_cells(case, run, through_padding)
-
-
-@around("padding reaches the final state of the forward direction", A_FORWARD & PADDING)
-def padding_reaches_the_state(case: Case, run: Run) -> Result:
-    return run_forward_cells(case, run, through_padding)
-
-
-@around("the reverse output stands at the end of the padded sequence", A_REVERSE & PADDING)
-def reverse_output_at_the_end(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(cell)
-        return Result(reverse_within_lengths(output, lengths_of(cell))[::-1], h_n)
-
-    return run_reverse_cells(case, run, cell_run)
-
-
-@around("beyond a length the output repeats the last one", PADDING & STEPS)
-def padding_repeats_the_last_output(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
+def repeat_last(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     last = output[np.maximum(lengths_of(case) - 1, 0), np.arange(case.x.shape[1])]
-    valid = valid_steps(lengths_of(case), len(output))[..., None]
-    return Result(np.where(valid, output, last[None]), h_n)
+    return np.where(valid_steps(lengths_of(case), len(output))[..., None], output, last), h_n
 
 
-@around("beyond a length the output goes on", PADDING & STEPS)
-def padding_goes_on(case: Case, run: Run) -> Result:
-    (output, h_n), goes_on = run(case), run(replace(case, lengths=None)).output
-    valid = valid_steps(lengths_of(case), len(output))[..., None]
-    return Result(np.where(valid, output, goes_on), h_n)
+def go_on(case: Case, run: Run) -> Result:
+    (output, h_n), beyond = run(case), run(replace(case, lengths=None)).output
+    return Result(np.where(valid_steps(lengths_of(case), len(output))[..., None], output, beyond), h_n)
 
 
-@asked("the padding is in front: a sequence's steps are its last ones", PADDING & STEPS)
 def padding_in_front(case: Case) -> Case:
     first = len(case.x) - lengths_of(case)
     source = (np.arange(len(case.x))[:, None] + first) % len(case.x)
     return replace(case, x=np.take_along_axis(case.x, source[..., None], axis=0))
 
 
-@around("the packed output, step by step, is unpacked sequence by sequence", ROWS & TWO_STEPS)
-def unpacked_by_rows(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
+def unpack_by_rows(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     valid, unpacked = valid_steps(lengths_of(case), len(output)), np.zeros_like(output)
     unpacked.swapaxes(0, 1)[valid.T] = output[valid]
-    return Result(unpacked, h_n)
+    return unpacked, h_n
+
+
+FAULTS = table(
+    "lengths",
+    ("lengths_ignored", "lengths are ignored", PADDING, of_question(lambda case: replace(case, lengths=None))),
+    ("lengths_one_more", "each length is one more, where there is room", PADDING,
+     of_question(lambda case: replace(case, lengths=np.minimum(lengths_of(case) + 1, len(case.x))))),
+    ("lengths_one_less", "each length is one less, but at least 1", TWO_STEPS,
+     of_lengths(lambda lengths: np.where(lengths > 1, lengths - 1, lengths))),
+    ("lengths_all_the_longest", "the longest sequence's length stands for all", PADDING & ROWS,
+     of_lengths(lambda lengths: np.full_like(lengths, lengths.max()))),
+    ("lengths_of_the_next_row", "each sequence has the length of the next one of the batch", PADDING & ROWS,
+     of_lengths(lambda lengths: np.roll(lengths, -1))),
+    ("lengths_sorted_alone", "the lengths are sorted, and the sequences are not", UNSORTED,
+     of_lengths(lambda lengths: np.sort(lengths)[::-1])),
+    ("sorted_not_put_back", "sequences are sorted by length and not put back", UNSORTED,
+     of_answer(lambda case, output, h_n: (sort(output, case), sort(h_n, case)))),
+    ("sorted_output_not_put_back", "sequences are sorted by length, and the output is not put back", UNSORTED,
+     of_answer(lambda case, output, h_n: (sort(output, case), h_n))),
+    ("sorted_h_n_not_put_back", "sequences are sorted by length, and h_n is not put back", UNSORTED,
+     of_answer(lambda case, output, h_n: (output, sort(h_n, case)))),
+    ("sorted_without_h0", "sequences are sorted by length, and h0 is not", UNSORTED & H0,
+     of_question(lambda case: starting(case, sort_back(initial_states(case), case)))),
+    ("reverse_starts_in_padding", "the reverse direction starts in the padding", A_REVERSE & PADDING,
+     of_reverse(through_padding)),
+    ("padding_reaches_the_state", "padding reaches the final state of the forward direction", A_FORWARD & PADDING,
+     of_forward(through_padding)),
+    ("reverse_output_at_the_end", "the reverse output stands at the end of the padded sequence", A_REVERSE & PADDING,
+     of_reverse(at_the_end)),
+    ("padding_repeats_the_last_output", "beyond a length the output repeats the last one", PADDING & STEPS,
+     of_answer(repeat_last)),
+    ("padding_goes_on", "beyond a length the output goes on", PADDING & STEPS, of_run(go_on)),
+    ("padding_in_front", "the padding is in front: a sequence's steps are its last ones", PADDING & STEPS,
+     of_question(padding_in_front)),
+    ("unpacked_by_rows", "the packed output, step by step, is unpacked sequence by sequence", ROWS & TWO_STEPS,
+     of_answer(unpack_by_rows)),
+)  # fmt: skip

@@ -1,33 +1,45 @@
 """A faulty implementation: a Run that answers any case with a fault planted in it.
 
 A fault that is planted `around` a layer only asks it other questions and rearranges its answers; the functions
-here take a stack apart for it, into layers, cells and steps, each asked by itself.
+here take a stack apart for it, into layers, tracks (one layer in one direction) and steps, each asked by itself.
+To a fault the states of a cell are one array, side by side in the last axis, h first: `packed`.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from .. import recurrence
+from ..cells import cell_of
 from ..judging.case import Case
 from ..layout import (
+    from_state_tuple,
     last_states,
     reverse_within_lengths,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
     state_to_batched,
+    state_tuple,
     valid_steps,
 )
 from ..recurrence import Result
-from ..spec import CellParameters, RNNSpec
-from .fault import Fault, Run, Stepped
-from .step import Kernel, NumPyKernel, Step
+from ..spec import RNNSpec
+from .changes import Change
+from .fault import Around, Fault, Run
+from .step import Kernel, NumPyKernel
 
 # h_t (batch, hidden_size) from the step's number k in processing order, x_t (batch, input size) and h_0 ... h_{t-1}
 Advance = Callable[[int, np.ndarray, list[np.ndarray]], np.ndarray]
+# the state that step k starts from, given h_0 ... h_k
+Enter = Callable[[int, list[np.ndarray]], np.ndarray]
+# the state that step k ends in, from its true answer and h_0 ... h_k
+Leave = Callable[[int, np.ndarray, list[np.ndarray]], np.ndarray]
 
 
 def implementation(faults: Sequence[Fault], run: Run, kernel: Kernel | None = None) -> Run:
@@ -47,15 +59,36 @@ def _planted(fault: Fault, run: Run, kernel: Kernel) -> Run:
             return run(case)
         if fault.asked is not None:
             return run(fault.asked(case))
-        return fault.around(case, run) if fault.around is not None else _run_steps(case, run, fault.step, kernel)
+        around = fault.around or functools.partial(_by_faulty_steps, fault=fault, kernel=kernel)
+        output, h_n = around(case, asked)
+        return Result(output, unpacked(case.spec, h_n))
+
+    def asked(case: Case) -> Result:
+        output, h_n = run(case)
+        return Result(output, packed(h_n))
 
     return faulty if fault.as_given else lambda case: in_time_first(case, faulty)
+
+
+def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Result:
+    """The whole stack, every step as a fault takes it."""
+    change = fault.step
+    assert change is not None, "a fault is asked, around or a step"
+
+    def track_run(track: Case, _run: Run) -> Result:
+        def advance(_k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
+            return packed(change.take(kernel, track, x_t, state_tuple(unpacked(track.spec, states[-1]))))
+
+        return advanced(track, advance)
+
+    with np.errstate(all="ignore"):
+        return by_tracks(case, run, track_run, track_run)
 
 
 def as_time_first(case: Case) -> Case:
     """The same question, time first and batched; an unbatched sequence becomes a batch of 1."""
     x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout))
-    h0 = None if case.h0 is None else np.ascontiguousarray(state_to_batched(case.h0, case.layout))
+    h0 = None if case.h0 is None else each_state(lambda h: state_to_batched(h, case.layout), case.h0)
     lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     mask = None if case.mask is None else sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
     return Case(case.spec, case.parameters, x, h0, lengths, "time_first", mask)
@@ -65,14 +98,33 @@ def in_time_first(case: Case, run: Run) -> Result:
     """The answer of a run that knows time first only, to a case in any layout."""
     output, h_n = run(as_time_first(case))
     output = sequence_from_time_first(output, case.layout)
-    return Result(np.ascontiguousarray(output), np.ascontiguousarray(state_from_batched(h_n, case.layout)))
+    return Result(np.ascontiguousarray(output), each_state(lambda h: state_from_batched(h, case.layout), h_n))
+
+
+def each_state(change: Change, states: Any) -> Any:
+    """h0 or h_n with each of its states changed."""
+    return from_state_tuple([np.ascontiguousarray(change(state)) for state in state_tuple(states)])
+
+
+def packed(states: Any) -> np.ndarray:
+    several = state_tuple(states)
+    return several[0] if len(several) == 1 else np.concatenate(several, axis=-1)
+
+
+def unpacked(spec: RNNSpec, states: np.ndarray) -> Any:
+    """What is packed, as h0 or h_n: an array, or a tuple of them."""
+    sizes = [state.size for state in cell_of(spec).states]
+    return from_state_tuple(np.split(states, np.cumsum(sizes)[:-1], axis=-1))
 
 
 def initial_states(case: Case) -> np.ndarray:
-    """h0 of a time-first case: (num_cells, batch, hidden_size), zeros where none is given."""
-    if case.h0 is not None:
-        return case.h0
-    return np.zeros((case.spec.num_cells, case.x.shape[1], case.spec.hidden_size), case.x.dtype)
+    """h0 of a time-first case: (tracks, batch, units of all states), zeros where none is given."""
+    return packed(recurrence.initial_states(case.spec, case.x, case.h0, "time_first"))
+
+
+def starting(case: Case, states: np.ndarray) -> Case:
+    """The case with these initial states."""
+    return replace(case, h0=unpacked(case.spec, np.ascontiguousarray(states)))
 
 
 def lengths_of(case: Case) -> np.ndarray:
@@ -80,11 +132,9 @@ def lengths_of(case: Case) -> np.ndarray:
     return np.full(case.x.shape[1], len(case.x)) if case.lengths is None else np.asarray(case.lengths)
 
 
-def cells(case: Case, change: Callable[[CellParameters], CellParameters], which: Sequence[int] | None = None) -> Case:
-    """The case with the parameters of some cells changed, all of them when `which` is None."""
-    chosen = range(case.spec.num_cells) if which is None else which
-    changed = [change(cell) if index in chosen else cell for index, cell in enumerate(case.parameters)]
-    return replace(case, parameters=changed)
+def stacked(array: np.ndarray, case: Case) -> np.ndarray:
+    """What has one entry for each track, (tracks, ...), as (layers, directions, ...)."""
+    return array.reshape(case.spec.num_layers, case.spec.num_directions, *array.shape[1:])
 
 
 def layer_case(case: Case, layer: int, x: np.ndarray, h0: np.ndarray | None = None, d: int | None = None) -> Case:
@@ -98,14 +148,15 @@ def layer_case(case: Case, layer: int, x: np.ndarray, h0: np.ndarray | None = No
     direction = spec.direction if d is None else spec.directions[d]
     single = replace(spec, input_size=x.shape[-1], num_layers=1, direction=direction)
     states = initial_states(case) if h0 is None else h0
-    return Case(single, case.parameters[chosen], x, states[chosen], case.lengths, "time_first")
+    h0 = unpacked(single, states[chosen])
+    return Case(single, case.parameters[chosen], x, h0, case.lengths, "time_first")
 
 
 def by_layers(
     case: Case,
     run: Run,
     read: Callable[[int, np.ndarray], np.ndarray] = lambda _layer, below: below,
-    layer_run: Callable[[int, Case, Run], Result] | None = None,
+    layer_run: Callable[[int, Case, Run], Result] = lambda _layer, asked, run: run(asked),
     start: Callable[[int, list[np.ndarray]], np.ndarray | None] = lambda _layer, _h_n: None,
 ) -> Result:
     """The stack one layer after another, each asked by itself.
@@ -117,91 +168,77 @@ def by_layers(
     below, h_n = case.x, []
     for layer in range(case.spec.num_layers):
         asked = layer_case(case, layer, read(layer, below) if layer else below)
-        asked = replace(asked, h0=states) if (states := start(layer, h_n)) is not None else asked
-        below, last = layer_run(layer, asked, run) if layer_run else run(asked)
+        asked = starting(asked, states) if (states := start(layer, h_n)) is not None else asked
+        below, last = layer_run(layer, asked, run)
         h_n.append(last)
     return Result(below, np.concatenate(h_n))
 
 
-def by_cells(case: Case, run: Run, cell_run: Callable[[Case, Run], Result]) -> Result:
-    """The stack one cell after another; cell_run: how a cell, a case of one layer and direction, is asked."""
+def by_tracks(
+    case: Case,
+    run: Run,
+    forward: Around = lambda track, run: run(track),
+    reverse: Around = lambda track, run: run(track),
+) -> Result:
+    """The stack one track after another. forward, reverse: how one in that direction, a case by itself, is asked."""
+    ways = {"forward": forward, "reverse": reverse}
 
-    def layer_run(_number: int, layer: Case, run: Run) -> Result:
-        directions = range(layer.spec.num_directions)
-        return side_by_side([cell_run(layer_case(layer, 0, layer.x, d=d), run) for d in directions])
+    def layer_run(_layer: int, layer: Case, run: Run) -> Result:
+        tracks = [layer_case(layer, 0, layer.x, d=d) for d in range(layer.spec.num_directions)]
+        return side_by_side([ways[track.spec.direction](track, run) for track in tracks])
 
     return by_layers(case, run, layer_run=layer_run)
 
 
-def side_by_side(cells: Sequence[Result]) -> Result:
-    """The answers of a layer's cells as the layer's."""
-    output, h_n = zip(*cells, strict=True)
+def side_by_side(tracks: Sequence[Result]) -> Result:
+    """The answers of a layer's tracks as the layer's."""
+    output, h_n = zip(*tracks, strict=True)
     return Result(np.concatenate(output, axis=-1), np.concatenate(h_n))
 
 
-def scan(cell: Case, advance: Advance) -> Result:
-    """A case of one cell, step by step in processing order: what `advance` makes of each step.
+def advanced(track: Case, advance: Advance) -> Result:
+    """A case of one track, step by step in processing order: what `advance` makes of each step.
 
     Every row takes all steps; beyond a sequence's length they are not looked at.
     """
-    lengths, reverse = lengths_of(cell), cell.spec.direction == "reverse"
-    x = reverse_within_lengths(cell.x, lengths) if reverse else cell.x
-    h0 = initial_states(cell)[0]
-    states = [h0]
-    for k, x_t in enumerate(x):
-        states.append(np.asarray(advance(k, x_t, states)).astype(cell.x.dtype))
-    output = np.stack(states)[1:]
-    h_n = last_states(output, h0, lengths)
-    if reverse:
-        output = reverse_within_lengths(output, lengths)
-    return Result(zero_padding(output, lengths), h_n[None])
+    states = [initial_states(track)[0]]
+    for k, x_t in enumerate(in_order(track, track.x)):
+        states.append(np.asarray(advance(k, x_t, states)).astype(track.x.dtype))
+    after = np.stack(states)[1:]
+    output, h_n = after[..., : track.spec.state_size], last_states(after, states[0], lengths_of(track))
+    return Result(zero_padding(in_order(track, output), lengths_of(track)), h_n[None])
 
 
 def step_by_step(
-    case: Case, run: Run, enter: Callable[[int, list[np.ndarray]], np.ndarray],
-    leave: Callable[[int, np.ndarray, list[np.ndarray]], np.ndarray] = lambda _k, h, _states: h,
-) -> Result:  # fmt: skip
-    """Every cell one step at a time, each step asked by itself.
+    case: Case, run: Run, enter: Enter = lambda _k, states: states[-1], leave: Leave = lambda _k, h, _states: h
+) -> Result:
+    """Every track one step at a time, each step asked by itself."""
 
-    enter: the state that step k starts from, given h_0 ... h_{k}.  leave: the state that it ends in, from the
-    step's number, its true answer and h_0 ... h_{k}.
-    """
-
-    def cell_run(cell: Case, run: Run) -> Result:
+    def track_run(track: Case, run: Run) -> Result:
         def advance(k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
-            return leave(k, one_step(cell, run, x_t, enter(k, states)), states)
+            return leave(k, one_step(track, run, x_t, enter(k, states)), states)
 
-        return scan(cell, advance)
+        return advanced(track, advance)
 
-    return by_cells(case, run, cell_run)
-
-
-def one_step(cell: Case, run: Run, x_t: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """h_t (batch, hidden_size), from a cell that is asked for this one step."""
-    forward: RNNSpec = replace(cell.spec, direction="forward")
-    return run(Case(forward, cell.parameters, x_t[None], h[None], None, "time_first")).h_n[0]
+    return by_tracks(case, run, track_run, track_run)
 
 
-def every_step_alone(cell: Case, states: np.ndarray) -> Case:
-    """All valid steps of a cell as one batch of sequences of a single step, each from the state before it.
-
-    states: (time, batch, hidden_size), the cell's output.  The answer's one step holds what `states` should be at
-    its valid steps, by time, then batch.
-    """
-    lengths, reverse = lengths_of(cell), cell.spec.direction == "reverse"
-    in_order = reverse_within_lengths(states, lengths) if reverse else states
-    before = np.concatenate([initial_states(cell), in_order[:-1]])[: len(states)]
-    before = reverse_within_lengths(before, lengths) if reverse else before
-    valid = valid_steps(lengths, len(states))
-    spec: RNNSpec = replace(cell.spec, direction="forward")
-    return Case(spec, cell.parameters, cell.x[valid][None], before[valid][None], None, "time_first")
+def one_step(track: Case, run: Run, x_t: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """h_t (batch, hidden_size), from a track that is asked for this one step."""
+    forward = replace(track.spec, direction="forward")
+    return run(Case(forward, track.parameters, x_t[None], unpacked(forward, h[None]), None, "time_first")).h_n[0]
 
 
-def final_states(cell: Case, output: np.ndarray) -> np.ndarray:
-    """The state of a cell after the last step that it took, (batch, hidden_size), as its output has it."""
-    lengths = lengths_of(cell)
-    in_order = reverse_within_lengths(output, lengths) if cell.spec.direction == "reverse" else output
-    return last_states(in_order, initial_states(cell)[0], lengths)
+def in_order(track: Case, sequence: np.ndarray) -> np.ndarray:
+    """A sequence (time, batch, features) in the order in which a track takes its steps; it is its own inverse."""
+    return reverse_within_lengths(sequence, lengths_of(track)) if track.spec.direction == "reverse" else sequence
+
+
+def states_before(track: Case, output: np.ndarray) -> np.ndarray:
+    """The state before each step of a track, (time, batch, hidden_size), where its output has that after the step."""
+    h0 = initial_states(track)[..., : track.spec.state_size]
+    before = np.concatenate([h0, in_order(track, output)[:-1]])[: len(output)]
+    return in_order(track, before)
 
 
 def zero_padding(output: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -209,17 +246,3 @@ def zero_padding(output: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     output = output.copy()
     output[~valid_steps(lengths, len(output))] = 0
     return output
-
-
-def _run_steps(case: Case, run: Run, take: Stepped | None, kernel: Kernel) -> Result:
-    """The whole stack, every step as a fault takes it."""
-    assert take is not None, "a fault is asked, around or a step"
-
-    def cell_run(cell: Case, _run: Run) -> Result:
-        def advance(_k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
-            return take(Step(kernel, cell.parameters[0], cell.spec.nonlinearity, x_t, states[-1]))
-
-        return scan(cell, advance)
-
-    with np.errstate(all="ignore"):
-        return by_cells(case, run, cell_run)

@@ -1,6 +1,6 @@
 """Faults in masks. They are no part of FAULTS: most frameworks take no masks with holes, and have no place for them.
 
-A mask is booleans with the axes of x but the last; each fault sees the case as it was given.
+A mask is booleans (time, batch).
 """
 
 from __future__ import annotations
@@ -10,75 +10,45 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
-from ..layout import sequence_axes
-from ..recurrence import Result
-from .fault import Fault, Run, Where, around, asked
+from .changes import Change, backwards, rolled
+from .fault import Where
+from .rows import Does, of_answer, of_question, table
 
 MASKED = Where("a masked step", lambda case: not mask_of(case).all(), presupposed=True)
 
 
 def mask_of(case: Case) -> np.ndarray:
-    return np.ones(case.x.shape[:-1], bool) if case.mask is None else np.asarray(case.mask)
+    return np.ones(case.x.shape[:2], bool) if case.mask is None else case.mask
 
 
-def axis(case: Case, name: str) -> int:
-    return sequence_axes(case.layout).index(name)
+def of_mask(change: Change) -> Does:
+    return of_question(lambda case: replace(case, mask=change(mask_of(case))))
 
 
-@asked("the mask is ignored", MASKED, as_given=True)
-def mask_ignored(case: Case) -> Case:
-    return replace(case, mask=None)
-
-
-@asked("the mask is inverted", MASKED, as_given=True)
-def mask_inverted(case: Case) -> Case:
-    return replace(case, mask=~mask_of(case))
-
-
-@asked("the number of steps that count is taken for a length", MASKED, as_given=True)
-def mask_counted(case: Case) -> Case:
-    return replace(case, mask=None, lengths=mask_of(case).sum(axis=axis(case, "time")))
-
-
-@asked("holes are filled: all steps count up to the last that does", MASKED, as_given=True)
-def holes_filled(case: Case) -> Case:
-    later = np.flip(mask_of(case), axis(case, "time"))
-    return replace(case, mask=np.flip(np.logical_or.accumulate(later, axis(case, "time")), axis(case, "time")))
-
-
-@asked("the mask is one step late", MASKED, as_given=True)
-def mask_late(case: Case) -> Case:
-    return replace(case, mask=np.roll(mask_of(case), 1, axis(case, "time")))
-
-
-@asked("the mask is one step early", MASKED, as_given=True)
-def mask_early(case: Case) -> Case:
-    return replace(case, mask=np.roll(mask_of(case), -1, axis(case, "time")))
-
-
-@asked("the mask is reversed in time", MASKED, as_given=True)
-def mask_reversed(case: Case) -> Case:
-    return replace(case, mask=np.flip(mask_of(case), axis(case, "time")))
-
-
-@asked("each sequence has the mask of the one before it in the batch", MASKED, as_given=True)
-def mask_of_another_row(case: Case) -> Case:
-    batched = case.layout != "unbatched"
-    return replace(case, mask=np.roll(mask_of(case), 1, axis(case, "batch"))) if batched else case
-
-
-@asked("masked steps are steps of zeros", MASKED, as_given=True)
-def masked_steps_of_zeros(case: Case) -> Case:
+def take_zeros(case: Case) -> Case:
     return replace(case, x=np.where(mask_of(case)[..., None], case.x, np.zeros_like(case.x)), mask=None)
 
 
-@around("at a masked step the output is the one before it in time", MASKED, as_given=True)
-def output_repeated(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    steps, counts = np.moveaxis(output.copy(), axis(case, "time"), 0), np.moveaxis(mask_of(case), axis(case, "time"), 0)
-    for t in range(1, len(steps)):
-        steps[t] = np.where(counts[t][..., None], steps[t], steps[t - 1])
-    return Result(np.ascontiguousarray(np.moveaxis(steps, 0, axis(case, "time"))), h_n)
+def repeat(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    output = output.copy()
+    for t in range(1, len(output)):
+        output[t] = np.where(mask_of(case)[t, :, None], output[t], output[t - 1])
+    return output, h_n
 
 
-MASK_FAULTS = {name: entry for name, entry in vars().items() if isinstance(entry, Fault)}
+MASK_FAULTS = table(
+    "masks",
+    ("mask_ignored", "the mask is ignored", MASKED, of_question(lambda case: replace(case, mask=None))),
+    ("mask_inverted", "the mask is inverted", MASKED, of_mask(np.logical_not)),
+    ("mask_counted", "the number of steps that count is taken for a length", MASKED,
+     of_question(lambda case: replace(case, mask=None, lengths=mask_of(case).sum(axis=0)))),
+    ("holes_filled", "holes are filled: all steps count up to the last that does", MASKED,
+     of_mask(lambda mask: np.logical_or.accumulate(mask[::-1])[::-1])),
+    ("mask_late", "the mask is one step late", MASKED, of_mask(rolled(1, axis=0))),
+    ("mask_early", "the mask is one step early", MASKED, of_mask(rolled(-1, axis=0))),
+    ("mask_reversed", "the mask is reversed in time", MASKED, of_mask(backwards(axis=0))),
+    ("mask_of_another_row", "each sequence has the mask of the one before it in the batch", MASKED,
+     of_mask(rolled(1, axis=1))),
+    ("masked_steps_of_zeros", "masked steps are steps of zeros", MASKED, of_question(take_zeros)),
+    ("output_repeated", "at a masked step the output is the one before it in time", MASKED, of_answer(repeat)),
+)  # fmt: skip

@@ -5,209 +5,120 @@ from __future__ import annotations
 import numpy as np
 
 from ..judging.case import Case
-from ..layout import reverse_within_lengths
 from ..recurrence import Result
-from .fault import Run, around
-from .machine import by_cells, initial_states, lengths_of, zero_padding
-from .states import EQUAL_CELLS_BATCH, direction_by_direction, directions_swapped
-from .step import significant
+from .changes import (
+    backwards,
+    by_direction,
+    exchange_axes,
+    exchange_halves,
+    in_dtype,
+    interleave,
+    one_for_all,
+    rolled,
+    significant,
+    zeroed,
+)
+from .fault import Run
+from .machine import in_order, initial_states, lengths_of, states_before, zero_padding
+from .rows import of_answer, of_h_n, of_output, of_run, of_tracks, table
 from .where import (
     ALWAYS,
     BOTH,
-    CELLS,
-    EQUAL_BATCH_TIME,
+    EQUAL_TIME,
+    EQUAL_TRACKS,
+    FINER,
     LAYERS,
-    NOT_BFLOAT16,
+    NOT_FINAL,
     OUTPUTS,
     ROWS,
     SEQUENCE,
     STEPS,
+    TRACKS,
     UNITS,
     WIDE,
-    Where,
-)
+)  # fmt: skip
 
-LAST_IS_NOT_FINAL = Where(
-    "a final state that is not the last output",
-    lambda case: len(case.x) > 0 and (case.spec.direction != "forward" or bool(np.any(lengths_of(case) < len(case.x)))),
-)
+Arrays = tuple[np.ndarray, np.ndarray]
 
 
-@around("the halves of the output are exchanged", BOTH & STEPS)
-def halves_exchanged(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(np.roll(output, case.spec.hidden_size, axis=-1), h_n)
+def average_halves(output: np.ndarray) -> np.ndarray:
+    return ((output + exchange_halves(output)) / 2).astype(output.dtype)
 
 
-@around("the halves of the output are interleaved", BOTH & UNITS & STEPS)
-def halves_interleaved(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output[..., np.arange(output.shape[-1]).reshape(2, -1).T.ravel()], h_n)
+def reshape(output: np.ndarray) -> np.ndarray:
+    return np.stack(np.split(output, 2, axis=-1), axis=1).reshape(output.shape)
 
 
-@around("both halves of the output hold their mean", BOTH & STEPS)
-def halves_averaged(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    mean = (output + np.roll(output, case.spec.hidden_size, axis=-1)) / 2
-    return Result(mean.astype(output.dtype), h_n)
+def batch_first(stack: np.ndarray) -> np.ndarray:
+    """States (layers, directions, batch, units) as the numbers of (batch, tracks, units)."""
+    return stack.reshape(-1, *stack.shape[2:]).swapaxes(0, 1)
 
 
-@around("both halves of the output hold the forward one", BOTH & STEPS)
-def halves_both_forward(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(np.tile(output[..., : case.spec.hidden_size], 2), h_n)
+def last_output(case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
+    h_n, directions = h_n.copy(), case.spec.num_directions
+    h_n[-directions:, :, : case.spec.state_size] = np.split(output[-1], directions, axis=-1)
+    return output, h_n
 
 
-@around("the directions of h_n are exchanged", BOTH)
-def h_n_directions_exchanged(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, directions_swapped(h_n))
+def repeat_h_n(case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
+    final = np.concatenate(list(h_n[-case.spec.num_directions :, :, : case.spec.state_size]), axis=-1)
+    return np.repeat(final[None], len(output), axis=0), h_n
 
 
-@around("h_n is given direction by direction, not layer by layer", BOTH & LAYERS)
-def h_n_direction_by_direction(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, direction_by_direction(h_n, case.spec.num_layers))
+def lose_last_row(_case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
+    lost = zeroed(np.s_[:, -1])
+    return lost(output), lost(h_n)
 
 
-@around("the layers of h_n are in reverse order", LAYERS)
-def h_n_layers_reversed(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    by_layer = h_n.reshape(case.spec.num_layers, case.spec.num_directions, *h_n.shape[1:])
-    return Result(output, by_layer[::-1].reshape(h_n.shape))
+def end_one_step_early(track: Case, run: Run) -> Result:
+    output, h_n = run(track)
+    before, at = in_order(track, states_before(track, output)), np.maximum(lengths_of(track) - 1, 0)
+    h = h_n[..., : track.spec.state_size]
+    early = np.where((lengths_of(track) > 0)[:, None], before[at, np.arange(track.x.shape[1])], h)
+    return Result(output, np.concatenate([early, h_n[..., track.spec.state_size :]], axis=-1))
 
 
-@around("h_n holds the top layer's final state for every layer", LAYERS)
-def h_n_top_layer_for_all(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, np.tile(h_n[-case.spec.num_directions :], (case.spec.num_layers, 1, 1)))
+def one_step_late(track: Case, run: Run) -> Result:
+    output, h_n = run(track)
+    return Result(zero_padding(states_before(track, output), lengths_of(track)), h_n)
 
 
-@around("h_n of the top layer is the output at the last step", LAST_IS_NOT_FINAL)
-def h_n_from_the_last_output(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    last = np.stack(np.split(output[-1], case.spec.num_directions, axis=-1))
-    return Result(output, np.concatenate([h_n[: -len(last)], last]))
-
-
-@around("h_n is reshaped, not transposed, to (batch, cells, units)", CELLS & ROWS)
-def h_n_reshaped(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, np.ascontiguousarray(h_n.transpose(1, 0, 2)).reshape(h_n.shape))
-
-
-@around("h_n is given as (batch, cells, units)", EQUAL_CELLS_BATCH)
-def h_n_batch_first(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, h_n.transpose(1, 0, 2))
-
-
-@around("h_n is zero", ALWAYS)
-def h_n_zero(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, np.zeros_like(h_n))
-
-
-@around("h_n is h0", STEPS)
-def h_n_is_h0(case: Case, run: Run) -> Result:
-    return Result(run(case).output, initial_states(case))
-
-
-@around("h_n is the state before the last step", STEPS)
-def h_n_one_step_early(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(cell)
-        lengths, rows = lengths_of(cell), np.arange(cell.x.shape[1])
-        at = lengths - 2 if cell.spec.direction == "forward" else np.ones_like(lengths)
-        before = output[np.clip(at, 0, len(output) - 1), rows]
-        early = np.where((lengths > 1)[:, None], before, initial_states(cell)[0])
-        return Result(output, np.where((lengths > 0)[:, None], early, h_n[0])[None])
-
-    return by_cells(case, run, cell_run)
-
-
-@around("the sequences of h_n are rotated by one", ROWS)
-def h_n_rows_rotated(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, np.roll(h_n, 1, axis=1))
-
-
-@around("the units of h_n are rotated by one", UNITS)
-def h_n_units_rotated(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output, np.roll(h_n, 1, axis=-1))
-
-
-@around("each layer's output holds the state before each step", STEPS)
-def output_one_step_late(case: Case, run: Run) -> Result:
-    def cell_run(cell: Case, run: Run) -> Result:
-        output, h_n = run(cell)
-        lengths, reverse = lengths_of(cell), cell.spec.direction == "reverse"
-        taken = reverse_within_lengths(output, lengths) if reverse else output
-        late = np.concatenate([initial_states(cell), taken[:-1]])
-        late = reverse_within_lengths(late, lengths) if reverse else late
-        return Result(zero_padding(late, lengths), h_n)
-
-    return by_cells(case, run, cell_run)
-
-
-@around("the output is reversed in time", SEQUENCE & STEPS)
-def output_reversed_in_time(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output[::-1], h_n)
-
-
-@around("the output holds the final state at every step", STEPS)
-def output_repeats_h_n(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    final = np.concatenate(list(h_n[-case.spec.num_directions :]), axis=-1)
-    return Result(np.repeat(final[None], len(output), axis=0), h_n)
-
-
-@around("the output is the first layer's", LAYERS & STEPS)
-def output_of_the_first_layer(case: Case, run: Run) -> Result:
-    return Result(run(case.prefix(1)).output, run(case).h_n)
-
-
-@around("the sequences of the output are rotated by one", ROWS & STEPS)
-def output_rows_rotated(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(np.roll(output, 1, axis=1), h_n)
-
-
-@around("the units of the output are rotated by one", OUTPUTS & STEPS)
-def output_units_rotated(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(np.roll(output, 1, axis=-1), h_n)
-
-
-@around("batch and time of the output are exchanged", EQUAL_BATCH_TIME)
-def output_batch_and_time_exchanged(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output.transpose(1, 0, 2), h_n)
-
-
-@around("the last sequence of the batch is not computed and is zero", ALWAYS)
-def last_row_lost(case: Case, run: Run) -> Result:
-    output, h_n = (array.copy() for array in run(case))
-    output[:, -1] = h_n[:, -1] = 0
-    return Result(output, h_n)
-
-
-@around("the output is rounded to bfloat16", NOT_BFLOAT16 & STEPS)
-def output_in_bfloat16(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(significant(8)(output), h_n)
-
-
-@around("the output is rounded to float16", WIDE & STEPS)
-def output_in_float16(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    return Result(output.astype(np.float16).astype(output.dtype), h_n)
-
-
-@around("the output is reshaped, not transposed, from (time, directions, batch, units)", BOTH & ROWS & STEPS)
-def output_reshaped(case: Case, run: Run) -> Result:
-    output, h_n = run(case)
-    halves = np.stack(np.split(output, 2, axis=-1), axis=1)
-    return Result(halves.reshape(output.shape), h_n)
+FAULTS = table(
+    "outputs",
+    ("halves_exchanged", "the halves of the output are exchanged", BOTH & STEPS, of_output(exchange_halves)),
+    ("halves_interleaved", "the halves of the output are interleaved", BOTH & UNITS & STEPS, of_output(interleave)),
+    ("halves_averaged", "both halves of the output hold their mean", BOTH & STEPS, of_output(average_halves)),
+    ("halves_both_forward", "both halves of the output hold the forward one", BOTH & STEPS,
+     of_output(lambda output: np.tile(output[..., : output.shape[-1] // 2], 2))),
+    ("h_n_directions_exchanged", "the directions of h_n are exchanged", BOTH, of_h_n(backwards(axis=1))),
+    ("h_n_direction_by_direction", "h_n is given direction by direction, not layer by layer", BOTH & LAYERS,
+     of_h_n(by_direction)),
+    ("h_n_layers_reversed", "the layers of h_n are in reverse order", LAYERS, of_h_n(backwards(axis=0))),
+    ("h_n_top_layer_for_all", "h_n holds the top layer's final state for every layer", LAYERS,
+     of_h_n(one_for_all(-1, axis=0))),
+    ("h_n_from_the_last_output", "h_n of the top layer is the output at the last step", NOT_FINAL,
+     of_answer(last_output)),
+    ("h_n_reshaped", "h_n is reshaped, not transposed, to (batch, cells, units)", TRACKS & ROWS, of_h_n(batch_first)),
+    ("h_n_batch_first", "h_n is given as (batch, cells, units)", EQUAL_TRACKS, of_h_n(batch_first)),
+    ("h_n_zero", "h_n is zero", ALWAYS, of_h_n(zeroed(...))),
+    ("h_n_is_h0", "h_n is h0", STEPS, of_answer(lambda case, output, _h_n: (output, initial_states(case)))),
+    ("h_n_one_step_early", "h_n is the state before the last step", STEPS, of_tracks(end_one_step_early)),
+    ("h_n_rows_rotated", "the sequences of h_n are rotated by one", ROWS, of_h_n(rolled(1, axis=2))),
+    ("h_n_units_rotated", "the units of h_n are rotated by one", UNITS, of_h_n(rolled(1, axis=3))),
+    ("output_one_step_late", "each layer's output holds the state before each step", STEPS, of_tracks(one_step_late)),
+    ("output_reversed_in_time", "the output is reversed in time", SEQUENCE & STEPS, of_output(backwards(axis=0))),
+    ("output_repeats_h_n", "the output holds the final state at every step", STEPS, of_answer(repeat_h_n)),
+    ("output_of_the_first_layer", "the output is the first layer's", LAYERS & STEPS,
+     of_run(lambda case, run: Result(run(case.prefix(1)).output, run(case).h_n))),
+    ("output_rows_rotated", "the sequences of the output are rotated by one", ROWS & STEPS,
+     of_output(rolled(1, axis=1))),
+    ("output_units_rotated", "the units of the output are rotated by one", OUTPUTS & STEPS,
+     of_output(rolled(1, axis=-1))),
+    ("output_batch_and_time_exchanged", "batch and time of the output are exchanged", EQUAL_TIME,
+     of_output(exchange_axes(0, 1))),
+    ("last_row_lost", "the last sequence of the batch is not computed and is zero", ALWAYS, of_answer(lose_last_row)),
+    ("output_in_bfloat16", "the output is rounded to bfloat16", FINER & STEPS, of_output(significant(8))),
+    ("output_in_float16", "the output is rounded to float16", WIDE & STEPS, of_output(in_dtype(np.float16))),
+    ("output_reshaped", "the output is reshaped, not transposed, from (time, directions, batch, units)",
+     BOTH & ROWS & STEPS, of_output(reshape)),
+)  # fmt: skip

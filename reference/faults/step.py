@@ -1,17 +1,20 @@
-"""One step of the Elman cell, taken apart: the products, the sum and the activation, each open to a fault."""
+"""The step of a fault in the arithmetic: the cell's own equations, read with operations that the fault changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..calculus.numbers import activation
+from ..cells import cell_of
+from ..judging.case import Case
+from ..recurrence import States
 from ..spec import CellParameters
-
-Change = Callable[[np.ndarray], np.ndarray]
+from .changes import Change, same
 
 
 class Kernel(Protocol):
@@ -36,45 +39,77 @@ class NumPyKernel:
         return activation(a, nonlinearity)
 
 
-def same(array: np.ndarray) -> np.ndarray:
-    return array
-
-
-def significant(bits: int) -> Change:
-    """Round to so many significant bits, to nearest; the exponents stay as they are."""
-
-    def rounded(array: np.ndarray) -> np.ndarray:
-        fraction, exponent = np.frexp(array.astype(np.float64))
-        return np.ldexp(np.rint(fraction * 2.0**bits) / 2.0**bits, exponent).astype(array.dtype)
-
-    return rounded
-
-
 @dataclass(frozen=True)
 class Step:
-    """A step that is about to be taken.
+    """A sum in a step, to which terms may be added until it is activated.
 
-    cell: its parameters.  x: (batch, input size).  h: (batch, hidden_size), the state before.
+    products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), of the
+    first products.  nonlinearity: of its activation.
     """
 
     kernel: Kernel
-    cell: CellParameters
-    nonlinearity: str
-    x: np.ndarray
-    h: np.ndarray
+    products: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+    biases: Sequence[np.ndarray] = ()
+    nonlinearity: str = ""
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.products[0][1].dtype
 
     def sum(self, operand: Change = same) -> np.ndarray:
-        """The preactivation (batch, hidden_size), each operand of the products changed before it is used."""
-        none = np.zeros(len(self.cell.w_hh), self.x.dtype)
-        b_ih, b_hh = (none if bias is None else bias for bias in (self.cell.b_ih, self.cell.b_hh))
-        from_below = self.kernel.dense(operand(self.cell.w_ih), b_ih, operand(self.x))
-        return from_below + self.kernel.dense(operand(self.cell.w_hh), b_hh, operand(self.h))
+        """The preactivation (batch, units), each operand of the products changed before it is used."""
+        terms = []
+        for (weight, x), bias in itertools.zip_longest(self.products, self.biases):
+            bias = np.zeros(len(weight), self.dtype) if bias is None else bias
+            terms.append(self.kernel.dense(operand(weight), bias, operand(x)))
+        return sum(terms[1:], terms[0])
 
     def activate(self, a: np.ndarray) -> np.ndarray:
         return self.kernel.activation(a, self.nonlinearity)
 
-    def without_bias(self) -> Step:
-        return replace(self, cell=CellParameters(self.cell.w_ih, self.cell.w_hh))
+    def right(self) -> np.ndarray:
+        """The activation without a fault."""
+        return self.activate(self.sum())
 
     def astype(self, dtype: str) -> Step:
-        return replace(self, cell=self.cell.astype(dtype), x=self.x.astype(dtype), h=self.h.astype(dtype))
+        products = [(weight.astype(dtype), operand.astype(dtype)) for weight, operand in self.products]
+        return replace(self, products=products, biases=[bias.astype(dtype) for bias in self.biases])
+
+
+@dataclass(frozen=True)
+class StepChange:
+    """What a fault in the arithmetic changes.
+
+    activation: what a sum becomes.  state: what becomes of each state after the step.
+    """
+
+    activation: Callable[[Step], np.ndarray] = Step.right
+    state: Change = same
+
+    def take(self, kernel: Kernel, track: Case, x: np.ndarray, states: States) -> States:
+        """The states of a track after the faulty step, from x (batch, features) and the states before."""
+        cell, operations = cell_of(track.spec), _Operations(kernel, self.activation)
+        weights = operations.weights(track.parameters[0])
+        after = cell.step(operations, weights, cell.project(operations, weights, x), states)
+        return tuple(self.state(state) for state in after)
+
+
+@dataclass(frozen=True)
+class _Operations:
+    """Reads a step in arrays. Sums stay open until they are activated, so that a fault may change all of it."""
+
+    kernel: Kernel
+    activation: Callable[[Step], np.ndarray]
+
+    def weights(self, parameters: CellParameters) -> dict[str, np.ndarray]:
+        return parameters.arrays()
+
+    def affine(self, products: Sequence[Any], biases: Sequence[Any] = (), start: Step | None = None) -> Step:
+        before = start or Step(self.kernel)
+        return replace(before, products=(*before.products, *products), biases=(*before.biases, *biases))
+
+    def tanh(self, a: Step) -> np.ndarray:
+        return self.activation(replace(a, nonlinearity="tanh"))
+
+    def relu(self, a: Step) -> np.ndarray:
+        return self.activation(replace(a, nonlinearity="relu"))

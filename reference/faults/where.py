@@ -36,14 +36,14 @@ FIVE_STEPS = Where("a sequence of five steps", lambda case: bool(np.any(lengths_
 RECURRENT = Where(
     "h0 or a sequence of two steps", lambda case: bool(np.any(lengths_of(case) > (1 if case.h0 is None else 0)))
 )
-EQUAL_BATCH_TIME = Where(
+EQUAL_TIME = Where(
     "as many sequences as steps, above 1", lambda case: case.x.shape[0] == case.x.shape[1] > 1, presupposed=True
 )
 BIAS = Where("bias", lambda case: case.spec.bias, presupposed=True)
 H0 = Where("h0", lambda case: case.h0 is not None, presupposed=True)
 LAYERS = Where("num_layers above 1", lambda case: case.spec.num_layers > 1, presupposed=True)
 THREE_LAYERS = Where("num_layers above 2", lambda case: case.spec.num_layers > 2, presupposed=True)
-CELLS = Where("more than one cell", lambda case: case.spec.num_cells > 1)
+TRACKS = Where("more than one cell", lambda case: case.spec.num_cells > 1)
 BOTH = Where("bidirectional", lambda case: case.spec.num_directions > 1, presupposed=True)
 A_REVERSE = Where("reverse or bidirectional", lambda case: case.spec.direction != "forward", presupposed=True)
 A_FORWARD = Where("forward or bidirectional", lambda case: case.spec.direction != "reverse", presupposed=True)
@@ -54,4 +54,15 @@ RELU = Where("relu", lambda case: case.spec.nonlinearity == "relu", presupposed=
 FLOAT64 = Where("float64", lambda case: case.dtype == "float64", presupposed=True)
 FLOAT32 = Where("float32", lambda case: case.dtype == "float32", presupposed=True)
 WIDE = Where("float32 or float64", lambda case: case.dtype in ("float32", "float64"), presupposed=True)
-NOT_BFLOAT16 = Where("any dtype but bfloat16", lambda case: case.dtype != "bfloat16", presupposed=True)
+FINER = Where("any dtype but bfloat16", lambda case: case.dtype != "bfloat16", presupposed=True)
+NO_H0 = Where("no h0", lambda case: case.h0 is None, presupposed=True)
+EQUAL_TRACKS = Where(
+    "as many cells as sequences, above 1", lambda case: case.spec.num_cells == case.x.shape[1] > 1, presupposed=True
+)
+EQUAL_UNITS = Where(
+    "as many sequences as units, above 1", lambda case: case.spec.state_size == case.x.shape[1] > 1, presupposed=True
+)
+NOT_FINAL = Where(
+    "a final state that is not the last output",
+    lambda case: len(case.x) > 0 and (case.spec.direction != "forward" or bool(np.any(lengths_of(case) < len(case.x)))),
+)

@@ -12,9 +12,9 @@ from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.references import Mirror
 from reference import Case, CellParameters, RNNSpec, diagnose, judge
-from reference.faults import implementation
-from reference.faults.fault import step
-from reference.faults.step import Step, significant
+from reference.faults import Fault, implementation
+from reference.faults.arithmetic import of_operands
+from reference.faults.changes import significant
 from reference.faults.where import ALWAYS
 
 WIDE = Capabilities(arithmetics={(("dtype", "bfloat16"),): "bfloat16_accumulate_float32"})
@@ -27,9 +27,7 @@ def usual(dtype: str = "float32", hidden: int = 64, layers: int = 1) -> Case:
 def with_operands_of(bits: int) -> Mirror:
     """The reference, with the operands of its products rounded to so many significant bits."""
 
-    @step("operands are rounded", ALWAYS)
-    def rounded(asked: Step) -> np.ndarray:
-        return asked.activate(asked.sum(significant(bits)))
+    rounded = Fault("rounded", "arithmetic", "operands are rounded", ALWAYS, **of_operands(significant(bits)))
 
     class Rounded(Mirror):
         def run(self, module, **inputs):
