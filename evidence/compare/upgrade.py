@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
@@ -18,13 +17,15 @@ from reference.files import read_text, write_atomically
 
 from ..record.environment import ROOT
 from ..record.journal import now
-from ..record.reading import Unusable, read
+from ..record.reader import read
+from ..record.runs import Unusable
 from . import text as difference_text
 from .difference import difference
 
 LONGEST = 1_000  # characters of one constraint
 CORPUS = "tests/properties/test_corpus.py"
 PINS = ROOT / "constraints.txt"
+OUTPUT = ROOT / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
@@ -52,18 +53,7 @@ class Side:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    what = "requirements (keras==3.5.0 ...), or one constraints file"
-    parser.add_argument("--from", nargs="+", required=True, dest="old", metavar="REQUIREMENT", help=f"the old {what}")
-    parser.add_argument("--to", nargs="+", required=True, dest="new", metavar="REQUIREMENT", help=f"the new {what}")
-    folder = ROOT / "out" / "upgrade"
-    parser.add_argument(
-        "--output", type=Path, default=folder, metavar="FOLDER",
-        help="in which each upgrade gets a folder of its own, for the records and the difference",
-    )  # fmt: skip
-
-
-def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
+def upgrade(old: Sequence[str], new: Sequence[str], output: Path = OUTPUT) -> int:
     """Record the corpus on both sides, print the difference, keep the files. 0 is go, 1 no-go.
 
     All packages but those named are the same on both sides, as far as pip can make them so; the difference lists
@@ -78,7 +68,7 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
         for one in (first, second):
             record(one)
     found = difference(read(first.record), read(second.record))
-    write_atomically(output / "difference.json", difference_text.to_json(found))
+    write_atomically(output / "difference.json", "".join(difference_text.json_parts(found)))
     write_atomically(output / "difference.md", difference_text.to_markdown(found))
     difference_text.show(found)
     print(f"the records and the difference: {output}")

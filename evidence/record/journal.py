@@ -115,6 +115,16 @@ class Journal:
             self._handle = None
 
 
+def command(file: Path) -> int:
+    """Close a run that was cut off, and print the name of the file that it becomes."""
+    from .reader import Unusable, read  # recording needs no pydantic
+
+    if (run := read(file).runs[-1]).end is not None:
+        raise Unusable(f"{file}: the run {run.name} has its last line: name it as it was to be named")
+    print(finish(file))
+    return 0
+
+
 def finish(partial: Path) -> Path:
     """Close a run that was cut off, as incomplete; returns the file that it becomes. Every whole line is kept.
 

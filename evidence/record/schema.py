@@ -6,13 +6,17 @@ read; any other change is a new FORMAT.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from reference import limits
+from reference.judging.verdict import Location
 
+from . import corpus
+from .ledger import FIRST_AXES
 from .lines import FORMAT
 
 Outcome = Literal["agrees", "disagrees", "vacuous", "refused", "crashed"]
@@ -105,6 +109,14 @@ class Environment(Model):
     )
 
 
+class Compact(Model):
+    """Of which run in full a compact one was made: it has the verdicts on the corpus alone, without answers."""
+
+    file: Sha256 = Field(description="of the file in full, uncompressed")
+    run: Sha256 = Field(description="of the run in full, as its last line has it")
+    verdicts: Count = Field(description="that the run in full has")
+
+
 class Header(Model):
     """The first line of a run."""
 
@@ -117,9 +129,27 @@ class Header(Model):
     features: dict[str, Annotated[list[str | bool], Field(max_length=64)]] = Field(
         max_length=64, description="what a case may ask for, with all values"
     )
-    corpus: Sha256 = Field(description="of the frozen corpus' names and case ids")
+    axes: list[Name] = Field(
+        default=list(FIRST_AXES), min_length=1, max_length=16, description="features whose combinations the end counts"
+    )
+    corpus: Sha256 | None = Field(None, description="of the corpus of elman, where `corpora` is not there")
+    corpora: dict[Name, Sha256] = Field(
+        default={}, max_length=64, description="of the frozen corpus of each family of cells: its names and case ids"
+    )
+    compact: Compact | None = Field(None, description="in a compact record: what it was made of")
     targets: list[TargetLine] = Field(max_length=limits.TARGETS)
     absent: list[Absent] = Field(description="known adapters that could not be loaded")
+
+    @model_validator(mode="after")
+    def _one_corpus(self) -> Header:
+        if (self.corpus is None) == (not self.corpora):
+            raise ValueError("got corpus and corpora, or none of them, expected one")
+        return self
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Family -> digest of its corpus."""
+        return self.corpora or {corpus.FIRST: self.corpus or ""}
 
 
 class Array(Model):
@@ -152,6 +182,11 @@ class Place(Model):
     expected: Number
     actual: Number
     bound: Number
+
+    @property
+    def error(self) -> float:
+        """|actual - expected|, as reference.judging.verdict.Location has it."""
+        return Location(**vars(self)).error
 
 
 class Judgement(Model):
@@ -208,9 +243,9 @@ class TestLine(Model):
     message: str
 
 
-class CellLine(Model):
+class Combination(Model):
     target: str
-    cell: list[str] = Field(description="direction, layout, nonlinearity, dtype")
+    cell: list[str] = Field(description="a combination: a value for each of the header's axes")
     unsupported: str = Field(description="why, where the adapter declares it so")
     outcomes: dict[Outcome, Count]
 
@@ -229,7 +264,7 @@ class End(Model):
     torn: Count = Field(description="lines that could not be read when the run ended, and are left out")
     lines: Count
     outcomes: dict[str, dict[Outcome, Count]]
-    cells: list[CellLine] = Field(max_length=limits.CELLS)
+    cells: list[Combination] = Field(max_length=limits.CELLS)
     sha256: Sha256 = Field(description=f"of all bytes of the run, in which {SEALED}")
 
 
@@ -248,3 +283,9 @@ LINE: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)
 def json_schema() -> dict[str, Any]:
     """JSON Schema of one line."""
     return {"title": FORMAT, **LINE.json_schema()}
+
+
+def command() -> int:
+    """Print the JSON Schema of a line."""
+    print(json.dumps(json_schema(), indent=1))
+    return 0

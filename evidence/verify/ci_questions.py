@@ -12,10 +12,11 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 from ..record.environment import ROOT, packages
-from ..record.reading import Run, Unusable, read
+from ..record.reader import read
+from ..record.runs import Run, Unusable
 from ..record.schema import VerdictLine, question
 from . import declarations
-from .check import FAILED, Finding
+from .check import FAILED, Check
 from .questions import FOLDER
 
 PATIENCE = 300.0  # seconds for each target
@@ -25,7 +26,7 @@ DRAWN_BY = ("hypothesis", "numpy")
 Questions = dict[str, Counter[int]]  # test -> its questions
 
 
-def redraw(run: Run) -> Finding | None:
+def redraw(run: Run) -> Check | None:
     """Whether a whole run of the profile ci left the verdicts that it draws; None for another run."""
     if run.header.run.profile != "ci" or run.end is None or run.end.selection or run.incomplete:
         return None
@@ -36,12 +37,12 @@ def redraw(run: Run) -> Finding | None:
     )
     if other := [f"{name} {there.get(name)}" for name in DRAWN_BY if here.get(name) != there.get(name)]:
         reason = f"of the profile ci, not drawn again: {' and '.join(other)} is not installed here"
-        return Finding(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
+        return Check(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
     try:
         drawn, vacuous = _drawn(run)
     except (Unusable, OSError, subprocess.TimeoutExpired) as error:
         reason = f"of the profile ci, not drawn again: {str(error)[-300:]}"
-        return Finding(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
+        return Check(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
     asked, also = _questions(run.verdicts)
     # a test that failed shrinks, and one with a vacuous answer draws anew: there an answer decides what is asked
     left_out = {line.test for line in run.tests if line.outcome in FAILED} | vacuous | also
@@ -51,7 +52,7 @@ def redraw(run: Run) -> Finding | None:
         for test in sorted(asked.keys() | drawn.keys())
         if test not in left_out and asked.get(test) != drawn.get(test)
     ]
-    return Finding(f"{checked} ({len(drawn)} tests, drawn again)", problems[:20])
+    return Check(f"{checked} ({len(drawn)} tests, drawn again)", problems[:20])
 
 
 def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:

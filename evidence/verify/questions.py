@@ -6,13 +6,18 @@ A test keeps it equal to what pytest collects, and to what a run records.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from adapters.contract import MODES
+from reference import DIRECTIONS
+
 from ..record import corpus
-from ..record.reading import Run
+from ..record.corpus import PROPERTY, TRAJECTORY, Corpus
+from ..record.runs import Run
 from ..record.schema import VerdictLine, question
+from .check import FAILED
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,12 @@ class Asked:
 
 PAIR = "twice the trajectory"
 PORT = "port to "  # and the label of another target
-TESTS = {
+IN_MODE = f"{PROPERTY}, "  # and the mode
+FOLDER = "tests/properties/"
+CORPUS = "test_corpus.py"
+ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
+OTHERS = {
     "test_between_frameworks.py::test_a_port_gives_the_same_answers": Asked(3, PORT, 1, 1, PAIR, True),
-    "test_corpus.py::test_the_corpus": Asked(369, corpus.PROPERTY),
-    "test_corpus.py::test_whole_trajectories_of_the_corpus": Asked(2, corpus.TRAJECTORY, 36, bound="trajectory"),
-    "test_corpus.py::test_the_corpus_in_every_mode": Asked(57, f"{corpus.PROPERTY}, ", 4),
     "test_equivalence.py::test_answers_agree_with_the_reference": Asked(6, "equivalence", 6, 1),
     "test_equivalence.py::test_narrow_dtypes_agree_with_the_reference": Asked(6, "equivalence", 6, 3),
     "test_equivalence.py::test_the_whole_trajectory_agrees": Asked(3, "trajectory", 2, 1, "trajectory"),
@@ -78,34 +84,59 @@ TESTS = {
     "test_sizes.py::test_narrow_dtypes_in_a_deep_and_longer_run": Asked(2, "narrow and deep"),
     "test_sizes.py::test_all_sizes_equal": Asked(9, "all sizes equal", 2),
 }  # fmt: skip
-FOLDER = "tests/properties/"
-ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
+
+
+@cache
+def all_tests(asked: Corpus | None = None) -> Mapping[str, Asked]:
+    """Name -> test, of a run that was asked this corpus; the suite's own when None."""
+    asked = asked or corpus.of(corpus.digests())
+    most = {
+        tested: max(Counter(asked.cases[name].spec.direction for name in one.names).values(), default=0)
+        for tested, one in asked.asked.items()
+    }
+    in_modes = max(most[tested] for tested in most if tested.startswith(IN_MODE) and tested != TRAJECTORY)
+    return OTHERS | {
+        f"{CORPUS}::test_the_corpus": Asked(len(asked.cases), PROPERTY),
+        f"{CORPUS}::test_whole_trajectories_of_the_corpus": Asked(2, TRAJECTORY, most[TRAJECTORY], bound="trajectory"),
+        f"{CORPUS}::test_the_corpus_in_every_mode": Asked(len(DIRECTIONS) * (len(MODES) - 1), IN_MODE, in_modes),
+    }
+
+
+def number_for_a_target(asked: Corpus | None = None) -> int:
+    """How many tests of tests/properties there are for each target."""
+    return sum(test.tests for test in all_tests(asked).values())
+
+
+def function(test: str) -> str:
+    """The file and function of one of tests/properties' tests; empty for another."""
+    return test.split("[")[0].removeprefix(FOLDER) if test.startswith(FOLDER) else ""
 
 
 def asked_by(line: VerdictLine) -> Asked | None:
     """The test that a verdict names; None for one that this suite has not."""
-    name = line.test.split("[")[0].removeprefix(FOLDER)
-    return TESTS.get(name) if line.test.startswith(FOLDER) else None
+    return all_tests().get(function(line.test))
 
 
 def misplaced(line: VerdictLine, labels: Collection[str]) -> str:
     """Why no test of this suite leaves such a line of such a target; empty where one does."""
-    test = asked_by(line)
+    test, name = asked_by(line), repr(line.test[:200])
     if test is None:
-        return f"{line.test[:200]!r}: this suite has no such test"
+        return f"{name}: this suite has no such test"
     if line.target.replace(" ", "-") not in line.test:
-        return f"{line.test[:200]!r} is no test of {line.target}"
-    if line.property == ANSWER:
-        fits = (
-            line.relation and (test.relation or not test.tested) and line.verdict is None and line.outcome != "agrees"
-        )
-        return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
-    return _another(line, test, labels)
+        return f"{name} is no test of {line.target}"
+    return _misplaced_answer(line, test) if line.property == ANSWER else _another(line, test, labels)
+
+
+def _misplaced_answer(line: VerdictLine, test: Asked) -> str:
+    of_relations = line.relation and (test.relation or not test.tested)
+    if of_relations and line.verdict is None and line.outcome != "agrees":
+        return ""
+    return f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
 
 
 def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
     """Why a line is not of the property of its test; empty where it is."""
-    several = test.tested in (PORT, f"{corpus.PROPERTY}, ")  # properties that begin so
+    several = test.tested in (PORT, IN_MODE)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
         return f"{line.test[:200]!r} does not ask {line.property!r}, with relation {line.relation}"
@@ -120,9 +151,9 @@ def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
 class Tally:
     """How often each test of one run asked, and whether that is what this suite asks."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.failed = {line.test for line in run.tests if line.outcome in ("failed", "error", "xfailed")}
+    def __init__(self, run: Run, asked: Corpus) -> None:
+        self.run, self.tests, self.number = run, all_tests(asked), number_for_a_target(asked)
+        self.failed = {line.test for line in run.tests if line.outcome in FAILED}
         self.asked: Counter[str] = Counter()  # test -> verdicts, vacuous ones apart
         self.vacuous: Counter[str] = Counter()
         self.questions: set[int] = set()  # of fixed tests: each is asked once
@@ -136,46 +167,37 @@ class Tally:
             self.again[line.test] += asked in self.questions
             self.questions.add(asked)
 
+    @property
+    def names(self) -> set[str]:
+        """Tests that left a verdict."""
+        return {*self.asked, *self.vacuous}
+
     def problems(self) -> Iterator[str]:
         """Tests with more or fewer verdicts than they ask for, and the same question asked again."""
-        yield from self._repeated()
+        for name, number in (+self.again).items():
+            yield f"{name}: {number} questions were asked again, and it asks each once"
         others = len(self.run.header.targets)
         for name in dict.fromkeys([*self.asked, *self.vacuous]):
-            test = TESTS.get(name.split("[")[0].removeprefix(FOLDER))
-            if test is None or not name.startswith(FOLDER):
+            if (test := self.tests.get(function(name))) is None:
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (others if test.tested == PORT else 1)
             seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
-            few = (
-                not (failed or test.examples or self.run.incomplete)
-                and test.tested != f"{corpus.PROPERTY}, "
-                and seen < most
-            )
-            if (seen > most and not (failed and test.examples)) or few:
+            whole = not (failed or test.examples or self.run.incomplete or test.tested == IN_MODE)
+            if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
-
-    def _repeated(self) -> Iterator[str]:
-        for name, number in (+self.again).items():
-            yield f"{name}: {number} questions were asked again, and it asks each once"
 
     def missing(self) -> Iterator[str]:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
         labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
-        for name in {*self.asked, *self.vacuous, *self.failed}:
+        for name in self.names | self.failed:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
-            of_target[label, name.split("[")[0].removeprefix(FOLDER)] += 1
+            of_target[label, function(name)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete
         for label in labels:
-            for name, test in TESTS.items():
-                there = of_target[label, name]
-                fewer = there < test.tests and whole and test.tested and not test.relation
+            for name, test in self.tests.items():
+                there, kept = of_target[label, name], name.startswith(CORPUS) or not self.run.header.compact
+                fewer = there < test.tests and whole and kept and test.tested and not test.relation
                 if there > test.tests or fewer:
                     yield f"{label}: {there} tests {name} left verdicts, this suite has {test.tests}"
-
-
-@cache
-def number_for_a_target() -> int:
-    """How many tests of tests/properties there are for each target."""
-    return sum(test.tests for test in TESTS.values())

@@ -13,7 +13,7 @@ pytest.importorskip("pydantic")
 import adapters
 from evidence import __main__ as command
 from evidence.record import corpus
-from evidence.record.reading import Evidence, Unusable, read
+from evidence.record.reader import Evidence, Unusable, read
 from evidence.replay import case_of, find, mode_of, replay, source_of
 from meta_tests.common.records import edited, few, record
 from meta_tests.common.references import Doubling, Mirror

@@ -20,7 +20,7 @@ from evidence import __main__ as command
 from evidence.compare.changes import KINDS, NO_GO
 from evidence.compare.difference import difference
 from evidence.compare.text import conclusion, to_json, to_markdown
-from evidence.record.reading import Evidence, Unusable, read
+from evidence.record.reader import Evidence, Unusable, read
 from evidence.record.schema import VerdictLine
 from evidence.ulps import ulps_apart
 from meta_tests.common.records import ask, edited, few, record, recording
@@ -207,8 +207,8 @@ def with_line(evidence: Evidence, index: int, **changes) -> Evidence:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were put together here have no last line."""
-    monkeypatch.setattr("evidence.compare.difference.sums", lambda run, ledger: ())
-    monkeypatch.setattr("evidence.record.reading.Run.incomplete", "")
+    monkeypatch.setattr("evidence.compare.difference.wrong_sums", lambda run, ledger: ())
+    monkeypatch.setattr("evidence.record.runs.Run.incomplete", "")
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence.record.environment import ROOT
-from evidence.record.reading import Run, read
+from evidence.record.reader import Run, read
 from evidence.verify import ci_questions as redrawing
 from evidence.verify.ci_questions import redraw
 

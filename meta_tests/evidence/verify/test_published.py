@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from evidence.record.reading import read
+from evidence.record.reader import read
 from evidence.verify.verify import verify
 
 ROOT = Path(__file__).parents[3]
