@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -32,8 +32,8 @@ MOST_LISTED = 10
 
 
 class Place(NamedTuple):
-    """What many questions have in common.  compared: whether both runs were to be asked it, and nothing else is lost:
-    a case of a corpus that both have, judged by the reference."""
+    """What many questions have in common.  compared: whether both runs were to be asked it: a case of a corpus that
+    both have, judged by the reference."""
 
     target: str
     property: str
@@ -95,10 +95,6 @@ class Change:
         return self.key[:8].hex()
 
     @property
-    def mode(self) -> str:
-        return self.place.mode
-
-    @property
     def fractions(self) -> tuple[float | None, float | None]:
         """The largest error as a fraction of its bound, old and new."""
         return self.old and self.old.fraction, self.new and self.new.fraction
@@ -110,34 +106,11 @@ class Change:
         return size if size == size else float("inf")  # noqa: PLR0124 (NaN, which has no order)
 
 
-@dataclass
-class Summary:
-    """What all changes add up to, in one pass over them.
-
-    of_target: (target, kind) -> changes.  of_place: (target, direction, dtype) -> kind -> changes.
-    moved: the same -> by how many ulps at most.  cases: of the corpus, which both runs were asked.
-    """
-
-    of_target: Counter[tuple[str, str]] = field(default_factory=Counter)
-    of_place: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
-    moved: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    cases: set[str] = field(default_factory=set)
-
-    def add(self, change: Change) -> None:
-        kind, place = change.kind, (change.place.target, change.place.direction, change.place.dtype)
-        self.of_target[change.place.target, kind] += 1
-        self.of_place.setdefault(place, Counter())[kind] += 1
-        if change.ulps is not None:
-            self.moved[place] = max(change.ulps, self.moved.get(place, change.ulps))
-        if change.place.corpus and kind not in ALONE:
-            self.cases.add(change.place.corpus)
-
-
 @dataclass(frozen=True)
 class Difference:
     """All changes between two runs, the versions compared, and what else differs between the two environments.
 
-    questions: what both were asked, drawn questions that one alone was asked among them.
+    questions: by key; drawn ones that one run alone was asked are among them.
     failed: tests of the new run.  left_out: of the corpora, what only one was asked, in words.
     """
 
@@ -152,11 +125,23 @@ class Difference:
         return (change for change in self.questions.values() if change.kind)
 
     @cached_property
-    def summary(self) -> Summary:
-        summary = Summary()
+    def places(self) -> dict[tuple[str, str, str], Counter[str]]:
+        """(target, direction, dtype) -> kind -> changes."""
+        found: dict[tuple[str, str, str], Counter[str]] = {}
         for change in self.changes:
-            summary.add(change)
-        return summary
+            place = change.place.target, change.place.direction, change.place.dtype
+            found.setdefault(place, Counter())[change.kind] += 1
+        return found
+
+    @cached_property
+    def moved(self) -> dict[tuple[str, str, str], float]:
+        """(target, direction, dtype) -> by how many ulps an answer moved at most."""
+        found: dict[tuple[str, str, str], float] = {}
+        for change in self.changes:
+            if change.ulps is not None:
+                place = change.place.target, change.place.direction, change.place.dtype
+                found[place] = max(change.ulps, found.get(place, change.ulps))
+        return found
 
     @cached_property
     def not_compared(self) -> tuple[int, int]:
@@ -164,10 +149,10 @@ class Difference:
         alone = [change for change in self.questions.values() if not change.place.compared]
         return sum(change.new is None for change in alone), sum(change.old is None for change in alone)
 
-    @property
+    @cached_property
     def compared(self) -> int:
         """How many cases of the corpus both runs were asked."""
-        return len(self.summary.cases)
+        return len({change.place.corpus for change in self.changes if change.kind not in ALONE} - {None})
 
     @property
     def go(self) -> bool:
@@ -175,10 +160,7 @@ class Difference:
 
     def counts(self, target: str | None = None) -> Counter[str]:
         """Kind -> changes, of one target or of all."""
-        found: Counter[str] = Counter()
-        for (label, kind), number in self.summary.of_target.items():
-            found[kind] += number if target in (None, label) else 0
-        return +found
+        return sum((kinds for place, kinds in self.places.items() if target in (None, place[0])), Counter())
 
     def worst(self, most: int = MOST_LISTED) -> list[Change]:
         """The changes that matter most: the worst kinds first, then by how far they moved."""

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from ..record import corpus
 from ..record.counts import wrong_sums
 from ..record.ledger import Ledger
 from ..record.runs import Evidence, Unusable
 from ..record.schema import Answer, Header, VerdictLine, question
-from ..ulps import ulps_apart
 from ..verify.answers import arrays
 from .changes import Change, Difference, Place, Said
 
@@ -121,10 +122,11 @@ class _Table:
             )
 
     def _place(self, line: VerdictLine, axes: tuple[str, ...]) -> Place:
-        features = {name: str(value) for name, value in line.features.items()}
+        of = {name: str(value) for name, value in line.features.items()}
         compared = line.corpus is not None and not line.relation and self.is_common(line.corpus)
-        place = Place(line.target, line.property, line.corpus, compared, tuple(features[name] for name in axes),
-                      features.get("direction", ""), features.get("dtype", ""), features.get("mode", "eager"))  # fmt: skip
+        combination = tuple(of[name] for name in axes)
+        where = of.get("direction", ""), of.get("dtype", ""), of.get("mode", "eager")
+        place = Place(line.target, line.property, line.corpus, compared, combination, *where)
         return self.places.setdefault(place, place)
 
 
@@ -155,9 +157,9 @@ def _answers(evidence: Evidence, side: str, wanted: dict[bytes, Change]) -> Iter
     """The kept answers of these questions: of each the one that was noted."""
     for run in evidence.runs:
         for line in run.verdicts:
-            if line.answer is not None and (change := wanted.get(_key(line))):
-                if getattr(change, side) == said_of(line):
-                    yield change.key, line.answer
+            change = wanted.get(_key(line)) if line.answer is not None else None
+            if change and line.answer and getattr(change, side) == said_of(line):
+                yield change.key, line.answer
 
 
 def _apart(old: Answer, new: Answer) -> float | None:
@@ -169,6 +171,27 @@ def _apart(old: Answer, new: Answer) -> float | None:
     if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(before, after, strict=True)):
         return None
     return max(ulps_apart(a, b) for a, b in zip(before, after, strict=True))
+
+
+def ulps_apart(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest number of floating-point numbers from an element of `a` to that of `b`, of one dtype and shape.
+
+    NaN to NaN is 0, whatever their bits; NaN to a number is infinite.
+    """
+    nan = np.isnan(a), np.isnan(b)
+    if np.any(nan[0] != nan[1]):
+        return float("inf")
+    first, second = (_order(np.where(nan[0], np.zeros_like(array), array)) for array in (a, b))
+    return float((np.maximum(first, second) - np.minimum(first, second)).max(initial=0))
+
+
+def _order(array: np.ndarray) -> np.ndarray:
+    """The place of each number among all numbers of its dtype, as unsigned integers; -0 and 0 share one."""
+    bits = array.dtype.itemsize * 8
+    unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").astype(np.uint64)
+    sign, magnitude = unsigned >> np.uint64(bits - 1), unsigned & np.uint64(2 ** (bits - 1) - 1)
+    middle = np.uint64(2**63)
+    return np.where(sign == 1, middle - magnitude, middle + magnitude)
 
 
 def _environment(old: Evidence, new: Evidence) -> dict[str, tuple[Any, Any]]:

@@ -63,7 +63,7 @@ def json_parts(found: Difference) -> Iterator[str]:
     for number, c in enumerate(found.changes):
         change = {"kind": c.kind, "target": c.place.target, "property": c.place.property, "case": c.case,
                   "corpus": c.place.corpus, "cell": list(c.place.combination), "ulps": c.ulps,
-                  "fractions": list(c.fractions), "message": c.message, "mode": c.mode}  # fmt: skip
+                  "fractions": list(c.fractions), "message": c.message, "mode": c.place.mode}  # fmt: skip
         yield f"{',' if number else ''}\n  {dump(change).decode().rstrip()}"
     yield "\n ]\n}\n"
 
@@ -78,8 +78,8 @@ def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
         *([kind + " (no-go)" * (kind in NO_GO), *(str(of[label][kind]) for label in labels), KINDS[kind]]
           for kind in present)]  # fmt: skip
     yield "Where", [["target", "direction", "dtype", *present, "moved by at most (ulp)"],
-        *([*where, *(str(counts[kind]) for kind in present), _number(found.summary.moved.get(where))]
-          for where, counts in sorted(found.summary.of_place.items()))]  # fmt: skip
+        *([*where, *(str(counts[kind]) for kind in present), _number(found.moved.get(where))]
+          for where, counts in sorted(found.places.items()))]  # fmt: skip
     yield "The ten cases that changed most", [
         ["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new", "why not"],
         *([_name(c), c.place.target, c.kind, _number(c.ulps), *map(_number, c.fractions), cut(c.message, 200)]
@@ -90,7 +90,7 @@ def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
 
 def _name(change: Change) -> str:
     case = change.place.corpus or f"{change.place.property} {change.case}"
-    return case + ("" if change.mode == "eager" else f", {change.mode}")
+    return case + ("" if change.place.mode == "eager" else f", {change.place.mode}")
 
 
 def _number(value: float | None) -> str:

@@ -57,7 +57,7 @@ class Asked:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """What a run is asked.  cases: name -> case.  names: id -> name.  asked: property -> its questions, each once."""
 

@@ -245,7 +245,7 @@ class TestLine(Model):
 
 class Combination(Model):
     target: str
-    cell: list[str] = Field(description="a combination: a value for each of the header's axes")
+    cell: list[str | bool] = Field(description="a combination: a value for each of the header's axes")
     unsupported: str = Field(description="why, where the adapter declares it so")
     outcomes: dict[Outcome, Count]
 

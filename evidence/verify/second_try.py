@@ -18,7 +18,7 @@ from typing import Any
 from ..record import corpus
 from ..record.environment import ROOT, packages
 from ..record.schema import TargetLine
-from ..verify.declarations import entry_of, is_known, public, version_of
+from .declarations import entry_of, public, version_of
 
 PATIENCE = 60.0  # seconds for all that is asked of one target again
 NOT_SHOWN = "refused or crashed in the framework's own words, and not asked again: "
@@ -54,8 +54,7 @@ def ask_again(target: TargetLine, questions: Sequence[Question]) -> tuple[list[s
 
 def _elsewhere(target: TargetLine) -> str:
     """Why a target cannot be asked here; empty where it can."""
-    entry = entry_of(target) if is_known(target) else None
-    if entry is None:
+    if (entry := entry_of(target)) is None:
         return "the adapter is its author's own"
     if target.device != "cpu":
         return f"they are of {target.device}"
@@ -65,10 +64,9 @@ def _elsewhere(target: TargetLine) -> str:
 
 def _answers(target: TargetLine, questions: Sequence[Question], seconds: float) -> list[dict[str, Any]]:
     """What the adapter says, one for each question, up to the one that its process died of."""
-    asked = [
-        json.dumps({"device": target.device, "mode": one.mode, "case": corpus.cases()[one.name].to_json()})
-        for one in questions
-    ]
+    cases = corpus.cases()
+    asked = [json.dumps({"device": target.device, "mode": one.mode, "case": cases[one.name].to_json()})
+             for one in questions]  # fmt: skip
     command = [sys.executable, "-m", "adapters.running.child", target.source]
     environment = {**os.environ, **({"KERAS_BACKEND": target.backend} if target.backend else {})}
     try:

@@ -119,7 +119,7 @@ def _notes(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
     for run in evidence.runs:
         if earlier := corpus.earlier(run.header.digests):
             yield f"{run.name} was asked an earlier corpus than this suite has: {'; '.join(earlier)}."
-        for target in declarations.foreign(run.header.targets):
+        for target in filter(declarations.is_foreign, run.header.targets):
             said = [*target.unsupported, *target.emulated, *target.arithmetics]
             words = "; ".join(f"{one.words}: {one.reason}" for one in said) or "nothing"
             yield f"{target.label} is {target.source!r}, code of its author's own, who claims of it: {words}."

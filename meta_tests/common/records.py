@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from evidence.record import corpus
-from evidence.record.end import close
-from evidence.record.journal import Journal, now, partial_path
+from evidence.record.journal import Journal, close, now, partial_path
 from evidence.record.ledger import Ledger
 from evidence.record.lines import dump, sealed
 from evidence.record.reader import Evidence, read

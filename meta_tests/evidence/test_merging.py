@@ -112,7 +112,9 @@ def test_runs_of_other_states_of_the_suite_are_refused(
         merge([one, record(tmp_path / "old.json", Other())], tmp_path / "all.json")
 
 
-@pytest.mark.parametrize(("field", "value"), [("corpus", "0" * 64), ("features", {"dtype": ["float32"]})])
+@pytest.mark.parametrize(
+    ("field", "value"), [("corpora", {"elman": "0" * 64}), ("features", {"dtype": ["float32"]}), ("axes", ["dtype"])]
+)
 def test_runs_that_were_asked_other_things_are_refused(tmp_path: Path, one: Evidence, field: str, value) -> None:
     two = record(tmp_path / "two.json", Other())
     header = two.runs[0].header.model_copy(update={field: value})
@@ -120,7 +122,7 @@ def test_runs_that_were_asked_other_things_are_refused(tmp_path: Path, one: Evid
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("evidence.record.runs.Run.incomplete", "")
         patch.setattr("evidence.merge.miscounts", lambda run: ())
-        with pytest.raises(Unusable, match=f"differ in their {field}"):
+        with pytest.raises(Unusable, match=f"differ in their {field.replace('corpora', 'corpus')}"):
             merge([one, other], tmp_path / "all.json")
 
 

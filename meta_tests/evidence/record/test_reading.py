@@ -253,7 +253,7 @@ def test_every_command_ends_with_status_2_and_the_reason(
 
 def test_the_schema_that_is_published_is_the_one_that_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["schema"]) == 0
-    published = json.loads((ROOT / "docs" / "evidence.record.schema.json").read_text())
+    published = json.loads((ROOT / "docs" / "evidence.schema.json").read_text())
     assert json.loads(capsys.readouterr().out) == published
 
 

@@ -69,8 +69,8 @@ def test_another_version_of_hypothesis_is_not_drawn_again(run: Run) -> None:
 
 def test_an_adapter_that_only_draws_has_the_targets_of_a_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RNN_REDRAWN", raising=False)
-    from harness import drawing_adapters as redrawn
+    from harness import question_adapters as redrawn
 
     with pytest.raises(AttributeError, match="T0"):
         redrawn.T0  # noqa: B018
-    assert Path(redrawn.__file__).name == "drawing_adapters.py"
+    assert Path(redrawn.__file__).name == "question_adapters.py"

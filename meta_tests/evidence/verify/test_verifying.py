@@ -354,9 +354,8 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
 def before(genuine: Path) -> set[str]:
     """What is wrong with the genuine record: a part of the corpus was asked, and nothing else."""
     found = problems(read(genuine))
-    assert len(found) == 5
-    assert sum("cases were not asked once" in problem for problem in found) == 4
-    assert "3 verdicts, and it asks for 36" in found[0]
+    assert len(found) == 4
+    assert all("cases were not asked once" in problem for problem in found)
     assert conclusion(read(genuine), verify(read(genuine))).startswith("Do not cite this file")
     return set(found)
 

@@ -1,7 +1,7 @@
-"""Adapters that only draw: they declare what a record's targets declare, and answer as the reference does.
+"""Adapters that are there to be asked: they declare what a record's targets declare, and answer as the reference does.
 
 `python -m evidence verify` runs the properties on them, in a process whose variable RNN_REDRAWN names a file of
-targets, to see which questions the profile ci asks. The first is harness.drawing_adapters:T0, the second T1, ...
+targets, to see which questions the profile ci asks. The first is harness.question_adapters:T0, the second T1, ...
 """
 
 from __future__ import annotations
