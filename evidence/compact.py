@@ -12,11 +12,10 @@ from pathlib import Path
 
 from .merge import merged
 from .record.compression import write
-from .record.counts import miscounts
 from .record.ledger import Ledger, sums
 from .record.lines import dump, sealed
 from .record.reader import read
-from .record.runs import Evidence, Run, Unusable
+from .record.runs import Evidence, Run, Unusable, miscounts
 from .record.schema import VerdictLine
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import get_args
 
 from .record.compression import lines, write
-from .record.counts import miscounts
 from .record.lines import sealed
 from .record.reader import read
-from .record.runs import Evidence, Run, Unusable
+from .record.runs import Evidence, Run, Unusable, miscounts
 from .record.schema import Outcome, question
 
 

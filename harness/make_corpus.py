@@ -25,7 +25,7 @@ PUBLISHED = {"elman": [369]}  # how many cases the corpus of a family had in a r
 
 
 def corpus(family: str) -> Iterator[tuple[str, Case]]:
-    """Name and case: the parts of a family, each named by what it asks, behind the name of another family than elman."""
+    """Name and case of a family: each is named by what it asks; another family's than elman's by the family, too."""
     for number, (words, case) in enumerate(PARTS[family]()):
         yield f"{'' if family == FIRST else f'{family}-'}{number:03} {' '.join(str(word) for word in words)}", case
 
@@ -40,7 +40,7 @@ def _elman() -> Iterator[tuple[tuple[Any, ...], Case]]:
 
 
 def _every_combination() -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """Three cases for each combination: the plainest; all that a call may hold; sizes that no shape check tells apart."""
+    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart."""
     for seed, (direction, layout, phi, dtype) in enumerate(
         product(DIRECTIONS, LAYOUTS, NONLINEARITIES, (*WIDE, *NARROW))
     ):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..record import corpus
-from ..record.counts import wrong_sums
 from ..record.ledger import Ledger
-from ..record.runs import Evidence, Unusable
+from ..record.runs import Evidence, Unusable, wrong_sums
 from ..record.schema import Answer, Header, VerdictLine, question
 from ..verify.answers import arrays
 from .changes import Change, Difference, Place, Said
@@ -32,7 +31,8 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     before, after = _versions(old), _versions(new)
     if not before.keys() & after.keys():
         raise Unusable(f"nothing to compare: {old.path} has {_names(before)}, {new.path} has {_names(after)}")
-    table = _Table(is_common)
+    features = set.intersection(*(set(run.header.features) for evidence in (old, new) for run in evidence.runs))
+    table = _Table(is_common, features)
     table.read(old, "old")
     table.read(new, "new")
     if not any(change.kind not in ("", *NOT_ANSWERED) for change in table.questions.values() if change.place.corpus):
@@ -86,10 +86,13 @@ def _digests(evidence: Evidence) -> dict[str, str]:
 
 
 class _Table:
-    """All questions of two files.  questions: what became of each, by its key."""
+    """All questions of two files.  questions: what became of each, by its key.
 
-    def __init__(self, is_common: Callable[[str], bool]) -> None:
-        self.is_common = is_common
+    features: that both ask for by name. What only a later suite has is no part of a question that both were asked.
+    """
+
+    def __init__(self, is_common: Callable[[str], bool], features: Collection[str]) -> None:
+        self.is_common, self.features = is_common, features
         self.questions: dict[bytes, Change] = {}
         self.places: dict[Place, Place] = {}
         self.words: dict[str, str] = {}
@@ -106,7 +109,7 @@ class _Table:
 
     def _note(self, evidence: Evidence, side: str, line: VerdictLine, axes: tuple[str, ...]) -> None:
         """Keep what a line says, where nothing worse was said of its question before."""
-        key = _key(line)
+        key = self.key(line)
         change = self.questions.get(key)
         if change is None:
             change = self.questions[key] = Change(key, self._place(line, axes))
@@ -121,6 +124,11 @@ class _Table:
                 f"{evidence.path}: {line.target} gave two answers to {line.corpus!r}: two machines, or chance"
             )
 
+    def key(self, line: VerdictLine) -> bytes:
+        """The question, whole: the case's id, and a digest of the rest."""
+        asked = line.model_copy(update={"features": {name: line.features[name] for name in self.features}})
+        return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(asked)).encode(), digest_size=8).digest()
+
     def _place(self, line: VerdictLine, axes: tuple[str, ...]) -> Place:
         of = {name: str(value) for name, value in line.features.items()}
         compared = line.corpus is not None and not line.relation and self.is_common(line.corpus)
@@ -128,11 +136,6 @@ class _Table:
         where = of.get("direction", ""), of.get("dtype", ""), of.get("mode", "eager")
         place = Place(line.target, line.property, line.corpus, compared, combination, *where)
         return self.places.setdefault(place, place)
-
-
-def _key(line: VerdictLine) -> bytes:
-    """The question, whole: the case's id, and a digest of the rest."""
-    return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(line)).encode(), digest_size=8).digest()
 
 
 def said_of(line: VerdictLine) -> Said:
@@ -147,17 +150,19 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
         for key, change in table.questions.items()
         if change.kind in MOVED and change.old and change.old.kept and change.new and change.new.kept
     }
-    before = dict(_answers(old, "old", wanted)) if wanted else {}
-    for key, answer in _answers(new, "new", wanted) if wanted else ():
+    before = dict(_answers(old, "old", table, wanted)) if wanted else {}
+    for key, answer in _answers(new, "new", table, wanted) if wanted else ():
         if key in before:
             wanted[key].ulps = _apart(before[key], answer)
 
 
-def _answers(evidence: Evidence, side: str, wanted: dict[bytes, Change]) -> Iterator[tuple[bytes, Answer]]:
+def _answers(
+    evidence: Evidence, side: str, table: _Table, wanted: dict[bytes, Change]
+) -> Iterator[tuple[bytes, Answer]]:
     """The kept answers of these questions: of each the one that was noted."""
     for run in evidence.runs:
         for line in run.verdicts:
-            change = wanted.get(_key(line)) if line.answer is not None else None
+            change = wanted.get(table.key(line)) if line.answer is not None else None
             if change and line.answer and getattr(change, side) == said_of(line):
                 yield change.key, line.answer
 

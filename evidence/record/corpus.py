@@ -37,15 +37,12 @@ NARROW_PRODUCTS = ("tf32", "bfloat16_products")  # taken where they pay: a wide 
 
 @dataclass(frozen=True)
 class Family:
-    """The corpus of one family of cells.  cases: name -> case.  published: digest -> of how many cases, from the first;
-    the last digest is that of all."""
+    """The corpus of one family of cells.  cases: name -> case.  digest: of all of them.
+    published: digest -> of how many cases, from the first; this digest among them."""
 
     cases: Mapping[str, Case]
+    digest: str
     published: Mapping[str, int]
-
-    @property
-    def digest(self) -> str:
-        return list(self.published)[-1]
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,8 @@ def _family(path: Path) -> Family:
     cases = {entry["name"]: _frozen(Case.from_json(json.dumps(entry["case"]))) for entry in entries}
     if strange := [name for name in cases if family_of(name) != path.stem]:
         raise ValueError(f"{path.name}: got the name {strange[0]!r}, expected one that begins '{path.stem}-'")
-    named = [f"{name} {case.id}" for name, case in cases.items()]
-    counts = (*about["published"], len(cases))
-    return Family(MappingProxyType(cases), {digest_of(named[:count]): count for count in sorted(counts)})
+    published = {digest_of(cases, count): count for count in (*about["published"], len(cases))}
+    return Family(MappingProxyType(cases), digest_of(cases, len(cases)), published)
 
 
 def _frozen(case: Case) -> Case:
@@ -94,9 +90,9 @@ def _frozen(case: Case) -> Case:
     return case
 
 
-def digest_of(named: list[str]) -> str:
-    """SHA-256 of all names and ids, a line each."""
-    return hashlib.sha256("\n".join(named).encode()).hexdigest()
+def digest_of(cases: Mapping[str, Case], count: int) -> str:
+    """SHA-256 of the names and ids of so many cases, a line each."""
+    return hashlib.sha256("\n".join(f"{name} {cases[name].id}" for name in list(cases)[:count]).encode()).hexdigest()
 
 
 def family_of(name: str) -> str:

@@ -89,7 +89,7 @@ class Journal:
         Shrinking asks for hundreds of failing cases of one test: a case is kept if it is smaller than all before it
         that ended alike.
         """
-        kept = {} if answer is None else {"answer": answer}
+        kept: Line = {} if answer is None else {"answer": answer}
         alike = line["test"], line["target"], line["outcome"]
         wanted = line["outcome"] != "agrees" and line["corpus"] is None and not declared
         if wanted and len(content) < self._smallest[alike]:

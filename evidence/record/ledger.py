@@ -72,9 +72,8 @@ class Ledger:
 
     def dump(self) -> dict[str, Any]:
         """Everything as plain lists, for another process."""
-        return {
-            name: [[list(key), value] for key, value in getattr(self, name).items()] for name in (*COUNTS, "figures")
-        }
+        names = (*COUNTS, "figures")
+        return {name: [[list(key), value] for key, value in getattr(self, name).items()] for name in names}
 
     def cases(self, target: str, feature: str, value: Any, outcome: str) -> int:
         """Cases of a target that asked for a feature's value, and ended in an outcome."""
@@ -103,22 +102,15 @@ class Ledger:
 def sums(ledger: Ledger, header: Mapping[str, Any]) -> dict[str, Any]:
     """What the last line of a run counts: `outcomes` of each target; `cells`, which are every combination of every
     target with its cases by outcome, and why it is unsupported, where it is."""
-    came = ledger.by_combination()
-    return {
-        "outcomes": {
-            target["label"]: dict(sorted(ledger.outcomes(target["label"]).items())) for target in header["targets"]
-        },
-        "cells": [
-            {
-                "target": target["label"],
-                "cell": list(combination),
-                "unsupported": _reasons(target, dict(zip(ledger.axes, combination, strict=True))),
-                "outcomes": dict(sorted(came[target["label"], *map(str, combination)].items())),
-            }
-            for target in header["targets"]
-            for combination in product(*(header["features"][name] for name in ledger.axes))
-        ],
-    }
+    came, labels = ledger.by_combination(), [target["label"] for target in header["targets"]]
+    cells = [
+        {"target": target["label"], "cell": list(combination),
+         "unsupported": _reasons(target, dict(zip(ledger.axes, combination, strict=True))),
+         "outcomes": dict(sorted(came[target["label"], *map(str, combination)].items()))}
+        for target in header["targets"]
+        for combination in product(*(header["features"][name] for name in ledger.axes))
+    ]  # fmt: skip
+    return {"outcomes": {label: dict(sorted(ledger.outcomes(label).items())) for label in labels}, "cells": cells}
 
 
 def _reasons(target: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

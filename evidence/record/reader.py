@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,26 +63,17 @@ def _expect_all_runs(name: str, ends: list[str], merged: Merged | None) -> None:
         raise Unusable(f"{name}: its last line names other runs than it holds")
 
 
-@dataclass
 class _Begun:
     """What was read of a run so far.  stop: behind its last verdict or test.  found: the digest of its lines."""
 
-    path: Path
-    header: Header
-    start: int
-    number: int
-    stop: int = 0
-    verdicts: int = 0
-    tests: int = 0
-    words: int = 0
-    properties: set[str] = field(default_factory=set)
-    found: Any = field(default_factory=hashlib.sha256)
-    end: End | None = None
-
-    def __post_init__(self) -> None:
-        self.stop = self.start
-        self.values = {name: frozenset(values) for name, values in self.header.features.items()}
-        self.labels = _expect_sense(f"{self.path.name}, line {self.number}", self.header)
+    def __init__(self, path: Path, header: Header, start: int, number: int) -> None:
+        self.path, self.header, self.start, self.stop, self.number = path, header, start, start, number
+        self.verdicts = self.tests = self.words = 0
+        self.properties: set[str] = set()
+        self.found = hashlib.sha256()
+        self.end: End | None = None
+        self.values = {name: frozenset(values) for name, values in header.features.items()}
+        self.labels = _expect_sense(f"{path.name}, line {number}", header)
 
     def take(self, where: str, raw: bytes, line: Any) -> None:
         """The next line: the header itself, a verdict, a test, an end, or None where it is torn."""
@@ -120,10 +110,9 @@ class _Begun:
                 raise Unusable(f"{where}: features.{name}: got {value!r}, expected one of its header's, {expected}")
 
     def run(self) -> Run:
-        def view(kind: Any, count: int) -> View[Any]:
-            return View(self.path, kind, count, self.start, self.stop, self.number, self.found.hexdigest())
-
-        return Run(self.header, view(VerdictLine, self.verdicts), view(TestLine, self.tests), self.end)
+        where = self.start, self.stop, self.number, self.found.hexdigest()
+        verdicts = View(self.path, VerdictLine, self.verdicts, *where)
+        return Run(self.header, verdicts, View(self.path, TestLine, self.tests, *where), self.end)
 
 
 def _expect_one_reading(where: str, raw: bytes) -> None:

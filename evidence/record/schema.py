@@ -72,6 +72,7 @@ class Declaration(Model):
 
 
 Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS)]
+ARITHMETICS = "what a case is promised to be computed in, of several the first; else in its dtype"
 
 
 class TargetLine(Model):
@@ -83,9 +84,7 @@ class TargetLine(Model):
     device: Name
     unsupported: Declarations
     emulated: Declarations
-    arithmetics: Declarations = Field(
-        default=[], description="what a case is promised to be computed in, of several the first; else in its dtype"
-    )
+    arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
 
 
@@ -104,9 +103,7 @@ class Environment(Model):
     BLAS: str | None
     driver: str | None = Field(description="version of NVIDIA's kernel module")
     variables: dict[str, str] = Field(description="those of a fixed list that were set")
-    packages: dict[str, str] = Field(
-        max_length=limits.PACKAGES, description="every distribution installed, and its version"
-    )
+    packages: dict[str, str] = Field(max_length=limits.PACKAGES, description="every distribution, and its version")
 
 
 class Compact(Model):
@@ -115,6 +112,11 @@ class Compact(Model):
     file: Sha256 = Field(description="of the file in full, uncompressed")
     run: Sha256 = Field(description="of the run in full, as its last line has it")
     verdicts: Count = Field(description="that the run in full has")
+
+
+Values = Annotated[list[str | bool], Field(max_length=64)]
+Axes = Annotated[list[Name], Field(min_length=1, max_length=16)]
+Corpora = Annotated[dict[Name, Sha256], Field(max_length=64)]
 
 
 class Header(Model):
@@ -126,19 +128,13 @@ class Header(Model):
     suite: Suite
     run: RunOptions
     environment: Environment
-    features: dict[str, Annotated[list[str | bool], Field(max_length=64)]] = Field(
-        max_length=64, description="what a case may ask for, with all values"
-    )
-    axes: list[Name] = Field(
-        default=list(FIRST_AXES), min_length=1, max_length=16, description="features whose combinations the end counts"
-    )
+    features: dict[str, Values] = Field(max_length=64, description="what a case may ask for, with all values")
+    axes: Axes = Field(default=list(FIRST_AXES), description="the features whose combinations the last line counts")
     corpus: Sha256 | None = Field(None, description="of the corpus of elman, where `corpora` is not there")
-    corpora: dict[Name, Sha256] = Field(
-        default={}, max_length=64, description="of the frozen corpus of each family of cells: its names and case ids"
-    )
-    compact: Compact | None = Field(None, description="in a compact record: what it was made of")
+    corpora: Corpora = Field(default={}, description="of each family's frozen corpus: its names and case ids")
     targets: list[TargetLine] = Field(max_length=limits.TARGETS)
     absent: list[Absent] = Field(description="known adapters that could not be loaded")
+    compact: Compact | None = Field(None, description="in a compact record: what it was made of")
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Header:
@@ -233,32 +229,31 @@ def question(line: VerdictLine) -> Hashable:
 
 
 class TestLine(Model):
-    """A test that did not pass."""
+    """A test that did not pass; xfailed: it was listed as a known failure, and failed."""
 
     kind: Literal["test"]
     test: str
-    outcome: Literal["failed", "error", "skipped", "xfailed"] = Field(
-        description="xfailed: it was listed as a known failure, and failed"
-    )
+    outcome: Literal["failed", "error", "skipped", "xfailed"]
     message: str
 
 
 class Combination(Model):
     target: str
-    cell: list[str | bool] = Field(description="a combination: a value for each of the header's axes")
+    cell: list[str | bool] = Field(description="a value for each of the header's axes")
     unsupported: str = Field(description="why, where the adapter declares it so")
     outcomes: dict[Outcome, Count]
 
 
 class End(Model):
-    """The last line of a run: what the lines before it add up to."""
+    """The last line of a run: what the lines before it add up to.
+
+    exit_status: pytest's: 0 passed, 1 failed, others did not run to the end; -1 where the run was cut off in mid-run
+    and closed later, and the tests that passed are not counted.
+    """
 
     kind: Literal["end"]
     finished: str
-    exit_status: int = Field(
-        description="pytest's: 0 passed, 1 failed, others did not run to the end; -1 where the run was cut off in "
-        "mid-run and closed later, and the tests that passed are not counted"
-    )
+    exit_status: int
     selection: str = Field(description="why not the whole suite was run; empty where it was")
     tests: dict[str, Count] = Field(description="outcome -> tests; one that fails in its teardown has two outcomes")
     torn: Count = Field(description="lines that could not be read when the run ended, and are left out")

@@ -1,23 +1,30 @@
 """What tests/properties asks of every target, as data: what a record holds too much or too little of is found by it.
 
-A test keeps it equal to what pytest collects, and to what a run records.
+Tests keep questions.json equal to what pytest collects, and to what a run records.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-
-from adapters.contract import MODES
-from reference import DIRECTIONS
+from pathlib import Path
 
 from ..record import corpus
-from ..record.corpus import PROPERTY, TRAJECTORY, Corpus
+from ..record.corpus import PROPERTY, Corpus
 from ..record.runs import Run
 from ..record.schema import VerdictLine, question
 from .check import FAILED
+
+PATH = Path(__file__).with_name("questions.json")
+FOLDER = "tests/properties/"
+CORPUS = "test_corpus.py"
+PAIR = "twice the trajectory"
+PORT = "port to "  # and the label of another target
+IN_MODE = f"{PROPERTY}, "  # and the mode
+ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,9 @@ class Asked:
     """One test of tests/properties, with all its parameters.
 
     tests: how many of it there are for each target.  tested: the property; empty where no verdict is recorded of it.
-    lines: verdicts of one test, or of one drawn example.  examples: how many examples Hypothesis draws for a test, of N
-    that the run asks for: N divided by this, upwards; 0 where the cases are fixed.
-    bound: what the verdicts are by.  relation: whether two answers are compared.
+    lines: verdicts of one test, or of one drawn example; those of the corpus are held against its cases, one by one.
+    examples: how many examples Hypothesis draws for a test, of N that the run asks for: N divided by this, upwards; 0
+    where the cases are fixed.  bound: what the verdicts are by.  relation: whether two answers are compared.
     """
 
     tests: int
@@ -42,58 +49,12 @@ class Asked:
         return self.lines * (-(-cases // self.examples) if self.examples else 1)
 
 
-PAIR = "twice the trajectory"
-PORT = "port to "  # and the label of another target
-IN_MODE = f"{PROPERTY}, "  # and the mode
-FOLDER = "tests/properties/"
-CORPUS = "test_corpus.py"
-ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
-# Those of the corpus are held against its cases, one by one (target_checks.py), and not by how many lines they left.
-OTHERS = {
-    f"{CORPUS}::test_whole_trajectories_of_the_corpus": Asked(2, TRAJECTORY, bound="trajectory"),
-    f"{CORPUS}::test_the_corpus_in_every_mode": Asked(len(DIRECTIONS) * (len(MODES) - 1), IN_MODE),
-    "test_between_frameworks.py::test_a_port_gives_the_same_answers": Asked(3, PORT, 1, 1, PAIR, True),
-    "test_equivalence.py::test_answers_agree_with_the_reference": Asked(6, "equivalence", 6, 1),
-    "test_equivalence.py::test_narrow_dtypes_agree_with_the_reference": Asked(6, "equivalence", 6, 3),
-    "test_equivalence.py::test_the_whole_trajectory_agrees": Asked(3, "trajectory", 2, 1, "trajectory"),
-    "test_equivalence.py::test_an_empty_batch_gives_empty_answers": Asked(12, "empty batch"),
-    "test_equivalence.py::test_every_layer_count_to_ten": Asked(30, "layer counts"),
-    "test_equivalence.py::test_nan_and_infinity_come_out_where_the_equations_put_them":
-        Asked(27, "NaN and infinity", 2),
-    "test_equivalence.py::test_what_is_declared_unsupported_is_refused": Asked(52, "features"),
-    "test_hard_cases.py::test_chaotic": Asked(2, "chaotic"),
-    "test_hard_cases.py::test_long": Asked(1, "long"),
-    "test_hard_cases.py::test_wide": Asked(4, "wide", 2),
-    "test_hard_cases.py::test_lengths": Asked(12, "lengths"),
-    "test_hard_cases.py::test_masks": Asked(12, "masks"),
-    "test_hard_cases.py::test_deep": Asked(6, "deep"),
-    "test_hard_cases.py::test_saturated": Asked(2, "saturated"),
-    "test_hard_cases.py::test_tiny": Asked(4, "tiny"),
-    "test_primitives.py::test_primitives_agree": Asked(32, ""),
-    "test_relations.py::test_split_in_time_with_the_state_carried_over": Asked(2, "split in time", 1, 1, PAIR, True),
-    "test_relations.py::test_permuting_the_batch_permutes_the_answer": Asked(3, "batch permutation", 1, 1, PAIR, True),
-    "test_relations.py::test_permuting_the_hidden_units_permutes_the_output":
-        Asked(6, "unit permutation", 1, 1, PAIR, True),
-    "test_relations.py::test_reverse_is_forward_on_the_reversed_sequence": Asked(2, "reversal", 1, 1, PAIR, True),
-    "test_relations.py::test_a_stack_is_its_layers_one_after_another": Asked(3, "layers chained", 1, 1, PAIR, True),
-    "test_relations.py::test_without_recurrent_weights_every_step_stands_alone":
-        Asked(6, "no recurrence", 1, 1, PAIR, True),
-    "test_relations.py::test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it": Asked(3, "", 0, 1),
-    "test_relations.py::test_a_repeated_run_has_the_same_bits_or_is_counted":
-        Asked(6, "repeated", 2, 0, PAIR, True),
-    "test_self_check.py::test_the_adapter_keeps_the_contract": Asked(12, ""),
-    "test_sizes.py::test_one_large_axis": Asked(48, "one large axis", 2),
-    "test_sizes.py::test_all_axes_large": Asked(24, "all axes large"),
-    "test_sizes.py::test_narrow_dtypes_in_a_deep_and_longer_run": Asked(2, "narrow and deep"),
-    "test_sizes.py::test_all_sizes_equal": Asked(9, "all sizes equal", 2),
-}  # fmt: skip
-
-
 @cache
 def all_tests(asked: Corpus | None = None) -> Mapping[str, Asked]:
     """Name -> test, of a run that was asked this corpus; the suite's own when None."""
-    cases = corpus.cases() if asked is None else asked.cases
-    return OTHERS | {f"{CORPUS}::test_the_corpus": Asked(len(cases), PROPERTY)}
+    found = {name: Asked(**about) for name, about in json.loads(PATH.read_text(encoding="utf-8")).items()}
+    whole, cases = f"{CORPUS}::test_the_corpus", corpus.cases() if asked is None else asked.cases
+    return found | {whole: replace(found[whole], tests=len(cases))}
 
 
 def number_for_a_target(asked: Corpus | None = None) -> int:
@@ -118,14 +79,11 @@ def misplaced(line: VerdictLine, labels: Collection[str]) -> str:
         return f"{name}: this suite has no such test"
     if line.target.replace(" ", "-") not in line.test:
         return f"{name} is no test of {line.target}"
-    return _misplaced_answer(line, test) if line.property == ANSWER else _another(line, test, labels)
-
-
-def _misplaced_answer(line: VerdictLine, test: Asked) -> str:
-    of_relations = line.relation and (test.relation or not test.tested)
-    if of_relations and line.verdict is None and line.outcome != "agrees":
-        return ""
-    return f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
+    if line.property == ANSWER:
+        of_relations = line.relation and (test.relation or not test.tested)
+        fits = of_relations and line.verdict is None and line.outcome != "agrees"
+        return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
+    return _another(line, test, labels)
 
 
 def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
@@ -162,16 +120,16 @@ class Tally:
             self.questions.add(asked)
 
     @property
-    def names(self) -> set[str]:
+    def names(self) -> list[str]:
         """Tests that left a verdict."""
-        return {*self.asked, *self.vacuous}
+        return list(dict.fromkeys([*self.asked, *self.vacuous]))
 
     def problems(self) -> Iterator[str]:
         """Tests with more or fewer verdicts than they ask for, and the same question asked again."""
         for name, number in (+self.again).items():
             yield f"{name}: {number} questions were asked again, and it asks each once"
         others = len(self.run.header.targets)
-        for name in dict.fromkeys([*self.asked, *self.vacuous]):
+        for name in self.names:
             test = self.tests.get(function(name))
             if test is None or test.tested.startswith(PROPERTY):
                 continue
@@ -186,7 +144,7 @@ class Tally:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
         labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
-        for name in self.names | self.failed:
+        for name in {*self.names, *self.failed}:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
             of_target[label, function(name)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ..merge import expect_compatible
 from ..record import corpus
-from ..record.counts import wrong_sums
 from ..record.environment import suite
 from ..record.ledger import Ledger
 from ..record.reader import read
-from ..record.runs import Evidence, Run, Unusable
+from ..record.runs import Evidence, Run, Unusable, wrong_sums
 from ..record.schema import VerdictLine
 from ..words import one_line
 from . import declarations

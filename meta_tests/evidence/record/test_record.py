@@ -22,9 +22,9 @@ pytest.importorskip("pydantic")
 from adapters import Capabilities, Result, Unsupported
 from evidence.__main__ import main as evidence
 from evidence.record import corpus
-from evidence.record.counts import miscounts
 from evidence.record.journal import Journal, finish, partial_path
 from evidence.record.reader import read
+from evidence.record.runs import miscounts
 from harness.draws import draw_case
 from harness.recording import Recording, journal_of
 from meta_tests.common.records import few, record

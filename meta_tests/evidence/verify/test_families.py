@@ -40,7 +40,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert lines[0].pop("corpora") == {"elman": FROZEN}
         del lines[0]["axes"]
         lines[0]["corpus"] = FROZEN
-        lines[0]["suite"]["commit"] = "0" * 40
+        lines[0]["suite"] |= {"commit": "0" * 40, "modified": False}
 
     return recounted(path, as_it_was).path.rename(path.with_name("old.json"))
 
@@ -180,3 +180,15 @@ def test_a_feature_that_is_added_makes_no_older_record_wrong(old: Path, monkeypa
             line.get("features", {}).pop("h0", None)
 
     assert any("its features are not those of this version" in problem for problem in problems(recounted(old, fewer)))
+
+
+def test_a_feature_that_only_a_later_suite_has_is_no_part_of_what_both_were_asked(old: Path) -> None:
+    def later(lines: list[Line]) -> None:
+        lines[0]["features"]["cell"] = ["elman"]
+        for line in lines[1:-1]:
+            if "features" in line:
+                line["features"]["cell"] = "elman"
+
+    evidence = read(old)
+    for one, two in ((evidence, recounted(old, later)), (recounted(old, later), evidence)):
+        assert set(difference(one, two).counts()) == {"same bits", "still refused", "still vacuous"}
