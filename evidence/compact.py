@@ -16,7 +16,6 @@ from .record.ledger import Ledger, sums
 from .record.lines import dump, sealed
 from .record.reader import read
 from .record.runs import Evidence, Run, Unusable, miscounts
-from .record.schema import VerdictLine
 
 
 def command(full: Path, file: Path) -> int:
@@ -44,27 +43,14 @@ def _lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     assert run.end is not None
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
-    complete = header.pop("complete")
-    ledger, found, count = Ledger(tuple(run.header.axes)), hashlib.sha256(), 2
-    for line in (header | {"complete": complete}, *_kept(run)):
-        text = dump(line)
+    kept = [line.model_dump(exclude={"answer", "content"})
+            for line in run.verdicts if line.corpus is not None and not line.relation]  # fmt: skip
+    ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
+    for line in kept:
+        ledger.add(line)
+    lines = [header, *kept, *(line.model_dump() for line in run.tests)]
+    for text in map(dump, lines):
         found.update(text)
-        if line["kind"] == "verdict":
-            ledger.add(line)
-        count += line["kind"] != "header"
         yield text
-    end = run.end.model_dump(exclude={"sha256"}) | {"lines": count} | sums(ledger, run.header.model_dump())
+    end = run.end.model_dump(exclude={"sha256"}) | {"lines": len(lines) + 1} | sums(ledger, run.header.model_dump())
     yield sealed(found, end)
-
-
-def _kept(run: Run) -> Iterator[dict[str, object]]:
-    for line in run.verdicts:
-        if is_kept(line):
-            yield line.model_dump(exclude={"answer", "content"})
-    for line in run.tests:
-        yield line.model_dump()
-
-
-def is_kept(line: VerdictLine) -> bool:
-    """Whether a verdict is on a case of the corpus, judged by the reference."""
-    return line.corpus is not None and not line.relation

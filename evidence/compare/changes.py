@@ -125,22 +125,15 @@ class Difference:
         return (change for change in self.questions.values() if change.kind)
 
     @cached_property
-    def places(self) -> dict[tuple[str, str, str], Counter[str]]:
-        """(target, direction, dtype) -> kind -> changes."""
-        found: dict[tuple[str, str, str], Counter[str]] = {}
+    def places(self) -> dict[tuple[str, str, str], tuple[Counter[str], float | None]]:
+        """(target, direction, dtype) -> kind -> changes; and by how many ulps an answer moved at most."""
+        found: dict[tuple[str, str, str], tuple[Counter[str], float | None]] = {}
         for change in self.changes:
             place = change.place.target, change.place.direction, change.place.dtype
-            found.setdefault(place, Counter())[change.kind] += 1
-        return found
-
-    @cached_property
-    def moved(self) -> dict[tuple[str, str, str], float]:
-        """(target, direction, dtype) -> by how many ulps an answer moved at most."""
-        found: dict[tuple[str, str, str], float] = {}
-        for change in self.changes:
-            if change.ulps is not None:
-                place = change.place.target, change.place.direction, change.place.dtype
-                found[place] = max(change.ulps, found.get(place, change.ulps))
+            kinds, most = found.get(place, (Counter[str](), None))
+            kinds[change.kind] += 1
+            moved = [ulps for ulps in (most, change.ulps) if ulps is not None]
+            found[place] = kinds, max(moved, default=None)
         return found
 
     @cached_property
@@ -160,7 +153,7 @@ class Difference:
 
     def counts(self, target: str | None = None) -> Counter[str]:
         """Kind -> changes, of one target or of all."""
-        return sum((kinds for place, kinds in self.places.items() if target in (None, place[0])), Counter())
+        return sum((kinds for place, (kinds, _) in self.places.items() if target in (None, place[0])), Counter())
 
     def worst(self, most: int = MOST_LISTED) -> list[Change]:
         """The changes that matter most: the worst kinds first, then by how far they moved."""

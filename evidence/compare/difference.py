@@ -12,7 +12,7 @@ import numpy as np
 from ..record import corpus
 from ..record.ledger import Ledger
 from ..record.runs import Evidence, Unusable, wrong_sums
-from ..record.schema import Answer, Header, VerdictLine, question
+from ..record.schema import Header, VerdictLine, question
 from ..verify.answers import arrays
 from .changes import Change, Difference, Place, Said
 
@@ -144,7 +144,7 @@ def said_of(line: VerdictLine) -> Said:
 
 
 def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
-    """How far the answers lie apart that moved and were kept in both files."""
+    """How far the answers lie apart that moved and were kept in both files, in units in the last place."""
     wanted = {
         key: change
         for key, change in table.questions.items()
@@ -152,30 +152,23 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
     }
     before = dict(_answers(old, "old", table, wanted)) if wanted else {}
     for key, answer in _answers(new, "new", table, wanted) if wanted else ():
-        if key in before:
-            wanted[key].ulps = _apart(before[key], answer)
+        pairs = list(zip(before[key], answer, strict=True)) if key in before else []
+        if pairs and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs):
+            wanted[key].ulps = max(ulps_apart(a, b) for a, b in pairs)
 
 
 def _answers(
     evidence: Evidence, side: str, table: _Table, wanted: dict[bytes, Change]
-) -> Iterator[tuple[bytes, Answer]]:
-    """The kept answers of these questions: of each the one that was noted."""
+) -> Iterator[tuple[bytes, tuple[np.ndarray, ...]]]:
+    """The kept answers of these questions, output and h_n: of each the one that was noted."""
     for run in evidence.runs:
         for line in run.verdicts:
             change = wanted.get(table.key(line)) if line.answer is not None else None
             if change and line.answer and getattr(change, side) == said_of(line):
-                yield change.key, line.answer
-
-
-def _apart(old: Answer, new: Answer) -> float | None:
-    """How far two kept answers lie apart, in units in the last place; None where they are of another form."""
-    try:
-        before, after = arrays(old)[:2], arrays(new)[:2]
-    except (TypeError, ValueError) as error:
-        raise Unusable(f"a kept answer: {error}") from error
-    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(before, after, strict=True)):
-        return None
-    return max(ulps_apart(a, b) for a, b in zip(before, after, strict=True))
+                try:
+                    yield change.key, arrays(line.answer)[:2]
+                except (TypeError, ValueError) as error:
+                    raise Unusable(f"a kept answer: {error}") from error
 
 
 def ulps_apart(a: np.ndarray, b: np.ndarray) -> float:
@@ -186,17 +179,14 @@ def ulps_apart(a: np.ndarray, b: np.ndarray) -> float:
     nan = np.isnan(a), np.isnan(b)
     if np.any(nan[0] != nan[1]):
         return float("inf")
-    first, second = (_order(np.where(nan[0], np.zeros_like(array), array)) for array in (a, b))
-    return float((np.maximum(first, second) - np.minimum(first, second)).max(initial=0))
-
-
-def _order(array: np.ndarray) -> np.ndarray:
-    """The place of each number among all numbers of its dtype, as unsigned integers; -0 and 0 share one."""
-    bits = array.dtype.itemsize * 8
-    unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").astype(np.uint64)
-    sign, magnitude = unsigned >> np.uint64(bits - 1), unsigned & np.uint64(2 ** (bits - 1) - 1)
-    middle = np.uint64(2**63)
-    return np.where(sign == 1, middle - magnitude, middle + magnitude)
+    places = []  # of each number among all numbers of its dtype, as unsigned integers; -0 and 0 share one
+    for array in (np.where(nan[0], np.zeros_like(array), array) for array in (a, b)):
+        bits = array.dtype.itemsize * 8
+        unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").astype(np.uint64)
+        sign, magnitude = unsigned >> np.uint64(bits - 1), unsigned & np.uint64(2 ** (bits - 1) - 1)
+        middle = np.uint64(2**63)
+        places.append(np.where(sign == 1, middle - magnitude, middle + magnitude))
+    return float((np.maximum(*places) - np.minimum(*places)).max(initial=0))
 
 
 def _environment(old: Evidence, new: Evidence) -> dict[str, tuple[Any, Any]]:

@@ -78,8 +78,8 @@ def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
         *([kind + " (no-go)" * (kind in NO_GO), *(str(of[label][kind]) for label in labels), KINDS[kind]]
           for kind in present)]  # fmt: skip
     yield "Where", [["target", "direction", "dtype", *present, "moved by at most (ulp)"],
-        *([*where, *(str(counts[kind]) for kind in present), _number(found.moved.get(where))]
-          for where, counts in sorted(found.places.items()))]  # fmt: skip
+        *([*where, *(str(counts[kind]) for kind in present), _number(moved)]
+          for where, (counts, moved) in sorted(found.places.items()))]  # fmt: skip
     yield "The ten cases that changed most", [
         ["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new", "why not"],
         *([_name(c), c.place.target, c.kind, _number(c.ulps), *map(_number, c.fractions), cut(c.message, 200)]

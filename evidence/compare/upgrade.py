@@ -66,26 +66,22 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path = OUTPUT) -> in
     output.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
         first, second = (side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new)))
-        _install_both(first, second)
-        for one in (first, second):
-            record(one)
+        # the second environment is as the first in all that is not named, as far as pip can make it so
+        named = _packages(*first.asked, *second.asked)
+        ours = [pin for pin in _lines(PINS) if package(pin) not in named]
+        loose = [pin for pin in ours if package(pin) in TOOLS]
+        install(first, (ours, loose))
+        same = [pin for pin in freeze(first) if package(pin) not in named]
+        needed = _packages(*first.requirements, *second.requirements)
+        install(second, (same, [pin for pin in same if package(pin) in needed], loose))
+        record(first)
+        record(second)
     found = difference(read(first.record), read(second.record))
     write_atomically(output / "difference.json", "".join(text.json_parts(found)))
     write_atomically(output / "difference.md", text.to_markdown(found))
     text.show(found)
     print(f"the records and the difference: {output}")
     return 0 if found.go else 1
-
-
-def _install_both(first: Side, second: Side) -> None:
-    """The second environment is as the first in all that is not named, as far as pip can make it so."""
-    named = _packages(*first.asked, *second.asked)
-    ours = [pin for pin in _lines(PINS) if package(pin) not in named]
-    loose = [pin for pin in ours if package(pin) in TOOLS]
-    install(first, (ours, loose))
-    same = [pin for pin in freeze(first) if package(pin) not in named]
-    needed = _packages(*first.requirements, *second.requirements)
-    install(second, (same, [pin for pin in same if package(pin) in needed], loose))
 
 
 def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:

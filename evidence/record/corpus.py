@@ -76,18 +76,15 @@ def _family(path: Path) -> Family:
     if about.get("format") != FORMAT or about.keys() != {"format", "published"}:
         raise ValueError(f"{path.name}: got a file that begins {first[:80]!r}, expected {FORMAT!r}")
     entries = [json.loads(line) for line in lines]
-    cases = {entry["name"]: _frozen(Case.from_json(json.dumps(entry["case"]))) for entry in entries}
+    cases = {entry["name"]: Case.from_json(json.dumps(entry["case"])) for entry in entries}
+    for case in cases.values():
+        for array in (case.x, case.h0, *(array for cell in case.parameters for array in cell.arrays().values())):
+            if array is not None:
+                array.setflags(write=False)
     if strange := [name for name in cases if family_of(name) != path.stem]:
         raise ValueError(f"{path.name}: got the name {strange[0]!r}, expected one that begins '{path.stem}-'")
     published = {digest_of(cases, count): count for count in (*about["published"], len(cases))}
     return Family(MappingProxyType(cases), digest_of(cases, len(cases)), published)
-
-
-def _frozen(case: Case) -> Case:
-    for array in (case.x, case.h0, *(array for cell in case.parameters for array in cell.arrays().values())):
-        if array is not None:
-            array.setflags(write=False)
-    return case
 
 
 def digest_of(cases: Mapping[str, Case], count: int) -> str:

@@ -49,18 +49,15 @@ def read(path: str | Path) -> Evidence:
         there = partial_path(path)
         hint = f"; there is {there.name}, of a run that did not end" if there.exists() else ""
         raise Unusable(f"{path}: no such file{hint}") from None
-    _expect_all_runs(path.name, [begun.end.sha256 if begun.end else "" for begun in runs], merged)
-    return Evidence(path, tuple(begun.run() for begun in runs), whole.hexdigest())
-
-
-def _expect_all_runs(name: str, ends: list[str], merged: Merged | None) -> None:
-    if not ends:
-        raise Unusable(f"{name}: the file is empty, expected the lines of a run")
-    if merged is None and len(ends) > 1:
-        several = f"{len(ends)} runs and no last line that merges them"
-        raise Unusable(f"{name}: {several}: it was cut off, or put together")
+    if not runs:
+        raise Unusable(f"{path.name}: the file is empty, expected the lines of a run")
+    if merged is None and len(runs) > 1:
+        several = f"{len(runs)} runs and no last line that merges them"
+        raise Unusable(f"{path.name}: {several}: it was cut off, or put together")
+    ends = [begun.end.sha256 if begun.end else "" for begun in runs]
     if merged is not None and (len(ends) < 2 or merged.runs != ends):
-        raise Unusable(f"{name}: its last line names other runs than it holds")
+        raise Unusable(f"{path.name}: its last line names other runs than it holds")
+    return Evidence(path, tuple(begun.run() for begun in runs), whole.hexdigest())
 
 
 class _Begun:

@@ -11,7 +11,7 @@ from reference.encoding import decode
 
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import answer_id
-from ..record.schema import Answer, Judgement, Place, VerdictLine
+from ..record.schema import Answer, Judgement, VerdictLine
 from .consistency import UNCOMPARED
 from .declarations import Declared
 from .figures import close
@@ -88,14 +88,14 @@ def _figures(said: Judgement, verdict: Verdict) -> Iterator[str]:
         yield "mean_signed_residual"
     for name in ("worst", "first"):
         here, there = getattr(said, name), getattr(verdict, name)
-        if (here is None) != (there is None) or (here is not None and not _same_place(here, Place(**vars(there)))):
+        if here is None or there is None:
+            if here is not there:
+                yield name
+        elif not all(
+            close(one, other) if isinstance(one, float) else one == other
+            for one, other in ((getattr(here, key), value) for key, value in vars(there).items())
+        ):
             yield name
-
-
-def _same_place(one: Place, other: Place) -> bool:
-    numbers = ("expected", "actual", "bound")
-    places = (place.model_dump(exclude=set(numbers)) for place in (one, other))
-    return next(places) == next(places) and all(close(getattr(one, name), getattr(other, name)) for name in numbers)
 
 
 def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray, h_n: np.ndarray) -> bool:

@@ -13,7 +13,6 @@ from ..record.environment import suite
 from ..record.ledger import Ledger
 from ..record.reader import read
 from ..record.runs import Evidence, Run, Unusable, wrong_sums
-from ..record.schema import VerdictLine
 from ..words import one_line
 from . import declarations
 from .check import Check, few
@@ -72,10 +71,11 @@ def _checks(run: Run) -> list[Check]:
     asked, known = corpus.of(run.header.digests), knows_its_features(run)
     targets = {target.label: Target(run, target, asked) for target in run.header.targets}
     ledger, tally, wrong = Ledger(tuple(run.header.axes)), Tally(run, asked), list[str]()
-    unshown, elsewhere = Counter[str](), set[str]()
+    unshown, elsewhere, left_out = Counter[str](), set[str](), run.header.digests.keys() - corpus.families().keys()
     for line in run.verdicts:
         ledger.add(vars(line))
-        if family := _left_out(run, line):
+        family = corpus.family_of(line.corpus) if line.corpus and line.test.startswith(f"{FOLDER}{CORPUS}") else ""
+        if family in left_out:
             unshown[f"of the corpus of {family}, which this suite has not"] += 1
             elsewhere.add(line.test)
             continue
@@ -93,12 +93,6 @@ def _checks(run: Run) -> list[Check]:
         Check(f"{run.name}: each test asked what this suite asks in it", few([*questions, *tally.missing()])),
         *(target.check() for target in targets.values()),
     ]
-
-
-def _left_out(run: Run, line: VerdictLine) -> str:
-    """The family of a line of the corpus, where this suite has no such family; else empty."""
-    family = corpus.family_of(line.corpus) if line.corpus and line.test.startswith(f"{FOLDER}{CORPUS}") else ""
-    return family if family in run.header.digests and family not in corpus.families() else ""
 
 
 def conclusion(evidence: Evidence, checks: Sequence[Check]) -> str:
