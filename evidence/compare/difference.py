@@ -68,11 +68,12 @@ def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool],
         elif before[name] == after[name]:
             whole.add(name)
         else:
-            counts = [corpus.counts({name: digests[name]}).get(name, 0) for digests in (before, after)]
-            if not all(counts):
+            family = corpus.families().get(name)
+            counts = [family.published.get(digests[name], 0) if family else 0 for digests in (before, after)]
+            if family is None or not all(counts):
                 raise Unusable(f"{old.path} and {new.path} were asked different corpora of {name}: "
                                f"{before[name]}, {after[name]}")  # fmt: skip
-            beginnings |= set(islice(corpus.families()[name].cases, min(counts)))
+            beginnings |= set(islice(family.cases, min(counts)))
             later = "old" if counts[0] > counts[1] else "new"
             left_out.append(f"{abs(counts[0] - counts[1])} cases of {name}, which only the {later} run was asked")
     return lambda name: corpus.family_of(name) in whole or name in beginnings, left_out

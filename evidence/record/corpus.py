@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -56,11 +56,17 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """What a run is asked.  cases: name -> case.  names: id -> name.  asked: property -> its questions, each once."""
+    """What a run with some digests is asked, as far as this suite has it.
+
+    cases: name -> case; all of a family whose digest never was.  names: id -> name.  asked: property -> its questions.
+    wrong: what is wrong with the digests.  earlier: of which families there are more cases now, in words.
+    """
 
     cases: Mapping[str, Case]
     names: Mapping[str, str]
     asked: Mapping[str, Asked]
+    wrong: tuple[str, ...]
+    earlier: tuple[str, ...]
 
 
 @cache
@@ -102,43 +108,33 @@ def digests() -> dict[str, str]:
     return {name: family.digest for name, family in families().items()}
 
 
-def counts(digests: Mapping[str, str]) -> dict[str, int]:
-    """How many cases of each of this suite's families a run with these digests was asked: 0 for one that it has not."""
-    return {name: family.published.get(digests.get(name, ""), 0) for name, family in families().items()}
-
-
-def never_published(digests: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with the digests of a header. A family that this suite has not cannot be told."""
-    if FIRST not in digests:
-        yield f"the header names no corpus {FIRST!r}, which every version of the suite asks"
-    for name, family in families().items():
-        if (digest := digests.get(name, family.digest)) not in family.published:
-            yield f"the corpus of the run is {digest[:16]}... for {name}, this suite's is {family.digest[:16]}..."
-
-
-def earlier(digests: Mapping[str, str]) -> list[str]:
-    """Of which families a run with these digests was asked fewer cases than there are now, and how many."""
-    now = {name: len(family.cases) for name, family in families().items()}
-    return [f"{name}: {count} of {now[name]} cases" for name, count in counts(digests).items() if count < now[name]]
-
-
 def of(digests: Mapping[str, str]) -> Corpus:
-    """What a run with these digests was asked, as far as this suite has it; all of a family whose digest never was."""
-    known = counts(digests)
-    return _beginning(tuple((name, known[name] or len(families()[name].cases)) for name in known if name in digests))
+    """What a run with these digests, by family, was asked. A family that this suite has not cannot be told."""
+    return _of(tuple(digests.items()))
 
 
 @cache
-def _beginning(counts: tuple[tuple[str, int], ...]) -> Corpus:
-    """So many cases of each family, from the first."""
-    found = {name: case for family, count in counts for name, case in islice(families()[family].cases.items(), count)}
+def _of(digests: tuple[tuple[str, str], ...]) -> Corpus:
+    given, found, wrong, earlier = dict(digests), dict[str, Case](), list[str](), list[str]()
+    if FIRST not in given:
+        wrong.append(f"the header names no corpus {FIRST!r}, which every version of the suite asks")
+    for name, family in families().items():
+        count, now = family.published.get(given.get(name, ""), 0), len(family.cases)
+        if count < now:
+            earlier.append(f"{name}: {count} of {now} cases")
+        if name in given:
+            found |= islice(family.cases.items(), count or now)
+            if not count:
+                ours = f"this suite's is {family.digest[:16]}..."
+                wrong.append(f"the corpus of the run is {given[name][:16]}... for {name}, {ours}")
     growing = tuple(name for name in found if name.split()[1] in ("time", "depth"))
     asked = {PROPERTY: Asked("eager", "step", tuple(found)), TRAJECTORY: Asked("eager", "trajectory", growing)}
     for mode in MODES:
         if mode != "eager":
             ends = tuple(end for direction in DIRECTIONS for end in _ends(mode, direction))
             asked[f"{PROPERTY}, {mode}"] = Asked(mode, "step", tuple(name for name in found if name.endswith(ends)))
-    return Corpus(MappingProxyType(found), {case.id: name for name, case in found.items()}, MappingProxyType(asked))
+    names = MappingProxyType({case.id: name for name, case in found.items()})
+    return Corpus(MappingProxyType(found), names, MappingProxyType(asked), tuple(wrong), tuple(earlier))
 
 
 def _ends(mode: str, direction: str) -> list[str]:

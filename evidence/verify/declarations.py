@@ -92,7 +92,7 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
         ours, theirs = ([one for one in said if one["features"] not in entry["varies"]]
                         for said in (entry[kind], [one.model_dump() for one in getattr(target, kind)]))  # fmt: skip
         if ours != theirs:
-            other = next(one for one in (*theirs, *ours) if one not in ours or one not in theirs or ours != theirs)
+            other = next((one for one in (*theirs, *ours) if one not in ours or one not in theirs), "another order")
             yield (
                 f"{target.label}: what it declares {kind} is not what this version of the suite declares "
                 f"({len(theirs)} entries, expected {len(ours)}; among them {other}): see suite.commit"

@@ -45,7 +45,7 @@ def header_problems(run: Run) -> Iterator[str]:
     unlisted = sorted(about.variables.keys() - set(VARIABLES))
     many = f"{header.run.cases:,} examples of each property, and there are {len(run.verdicts):,} verdicts"
     times = [_moment(text) for text in (header.run.started, run.end.finished if run.end else header.run.started)]
-    earlier, here = corpus.earlier(header.digests), suite()
+    earlier, here = corpus.of(header.digests).earlier, suite()
     ours = here["commit"] is not None and header.suite.commit == here["commit"] and not header.suite.modified
     yield from those(
         (not knows_its_features(run), "its features are not those of this version of the suite"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from ..record import corpus
 from ..record.corpus import PROPERTY, Corpus
 from ..record.runs import Run
 from ..record.schema import TargetLine, VerdictLine
@@ -15,7 +14,7 @@ from .check import FAILED, Check, few
 from .consistency import CHANGED, inconsistencies
 from .declarations import Declared
 from .questions import PORT, asked_by, misplaced
-from .second_try import Question, ask_again
+from .second_try import ask_again
 
 DRAWN = "on cases that were drawn, or of two answers compared: no answers of them are kept"
 NOT_REACHED = "of the corpus in a mode, or by their whole trajectory: their test had failed before it asked them"
@@ -33,7 +32,7 @@ class Target:
         self.unshown: Counter[str] = Counter()
         self.times: Counter[tuple[str, str]] = Counter()  # property and name, of the corpus
         self.stopped: set[tuple[str, str]] = set()  # the same, where a test failed: it asks no more
-        self.again: list[Question] = []
+        self.again: list[VerdictLine] = []
         self.refused = 0
 
     def problems(self, line: VerdictLine, others: Mapping[str, Target]) -> Iterator[str]:
@@ -79,13 +78,13 @@ class Target:
         elif line.corpus is None or line.relation or line.message.startswith(CHANGED):
             self.unshown[OWN_WORDS] += 1
         else:  # in words that no declaration has: it is to be asked again, if it can be
-            self.again.append(Question(line.corpus, str(line.features["mode"]), line.outcome, line.message))
+            self.again.append(line)
 
     def check(self) -> Check:
         """Whether every case of the corpus was asked once, and what could be made anew of its verdicts."""
         checked = f"{self.run.name}: {self.target.label} was asked the corpus, {len(self.asked.cases)} cases"
-        if problems := list(corpus.never_published(self.run.header.digests)):
-            return Check(checked, problems)
+        if self.asked.wrong:
+            return Check(checked, self.asked.wrong)
         found, unshown = ask_again(self.target, self.again)
         again = len(self.again) - sum(unshown.values())
         by = "; ".join(f"{entry.words} by the arithmetic {entry.reason}" for entry in self.declared.arithmetics)

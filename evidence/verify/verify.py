@@ -110,7 +110,7 @@ def _notes(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
         yield f"Not shown: {number} verdicts: {words}."
     here = suite()
     for run in evidence.runs:
-        if earlier := corpus.earlier(run.header.digests):
+        if earlier := corpus.of(run.header.digests).earlier:
             yield f"{run.name} was asked an earlier corpus than this suite has: {'; '.join(earlier)}."
         for target in filter(declarations.is_foreign, run.header.targets):
             said = [*target.unsupported, *target.emulated, *target.arithmetics]

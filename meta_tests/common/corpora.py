@@ -29,7 +29,7 @@ def grown(folder: Path) -> Iterator[Path]:
 
 def forget() -> None:
     """What was read of the files, and follows from it, is read again."""
-    for cached in (corpus.families, corpus._beginning, questions.all_tests):
+    for cached in (corpus.families, corpus._of, questions.all_tests):
         cached.cache_clear()
 
 

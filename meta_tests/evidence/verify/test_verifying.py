@@ -20,7 +20,7 @@ from evidence.record import corpus
 from evidence.record.lines import dump, sealed
 from evidence.record.reader import Evidence, Unusable, read
 from evidence.verify.questions import all_tests
-from evidence.verify.second_try import Question, ask_again
+from evidence.verify.second_try import ask_again
 from evidence.verify.target_checks import NOT_REACHED
 from evidence.verify.verify import conclusion, verify
 from harness.draws import draw_case
@@ -520,11 +520,12 @@ def test_a_run_that_pytest_could_not_end_is_incomplete(tmp_path: Path) -> None:
 
 def test_what_was_refused_or_crashed_is_asked_again(genuine: Path) -> None:
     target = read(genuine).runs[0].header.targets[0]
-    (name, *_) = corpus.cases()
+    line = next(line for line in read(genuine).runs[0].verdicts if line.property == f"{CORPUS}, compiled")
     words = next(one for one in target.unsupported if one.features == {"mode": "compiled"}).reason
-    told = Question(name, "compiled", "refused", f"mode compiled: {words}")
-    found, unshown = ask_again(target, [told, Question(name, "compiled", "refused", "too hot"),
-                                        Question(name, "eager", "crashed", "ValueError: no")])  # fmt: skip
+    told = line.model_copy(update={"outcome": "refused", "message": f"mode compiled: {words}"})
+    eager = {"features": line.features | {"mode": "eager"}, "outcome": "crashed", "message": "ValueError: no"}
+    others = [told.model_copy(update={"message": "too hot"}), line.model_copy(update=eager)]
+    found, unshown = ask_again(target, [told, *others])
     assert [problem.split("; here ")[1] for problem in found] == [f"the words are {told.message!r}", "it is answered"]
     assert unshown == {}
     elsewhere = target.model_copy(update={"version": "on NumPy 1.0"})
