@@ -70,7 +70,17 @@ def replay(
 def find(evidence: Evidence, name: str, target: str | None, mode: str | None = None) -> tuple[VerdictLine, TargetLine]:
     """The verdict on a case and the target that was asked: in the mode named, else eager, where it was asked so; of
     several the worst, and the one whose case was kept."""
-    found = _found(evidence, name, target)
+    # a name or number of the corpus is meant first
+    named = next((case.id for called, case in corpus.cases().items() if name in (called, called.split(" ")[0])), None)
+    begun = len(name) >= LEAST and re.fullmatch("[0-9a-f]+", name)
+    found = [
+        (line, asked)
+        for run in evidence.runs
+        for line in run.verdicts
+        if (line.case == named if named else begun and line.case.startswith(name)) and target in (None, line.target)
+        for asked in run.header.targets
+        if asked.label == line.target
+    ]
     if not found:
         whose = f" of {target}" if target else ""
         expected = f"an id (or at least its first {LEAST} digits), or a name or number of the corpus"
@@ -89,19 +99,6 @@ def find(evidence: Evidence, name: str, target: str | None, mode: str | None = N
         raise Unusable(f"case {name} was asked of {', '.join(labels)}: say which, with --target")
     of_target = [(line, asked) for line, asked in found if asked.label == labels[0]]
     return max(of_target, key=lambda pair: (pair[0].outcome != "agrees", pair[0].content is not None))
-
-
-def _found(evidence: Evidence, name: str, target: str | None) -> list[tuple[VerdictLine, TargetLine]]:
-    """All verdicts on the cases that are meant, each with its target: a name or number of the corpus is meant first."""
-    named = next((case.id for called, case in corpus.cases().items() if name in (called, called.split(" ")[0])), None)
-    begun = len(name) >= LEAST and re.fullmatch("[0-9a-f]+", name)
-    targets = [{asked.label: asked for asked in run.header.targets} for run in evidence.runs]
-    return [
-        (line, labels[line.target])
-        for run, labels in zip(evidence.runs, targets, strict=True)
-        for line in run.verdicts
-        if (line.case == named if named else begun and line.case.startswith(name)) and target in (None, line.target)
-    ]
 
 
 def mode_of(line: VerdictLine) -> str:

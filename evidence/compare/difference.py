@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..record import corpus
-from ..record.ledger import Ledger
-from ..record.runs import Evidence, Unusable, wrong_sums
+from ..record.runs import Evidence, Unusable, miscounts
 from ..record.schema import Header, VerdictLine, question
 from ..verify.answers import arrays
 from .changes import Change, Difference, Place, Said
@@ -99,16 +98,14 @@ class _Table:
         self.words: dict[str, str] = {}
 
     def read(self, evidence: Evidence, side: str) -> None:
-        """Every question's verdict, the worst where one was asked more than once; the counts are checked on the way."""
+        """Every question's verdict, the worst where one was asked more than once."""
         for run in evidence.runs:
-            ledger = Ledger(tuple(run.header.axes))
-            for line in run.verdicts:
-                ledger.add(vars(line))
-                self._note(evidence, side, line, ledger.axes)
-            for problem in wrong_sums(run, ledger):
+            for problem in miscounts(run):
                 raise Unusable(f"{evidence.path}: {run.name}: {problem}")
+            for line in run.verdicts:
+                self._note(evidence, side, line, run.header.axes)
 
-    def _note(self, evidence: Evidence, side: str, line: VerdictLine, axes: tuple[str, ...]) -> None:
+    def _note(self, evidence: Evidence, side: str, line: VerdictLine, axes: Sequence[str]) -> None:
         """Keep what a line says, where nothing worse was said of its question before."""
         key = self.key(line)
         change = self.questions.get(key)
@@ -130,7 +127,7 @@ class _Table:
         asked = line.model_copy(update={"features": {name: line.features[name] for name in self.features}})
         return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(asked)).encode(), digest_size=8).digest()
 
-    def _place(self, line: VerdictLine, axes: tuple[str, ...]) -> Place:
+    def _place(self, line: VerdictLine, axes: Sequence[str]) -> Place:
         of = {name: str(value) for name, value in line.features.items()}
         compared = line.corpus is not None and not line.relation and self.is_common(line.corpus)
         combination = tuple(of[name] for name in axes)

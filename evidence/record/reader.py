@@ -13,6 +13,7 @@ from reference import limits
 from reference.spec import short
 
 from .journal import partial_path
+from .ledger import Ledger
 from .lines import SEAL
 from .runs import Evidence, Run, Unusable, View, parsed
 from .schema import End, Header, Merged, TestLine, VerdictLine
@@ -71,6 +72,7 @@ class _Begun:
         self.end: End | None = None
         self.values = {name: frozenset(values) for name, values in header.features.items()}
         self.labels = _expect_sense(f"{path.name}, line {number}", header)
+        self.ledger = Ledger(tuple(header.axes))
 
     def take(self, where: str, raw: bytes, line: Any) -> None:
         """The next line: the header itself, a verdict, a test, an end, or None where it is torn."""
@@ -105,11 +107,12 @@ class _Begun:
             if value not in self.values[name]:
                 expected = self.header.features[name]
                 raise Unusable(f"{where}: features.{name}: got {value!r}, expected one of its header's, {expected}")
+        self.ledger.add(vars(line))
 
     def run(self) -> Run:
         where = self.start, self.stop, self.number, self.found.hexdigest()
         verdicts = View(self.path, VerdictLine, self.verdicts, *where)
-        return Run(self.header, verdicts, View(self.path, TestLine, self.tests, *where), self.end)
+        return Run(self.header, verdicts, View(self.path, TestLine, self.tests, *where), self.end, self.ledger)
 
 
 def _expect_one_reading(where: str, raw: bytes) -> None:

@@ -131,12 +131,16 @@ class View(Generic[L]):
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off."""
+    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off.
+
+    ledger: what the verdicts add up to.
+    """
 
     header: Header
     verdicts: View[VerdictLine]
     tests: View[TestLine]
     end: End | None
+    ledger: Ledger = field(compare=False)
 
     @property
     def name(self) -> str:
@@ -164,11 +168,11 @@ class Evidence:
     sha256: str
 
 
-def wrong_sums(run: Run, ledger: Ledger) -> Iterator[str]:
-    """Where the last line says something else than the verdicts, which were counted, and the other lines."""
+def miscounts(run: Run) -> Iterator[str]:
+    """Where the last line says something else than the lines before it."""
     if run.end is None:
         return
-    lines, counted = len(run.verdicts) + len(run.tests) + 2, sums(ledger, run.header.model_dump())
+    lines, counted = len(run.verdicts) + len(run.tests) + 2, sums(run.ledger, run.header.model_dump())
     if run.end.lines != lines:
         yield f"the last line speaks of {run.end.lines} lines, there are {lines}"
     for target, outcomes in counted["outcomes"].items():
@@ -187,11 +191,3 @@ def wrong_sums(run: Run, ledger: Ledger) -> Iterator[str]:
         yield "pytest ended with status 1, and no test failed"
     if run.end.exit_status == 0 and failed:
         yield "pytest ended with status 0, and tests failed"
-
-
-def miscounts(run: Run) -> Iterator[str]:
-    """The same, of verdicts that are still to be counted."""
-    ledger = Ledger(tuple(run.header.axes))
-    for line in run.verdicts:
-        ledger.add(vars(line))
-    yield from wrong_sums(run, ledger)

@@ -12,7 +12,7 @@ from adapters.contract import FEATURES
 
 from ..record import corpus
 from ..record.environment import ROOT, VARIABLES, suite
-from ..record.ledger import AXES, FIRST_AXES, Ledger
+from ..record.ledger import AXES, FIRST_AXES
 from ..record.runs import Run
 from . import declarations
 from .check import FAILED, those
@@ -101,11 +101,11 @@ def _tests_in(*folders: str) -> int:
     return sum(path.read_text(encoding="utf-8").count("\ndef test_") for path in files)
 
 
-def unfilled(run: Run, ledger: Ledger) -> Iterator[str]:
+def unfilled(run: Run) -> Iterator[str]:
     """Supported combinations and values without a case that agrees: pytest fails then, where all was run."""
     if run.end is None or run.end.selection or run.end.exit_status != 0 or run.header.compact:
         return
-    features, came = run.header.features, ledger.by_combination()
+    features, ledger, came = run.header.features, run.ledger, run.ledger.by_combination()
     combinations = [
         dict(zip(ledger.axes, values, strict=True)) for values in product(*(features[name] for name in ledger.axes))
     ]

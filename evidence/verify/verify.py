@@ -10,9 +10,8 @@ from pathlib import Path
 from ..merge import expect_compatible
 from ..record import corpus
 from ..record.environment import suite
-from ..record.ledger import Ledger
 from ..record.reader import read
-from ..record.runs import Evidence, Run, Unusable, wrong_sums
+from ..record.runs import Evidence, Run, Unusable, miscounts
 from ..words import one_line
 from . import declarations
 from .check import Check, few
@@ -70,10 +69,9 @@ def verify(evidence: Evidence) -> list[Check]:
 def _checks(run: Run) -> list[Check]:
     asked, known = corpus.of(run.header.digests), knows_its_features(run)
     targets = {target.label: Target(run, target, asked) for target in run.header.targets}
-    ledger, tally, wrong = Ledger(tuple(run.header.axes)), Tally(run, asked), list[str]()
+    tally, wrong = Tally(run, asked), list[str]()
     unshown, elsewhere, left_out = Counter[str](), set[str](), run.header.digests.keys() - corpus.families().keys()
     for line in run.verdicts:
-        ledger.add(vars(line))
         family = corpus.family_of(line.corpus) if line.corpus and line.test.startswith(f"{FOLDER}{CORPUS}") else ""
         if family in left_out:
             unshown[f"of the corpus of {family}, which this suite has not"] += 1
@@ -84,11 +82,11 @@ def _checks(run: Run) -> list[Check]:
             name = f"{line.target}, {line.property}, {line.corpus or line.case}"
             wrong += [f"{name}: {words}" for words in targets[line.target].problems(line, targets)]
             wrong = few(wrong)
-    questions = [*test_problems(run, tally, len(elsewhere)), *unfilled(run, ledger), *tally.problems()]
+    questions = [*test_problems(run, tally, len(elsewhere)), *unfilled(run), *tally.problems()]
     return [
         Check(f"{run.name}: it came to its end, and its lines have its SHA-256", [*filter(None, [run.incomplete])]),
         Check(f"{run.name}: its header is of this suite, and agrees with itself", list(header_problems(run))),
-        Check(f"{run.name}: its counts are those of its {len(run.verdicts)} verdicts", list(wrong_sums(run, ledger))),
+        Check(f"{run.name}: its counts are those of its {len(run.verdicts)} verdicts", list(miscounts(run))),
         Check(f"{run.name}: each line agrees with itself and with what was declared", wrong, unshown),
         Check(f"{run.name}: each test asked what this suite asks in it", few([*questions, *tally.missing()])),
         *(target.check() for target in targets.values()),
