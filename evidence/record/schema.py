@@ -116,7 +116,8 @@ class Compact(Model):
 
 Values = Annotated[list[str | bool], Field(max_length=64)]
 Axes = Annotated[list[Name], Field(min_length=1, max_length=16)]
-Corpora = Annotated[dict[Name, Sha256], Field(max_length=64)]
+Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,40}$")]
+Corpora = Annotated[dict[Family, Sha256], Field(max_length=64)]
 
 
 class Header(Model):

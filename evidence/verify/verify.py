@@ -72,7 +72,7 @@ def _checks(run: Run) -> list[Check]:
     tally, wrong = Tally(run, asked), list[str]()
     unshown, elsewhere, left_out = Counter[str](), set[str](), run.header.digests.keys() - corpus.families().keys()
     for line in run.verdicts:
-        family = corpus.family_of(line.corpus) if line.corpus and line.test.startswith(f"{FOLDER}{CORPUS}") else ""
+        family = corpus.family_of(line.corpus) if line.corpus and line.test.startswith(f"{FOLDER}{CORPUS}") else None
         if family in left_out:
             unshown[f"of the corpus of {family}, which this suite has not"] += 1
             elsewhere.add(line.test)

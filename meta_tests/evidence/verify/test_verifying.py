@@ -228,6 +228,13 @@ def skipped(test: str, times: int = 1) -> Callable[[list[Line]], None]:
     return change
 
 
+def hidden(lines: list[Line]) -> None:
+    """A drawn case that is called one of a family that this suite has not."""
+    lines[0]["corpora"]["gru"] = "0" * 64
+    lines_of(lines, "lengths")[0]["corpus"] = "gru-000"
+    sets("lengths", "verdict.outside", 3)(lines)
+
+
 FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "an eager agreement in a mode": (sets(CORPUS, "features.mode", "compiled"), "asked in mode compiled"),
     "another mode": (sets(f"{CORPUS}, compiled", "features.mode", "traced"), "asks in mode compiled"),
@@ -337,6 +344,8 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "no arithmetics": (on_header("target.arithmetics", []), "declares arithmetics"),
     "values of features": (on_header("features.time", ["1", "more"]), "not those of this version of the suite"),
     "another corpus": (on_header("corpora.elman", "0" * 64), "the corpus of the run is 0000000000000000"),
+    "a family that hides": (hidden, "another outcome than its own figures"),
+    "a family without a name": (on_header("corpora", {"": "0" * 64, "elman": "0" * 64}), "corpora"),
     "a profile": (on_header("run.profile", "thorough"), "profile 'thorough'"),
     "a seed": (lambda lines: lines[0]["run"].update(profile="nightly", seed=None), "no seed"),
     "a start": (on_header("run.started", "2099-01-01T00:00:00+00:00"), "begun '2099"),
