@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Capabilities, Result
-from adapters.contract import cast_exactly, features_of
+from adapters.contract import beyond_base, cast_exactly, features_of
 from reference import forward
 
 
@@ -29,6 +29,7 @@ class Redrawn:
             unsupported={several[0]: reason for several, reason in refused if len(several) == 1},
             together={several: reason for several, reason in refused if len(several) > 1},
             arithmetics={tuple(entry["features"].items()): entry["reason"] for entry in told["arithmetics"]},
+            offers=beyond_base(),
         )
 
     def devices(self) -> tuple[str, ...]:
