@@ -33,6 +33,8 @@ def report(file: Path, output: Path | None = None, summary: bool = False) -> int
         raise Unusable(f"report: {missing}; {INSTALL}") from None
 
     evidence = read(file)
+    if any(run.header.compact for run in evidence.runs):
+        raise Unusable(f"{file}: it is compact, and a report is made of the record in full")
     if summary:
         print(pages.summary(evidence), end="")
         return 0

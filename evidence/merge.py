@@ -30,7 +30,8 @@ def merge(parts: Sequence[Evidence], path: Path) -> None:
     if len(runs) < 2:
         raise Unusable(f"{len(runs)} run to merge, expected at least two")
     for part, run in runs:
-        for problem in (*([run.incomplete] if run.incomplete else []), *miscounts(run)):
+        compact = ["it is compact, and runs are merged in full"] if run.header.compact else []
+        for problem in (*compact, *([run.incomplete] if run.incomplete else []), *miscounts(run)):
             raise Unusable(f"{part.path}: {run.name}: {problem}")
     expect_compatible(runs)
     write(path, merged(map(_lines_of_runs, parts), [run.end.sha256 for _, run in runs if run.end]))

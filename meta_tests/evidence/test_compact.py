@@ -80,6 +80,10 @@ def test_what_is_no_record_in_full_is_refused(full: Evidence, capsys: pytest.Cap
     small = of(full)
     with pytest.raises(Unusable, match="it is compact already"):
         compact(small, full.path.with_name("twice.json"))
+    with pytest.raises(Unusable, match="it is compact, and runs are merged in full"):
+        merge([full, small], full.path.with_name("both.json"))
+    assert command.main(["report", str(small.path)]) == 2
+    assert "it is compact, and a report is made of the record in full" in capsys.readouterr().err
     cut = record(full.path.with_name("cut.json"), Mirror(), status=3)
     with pytest.raises(Unusable, match="pytest ended with status 3"):
         compact(cut, full.path.with_name("none.json"))
