@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reference.files import write_atomically
 
-from ..record.reading import Evidence
+from ..record.reader import Evidence
 from .markdown import render_markdown, summary
 from .page import render_html
 

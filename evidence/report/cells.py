@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from ..record.ledger import CELL
-from ..record.reading import Evidence
+from ..record.reader import Evidence
 from ..record.schema import Absent
 from ..words import value
 from .columns import Asked, Column

@@ -14,7 +14,7 @@ from itertools import product
 from statistics import median
 
 from ..record.ledger import CELL
-from ..record.reading import Evidence, Run
+from ..record.reader import Evidence, Run
 from ..record.schema import Absent, TargetLine, VerdictLine
 from ..words import figure
 

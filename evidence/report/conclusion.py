@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ..record.reading import Evidence, Run
+from ..record.reader import Evidence, Run
 from ..words import joined, many
 from .columns import Column, columns
 

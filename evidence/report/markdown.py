@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..markdown import escaped, fenced, table
-from ..record.reading import Evidence, Run
+from ..record.reader import Evidence, Run
 from ..words import many, value
 from .cells import SIGNS, Cell
 from .columns import OUTCOMES, Column

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import words
-from ..record.reading import Evidence
+from ..record.reader import Evidence
 from . import figures
 from .cells import LEGEND, SIGNS, grids, heat_map
 from .columns import OUTCOMES, absent, columns

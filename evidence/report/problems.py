@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reference.judging.verdict import Location, Verdict
 
-from ..record.reading import Evidence, Run
+from ..record.reader import Evidence, Run
 from ..record.schema import Judgement, Place, VerdictLine
 from ..words import cut, value
 from .columns import Column, Wrong, columns
