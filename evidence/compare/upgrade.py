@@ -16,7 +16,7 @@ from pathlib import Path
 from reference import limits
 from reference.files import read_text, write_atomically
 
-from ..record.environment import ROOT
+from ..record.environment import FOLDER, ROOT
 from ..record.journal import now
 from ..record.reading import Unusable, read
 from . import text as difference_text
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = "requirements (keras==3.5.0 ...), or one constraints file"
     parser.add_argument("--from", nargs="+", required=True, dest="old", metavar="REQUIREMENT", help=f"the old {what}")
     parser.add_argument("--to", nargs="+", required=True, dest="new", metavar="REQUIREMENT", help=f"the new {what}")
-    folder = ROOT / "out" / "upgrade"
+    folder = FOLDER / "out" / "upgrade"
     parser.add_argument(
         "--output", type=Path, default=folder, metavar="FOLDER",
         help="in which each upgrade gets a folder of its own, for the records and the difference",
