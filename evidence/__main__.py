@@ -7,139 +7,99 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
 
 try:
-    from . import merge as merging
-    from . import replay as replaying
-    from . import words
-    from .compare import difference
-    from .compare import text as difference_text
-    from .compare import upgrade as upgrading
-    from .record import journal, reading, schema
-    from .verify import verify as verifying
+    from . import compact, merge, replay, words
+    from .compare import text, upgrade
+    from .record import journal, schema
+    from .record.reader import read
+    from .record.runs import Unusable
+    from .verify import verify
 except ModuleNotFoundError as missing:
     sys.exit(f"python -m evidence: {missing}; {INSTALL}")
 
 
-def report(given: argparse.Namespace) -> int:
+def report(file: Path, output: Path | None = None, summary: bool = False) -> int:
+    """Write a page and a text of a record into a folder, or print a short summary."""
     try:
         from . import report as pages  # it needs packages that the other commands do not
     except ModuleNotFoundError as missing:
-        raise reading.Unusable(f"report: {missing}; {INSTALL}") from None
+        raise Unusable(f"report: {missing}; {INSTALL}") from None
 
-    evidence = reading.read(given.file)
-    if given.summary:
+    evidence = read(file)
+    if summary:
         print(pages.summary(evidence), end="")
         return 0
-    folder = Path(given.output or given.file.parent)
+    folder = output or file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    name = given.file.name.removesuffix(".gz").removesuffix(".json")
+    name = file.name.removesuffix(".gz").removesuffix(".json")
     html, markdown = (folder / f"{name}.{kind}" for kind in ("html", "md"))
     pages.write(evidence, html, markdown)
     print(f"{html}\n{markdown}")
     return 0
 
 
-def diff(given: argparse.Namespace) -> int:
-    found = difference.difference(reading.read(given.old), reading.read(given.new))
-    if given.json:
-        sys.stdout.writelines(difference_text.json_parts(found))
-    elif given.markdown:
-        print(difference_text.to_markdown(found), end="")
-    else:
-        difference_text.show(found)
-    return 0 if found.go else 1
-
-
-def verify(given: argparse.Namespace) -> int:
-    evidence = reading.read(given.file)
-    findings = verifying.verify(evidence)
-    for finding in findings:
-        print(f"{'WRONG' if finding.problems else 'right'}  {words.one_line(finding.checked)}")
-        for problem in finding.problems:
-            print(f"         {words.one_line(problem)}")
-    print(verifying.conclusion(evidence, findings))
-    return 1 if any(finding.problems for finding in findings) else 0
-
-
-def replay(given: argparse.Namespace) -> int:
-    return replaying.replay(reading.read(given.file), given.case, given.target, given.adapter, given.script, given.mode)
-
-
-def merge(given: argparse.Namespace) -> int:
-    merging.merge([reading.read(path) for path in given.parts], given.file)
-    print(given.file)
-    return 0
-
-
-def finish(given: argparse.Namespace) -> int:
-    if (run := reading.read(given.file).runs[-1]).end is not None:
-        raise reading.Unusable(f"{given.file}: the run {run.name} has its last line: name it as it was to be named")
-    print(journal.finish(given.file))
-    return 0
-
-
-def upgrade(given: argparse.Namespace) -> int:
-    return upgrading.upgrade(given.old, given.new, given.output)
-
-
-def print_schema(given: argparse.Namespace) -> int:
-    print(json.dumps(schema.json_schema(), indent=1))
-    return 0
-
-
-def parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(prog="python -m evidence", description=__doc__)
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(function: object, name: str, words: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=words, description=words)
-        added.set_defaults(run=function)
-        return added
-
-    added = command(report, "report", "write a page (HTML) and a text (Markdown) of a run")
-    added.add_argument("file", type=Path)
-    added.add_argument("--output", type=Path, metavar="FOLDER", help="where to (default: beside FILE)")
-    added.add_argument("--summary", action="store_true", help="print a short Markdown summary instead")
-    added = command(diff, "diff", "compare two runs case by case: 0 is go, 1 no-go, 2 unusable input")
-    added.add_argument("old", type=Path)
-    added.add_argument("new", type=Path)
-    kind = added.add_mutually_exclusive_group()
-    kind.add_argument("--json", action="store_true", help="every case, for a program")
-    kind.add_argument("--markdown", action="store_true", help="the tables, for a page")
-    added = command(verify, "verify", "recompute hashes, counts and verdicts, and say what may be concluded")
-    added.add_argument("file", type=Path)
-    added = command(replay, "replay", "run one case of a record again on what is installed here")
-    added.add_argument("file", type=Path)
-    added.add_argument("case", help="a case's id, or four or more digits of it, or its name or number in the corpus")
-    added.add_argument("--target", metavar="LABEL", help="which target, where several were asked")
-    added.add_argument("--mode", help="in which it was asked (default: eager, where it was)")
-    added.add_argument("--adapter", metavar="MODULE:CLASS", help="what to run, where the run judged your own adapter")
-    added.add_argument("--script", action="store_true", help="print a stand-alone script instead, for a bug report")
-    added = command(merge, "merge", "put several runs into one file; contradictions are refused")
-    added.add_argument("file", type=Path, help="the file to write")
-    added.add_argument("parts", type=Path, nargs="+", help="the files to merge")
-    added = command(finish, "finish", "close a run that was cut off, as incomplete; nothing that it wrote is lost")
-    added.add_argument("file", type=Path, help="FILE.partial")
-    added = command(upgrade, "upgrade", "run the corpus in two fresh environments, and compare")
-    upgrading.add_arguments(added)
-    command(print_schema, "schema", "print the JSON Schema of a line")
-    return whole
+REQUIREMENTS = {"nargs": "+", "metavar": "REQUIREMENT", "required": True}
+FLAG = {"action": "store_true"}
+FILE = {"type": Path}
+# Command -> the function that does it, what it does, and its arguments as argparse takes them.
+COMMANDS: dict[str, tuple[Callable[..., int], str, dict[str, dict[str, Any]]]] = {
+    "report": (report, "write a page (HTML) and a text (Markdown) of a run", {
+        "file": FILE,
+        "--output": FILE | {"metavar": "FOLDER", "help": "where to (default: beside FILE)"},
+        "--summary": FLAG | {"help": "print a short Markdown summary instead"}}),
+    "diff": (text.command, "compare two runs case by case: 0 is go, 1 no-go, 2 unusable input", {
+        "old": FILE,
+        "new": FILE,
+        "--json": FLAG | {"dest": "as_json", "help": "every case, for a program"},
+        "--markdown": FLAG | {"dest": "as_markdown", "help": "the tables, for a page"}}),
+    "verify": (verify.command, "recompute hashes, counts and verdicts, and say what may be concluded", {"file": FILE}),
+    "replay": (replay.command, "run one case of a record again on what is installed here", {
+        "file": FILE,
+        "case": {"help": "a case's id, or four or more digits of it, or its name or number in the corpus"},
+        "--target": {"metavar": "LABEL", "help": "which target, where several were asked"},
+        "--mode": {"help": "in which it was asked (default: eager, where it was)"},
+        "--adapter": {"metavar": "MODULE:CLASS", "help": "what to run, where the run judged your own adapter"},
+        "--script": FLAG | {"help": "print a stand-alone script instead, for a bug report"}}),
+    "merge": (merge.command, "put several runs into one file; contradictions are refused", {
+        "file": FILE | {"help": "the file to write"},
+        "parts": FILE | {"nargs": "+", "help": "the files to merge"}}),
+    "compact": (compact.command, "keep of a record what diff needs: the corpus, without answers", {
+        "full": FILE | {"help": "the record in full"},
+        "file": FILE | {"help": "the file to write"}}),
+    "finish": (journal.command, "close a run that was cut off, as incomplete; nothing that it wrote is lost", {
+        "file": FILE | {"help": "FILE.partial"}}),
+    "upgrade": (upgrade.upgrade, "run the corpus in two fresh environments, and compare", {
+        "--from": REQUIREMENTS | {"dest": "old", "help": "keras==3.5.0 ..., or one constraints file"},
+        "--to": REQUIREMENTS | {"dest": "new", "help": "the same, of the other side"},
+        "--output": FILE | {"default": upgrade.OUTPUT, "metavar": "FOLDER", "help":
+            "in which each upgrade gets a folder of its own, for the records and the difference"}}),
+    "schema": (schema.command, "print the JSON Schema of a line", {}),
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    given = parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m evidence", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, (_, about, wanted) in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about)
+        for argument, options in wanted.items():
+            command.add_argument(argument, **options)
+    given = vars(parser.parse_args(arguments))
+    function, *_ = COMMANDS[given.pop("command")]
     try:
-        return given.run(given)
-    except (reading.Unusable, OSError) as error:
+        return function(**given)
+    except (Unusable, OSError) as error:
         print(f"python -m evidence: {words.visible(str(error))}", file=sys.stderr)
         return 2
 

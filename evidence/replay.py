@@ -18,12 +18,25 @@ from reference import Case
 
 from .record import corpus
 from .record.environment import ROOT
-from .record.reading import Evidence, Unusable
+from .record.reader import read
+from .record.runs import Evidence, Unusable
 from .record.schema import TargetLine, VerdictLine
 from .verify.declarations import DEVICE
 from .words import visible
 
 LEAST = 4  # digits of an id: three are a number of the corpus
+
+
+def command(
+    file: Path,
+    case: str,
+    target: str | None = None,
+    adapter: str | None = None,
+    mode: str | None = None,
+    script: bool = False,
+) -> int:
+    """Run one case of a record again, or print the script that does: the exit status of `python -m adapters`."""
+    return replay(read(file), case, target, adapter, script, mode)
 
 
 def replay(
@@ -37,15 +50,19 @@ def replay(
     Raises Unusable where the case is not there, or was not kept.
     """
     line, asked = find(evidence, name, target, mode)
-    source = adapter or source_of(asked)
-    device, chosen = _device_of(asked), mode_of(line)
+    source, chosen, said = adapter or source_of(asked), mode_of(line), line.verdict
+    if not DEVICE.fullmatch(asked.device):
+        raise Unusable(f"device: got {asked.device!r}, expected cpu, cuda, or cuda: and a number")
     if not script:
-        print(visible(recorded(line, asked)), flush=True)
+        fraction, called = f", {said.max_fraction:.3g} of the bound" if said else "", f", in mode {chosen}"
+        asked_of = f"{asked.adapter} {asked.version} on {asked.device}{called if chosen != 'eager' else ''}"
+        print(visible(f"recorded: {asked_of}: {line.outcome}{fraction} {line.message}".rstrip()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{line.case}.json"
         case_of(line).save(path)
-        command = [sys.executable, "-m", "adapters", source, str(path), f"--device={device}"]
-        command += ["--script"] if script else [*_bound(line), f"--mode={chosen}"]
+        command = [sys.executable, "-m", "adapters", source, str(path), f"--device={asked.device}"]
+        bound = ["--bound", said.bound] if said and said.bound in ("step", "trajectory") else []
+        command += ["--script"] if script else [*bound, f"--mode={chosen}"]
         environment = {**os.environ, **({"KERAS_BACKEND": asked.backend} if source == "keras" else {})}
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
@@ -53,13 +70,21 @@ def replay(
 def find(evidence: Evidence, name: str, target: str | None, mode: str | None = None) -> tuple[VerdictLine, TargetLine]:
     """The verdict on a case and the target that was asked: in the mode named, else eager, where it was asked so; of
     several the worst, and the one whose case was kept."""
-    found = _found(evidence, name, target)
+    # a name or number of the corpus is meant first
+    named = next((case.id for called, case in corpus.cases().items() if name in (called, called.split(" ")[0])), None)
+    begun = len(name) >= LEAST and re.fullmatch("[0-9a-f]+", name)
+    found = [
+        (line, asked)
+        for run in evidence.runs
+        for line in run.verdicts
+        if (line.case == named if named else begun and line.case.startswith(name)) and target in (None, line.target)
+        for asked in run.header.targets
+        if asked.label == line.target
+    ]
     if not found:
         whose = f" of {target}" if target else ""
-        raise Unusable(
-            f"{evidence.path}: no case {name!r}{whose}, expected an id (or at least its first {LEAST} digits), or a "
-            "name or number of the corpus"
-        )
+        expected = f"an id (or at least its first {LEAST} digits), or a name or number of the corpus"
+        raise Unusable(f"{evidence.path}: no case {name!r}{whose}, expected {expected}")
     cases = sorted({line.case for line, _ in found})
     if len(cases) > 1:
         raise Unusable(f"{name!r} begins {len(cases)} cases: {', '.join(cases[:5])}, ...")
@@ -76,19 +101,6 @@ def find(evidence: Evidence, name: str, target: str | None, mode: str | None = N
     return max(of_target, key=lambda pair: (pair[0].outcome != "agrees", pair[0].content is not None))
 
 
-def _found(evidence: Evidence, name: str, target: str | None) -> list[tuple[VerdictLine, TargetLine]]:
-    """All verdicts on the cases that are meant, each with its target: a name or number of the corpus is meant first."""
-    named = next((case.id for called, case in corpus.cases().items() if name in (called, called.split(" ")[0])), None)
-    begun = len(name) >= LEAST and re.fullmatch("[0-9a-f]+", name)
-    targets = [{asked.label: asked for asked in run.header.targets} for run in evidence.runs]
-    return [
-        (line, labels[line.target])
-        for run, labels in zip(evidence.runs, targets, strict=True)
-        for line in run.verdicts
-        if (line.case == named if named else begun and line.case.startswith(name)) and target in (None, line.target)
-    ]
-
-
 def mode_of(line: VerdictLine) -> str:
     """The mode in which a case was asked, a word of this suite's. Raises Unusable for another."""
     mode = str(line.features.get("mode", "eager"))
@@ -100,20 +112,11 @@ def mode_of(line: VerdictLine) -> str:
 def source_of(asked: TargetLine) -> str:
     """The name of a known adapter. Code that a file names is not run: whoever replays it has to name it too."""
     if ":" in asked.source or asked.source not in KNOWN:
-        raise Unusable(
-            f"the run judged {asked.source!r}, code of its own and none of {', '.join(KNOWN)}: to run it here, name it "
-            "with --adapter"
-        )
+        own = f"code of its own and none of {', '.join(KNOWN)}"
+        raise Unusable(f"the run judged {asked.source!r}, {own}: to run it here, name it with --adapter")
     if asked.source == "keras" and not re.fullmatch("tensorflow|torch|jax", asked.backend):
         raise Unusable(f"backend: got {asked.backend!r}, expected tensorflow, torch or jax")
     return asked.source
-
-
-def _device_of(asked: TargetLine) -> str:
-    """The device that was asked, in the form that a device's name has."""
-    if not DEVICE.fullmatch(asked.device):
-        raise Unusable(f"device: got {asked.device!r}, expected cpu, cuda, or cuda: and a number")
-    return asked.device
 
 
 def case_of(line: VerdictLine) -> Case:
@@ -133,17 +136,3 @@ def case_of(line: VerdictLine) -> Case:
     if case.id != line.case:
         raise Unusable(f"case {line.case}: the case that was kept is {case.id}")
     return case
-
-
-def recorded(line: VerdictLine, asked: TargetLine) -> str:
-    """What the record says of the case, in a line."""
-    fraction = f", {line.verdict.max_fraction:.3g} of the bound" if line.verdict else ""
-    mode = mode_of(line)
-    called = "" if mode == "eager" else f", in mode {mode}"
-    return (
-        f"recorded: {asked.adapter} {asked.version} on {asked.device}{called}: {line.outcome}{fraction} {line.message}"
-    ).rstrip()
-
-
-def _bound(line: VerdictLine) -> list[str]:
-    return ["--bound", line.verdict.bound] if line.verdict and line.verdict.bound in ("step", "trajectory") else []

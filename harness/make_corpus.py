@@ -1,6 +1,7 @@
-"""python -m harness.make_corpus: draw the corpus and write evidence/record/corpus.jsonl.
+"""python -m harness.make_corpus: draw the corpus of each family and write evidence/record/corpora/FAMILY.jsonl.
 
-Needed only to add cases: whatever changes one makes the runs recorded before incomparable with those after.
+Needed only to add cases. Append them: a published case that changes, or another order, makes the runs recorded before
+incomparable with those after. Where the number of cases was published, add it to PUBLISHED.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from evidence.record.corpus import FORMAT, PATH
+from evidence.record.corpus import FIRST, FOLDER, FORMAT
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 from reference.files import write_atomically
 
@@ -20,17 +21,17 @@ from .draws import draw_case
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
-SERIES = ("time", "depth")  # first words of the names of cases in which one size grows
+PUBLISHED = {"elman": [369]}  # how many cases the corpus of a family had in a release
 
 
-def corpus() -> Iterator[tuple[str, Case]]:
-    """Name and case: the parts below, each named by what it asks."""
-    for number, (words, case) in enumerate(_parts()):
-        yield f"{number:03} {' '.join(str(word) for word in words)}", case
+def corpus(family: str) -> Iterator[tuple[str, Case]]:
+    """Name and case of a family: each is named by what it asks; another family's than elman's by the family, too."""
+    for number, (words, case) in enumerate(PARTS[family]()):
+        yield f"{'' if family == FIRST else f'{family}-'}{number:03} {' '.join(str(word) for word in words)}", case
 
 
-def _parts() -> Iterator[tuple[tuple[Any, ...], Case]]:
-    yield from _every_cell()
+def _elman() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    yield from _every_combination()
     yield from _growing()
     yield from _vectors()
     yield from _ends()
@@ -38,26 +39,26 @@ def _parts() -> Iterator[tuple[tuple[Any, ...], Case]]:
     yield from _masked()
 
 
-def _every_cell() -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """Three cases for each cell: the plainest; all that a call may hold; sizes that no shape check tells apart."""
+def _every_combination() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart."""
     for seed, (direction, layout, phi, dtype) in enumerate(
         product(DIRECTIONS, LAYOUTS, NONLINEARITIES, (*WIDE, *NARROW))
     ):
         time = 3 if dtype in NARROW else 6  # torch takes 10 ms for a step in a narrow dtype on a CPU
-        cell = direction, layout, phi, dtype
+        combination = direction, layout, phi, dtype
         rows = 1 if layout == "unbatched" else 4
         yield (
-            (*cell, "plain"),
+            (*combination, "plain"),
             draw_case(RNNSpec(3, 5, 1, direction, phi), batch=rows, time=time, dtype=dtype, seed=seed, layout=layout),
         )
         lengths = (time - 1,) if rows == 1 else (time, 1, time - 1, 2)
         yield (
-            (*cell, "full"),
+            (*combination, "full"),
             draw_case(RNNSpec(4, 6, 2, direction, phi), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
                       lengths=lengths, layout=layout),
         )  # fmt: skip
         yield (
-            (*cell, "equal sizes"),
+            (*combination, "equal sizes"),
             draw_case(RNNSpec(time, time, 3, direction, phi, bias=False), batch=1 if rows == 1 else time, time=time,
                       dtype=dtype, seed=seed + 200, h0=True, layout=layout),
         )  # fmt: skip
@@ -122,10 +123,16 @@ def _masked() -> Iterator[tuple[tuple[Any, ...], Case]]:
             yield ("a mask", direction, layout, dtype), case
 
 
-def text() -> str:
-    lines = [{"format": FORMAT}] + [{"name": name, "case": json.loads(case.to_json())} for name, case in corpus()]
+PARTS = {FIRST: _elman}
+
+
+def text(family: str) -> str:
+    """The file of a family."""
+    lines: list[dict[str, Any]] = [{"format": FORMAT, "published": PUBLISHED.get(family, [])}]
+    lines += [{"name": name, "case": json.loads(case.to_json())} for name, case in corpus(family)]
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
 if __name__ == "__main__":
-    write_atomically(PATH, text())
+    for family in PARTS:
+        write_atomically(FOLDER / f"{family}.jsonl", text(family))

@@ -15,6 +15,7 @@ from adapters.running.guard import told, warnings_shown
 from evidence.record import corpus
 from evidence.record.environment import environment, suite
 from evidence.record.journal import Journal, now, partial_path
+from evidence.record.ledger import AXES
 from evidence.record.lines import FORMAT, Line, declarations
 
 from .known_failures import outcome_of
@@ -30,7 +31,8 @@ def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) 
         "run": {"started": now(), **run},
         "environment": environment(),
         "features": {name: list(values) for name, values in FEATURES.items()},
-        "corpus": corpus.digest(),
+        "axes": list(AXES),
+        "corpora": corpus.digests(),
         "targets": [_target(target) for target in targets],
         "absent": [{"name": f.name, "problem": f.problem} for f in found if not f.loads],
     }

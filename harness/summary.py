@@ -24,7 +24,7 @@ def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
         missing += [
             f"{target.label}: {', '.join(cell)}"
             for cell in product(*(supported(name) for name in CELL))
-            if not ledger.cell_cases(target.label, cell, "agrees")
+            if not ledger.combination_cases(target.label, cell, "agrees")
         ]
         missing += [
             f"{target.label}: {name} {value}"
@@ -88,7 +88,7 @@ def _cells(target: Target, ledger: Ledger) -> Table:
 def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
     """A cell's cases that agree; a dash where the adapter declares one of its features unsupported."""
     declared = all(_supports(target, name, value) for name, value in zip(CELL, cell, strict=True))
-    return str(ledger.cell_cases(target.label, cell, "agrees")) if declared else "-"
+    return str(ledger.combination_cases(target.label, cell, "agrees")) if declared else "-"
 
 
 def _figures(ledger: Ledger) -> Table:

@@ -23,6 +23,7 @@ OF_EVIDENCE = {
     "verify": "Recompute a record's hashes, counts and verdicts, and say what may be concluded.",
     "diff": "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.",
     "merge": "Put several records into one file.",
+    "compact": "Keep of a record what diff needs: the corpus, without answers.",
     "replay": "Run one case of a record again on what is installed here.",
     "finish": "Close a run that was cut off, as incomplete.",
 }

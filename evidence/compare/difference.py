@@ -3,82 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
 
-from ..record.ledger import CELL, Ledger
-from ..record.reading import Evidence, Unusable
-from ..record.schema import Answer, Header, VerdictLine, question
-from ..ulps import ulps_apart
+import numpy as np
+
+from ..record import corpus
+from ..record.runs import Evidence, Unusable, miscounts
+from ..record.schema import Header, VerdictLine, question
 from ..verify.answers import arrays
-from ..verify.verify import count, sums
-from .changes import BAD, Change, Difference
+from .changes import Change, Difference, Place, Said
 
 SEVERITY = ("crashed", "disagrees", "vacuous", "refused", "agrees")
-PACKED = struct.Struct("<B?8sd")  # outcome; whether an answer is kept; its id; the largest error over its bound
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
-
-
-class Place(NamedTuple):
-    """What many questions have in common."""
-
-    target: str
-    property: str
-    corpus: str | None
-    relation: bool
-    cell: tuple[str, ...]
-    mode: str
-
-
-class Said(NamedTuple):
-    """What was said of one question.  fraction: None where there is no verdict."""
-
-    outcome: str
-    kept: bool
-    answer_id: bytes
-    fraction: float | None
-
-
-@dataclass
-class Side:
-    """All questions of one file.  said: question -> what was said of it, packed.  messages: why there is no verdict."""
-
-    said: dict[bytes, tuple[Place, bytes]] = field(default_factory=dict)
-    messages: dict[bytes, str] = field(default_factory=dict)
-
-    def of(self, key: bytes) -> Said | None:
-        found = self.said.get(key)
-        if found is None:
-            return None
-        outcome, kept, answer_id, fraction = PACKED.unpack(found[1])
-        return Said(SEVERITY[outcome], kept, answer_id, None if fraction == -1 else fraction)
+NOT_ANSWERED = ("still refused", "still vacuous", "new")
 
 
 def difference(old: Evidence, new: Evidence) -> Difference:
-    """Compare two runs. Raises Unusable for runs that did not end, or were not asked the same corpus."""
+    """Compare two runs. Raises Unusable for runs that did not end, or have no corpus in common."""
     for evidence in (old, new):
         for run in evidence.runs:
             if run.incomplete:
                 raise Unusable(f"{evidence.path}: {run.name}: {run.incomplete}; a run that did not end proves nothing")
-    digests = {run.header.corpus for evidence in (old, new) for run in evidence.runs}
-    if len(digests) > 1:
-        raise Unusable(f"{old.path} and {new.path} were asked different corpora: " + ", ".join(sorted(digests)))
+    is_common, left_out = _common_corpus(old, new)
     before, after = _versions(old), _versions(new)
     if not before.keys() & after.keys():
         raise Unusable(f"nothing to compare: {old.path} has {_names(before)}, {new.path} has {_names(after)}")
-    places: dict[Place, Place] = {}
-    asked, answered = _side(old, places), _side(new, places)
-    changes = Changes(asked, answered)
-    if not any(change.corpus and change.kind not in ("still refused", "still vacuous", "new") for change in changes):
+    features = set.intersection(*(set(run.header.features) for evidence in (old, new) for run in evidence.runs))
+    table = _Table(is_common, features)
+    table.read(old, "old")
+    table.read(new, "new")
+    if not any(change.kind not in ("", *NOT_ANSWERED) for change in table.questions.values() if change.place.corpus):
         raise Unusable(f"nothing to compare: no case of the corpus was answered in {old.path} and asked in {new.path}")
-    changes.ulps = _ulps(old, new, changes)
-    drawn = [sum(not _comparable(place) for key, (place, _) in one.said.items() if key not in other.said)
-             for one, other in ((asked, answered), (answered, asked))]  # fmt: skip
+    _measure(old, new, table)
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
-    return Difference(changes, versions, _environment(old, new), (drawn[0], drawn[1]), failed)
+    return Difference(table.questions, versions, _environment(old, new), failed, left_out)
 
 
 def _names(labels: Iterable[str]) -> str:
@@ -94,136 +55,136 @@ def _versions(evidence: Evidence) -> dict[str, str]:
     return versions
 
 
-def _comparable(place: Place) -> bool:
-    """Whether every run is asked this: the corpus, judged by the reference."""
-    return place.corpus is not None and not place.relation
+def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool], list[str]]:
+    """Whether both were asked a case of that name; and what is left out, because one alone was asked it."""
+    before, after = _digests(old), _digests(new)
+    whole: set[str] = set()
+    beginnings: set[str] = set()
+    left_out: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        if name not in before or name not in after:
+            left_out.append(f"{name}, which only the {'old' if name in before else 'new'} run was asked")
+        elif before[name] == after[name]:
+            whole.add(name)
+        else:
+            family = corpus.families().get(name)
+            counts = [family.published.get(digests[name], 0) if family else 0 for digests in (before, after)]
+            if family is None or not all(counts):
+                raise Unusable(f"{old.path} and {new.path} were asked different corpora of {name}: "
+                               f"{before[name]}, {after[name]}")  # fmt: skip
+            beginnings |= set(islice(family.cases, min(counts)))
+            later = "old" if counts[0] > counts[1] else "new"
+            left_out.append(f"{abs(counts[0] - counts[1])} cases of {name}, which only the {later} run was asked")
+    return lambda name: corpus.family_of(name) in whole or name in beginnings, left_out
 
 
-def _key(line: VerdictLine) -> bytes:
-    """The question, whole: the case's id, and a digest of the rest."""
-    return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(line)).encode(), digest_size=8).digest()
+def _digests(evidence: Evidence) -> dict[str, str]:
+    first, *others = (run.header.digests for run in evidence.runs)
+    if any(other != first for other in others):
+        raise Unusable(f"{evidence.path}: its runs were asked different corpora: which of them is to be compared?")
+    return first
 
 
-def _side(evidence: Evidence, places: dict[Place, Place]) -> Side:
-    """Every question's verdict, the worst where one was asked more than once; the counts are checked on the way."""
-    side, words = Side(), dict[str, str]()
-    for run in evidence.runs:
-        ledger = Ledger()
-        for line in run.verdicts:
-            count(ledger, line)
-            if (key := _note(evidence, side, places, line)) and line.message:
-                side.messages[key] = words.setdefault(line.message, line.message)
-        for problem in sums(run, ledger):
-            raise Unusable(f"{evidence.path}: {run.name}: {problem}")
-    return side
+class _Table:
+    """All questions of two files.  questions: what became of each, by its key.
 
-
-def _note(evidence: Evidence, side: Side, places: dict[Place, Place], line: VerdictLine) -> bytes | None:
-    """Keep what a line says; returns its question where nothing worse was said of it before."""
-    key = _key(line)
-    there = side.of(key)
-    cell, mode = tuple(str(line.features[name]) for name in CELL), str(line.features.get("mode", "eager"))
-    place = Place(line.target, line.property, line.corpus, line.relation, cell, mode)
-    severity, answer_id = SEVERITY.index(line.outcome), bytes.fromhex(line.answer_id or "")
-    if there is None or severity < SEVERITY.index(there.outcome):
-        fraction = -1.0 if line.verdict is None else line.verdict.max_fraction
-        packed = PACKED.pack(severity, line.answer is not None, answer_id, fraction)
-        side.said[key] = places.setdefault(place, place), packed
-        return key
-    if _comparable(place) and there.outcome == line.outcome and answer_id.ljust(8, b"\0") != there.answer_id:
-        raise Unusable(f"{evidence.path}: {line.target} gave two answers to {line.corpus!r}: two machines, or chance")
-    return None
-
-
-class Changes:
-    """What became of each question, made anew each time that it is asked for: a record may have very many.
-
-    ulps: how far kept answers moved, by question.
+    features: that both ask for by name. What only a later suite has is no part of a question that both were asked.
     """
 
-    def __init__(self, old: Side, new: Side) -> None:
-        self.old, self.new = old, new
-        self.ulps: dict[bytes, float | None] = {}
+    def __init__(self, is_common: Callable[[str], bool], features: Collection[str]) -> None:
+        self.is_common, self.features = is_common, features
+        self.questions: dict[bytes, Change] = {}
+        self.places: dict[Place, Place] = {}
+        self.words: dict[str, str] = {}
 
-    def __iter__(self) -> Iterator[Change]:
-        return (change for _, change in self.items())
+    def read(self, evidence: Evidence, side: str) -> None:
+        """Every question's verdict, the worst where one was asked more than once."""
+        for run in evidence.runs:
+            for problem in miscounts(run):
+                raise Unusable(f"{evidence.path}: {run.name}: {problem}")
+            for line in run.verdicts:
+                self._note(evidence, side, line, run.header.axes)
 
-    def items(self) -> Iterator[tuple[bytes, Change]]:
-        for key, (place, _) in self.old.said.items():
-            yield from self._change(key, place)
-        for key, (place, _) in self.new.said.items():
-            if key not in self.old.said:
-                yield from self._change(key, place)
+    def _note(self, evidence: Evidence, side: str, line: VerdictLine, axes: Sequence[str]) -> None:
+        """Keep what a line says, where nothing worse was said of its question before."""
+        key = self.key(line)
+        change = self.questions.get(key)
+        if change is None:
+            change = self.questions[key] = Change(key, self._place(line, axes))
+        there: Said | None = getattr(change, side)
+        said = said_of(line)
+        if there is None or SEVERITY.index(said.outcome) < SEVERITY.index(there.outcome):
+            setattr(change, side, said)
+            if side == "new":
+                change.message = self.words.setdefault(line.message, line.message)
+        elif change.place.compared and there.outcome == said.outcome and there.answer_id != said.answer_id:
+            raise Unusable(
+                f"{evidence.path}: {line.target} gave two answers to {line.corpus!r}: two machines, or chance"
+            )
 
-    def _change(self, key: bytes, place: Place) -> Iterator[tuple[bytes, Change]]:
-        """What became of a question; nothing where a drawn one was asked of one run only, and did not fail in the
-        new."""
-        old, new = self.old.of(key), self.new.of(key)
-        kind = _kind(old, new)
-        if kind == "new" and new is not None and new.outcome in BAD:
-            kind = "outside, not asked before"
-        if kind in ("missing", "new") and not _comparable(place):
-            return
-        yield (
-            key,
-            Change(
-                kind,
-                place.target,
-                place.property,
-                key[:8].hex(),
-                place.corpus,
-                place.cell,
-                self.ulps.get(key),
-                (old and old.fraction, new and new.fraction),
-                self.new.messages.get(key, "") if new else "",
-                place.mode,
-            ),
-        )
+    def key(self, line: VerdictLine) -> bytes:
+        """The question, whole: the case's id, and a digest of the rest."""
+        asked = line.model_copy(update={"features": {name: line.features[name] for name in self.features}})
+        return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(asked)).encode(), digest_size=8).digest()
 
-
-def _kind(old: Said | None, new: Said | None) -> str:
-    if old is None or new is None:
-        return "new" if old is None else "missing"
-    if new.outcome in BAD:
-        return "still outside" if old.outcome in BAD else "now outside"
-    if new.outcome != "agrees":
-        return f"{'still' if new.outcome == old.outcome else 'now'} {new.outcome}"
-    if old.outcome != "agrees":
-        return "now inside"
-    return "same bits" if old.answer_id == new.answer_id != bytes(8) else "moved"
+    def _place(self, line: VerdictLine, axes: Sequence[str]) -> Place:
+        of = {name: str(value) for name, value in line.features.items()}
+        compared = line.corpus is not None and not line.relation and self.is_common(line.corpus)
+        combination = tuple(of[name] for name in axes)
+        where = of.get("direction", ""), of.get("dtype", ""), of.get("mode", "eager")
+        place = Place(line.target, line.property, line.corpus, compared, combination, *where)
+        return self.places.setdefault(place, place)
 
 
-def _ulps(old: Evidence, new: Evidence, changes: Changes) -> dict[bytes, float | None]:
-    """How far the answers lie apart that moved and were kept in both files."""
+def said_of(line: VerdictLine) -> Said:
+    fraction = None if line.verdict is None else line.verdict.max_fraction
+    return Said(line.outcome, int(line.answer_id or "0", 16), line.answer is not None, fraction)
+
+
+def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
+    """How far the answers lie apart that moved and were kept in both files, in units in the last place."""
     wanted = {
-        key
-        for key, change in changes.items()
-        if change.kind in MOVED and all(said and said.kept for said in (changes.old.of(key), changes.new.of(key)))
+        key: change
+        for key, change in table.questions.items()
+        if change.kind in MOVED and change.old and change.old.kept and change.new and change.new.kept
     }
-    before = dict(_answers(old, changes.old, wanted)) if wanted else {}
-    found = _answers(new, changes.new, wanted) if wanted else ()
-    return {key: _apart(before[key], answer) for key, answer in found if key in before}
+    before = dict(_answers(old, "old", table, wanted)) if wanted else {}
+    for key, answer in _answers(new, "new", table, wanted) if wanted else ():
+        pairs = list(zip(before[key], answer, strict=True)) if key in before else []
+        if pairs and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs):
+            wanted[key].ulps = max(ulps_apart(a, b) for a, b in pairs)
 
 
-def _answers(evidence: Evidence, side: Side, wanted: set[bytes]) -> Iterator[tuple[bytes, Answer]]:
-    """The kept answers of these questions: of each the one that was noted."""
+def _answers(
+    evidence: Evidence, side: str, table: _Table, wanted: dict[bytes, Change]
+) -> Iterator[tuple[bytes, tuple[np.ndarray, ...]]]:
+    """The kept answers of these questions, output and h_n: of each the one that was noted."""
     for run in evidence.runs:
         for line in run.verdicts:
-            if line.answer is not None and (key := _key(line)) in wanted:
-                said = side.of(key)
-                if said and (said.outcome, said.answer_id) == (line.outcome, bytes.fromhex(line.answer_id or "")):
-                    yield key, line.answer
+            change = wanted.get(table.key(line)) if line.answer is not None else None
+            if change and line.answer and getattr(change, side) == said_of(line):
+                try:
+                    yield change.key, arrays(line.answer)[:2]
+                except (TypeError, ValueError) as error:
+                    raise Unusable(f"a kept answer: {error}") from error
 
 
-def _apart(old: Answer, new: Answer) -> float | None:
-    """How far two kept answers lie apart, in units in the last place; None where they are of another form."""
-    try:
-        before, after = arrays(old)[:2], arrays(new)[:2]
-    except (TypeError, ValueError) as error:
-        raise Unusable(f"a kept answer: {error}") from error
-    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(before, after, strict=True)):
-        return None
-    return max(ulps_apart(a, b) for a, b in zip(before, after, strict=True))
+def ulps_apart(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest number of floating-point numbers from an element of `a` to that of `b`, of one dtype and shape.
+
+    NaN to NaN is 0, whatever their bits; NaN to a number is infinite.
+    """
+    nan = np.isnan(a), np.isnan(b)
+    if np.any(nan[0] != nan[1]):
+        return float("inf")
+    places = []  # of each number among all numbers of its dtype, as unsigned integers; -0 and 0 share one
+    for array in (np.where(nan[0], np.zeros_like(array), array) for array in (a, b)):
+        bits = array.dtype.itemsize * 8
+        unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").astype(np.uint64)
+        sign, magnitude = unsigned >> np.uint64(bits - 1), unsigned & np.uint64(2 ** (bits - 1) - 1)
+        middle = np.uint64(2**63)
+        places.append(np.where(sign == 1, middle - magnitude, middle + magnitude))
+    return float((np.maximum(*places) - np.minimum(*places)).max(initial=0))
 
 
 def _environment(old: Evidence, new: Evidence) -> dict[str, tuple[Any, Any]]:

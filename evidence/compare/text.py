@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,10 +14,24 @@ from rich.text import Text
 from ..markdown import escaped, table
 from ..record import corpus
 from ..record.lines import dump
+from ..record.reader import read
 from ..words import cut, one_line
-from .changes import KINDS, NO_GO, Difference
+from .changes import KINDS, NO_GO, Change, Difference
+from .difference import difference
 
 Rows = list[list[str]]
+
+
+def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = False) -> int:
+    """Print what became of each case from one record to another: 0 is go, 1 no-go."""
+    found = difference(read(old), read(new))
+    if as_json:
+        sys.stdout.writelines(json_parts(found))
+    elif as_markdown:
+        print(to_markdown(found), end="")
+    else:
+        show(found)
+    return 0 if found.go else 1
 
 
 def conclusion(found: Difference) -> str:
@@ -29,13 +44,8 @@ def conclusion(found: Difference) -> str:
     return f"GO: no case is lost or now outside its bound ({', '.join(rest)})"
 
 
-def to_json(found: Difference) -> str:
-    """Everything, one object."""
-    return "".join(json_parts(found))
-
-
 def json_parts(found: Difference) -> Iterator[str]:
-    """The same, piece by piece: there may be very many changes, of which each has a line."""
+    """Everything, one object, piece by piece: there may be very many changes, of which each has a line."""
     content = {
         "format": "rnn-equivalence difference 1",
         "go": found.go,
@@ -45,76 +55,46 @@ def json_parts(found: Difference) -> Iterator[str]:
         "environment": {name: list(pair) for name, pair in found.environment.items()},
         "corpus cases compared": found.compared,
         "drawn cases not compared": list(found.not_compared),
+        "left out": list(found.left_out),
         "failed tests of the new run": found.failed,
     }
     whole = json.dumps(json.loads(dump(content)), indent=1)
     yield whole.removesuffix("\n}") + ',\n "changes": ['
     for number, c in enumerate(found.changes):
-        change = {"kind": c.kind, "target": c.target, "property": c.property, "case": c.case, "corpus": c.corpus,
-                  "cell": list(c.cell), "ulps": c.ulps, "fractions": list(c.fractions), "message": c.message,
-                  "mode": c.mode}  # fmt: skip
+        change = {"kind": c.kind, "target": c.place.target, "property": c.place.property, "case": c.case,
+                  "corpus": c.place.corpus, "cell": list(c.place.combination), "ulps": c.ulps,
+                  "fractions": list(c.fractions), "message": c.message, "mode": c.place.mode}  # fmt: skip
         yield f"{',' if number else ''}\n  {dump(change).decode().rstrip()}"
     yield "\n ]\n}\n"
 
 
-def versions(found: Difference) -> Rows:
-    rows = [[label, old or "absent", new or "absent"] for label, (old, new) in found.versions.items()]
-    return [["target", "old", "new"], *rows]
+def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
+    """Title, and rows of which the first is the head."""
+    labels, present = list(found.versions), [kind for kind in KINDS if found.counts()[kind]]
+    of = {label: found.counts(label) for label in labels}
+    yield "The versions", [["target", "old", "new"],
+        *([label, old or "absent", new or "absent"] for label, (old, new) in found.versions.items())]  # fmt: skip
+    yield "What became of the cases", [["what became of the cases", *labels, ""],
+        *([kind + " (no-go)" * (kind in NO_GO), *(str(of[label][kind]) for label in labels), KINDS[kind]]
+          for kind in present)]  # fmt: skip
+    yield "Where", [["target", "direction", "dtype", *present, "moved by at most (ulp)"],
+        *([*where, *(str(counts[kind]) for kind in present), _number(moved)]
+          for where, (counts, moved) in sorted(found.places.items()))]  # fmt: skip
+    yield "The ten cases that changed most", [
+        ["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new", "why not"],
+        *([_name(c), c.place.target, c.kind, _number(c.ulps), *map(_number, c.fractions), cut(c.message, 200)]
+          for c in found.worst())]  # fmt: skip
+    yield "What else differs between the two environments", [["what else differs", "old", "new"],
+        *([name, str(old), str(new)] for name, (old, new) in found.environment.items())]  # fmt: skip
 
 
-def kinds(found: Difference) -> Rows:
-    """Every kind of change that there is, for each target."""
-    labels = list(found.versions)
-    rows = [["what became of the cases", *labels, ""]]
-    for kind, meaning in KINDS.items():
-        counts = [found.counts(label)[kind] for label in labels]
-        if any(counts):
-            rows.append([kind + (" (no-go)" if kind in NO_GO else ""), *(str(count) for count in counts), meaning])
-    return rows
-
-
-def cells(found: Difference) -> Rows:
-    """Direction and dtype, the layouts and nonlinearities taken together: how many cases of each kind."""
-    present = [kind for kind in KINDS if found.counts()[kind]]
-    rows = [["target", "direction", "dtype", *present, "moved by at most (ulp)"]]
-
-    for where, counts in sorted(found.summary.of_place.items()):
-        moved = found.summary.moved.get(where)
-        rows.append([*where, *(str(counts[kind]) for kind in present), _number(moved)])
-    return rows
-
-
-def worst(found: Difference) -> Rows:
-    rows = [["case", "target", "what became of it", "moved by (ulp)", "error / bound, old", "new", "why not"]]
-    for c in found.worst():
-        rows.append(
-            [
-                (c.corpus or f"{c.property} {c.case}") + ("" if c.mode == "eager" else f", {c.mode}"),
-                c.target,
-                c.kind,
-                _number(c.ulps),
-                *map(_number, c.fractions),
-                cut(c.message, 200),
-            ]
-        )
-    return rows
-
-
-def environment(found: Difference) -> Rows:
-    rows = [[name, str(old), str(new)] for name, (old, new) in found.environment.items()]
-    return [["what else differs", "old", "new"], *rows]
+def _name(change: Change) -> str:
+    case = change.place.corpus or f"{change.place.property} {change.case}"
+    return case + ("" if change.place.mode == "eager" else f", {change.place.mode}")
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
-
-
-def _tables(found: Difference) -> Iterator[tuple[str, Rows]]:
-    yield "The versions", versions(found)
-    yield "What became of the cases", kinds(found)
-    yield "Where", cells(found)
-    yield "The ten cases that changed most", worst(found)
-    yield "What else differs between the two environments", environment(found)
 
 
 def _notes(found: Difference) -> list[str]:
@@ -124,6 +104,7 @@ def _notes(found: Difference) -> list[str]:
         f"{found.compared} of the {len(corpus.cases())} cases of the corpus were compared.",
         f"Drawn cases that only one of the runs was asked, and that are not compared: {old} old, {new} new.",
     ]
+    notes += [f"Left out: {words}." for words in found.left_out]
     return [*notes, f"{found.failed} tests of the new run failed."] if found.failed else notes
 
 

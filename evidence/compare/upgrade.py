@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
@@ -11,24 +10,28 @@ import tomllib
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from reference import limits
 from reference.files import read_text, write_atomically
 
-from ..record.environment import FOLDER, ROOT
+from ..record.environment import ROOT, USER_FOLDER
 from ..record.journal import now
-from ..record.reading import Unusable, read
-from . import text as difference_text
+from ..record.reader import read
+from ..record.runs import Unusable
+from . import text
 from .difference import difference
 
 LONGEST = 1_000  # characters of one constraint
 CORPUS = "tests/properties/test_corpus.py"
 PINS = ROOT / "constraints.txt"
+OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
-OTHERS = ("flax", "onnx", "onnxruntime", "openvino", "torch-onnx")  # and those of other frameworks
+EXTRAS = (*BACKENDS, "flax", "onnx", "onnxruntime", "openvino", "torch-onnx")  # and those of other frameworks
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,7 @@ class Side:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    what = "requirements (keras==3.5.0 ...), or one constraints file"
-    parser.add_argument("--from", nargs="+", required=True, dest="old", metavar="REQUIREMENT", help=f"the old {what}")
-    parser.add_argument("--to", nargs="+", required=True, dest="new", metavar="REQUIREMENT", help=f"the new {what}")
-    folder = FOLDER / "out" / "upgrade"
-    parser.add_argument(
-        "--output", type=Path, default=folder, metavar="FOLDER",
-        help="in which each upgrade gets a folder of its own, for the records and the difference",
-    )  # fmt: skip
-
-
-def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
+def upgrade(old: Sequence[str], new: Sequence[str], output: Path = OUTPUT) -> int:
     """Record the corpus on both sides, print the difference, keep the files. 0 is go, 1 no-go.
 
     All packages but those named are the same on both sides, as far as pip can make them so; the difference lists
@@ -74,26 +66,22 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path) -> int:
     output.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
         first, second = (side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new)))
-        _install_both(first, second)
-        for one in (first, second):
-            record(one)
+        # the second environment is as the first in all that is not named, as far as pip can make it so
+        named = _packages(*first.asked, *second.asked)
+        ours = [pin for pin in _lines(PINS) if package(pin) not in named]
+        loose = [pin for pin in ours if package(pin) in TOOLS]
+        install(first, (ours, loose))
+        same = [pin for pin in freeze(first) if package(pin) not in named]
+        needed = _packages(*first.requirements, *second.requirements)
+        install(second, (same, [pin for pin in same if package(pin) in needed], loose))
+        record(first)
+        record(second)
     found = difference(read(first.record), read(second.record))
-    write_atomically(output / "difference.json", difference_text.to_json(found))
-    write_atomically(output / "difference.md", difference_text.to_markdown(found))
-    difference_text.show(found)
+    write_atomically(output / "difference.json", "".join(text.json_parts(found)))
+    write_atomically(output / "difference.md", text.to_markdown(found))
+    text.show(found)
     print(f"the records and the difference: {output}")
     return 0 if found.go else 1
-
-
-def _install_both(first: Side, second: Side) -> None:
-    """The second environment is as the first in all that is not named, as far as pip can make it so."""
-    named = {package(requirement) for one in (first, second) for requirement in one.asked}
-    ours = [pin for pin in _pins() if package(pin) not in named]
-    loose = [pin for pin in ours if package(pin) in TOOLS]
-    install(first, (ours, loose))
-    same = [pin for pin in freeze(first) if package(pin) not in named]
-    needed = {package(requirement) for requirement in (*first.requirements, *second.requirements)}
-    install(second, (same, [pin for pin in same if package(pin) in needed], loose))
 
 
 def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
@@ -101,16 +89,16 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
     pins: tuple[str, ...] = ()
     if len(asked) == 1 and Path(asked[0]).is_file():
         pins = tuple(_lines(Path(asked[0])))
-        frameworks = {package(need) for extra in (*BACKENDS, *OTHERS) for need in _extras()[extra]} - _own()
         if long := next((pin for pin in pins if len(pin) > LONGEST), None):
             raise Unusable(f"--{name}: got a constraint {long[:40]!r}..., expected at most {LONGEST} characters")
+        frameworks = _packages(*(need for extra in EXTRAS for need in _extras()[extra])) - _own()
         asked = [pin for pin in pins if package(pin) in frameworks]
         if not asked:
             raise Unusable(f"--{name}: the constraints name none of {', '.join(sorted(frameworks))}")
     for requirement in asked:
         if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\-]*\])?\s*([=<>!~].*)?", requirement):
             raise Unusable(f"got {requirement!r}, expected a requirement such as keras==3.5.0, or a constraints file")
-    beside = [name for name in companions(asked) if name not in {package(need) for need in asked}]
+    beside = [name for name in companions(asked) if name not in _packages(*asked)]
     requirements = (*asked, *beside, *_project()["dependencies"])
     record = output.resolve() / f"{name}.json"
     return Side(name, folder.resolve() / name, record, tuple(asked), requirements, pins)
@@ -119,18 +107,14 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
 def companions(asked: Sequence[str]) -> list[str]:
     """The packages of the first extra that each package asked for belongs to; Keras to that of KERAS_BACKEND."""
     chosen: list[str] = []
-    extras = (*BACKENDS, *OTHERS)
-    for requirement in (one for one in asked if package(one) not in _own()):
-        homes = [extra for extra in extras if package(requirement) in map(package, _extras()[extra])][:1]
-        if package(requirement) == "keras":
+    for name in map(package, asked):
+        if name in _own():
+            continue
+        homes = [extra for extra in EXTRAS if name in _packages(*_extras()[extra])][:1]
+        if name == "keras":
             homes = [os.environ.get("KERAS_BACKEND", homes[0])]
         chosen += [package(need) for extra in homes for need in _extras().get(extra, ())]
     return [name for name in dict.fromkeys(chosen) if name not in _own()]
-
-
-def _own() -> set[str]:
-    """The packages that the suite needs whatever it judges."""
-    return {package(need) for need in _project()["dependencies"]}
 
 
 def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
@@ -141,10 +125,8 @@ def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
         constraints = one.folder / "constraints.txt"
         constraints.write_text("\n".join(one.pins or pins) + "\n", encoding="utf-8")
         print(f"{one.name}: installing {' '.join(one.asked)}", flush=True)
-        command = [one.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run(
-            [*command, "-c", constraints, *one.requirements], text=True, capture_output=True, check=False
-        )
+        command = [one.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
+        done = subprocess.run([*command, *one.requirements], text=True, capture_output=True, check=False)
         if done.returncode == 0:
             return
         said = done.stderr
@@ -152,6 +134,7 @@ def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
 
 
 def freeze(one: Side) -> list[str]:
+    """The packages of an environment, as constraints."""
     done = subprocess.run([one.python, "-m", "pip", "freeze"], text=True, capture_output=True, check=True)
     return [line for line in done.stdout.splitlines() if "==" in line]
 
@@ -160,17 +143,13 @@ def record(one: Side) -> None:
     """Run the corpus in an environment. A framework that disagrees is a result; one that cannot be run is not."""
     print(f"{one.name}: running the corpus", flush=True)
     command = [one.python, "-m", "pytest", CORPUS, f"--evidence={one.record}", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": "", **_backend(one)}
+    backends = [backend for backend in BACKENDS if backend in _packages(*one.requirements)]
+    follows = len(backends) == 1 and "KERAS_BACKEND" not in os.environ  # from what is installed
+    environment = {**os.environ, "PYTHONPATH": "", **({"KERAS_BACKEND": backends[0]} if follows else {})}
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     print("\n".join(done.stdout.splitlines()[-1:]), flush=True)
     if done.returncode not in (0, 1):
         raise Unusable(f"{one.name}: the corpus could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-
-
-def _backend(one: Side) -> dict[str, str]:
-    """KERAS_BACKEND for a side whose backend follows from what is installed."""
-    there = [extra for extra in BACKENDS if extra in {package(need) for need in one.requirements}]
-    return {} if "KERAS_BACKEND" in os.environ or len(there) != 1 else {"KERAS_BACKEND": there[0]}
 
 
 def package(requirement: str) -> str:
@@ -178,21 +157,28 @@ def package(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
 
 
-def _pins() -> list[str]:
-    return _lines(PINS)
+def _packages(*requirements: str) -> set[str]:
+    return set(map(package, requirements))
 
 
 def _lines(path: Path) -> list[str]:
+    """The constraints of a file, without comments."""
     try:
-        text = read_text("constraints", path, limits.PINS_BYTES)
+        written = read_text("constraints", path, limits.PINS_BYTES)
     except ValueError as error:
         raise Unusable(f"{path}: {error}") from error
-    return [pin for line in text.splitlines() if (pin := line.split("#")[0].strip())]
+    return [pin for line in written.splitlines() if (pin := line.split("#")[0].strip())]
 
 
-def _project() -> dict[str, list[str]]:
+@cache
+def _project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def _extras() -> dict[str, list[str]]:
-    return _project()["optional-dependencies"]  # type: ignore[return-value]
+    return _project()["optional-dependencies"]
+
+
+def _own() -> set[str]:
+    """The packages that the suite needs whatever it judges."""
+    return _packages(*_project()["dependencies"])

@@ -46,7 +46,9 @@ def lines(path: Path, start: int = 0) -> Iterator[bytes]:
     """
     with opened("file", path, limits.RECORD_BYTES) as stored:
         text = BufferedReader(_Inflated(stored), CHUNK) if path.suffix == ".gz" else stored
-        _skip(text, start)
+        left = 0 if text.seekable() and text.seek(start) == start else start
+        while left:  # gzip: what stands before is read, and thrown away
+            left -= len(text.read(min(left, CHUNK))) or left
         position, number = start, 0
         while line := text.readline(limits.LINE_BYTES + 1):
             position, number = position + len(line), number + 1
@@ -58,13 +60,6 @@ def lines(path: Path, start: int = 0) -> Iterator[bytes]:
                 got = f"more than {position:,} bytes of text in {stored.tell():,} of gzip"
                 raise ValueError(f"got {got}, expected at most {limits.RECORD_RATIO} times as many")
             yield line
-
-
-def _skip(text: BinaryIO | BufferedReader[_Inflated], start: int) -> None:
-    if text.seekable():
-        text.seek(start)
-    while not text.seekable() and start:
-        start -= len(text.read(min(start, CHUNK))) or start
 
 
 def write(path: Path, text: Iterable[bytes]) -> None:

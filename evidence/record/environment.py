@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("RNN_EQUIVALENCE_FOLDER", ROOT))  # of the user, in which a run leaves its files
+USER_FOLDER = Path(os.environ.get("RNN_EQUIVALENCE_FOLDER", ROOT))  # of the user, in which a run leaves its files
 VARIABLES = (
     "CI", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "HYPOTHESIS_PROFILE", "JAX_DEFAULT_MATMUL_PRECISION",
     "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_BACKEND", "MKL_CBWR", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE",
@@ -24,6 +24,12 @@ VARIABLES = (
     "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "XLA_FLAGS",
 )  # fmt: skip
+FOLDERS = [
+    (str(folder), name)
+    for folder, name in ((ROOT, "<suite>"), (Path(sys.prefix), "<python>"), (Path(sys.base_prefix), "<python>"),
+                         (Path.cwd(), "<folder>"), (Path.home(), "<home>"))
+    if len(folder.parts) > 1
+]  # fmt: skip
 
 
 def environment() -> dict[str, Any]:
@@ -45,25 +51,14 @@ def environment() -> dict[str, Any]:
 def without_paths(value: Any) -> Any:
     """Text in which the folders of this machine are named by what they are: the suite, Python's, the user's."""
     if isinstance(value, str):
-        for folder, name in _FOLDERS:
+        for folder, name in FOLDERS:
             value = value.replace(folder, name)
     return value
 
 
-_FOLDERS = [
-    (str(folder), name)
-    for folder, name in ((ROOT, "<suite>"), (Path(sys.prefix), "<python>"), (Path(sys.base_prefix), "<python>"),
-                         (Path.cwd(), "<folder>"), (Path.home(), "<home>"))
-    if len(folder.parts) > 1
-]  # fmt: skip
-
-
 def cpu() -> str:
     """The processor's name; where the system does not tell, its architecture."""
-    try:
-        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        named = None
+    named = re.search(r"^model name\s*:\s*(.+)$", _text("/proc/cpuinfo"), re.MULTILINE)
     return named[1] if named else platform.processor() or platform.machine()
 
 
@@ -76,12 +71,17 @@ def blas() -> str | None:
 
 def driver() -> str | None:
     """The version of NVIDIA's kernel module; None where there is none."""
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
-    except OSError:
-        return None
+    text = _text("/proc/driver/nvidia/version")
     named = re.search(r"Kernel Module.*?(\d+(?:\.\d+)+)", text)
-    return named[1] if named else text.splitlines()[0]
+    return named[1] if named else next(iter(text.splitlines()), None)
+
+
+def _text(path: str) -> str:
+    """What a file of the system says; nothing where it is not there."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def packages() -> dict[str, str]:

@@ -1,28 +1,32 @@
-"""A run's record while it is written, and its finishing: nothing that was judged is lost when the run is killed."""
+"""A run's record while it is written, and its end: nothing that was judged is lost when the run is killed."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from reference import limits
 
 from ..words import cut
-from .end import close
+from . import compression
 from .environment import without_paths
-from .lines import CUT_OFF, Line, dump, mapped
+from .ledger import FIRST_AXES, Ledger, sums
+from .lines import CUT_OFF, Line, dump, mapped, sealed
 
 try:
     import fcntl
 except ImportError:  # a system that has no such locks, and does not move a file that is open
     fcntl = None
 
-
 SUFFIX = ".partial"
+GOING, DONE = b'"complete":false}\n', b'"complete": true}\n'  # how a header ends, in one length: it is changed in place
 
 
 def partial_path(path: Path) -> Path:
@@ -39,18 +43,6 @@ def lock(handle: int, alone: bool = False) -> None:
     """Say that this process writes to the file, as others may. alone: raise BlockingIOError where any other does."""
     if fcntl is not None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
-
-
-def _why_there(partial: Path) -> str:
-    handle = os.open(partial, os.O_RDONLY)
-    try:
-        lock(handle, alone=True)
-    except BlockingIOError:
-        return "another run is writing it. Name another file"
-    finally:
-        os.close(handle)
-    closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
-    return f"its run was cut off before it ended. {closing}; or move it away, or name another file"
 
 
 class Journal:
@@ -97,22 +89,43 @@ class Journal:
         Shrinking asks for hundreds of failing cases of one test: a case is kept if it is smaller than all before it
         that ended alike.
         """
-        if answer is not None:
-            line = line | {"answer": answer}
+        kept: Line = {} if answer is None else {"answer": answer}
         alike = line["test"], line["target"], line["outcome"]
         wanted = line["outcome"] != "agrees" and line["corpus"] is None and not declared
         if wanted and len(content) < self._smallest[alike]:
             self._smallest[alike] = len(content)
-            line = line | {"content": content}
-        self.write(line)
+            kept["content"] = content
+        self.write(line | kept)
 
     def finish(self, exit_status: int, selection: str, tests: Mapping[str, int]) -> None:
-        """Append the last line, and move the whole to its place in one step (closing.close)."""
+        """Append the last line, and move the whole to its place in one step."""
         ended = {"finished": now(), "exit_status": exit_status, "selection": without_paths(selection)}
         close(partial_path(self.path), self.path, {**ended, "tests": dict(tests)})
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _why_there(partial: Path) -> str:
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        lock(handle, alone=True)
+    except BlockingIOError:
+        return "another run is writing it. Name another file"
+    finally:
+        os.close(handle)
+    closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
+    return f"its run was cut off before it ended. {closing}; or move it away, or name another file"
+
+
+def command(file: Path) -> int:
+    """Close a run that was cut off, and print the name of the file that it becomes."""
+    from .reader import Unusable, read  # recording needs no pydantic
+
+    if (run := read(file).runs[-1]).end is not None:
+        raise Unusable(f"{file}: the run {run.name} has its last line: name it as it was to be named")
+    print(finish(file))
+    return 0
 
 
 def finish(partial: Path) -> Path:
@@ -134,3 +147,65 @@ def finish(partial: Path) -> Path:
     finally:
         os.close(handle)
     return path
+
+
+def close(partial: Path, path: Path, ended: Line) -> None:
+    """Append the last line to a partial file, whose other lines stay where they are, and move it to `path` in one step.
+
+    A line that was torn, as when a process was killed while writing it, is left out and counted. Only then, and where
+    the file is to be compressed, are the lines written to another file.
+    ended: finished, exit_status, selection, and tests; where these are None, those that the lines tell of.
+    """
+    lines = _lines(partial)
+    raw, header = next(lines, (b"", None))
+    if header is None or "format" not in header:
+        raise ValueError(f"{partial}: got a file that begins {raw[:40]!r}, expected the header of a run")
+    first = raw.removesuffix(GOING) + DONE if raw.endswith(GOING) else dump(header | {"complete": True})
+    ledger, tests, found = Ledger(tuple(header.get("axes", FIRST_AXES))), Counter[str](), hashlib.sha256(first)
+    count, torn, intact = 2, 0, len(first) == len(raw)
+    for raw, line in lines:
+        intact = intact and line is not None and raw.endswith(b"\n")
+        if line is None:
+            torn += raw != b"\n"  # an empty line stands behind a torn one
+            continue
+        count += 1
+        found.update(_whole(raw))
+        if line["kind"] == "verdict":
+            ledger.add(line)
+        else:
+            tests[line["outcome"]] += 1
+    ended = {**ended, "tests": dict(tests) if ended["tests"] is None else ended["tests"], "torn": torn}
+    last = sealed(found, {"kind": "end", **ended, "lines": count, **sums(ledger, header)})
+    if path.suffix != ".gz" and intact:
+        _append(partial, first, last)
+        partial.replace(path)
+        return
+    rest = (_whole(raw) for raw, line in _lines(partial) if line is not None)
+    next(rest)
+    compression.write(path, chain([first], rest, [last]))
+    partial.unlink()
+
+
+def _append(partial: Path, first: bytes, last: bytes) -> None:
+    """The header first: a run that is killed in between has a whole header and no end, and can be closed again."""
+    with partial.open("r+b") as file:
+        file.write(first)
+        file.seek(0, os.SEEK_END)
+        file.write(last)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _lines(partial: Path) -> Iterator[tuple[bytes, Line | None]]:
+    """Each line's bytes and what it says; None where it is torn."""
+    with partial.open("rb") as file:
+        for raw in file:
+            try:
+                line = json.loads(raw)
+            except (ValueError, RecursionError):
+                line = None
+            yield raw, line if isinstance(line, dict) and ("test" in line or "format" in line) else None
+
+
+def _whole(raw: bytes) -> bytes:
+    return raw if raw.endswith(b"\n") else raw + b"\n"

@@ -1,28 +1,33 @@
-"""The ledger: how many cases each cell got, and what came of them. Nothing is skipped in silence."""
+"""The ledger: how many cases each combination got, and what came of them. Nothing is skipped in silence."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
-# The features whose combinations are the cells of the count.
-CELL = ("direction", "layout", "nonlinearity", "dtype")
-COUNTS = ("cells", "features", "relations", "seconds")
+# Features whose combinations are counted: those of records whose header names none, and those of this suite.
+FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
+AXES = FIRST_AXES
+CELL = AXES  # the name that harness and report still import
+COUNTS = ("combinations", "features", "relations", "seconds")
 
 
 @dataclass
 class Ledger:
-    """Counts of (target, property, cell, outcome) and of (target, feature, value, outcome), and largest figures.
+    """Counts of (target, property, *combination, outcome) and of (target, feature, value, outcome); largest figures.
 
     A target is an adapter on a device, by its label: "torch cpu".
-    relations: counts of (target, property, outcome) of answers that were compared with each other and not with
-    the reference; they fill no cell.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the
-    largest value seen.
+    axes: the features whose values make a combination.
+    relations: counts of (target, property, outcome) of answers that were compared with each other and not with the
+    reference; they are of no combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) ->
+    the largest value seen.
     """
 
-    cells: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    axes: tuple[str, ...] = AXES
+    combinations: Counter[tuple[str, ...]] = field(default_factory=Counter)
     features: Counter[tuple[str, ...]] = field(default_factory=Counter)
     relations: Counter[tuple[str, ...]] = field(default_factory=Counter)
     seconds: Counter[tuple[str, ...]] = field(default_factory=Counter)
@@ -30,13 +35,20 @@ class Ledger:
 
     def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
         """Count one case of the property `tested`, judged against the reference."""
-        self.cells[(target, tested, *(str(features[name]) for name in CELL), outcome)] += 1
+        self.combinations[(target, tested, *(str(features[name]) for name in self.axes), outcome)] += 1
         for name, value in features.items():
             self.features[(target, name, str(value), outcome)] += 1
 
     def record_relation(self, target: str, tested: str, outcome: str) -> None:
         """Count one comparison of two answers."""
         self.relations[target, tested, outcome] += 1
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Count a verdict line."""
+        if line["relation"]:
+            self.record_relation(line["target"], line["property"], line["outcome"])
+        else:
+            self.record(line["target"], line["property"], line["features"], line["outcome"])
 
     def spend(self, target: str, seconds: Mapping[str, float]) -> None:
         """Add what was spent on a target: "build", "run" and "judge", and "test", which holds them all."""
@@ -49,7 +61,7 @@ class Ledger:
 
     def total(self) -> int:
         """All cases and relations, of all targets."""
-        return self.cells.total() + self.relations.total()
+        return self.combinations.total() + self.relations.total()
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
         """Add the counts of another process, as `dump` gave them."""
@@ -60,38 +72,50 @@ class Ledger:
 
     def dump(self) -> dict[str, Any]:
         """Everything as plain lists, for another process."""
-        return {
-            name: [[list(key), value] for key, value in getattr(self, name).items()] for name in (*COUNTS, "figures")
-        }
+        names = (*COUNTS, "figures")
+        return {name: [[list(key), value] for key, value in getattr(self, name).items()] for name in names}
 
-    def cases(self, target: str, feature: str, value: Any, outcome: str | None = None) -> int:
-        """Cases of a target that asked for a feature's value, of one outcome or of all."""
-        return sum(
-            count
-            for (of, name, given, came), count in self.features.items()
-            if (of, name, given) == (target, feature, str(value)) and outcome in (None, came)
-        )
+    def cases(self, target: str, feature: str, value: Any, outcome: str) -> int:
+        """Cases of a target that asked for a feature's value, and ended in an outcome."""
+        return self.features[target, feature, str(value), outcome]
 
-    def cell_cases(self, target: str, cell: Iterable[Any], outcome: str | None = None) -> int:
-        """Cases of a target in one cell, a value for each name of CELL."""
-        outcomes = self.cell_outcomes(target, cell)
-        return outcomes.total() if outcome is None else outcomes[outcome]
+    def combination_cases(self, target: str, combination: Iterable[Any], outcome: str) -> int:
+        """Cases of a target in one combination, a value for each axis, that ended in an outcome."""
+        return self.by_combination()[(target, *map(str, combination))][outcome]
 
-    def cell_outcomes(self, target: str, cell: Iterable[Any]) -> Counter[str]:
-        """How many cases of a target in one cell ended in each outcome."""
-        return self.by_cell()[(target, *(str(value) for value in cell))]
-
-    def by_cell(self) -> defaultdict[tuple[str, ...], Counter[str]]:
-        """(target, *cell) -> how many cases ended in each outcome."""
+    def by_combination(self) -> defaultdict[tuple[str, ...], Counter[str]]:
+        """(target, *combination) -> how many cases ended in each outcome."""
         total: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-        for (target, _, *cell, outcome), count in self.cells.items():
-            total[target, *cell][outcome] += count
+        for (target, _, *combination, outcome), count in self.combinations.items():
+            total[target, *combination][outcome] += count
         return total
 
     def outcomes(self, target: str) -> Counter[str]:
         """How many cases and relations of a target ended in each outcome."""
         total: Counter[str] = Counter()
-        for (of, *_, outcome), count in (*self.cells.items(), *self.relations.items()):
+        for (of, *_, outcome), count in (*self.combinations.items(), *self.relations.items()):
             if of == target:
                 total[outcome] += count
         return total
+
+
+def sums(ledger: Ledger, header: Mapping[str, Any]) -> dict[str, Any]:
+    """What the last line of a run counts: `outcomes` of each target; `cells`, which are every combination of every
+    target with its cases by outcome, and why it is unsupported, where it is."""
+    came, labels = ledger.by_combination(), [target["label"] for target in header["targets"]]
+    cells = [
+        {"target": target["label"], "cell": list(combination),
+         "unsupported": _reasons(target, dict(zip(ledger.axes, combination, strict=True))),
+         "outcomes": dict(sorted(came[target["label"], *map(str, combination)].items()))}
+        for target in header["targets"]
+        for combination in product(*(header["features"][name] for name in ledger.axes))
+    ]  # fmt: skip
+    return {"outcomes": {label: dict(sorted(ledger.outcomes(label).items())) for label in labels}, "cells": cells}
+
+
+def _reasons(target: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{', '.join(f'{name} {value}' for name, value in declared['features'].items())}: {declared['reason']}"
+        for declared in target["unsupported"]
+        if declared["features"].items() <= asked.items()
+    )

@@ -61,17 +61,9 @@ def answer_id(output: np.ndarray, h_n: np.ndarray) -> str:
 
 def verdict_line(
     *,
-    target: str,
-    test: str,
-    tested: str,
-    relation: bool,
-    case: Case,
-    features: Mapping[str, Any],
-    outcome: str,
-    verdict: Verdict | None = None,
-    message: str = "",
-    answer: Sequence[np.ndarray] | None = None,
-) -> Line:
+    target: str, test: str, tested: str, relation: bool, case: Case, features: Mapping[str, Any], outcome: str,
+    verdict: Verdict | None = None, message: str = "", answer: Sequence[np.ndarray] | None = None,
+) -> Line:  # fmt: skip
     """What was said of one case.
 
     target: an adapter on a device, by its label.  test: pytest's name of the test.  tested: the property.
@@ -79,21 +71,12 @@ def verdict_line(
     message: why there is no verdict.  answer: output and h_n, of which the digest is noted.
     """
     said = None if verdict is None else {k: v for k, v in verdict.to_dict().items() if k != "outcome"}
+    noted = answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None
     return {
-        "kind": "verdict",
-        "target": target,
-        "test": test,
-        "property": tested,
-        "relation": relation,
-        "case": case.id,
-        "corpus": corpus.names().get(case.id),
-        "features": dict(features),
-        "sizes": sizes(case),
-        "outcome": outcome,
-        "message": message,
-        "verdict": said,
-        "answer_id": answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None,
-    }
+        "kind": "verdict", "target": target, "test": test, "property": tested, "relation": relation, "case": case.id,
+        "corpus": corpus.names().get(case.id), "features": dict(features), "sizes": sizes(case), "outcome": outcome,
+        "message": message, "verdict": said, "answer_id": noted,
+    }  # fmt: skip
 
 
 def comparable(verdict: Verdict | None) -> bool:

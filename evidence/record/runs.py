@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from reference import limits
 from reference.spec import short
 
 from . import compression
+from .ledger import Ledger, sums
 from .lines import CUT_OFF, FORMAT
 from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
 
@@ -129,12 +131,16 @@ class View(Generic[L]):
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off."""
+    """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off.
+
+    ledger: what the verdicts add up to.
+    """
 
     header: Header
     verdicts: View[VerdictLine]
     tests: View[TestLine]
     end: End | None
+    ledger: Ledger = field(compare=False)
 
     @property
     def name(self) -> str:
@@ -160,3 +166,28 @@ class Evidence:
     path: Path
     runs: tuple[Run, ...]
     sha256: str
+
+
+def miscounts(run: Run) -> Iterator[str]:
+    """Where the last line says something else than the lines before it."""
+    if run.end is None:
+        return
+    lines, counted = len(run.verdicts) + len(run.tests) + 2, sums(run.ledger, run.header.model_dump())
+    if run.end.lines != lines:
+        yield f"the last line speaks of {run.end.lines} lines, there are {lines}"
+    for target, outcomes in counted["outcomes"].items():
+        if run.end.outcomes.get(target) != outcomes:
+            yield f"{target}: the last line says {run.end.outcomes.get(target)}, its verdicts add up to {outcomes}"
+    if others := sorted(run.end.outcomes.keys() - counted["outcomes"].keys()):
+        yield f"the last line counts verdicts of {', '.join(others)}, which the header does not know"
+    if [line.model_dump() for line in run.end.cells] != counted["cells"]:
+        yield "the combinations of the last line are not those that its verdicts fill"
+    tests = Counter(line.outcome for line in run.tests)
+    for word in ("failed", "error", "skipped", "xfailed"):
+        if tests[word] != run.end.tests.get(word, 0):
+            yield f"the last line speaks of {run.end.tests.get(word, 0)} tests with {word}, there are {tests[word]}"
+    failed, fails = tests["failed"] or tests["error"], any("fails: " in line.problem for line in run.header.absent)
+    if run.end.exit_status == 1 and run.end.selection and not (failed or fails):
+        yield "pytest ended with status 1, and no test failed"
+    if run.end.exit_status == 0 and failed:
+        yield "pytest ended with status 0, and tests failed"

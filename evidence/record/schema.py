@@ -6,13 +6,17 @@ read; any other change is a new FORMAT.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from reference import limits
+from reference.judging.verdict import Location
 
+from . import corpus
+from .ledger import FIRST_AXES
 from .lines import FORMAT
 
 Outcome = Literal["agrees", "disagrees", "vacuous", "refused", "crashed"]
@@ -68,6 +72,7 @@ class Declaration(Model):
 
 
 Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS)]
+ARITHMETICS = "what a case is promised to be computed in, of several the first; else in its dtype"
 
 
 class TargetLine(Model):
@@ -79,9 +84,7 @@ class TargetLine(Model):
     device: Name
     unsupported: Declarations
     emulated: Declarations
-    arithmetics: Declarations = Field(
-        default=[], description="what a case is promised to be computed in, of several the first; else in its dtype"
-    )
+    arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
 
 
@@ -100,9 +103,20 @@ class Environment(Model):
     BLAS: str | None
     driver: str | None = Field(description="version of NVIDIA's kernel module")
     variables: dict[str, str] = Field(description="those of a fixed list that were set")
-    packages: dict[str, str] = Field(
-        max_length=limits.PACKAGES, description="every distribution installed, and its version"
-    )
+    packages: dict[str, str] = Field(max_length=limits.PACKAGES, description="every distribution, and its version")
+
+
+class Compact(Model):
+    """Of which run in full a compact one was made: it has the verdicts on the corpus alone, without answers."""
+
+    file: Sha256 = Field(description="of the file in full, uncompressed")
+    run: Sha256 = Field(description="of the run in full, as its last line has it")
+    verdicts: Count = Field(description="that the run in full has")
+
+
+Values = Annotated[list[str | bool], Field(max_length=64)]
+Axes = Annotated[list[Name], Field(min_length=1, max_length=16)]
+Corpora = Annotated[dict[Name, Sha256], Field(max_length=64)]
 
 
 class Header(Model):
@@ -114,12 +128,24 @@ class Header(Model):
     suite: Suite
     run: RunOptions
     environment: Environment
-    features: dict[str, Annotated[list[str | bool], Field(max_length=64)]] = Field(
-        max_length=64, description="what a case may ask for, with all values"
-    )
-    corpus: Sha256 = Field(description="of the frozen corpus' names and case ids")
+    features: dict[str, Values] = Field(max_length=64, description="what a case may ask for, with all values")
+    axes: Axes = Field(default=list(FIRST_AXES), description="the features whose combinations the last line counts")
+    corpus: Sha256 | None = Field(None, description="of the corpus of elman, where `corpora` is not there")
+    corpora: Corpora = Field(default={}, description="of each family's frozen corpus: its names and case ids")
     targets: list[TargetLine] = Field(max_length=limits.TARGETS)
     absent: list[Absent] = Field(description="known adapters that could not be loaded")
+    compact: Compact | None = Field(None, description="in a compact record: what it was made of")
+
+    @model_validator(mode="after")
+    def _one_corpus(self) -> Header:
+        if (self.corpus is None) == (not self.corpora):
+            raise ValueError("got corpus and corpora, or none of them, expected one")
+        return self
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Family -> digest of its corpus."""
+        return self.corpora or {corpus.FIRST: self.corpus or ""}
 
 
 class Array(Model):
@@ -152,6 +178,11 @@ class Place(Model):
     expected: Number
     actual: Number
     bound: Number
+
+    @property
+    def error(self) -> float:
+        """|actual - expected|, as reference.judging.verdict.Location has it."""
+        return Location(**vars(self)).error
 
 
 class Judgement(Model):
@@ -198,38 +229,37 @@ def question(line: VerdictLine) -> Hashable:
 
 
 class TestLine(Model):
-    """A test that did not pass."""
+    """A test that did not pass; xfailed: it was listed as a known failure, and failed."""
 
     kind: Literal["test"]
     test: str
-    outcome: Literal["failed", "error", "skipped", "xfailed"] = Field(
-        description="xfailed: it was listed as a known failure, and failed"
-    )
+    outcome: Literal["failed", "error", "skipped", "xfailed"]
     message: str
 
 
-class CellLine(Model):
+class Combination(Model):
     target: str
-    cell: list[str] = Field(description="direction, layout, nonlinearity, dtype")
+    cell: list[str | bool] = Field(description="a value for each of the header's axes")
     unsupported: str = Field(description="why, where the adapter declares it so")
     outcomes: dict[Outcome, Count]
 
 
 class End(Model):
-    """The last line of a run: what the lines before it add up to."""
+    """The last line of a run: what the lines before it add up to.
+
+    exit_status: pytest's: 0 passed, 1 failed, others did not run to the end; -1 where the run was cut off in mid-run
+    and closed later, and the tests that passed are not counted.
+    """
 
     kind: Literal["end"]
     finished: str
-    exit_status: int = Field(
-        description="pytest's: 0 passed, 1 failed, others did not run to the end; -1 where the run was cut off in "
-        "mid-run and closed later, and the tests that passed are not counted"
-    )
+    exit_status: int
     selection: str = Field(description="why not the whole suite was run; empty where it was")
     tests: dict[str, Count] = Field(description="outcome -> tests; one that fails in its teardown has two outcomes")
     torn: Count = Field(description="lines that could not be read when the run ended, and are left out")
     lines: Count
     outcomes: dict[str, dict[Outcome, Count]]
-    cells: list[CellLine] = Field(max_length=limits.CELLS)
+    cells: list[Combination] = Field(max_length=limits.CELLS)
     sha256: Sha256 = Field(description=f"of all bytes of the run, in which {SEALED}")
 
 
@@ -248,3 +278,9 @@ LINE: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)
 def json_schema() -> dict[str, Any]:
     """JSON Schema of one line."""
     return {"title": FORMAT, **LINE.json_schema()}
+
+
+def command() -> int:
+    """Print the JSON Schema of a line."""
+    print(json.dumps(json_schema(), indent=1))
+    return 0

@@ -16,7 +16,7 @@ from reference.files import write_atomically
 
 from .. import words
 from ..markdown import escaped, fenced
-from ..record.reading import Evidence
+from ..record.reader import Evidence
 from . import columns, figures, problems
 from .instructions import citation, reproduce, verify
 from .kills import kill_matrix

@@ -14,8 +14,7 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
-from ..record.ledger import CELL
-from ..record.reading import Evidence, Run
+from ..record.reader import Evidence, Run
 from ..record.schema import Absent, TargetLine, VerdictLine
 from ..words import figure, value
 
@@ -117,7 +116,7 @@ class Column:
     @property
     def axes(self) -> tuple[str, ...]:
         """The features whose combinations are counted."""
-        return CELL
+        return tuple(self.run.header.axes)
 
     @property
     def spreads(self) -> dict[str, Spread]:

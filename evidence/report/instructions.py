@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from adapters import KNOWN
 
-from ..record.reading import Evidence, Run
+from ..record.reader import Evidence, Run
 from ..record.schema import Header
 
 CITATION = Path(__file__).parents[2] / "CITATION.cff"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reference.judging.verdict import Location, Verdict
 
-from ..record.reading import Evidence, Run
-from ..record.schema import Place, VerdictLine
+from ..record.runs import Evidence, Run, miscounts
+from ..record.schema import VerdictLine
 from ..words import cut, joined, many, value
 from .columns import Column, Wrong
 
@@ -58,7 +58,7 @@ def _wrong(evidence: Evidence, found: list[Column], total: Counter[str]) -> list
     tests = sum((tests_of(run) for run in evidence.runs), Counter())
     failed, undeclared = tests["failed"] + tests["error"], total["undeclared"]
     refused = f"{many(undeclared, 'question')} {_is(undeclared, past=True)} refused without being declared unsupported"
-    miscounted = sum(_miscounted(run, found) for run in evidence.runs)
+    miscounted = sum(any(miscounts(run)) for run in evidence.runs)
     counted = {
         f"{many(total['disagrees'], 'answer')} disagree{'s' * (total['disagrees'] == 1)}": total["disagrees"],
         f"{total['crashed']:,} crashed": total["crashed"],
@@ -73,15 +73,6 @@ def _wrong(evidence: Evidence, found: list[Column], total: Counter[str]) -> list
         values = many(missing, "supported combination or value", "supported combinations or values")
         wrong.append(f"{values} got no case that agrees" if missing else "pytest ended with status 1")
     return wrong
-
-
-def _miscounted(run: Run, found: list[Column]) -> bool:
-    """Whether a run's last line adds its verdicts up otherwise than they do."""
-    if run.end is None:
-        return False
-    said = Counter({(label, word): n for label, words in run.end.outcomes.items() for word, n in words.items() if n})
-    counted = ((column.target.label, column.outcomes) for column in found if column.run is run)
-    return said != {(label, word): n for label, words in counted for word, n in words.items() if word != "undeclared"}
 
 
 def _warnings(evidence: Evidence) -> list[str]:
@@ -163,10 +154,7 @@ def said(line: VerdictLine) -> str:
     """What the judge said, in its own words, and why there is no verdict, where there is none."""
     verdict = ""
     if line.verdict is not None:
-        places = {name: _location(getattr(line.verdict, name)) for name in ("worst", "first")}
-        verdict = str(Verdict(line.outcome, **{**line.verdict.model_dump(exclude=set(places)), **places}))
+        about: dict[str, Any] = line.verdict.model_dump()
+        places: dict[str, Any] = {name: Location(**about[name]) for name in ("worst", "first") if about[name]}
+        verdict = str(Verdict(line.outcome, **about | places))
     return cut("\n".join(filter(None, (verdict, line.message))))
-
-
-def _location(place: Place | None) -> Location | None:
-    return None if place is None else Location(**place.model_dump())

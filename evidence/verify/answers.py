@@ -9,15 +9,17 @@ import numpy as np
 from reference import Case, Verdict, judge
 from reference.encoding import decode
 
-from ..record import corpus
+from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import answer_id
-from ..record.schema import Answer, Judgement, Place, VerdictLine
-from .consistency import UNCOMPARED, close
+from ..record.schema import Answer, Judgement, VerdictLine
+from .consistency import UNCOMPARED
 from .declarations import Declared
+from .figures import close
 
 EXACT = ("reason", "bound", "arithmetic", "elements", "outside", "vacuous", "detail")
 FIGURES = ("max_error", "max_ulps", "max_fraction")
 UNSHOWN = "the answer was not kept, and no kept answer has its bits"
+COMPACT = "a compact record keeps no answers: they are in the record in full"
 LAST_BITS = "float64, with figures (of the mean signed residual: sums of many) that are others by the last bits of sums"
 
 
@@ -28,10 +30,9 @@ class Rejudged:
     shown: how many verdicts were made anew.
     """
 
-    def __init__(self) -> None:
-        self.shown = 0
-        asked = corpus.asked()
-        self._needed = {name for tested, one in asked.items() if tested != corpus.PROPERTY for name in one.names}
+    def __init__(self, asked: Corpus, compact: bool) -> None:
+        self.shown, self.cases, self.compact = 0, asked.cases, compact
+        self._needed = {name for tested, one in asked.asked.items() if tested != PROPERTY for name in one.names}
         self._kept: dict[tuple[str, str], tuple[str | None, Answer]] = {}
 
     def problems(self, line: VerdictLine, declared: Declared, bound: str) -> tuple[list[str], str]:
@@ -41,15 +42,17 @@ class Rejudged:
         """
         assert line.verdict is not None
         assert line.corpus is not None
-        if line.answer is not None and line.property == corpus.PROPERTY and line.corpus in self._needed:
+        if line.answer is not None and line.property == PROPERTY and line.corpus in self._needed:
             self._kept[line.target, line.case] = line.answer_id, line.answer
         if line.verdict.reason in UNCOMPARED:
             return [], "an answer of another shape or dtype is not kept"
-        answer = line.answer or self._same(line)
+        given, same = self._kept.get((line.target, line.case), (None, None))
+        answer = line.answer or (same if given is not None and given == line.answer_id else None)
         if answer is None:
-            must = line.property == corpus.PROPERTY
-            return ([f"recorded as {line.outcome}, and no answer is kept that shows it"], "") if must else ([], UNSHOWN)
-        case = corpus.cases()[line.corpus]
+            if self.compact or line.property != PROPERTY:
+                return [], COMPACT if self.compact else UNSHOWN
+            return [f"recorded as {line.outcome}, and no answer is kept that shows it"], ""
+        case = self.cases[line.corpus]
         try:
             found, unshown = _again(case, line, line.verdict, answer, declared.arithmetic(line.features), bound)
         except (TypeError, ValueError) as error:
@@ -59,19 +62,13 @@ class Rejudged:
         self.shown += not (found or unshown)
         return found, unshown
 
-    def _same(self, line: VerdictLine) -> Answer | None:
-        """The kept answer of the same target to the same case, where it has the same bits."""
-        given, answer = self._kept.get((line.target, line.case), (None, None))
-        return answer if given is not None and given == line.answer_id else None
-
 
 def _again(
     case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str
 ) -> tuple[list[str], str]:
     output, h_n, prefixes = arrays(answer)
     given = answer_id(output, h_n)
-    lower = prefixes if bound == "step" else None
-    verdict = judge(case, output, h_n, prefixes=lower, declared=declared, bound=bound)
+    verdict = judge(case, output, h_n, prefixes=prefixes if bound == "step" else None, declared=declared, bound=bound)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
     exact = [] if line.outcome == verdict.outcome else ["outcome"]
     exact += [name for name in EXACT if getattr(said, name) != getattr(verdict, name)]
@@ -91,14 +88,14 @@ def _figures(said: Judgement, verdict: Verdict) -> Iterator[str]:
         yield "mean_signed_residual"
     for name in ("worst", "first"):
         here, there = getattr(said, name), getattr(verdict, name)
-        if (here is None) != (there is None) or (here is not None and not _same_place(here, Place(**vars(there)))):
+        if here is None or there is None:
+            if here is not there:
+                yield name
+        elif not all(
+            close(one, other) if isinstance(one, float) else one == other
+            for one, other in ((getattr(here, key), value) for key, value in vars(there).items())
+        ):
             yield name
-
-
-def _same_place(one: Place, other: Place) -> bool:
-    numbers = ("expected", "actual", "bound")
-    places = (place.model_dump(exclude=set(numbers)) for place in (one, other))
-    return next(places) == next(places) and all(close(getattr(one, name), getattr(other, name)) for name in numbers)
 
 
 def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray, h_n: np.ndarray) -> bool:
@@ -106,9 +103,8 @@ def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray
     is 1 apart at most, and what the answer was at the places named is in it."""
     near = abs(said.max_fraction - verdict.max_fraction) <= 1 or not np.isfinite(verdict.max_fraction)
     near = near and abs(said.mean_signed_residual - verdict.mean_signed_residual) <= max(said.elements, 1)
-    last = case.spec.num_layers - 1
     for place in (said.worst, said.first):
-        if place is None or (place.array == "output" and place.layer != last):
+        if place is None or (place.array == "output" and place.layer != case.spec.num_layers - 1):
             continue
         answer = output if place.array == "output" else h_n
         near = near and bool((answer == place.actual).any() or np.isnan(place.actual))

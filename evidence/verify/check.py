@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 FAILED = ("failed", "error", "xfailed")  # outcomes of a test in which an answer may be wrong
@@ -11,7 +11,7 @@ MOST_SHOWN = 20  # problems of one kind that are listed; the rest is counted
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was checked.
 
     problems: what is wrong with it; empty where nothing is.  unshown: what the record does not show -> how often.
@@ -22,6 +22,12 @@ class Finding:
     unshown: Counter[str] = field(default_factory=Counter)
 
 
-def few(problems: list[str]) -> list[str]:
+def few(problems: Iterable[str]) -> list[str]:
     """A list of problems that is no longer than a reader is."""
-    return problems[:MOST_SHOWN] + (["... and others"] if len(problems) > MOST_SHOWN else [])
+    listed = list(problems)
+    return listed[:MOST_SHOWN] + (["... and others"] if len(listed) > MOST_SHOWN else [])
+
+
+def those(*found: tuple[object, str]) -> Iterator[str]:
+    """The sentences of what was found wrong: of pairs (whether it is, the sentence)."""
+    return (sentence for wrong, sentence in found if wrong)

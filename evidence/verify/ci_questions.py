@@ -8,50 +8,50 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..record.environment import ROOT, packages
-from ..record.reading import Run, Unusable, read
+from ..record.reader import read
+from ..record.runs import Run, Unusable
 from ..record.schema import VerdictLine, question
 from . import declarations
-from .check import FAILED, Finding
-from .questions import FOLDER
+from .check import FAILED, Check, few
+from .questions import CORPUS, FOLDER
 
 PATIENCE = 300.0  # seconds for each target
 ASKED = FOLDER
-LEFT_OUT = ("test_corpus.py", "test_primitives.py", "test_self_check.py")  # what draws nothing, or is no verdict
+LEFT_OUT = (CORPUS, "test_primitives.py", "test_self_check.py")  # what draws nothing, or is no verdict
 DRAWN_BY = ("hypothesis", "numpy")
 Questions = dict[str, Counter[int]]  # test -> its questions
 
 
-def redraw(run: Run) -> Finding | None:
+def redraw(run: Run) -> Check | None:
     """Whether a whole run of the profile ci left the verdicts that it draws; None for another run."""
-    if run.header.run.profile != "ci" or run.end is None or run.end.selection or run.incomplete:
+    header = run.header
+    if header.run.profile != "ci" or header.compact or run.end is None or run.end.selection or run.incomplete:
         return None
     checked = f"{run.name}: its questions are those that the profile ci draws"
-    here, there = (
-        {name.lower(): version for name, version in found.items()}
-        for found in (packages(), run.header.environment.packages)
-    )
-    if other := [f"{name} {there.get(name)}" for name in DRAWN_BY if here.get(name) != there.get(name)]:
-        reason = f"of the profile ci, not drawn again: {' and '.join(other)} is not installed here"
-        return Finding(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
+    here, there = ({name.lower(): version for name, version in found.items()}
+                   for found in (packages(), header.environment.packages))  # fmt: skip
+    other = [f"{name} {there.get(name)}" for name in DRAWN_BY if here.get(name) != there.get(name)]
     try:
+        if other:
+            raise Unusable(f"{' and '.join(other)} is not installed here")
         drawn, vacuous = _drawn(run)
     except (Unusable, OSError, subprocess.TimeoutExpired) as error:
         reason = f"of the profile ci, not drawn again: {str(error)[-300:]}"
-        return Finding(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
+        return Check(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
     asked, also = _questions(run.verdicts)
     # a test that failed shrinks, and one with a vacuous answer draws anew: there an answer decides what is asked
     left_out = {line.test for line in run.tests if line.outcome in FAILED} | vacuous | also
-    problems = [
-        f"{test}: {(asked.get(test, Counter()) - drawn.get(test, Counter())).total()} questions that it does not draw, "
-        f"{(drawn.get(test, Counter()) - asked.get(test, Counter())).total()} that it draws are missing"
-        for test in sorted(asked.keys() | drawn.keys())
-        if test not in left_out and asked.get(test) != drawn.get(test)
-    ]
-    return Finding(f"{checked} ({len(drawn)} tests, drawn again)", problems[:20])
+    problems = []
+    for test in sorted((asked.keys() | drawn.keys()) - left_out):
+        one, two = asked.get(test, Counter()), drawn.get(test, Counter())
+        if one != two:
+            more, fewer = (one - two).total(), (two - one).total()
+            problems.append(f"{test}: {more} questions that it does not draw, {fewer} that it draws are missing")
+    return Check(f"{checked} ({len(drawn)} tests, drawn again)", few(problems))
 
 
 def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
@@ -59,12 +59,11 @@ def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
     found: Questions = {}
     vacuous: set[str] = set()
     for line in lines:
-        if line.test.startswith(f"{FOLDER}test_corpus.py"):
-            continue
-        asked: Hashable = question(line), tuple(line.sizes.model_dump().items())
-        found.setdefault(line.test, Counter())[hash(asked)] += 1
-        if line.outcome == "vacuous":
-            vacuous.add(line.test)
+        if not line.test.startswith(FOLDER + CORPUS):
+            asked = hash((question(line), tuple(line.sizes.model_dump().items())))
+            found.setdefault(line.test, Counter())[asked] += 1
+            if line.outcome == "vacuous":
+                vacuous.add(line.test)
     return found, vacuous
 
 
@@ -78,7 +77,7 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         told, record = Path(folder, "targets.json"), Path(folder, "drawn.json")
         told.write_text(json.dumps(targets), encoding="utf-8")
-        named = [f"--adapter=harness.drawing_adapters:T{index}" for index in range(len(targets))]
+        named = [f"--adapter=harness.question_adapters:T{index}" for index in range(len(targets))]
         devices = [f"--device={device}" for device in dict.fromkeys(target["device"] for target in targets)]
         command = [sys.executable, "-m", "pytest", ASKED, *named, *devices, f"--evidence={record}", "-q",
                    f"--cases={run.header.run.cases}", "--progress=0", "-p", "no:cacheprovider",

@@ -20,7 +20,6 @@ from ..record.schema import Declaration, Header, TargetLine
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
 DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
-KINDS = ("unsupported", "emulated", "arithmetics")
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ def known() -> Mapping[tuple[str, str, str], dict[str, Any]]:
     return {(entry["source"], entry["backend"], entry["device"]): entry for entry in content["targets"]}
 
 
-def is_known(target: TargetLine) -> bool:
-    """Whether the target's adapter is one of this suite's."""
-    return ":" not in target.source
+def is_foreign(target: TargetLine) -> bool:
+    """Whether the target's adapter is its author's own, and none of this suite's."""
+    return ":" in target.source
 
 
 def entry_of(target: TargetLine) -> dict[str, Any] | None:
@@ -69,7 +68,7 @@ def entry_of(target: TargetLine) -> dict[str, Any] | None:
 
 def of(target: TargetLine) -> Declared:
     """What a target declares. For a known adapter the record's word counts only for what varies with the version."""
-    entry = entry_of(target) if is_known(target) else None
+    entry = entry_of(target)
     if entry is None:
         return Declared(tuple(target.unsupported), tuple(target.arithmetics))
     varies = tuple(entry["varies"])
@@ -82,20 +81,18 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
     """Where a header says another thing of a target than this version of the suite."""
     if target.label != f"{target.adapter}{target.backend and '/'}{target.backend} {target.device}":
         yield f"the target {target.label!r} is {target.adapter!r} on {target.backend!r} and {target.device!r}"
-    if not is_known(target):
+    if is_foreign(target):
         return
     entry = entry_of(target)
     if entry is None or entry["adapter"] != target.adapter:
-        yield (
-            f"{target.label}: adapter {target.source!r} named {target.adapter!r}, backend {target.backend!r}, device "
-            f"{target.device!r}: this suite has none such"
-        )
+        named = f"adapter {target.source!r} named {target.adapter!r}, backend {target.backend!r}"
+        yield f"{target.label}: {named}, device {target.device!r}: this suite has none such"
         return
-    for kind in KINDS:
+    for kind in ("unsupported", "emulated", "arithmetics"):
         ours, theirs = ([one for one in said if one["features"] not in entry["varies"]]
                         for said in (entry[kind], [one.model_dump() for one in getattr(target, kind)]))  # fmt: skip
         if ours != theirs:
-            other = next(one for one in (*theirs, *ours) if one not in ours or one not in theirs or ours != theirs)
+            other = next((one for one in (*theirs, *ours) if one not in ours or one not in theirs), "another order")
             yield (
                 f"{target.label}: what it declares {kind} is not what this version of the suite declares "
                 f"({len(theirs)} entries, expected {len(ours)}; among them {other}): see suite.commit"
@@ -114,11 +111,6 @@ def version_of(entry: Mapping[str, Any], packages: Mapping[str, str]) -> str:
 def public(version: str) -> str:
     """A version without its local parts ("+cpu"), and OpenVINO's build number: a package's metadata may lack them."""
     return re.sub(r"\+[\w.]+", "", version)
-
-
-def foreign(targets: list[TargetLine]) -> list[TargetLine]:
-    """Targets whose adapter is the author's own."""
-    return [target for target in targets if not is_known(target)]
 
 
 def absent(header: Header) -> Iterator[str]:

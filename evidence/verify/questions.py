@@ -1,18 +1,30 @@
 """What tests/properties asks of every target, as data: what a record holds too much or too little of is found by it.
 
-A test keeps it equal to what pytest collects, and to what a run records.
+Tests keep questions.json equal to what pytest collects, and to what a run records.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 from ..record import corpus
-from ..record.reading import Run
+from ..record.corpus import PROPERTY, Corpus
+from ..record.runs import Run
 from ..record.schema import VerdictLine, question
+from .check import FAILED
+
+PATH = Path(__file__).with_name("questions.json")
+FOLDER = "tests/properties/"
+CORPUS = "test_corpus.py"
+PAIR = "twice the trajectory"
+PORT = "port to "  # and the label of another target
+IN_MODE = f"{PROPERTY}, "  # and the mode
+ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 
 
 @dataclass(frozen=True)
@@ -20,9 +32,9 @@ class Asked:
     """One test of tests/properties, with all its parameters.
 
     tests: how many of it there are for each target.  tested: the property; empty where no verdict is recorded of it.
-    lines: verdicts of one test, or of one drawn example.  examples: how many examples Hypothesis draws for a test, of N
-    that the run asks for: N divided by this, upwards; 0 where the cases are fixed.
-    bound: what the verdicts are by.  relation: whether two answers are compared.
+    lines: verdicts of one test, or of one drawn example; those of the corpus are held against its cases, one by one.
+    examples: how many examples Hypothesis draws for a test, of N that the run asks for: N divided by this, upwards; 0
+    where the cases are fixed.  bound: what the verdicts are by.  relation: whether two answers are compared.
     """
 
     tests: int
@@ -37,75 +49,46 @@ class Asked:
         return self.lines * (-(-cases // self.examples) if self.examples else 1)
 
 
-PAIR = "twice the trajectory"
-PORT = "port to "  # and the label of another target
-TESTS = {
-    "test_between_frameworks.py::test_a_port_gives_the_same_answers": Asked(3, PORT, 1, 1, PAIR, True),
-    "test_corpus.py::test_the_corpus": Asked(369, corpus.PROPERTY),
-    "test_corpus.py::test_whole_trajectories_of_the_corpus": Asked(2, corpus.TRAJECTORY, 36, bound="trajectory"),
-    "test_corpus.py::test_the_corpus_in_every_mode": Asked(57, f"{corpus.PROPERTY}, ", 4),
-    "test_equivalence.py::test_answers_agree_with_the_reference": Asked(6, "equivalence", 6, 1),
-    "test_equivalence.py::test_narrow_dtypes_agree_with_the_reference": Asked(6, "equivalence", 6, 3),
-    "test_equivalence.py::test_the_whole_trajectory_agrees": Asked(3, "trajectory", 2, 1, "trajectory"),
-    "test_equivalence.py::test_an_empty_batch_gives_empty_answers": Asked(12, "empty batch"),
-    "test_equivalence.py::test_every_layer_count_to_ten": Asked(30, "layer counts"),
-    "test_equivalence.py::test_nan_and_infinity_come_out_where_the_equations_put_them":
-        Asked(27, "NaN and infinity", 2),
-    "test_equivalence.py::test_what_is_declared_unsupported_is_refused": Asked(52, "features"),
-    "test_hard_cases.py::test_chaotic": Asked(2, "chaotic"),
-    "test_hard_cases.py::test_long": Asked(1, "long"),
-    "test_hard_cases.py::test_wide": Asked(4, "wide", 2),
-    "test_hard_cases.py::test_lengths": Asked(12, "lengths"),
-    "test_hard_cases.py::test_masks": Asked(12, "masks"),
-    "test_hard_cases.py::test_deep": Asked(6, "deep"),
-    "test_hard_cases.py::test_saturated": Asked(2, "saturated"),
-    "test_hard_cases.py::test_tiny": Asked(4, "tiny"),
-    "test_primitives.py::test_primitives_agree": Asked(32, ""),
-    "test_relations.py::test_split_in_time_with_the_state_carried_over": Asked(2, "split in time", 1, 1, PAIR, True),
-    "test_relations.py::test_permuting_the_batch_permutes_the_answer": Asked(3, "batch permutation", 1, 1, PAIR, True),
-    "test_relations.py::test_permuting_the_hidden_units_permutes_the_output":
-        Asked(6, "unit permutation", 1, 1, PAIR, True),
-    "test_relations.py::test_reverse_is_forward_on_the_reversed_sequence": Asked(2, "reversal", 1, 1, PAIR, True),
-    "test_relations.py::test_a_stack_is_its_layers_one_after_another": Asked(3, "layers chained", 1, 1, PAIR, True),
-    "test_relations.py::test_without_recurrent_weights_every_step_stands_alone":
-        Asked(6, "no recurrence", 1, 1, PAIR, True),
-    "test_relations.py::test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it": Asked(3, "", 0, 1),
-    "test_relations.py::test_a_repeated_run_has_the_same_bits_or_is_counted":
-        Asked(6, "repeated", 2, 0, PAIR, True),
-    "test_self_check.py::test_the_adapter_keeps_the_contract": Asked(12, ""),
-    "test_sizes.py::test_one_large_axis": Asked(48, "one large axis", 2),
-    "test_sizes.py::test_all_axes_large": Asked(24, "all axes large"),
-    "test_sizes.py::test_narrow_dtypes_in_a_deep_and_longer_run": Asked(2, "narrow and deep"),
-    "test_sizes.py::test_all_sizes_equal": Asked(9, "all sizes equal", 2),
-}  # fmt: skip
-FOLDER = "tests/properties/"
-ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
+@cache
+def all_tests(asked: Corpus | None = None) -> Mapping[str, Asked]:
+    """Name -> test, of a run that was asked this corpus; the suite's own when None."""
+    found = {name: Asked(**about) for name, about in json.loads(PATH.read_text(encoding="utf-8")).items()}
+    whole, cases = f"{CORPUS}::test_the_corpus", corpus.cases() if asked is None else asked.cases
+    return found | {whole: replace(found[whole], tests=len(cases))}
+
+
+def number_for_a_target(asked: Corpus | None = None) -> int:
+    """How many tests of tests/properties there are for each target."""
+    return sum(test.tests for test in all_tests(asked).values())
+
+
+def function(test: str) -> str:
+    """The file and function of one of tests/properties' tests; empty for another."""
+    return test.split("[")[0].removeprefix(FOLDER) if test.startswith(FOLDER) else ""
 
 
 def asked_by(line: VerdictLine) -> Asked | None:
     """The test that a verdict names; None for one that this suite has not."""
-    name = line.test.split("[")[0].removeprefix(FOLDER)
-    return TESTS.get(name) if line.test.startswith(FOLDER) else None
+    return all_tests().get(function(line.test))
 
 
 def misplaced(line: VerdictLine, labels: Collection[str]) -> str:
     """Why no test of this suite leaves such a line of such a target; empty where one does."""
-    test = asked_by(line)
+    test, name = asked_by(line), repr(line.test[:200])
     if test is None:
-        return f"{line.test[:200]!r}: this suite has no such test"
+        return f"{name}: this suite has no such test"
     if line.target.replace(" ", "-") not in line.test:
-        return f"{line.test[:200]!r} is no test of {line.target}"
+        return f"{name} is no test of {line.target}"
     if line.property == ANSWER:
-        fits = (
-            line.relation and (test.relation or not test.tested) and line.verdict is None and line.outcome != "agrees"
-        )
+        of_relations = line.relation and (test.relation or not test.tested)
+        fits = of_relations and line.verdict is None and line.outcome != "agrees"
         return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
     return _another(line, test, labels)
 
 
 def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
     """Why a line is not of the property of its test; empty where it is."""
-    several = test.tested in (PORT, f"{corpus.PROPERTY}, ")  # properties that begin so
+    several = test.tested in (PORT, IN_MODE)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
         return f"{line.test[:200]!r} does not ask {line.property!r}, with relation {line.relation}"
@@ -120,9 +103,9 @@ def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
 class Tally:
     """How often each test of one run asked, and whether that is what this suite asks."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.failed = {line.test for line in run.tests if line.outcome in ("failed", "error", "xfailed")}
+    def __init__(self, run: Run, asked: Corpus) -> None:
+        self.run, self.tests, self.number = run, all_tests(asked), number_for_a_target(asked)
+        self.failed = {line.test for line in run.tests if line.outcome in FAILED}
         self.asked: Counter[str] = Counter()  # test -> verdicts, vacuous ones apart
         self.vacuous: Counter[str] = Counter()
         self.questions: set[int] = set()  # of fixed tests: each is asked once
@@ -136,46 +119,38 @@ class Tally:
             self.again[line.test] += asked in self.questions
             self.questions.add(asked)
 
+    @property
+    def names(self) -> list[str]:
+        """Tests that left a verdict."""
+        return list(dict.fromkeys([*self.asked, *self.vacuous]))
+
     def problems(self) -> Iterator[str]:
         """Tests with more or fewer verdicts than they ask for, and the same question asked again."""
-        yield from self._repeated()
+        for name, number in (+self.again).items():
+            yield f"{name}: {number} questions were asked again, and it asks each once"
         others = len(self.run.header.targets)
-        for name in dict.fromkeys([*self.asked, *self.vacuous]):
-            test = TESTS.get(name.split("[")[0].removeprefix(FOLDER))
-            if test is None or not name.startswith(FOLDER):
+        for name in self.names:
+            test = self.tests.get(function(name))
+            if test is None or test.tested.startswith(PROPERTY):
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (others if test.tested == PORT else 1)
             seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
-            few = (
-                not (failed or test.examples or self.run.incomplete)
-                and test.tested != f"{corpus.PROPERTY}, "
-                and seen < most
-            )
-            if (seen > most and not (failed and test.examples)) or few:
+            whole = not (failed or test.examples or self.run.incomplete)
+            if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
-
-    def _repeated(self) -> Iterator[str]:
-        for name, number in (+self.again).items():
-            yield f"{name}: {number} questions were asked again, and it asks each once"
 
     def missing(self) -> Iterator[str]:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
         labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
-        for name in {*self.asked, *self.vacuous, *self.failed}:
+        for name in {*self.names, *self.failed}:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
-            of_target[label, name.split("[")[0].removeprefix(FOLDER)] += 1
+            of_target[label, function(name)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete
         for label in labels:
-            for name, test in TESTS.items():
-                there = of_target[label, name]
-                fewer = there < test.tests and whole and test.tested and not test.relation
+            for name, test in self.tests.items():
+                there, kept = of_target[label, name], name.startswith(CORPUS) or not self.run.header.compact
+                fewer = there < test.tests and whole and kept and test.tested and not test.relation
                 if there > test.tests or fewer:
                     yield f"{label}: {there} tests {name} left verdicts, this suite has {test.tests}"
-
-
-@cache
-def number_for_a_target() -> int:
-    """How many tests of tests/properties there are for each target."""
-    return sum(test.tests for test in TESTS.values())

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from evidence.record import corpus
-from evidence.record.end import close
-from evidence.record.journal import Journal, now, partial_path
+from evidence.record.journal import Journal, close, now, partial_path
 from evidence.record.ledger import Ledger
 from evidence.record.lines import dump, sealed
-from evidence.record.reading import Evidence, read
+from evidence.record.reader import Evidence, read
 from evidence.verify.questions import FOLDER, number_for_a_target
 from harness.recording import header
 from harness.target import Target

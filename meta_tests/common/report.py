@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from evidence.record import counts
+from evidence.record.ledger import AXES, Ledger, sums
 from evidence.record.lines import FORMAT, dump, sealed, verdict_line
-from evidence.record.reading import Evidence, read
+from evidence.record.reader import Evidence, read
 from harness.draws import draw_case
 from reference import Case, RNNSpec, judge
 
@@ -94,10 +94,14 @@ def ended(**changes: Any) -> dict[str, Any]:
 def finished(header: dict[str, Any], lines: Iterable[dict[str, Any]], ended: dict[str, Any]) -> bytes:
     """The whole file of a run: its lines, and at last what they add up to."""
     lines = list(lines)
-    ledger = counts.ledger_of(line for line in lines if line["kind"] == "verdict")
-    added = {"outcomes": counts.outcomes(ledger, header), "cells": counts.cells(ledger, header)}
+    ledger = Ledger(tuple(header.get("axes", AXES)))
+    for line in lines:
+        if line["kind"] == "verdict":
+            ledger.add(line)
     body = b"".join(dump(line) for line in (header | {"complete": True}, *lines))
-    return body + sealed(hashlib.sha256(body), {"kind": "end", **ended, "lines": len(lines) + 2, **added})
+    return body + sealed(
+        hashlib.sha256(body), {"kind": "end", **ended, "lines": len(lines) + 2, **sums(ledger, header)}
+    )
 
 
 def failed_test(outcome: str = "failed", message: str = "AssertionError: no") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from evidence import __main__ as command
 from evidence.merge import merge
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
-from evidence.record.reading import Evidence, Unusable, read
+from evidence.record.reader import Evidence, Unusable, read
 from harness.recording import header
 from harness.target import Target
 from meta_tests.common.records import edited, few, record, run
@@ -112,15 +112,17 @@ def test_runs_of_other_states_of_the_suite_are_refused(
         merge([one, record(tmp_path / "old.json", Other())], tmp_path / "all.json")
 
 
-@pytest.mark.parametrize(("field", "value"), [("corpus", "0" * 64), ("features", {"dtype": ["float32"]})])
+@pytest.mark.parametrize(
+    ("field", "value"), [("corpora", {"elman": "0" * 64}), ("features", {"dtype": ["float32"]}), ("axes", ["dtype"])]
+)
 def test_runs_that_were_asked_other_things_are_refused(tmp_path: Path, one: Evidence, field: str, value) -> None:
     two = record(tmp_path / "two.json", Other())
     header = two.runs[0].header.model_copy(update={field: value})
     other = replace(two, runs=(replace(two.runs[0], header=header, end=None),))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evidence.record.reading.Run.incomplete", "")
+        patch.setattr("evidence.record.runs.Run.incomplete", "")
         patch.setattr("evidence.merge.miscounts", lambda run: ())
-        with pytest.raises(Unusable, match=f"differ in their {field}"):
+        with pytest.raises(Unusable, match=f"differ in their {field.replace('corpora', 'corpus')}"):
             merge([one, other], tmp_path / "all.json")
 
 

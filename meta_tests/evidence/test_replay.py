@@ -13,7 +13,7 @@ pytest.importorskip("pydantic")
 import adapters
 from evidence import __main__ as command
 from evidence.record import corpus
-from evidence.record.reading import Evidence, Unusable, read
+from evidence.record.reader import Evidence, Unusable, read
 from evidence.replay import case_of, find, mode_of, replay, source_of
 from meta_tests.common.records import edited, few, record
 from meta_tests.common.references import Doubling, Mirror
@@ -102,10 +102,10 @@ def test_it_is_run_in_the_mode_that_was_recorded(tmp_path: Path, capfd: pytest.C
     assert "was not asked in mode 'eager', expected one of compiled" in capfd.readouterr().err
 
 
-PUBLISHED = Path(__file__).parents[2] / "evidence" / "published" / "evidence.json.gz"
+PUBLISHED = Path(__file__).parents[2] / "evidence" / "published" / "evidence.compact.json.gz"
 
 
-def test_every_number_and_target_of_a_real_record_can_be_replayed() -> None:
+def test_every_number_and_target_of_the_published_record_can_be_replayed() -> None:
     """An exact number of the corpus is meant, also where an id begins so; eager, also where a mode was refused."""
     evidence = read(PUBLISHED)
     labels = {target.label: target for run in evidence.runs for target in run.header.targets}

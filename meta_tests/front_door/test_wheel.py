@@ -14,7 +14,7 @@ pytest.importorskip("hatchling")
 pytest.importorskip("pydantic")
 
 from evidence.record.environment import ROOT, suite
-from evidence.record.reading import read
+from evidence.record.reader import read
 
 JUDGE = ("run", "--framework=reference", "--cases=1", "-q", "tests/properties/test_corpus.py")
 

@@ -189,8 +189,8 @@ def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_pa
     """The verdicts stay what they are: disagrees. The cells that hold nothing else are empty."""
     pytest.importorskip("pydantic")
     from evidence import report
-    from evidence.record.reading import read
-    from evidence.verify.verify import miscounts
+    from evidence.record.reader import read
+    from evidence.record.runs import miscounts
 
     made = suite(ALL, *LAYERS, *DOUBLING, "--evidence", str(tmp_path / "run.json"))
     assert made.returncode == 0, made.stdout[-3000:] + made.stderr

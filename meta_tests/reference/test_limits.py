@@ -18,7 +18,7 @@ pytest.importorskip("pydantic")
 pytest.importorskip("resource")
 
 from evidence.record.journal import partial_path
-from evidence.record.ledger import CELL as CELL_FEATURES
+from evidence.record.ledger import AXES
 from evidence.record.lines import dump
 from meta_tests.common.records import multiplied, record
 from meta_tests.common.references import Mirror
@@ -33,12 +33,15 @@ READERS = """
 import json, os, resource, sys, time
 from pathlib import Path
 import evidence.__main__, evidence.report
-from evidence import journal, merging, reading, upgrading
+from evidence import merge as merging
+from evidence.compare import upgrade
+from evidence.record import journal
+from evidence.record.reader import read
+from harness import known_failures
 from reference import Case
-from tests import known_failures
 def merge(path):
-    merging.merge([reading.read(path), reading.read(f"{path}.other")], Path(f"{path}.all"))
-readers = {"case": Case.load, "record": reading.read, "list": known_failures.read, "pins": upgrading._lines,
+    merging.merge([read(path), read(f"{path}.other")], Path(f"{path}.all"))
+readers = {"case": Case.load, "record": read, "list": known_failures.read, "pins": upgrade._lines,
            "merge": merge, "finish": lambda path: journal.finish(journal.partial_path(path))}
 def measured(reader, path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -104,7 +107,7 @@ RECORDS: dict[str, tuple[bytes | Made, str]] = {
     "tests": (lambda lines: lines[0] + TESTS * 60_000, "got 50,001 tests that did not pass, expected at most"),
     "runs": (lambda lines: lines[0] * 1_000, "expected at most"),
     "targets": (lambda lines: wide(lines, 300), "header.targets: List should have at most 100 items"),
-    "cells": (lambda lines: wide(lines, 90), "got 90 targets of 10000 cells (direction x layout"),
+    "cells": (lambda lines: wide(lines, 90), "got 90 targets of 10000 combinations (direction x layout"),
     "lists": (
         lambda lines: lines[0] + b'{"kind":"test","test":[' + b"[]," * 1_300_000 + b"0]}\n",
         "line 2: got 2600004 values, expected at most",
@@ -142,7 +145,7 @@ def going(lines: list[Any]) -> bytes:
 def wide(lines: list[Any], targets: int) -> bytes:
     header = json.loads(lines[0])
     header["targets"] = [header["targets"][0] | {"label": str(n)} for n in range(targets)]
-    header["features"] |= {name: [str(n) for n in range(10)] for name in CELL_FEATURES}
+    header["features"] |= {name: [str(n) for n in range(10)] for name in AXES}
     return dump(header)
 
 

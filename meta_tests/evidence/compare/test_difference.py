@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,11 @@ pytest.importorskip("rich")
 import adapters
 from evidence import __main__ as command
 from evidence.compare.changes import KINDS, NO_GO
-from evidence.compare.difference import difference
-from evidence.compare.text import conclusion, to_json, to_markdown
-from evidence.record.reading import Evidence, Unusable, read
+from evidence.compare.difference import difference, ulps_apart
+from evidence.compare.text import conclusion, json_parts, to_markdown
+from evidence.record.ledger import Ledger
+from evidence.record.reader import Evidence, Unusable, read
 from evidence.record.schema import VerdictLine
-from evidence.ulps import ulps_apart
 from meta_tests.common.records import ask, edited, few, record, recording
 from meta_tests.common.references import Crashing, Doubling, Mirror, Moved, Refusing
 
@@ -79,7 +80,7 @@ def test_a_case_is_compared_in_each_mode(tmp_path: Path) -> None:
 
     found = difference(of("Mirror"), of("Refusing"))
     assert (dict(found.counts()), found.go) == ({"now refused": 1, "still refused": 1}, False)
-    assert [change.mode for change in found.changes if change.kind == "now refused"] == ["eager"]
+    assert [change.place.mode for change in found.changes if change.kind == "now refused"] == ["eager"]
 
 
 def test_very_many_questions_take_little_memory(old: Evidence) -> None:
@@ -103,7 +104,8 @@ def test_very_many_questions_take_little_memory(old: Evidence) -> None:
                 "cells": [cell.model_copy(update={"outcomes": {"agrees": 5_000} if i == 0 else {}})
                           for i, cell in enumerate(old.runs[0].end.cells)]}
     )  # fmt: skip
-    many = replace(old, runs=(replace(old.runs[0], verdicts=Many(), end=end),))
+    ledger = Ledger(combinations=Counter({("mirror cpu", "corpus", *map(str, end.cells[0].cell), "agrees"): 5_000}))
+    many = replace(old, runs=(replace(old.runs[0], verdicts=Many(), end=end, ledger=ledger),))
     tracemalloc.start()
     try:
         found = difference(many, many)
@@ -148,7 +150,7 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path, old: Evidence)
     with pytest.raises(Unusable, match="pytest ended with status 3; a run that did not end proves nothing"):
         difference(old, cut)
     header = old.runs[0].header
-    run = replace(old.runs[0], header=header.model_copy(update={"corpus": "0" * 64}))
+    run = replace(old.runs[0], header=header.model_copy(update={"corpora": {"elman": "0" * 64}}))
     with pytest.raises(Unusable, match="were asked different corpora"):
         difference(old, replace(old, runs=(run,)))
 
@@ -194,7 +196,7 @@ def test_markup_in_a_field_stays_text(old: Evidence) -> None:
     run = replace(old.runs[0], header=old.runs[0].header.model_copy(update={"targets": [target]}))
     found = difference(replace(old, runs=(run,)), old)
     assert r"1\|&lt;b&gt;\[red\]x\[/red\]&lt;/b&gt;" in to_markdown(found)
-    assert json.loads(to_json(found))["versions"]["mirror cpu"][0] == "1|<b>[red]x[/red]</b>"
+    assert json.loads("".join(json_parts(found)))["versions"]["mirror cpu"][0] == "1|<b>[red]x[/red]</b>"
 
 
 def with_line(evidence: Evidence, index: int, **changes) -> Evidence:
@@ -207,8 +209,8 @@ def with_line(evidence: Evidence, index: int, **changes) -> Evidence:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were put together here have no last line."""
-    monkeypatch.setattr("evidence.compare.difference.sums", lambda run, ledger: ())
-    monkeypatch.setattr("evidence.record.reading.Run.incomplete", "")
+    monkeypatch.setattr("evidence.compare.difference.miscounts", lambda run: ())
+    monkeypatch.setattr("evidence.record.runs.Run.incomplete", "")
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -14,7 +14,7 @@ pytest.importorskip("pydantic")
 from evidence import __main__ as command
 from evidence.compare import upgrade as upgrading
 from evidence.record.journal import partial_path
-from evidence.record.reading import Unusable
+from evidence.record.reader import Unusable
 from meta_tests.common.records import record
 from meta_tests.common.references import Doubling, Mirror, Moved
 

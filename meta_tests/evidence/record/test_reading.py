@@ -15,7 +15,7 @@ from evidence import __main__ as command
 from evidence.merge import merge
 from evidence.record.journal import partial_path
 from evidence.record.lines import FORMAT, dump
-from evidence.record.reading import Unusable, read
+from evidence.record.reader import Unusable, read
 from meta_tests.common.records import edited, few, record, run_digest
 from meta_tests.common.references import Mirror
 
@@ -195,10 +195,13 @@ def redone(path: Path, change: Callable[[list[Any]], None]) -> Path:
             lambda lines: lines[0]["targets"].append(lines[0]["targets"][0]),
             "its header names a target twice: mirror cpu",
         ),
-        (lambda lines: lines[0]["features"].pop("dtype"), "its header's features make no cells of direction, layout"),
+        (
+            lambda lines: lines[0]["features"].pop("dtype"),
+            "its header's features make no combinations of direction, layout",
+        ),
         (
             lambda lines: lines[0]["features"].update(dtype=["x"] * 60, layout=["x"] * 60),
-            "1 targets of 21600 cells (direction x layout x nonlinearity x dtype), expected at most 10000",
+            "1 targets of 21600 combinations (direction x layout x nonlinearity x dtype), expected at most 10000",
         ),
         (lambda lines: lines[1]["features"].pop("dtype"), "not its header's"),
         (lambda lines: lines[0].update(complete=False), "a run that ended, and whose header says that it did not"),
@@ -250,7 +253,7 @@ def test_every_command_ends_with_status_2_and_the_reason(
 
 def test_the_schema_that_is_published_is_the_one_that_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["schema"]) == 0
-    published = json.loads((ROOT / "docs" / "evidence.record.schema.json").read_text())
+    published = json.loads((ROOT / "docs" / "evidence.schema.json").read_text())
     assert json.loads(capsys.readouterr().out) == published
 
 

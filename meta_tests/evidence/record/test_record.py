@@ -23,8 +23,8 @@ from adapters import Capabilities, Result, Unsupported
 from evidence.__main__ import main as evidence
 from evidence.record import corpus
 from evidence.record.journal import Journal, finish, partial_path
-from evidence.record.reading import read
-from evidence.verify.verify import miscounts
+from evidence.record.reader import read
+from evidence.record.runs import miscounts
 from harness.draws import draw_case
 from harness.recording import Recording, journal_of
 from meta_tests.common.records import few, record

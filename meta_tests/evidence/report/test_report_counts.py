@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 
 from evidence import report
 from evidence.record.ledger import CELL
-from evidence.record.reading import read
+from evidence.record.reader import read
 from evidence.report.columns import columns
 from meta_tests.common.records import multiplied
 from meta_tests.common.references import Mirror

@@ -16,7 +16,7 @@ pytest.importorskip("matplotlib")
 import adapters
 from evidence import report
 from evidence.compare.upgrade import package
-from evidence.record.reading import read
+from evidence.record.reader import read
 from evidence.report.instructions import reproduce
 from meta_tests.common.report import Page, case_of, ended, evidence_of, failed_test, finished, header, line, target
 

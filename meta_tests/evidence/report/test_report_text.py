@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib")
 
 from evidence import report
 from evidence.record.lines import dump
-from evidence.record.reading import Evidence, read
+from evidence.record.reader import Evidence, read
 from meta_tests.common.records import run_digest
 from meta_tests.common.report import SHA, Page, ended, evidence_of, failed_test, growing, header, line
 

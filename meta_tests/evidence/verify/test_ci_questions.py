@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence.record.environment import ROOT
-from evidence.record.reading import Run, read
+from evidence.record.reader import Run, read
 from evidence.verify import ci_questions as redrawing
 from evidence.verify.ci_questions import redraw
 
@@ -69,8 +69,8 @@ def test_another_version_of_hypothesis_is_not_drawn_again(run: Run) -> None:
 
 def test_an_adapter_that_only_draws_has_the_targets_of_a_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RNN_REDRAWN", raising=False)
-    from harness import drawing_adapters as redrawn
+    from harness import question_adapters as redrawn
 
     with pytest.raises(AttributeError, match="T0"):
         redrawn.T0  # noqa: B018
-    assert Path(redrawn.__file__).name == "drawing_adapters.py"
+    assert Path(redrawn.__file__).name == "question_adapters.py"

@@ -14,7 +14,7 @@ import adapters
 from evidence.record import corpus
 from evidence.record.environment import ROOT
 from evidence.verify.declarations import PATH, known, version_of
-from evidence.verify.questions import FOLDER, TESTS, number_for_a_target
+from evidence.verify.questions import FOLDER, all_tests, number_for_a_target
 from harness.make_declarations import BACKENDS, DEVICES, declared
 
 
@@ -56,7 +56,7 @@ def test_the_properties_are_those_that_pytest_collects() -> None:
         if line.startswith(FOLDER):
             name = line.removeprefix(FOLDER).split("[")[0]
             there[name] = there.get(name, 0) + 1
-    assert there == {name: test.tests for name, test in TESTS.items()}
+    assert there == {name: test.tests for name, test in all_tests().items()}
     assert sum(there.values()) == number_for_a_target()
 
 
@@ -70,7 +70,7 @@ def test_the_corpus_is_asked_whole_and_in_every_mode() -> None:
 
 def test_the_evidence_imports_no_framework() -> None:
     """It takes words and features from the adapters, which import none before one is loaded."""
-    code = "import sys, evidence.__main__, evidence.verify.verify, evidence.compare.second_try; print(*sys.modules)"
+    code = "import sys, evidence.__main__, evidence.verify.verify, evidence.verify.second_try; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino"}

@@ -1,23 +1,20 @@
-"""Adapters that only draw: they declare what a record's targets declare, and answer as the reference does.
+"""Adapters that are there to be asked: they declare what a record's targets declare, and answer as the reference does.
 
 `python -m evidence verify` runs the properties on them, in a process whose variable RNN_REDRAWN names a file of
-targets, to see which questions the profile ci asks. The first is harness.drawing_adapters:T0, the second T1, ...
+targets, to see which questions the profile ci asks. The first is harness.question_adapters:T0, the second T1, ...
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adapters import Capabilities, Result
 from adapters.contract import cast_exactly, features_of
-from reference import CellParameters, Lengths, RNNSpec, forward
+from reference import forward
 
 
 class Redrawn:
@@ -37,29 +34,16 @@ class Redrawn:
     def devices(self) -> tuple[str, ...]:
         return (self.device,)
 
-    def build(
-        self,
-        spec: RNNSpec,
-        parameters: Sequence[CellParameters],
-        device: str = "cpu",
-        dtype: str | None = None,
-        mode: str = "eager",
-    ) -> Any:
+    def build(self, spec: Any, parameters: Any, device: str = "cpu", dtype: str | None = None, mode: str = "") -> Any:
         return spec, cast_exactly(parameters, dtype)
 
     def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
+        self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first", mask: Any = None
     ) -> Result:
         self.capabilities.require(features_of(module[0], x, h0, lengths, layout, mask=mask))
         return Result(*forward(*module, x, h0, lengths, layout, mask))
 
-    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
+    def read(self, module: Any) -> Any:
         return module
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,104 +13,77 @@ from reference import limits
 from reference.spec import short
 
 from .journal import partial_path
-from .ledger import CELL
+from .ledger import Ledger
 from .lines import SEAL
 from .runs import Evidence, Run, Unusable, View, parsed
 from .schema import End, Header, Merged, TestLine, VerdictLine
 
 __all__ = ["Evidence", "Run", "Unusable", "View", "read"]
+AMONG = "a run's last line stands among its others"
 
 
 def read(path: str | Path) -> Evidence:
     """The evidence in a file. Raises Unusable, saying what and where, for anything that is not as it was written."""
     path = Path(path)
-    found = _Found(path)
+    whole, runs, merged, position, kept = hashlib.sha256(), list[_Begun](), None, 0, 0
     try:
         for number, (raw, line) in enumerate(parsed(path), 1):
-            found.take(raw, line, number)
+            where = f"{path.name}, line {number}"
+            if line is not None:
+                _expect_one_reading(where, raw)
+            if merged is not None:
+                raise Unusable(f"{path.name}: {AMONG}")
+            if isinstance(line, Header):
+                _expect_few(where, "runs", len(runs) + 1, limits.RUNS)
+                runs.append(_Begun(path, line, position, number))
+            if not isinstance(line, VerdictLine | TestLine):
+                kept += len(raw)
+                _expect_few(where, "bytes of headers and ends", kept, limits.KEPT_BYTES)
+            if isinstance(line, Merged):
+                merged = line
+                _expect_seal(path.name, raw, line, whole)
+            else:
+                runs[-1].take(where, raw, line)
+            whole.update(raw)
+            position += len(raw)
     except FileNotFoundError:
         there = partial_path(path)
         hint = f"; there is {there.name}, of a run that did not end" if there.exists() else ""
         raise Unusable(f"{path}: no such file{hint}") from None
-    return found.evidence()
+    if not runs:
+        raise Unusable(f"{path.name}: the file is empty, expected the lines of a run")
+    if merged is None and len(runs) > 1:
+        several = f"{len(runs)} runs and no last line that merges them"
+        raise Unusable(f"{path.name}: {several}: it was cut off, or put together")
+    ends = [begun.end.sha256 if begun.end else "" for begun in runs]
+    if merged is not None and (len(ends) < 2 or merged.runs != ends):
+        raise Unusable(f"{path.name}: its last line names other runs than it holds")
+    return Evidence(path, tuple(begun.run() for begun in runs), whole.hexdigest())
 
 
-@dataclass
-class _Found:
-    """What was read of a file so far: its runs, and the line that merges them."""
-
-    path: Path
-    whole: Any = field(default_factory=hashlib.sha256)
-    position: int = 0
-    kept: int = 0
-    runs: list[_Begun] = field(default_factory=list)
-    merged: Merged | None = None
-
-    def take(self, raw: bytes, line: Any, number: int) -> None:
-        """The next line. Raises Unusable where it cannot stand there, or there are too many."""
-        if line is not None:
-            _expect_one_reading(f"{self.path.name}, line {number}", raw)
-        if self.merged is not None:
-            raise Unusable(f"{self.path.name}: a run's last line stands among its others")
-        if isinstance(line, Merged):
-            self.merged = line
-            _expect_seal(self.path.name, raw, line, self.whole)
-        elif isinstance(line, Header):
-            _expect_few(f"{self.path.name}, line {number}", "runs", len(self.runs) + 1, limits.RUNS)
-            self.runs.append(_Begun(self.path, line, self.position, number))
-        if not isinstance(line, VerdictLine | TestLine):
-            self.kept += len(raw)
-            _expect_few(f"{self.path.name}, line {number}", "bytes of headers and ends", self.kept, limits.KEPT_BYTES)
-        if self.merged is None:
-            self.runs[-1].take(raw, line, number)
-        self.whole.update(raw)
-        self.position += len(raw)
-
-    def evidence(self) -> Evidence:
-        """All of it, once the file has no more lines."""
-        name, runs = self.path.name, tuple(run.run() for run in self.runs)
-        if not runs:
-            raise Unusable(f"{name}: the file is empty, expected the lines of a run")
-        if self.merged is None and len(runs) > 1:
-            several = f"{len(runs)} runs and no last line that merges them"
-            raise Unusable(f"{name}: {several}: it was cut off, or put together")
-        ends = [run.end.sha256 if run.end else "" for run in runs]
-        if self.merged is not None and (len(runs) < 2 or self.merged.runs != ends):
-            raise Unusable(f"{name}: its last line names other runs than it holds")
-        return Evidence(self.path, runs, self.whole.hexdigest())
-
-
-@dataclass
 class _Begun:
     """What was read of a run so far.  stop: behind its last verdict or test.  found: the digest of its lines."""
 
-    path: Path
-    header: Header
-    start: int
-    number: int
-    stop: int = 0
-    verdicts: int = 0
-    tests: int = 0
-    words: int = 0
-    properties: set[str] = field(default_factory=set)
-    found: Any = field(default_factory=hashlib.sha256)
-    end: End | None = None
+    def __init__(self, path: Path, header: Header, start: int, number: int) -> None:
+        self.path, self.header, self.start, self.stop, self.number = path, header, start, start, number
+        self.verdicts = self.tests = self.words = 0
+        self.properties: set[str] = set()
+        self.found = hashlib.sha256()
+        self.end: End | None = None
+        self.values = {name: frozenset(values) for name, values in header.features.items()}
+        self.labels = _expect_sense(f"{path.name}, line {number}", header)
+        self.ledger = Ledger(tuple(header.axes))
 
-    def __post_init__(self) -> None:
-        self.stop = self.start
-        self.values = {name: frozenset(values) for name, values in self.header.features.items()}
-        self.labels = _expect_sense(f"{self.path.name}, line {self.number}", self.header)
-
-    def take(self, raw: bytes, line: Any, number: int) -> None:
+    def take(self, where: str, raw: bytes, line: Any) -> None:
+        """The next line: the header itself, a verdict, a test, an end, or None where it is torn."""
         if self.end is not None:
-            raise Unusable(f"{self.path.name}: a run's last line stands among its others")
+            raise Unusable(f"{self.path.name}: {AMONG}")
         if isinstance(line, End):
             if not self.header.complete:
                 raise Unusable(f"{self.path.name}: a run that ended, and whose header says that it did not")
             _expect_seal(self.path.name, raw, line, self.found)
             self.end = line
             return
-        where = f"{self.path.name}, line {number}"
         if isinstance(line, VerdictLine):
             self._verdict(where, line)
         elif isinstance(line, TestLine):
@@ -135,12 +107,12 @@ class _Begun:
             if value not in self.values[name]:
                 expected = self.header.features[name]
                 raise Unusable(f"{where}: features.{name}: got {value!r}, expected one of its header's, {expected}")
+        self.ledger.add(vars(line))
 
     def run(self) -> Run:
-        def view(kind: Any, count: int) -> View[Any]:
-            return View(self.path, kind, count, self.start, self.stop, self.number, self.found.hexdigest())
-
-        return Run(self.header, view(VerdictLine, self.verdicts), view(TestLine, self.tests), self.end)
+        where = self.start, self.stop, self.number, self.found.hexdigest()
+        verdicts = View(self.path, VerdictLine, self.verdicts, *where)
+        return Run(self.header, verdicts, View(self.path, TestLine, self.tests, *where), self.end, self.ledger)
 
 
 def _expect_one_reading(where: str, raw: bytes) -> None:
@@ -167,16 +139,16 @@ def _expect_few(where: str, what: str, count: int, most: int) -> None:
 
 
 def _expect_sense(where: str, header: Header) -> frozenset[str]:
-    """Targets that are told apart, by their labels, and cells that can be counted."""
+    """Targets that are told apart, by their labels, and combinations that can be counted."""
     labels = [target.label for target in header.targets]
     if len(set(labels)) < len(labels):
         raise Unusable(f"{where}: its header names a target twice: {', '.join(sorted(labels))}")
-    if not set(CELL) <= header.features.keys():
-        raise Unusable(f"{where}: its header's features make no cells of {', '.join(CELL)}")
-    cells = math.prod(len(header.features[name]) for name in CELL)
-    if cells * max(len(labels), 1) > limits.CELLS:
-        got = f"{len(labels)} targets of {cells} cells ({' x '.join(CELL)})"
-        raise Unusable(f"{where}: targets, features: got {got}, expected at most {limits.CELLS} cells in all")
+    if not set(header.axes) <= header.features.keys():
+        raise Unusable(f"{where}: its header's features make no combinations of {', '.join(header.axes)}")
+    combinations = math.prod(len(header.features[name]) for name in header.axes)
+    if combinations * max(len(labels), 1) > limits.CELLS:
+        got = f"{len(labels)} targets of {combinations} combinations ({' x '.join(header.axes)})"
+        raise Unusable(f"{where}: targets, features: got {got}, expected at most {limits.CELLS} combinations in all")
     return frozenset(labels)
 
 

@@ -1,0 +1,87 @@
+"""A compact record: small, of use to diff, and never taken for the record in full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydantic")
+
+from evidence import __main__ as command
+from evidence.compact import compact
+from evidence.compare.difference import difference
+from evidence.merge import merge
+from evidence.record.reader import read
+from evidence.record.runs import Evidence, Unusable, miscounts
+from meta_tests.common.records import few, record
+from meta_tests.common.references import Doubling, Mirror, Moved
+from meta_tests.evidence.verify.test_verifying import problems, recounted
+
+
+class Other(Mirror):
+    name = "other"
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Evidence:
+    drawn = [replace(case, x=case.x / 2) for case in few()[:2]]
+    return record(tmp_path / "full.json", Mirror(), cases=[*few(), *drawn])
+
+
+def of(evidence: Evidence) -> Evidence:
+    path = evidence.path.with_name(f"compact-{evidence.path.name}")
+    compact(evidence, path)
+    return read(path)
+
+
+def test_it_has_the_verdicts_on_the_corpus_and_says_of_what_it_was_made(full: Evidence) -> None:
+    (run,), (whole,) = of(full).runs, full.runs
+    assert len(run.verdicts) == len(few()) == len(whole.verdicts) - 2
+    assert not any(line.answer or line.content for line in run.verdicts)
+    assert [line.answer_id for line in run.verdicts] == [line.answer_id for line in whole.verdicts if line.corpus]
+    assert run.header.compact.model_dump() == {"file": full.sha256, "run": whole.end.sha256, "verdicts": 9}
+    assert list(miscounts(run)) == []
+    assert (run.end.tests, run.end.finished) == (whole.end.tests, whole.end.finished)
+
+
+def test_diff_takes_it_for_the_record_in_full_but_for_how_far_answers_moved(full: Evidence) -> None:
+    small = of(full)
+    assert dict(difference(small, full).counts()) == {"same bits": 7}
+    assert difference(small, full).not_compared == (0, 2)
+    moved = record(full.path.with_name("moved.json"), Moved())
+    for old, new in ((small, moved), (small, of(moved))):
+        found = difference(old, new)
+        assert (dict(found.counts()), {change.ulps for change in found.changes}) == ({"moved": 7}, {None})
+    wrong = of(record(full.path.with_name("wrong.json"), Doubling()))
+    assert not difference(small, wrong).go
+
+
+def test_verify_never_says_that_it_is_right(full: Evidence, capsys: pytest.CaptureFixture[str]) -> None:
+    small = of(full)
+    assert command.main(["verify", str(small.path)]) == 1
+    said = [problem for problem in problems(small) if "not asked once" not in problem]
+    assert said == []
+    assert "Do not cite" in capsys.readouterr().out, "seven cases are not the corpus"
+    lost = recounted(small.path, lambda lines: lines[0].pop("compact"))
+    assert any("no answer is kept that shows it" in problem for problem in problems(lost))
+
+
+def test_runs_that_were_merged_stay_merged(full: Evidence) -> None:
+    two = record(full.path.with_name("two.json"), Other())
+    merge([full, two], full.path.with_name("all.json.gz"))
+    both = of(read(full.path.with_name("all.json.gz")))
+    assert [len(run.verdicts) for run in both.runs] == [7, 7]
+    assert {run.header.compact.file for run in both.runs} == {read(full.path.with_name("all.json.gz")).sha256}
+
+
+def test_what_is_no_record_in_full_is_refused(full: Evidence, capsys: pytest.CaptureFixture[str]) -> None:
+    small = of(full)
+    with pytest.raises(Unusable, match="it is compact already"):
+        compact(small, full.path.with_name("twice.json"))
+    cut = record(full.path.with_name("cut.json"), Mirror(), status=3)
+    with pytest.raises(Unusable, match="pytest ended with status 3"):
+        compact(cut, full.path.with_name("none.json"))
+    assert command.main(["compact", str(full.path), str(small.path)]) == 2
+    assert "it is there already, expected a name that is free" in capsys.readouterr().err
