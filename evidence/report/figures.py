@@ -26,7 +26,7 @@ from .columns import GROWING, Column, Spread
 
 WHOLE, STEPS = "corpus, whole trajectory", "corpus"  # properties that ask the growing cases
 UNITS = {"time": "time steps", "depth": "layers"}
-EDGES = np.logspace(-5, 6, 11 * 6 + 1).tolist()  # of the histograms' bars; what lies beyond stands at an end
+EDGES = np.logspace(-5, 2, 7 * 6 + 1).tolist()  # of the histograms' bars; what lies beyond stands at an end
 MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "X": "✖"}  # matplotlib's, and the legend's
 # what is drawn in these colours takes the value of the page's variable
 INK, QUIET, GRID, BAND, BAD, *TARGETS = COLOURS = [f"#0102{number:02x}" for number in range(11)]
@@ -81,9 +81,7 @@ def _fractions(index: int, bound: str, some: Spread) -> Panel:
         if drawn.size:
             axes.hist(drawn, EDGES, color=colour, histtype="stepfilled", log=True)
     axes.axvline(1, color=INK, linewidth=1.4)
-    axes.annotate(
-        "bound", (1, 1), (-4, -2), ("data", "axes fraction"), "offset points", ha="right", va="top", color=INK
-    )
+    axes.annotate("bound", (1, 1), (4, -2), ("data", "axes fraction"), "offset points", va="top", color=INK)
     axes.set(xscale="log", xlim=(EDGES[0], EDGES[-1]), ylim=(0.5, None), xlabel="largest error / bound")
     return Panel(heading, says, _svg(figure, f"fractions {index} {bound}"))
 
