@@ -2,8 +2,9 @@
 
 python -m meta_tests.kill_matrix [FAULT ...] [--publish]: for each fault the suite is run as its user runs it,
 `pytest --adapter meta_tests.common.faulty:FAULT`, in a process of its own, and must exit with 1. Prints the matrix, and
-writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.json and docs/kill-matrix.md, where the rows
-of faults that were not run again stay. Exits with 1 where a fault survived, or a change that is no fault was seen.
+writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.md, for readers, and to docs/kill-matrix.json,
+for the report; there the rows of faults that were not run again stay. Exits with 1 where a fault survived, or a change
+that is no fault was seen.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -32,7 +33,8 @@ from reference.faults import EQUIVALENT, FAULTS
 from reference.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
-FORMAT = "rnn-equivalence kill matrix 1"
+FORMAT = "rnn-equivalence kill matrix 2"
+CATALOGUE = FAULTS | EQUIVALENT
 ENVIRONMENT = {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -40,18 +42,30 @@ ENVIRONMENT = {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM
 class Row:
     """A fault and what became of it.
 
-    family: where it comes from.  says: what is wrong.  where: what a case needs to show it.
-    equivalent: of a change that is no fault, the reason.  exit: pytest's exit status.
-    properties: name -> tests of that property that failed, and that were run.
+    exit: pytest's exit status.  saw: property -> whether a test of it failed.  tests: that failed, and that were run.
     """
 
     name: str
-    family: str
-    says: str
-    where: str
-    equivalent: str
     exit: int
-    properties: dict[str, tuple[int, int]]
+    saw: dict[str, bool]
+    tests: tuple[int, int]
+
+    @property
+    def family(self) -> str:
+        return "adapter" if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].family
+
+    @property
+    def says(self) -> str:
+        return ADAPTER_FAULTS[self.name] if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].says
+
+    @property
+    def where(self) -> str:
+        return "any case" if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].where.words
+
+    @property
+    def equivalent(self) -> str:
+        """Of a change that is no fault, the reason."""
+        return "" if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].equivalent
 
     @property
     def killed(self) -> bool:
@@ -65,23 +79,8 @@ class Row:
         return f"exit {self.exit}"
 
     @property
-    def tests(self) -> tuple[int, int]:
-        """Tests that failed, and that were run."""
-        return sum(failed for failed, _ in self.properties.values()), sum(
-            total for _, total in self.properties.values()
-        )
-
-    @property
     def as_it_should(self) -> bool:
         return self.outcome == ("survived" if self.equivalent else "killed")
-
-
-def described(name: str) -> tuple[str, str, str, str]:
-    """A fault's family, words, conditions and, of a change that is none, the reason."""
-    if name in ADAPTER_FAULTS:
-        return "adapter", ADAPTER_FAULTS[name], "any case", ""
-    fault = (FAULTS | EQUIVALENT)[name]
-    return fault.family, fault.says, fault.where.words, fault.equivalent
 
 
 def run(name: str) -> Row:
@@ -92,7 +91,9 @@ def run(name: str) -> Row:
         command += ["--no-shrink", "-q", "--tb=native", "-p", "no:cacheprovider", f"--junitxml={report}"]
         environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        row = Row(name, *described(name), done.returncode, counted(report.read_text()) if report.exists() else {})
+        counts = counted(report.read_text()) if report.exists() else {}
+    failed, total = (sum(count[i] for count in counts.values()) for i in (0, 1))
+    row = Row(name, done.returncode, {name: failed > 0 for name, (failed, _) in counts.items()}, (failed, total))
     if not row.as_it_should:
         print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
     return row
@@ -119,19 +120,18 @@ def matrix(names: list[str], jobs: int) -> list[Row]:
 
 
 def properties(rows: list[Row]) -> dict[str, str]:
-    """A letter for each property, in the order of the tests."""
-    names = list(dict.fromkeys(name for row in rows for name in row.properties))
-    return dict(zip(names, string.ascii_letters, strict=False))
+    """A letter for each property."""
+    return dict(zip(sorted({name for row in rows for name in row.saw}), string.ascii_letters, strict=False))
 
 
 def letters(row: Row, key: dict[str, str]) -> str:
     """The properties that saw the fault, by letter."""
-    return "".join(letter if row.properties.get(name, (0, 0))[0] else "·" for name, letter in key.items())
+    return "".join(letter if row.saw.get(name) else "·" for name, letter in key.items())
 
 
 def kills(rows: list[Row], name: str) -> int:
     """How many faults a property sees."""
-    return sum(row.properties.get(name, (0, 0))[0] > 0 for row in rows if not row.equivalent)
+    return sum(row.saw.get(name, False) for row in rows if not row.equivalent)
 
 
 def table(rows: list[Row]) -> Table:
@@ -165,14 +165,25 @@ def markdown(rows: list[Row]) -> str:
 
 
 def to_json(rows: list[Row]) -> str:
-    adapter = adapters.load(os.environ.get("RNN_PLANTED_IN", "torch"))
-    content = {"format": FORMAT, "adapter": f"{adapter.name} {adapter.version}", "rows": [asdict(row) for row in rows]}
-    return json.dumps(content, indent=1, sort_keys=True) + "\n"
+    """The matrix for programs. Each row has the letters of the properties that saw it."""
+    adapter, key = adapters.load(os.environ.get("RNN_PLANTED_IN", "torch")), properties(rows)
+    head = {"format": FORMAT, "adapter": f"{adapter.name} {adapter.version}", "properties": key}
+    lines = [
+        {"name": row.name, "family": row.family, "equivalent": bool(row.equivalent), "exit": row.exit,
+         "seen_by": letters(row, key).replace("·", ""), "tests": row.tests}
+        for row in rows
+    ]  # fmt: skip
+    return json.dumps(head)[:-1] + ', "rows": [\n' + ",\n".join(map(json.dumps, lines)) + "\n]}\n"
 
 
 def from_json(text: str) -> list[Row]:
     """The rows that to_json wrote."""
-    return [Row(**row) for row in json.loads(text)["rows"]]
+    content = json.loads(text)
+    key = content["properties"].items()
+    return [
+        Row(row["name"], row["exit"], {name: letter in row["seen_by"] for name, letter in key}, tuple(row["tests"]))
+        for row in content["rows"]
+    ]
 
 
 def main() -> int:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, Field, Strict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PATH = Path(__file__).parents[2] / "docs" / "kill-matrix.json"
-Number = Annotated[int, Strict()]
 
 
 class _Row(BaseModel):
+    model_config = ConfigDict(strict=True)
+
     name: str
     family: str
-    equivalent: str
-    exit: Number
-    properties: dict[str, Annotated[list[Number], Field(min_length=2, max_length=2)]]
+    equivalent: bool
+    exit: int
+    seen_by: str
 
 
 class _File(BaseModel):
-    format: Literal["rnn-equivalence kill matrix 1"]
+    format: Literal["rnn-equivalence kill matrix 2"]
     adapter: str
+    properties: dict[str, str]
     rows: Annotated[list[_Row], Field(min_length=1)]
 
 
@@ -49,14 +51,14 @@ def kill_matrix() -> KillMatrix | str:
         return "There is no kill matrix beside this report."
     except (OSError, ValidationError):
         return f"The kill matrix is left out: {PATH.name} cannot be read."
-    faults, spared = ([row for row in file.rows if bool(row.equivalent) == spare] for spare in (False, True))
-    properties = sorted({name for row in file.rows for name in row.properties})
-    names = [name.removeprefix("test_").replace("_", " ") for name in properties]
+    faults, spared = ([row for row in file.rows if row.equivalent == spare] for spare in (False, True))
+    names = [name.removeprefix("test_").replace("_", " ") for name in sorted(file.properties)]
+    letters = [letter for _, letter in sorted(file.properties.items())]
     families: dict[str, list[_Row]] = {}
     for row in faults:
         families.setdefault(row.family, []).append(row)
     table = [
-        (family, len(rows), [sum(row.properties.get(name, [0])[0] > 0 for row in rows) for name in properties])
+        (family, len(rows), [sum(letter in row.seen_by for row in rows) for letter in letters])
         for family, rows in families.items()
     ]
     survivors, seen = [row.name for row in faults if row.exit != 1], sum(row.exit == 1 for row in spared)

@@ -25,7 +25,7 @@ def test_the_kill_matrix_of_this_repository() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": "rnn-equivalence kill matrix 1", "adapter": 1, "rows": [1]}']
+    "text", ["", "[]", "{}", '{"format": "rnn-equivalence kill matrix 2", "adapter": 1, "rows": [1]}']
 )
 def test_a_kill_matrix_that_is_none_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(kills, "PATH", tmp_path / "kill-matrix.json")
