@@ -19,6 +19,9 @@ BACKENDS = {
     "torch": ("keras",),
     "jax": ("keras", "flax"),
 }
+# what `nox -s evidence` judges where it is not asked for --all, and what it installs for it
+USUAL = {"tensorflow": ("torch", "keras")}
+USUAL_EXTRAS = ("torch", "tensorflow")
 # an extra of pyproject.toml -> the backend of the Keras that it installs
 FRAMEWORKS = {
     "torch": "",
@@ -57,9 +60,14 @@ def install(session: nox.Session, *extras: str) -> None:
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
-    """pytest with these arguments and the session's own, in parallel unless those say otherwise."""
+    """pytest with these arguments and the session's own, in parallel unless those say otherwise.
+
+    Where none of them names a test file or folder, it runs the judging and the suite's own tests.
+    """
     asked = session.posargs or ["-n", "auto"]
-    session.run("python", "-m", "pytest", *arguments, *asked, env={**ONE_THREAD, **COMPILED, **environment})
+    named = any(Path(word.partition("::")[0]).exists() for word in (*arguments, *asked))
+    folders = () if named else ("tests", "meta_tests")
+    session.run("python", "-m", "pytest", *folders, *arguments, *asked, env={**ONE_THREAD, **COMPILED, **environment})
 
 
 def keras_on(*extras: str) -> dict[str, str]:
@@ -70,8 +78,8 @@ def keras_on(*extras: str) -> dict[str, str]:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests: every installed framework, the bounds' proofs, the planted faults, the evidence."""
-    install(session, *FRAMEWORKS, "proof", "evidence")
+    """All tests: every framework judged, the bounds' proofs, the planted faults, the evidence, the wheel."""
+    install(session, *FRAMEWORKS, "proof", "evidence", "wheel")
     run_tests(session)
 
 
@@ -95,7 +103,7 @@ def pair(session: nox.Session, extras: tuple[str, ...]) -> None:
 def bare(session: nox.Session) -> None:
     """All tests with torch and only what the suite cannot do without: no report, no proofs, no parallel processes."""
     session.install(*PINNED, *BARE, "torch")
-    session.run("python", "-m", "pytest", *session.posargs, env=ONE_THREAD)
+    session.run("python", "-m", "pytest", *(session.posargs or ("tests", "meta_tests")), env=ONE_THREAD)
 
 
 @nox.session
@@ -109,28 +117,33 @@ def minima(session: nox.Session, extra: str) -> None:
 
 @nox.session
 def evidence(session: nox.Session) -> None:
-    """The suite as its user runs it, in a run for each Keras backend: records, merged and verified, and the report.
+    """The suite as its user runs it: torch and Keras on TensorFlow, recorded, verified and reported.
 
-    Arguments go to pytest. The files lie in out/evidence.
+    -- --all judges every target, in a run for each Keras backend, and merges the records. Other arguments go to pytest.
+    The files lie in out/evidence.
     """
-    install(session, *FRAMEWORKS, "evidence")
+    everything = "--all" in session.posargs
+    asked = [word for word in session.posargs if word != "--all"] or ["-n", "auto"]
+    backends = BACKENDS if everything else USUAL
+    install(session, *(FRAMEWORKS if everything else USUAL_EXTRAS), "evidence")
     folder = Path("out", "evidence")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    parts, failed = [], []
-    for backend, frameworks in BACKENDS.items():
-        parts.append(str(folder / f"keras-{backend}.json"))
+    whole = str(folder / "evidence.json.gz")
+    parts = {name: str(folder / f"keras-{name}.json") if everything else whole for name in backends}
+    failed = []
+    for backend, frameworks in backends.items():
         judged = [f"--framework={name}" for name in frameworks]
-        asked = session.posargs or ["-n", "auto"]
         try:
-            session.run("python", "-m", "pytest", "tests/properties", *judged, f"--evidence={parts[-1]}", *asked,
+            session.run("python", "-m", "pytest", "tests/properties", *judged, f"--evidence={parts[backend]}", *asked,
                         env={**ONE_THREAD, **COMPILED, "KERAS_BACKEND": backend})  # fmt: skip
         except nox.command.CommandFailed:  # it is recorded, and reported with the others
             failed.append(backend)
-    merged = str(folder / "evidence.json.gz")
-    session.run("python", "-m", "evidence", "merge", merged, *parts)
-    session.run("python", "-m", "evidence", "verify", merged)
-    session.run("python", "-m", "evidence", "report", merged)
+    command = ("python", "-m", "rnn_equivalence")
+    if everything:
+        session.run(*command, "merge", whole, *parts.values())
+    session.run(*command, "verify", whole)
+    session.run(*command, "report", whole)
     if failed:
         session.error(f"failed on {', '.join(failed)}: see {folder / 'evidence.html'}")
 
@@ -156,15 +169,14 @@ def cuda(session: nox.Session) -> None:
 def upgrade(session: nox.Session) -> None:
     """Go or no-go: -- --from keras==3.5.0 --to keras==3.10.0. Exits with 1 on a regression or a missing case."""
     install(session, "evidence")
-    session.run("python", "-m", "evidence", "upgrade", *session.posargs)
+    session.run("python", "-m", "rnn_equivalence", "upgrade", *session.posargs)
 
 
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
     install(session, *FRAMEWORKS, "proof", "evidence")
-    environment = {**ONE_THREAD, **COMPILED, "HYPOTHESIS_PROFILE": "nightly"}
-    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs, env=environment)
+    run_tests(session, HYPOTHESIS_PROFILE="nightly")
 
 
 @nox.session
@@ -207,7 +219,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff and pyright."""
-    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "lint")
+    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "wheel", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")

@@ -19,12 +19,12 @@ from .running.trial import examine
 from .running.usable import devices_of, expect_capabilities_on, usable
 
 
-def main() -> int:
+def main(given: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name or a message may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     if arguments.name is None:
         return _list()
     if (arguments.case is None) != arguments.check:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.running.trial import Trial
+from evidence.record.environment import USER_FOLDER
 from reference import Case, Diagnosis
 from reference.faults import Fault
 from reference.judging.primitives import PrimitiveVerdict
@@ -23,8 +24,7 @@ from reference.judging.primitives import PrimitiveVerdict
 from .draws import draw_case
 from .memory import in_memory
 
-ROOT = Path(__file__).parents[1]
-FAILURES = ROOT / "out" / "failures"
+FAILURES = USER_FOLDER / "out" / "failures"
 LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
 # the cases that confirm a diagnosis: batch, time, input_size, hidden_size -> the scale of their inputs
 CONFIRMING = {(3, 5, 4, 6): 1.0, (4, 4, 4, 4): 8.0}
@@ -149,5 +149,6 @@ class Folder:
 
     def _written(self, case: Case, name: str) -> str:
         self.path.mkdir(parents=True, exist_ok=True)
-        case.save(self.path / name)
-        return str((self.path / name).relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path / name)
+        file = self.path / name
+        case.save(file)
+        return str(file.relative_to(USER_FOLDER) if file.is_relative_to(USER_FOLDER) else file)

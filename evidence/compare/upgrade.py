@@ -17,7 +17,7 @@ from typing import Any
 from reference import limits
 from reference.files import read_text, write_atomically
 
-from ..record.environment import ROOT
+from ..record.environment import ROOT, USER_FOLDER
 from ..record.journal import now
 from ..record.reader import read
 from ..record.runs import Unusable
@@ -27,7 +27,7 @@ from .difference import difference
 LONGEST = 1_000  # characters of one constraint
 CORPUS = "tests/properties/test_corpus.py"
 PINS = ROOT / "constraints.txt"
-OUTPUT = ROOT / "out" / "upgrade"
+OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
+USER_FOLDER = Path(os.environ.get("RNN_EQUIVALENCE_FOLDER", ROOT))  # of the user, in which a run leaves its files
 VARIABLES = (
     "CI", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "HYPOTHESIS_PROFILE", "JAX_DEFAULT_MATMUL_PRECISION",
     "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_BACKEND", "MKL_CBWR", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE",
@@ -92,6 +94,8 @@ def suite() -> dict[str, Any]:
     """This suite: its version, its git commit, and whether tracked files differ from it; null outside a clone."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     ours = (top := _git("rev-parse", "--show-toplevel")) is not None and Path(top) == ROOT
+    if not ours and (built := ROOT / "commit.json").exists():  # a wheel: hatch_build.py wrote it
+        return {"version": version, **json.loads(built.read_text(encoding="utf-8"))}
     commit = _git("rev-parse", "HEAD") if ours else None
     changed = _git("status", "--porcelain", "--untracked-files=no") if ours else None
     return {"version": version, "commit": commit, "modified": None if changed is None else bool(changed)}

@@ -1,19 +1,87 @@
-"""python -m evidence report: what a record says, as one HTML file with pictures and as Markdown."""
+"""What a record says, as one HTML file with pictures that needs nothing else, and as Markdown.
+
+Both are templates over one model. Whatever the evidence holds is text in them, never markup.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from reference.files import write_atomically
 
+from .. import words
+from ..markdown import escaped, fenced
 from ..record.reader import Evidence
-from .markdown import render_markdown, summary
-from .page import render_html
-
-__all__ = ["render_html", "render_markdown", "summary", "write"]
+from . import columns, figures, problems
+from .instructions import citation, reproduce, verify
+from .kills import kill_matrix
 
 
 def write(evidence: Evidence, html: Path, markdown: Path) -> None:
     """Write both reports, each whole or not at all."""
-    write_atomically(html, render_html(evidence))
-    write_atomically(markdown, render_markdown(evidence))
+    shown = model(evidence)
+    write_atomically(html, _render("page.html", shown | {"figures": figures}))
+    write_atomically(markdown, _render("text.md", shown))
+
+
+def render_html(evidence: Evidence) -> str:
+    """The whole page: no network, no script, no font."""
+    return _render("page.html", model(evidence) | {"figures": figures})
+
+
+def render_markdown(evidence: Evidence, brief: bool = False) -> str:
+    """The same facts without pictures."""
+    return _render("text.md", model(evidence) | {"brief": brief})
+
+
+def summary(evidence: Evidence) -> str:
+    """The verdict, the counts of each target and what was absent, in Markdown: for the summary of a CI job."""
+    return render_markdown(evidence, brief=True)
+
+
+def model(evidence: Evidence) -> dict[str, Any]:
+    """Everything that a report shows."""
+    found = columns.columns(evidence)
+    loaded = {target.adapter for run in evidence.runs for target in run.header.targets}
+    named = {line.name: line for run in evidence.runs for line in run.header.absent}
+    absent = [line for name, line in named.items() if name not in loaded]  # each once, and in no run loaded
+    return {
+        "evidence": evidence,
+        "brief": False,
+        "several": len(evidence.runs) > 1,
+        "conclusion": problems.conclude(evidence, found),
+        "columns": found,
+        "absent": absent,
+        "totals": {outcome: sum(column.outcomes[outcome] for column in found) for outcome in columns.OUTCOMES},
+        "tests": [problems.tests_of(run) for run in evidence.runs],
+        "features": columns.features_table(evidence, found, absent),
+        "combinations": list(columns.combinations_tables(found)),
+        "STATES": columns.STATES,
+        "problems": list(problems.problems(evidence, found)),
+        "replay": lambda line: problems.replay(evidence, line),
+        "skipped": problems.skipped(evidence),
+        "matrix": kill_matrix(),
+        "reproduce": [reproduce(run) for run in evidence.runs],
+        "verify": verify(evidence),
+        "citation": citation(evidence),
+    }
+
+
+def _render(template: str, shown: dict[str, Any]) -> str:
+    html = template.endswith(".html")
+    text: Callable[[str], str] = words.visible if html else escaped
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=html, undefined=StrictUndefined,
+        finalize=lambda of: text(of) if isinstance(of, str) and not isinstance(of, Markup) else of,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters.update(
+        value=words.value, many=words.many, moment=words.moment, count="{:,}".format, asked=problems.asked,
+        said=problems.said, code=lambda of: Markup(fenced(of)),
+    )  # fmt: skip
+    return environment.get_template(template).render(shown)

@@ -1,4 +1,4 @@
-"""The columns of the report: each target of each run, with what its verdicts add up to; and adapters that were absent.
+"""The columns of a report, each a target of a run, with what its verdicts add up to; and the tables made of them.
 
 No verdict is kept but those that a page shows by itself: a record may hold millions.
 """
@@ -6,52 +6,47 @@ No verdict is kept but those that a page shows by itself: a record may hold mill
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import product
 from statistics import median
+from typing import NamedTuple
 
-from ..record.ledger import CELL
 from ..record.reader import Evidence, Run
 from ..record.schema import Absent, TargetLine, VerdictLine
-from ..words import figure
+from ..words import figure, value
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
-WRONG = ("disagrees", "crashed")
+WRONG = ("disagrees", "crashed", "undeclared")
 GROWING = {"time": "time", "depth": "num_layers"}  # second word of a corpus case's name -> the size that grows
 Asked = tuple[tuple[str, str | bool], ...]  # features and their values
+# state of an entry -> its sign, and what it means
+STATES = {
+    "agree": ("✓", "so many cases agree with the reference; the others are vacuous, or refused as declared"),
+    "disagree": ("✗", "some case disagrees, or crashes"),
+    "vacuous": ("≈", "cases were judged, and the bound was too wide for each"),
+    "refused": ("!", "refused without being declared unsupported"),
+    "unsupported": ("—", "declared unsupported, and refused when asked"),
+    "absent": ("∅", "the framework could not be loaded"),
+    "not asked": ("·", "no case asked for it"),
+}
 
 
-@dataclass
-class Fractions:
-    """Largest error / bound of each judged answer of one target under one bound.
+class Spread(NamedTuple):
+    """Largest error / bound of the judged answers of one target under one bound.
 
     values: those above 0 and finite.  exact: answers without any error.  strange: answers of which it is no number.
+    largest, median: of the values, as text.
     """
 
-    values: list[float] = field(default_factory=list)
-    exact: int = 0
-    strange: int = 0
-
-    def add(self, fraction: float) -> None:
-        if not math.isfinite(fraction) or fraction < 0:
-            self.strange += 1
-        elif fraction == 0:
-            self.exact += 1
-        else:
-            self.values.append(fraction)
-
-    @property
-    def answers(self) -> int:
-        return len(self.values) + self.exact + self.strange
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Answers, largest and median fraction, answers without error, and those of which it is no number."""
-        shown = (figure(max(self.values)), figure(median(self.values))) if self.values else ("none", "none")
-        return f"{self.answers:,}", *shown, f"{self.exact:,}", f"{self.strange:,}"
+    answers: int
+    values: list[float]
+    exact: int
+    strange: int
+    largest: str
+    median: str
 
 
 @dataclass
@@ -67,22 +62,22 @@ class Wrong:
     cases: dict[str, None] = field(default_factory=dict)
 
     def add(self, line: VerdictLine) -> None:
+        kept = line.content is not None or line.corpus is not None
         self.count += 1
-        if line.content is not None or line.corpus is not None:
+        if kept or not self.cases:
+            self.shown = light(line)
+        if kept:
             self.cases[line.case] = None
-            self.shown = light(line)
-        elif not self.cases:
-            self.shown = light(line)
 
 
 @dataclass
 class Column:
     """One target of one run.
 
-    number: of the run, from 1; 0 where the file holds one run alone.  outcomes: of cases and relations.
-    asked: cases compared with the reference: for each feature's value, and for each cell, their outcomes.
-    undeclared: how many cases were refused undeclared.  fractions: by bound; a vacuous answer has none.
-    growing: verdicts on the corpus' growing cases.  wrong: by test, then by target and outcome.
+    number: of the run, from 1; 0 where the file holds one run alone.  outcomes: of cases and relations; "undeclared"
+    counts those of "refused" that were not declared unsupported.  asked: cases compared with the reference: for each
+    feature's value, and for each combination of the axes, their outcomes.  fractions: bound -> largest error / bound
+    of each answer.  growing: verdicts on the corpus' growing cases.  wrong: by test, then by outcome.
     """
 
     number: int
@@ -90,27 +85,25 @@ class Column:
     target: TargetLine
     outcomes: Counter[str] = field(default_factory=Counter)
     asked: dict[Asked, Counter[str]] = field(default_factory=dict)
-    undeclared: int = 0
-    fractions: dict[str, Fractions] = field(default_factory=dict)
+    fractions: dict[str, array[float]] = field(default_factory=dict)
     growing: list[VerdictLine] = field(default_factory=list)
-    wrong: dict[str, dict[tuple[str, str], Wrong]] = field(default_factory=dict)
+    wrong: dict[str, dict[str, Wrong]] = field(default_factory=dict)
 
     def add(self, line: VerdictLine) -> None:
-        """Count one verdict."""
-        self.outcomes[line.outcome] += 1
-        undeclared = self.refused_undeclared(line)
-        self.undeclared += undeclared
+        """Count one verdict. Of a relation it may be the other target that refused: nothing of it is undeclared."""
+        undeclared = line.outcome == "refused" and not line.relation and not self.unsupported(line.features)
+        outcome = "undeclared" if undeclared else line.outcome
+        self.outcomes.update({line.outcome, outcome})
         if not line.relation:
-            for key in (*((item,) for item in line.features.items()), cell_of(line)):
-                self.asked.setdefault(key, Counter())["undeclared" if undeclared else line.outcome] += 1
-        said = line.verdict
-        if said is not None and said.bound and line.outcome in ("agrees", "disagrees"):
-            self.fractions.setdefault(said.bound, Fractions()).add(said.max_fraction)
+            combination = tuple((name, line.features[name]) for name in self.axes)
+            for key in (*((item,) for item in line.features.items()), combination):
+                self.asked.setdefault(key, Counter())[outcome] += 1
+        if line.verdict and line.verdict.bound and line.outcome in ("agrees", "disagrees"):
+            self.fractions.setdefault(line.verdict.bound, array("d")).append(line.verdict.max_fraction)
         if any(word in GROWING for word in (line.corpus or "").split()[1:2]):
             self.growing.append(light(line))
-        if line.outcome in WRONG or undeclared:
-            of_test = self.wrong.setdefault(line.test, {})
-            of_test.setdefault((line.target, line.outcome), Wrong(line)).add(line)
+        if outcome in WRONG:
+            self.wrong.setdefault(line.test, {}).setdefault(line.outcome, Wrong(line)).add(line)
 
     @property
     def label(self) -> str:
@@ -120,38 +113,32 @@ class Column:
     def name(self) -> str:
         return f"{self.label}, {self.target.version}"
 
-    def refused_undeclared(self, line: VerdictLine) -> bool:
-        """Whether a case was refused although nothing that it asks for is declared unsupported.
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The features whose combinations are counted."""
+        return tuple(self.run.header.axes)
 
-        A relation may be refused by another target: weights that are ported to a framework that cannot hold them.
-        """
-        return line.outcome == "refused" and not line.relation and not self.declared(line)
+    @property
+    def spreads(self) -> dict[str, Spread]:
+        """How near the errors come to each bound."""
+        return {bound: _spread(fractions) for bound, fractions in sorted(self.fractions.items())}
 
-    def declared(self, line: VerdictLine) -> str:
-        """Why the adapter says that it cannot answer a case; empty where it says nothing."""
-        return self.unsupported(line.features.items())
+    def unsupported(self, asked: Mapping[str, str | bool]) -> str:
+        """Why the adapter says that it cannot answer what asks for these features; empty where it says nothing."""
+        return "; ".join(f"{d.words}: {d.reason}" for d in self.target.unsupported if d.holds(asked))
 
-    def unsupported(self, asked: Iterable[tuple[str, str | bool]]) -> str:
-        """Why features are declared unsupported; empty where they are not."""
-        wanted = dict(asked)
-        return "; ".join(f"{d.words}: {d.reason}" for d in self.target.unsupported if d.holds(wanted))
-
-    @cached_property
-    def missing(self) -> list[str]:
-        """Cells and values that the adapter supports, and that got no case that agrees."""
-        features = self.run.header.features
-        keys: list[Asked] = list(product(*(tuple((name, value) for value in features.get(name, ())) for name in CELL)))
-        keys += [((name, value),) for name, values in features.items() for value in values]
-        return [
-            ", ".join(f"{name} {value}" for name, value in key)
-            for key in keys
-            if not self.unsupported(key) and not self.asked.get(key, Counter())["agrees"]
-        ]
+    def missing(self) -> int:
+        """How many combinations and values the adapter supports that got no case that agrees."""
+        pairs = {name: [(name, value) for value in values] for name, values in self.run.header.features.items()}
+        keys = [*product(*(pairs[name] for name in self.axes)), *((pair,) for some in pairs.values() for pair in some)]
+        return sum(not self.unsupported(dict(key)) and not self.asked.get(key, Counter())["agrees"] for key in keys)
 
 
-def cell_of(line: VerdictLine) -> Asked:
-    """The cell that a case counts for."""
-    return tuple((name, line.features.get(name, "")) for name in CELL)
+def _spread(fractions: array[float]) -> Spread:
+    values = [fraction for fraction in fractions if 0 < fraction < math.inf]
+    exact = fractions.count(0.0)
+    shown = (figure(max(values)), figure(median(values))) if values else ("none", "none")
+    return Spread(len(fractions), values, exact, len(fractions) - len(values) - exact, *shown)
 
 
 def light(line: VerdictLine) -> VerdictLine:
@@ -161,19 +148,66 @@ def light(line: VerdictLine) -> VerdictLine:
 
 def columns(evidence: Evidence) -> list[Column]:
     """Every target of every run, in the order of the file, of one reading of it."""
-    several = len(evidence.runs) > 1
-    return [column for number, run in enumerate(evidence.runs, 1) for column in _of_run(number * several, run)]
+    found: list[Column] = []
+    for number, run in enumerate(evidence.runs, 1):
+        of_run = {target.label: Column(number * (len(evidence.runs) > 1), run, target) for target in run.header.targets}
+        for line in run.verdicts:
+            of_run[line.target].add(line)
+        found += of_run.values()
+    return found
 
 
-def _of_run(number: int, run: Run) -> list[Column]:
-    found = {target.label: Column(number, run, target) for target in run.header.targets}
-    for line in run.verdicts:
-        found[line.target].add(line)
-    return list(found.values())
+class Entry(NamedTuple):
+    """A state, how many cases are of it, a sentence on all of them, and how dark to paint it (0 to 4)."""
+
+    state: str
+    number: str
+    title: str
+    shade: int = 0
 
 
-def absent(evidence: Evidence) -> list[Absent]:
-    """Adapters that no run of the file could load, each once."""
-    loaded = {target.adapter for run in evidence.runs for target in run.header.targets}
-    found = {line.name: line for run in evidence.runs for line in run.header.absent}
-    return [line for name, line in found.items() if name not in loaded]
+Rows = list[tuple[str, list[Entry]]]  # of a table: what each row is of, and its entries
+
+
+def _entry(column: Column, key: Asked) -> Entry:
+    """The state of the cases of a column that asked for these features."""
+    outcomes, declared = column.asked.get(key, Counter()), column.unsupported(dict(key))
+    parts = [f"{count:,} {'refused undeclared' if word == 'undeclared' else word}" for word, count in outcomes.items()]
+    title = "; ".join([", ".join(sorted(parts)) or STATES["not asked"][1], *([declared] if declared else [])])
+    cases, agree, undeclared = outcomes.total(), outcomes["agrees"], outcomes["undeclared"]
+    if wrong := outcomes["disagrees"] + outcomes["crashed"]:
+        return Entry("disagree", f"{wrong:,} of {cases:,}", title)
+    if undeclared:
+        return Entry("refused", f"{undeclared:,} of {cases:,} refused", title)
+    if agree:
+        return Entry("agree", f"{agree:,}", title, min(4, len(str(agree))))
+    if outcomes["vacuous"]:
+        return Entry("vacuous", f"{cases:,}", title)
+    state = "unsupported" if declared or outcomes["refused"] else "not asked"
+    return Entry(state, state, title)
+
+
+def features_table(evidence: Evidence, found: list[Column], gone: list[Absent]) -> dict[str, Rows]:
+    """Feature -> a row for each of its values, of all runs.  Columns: the targets, then the absent adapters."""
+    values: dict[str, dict[str | bool, None]] = {}
+    for run in evidence.runs:
+        for name, some in run.header.features.items():
+            values.setdefault(name, {}).update(dict.fromkeys(some))
+    absent = [Entry("absent", "absent", f"{line.name}: {line.problem}") for line in gone]
+    return {
+        name: [(value(of), [*(_entry(column, ((name, of),)) for column in found), *absent]) for of in some]
+        for name, some in values.items()
+    }
+
+
+def combinations_tables(found: list[Column]) -> Iterator[tuple[Column, list[str], Rows]]:
+    """Each target's combinations: the values of the first half of the axes down, those of the others across."""
+    for column in found:
+        pairs = [[(name, of) for of in column.run.header.features[name]] for name in column.axes]
+        down, across = (list(product(*some)) for some in (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]))
+        rows = [(_words(key), [_entry(column, (*key, *of)) for of in across]) for key in down]
+        yield column, [_words(key) for key in across], rows
+
+
+def _words(asked: Asked) -> str:
+    return ", ".join(value(of) for _, of in asked)

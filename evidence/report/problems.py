@@ -1,59 +1,128 @@
-"""What did not agree or did not pass: one entry for each test, with its cases and how to run them again."""
+"""What is wrong: the first sentence of the report, what must be said beside it, and each test that did not pass."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from reference.judging.verdict import Location, Verdict
 
-from ..record.reader import Evidence, Run
-from ..record.schema import Judgement, Place, VerdictLine
-from ..words import cut, value
-from .columns import Column, Wrong, columns
+from ..record.runs import Evidence, Run, miscounts
+from ..record.schema import VerdictLine
+from ..words import cut, joined, many, value
+from .columns import Column, Wrong
 
 
-@dataclass(frozen=True)
-class Group:
-    """Cases of one target and outcome in one test.
+class Conclusion(NamedTuple):
+    """What came of it all.
 
-    case: the smallest that was kept.  words: what was said of it.  asked: what it is.
-    command: runs it again; empty where it was not kept.
-    count: how many there were; shrinking asks for many.  others: the other cases that were kept.
+    level: "good", "warn" (nothing is wrong, and something is missing) or "bad".
+    word: the verdict's name.  sentence: the verdict.  warnings: what else must be read first.  notes: what is no fault.
     """
 
-    target: str
-    outcome: str
-    tested: str
-    case: str
-    words: str
-    asked: str
-    command: str
-    count: int
-    others: tuple[str, ...]
+    level: str
+    word: str
+    sentence: str
+    warnings: list[str]
+    notes: list[str]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A test that did not pass, or that holds an answer which is wrong.  message: what pytest said."""
+def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
+    """Everything agrees only if nothing disagreed, crashed or failed, and every run is complete."""
+    total = sum((column.outcomes for column in found), Counter())
+    cut, agree = sum(bool(run.incomplete) for run in evidence.runs), total["agrees"]
+    if wrong := _wrong(evidence, found, total):
+        words = "bad", "disagrees", f"Not everything agrees: {joined(wrong)}."
+    elif cut:
+        runs = f"{cut} of {len(evidence.runs)} runs {_is(cut)}" if len(evidence.runs) > 1 else "the run is"
+        seen = f"the {many(agree, 'answer')} judged before agree" if agree else "nothing was judged"
+        words = "warn", "incomplete", f"No verdict: {runs} incomplete; {seen}."
+    elif not agree:
+        words = "warn", "nothing judged", "No verdict: no answer was found to agree, and none to disagree."
+    else:
+        within = f"{many(agree, 'answer')} of {many(len(found), 'target')} lie within their bounds."
+        words = "good", "agrees", f"Everything agrees: {within}"
+        if any(run.end and run.end.selection for run in evidence.runs):
+            words = "warn", "part of the suite", f"All that was asked agrees, but not all was asked: {within}"
+    return Conclusion(*words, _warnings(evidence), _notes(total))
+
+
+def _is(count: int, past: bool = False) -> str:
+    return (("are", "were"), ("is", "was"))[count == 1][past]
+
+
+def _wrong(evidence: Evidence, found: list[Column], total: Counter[str]) -> list[str]:
+    """What is wrong, in counts."""
+    tests = sum((tests_of(run) for run in evidence.runs), Counter())
+    failed, undeclared = tests["failed"] + tests["error"], total["undeclared"]
+    refused = f"{many(undeclared, 'question')} {_is(undeclared, past=True)} refused without being declared unsupported"
+    miscounted = sum(any(miscounts(run)) for run in evidence.runs)
+    counted = {
+        f"{many(total['disagrees'], 'answer')} disagree{'s' * (total['disagrees'] == 1)}": total["disagrees"],
+        f"{total['crashed']:,} crashed": total["crashed"],
+        refused: undeclared,
+        f"{many(failed, 'test')} failed": failed,
+        f"{many(tests['xfailed'], 'test')} failed as was known": tests["xfailed"],
+        f"the last line of {many(miscounted, 'run')} counts other verdicts than there are": miscounted,
+    }
+    wrong = [words for words, count in counted.items() if count]
+    if not wrong and any(run.end and run.end.exit_status == 1 for run in evidence.runs):
+        missing = sum(column.missing() for column in found if column.run.end and column.run.end.exit_status == 1)
+        values = many(missing, "supported combination or value", "supported combinations or values")
+        wrong.append(f"{values} got no case that agrees" if missing else "pytest ended with status 1")
+    return wrong
+
+
+def _warnings(evidence: Evidence) -> list[str]:
+    """What a reader must know first: runs that are incomplete, a part of the suite, or of changed files."""
+    several = len(evidence.runs) > 1
+    named = [(f"Run {number}" if several else "This run", run) for number, run in enumerate(evidence.runs, 1)]
+    cut = [f"{which} is incomplete: {run.incomplete}. What it did not ask is not known."
+           for which, run in named if run.incomplete]  # fmt: skip
+    narrow = [f"{which} is only a part of the suite: {run.end.selection}."
+              for which, run in named if run.end and run.end.selection]  # fmt: skip
+    changed = [which for which, run in named if run.header.suite.modified]
+    files = f"{_is(len(changed), past=True)} made with a suite whose files differ from the commit"
+    return [*cut, *narrow, *([f"{joined(changed)} {files}."] if changed else [])]
+
+
+def _notes(total: Counter[str]) -> list[str]:
+    vacuous, refused = total["vacuous"], total["refused"]
+    wide = f"{many(vacuous, 'answer')} {_is(vacuous)} vacuous: the bound is too wide to say anything."
+    said_no = (
+        f"{many(refused, 'question')} {_is(refused, past=True)} refused; the table below says what is unsupported."
+    )
+    return [*([wide] if vacuous else []), *([said_no] if refused else [])]
+
+
+def tests_of(run: Run) -> Counter[str]:
+    """Tests by outcome: as the run's end counts them; before it, those known not to have passed."""
+    return Counter(run.end.tests) if run.end else Counter(line.outcome for line in run.tests)
+
+
+class Problem(NamedTuple):
+    """A test that did not pass, or that holds an answer which is wrong.
+
+    run: its number, 0 where there is one alone.  message: what pytest said.  wrong: the answers, by target and outcome.
+    """
 
     run: int
     test: str
     outcome: str
     message: str
-    groups: tuple[Group, ...]
+    wrong: list[Wrong]
 
 
-def problems(evidence: Evidence) -> list[Problem]:
+def problems(evidence: Evidence, found: list[Column]) -> Iterator[Problem]:
     """Disagreements, crashes, undeclared refusals and tests that failed, in the order of the file."""
-    several = len(evidence.runs) > 1
-    found = columns(evidence)
-    return [
-        problem
-        for number, run in enumerate(evidence.runs, 1)
-        for problem in _of_run(evidence, number * several, run, [column for column in found if column.run is run])
-    ]
+    for number, run in enumerate(evidence.runs, 1):
+        said = {line.test: (line.outcome, cut(line.message)) for line in run.tests if line.outcome != "skipped"}
+        of_run = [column.wrong for column in found if column.run is run]
+        for test in dict.fromkeys([*(test for wrong in of_run for test in wrong), *said]):
+            groups = [group for wrong in of_run for group in wrong.get(test, {}).values()]
+            yield Problem(number * (len(evidence.runs) > 1), test, *said.get(test, ("not known", "")), groups)
 
 
 def skipped(evidence: Evidence) -> dict[str, list[str]]:
@@ -66,63 +135,26 @@ def skipped(evidence: Evidence) -> dict[str, list[str]]:
     return reasons
 
 
-def _of_run(evidence: Evidence, number: int, run: Run, found: list[Column]) -> list[Problem]:
-    said = {line.test: line for line in run.tests if line.outcome != "skipped"}
-    wrong: dict[str, list[Wrong]] = {}
-    for column in found:
-        for test, of_test in column.wrong.items():
-            wrong.setdefault(test, []).extend(of_test.values())
-    return [
-        Problem(
-            number,
-            test,
-            said[test].outcome if test in said else "not known",
-            cut(said[test].message) if test in said else "",
-            tuple(_group(evidence, some) for some in wrong.get(test, ())),
-        )
-        for test in dict.fromkeys([*wrong, *said])
-    ]
-
-
-def _group(evidence: Evidence, some: Wrong) -> Group:
-    line = some.shown
-    command = _command(evidence, line) if some.cases else ""
-    others = tuple(case for case in some.cases if case != line.case)
-    asked = _asked(line)
-    return Group(line.target, line.outcome, line.property, line.case, _words(line), asked, command, some.count, others)
-
-
-def _command(evidence: Evidence, line: VerdictLine) -> str:
+def replay(evidence: Evidence, line: VerdictLine) -> str:
     """What runs a case again: it names the target where the file holds several, and an adapter of the user's own."""
-    targets = {target.label: target for run in evidence.runs for target in run.header.targets}
+    sources = {target.label: target.source for run in evidence.runs for target in run.header.targets}
     command = ["python", "-m", "evidence", "replay", evidence.path.name, line.case]
-    command += ["--target", line.target] if len(targets) > 1 else []
+    command += ["--target", line.target] if len(sources) > 1 else []
     command += [f"--mode={mode}"] if (mode := str(line.features.get("mode", "eager"))) != "eager" else []
-    source = targets[line.target].source
-    return shlex.join([*command, *(["--adapter", source] if ":" in source else [])])
+    command += ["--adapter", sources[line.target]] if ":" in sources[line.target] else []
+    return shlex.join(command)
 
 
-def _words(line: VerdictLine) -> str:
-    """What the judge said, in its own words; else why there is no verdict."""
-    said = line.verdict
-    return cut("\n".join(filter(None, ("" if said is None else str(verdict(line.outcome, said)), line.message))))
+def asked(line: VerdictLine) -> str:
+    """The case in one line; a size is said as a number, not as the feature that it falls under."""
+    return ", ".join(f"{name} {value(of)}" for name, of in {**line.features, **line.sizes.model_dump()}.items())
 
 
-def verdict(outcome: str, said: Judgement) -> Verdict:
-    """The verdict that a line holds."""
-    places = {name: _location(getattr(said, name)) for name in ("worst", "first")}
-    return Verdict(outcome, **{**said.model_dump(exclude=set(places)), **places})
-
-
-def _location(place: Place | None) -> Location | None:
-    return None if place is None else Location(**place.model_dump())
-
-
-def _asked(line: VerdictLine) -> str:
-    """The case in one line."""
-    return ", ".join(_pairs([*line.features.items(), *line.sizes.model_dump().items()]))
-
-
-def _pairs(items: Iterable[tuple[str, str | bool | int]]) -> list[str]:
-    """Each name once: a size is said as a number, not as the feature that it falls under."""
-    return [f"{name} {value(given)}" for name, given in dict(items).items()]
+def said(line: VerdictLine) -> str:
+    """What the judge said, in its own words, and why there is no verdict, where there is none."""
+    verdict = ""
+    if line.verdict is not None:
+        about: dict[str, Any] = line.verdict.model_dump()
+        places: dict[str, Any] = {name: Location(**about[name]) for name in ("worst", "first") if about[name]}
+        verdict = str(Verdict(line.outcome, **about | places))
+    return cut("\n".join(filter(None, (verdict, line.message))))

@@ -191,7 +191,6 @@ def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_pa
     from evidence import report
     from evidence.record.reader import read
     from evidence.record.runs import miscounts
-    from evidence.report.conclusion import conclude
 
     made = suite(ALL, *LAYERS, *DOUBLING, "--evidence", str(tmp_path / "run.json"))
     assert made.returncode == 0, made.stdout[-3000:] + made.stderr
@@ -202,7 +201,7 @@ def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_pa
     assert next(iter(run.tests)).message.startswith("known failure: twice what it should be (https://example.org/1)\n")
     assert run.end.outcomes == {"mirror cpu": {"disagrees": 2}}
     assert not list(miscounts(run))
-    conclusion = conclude(evidence)
+    conclusion = report.model(evidence)["conclusion"]
     assert (conclusion.level, conclusion.word) == ("bad", "disagrees")
     assert conclusion.sentence == "Not everything agrees: 2 answers disagree and 2 tests failed as was known."
     assert "known failure: twice what it should be" in report.render_html(evidence)

@@ -67,10 +67,13 @@ def test_that_test_would_fail() -> None:
 
 
 def test_the_packages_are_those_of_this_repository() -> None:
-    """`adapters` is also the import name of a package on the index; `packages = []` keeps ours off site-packages."""
+    """`adapters` is also the import name of a package on the index: a wheel puts ours below rnn_equivalence/suite."""
     for module in (adapters, reference):
         assert Path(str(module.__file__)).parents[1] == ROOT
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"] == []
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["rnn_equivalence"]
+    assert {f"rnn_equivalence/suite/{path}" for path in wheel["force-include"]} == {*wheel["force-include"].values()}
+    assert {"reference", "adapters", "harness", "evidence", "tests"} <= {*wheel["force-include"]}
 
 
 TOLERANCE = re.compile(r"\b(rtol|atol|rel_tol|abs_tol|rel|abs|decimal|places)\s*=\s*(?!0[,) ])[0-9.]+(e-?[0-9]+)?")

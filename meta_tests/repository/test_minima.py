@@ -15,7 +15,7 @@ from meta_tests.minima import PROJECT, WITH_EVERY_EXTRA, declared, lowest
 
 ROOT = Path(__file__).parents[2]
 OPTIONAL = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-TOOLS = ("benchmark", "lint", "mutation")  # of the project itself: whoever works on it has those of constraints.txt
+TOOLS = ("wheel", "benchmark", "lint", "mutation")  # who works on the project itself has those of constraints.txt
 PINNED = {
     canonicalize_name(name): version
     for name, version in re.findall(r"^([^=#\s]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)

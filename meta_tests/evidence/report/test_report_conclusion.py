@@ -64,7 +64,7 @@ def test_everything_agrees(tmp_path: Path) -> None:
         ([failed_test()], {"tests": {"failed": 1}, "exit_status": 1}, "1 test failed"),
         ([failed_test("error")], {"tests": {"error": 1}, "exit_status": 1}, "1 test failed"),
         ([failed_test("xfailed")], {"tests": {"xfailed": 1}}, "1 test failed as was known"),
-        ([], {"exit_status": 1}, "7 supported cells or values got no case that agrees"),
+        ([], {"exit_status": 1}, "7 supported combinations or values got no case that agrees"),
     ],
 )
 def test_what_is_wrong_is_the_first_sentence(tmp_path: Path, lines: list[Any], changes: Any, said: str) -> None:

@@ -1,0 +1,127 @@
+"""The wheel: installed beside somebody else's `adapters`, and called from another folder, it judges as a clone does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hatchling")
+pytest.importorskip("pydantic")
+
+from evidence.record.environment import ROOT, suite
+from evidence.record.reader import read
+
+JUDGE = ("run", "--framework=reference", "--cases=1", "-q", "tests/properties/test_corpus.py")
+
+DOUBLES = """
+import adapters
+
+class Doubles(type(adapters.load("reference"))):
+    name = "doubles"
+
+    def run(self, *given, **named):
+        output, h_n, *more = super().run(*given, **named)
+        return adapters.Result(2 * output, h_n, *more)
+"""
+
+
+class Installed:
+    """A fresh environment that has the wheel, a foreign package `adapters`, and what this environment has."""
+
+    def __init__(self, folder: Path) -> None:
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+        (wheel,) = folder.glob("*.whl")
+        self.home = folder / "environment"
+        venv.create(self.home, with_pip=True)
+        self.bin = self.home / ("Scripts" if os.name == "nt" else "bin")
+        install = [self.bin / "python", "-m", "pip", "install", "--no-deps", "--no-index", str(wheel)]
+        subprocess.run(install, check=True, capture_output=True)
+        (self.packages,) = {path.parent for path in self.home.rglob("rnn_equivalence")}
+        here = [entry for entry in sys.path if entry.endswith("site-packages")]
+        (self.packages / "of-this-environment.pth").write_text("\n".join(here), encoding="utf-8")
+        (self.packages / "adapters").mkdir()
+        (self.packages / "adapters" / "__init__.py").write_text('raise ImportError("the foreign adapters")\n')
+        self.suite = self.packages / "rnn_equivalence" / "suite"
+
+    def __call__(self, folder: Path, *arguments: str, module: bool = False) -> subprocess.CompletedProcess[str]:
+        """Call the command in a folder."""
+        command = [self.bin / "python", "-m", "rnn_equivalence"] if module else [self.bin / "rnn-equivalence"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
+        return subprocess.run([*command, *arguments], cwd=folder, env=environment, text=True, capture_output=True,
+                              check=False)  # fmt: skip
+
+    def files(self) -> set[Path]:
+        """All that lies in the environment, beside what Python compiles."""
+        return {path for path in self.home.rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("wheel"))
+
+
+def test_nothing_of_ours_stands_at_the_top_of_site_packages(installed: Installed) -> None:
+    top = {path.name.split(".")[0].split("-")[0] for path in installed.packages.iterdir()}
+    assert "rnn_equivalence" in top
+    assert not top & {"reference", "harness", "evidence", "tests", "meta_tests", "conftest"}
+    assert not (installed.suite / "__init__.py").exists()
+    assert not (installed.suite / "meta_tests").exists()
+
+
+def test_every_test_of_the_wheel_can_be_imported(installed: Installed, tmp_path: Path) -> None:
+    done = installed(tmp_path, "run", "--framework=reference", "--collect-only", "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tests/conventions/" in done.stdout
+
+
+def test_the_wheel_judges_from_another_folder(installed: Installed, tmp_path: Path) -> None:
+    before = installed.files()
+    done = installed(tmp_path, *JUDGE, "--evidence=run.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = read(tmp_path / "run.json")
+    assert sum(1 for _ in made.runs[0].verdicts) > 100
+    assert made.runs[0].header.suite.model_dump() == suite()  # the clone's commit, as the build hook wrote it
+    verified = installed(tmp_path, "verify", "run.json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "WRONG" not in verified.stdout
+    assert {path.name for path in tmp_path.iterdir()} <= {"run.json", ".hypothesis", ".pytest_cache", ".benchmarks"}
+    assert installed.files() == before
+
+
+def test_an_adapter_of_the_user_fails_in_the_folder_of_the_user(installed: Installed, tmp_path: Path) -> None:
+    """And the case that it leaves there can be run again by the command that the failure names."""
+    (tmp_path / "mine.py").write_text(DOUBLES, encoding="utf-8")
+    done = installed(tmp_path, "run", "--adapter=mine:Doubles", "--cases=1", "--no-shrink", "-q", "tests/properties",
+                     "-k", "test_the_corpus and forward", "-x")  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    (case, *_) = (tmp_path / "out" / "failures").rglob("*.json")
+    assert f"mine:Doubles {case.relative_to(tmp_path)}" in done.stdout
+    again = installed(tmp_path, "adapters", "mine:Doubles", str(case.relative_to(tmp_path)), module=True)
+    assert again.returncode == 1, again.stdout + again.stderr
+    assert "disagrees" in again.stdout
+
+
+def test_that_test_would_fail_where_ours_is_a_package(installed: Installed, tmp_path: Path) -> None:
+    """With an __init__.py in suite/, pytest puts site-packages first: what is judged is then somebody else's."""
+    package = installed.suite / "__init__.py"
+    package.touch()
+    try:
+        done = installed(tmp_path, *JUDGE)
+    finally:
+        package.unlink()
+    assert done.returncode not in (0, 1)
+    assert "the foreign adapters" in done.stdout + done.stderr
+
+
+def test_the_wheel_says_what_can_be_loaded(installed: Installed, tmp_path: Path) -> None:
+    done = installed(tmp_path, "adapters")
+    assert "torch: " in done.stdout, done.stderr
+    assert installed(tmp_path, "--help").stdout.count("\n  ") > 9
+    assert installed(tmp_path, "run", "--help").stdout.count("--adapter=MODULE:CLASS") == 1  # pytest's own help
+    assert installed(tmp_path, "sing").returncode == 2
