@@ -20,8 +20,7 @@ from reference import Case, Diagnosis
 from reference.faults import Fault
 from reference.judging.primitives import PrimitiveVerdict
 
-from .draws import draw_case
-from .memory import in_memory
+from .draws import draw_case, each_state, in_memory
 
 ROOT = Path(__file__).parents[1]
 FAILURES = ROOT / "out" / "failures"
@@ -116,7 +115,7 @@ def confirming(case: Case) -> Iterator[Case]:
         lengths = None if case.lengths is None else [1 + (3 * row + 2) % time for row in range(rows)]
         asked = draw_case(spec, batch=rows, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
                           layout=case.layout, input_scale=scale, mask=case.mask is not None)  # fmt: skip
-        h0 = None if asked.h0 is None else in_memory(asked.h0, memory)
+        h0 = each_state(lambda state: in_memory(state, memory), asked.h0)
         yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
 
 

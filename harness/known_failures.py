@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 from reference import limits
 from reference.files import read_text
 
-from .progress import target_of
+from .target import Target, target_of
 
 INDEX = "known failure"  # the name under which a test's reports hold the number of its entry
 PASSED = "[XPASS(strict)]"  # how pytest's report of an expected failure that passes begins
@@ -91,25 +90,21 @@ def _entry(where: str, given: Any) -> KnownFailure:
 
 
 class KnownFailures:
-    """The pytest plugin: marks the tests that are listed, counts what came of them, and fails the run where the list is
-    wrong. Under pytest-xdist the workers mark and the controller counts."""
+    """The list of a run: it marks the tests that are listed, and counts what came of them. Under pytest-xdist the
+    workers mark and the controller counts."""
 
-    def __init__(self, path: Path, selection: Callable[[], str]) -> None:
-        self.name, self.failures, self.selection = path.name, read(path), selection
+    def __init__(self, path: Path) -> None:
+        self.name, self.failures = path.name, read(path)
         self.came = [Counter[str]() for _ in self.failures]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def mark(self, items: list[pytest.Item]) -> None:
         for item in items:
-            self._mark(item)
+            if (target := target_of(item)) and isinstance(item, pytest.Function):
+                self._mark(item, target)
 
-    def _mark(self, item: pytest.Item) -> None:
-        target = target_of(item)
-        if target is None:
-            return
-        assert isinstance(item, pytest.Function)
-        tested, label = item.originalname, target.label.replace(" ", "-")
-        case = item.callspec.id.removeprefix(label).removesuffix(label).strip("-")
+    def _mark(self, item: pytest.Function, target: Target) -> None:
+        tested = item.originalname
+        case = item.callspec.id.removeprefix(target.id).removesuffix(target.id).strip("-")
         fitting = [index for index, entry in enumerate(self.failures) if entry.fits(target.label, tested, case)]
         if not fitting:
             return
@@ -131,38 +126,31 @@ class KnownFailures:
             raise pytest.UsageError(words)
         item.runtest = functools.partial(_refused, words)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def count(self, report: pytest.TestReport) -> None:
         index = dict(report.user_properties).get(INDEX)
         if isinstance(index, int) and (report.when == "call" or report.outcome != "passed"):
             passed = str(report.longrepr).startswith(PASSED)
             self.came[index]["passed" if passed else outcome_of(report)] += 1
 
     def stale(self) -> list[KnownFailure]:
-        """Entries that fit no test that was run."""
+        """Entries that fit no test that was run: they fail a run of everything that judges."""
         return [entry for entry, came in zip(self.failures, self.came, strict=True) if came.total() == came["skipped"]]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.stale() and not self.selection() and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.section("known failures")
-        for wrong, line in self._lines():
-            terminalreporter.write_line(line, red=wrong)
-
-    def _lines(self) -> Iterator[tuple[bool, str]]:
-        """What came of each entry, and whether it makes the run fail."""
-        stale, narrowed = self.stale(), self.selection()
+    def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
+        """What came of each entry.  part: why not everything was run; empty where it was."""
+        terminal.section("known failures")
+        stale = self.stale()
         for entry, came in zip(self.failures, self.came, strict=True):
             if came["passed"]:
-                yield True, f"FAILED: {entry}: {came['passed']} passed: take it out of {self.name}, or narrow it"
+                wrong = f"{came['passed']} passed: take it out of {self.name}, or narrow it"
+                terminal.write_line(f"FAILED: {entry}: {wrong}", red=True)
             if came["xfailed"]:
-                yield False, f"{entry}: {came['xfailed']} failed as expected: {entry.reason} ({entry.link})"
-            if entry in stale and narrowed:
-                yield False, f"{entry}: fits no test that was run ({narrowed})"
+                expected = f"{came['xfailed']} failed as expected: {entry.reason} ({entry.link})"
+                terminal.write_line(f"{entry}: {expected}")
+            if entry in stale and part:
+                terminal.write_line(f"{entry}: fits no test that was run ({part})")
             elif entry in stale:
-                yield True, f"FAILED: {entry}: stale: it fits no test that was run"
+                terminal.write_line(f"FAILED: {entry}: stale: it fits no test that was run", red=True)
 
 
 def _refused(words: str) -> None:
@@ -174,11 +162,11 @@ def outcome_of(report: pytest.TestReport) -> str:
     return "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
 
 
-def of_file(config: pytest.Config, selection: Callable[[], str]) -> KnownFailures | None:
-    """The plugin for the file that --known-failures names; None without the option."""
+def of_file(config: pytest.Config) -> KnownFailures | None:
+    """The list in the file that --known-failures names; None without the option."""
     named = config.getoption("--known-failures")
     if named is None:
         return None
     path = (config.invocation_params.dir / named).resolve()
     config.option.known_failures = str(path)  # for pytest-xdist's workers, which may be elsewhere
-    return KnownFailures(path, selection)
+    return KnownFailures(path)

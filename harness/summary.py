@@ -1,9 +1,11 @@
-"""The count at the end of a run: a table of cells, what is unsupported and why, and what is missing."""
+"""The count at the end of a run: tables of combinations, what is unsupported and why, and what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+
+import pytest
 
 from adapters import FEATURES, Availability, Capabilities
 from adapters.contract import Feature
@@ -14,17 +16,46 @@ from .table import Table, text
 from .target import Target
 
 
-def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
-    """Cells and features that an adapter declares supported and that got no case that agrees."""
+def tell(
+    terminal: pytest.TerminalReporter,
+    targets: Sequence[Target],
+    found: Sequence[Availability],
+    ledger: Ledger,
+    part: str,
+) -> None:
+    """The count, and what is missing in it.  part: why not everything was run; empty where it was."""
+    terminal.section("combinations")
+    for line in render(targets, found, ledger).splitlines():
+        terminal.write_line(line)
+    if crashed(found):
+        terminal.write_line(f"FAILED: installed, and does not load: {', '.join(crashed(found))}", red=True)
+    missing = empty_combinations(targets, ledger)
+    if part:
+        terminal.write_line(f"Counts are not enforced: {part}.")
+    elif missing:
+        words = f"{len(missing)} supported combinations got no case that agrees"
+        for line in (f"FAILED: {words}:", *(f"  {one}" for one in missing)):
+            terminal.write_line(line, red=True)
+    else:
+        terminal.write_line("Every supported combination and feature got at least one case that agrees.")
+
+
+def crashed(found: Sequence[Availability]) -> list[str]:
+    """Frameworks that are installed and do not load: an error, unless the user chose others."""
+    return [adapter.name for adapter in found if adapter.state == "crashed"]
+
+
+def empty_combinations(targets: Sequence[Target], ledger: Ledger) -> list[str]:
+    """Combinations and values that an adapter declares supported and that got no case that agrees."""
     missing = []
     for target in targets:
         supported = target.capabilities.supported
         if not all(supported(name) for name in FEATURES):
             missing.append(f"{target.label}: some feature has no supported value, so nothing can be judged")
         missing += [
-            f"{target.label}: {', '.join(cell)}"
-            for cell in product(*(supported(name) for name in CELL))
-            if not ledger.cell_cases(target.label, cell, "agrees")
+            f"{target.label}: {', '.join(combination)}"
+            for combination in product(*(supported(name) for name in CELL))
+            if not ledger.cell_cases(target.label, combination, "agrees")
         ]
         missing += [
             f"{target.label}: {name} {value}"
@@ -37,7 +68,7 @@ def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
 
 def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> str:
     """All tables as text."""
-    tables = [_outcomes(targets, found, ledger), *(_cells(target, ledger) for target in targets)]
+    tables = [_outcomes(targets, found, ledger), *(_combinations(target, ledger) for target in targets)]
     tables += [_features(targets, ledger), *([_figures(ledger)] if ledger.figures else []), _time(targets, ledger)]
     states = {"absent": "is absent", "crashed": "crashed"}
     lines = [f"{adapter.name} {states[adapter.state]}: {adapter.problem}" for adapter in found if not adapter.loads]
@@ -72,7 +103,7 @@ def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: 
     return table
 
 
-def _cells(target: Target, ledger: Ledger) -> Table:
+def _combinations(target: Target, ledger: Ledger) -> Table:
     """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
     columns = (f"{dtype}\n{' / '.join(FEATURES['nonlinearity'])}" for dtype in FEATURES["dtype"])
     table = Table("direction", "layout", *columns, title=f"Cases that agree: {target.label}")
@@ -85,10 +116,10 @@ def _cells(target: Target, ledger: Ledger) -> Table:
     return table
 
 
-def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
-    """A cell's cases that agree; a dash where the adapter declares one of its features unsupported."""
-    declared = all(_supports(target, name, value) for name, value in zip(CELL, cell, strict=True))
-    return str(ledger.cell_cases(target.label, cell, "agrees")) if declared else "-"
+def _count(target: Target, ledger: Ledger, combination: tuple[str, ...]) -> str:
+    """A combination's cases that agree; a dash where the adapter declares one of its features unsupported."""
+    declared = all(_supports(target, name, value) for name, value in zip(CELL, combination, strict=True))
+    return str(ledger.cell_cases(target.label, combination, "agrees")) if declared else "-"
 
 
 def _figures(ledger: Ledger) -> Table:

@@ -135,24 +135,24 @@ def test_an_honest_adapter_that_can_do_little_passes() -> None:
     assert "Limited cpu: direction bidirectional is unsupported: planted" in run.stdout
 
 
-def test_a_supported_cell_without_a_case_makes_the_run_fail() -> None:
+def test_a_supported_combination_without_a_case_makes_the_run_fail() -> None:
     framework_adapter("torch")
     run = suite("--framework", "torch", "--override-ini", "testpaths=meta_tests/harness/test_scale.py")
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
-    assert "supported cells got no case that agrees" in run.stdout
+    assert "supported combinations got no case that agrees" in run.stdout
     assert "torch cpu: reverse, time_first, relu, float32" in run.stdout
 
 
-def test_only_a_case_that_agrees_fills_a_cell() -> None:
+def test_only_a_case_that_agrees_fills_a_combination() -> None:
     framework_adapter("torch")
     target, ledger = Target(Faithful(), "cpu", Ledger(), "meta_tests.common.faulty:Faithful"), Ledger()
     everything = {name: values[-1] for name, values in FEATURES.items()}
-    cell = ", ".join(str(everything[name]) for name in CELL)
+    combination = ", ".join(str(everything[name]) for name in CELL)
     for outcome in ("vacuous", "refused", "disagrees", "crashed"):
         ledger.record(target.label, "equivalence", everything, outcome)
-        assert f"{target.label}: {cell}" in summary.missing_cells([target], ledger)
+        assert f"{target.label}: {combination}" in summary.empty_combinations([target], ledger)
     ledger.record(target.label, "equivalence", everything, "agrees")
-    assert f"{target.label}: {cell}" not in summary.missing_cells([target], ledger)
+    assert f"{target.label}: {combination}" not in summary.empty_combinations([target], ledger)
 
 
 def test_the_counts_of_two_processes_add_up() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from adapters import FEATURES, Result
 from evidence.record.ledger import CELL, Ledger
 from harness import known_failures, summary
 from harness.known_failures import KnownFailure
+from harness.plugin import Plugin
 from harness.target import Target
 from meta_tests.common.references import Doubling, Mirror
 
@@ -112,22 +114,23 @@ def test_of_a_part_of_the_suite_a_stale_entry_is_only_reported(suite: Run) -> No
     assert "stale" not in run.stdout
 
 
-def test_stale_entries_alone_make_a_run_fail(tmp_path: Path) -> None:
-    """Whatever else the run came to, and not where it was narrowed."""
+@pytest.mark.parametrize(("part", "status"), [("", pytest.ExitCode.TESTS_FAILED), ("only a part", pytest.ExitCode.OK)])
+def test_stale_entries_alone_make_a_run_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, status: pytest.ExitCode
+) -> None:
+    """Whatever else the run came to, and not where only a part was run."""
     (tmp_path / "known.toml").write_text(ALL)
-
-    class Session:
-        exitstatus: int = pytest.ExitCode.OK
-
-    for narrowed, status in (("", pytest.ExitCode.TESTS_FAILED), ("only a part", pytest.ExitCode.OK)):
-        session = Session()
-        plugin = known_failures.KnownFailures(tmp_path / "known.toml", lambda narrowed=narrowed: narrowed)
-        plugin.pytest_sessionfinish(session)
-        assert session.exitstatus == status
-        plugin.came[0]["skipped"] += 1
-        assert plugin.stale(), "a test that was skipped did not fail"
-        plugin.came[0]["xfailed"] += 1
-        assert not plugin.stale()
+    known = known_failures.KnownFailures(tmp_path / "known.toml")
+    monkeypatch.setattr(summary, "empty_combinations", lambda *_: [])
+    session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    run = SimpleNamespace(worker=False, selection=SimpleNamespace(reason=lambda: part), targets=[], found=[],
+                          ledger=Ledger(), known=known)  # fmt: skip
+    Plugin.finish(run, session)
+    assert session.exitstatus == status
+    known.came[0]["skipped"] += 1
+    assert known.stale(), "a test that was skipped did not fail"
+    known.came[0]["xfailed"] += 1
+    assert not known.stale()
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
@@ -186,7 +189,7 @@ def test_the_example_in_the_document_is_a_list(tmp_path: Path) -> None:
 
 
 def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_path: Path) -> None:
-    """The verdicts stay what they are: disagrees. The cells that hold nothing else are empty."""
+    """The verdicts stay what they are: disagrees. The combinations that hold nothing else are empty."""
     pytest.importorskip("pydantic")
     from evidence import report
     from evidence.record.reading import read
@@ -208,9 +211,11 @@ def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_pa
     assert "known failure: twice what it should be" in report.render_html(evidence)
 
 
-def test_a_cell_with_known_failures_alone_is_still_missing() -> None:
-    """A known failure is a verdict like any other: it disagrees, and fills no cell."""
+def test_a_combination_with_known_failures_alone_is_still_missing() -> None:
+    """A known failure is a verdict like any other: it disagrees, and fills no combination."""
     target, ledger = Target(Doubling(), "cpu", Ledger(), "meta_tests.common.references:Doubling"), Ledger()
     asked = {name: values[0] for name, values in FEATURES.items()}
     ledger.record(target.label, "equivalence", asked, "disagrees")
-    assert f"{target.label}: {', '.join(str(asked[name]) for name in CELL)}" in summary.missing_cells([target], ledger)
+    assert f"{target.label}: {', '.join(str(asked[name]) for name in CELL)}" in summary.empty_combinations(
+        [target], ledger
+    )

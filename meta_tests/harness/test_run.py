@@ -57,7 +57,7 @@ def test_warnings_are_no_verdicts_and_are_told_once(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == 0
-    told = run.stdout.partition("warnings of the frameworks")[2].partition("cells")[0]
+    told = run.stdout.partition("warnings of the frameworks")[2].partition("combinations")[0]
     lines = [re.sub(r" \(shown \d+ times?\)", "", line) for line in told.splitlines()[1:-1]]
     assert sorted(lines) == [
         "DeprecationWarning: imported", "FutureWarning: devices", "ImportWarning: environment", "OwnWarning: dense",
@@ -269,8 +269,8 @@ def test_two_runs_leave_their_failures_apart_and_the_processes_of_one_together(
     paths += [one.save(case)]
     assert len({Path(path).name for path in paths}) == 3
     assert all(Case.load(path).id == case.id for path in paths)
-    worker = SimpleNamespace(config=SimpleNamespace(stash={plugin.RUN: "the-run"}), workerinput={})
-    plugin.pytest_configure_node(worker)
+    worker = SimpleNamespace(workerinput={})
+    plugin.Plugin.pytest_configure_node(SimpleNamespace(run="the-run"), worker)
     assert worker.workerinput == {"run": "the-run"}
 
 
