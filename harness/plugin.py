@@ -30,9 +30,11 @@ except ModuleNotFoundError as missing:
     sys.stderr.write(f"ERROR: {missing}; pip install -c constraints.txt numpy ml_dtypes hypothesis\n")
     raise SystemExit(pytest.ExitCode.USAGE_ERROR) from None
 
+NAME = "rnn-equivalence"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    option = parser.getgroup("rnn-equivalence").addoption
+    option = parser.getgroup(NAME).addoption
     option("--framework", action="append", default=[], metavar="NAME",
            help=f"judge this framework only ({', '.join(adapters.KNOWN)}); may be repeated")  # fmt: skip
     option("--adapter", action="append", default=[], metavar="MODULE:CLASS",
@@ -52,7 +54,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     profiles.load(config)
-    config.pluginmanager.register(Plugin(config), "rnn-equivalence")
+    config.pluginmanager.register(Plugin(config), NAME)
+
+
+@pytest.fixture(scope="session")
+def every_target(request: pytest.FixtureRequest) -> list[Target]:
+    """All targets of this run, for the properties that compare them with each other."""
+    return request.config.pluginmanager.get_plugin(NAME).targets
+
+
+@pytest.fixture(scope="session")
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """What this run counts and measures."""
+    return request.config.pluginmanager.get_plugin(NAME).ledger
 
 
 class Plugin:
@@ -83,16 +97,6 @@ class Plugin:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "target" in metafunc.fixturenames:
             metafunc.parametrize("target", self.targets, ids=[target.id for target in self.targets])
-
-    @pytest.fixture(scope="session")
-    def every_target(self) -> list[Target]:
-        """All targets of this run, for the properties that compare them with each other."""
-        return self.targets
-
-    @pytest.fixture(scope="session", name="ledger")
-    def its_ledger(self) -> Ledger:
-        """What this run counts and measures."""
-        return self.ledger
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

@@ -113,8 +113,7 @@ class Target:
         started = time.perf_counter()
         verdict = judge_pair(case, expected[:2], actual[:2], declared)
         self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
-        trial = self._trial(case, verdict.outcome, verdict=verdict, answer=actual)
-        self._record_relation(tested, trial)
+        trial = self.record_relation(tested, case, verdict.outcome, verdict=verdict, answer=actual)
         if verdict.outcome == "disagrees":
             kept = f"{self.failures.save(case)}{self.failures.note}"
             raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
@@ -136,21 +135,19 @@ class Target:
         result = attempt(stack, case)
         self.ledger.spend(self.label, {what: stack.seconds[what] - before[what] for what in before})
         if isinstance(result, Trial):
-            self._record_relation("answer", result)
+            self.record_relation("answer", case, result.outcome, message=result.message)
             raise AssertionError(self._failure("answer", result, None))
         return result
 
-    def refused_port(self, tested: str, case: Case, refusal: str) -> None:
-        """Count, and record, that another target cannot hold what was ported to it, in that target's words."""
-        self._record_relation(tested, self._trial(case, "refused", message=refusal))
+    def record_relation(self, tested: str, case: Case, outcome: str, **what: Any) -> Trial:
+        """Count, and record, what came of an answer that is compared with another answer.
 
-    def _trial(self, case: Case, outcome: str, **what: Any) -> Trial:
-        return Trial(self.adapter.name, self.adapter.version, self.device, case, outcome, **what)
-
-    def _record_relation(self, tested: str, trial: Trial) -> None:
-        """Count, and record, what came of an answer that is compared with another answer."""
-        self.ledger.record_relation(self.label, tested, trial.outcome)
-        self._write(tested, features_of(trial.case.spec, **trial.case.inputs), trial, relation=True)
+        what: the verdict, the message and the answer, as in a Trial, which is made of them.
+        """
+        trial = Trial(self.adapter.name, self.adapter.version, self.device, case, outcome, **what)
+        self.ledger.record_relation(self.label, tested, outcome)
+        self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
+        return trial
 
     def _with_stacks(self, cases: tuple[Case, ...], mode: str) -> list[tuple[Case, Stack]]:
         stacks: dict[tuple[Any, int], Stack] = {}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +16,10 @@ from harness import known_failures, summary
 from harness.known_failures import KnownFailure
 from harness.plugin import Plugin
 from harness.target import Target
+from meta_tests.common import process
+from meta_tests.common.process import ROOT
 from meta_tests.common.references import Doubling, Mirror
 
-ROOT = Path(__file__).parents[2]
 DOUBLING = ("--adapter", "meta_tests.common.references:Doubling", "--device", "cpu")
 MIRROR = ("--adapter", "meta_tests.common.references:Mirror", "--device", "cpu")
 EMPTY = "tests/properties/test_equivalence.py::test_an_empty_batch_gives_empty_answers"
@@ -54,11 +53,8 @@ def suite(tmp_path: Path) -> Run:
 
     def run(entries: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "known.toml").write_text(entries)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        command += [f"--known-failures={tmp_path / 'known.toml'}"]  # a path by itself would become the rootdir
-        return subprocess.run(command, cwd=ROOT, env=environment | {"HYPOTHESIS_PROFILE": "ci"}, capture_output=True,
-                              text=True, check=False)  # fmt: skip
+        # with an equals sign: a path by itself would become the rootdir
+        return process.suite(*arguments, f"--known-failures={tmp_path / 'known.toml'}")
 
     return run
 

@@ -20,24 +20,13 @@ from harness import failures, plugin
 from harness import targets as choosing
 from harness.failures import Folder
 from meta_tests.common import references as mirror
+from meta_tests.common.process import ROOT, suite
 from meta_tests.common.usual_case import usual
 from reference import Case
 
-ROOT = Path(__file__).parents[2]
 CORPUS = "tests/properties/test_corpus.py"
 REFERENCES = "meta_tests.common.references"
 MIRROR = ("--adapter", f"{REFERENCES}:Mirror", "--device", "cpu")
-
-
-def suite(
-    *arguments: str, before: str = "pass", root: Path = ROOT, **options: object
-) -> subprocess.CompletedProcess[str]:
-    """pytest in a process of its own. before: Python to run in it first."""
-    code = f"import sys\n{before}\nimport pytest\nsys.exit(pytest.main(sys.argv[1:]))"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
-    environment |= {"HYPOTHESIS_PROFILE": "ci", "COLUMNS": "200", **options.pop("environment", {})}  # type: ignore[dict-item]
-    return subprocess.run([sys.executable, "-c", code, "-q", *arguments], cwd=root, env=environment,
-                          capture_output=True, text=True, check=False, **options)  # fmt: skip
 
 
 def ended(path: Path) -> dict[str, object]:

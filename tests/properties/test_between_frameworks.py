@@ -26,7 +26,7 @@ def test_a_port_gives_the_same_answers(
     spec, parameters = target.adapter.read(target.adapter.build(case.spec, case.parameters, target.device))
     for other in every_target:
         if refusal := other.refusal(case):
-            target.refused_port(f"port to {other.label}", case, refusal)
+            target.record_relation(f"port to {other.label}", case, "refused", message=refusal)
         else:
             ported = other.answer(replace(case, spec=spec, parameters=parameters))
             target.check_pair(f"port to {other.label}", case, expected, ported, other)
