@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections import Counter
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -49,24 +49,13 @@ FIELDS = tuple(field.name for field in fields(KnownFailure))
 
 def read(path: Path) -> list[KnownFailure]:
     """The entries of a file. Raises UsageError, naming the field, for anything that is not one."""
-    where = f"--known-failures: {path.name}"
     try:
-        content = tomllib.loads(_text(path))
-    except (OSError, ValueError) as error:  # not there, not text, not TOML
-        raise pytest.UsageError(f"{where}: {error}") from error
+        return _entries(tomllib.loads(_text(path)))
+    except (OSError, ValueError) as error:  # not there, not text, not TOML, not a list of failures
+        raise pytest.UsageError(f"--known-failures: {path.name}: {error}") from error
     except RecursionError:
-        raise pytest.UsageError(f"{where}: got lists nested too deeply, expected [[failure]] entries") from None
-    entries = content.get("failure")
-    if set(content) != {"failure"} or not isinstance(entries, list):
-        raise pytest.UsageError(f"{where}: got {sorted(content)}, expected [[failure]] entries only")
-    found = [_entry(f"{where}: failure {number}", entry) for number, entry in enumerate(entries, 1)]
-    asked: dict[Any, int] = {}
-    for number, entry in enumerate(found, 1):
-        if (first := asked.setdefault(astuple(entry)[:3], number)) != number:
-            raise pytest.UsageError(
-                f"{where}: failure {number}: target, property and case are those of failure {first}"
-            )
-    return found
+        words = "got lists nested too deeply, expected [[failure]] entries"
+        raise pytest.UsageError(f"--known-failures: {path.name}: {words}") from None
 
 
 def _text(path: Path) -> str:
@@ -77,15 +66,28 @@ def _text(path: Path) -> str:
     return text
 
 
+def _entries(content: dict[str, Any]) -> list[KnownFailure]:
+    entries = content.get("failure")
+    if set(content) != {"failure"} or not isinstance(entries, list):
+        raise ValueError(f"got {sorted(content)}, expected [[failure]] entries only")
+    asked: dict[tuple[str, str, str], int] = {}
+    found = []
+    for number, given in enumerate(entries, 1):
+        entry = _entry(f"failure {number}", given)
+        if (first := asked.setdefault((entry.target, entry.property, entry.case), number)) != number:
+            raise ValueError(f"failure {number}: target, property and case are those of failure {first}")
+        found.append(entry)
+    return found
+
+
 def _entry(where: str, given: Any) -> KnownFailure:
     if not isinstance(given, dict):
-        raise pytest.UsageError(f"{where}: got {given!r}, expected a table")
+        raise ValueError(f"{where}: got {given!r}, expected a table")
     for name in (*given, *FIELDS):
         if name not in FIELDS:
-            raise pytest.UsageError(f"{where}: got field {name!r}, expected {', '.join(FIELDS)}")
-        value = given.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise pytest.UsageError(f"{where}: {name}: got {value!r}, expected text")
+            raise ValueError(f"{where}: got field {name!r}, expected {', '.join(FIELDS)}")
+        if not isinstance(value := given.get(name), str) or not value.strip():
+            raise ValueError(f"{where}: {name}: got {value!r}, expected text")
     return KnownFailure(**given)
 
 

@@ -17,11 +17,12 @@ try:
     import adapters
     from evidence.record.ledger import Ledger
 
-    from . import known_failures, profiles, recording, summary
+    from . import known_failures, profiles, recording
     from .failures import Folder, new_run
     from .framework_warnings import FrameworkWarnings
     from .progress import Progress, about, in_order
     from .selection import Selection
+    from .summary import Summary
     from .target import Target, target_of
     from .targets import named, targets
 except ModuleNotFoundError as missing:
@@ -88,6 +89,7 @@ class Plugin:
                 failures=Folder(self.run),
             )  # fmt: skip
             self.targets = targets(config, self.found, target)
+        self.summary = Summary(self.targets, self.found, self.ledger)
         self.known = known_failures.of_file(config)
         self.progress = Progress(config)
         self.recording = None if self.worker or journal is None else recording.Recording(journal, config)
@@ -189,9 +191,9 @@ class Plugin:
             }  # fmt: skip
             return
         whole = not self.selection.reason()
-        missing = whole and summary.empty_combinations(self.targets, self.ledger)
+        missing = whole and self.summary.missing()
         stale = whole and self.known is not None and self.known.stale()
-        if (missing or stale or summary.crashed(self.found)) and session.exitstatus == pytest.ExitCode.OK:
+        if (missing or stale or self.summary.crashed) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_unconfigure(self) -> None:
@@ -214,4 +216,4 @@ class Plugin:
         if self.known is not None:
             self.known.tell(terminalreporter, reason)
         self.warnings.tell(terminalreporter)
-        summary.tell(terminalreporter, self.targets, self.found, self.ledger, reason)
+        self.summary.tell(terminalreporter, reason)

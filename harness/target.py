@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import currently_in_test_context, reject
 from hypothesis.strategies import SearchStrategy
@@ -98,7 +97,11 @@ class Target:
         mode: how the modules are called, one of adapters.contract.MODES.
         """
         __tracebackhide__ = True
-        outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases, mode)]
+        stacks: dict[tuple[Any, int], Stack] = {}
+        outcomes = []
+        for case in cases:
+            stack = stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
+            outcomes.append(self._check(tested, case, bound, stack))
         self._something_was_seen(outcomes)
 
     def check_pair(
@@ -149,12 +152,6 @@ class Target:
         self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
         return trial
 
-    def _with_stacks(self, cases: tuple[Case, ...], mode: str) -> list[tuple[Case, Stack]]:
-        stacks: dict[tuple[Any, int], Stack] = {}
-        for case in cases:
-            stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
-        return [(case, stacks[case.spec, id(case.parameters)]) for case in cases]
-
     def stack(self, case: Case, mode: str = "eager") -> Stack:
         """The modules of a case's layers, which are built when they are first asked."""
         if self.isolate or mode in ISOLATED:
@@ -201,16 +198,10 @@ class Target:
     def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
         command = ["python", "-m", "adapters", self.source, self.failures.save(trial.case), "--device", self.device]
-        command += ["--bound", bound] if bound else []
-        command += ["--mode", mode] if mode != "eager" else []
+        command += [*(["--bound", bound] if bound else []), *(["--mode", mode] if mode != "eager" else [])]
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
-
-
-def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:
-    """Two arrays as an answer."""
-    return Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))
 
 
 def target_of(item: pytest.Item) -> Target | None:

@@ -10,8 +10,8 @@ import pytest
 import adapters
 from adapters import FEATURES
 from evidence.record.ledger import CELL, Ledger
-from harness import summary
 from harness import targets as choosing
+from harness.summary import Summary
 from harness.target import Target
 from meta_tests.common.faulty import Faithful
 from meta_tests.common.frameworks import framework_adapter
@@ -139,9 +139,9 @@ def test_only_a_case_that_agrees_fills_a_combination() -> None:
     combination = ", ".join(str(everything[name]) for name in CELL)
     for outcome in ("vacuous", "refused", "disagrees", "crashed"):
         ledger.record(target.label, "equivalence", everything, outcome)
-        assert f"{target.label}: {combination}" in summary.empty_combinations([target], ledger)
+        assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()
     ledger.record(target.label, "equivalence", everything, "agrees")
-    assert f"{target.label}: {combination}" not in summary.empty_combinations([target], ledger)
+    assert f"{target.label}: {combination}" not in Summary([target], [], ledger).missing()
 
 
 def test_the_counts_of_two_processes_add_up() -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from adapters import FEATURES, Result
 from evidence.record.ledger import CELL, Ledger
-from harness import known_failures, summary
+from harness import known_failures
 from harness.known_failures import KnownFailure
 from harness.plugin import Plugin
+from harness.summary import Summary
 from harness.target import Target
 from meta_tests.common import process
 from meta_tests.common.process import ROOT
@@ -111,16 +112,13 @@ def test_of_a_part_of_the_suite_a_stale_entry_is_only_reported(suite: Run) -> No
 
 
 @pytest.mark.parametrize(("part", "status"), [("", pytest.ExitCode.TESTS_FAILED), ("only a part", pytest.ExitCode.OK)])
-def test_stale_entries_alone_make_a_run_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, status: pytest.ExitCode
-) -> None:
+def test_stale_entries_alone_make_a_run_fail(tmp_path: Path, part: str, status: pytest.ExitCode) -> None:
     """Whatever else the run came to, and not where only a part was run."""
     (tmp_path / "known.toml").write_text(ALL)
     known = known_failures.KnownFailures(tmp_path / "known.toml")
-    monkeypatch.setattr(summary, "empty_combinations", lambda *_: [])
     session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
-    run = SimpleNamespace(worker=False, selection=SimpleNamespace(reason=lambda: part), targets=[], found=[],
-                          ledger=Ledger(), known=known)  # fmt: skip
+    run = SimpleNamespace(worker=False, selection=SimpleNamespace(reason=lambda: part),
+                          summary=Summary([], [], Ledger()), known=known)  # fmt: skip
     Plugin.finish(run, session)
     assert session.exitstatus == status
     known.came[0]["skipped"] += 1
@@ -212,6 +210,5 @@ def test_a_combination_with_known_failures_alone_is_still_missing() -> None:
     target, ledger = Target(Doubling(), "cpu", Ledger(), "meta_tests.common.references:Doubling"), Ledger()
     asked = {name: values[0] for name, values in FEATURES.items()}
     ledger.record(target.label, "equivalence", asked, "disagrees")
-    assert f"{target.label}: {', '.join(str(asked[name]) for name in CELL)}" in summary.empty_combinations(
-        [target], ledger
-    )
+    combination = ", ".join(str(asked[name]) for name in CELL)
+    assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()
