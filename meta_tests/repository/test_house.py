@@ -33,7 +33,7 @@ ALLOWED = {
     "tests": ({"reference", "adapters", "evidence", "harness", "tests"}, TESTING),
     "meta_tests": (OURS, {*TESTING, "rich", "packaging", "flint", "pydantic"}),
     "benchmarks": ({"reference", "adapters", "harness", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
-    "rnn_equivalence": (OURS - {"tests", "meta_tests", "benchmarks"}, {"pytest", "typer", "click", "rich"}),
+    "rnn_equivalence": (OURS - {"tests", "meta_tests", "benchmarks"}, {"pytest", "click"}),
 }
 ROOMS = [room for room in ALLOWED if (ROOT / room).is_dir()]
 

@@ -1,4 +1,4 @@
-"""python -m harness.make_corpus: draw the corpus and write evidence/record/corpus.jsonl.
+"""python -m meta_tests.make_corpus: draw the corpus and write evidence/record/corpus.jsonl.
 
 Needed only to add cases: whatever changes one makes the runs recorded before incomparable with those after.
 """
@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from evidence.record.corpus import FORMAT, PATH
+from harness.draws import draw_case
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 from reference.files import write_atomically
-
-from .draws import draw_case
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
