@@ -1,6 +1,6 @@
 """The frozen corpus: the cases that every recorded run is asked, so that two versions can be compared case by case.
 
-The cases are stored, bit for bit: no version of NumPy or Hypothesis can draw them otherwise. `meta_tests/make_corpus.py`
+The cases are stored, bit for bit: no version of NumPy or Hypothesis can draw them otherwise. `harness/make_corpus.py`
 made them once.
 """
 
