@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -94,8 +95,6 @@ class Plugin:
         self.progress = Progress(config)
         self.recording = None if self.worker or journal is None else recording.Recording(journal, config)
 
-    # collection
-
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "target" in metafunc.fixturenames:
             metafunc.parametrize("target", self.targets, ids=[target.id for target in self.targets])
@@ -121,8 +120,6 @@ class Plugin:
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         self.progress.total = len(ids)
 
-    # the run
-
     def pytest_sessionstart(self) -> None:
         if self.recording is not None:
             with self.warnings.collected():
@@ -130,9 +127,7 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if target_of(item) is None:
-            return (yield)
-        with self.warnings.collected():
+        with self.warnings.collected() if target_of(item) else nullcontext():
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -199,8 +194,6 @@ class Plugin:
     def pytest_unconfigure(self) -> None:
         for target in self.targets:
             target.close()
-
-    # what is said
 
     def pytest_report_header(self) -> list[str]:
         judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in self.targets]
