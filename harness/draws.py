@@ -15,6 +15,7 @@ import numpy as np
 from reference import Case, CellParameters, RNNSpec
 from reference.arguments import cell_shapes
 from reference.cells import cell_of
+from reference.layout import sequence_axes
 
 ROUNDED_STEP = 1 / 8
 # the same values laid out differently: what users pass when they slice, transpose or freeze arrays
@@ -75,11 +76,8 @@ def draw_case(
     mask: whether about three steps in ten are masked, wherever they lie.
     """
     draw = Draw(seed + 1, rounded)
-    shape = {
-        "batch_first": (batch, time, spec.input_size),
-        "time_first": (time, batch, spec.input_size),
-        "unbatched": (time, spec.input_size),
-    }[layout]
+    sizes = {"batch": batch, "time": time, "feature": spec.input_size}
+    shape = tuple(sizes[axis] for axis in sequence_axes(layout))
     x = draw.uniform(shape, input_scale).astype(dtype)
     rows = () if layout == "unbatched" else (batch,)
     states = (draw.uniform((spec.num_cells, *rows, spec.hidden_size)).astype(dtype) for _ in cell_of(spec).states)

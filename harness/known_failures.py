@@ -37,8 +37,7 @@ class KnownFailure:
     link: str
 
     def fits(self, target: str, tested: str, case: str) -> bool:
-        asked = ((target, self.target), (tested, self.property), (case, self.case))
-        return all(fnmatchcase(name, pattern) for name, pattern in asked)
+        return all(map(fnmatchcase, (target, tested, case), (self.target, self.property, self.case)))
 
     def __str__(self) -> str:
         return f"{self.target}, {self.property} [{self.case}]"
@@ -143,12 +142,11 @@ class KnownFailures:
         terminal.section("known failures")
         stale = self.stale()
         for entry, came in zip(self.failures, self.came, strict=True):
-            if came["passed"]:
-                wrong = f"{came['passed']} passed: take it out of {self.name}, or narrow it"
+            if passed := came["passed"]:
+                wrong = f"{passed} passed: take it out of {self.name}, or narrow it"
                 terminal.write_line(f"FAILED: {entry}: {wrong}", red=True)
-            if came["xfailed"]:
-                expected = f"{came['xfailed']} failed as expected: {entry.reason} ({entry.link})"
-                terminal.write_line(f"{entry}: {expected}")
+            if failed := came["xfailed"]:
+                terminal.write_line(f"{entry}: {failed} failed as expected: {entry.reason} ({entry.link})")
             if entry in stale and part:
                 terminal.write_line(f"{entry}: fits no test that was run ({part})")
             elif entry in stale:

@@ -15,17 +15,18 @@ ROOT = Path(__file__).parents[2]
 def suite(
     *arguments: str,
     before: str = "pass",
+    cache: bool = False,
     root: Path = ROOT,
     environment: Mapping[str, str] | None = None,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """pytest with these arguments, of the profile ci.
 
-    before: Python to run in its process first.  environment: variables beside those of this process; pytest's own and
+    before: Python to run in its process first.  cache: whether pytest may write its cache.  environment: variables beside those of this process; pytest's own and
     PYTHONPATH are left out.  options: those of subprocess.run.
     """
     code = f"import sys\n{before}\nimport pytest\nsys.exit(pytest.main(sys.argv[1:]))"
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
     usual |= {"HYPOTHESIS_PROFILE": "ci", "COLUMNS": "200", **(environment or {})}
-    command = [sys.executable, "-c", code, "-q", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-c", code, "-q", *([] if cache else ["-p", "no:cacheprovider"]), *arguments]
     return subprocess.run(command, cwd=root, env=usual, capture_output=True, text=True, check=False, **options)

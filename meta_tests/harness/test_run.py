@@ -85,7 +85,7 @@ def test_a_read_only_clone_at_a_path_that_is_not_ascii_loses_nothing(tmp_path: P
                    "PYTHONPATH": str(written)}  # fmt: skip
     run = suite(CORPUS, "-k", "step and one and forward", "--adapter=eigen:Eigen", "--device=cpu", "--no-shrink",
                 f"--evidence={written / 'rün.json'}", root=clone, environment=environment,
-                preexec_fn=without_override)  # fmt: skip
+                cache=True, preexec_fn=without_override)  # fmt: skip
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
     assert not (clone / "out").exists()
     assert ended(written / "rün.json")["exit_status"] == 1
@@ -103,7 +103,7 @@ def test_the_record_survives_another_plugin_that_fails(tmp_path: Path) -> None:
     """pytest's JUnit XML is written at the end of the session, too: here its folder is a file."""
     (tmp_path / "file").touch()
     run = suite(CORPUS, "-k", "step and one", *MIRROR, f"--evidence={tmp_path / 'run.json'}",
-                f"--junitxml={tmp_path / 'file' / 'run.xml'}", "-p", "no:cacheprovider")  # fmt: skip
+                f"--junitxml={tmp_path / 'file' / 'run.xml'}")  # fmt: skip
     assert run.returncode != 0
     assert "FileExistsError" in run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == pytest.ExitCode.INTERNAL_ERROR
@@ -120,7 +120,7 @@ KNOWN = {
 
 def test_what_is_installed_and_fails_makes_a_run_fail_that_did_not_choose() -> None:
     """The header and the summary tell it from what is absent. Who names a framework is not concerned."""
-    few = (CORPUS, "-k", "step and one", "--device=cpu", "-p", "no:cacheprovider", "-v")
+    few = (CORPUS, "-k", "step and one", "--device=cpu", "-v")
     before = f"import adapters; adapters.KNOWN = {KNOWN!r}; sys.modules['openvino'] = None"
     run = suite(*few, before=before)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
