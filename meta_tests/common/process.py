@@ -22,8 +22,8 @@ def suite(
 ) -> subprocess.CompletedProcess[str]:
     """pytest with these arguments, of the profile ci.
 
-    before: Python to run in its process first.  cache: whether pytest may write its cache.  environment: variables beside those of this process; pytest's own and
-    PYTHONPATH are left out.  options: those of subprocess.run.
+    before: Python to run in its process first.  cache: whether pytest may write its cache.  environment: variables
+    beside those of this process; pytest's own and PYTHONPATH are left out.  options: those of subprocess.run.
     """
     code = f"import sys\n{before}\nimport pytest\nsys.exit(pytest.main(sys.argv[1:]))"
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
