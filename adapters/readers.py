@@ -12,6 +12,8 @@ from reference.arguments import check_parameters
 
 from .contract import NotOffered
 
+NAMES = ("w_ih", "w_hh", "b_ih", "b_hh")
+
 
 def refuse(name: str, faults: Mapping[str, Any]) -> None:
     """Raise NotOffered for the first of these sentences that is true of the part of that name."""
@@ -38,8 +40,8 @@ def spec_and_parameters(weights: Sequence[Sequence[np.ndarray]], **words: Any) -
     try:
         spec = RNNSpec(**words)
         parameters = [
-            CellParameters(*(np.array(array.T, order="C") for array in arrays), *map(np.zeros_like, arrays[2:]))
-            for arrays in weights
+            CellParameters.of(dict(zip(NAMES, (np.array(array.T, order="C") for array in arrays), strict=False)))
+            for arrays in ([*track, *map(np.zeros_like, track[2:])] for track in weights)
         ]
         check_parameters(spec, parameters)
     except (TypeError, ValueError) as error:

@@ -6,7 +6,7 @@ ones hide narrow products; by default they are scaled as torch initialises them,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
@@ -14,8 +14,12 @@ import numpy as np
 
 from reference import Case, CellParameters, RNNSpec
 from reference.arguments import cell_shapes
+from reference.cells import cell_of
+from reference.layout import sequence_axes
 
 ROUNDED_STEP = 1 / 8
+# the same values laid out differently: what users pass when they slice, transpose or freeze arrays
+MEMORY = ("contiguous", "every other", "Fortran", "backwards", "read-only")
 
 
 class Draw:
@@ -41,17 +45,13 @@ class Draw:
 def draw_parameters(
     spec: RNNSpec, dtype: Any = "float32", seed: int = 0, scale: float = 1.0, rounded: bool = False
 ) -> list[CellParameters]:
-    """Parameters in +-scale / sqrt(hidden_size): torch's own initialisation when scale is 1."""
+    """The weights of the spec's cell in +-scale / sqrt(hidden_size): torch's own initialisation when scale is 1."""
     draw = Draw(seed, rounded)
     width = scale / np.sqrt(spec.hidden_size)
+    shapes = [cell_shapes(spec, index // spec.num_directions) for index in range(spec.num_cells)]
     return [
-        CellParameters(
-            **{
-                name: draw.uniform(shape, width).astype(dtype)
-                for name, shape in cell_shapes(spec, index // spec.num_directions).items()
-            }
-        )
-        for index in range(spec.num_cells)
+        CellParameters.of({name: draw.uniform(shape, width).astype(dtype) for name, shape in track.items()})
+        for track in shapes
     ]
 
 
@@ -72,21 +72,54 @@ def draw_case(
 ) -> Case:
     """A case of the given sizes. Unbatched: batch is 1, and lengths, if any, has one entry.
 
+    h0: whether every state of the cell is given at the start.
     mask: whether about three steps in ten are masked, wherever they lie.
     """
     draw = Draw(seed + 1, rounded)
-    shape = {
-        "batch_first": (batch, time, spec.input_size),
-        "time_first": (time, batch, spec.input_size),
-        "unbatched": (time, spec.input_size),
-    }[layout]
-    states = (spec.num_cells, spec.hidden_size) if layout == "unbatched" else (spec.num_cells, batch, spec.hidden_size)
+    sizes = {"batch": batch, "time": time, "feature": spec.input_size}
+    shape = tuple(sizes[axis] for axis in sequence_axes(layout))
+    x = draw.uniform(shape, input_scale).astype(dtype)
+    rows = () if layout == "unbatched" else (batch,)
+    states = (draw.uniform((spec.num_cells, *rows, spec.hidden_size)).astype(dtype) for _ in cell_of(spec).states)
     return Case(
         spec,
         draw_parameters(spec, dtype, seed, weight_scale, rounded),
-        draw.uniform(shape, input_scale).astype(dtype),
-        draw.uniform(states).astype(dtype) if h0 else None,
+        x,
+        as_given(states) if h0 else None,
         lengths[0] if lengths is not None and layout == "unbatched" else lengths,
         layout,
         Draw(seed + 2).uniform(shape[:-1]) < 0.4 if mask else None,
     )
+
+
+def as_given(states: Iterable[np.ndarray]) -> Any:
+    """States as a user gives them: one array, or, of a cell that carries several, a tuple of arrays."""
+    several = tuple(states)
+    return several[0] if len(several) == 1 else several
+
+
+def each_state(change: Callable[[np.ndarray], np.ndarray], given: Any) -> Any:
+    """Initial states with every array changed; None where none are given."""
+    if given is None:
+        return None
+    return tuple(map(change, given)) if isinstance(given, tuple) else change(given)
+
+
+def in_memory(array: np.ndarray, kind: str) -> np.ndarray:
+    """An array equal to `array`, laid out as `kind`, one of MEMORY, says."""
+    match kind:
+        case "contiguous":
+            return array
+        case "every other":
+            wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+            wide[..., ::2] = array
+            return wide[..., ::2]
+        case "Fortran":
+            return np.asfortranarray(array)
+        case "backwards":
+            return np.ascontiguousarray(array[::-1])[::-1]
+        case "read-only":
+            frozen = array.copy()
+            frozen.flags.writeable = False
+            return frozen
+    raise ValueError(f"kind: got {kind!r}, expected one of {', '.join(MEMORY)}")

@@ -11,7 +11,7 @@ import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,8 +21,7 @@ from reference import Case, Diagnosis
 from reference.faults import Fault
 from reference.judging.primitives import PrimitiveVerdict
 
-from .draws import draw_case
-from .memory import in_memory
+from .draws import draw_case, each_state, in_memory
 
 FAILURES = USER_FOLDER / "out" / "failures"
 LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
@@ -37,22 +36,19 @@ _unexplained: Counter[tuple[str, str]] = Counter()
 _diagnosed: dict[tuple[str, ...], Diagnosis | None] = {}
 
 
+@dataclass
 class Failure:
-    """The text of a failing test.
+    """The text of a failing test.  ask: asks the same target another case, and `primitives` its primitives alone.
 
     The diagnosis is made when the text is read, not for every case that shrinking tries. The smallest case that
     shrinking leaves is the easiest to read and the hardest to tell faults apart by, so larger ones are asked too.
     """
 
-    def __init__(
-        self,
-        tested: str,
-        trial: Trial,
-        replay: str,
-        ask: Callable[[Case], Trial],
-        primitives: Callable[[Case], Sequence[PrimitiveVerdict]] = lambda case: (),
-    ) -> None:
-        self.tested, self.trial, self.replay, self.ask, self._primitives = tested, trial, replay, ask, primitives
+    tested: str
+    trial: Trial
+    replay: str
+    ask: Callable[[Case], Trial]
+    primitives: Callable[[Case], Sequence[PrimitiveVerdict]] = lambda case: ()
 
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
@@ -64,7 +60,8 @@ class Failure:
         return _diagnosed[asked]
 
     def _diagnose(self, target: tuple[str, str]) -> Diagnosis | None:
-        """Faults that explained an earlier failure of the adapter are tried first."""
+        """Faults that explained an earlier failure of the adapter are tried first; what is found is asked of larger
+        cases, those that fail and those that agree."""
         named = _named.setdefault(target, [])
         again = self.trial.diagnosis(named) if named else None
         if again is not None and again.explanations:
@@ -75,25 +72,21 @@ class Failure:
         if own is None or not own.explanations:
             _unexplained[target] += own is not None and not own.problem
             return own
-        found = self._confirmed(own)
+        trials = [self.ask(case) for case in confirming(self.trial.case)]
+        failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
+        right = [trial.case for trial in trials if trial.outcome == "agrees"]
+        found = own.confirmed_by(failed).not_refuted_by(right)
         if found.confirmed and not found.unconfirmed:
             named += [fault for fault in found.explanations[0].faults if fault not in named]
         return found
 
-    def _confirmed(self, own: Diagnosis) -> Diagnosis:
-        """What is left of a diagnosis when larger cases are asked, those that fail and those that agree."""
-        trials = [self.ask(case) for case in confirming(self.trial.case)]
-        failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
-        right = [trial.case for trial in trials if trial.outcome == "agrees"]
-        return own.confirmed_by(failed).not_refuted_by(right)
-
     @functools.cached_property
-    def primitives(self) -> str:
+    def culprit(self) -> str:
         """Whether it is a primitive that is off, or what is made of it; empty where none can be asked."""
         if self.trial.outcome != "disagrees":
             return ""
         try:
-            verdicts = self._primitives(self.trial.case)
+            verdicts = self.primitives(self.trial.case)
         except Exception as error:  # the layer's own failure must still be told
             return f"could not be asked: {type(error).__name__}: {error}"
         wrong = [str(verdict) for verdict in verdicts if not verdict.agrees]
@@ -103,7 +96,7 @@ class Failure:
     def __str__(self) -> str:
         diagnosis = self.diagnosis()
         said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
-        said += f"  primitives: {self.primitives}\n" if self.primitives else ""
+        said += f"  primitives: {self.culprit}\n" if self.culprit else ""
         return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
 
 
@@ -116,7 +109,7 @@ def confirming(case: Case) -> Iterator[Case]:
         lengths = None if case.lengths is None else [1 + (3 * row + 2) % time for row in range(rows)]
         asked = draw_case(spec, batch=rows, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
                           layout=case.layout, input_scale=scale, mask=case.mask is not None)  # fmt: skip
-        h0 = None if asked.h0 is None else in_memory(asked.h0, memory)
+        h0 = each_state(lambda state: in_memory(state, memory), asked.h0)
         yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
 
 
@@ -139,13 +132,13 @@ class Folder:
         """
         test = os.environ.get("PYTEST_CURRENT_TEST", "case (").rpartition(" (")[0]
         name = re.sub(r"[^A-Za-z0-9.]+", "-", test.split("::")[-1]).strip("-")[:LONGEST]
-        digest = hashlib.sha256(test.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        name += f"-{hashlib.sha256(test.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}.json"
         try:
-            return self._written(case, f"{name}-{digest}.json")
+            return self._written(case, name)
         except OSError as error:  # a clone that is read-only, or a full disk
             self.note = f"\n  the case is not where failing cases are kept: {error}"
             self.path = Path(tempfile.mkdtemp(prefix="rnn-equivalence-"))
-            return self._written(case, f"{name}-{digest}.json")
+            return self._written(case, name)
 
     def _written(self, case: Case, name: str) -> str:
         self.path.mkdir(parents=True, exist_ok=True)

@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from adapters.running.guard import one_line
-
-from .progress import target_of
 
 # JAX warns of torch's compiler, which forks its workers, wherever JAX was imported
 OUR_FILTERS = ("error", r"ignore:os\.fork\(\) was called:RuntimeWarning")
@@ -24,7 +22,7 @@ MOST_SHOWN, LONGEST = 50, 300  # warnings, and characters of one
 
 
 class FrameworkWarnings:
-    """The pytest plugin. seen: category and words of every warning, and how often it was shown."""
+    """seen: category and words of every warning, and how often it was shown."""
 
     def __init__(self) -> None:
         self.seen: Counter[tuple[str, str]] = Counter()
@@ -41,6 +39,10 @@ class FrameworkWarnings:
         words = re.sub(r"0x[0-9a-f]{6,}", "0x...", one_line(message))  # an address differs each time
         self.seen[category.__name__, words[:LONGEST]] += 1
 
+    def are_errors(self, item: pytest.Item) -> None:
+        """Make errors of the warnings of a test of ours, unless its own marks, which count more, say otherwise."""
+        item.add_marker(pytest.mark.filterwarnings(*OUR_FILTERS), append=False)
+
     def merge(self, dumped: list[tuple[str, str, int]]) -> None:
         """Add what another process has seen."""
         for category, words, times in dumped:
@@ -49,23 +51,11 @@ class FrameworkWarnings:
     def dump(self) -> list[tuple[str, str, int]]:
         return [(*warning, times) for warning, times in self.seen.items()]
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            if target_of(item) is None:  # before the test's own marks, which count more
-                item.add_marker(pytest.mark.filterwarnings(*OUR_FILTERS), append=False)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if target_of(item) is None:
-            return (yield)
-        with self.collected():
-            return (yield)
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def tell(self, terminal: pytest.TerminalReporter) -> None:
         if not self.seen:
             return
-        terminalreporter.section("warnings of the frameworks")
+        terminal.section("warnings of the frameworks")
         for (category, words), times in self.seen.most_common(MOST_SHOWN):
-            terminalreporter.write_line(f"{category}: {words} (shown {times} time{'s' * (times > 1)})")
+            terminal.write_line(f"{category}: {words} (shown {times} time{'s' * (times > 1)})")
         if (more := len(self.seen) - MOST_SHOWN) > 0:
-            terminalreporter.write_line(f"... and {more} more")
+            terminal.write_line(f"... and {more} more")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import pytest
 from reference import limits
 from reference.files import read_text
 
-from .progress import target_of
+from .target import Target, target_of
 
 INDEX = "known failure"  # the name under which a test's reports hold the number of its entry
 PASSED = "[XPASS(strict)]"  # how pytest's report of an expected failure that passes begins
@@ -38,8 +37,7 @@ class KnownFailure:
     link: str
 
     def fits(self, target: str, tested: str, case: str) -> bool:
-        asked = ((target, self.target), (tested, self.property), (case, self.case))
-        return all(fnmatchcase(name, pattern) for name, pattern in asked)
+        return all(map(fnmatchcase, (target, tested, case), (self.target, self.property, self.case)))
 
     def __str__(self) -> str:
         return f"{self.target}, {self.property} [{self.case}]"
@@ -50,24 +48,13 @@ FIELDS = tuple(field.name for field in fields(KnownFailure))
 
 def read(path: Path) -> list[KnownFailure]:
     """The entries of a file. Raises UsageError, naming the field, for anything that is not one."""
-    where = f"--known-failures: {path.name}"
     try:
-        content = tomllib.loads(_text(path))
-    except (OSError, ValueError) as error:  # not there, not text, not TOML
-        raise pytest.UsageError(f"{where}: {error}") from error
+        return _entries(tomllib.loads(_text(path)))
+    except (OSError, ValueError) as error:  # not there, not text, not TOML, not a list of failures
+        raise pytest.UsageError(f"--known-failures: {path.name}: {error}") from error
     except RecursionError:
-        raise pytest.UsageError(f"{where}: got lists nested too deeply, expected [[failure]] entries") from None
-    entries = content.get("failure")
-    if set(content) != {"failure"} or not isinstance(entries, list):
-        raise pytest.UsageError(f"{where}: got {sorted(content)}, expected [[failure]] entries only")
-    found = [_entry(f"{where}: failure {number}", entry) for number, entry in enumerate(entries, 1)]
-    asked: dict[Any, int] = {}
-    for number, entry in enumerate(found, 1):
-        if (first := asked.setdefault(astuple(entry)[:3], number)) != number:
-            raise pytest.UsageError(
-                f"{where}: failure {number}: target, property and case are those of failure {first}"
-            )
-    return found
+        words = "got lists nested too deeply, expected [[failure]] entries"
+        raise pytest.UsageError(f"--known-failures: {path.name}: {words}") from None
 
 
 def _text(path: Path) -> str:
@@ -78,38 +65,47 @@ def _text(path: Path) -> str:
     return text
 
 
+def _entries(content: dict[str, Any]) -> list[KnownFailure]:
+    entries = content.get("failure")
+    if set(content) != {"failure"} or not isinstance(entries, list):
+        raise ValueError(f"got {sorted(content)}, expected [[failure]] entries only")
+    asked: dict[tuple[str, str, str], int] = {}
+    found = []
+    for number, given in enumerate(entries, 1):
+        entry = _entry(f"failure {number}", given)
+        if (first := asked.setdefault((entry.target, entry.property, entry.case), number)) != number:
+            raise ValueError(f"failure {number}: target, property and case are those of failure {first}")
+        found.append(entry)
+    return found
+
+
 def _entry(where: str, given: Any) -> KnownFailure:
     if not isinstance(given, dict):
-        raise pytest.UsageError(f"{where}: got {given!r}, expected a table")
+        raise ValueError(f"{where}: got {given!r}, expected a table")
     for name in (*given, *FIELDS):
         if name not in FIELDS:
-            raise pytest.UsageError(f"{where}: got field {name!r}, expected {', '.join(FIELDS)}")
-        value = given.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise pytest.UsageError(f"{where}: {name}: got {value!r}, expected text")
+            raise ValueError(f"{where}: got field {name!r}, expected {', '.join(FIELDS)}")
+        if not isinstance(value := given.get(name), str) or not value.strip():
+            raise ValueError(f"{where}: {name}: got {value!r}, expected text")
     return KnownFailure(**given)
 
 
 class KnownFailures:
-    """The pytest plugin: marks the tests that are listed, counts what came of them, and fails the run where the list is
-    wrong. Under pytest-xdist the workers mark and the controller counts."""
+    """The list of a run: it marks the tests that are listed, and counts what came of them. Under pytest-xdist the
+    workers mark and the controller counts."""
 
-    def __init__(self, path: Path, selection: Callable[[], str]) -> None:
-        self.name, self.failures, self.selection = path.name, read(path), selection
+    def __init__(self, path: Path) -> None:
+        self.name, self.failures = path.name, read(path)
         self.came = [Counter[str]() for _ in self.failures]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def mark(self, items: list[pytest.Item]) -> None:
         for item in items:
-            self._mark(item)
+            if (target := target_of(item)) and isinstance(item, pytest.Function):
+                self._mark(item, target)
 
-    def _mark(self, item: pytest.Item) -> None:
-        target = target_of(item)
-        if target is None:
-            return
-        assert isinstance(item, pytest.Function)
-        tested, label = item.originalname, target.label.replace(" ", "-")
-        case = item.callspec.id.removeprefix(label).removesuffix(label).strip("-")
+    def _mark(self, item: pytest.Function, target: Target) -> None:
+        tested = item.originalname
+        case = item.callspec.id.removeprefix(target.id).removesuffix(target.id).strip("-")
         fitting = [index for index, entry in enumerate(self.failures) if entry.fits(target.label, tested, case)]
         if not fitting:
             return
@@ -131,38 +127,30 @@ class KnownFailures:
             raise pytest.UsageError(words)
         item.runtest = functools.partial(_refused, words)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def count(self, report: pytest.TestReport) -> None:
         index = dict(report.user_properties).get(INDEX)
         if isinstance(index, int) and (report.when == "call" or report.outcome != "passed"):
             passed = str(report.longrepr).startswith(PASSED)
             self.came[index]["passed" if passed else outcome_of(report)] += 1
 
     def stale(self) -> list[KnownFailure]:
-        """Entries that fit no test that was run."""
+        """Entries that fit no test that was run: they fail a run of everything that judges."""
         return [entry for entry, came in zip(self.failures, self.came, strict=True) if came.total() == came["skipped"]]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.stale() and not self.selection() and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.section("known failures")
-        for wrong, line in self._lines():
-            terminalreporter.write_line(line, red=wrong)
-
-    def _lines(self) -> Iterator[tuple[bool, str]]:
-        """What came of each entry, and whether it makes the run fail."""
-        stale, narrowed = self.stale(), self.selection()
+    def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
+        """What came of each entry.  part: why not everything was run; empty where it was."""
+        terminal.section("known failures")
+        stale = self.stale()
         for entry, came in zip(self.failures, self.came, strict=True):
-            if came["passed"]:
-                yield True, f"FAILED: {entry}: {came['passed']} passed: take it out of {self.name}, or narrow it"
-            if came["xfailed"]:
-                yield False, f"{entry}: {came['xfailed']} failed as expected: {entry.reason} ({entry.link})"
-            if entry in stale and narrowed:
-                yield False, f"{entry}: fits no test that was run ({narrowed})"
+            if passed := came["passed"]:
+                wrong = f"{passed} passed: take it out of {self.name}, or narrow it"
+                terminal.write_line(f"FAILED: {entry}: {wrong}", red=True)
+            if failed := came["xfailed"]:
+                terminal.write_line(f"{entry}: {failed} failed as expected: {entry.reason} ({entry.link})")
+            if entry in stale and part:
+                terminal.write_line(f"{entry}: fits no test that was run ({part})")
             elif entry in stale:
-                yield True, f"FAILED: {entry}: stale: it fits no test that was run"
+                terminal.write_line(f"FAILED: {entry}: stale: it fits no test that was run", red=True)
 
 
 def _refused(words: str) -> None:
@@ -174,11 +162,11 @@ def outcome_of(report: pytest.TestReport) -> str:
     return "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
 
 
-def of_file(config: pytest.Config, selection: Callable[[], str]) -> KnownFailures | None:
-    """The plugin for the file that --known-failures names; None without the option."""
+def of_file(config: pytest.Config) -> KnownFailures | None:
+    """The list in the file that --known-failures names; None without the option."""
     named = config.getoption("--known-failures")
     if named is None:
         return None
     path = (config.invocation_params.dir / named).resolve()
     config.option.known_failures = str(path)  # for pytest-xdist's workers, which may be elsewhere
-    return KnownFailures(path, selection)
+    return KnownFailures(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -74,10 +74,10 @@ def _setting(value: Any) -> str | bool | int | float | None:
 
 
 class Recording:
-    """The pytest plugin of the process that controls a recorded run: it begins and finishes the journal."""
+    """The record of a run, in the process that controls it: the journal's beginning, its tests and its end."""
 
-    def __init__(self, journal: Journal, config: pytest.Config, selection: Callable[[], str]) -> None:
-        self.journal, self.config, self.selection = journal, config, selection
+    def __init__(self, journal: Journal, config: pytest.Config) -> None:
+        self.journal, self.config = journal, config
         self.tests: Counter[str] = Counter()
         self.begun = False
         self.said = f"Recorded in {config.getoption('--evidence')}."
@@ -96,7 +96,7 @@ class Recording:
             raise pytest.UsageError(f"--evidence: {error}") from error
         self.begun = True
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def count(self, report: pytest.TestReport) -> None:
         """Every test is counted by its outcome, as pytest counts it; what did not pass says why."""
         if report.when != "call" and report.outcome == "passed":
             return
@@ -105,28 +105,19 @@ class Recording:
         if outcome != "passed":
             self.journal.write({"kind": "test", "test": report.nodeid, "outcome": outcome, "message": _words(report)})
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """After every other plugin, whatever it raises, and before the summary: the record is not lost with it."""
+    def finish(self, session: pytest.Session, part: str) -> None:
+        """part: why not everything was run; empty where it was."""
+        if not self.begun:
+            return
         try:
-            return (yield)
-        except BaseException:
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-            raise
-        finally:
-            if self.begun:
-                self._finish(session)
-
-    def _finish(self, session: pytest.Session) -> None:
-        try:
-            self.journal.finish(int(session.exitstatus), self.selection(), self.tests)
+            self.journal.finish(int(session.exitstatus), part, self.tests)
         except OSError as error:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             self.said = f"NOT recorded: {error}; what was reached is in {partial_path(self.journal.path)}"
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def tell(self, terminal: pytest.TerminalReporter) -> None:
         if self.begun:
-            terminalreporter.write_line(self.said)
+            terminal.write_line(self.said)
 
 
 def _words(report: pytest.TestReport) -> str:

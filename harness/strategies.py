@@ -18,16 +18,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from adapters import FEATURES
-from reference import Case, RNNSpec
+from reference import LAYOUTS, Case, RNNSpec
 
-from .draws import draw_case
-from .memory import MEMORY, in_memory
+from .draws import MEMORY, draw_case, each_state, in_memory
 
 Draw = Callable[..., Any]
 SIZES = st.integers(1, 9)
 # input scales: typical; large enough to saturate tanh; small enough that only the weights and biases speak
 INPUT_SCALES = (1.0, 32.0, 2.0**-10)
 WEIGHT_SCALES = (1.0, 0.5, 2.0)
+# what draw_case is told of a question; the spec and in_memory are told the rest
+DRAWN = ("batch", "time", "seed", "weight_scale", "input_scale", "h0", "lengths", "rounded", "mask")
 
 
 @dataclass(frozen=True)
@@ -56,31 +57,24 @@ class Question:
     def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
         """The case that it asks, batch first."""
         spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias)
-        case = draw_case(
-            spec,
-            batch=self.batch,
-            time=self.time,
-            dtype=dtype,
-            seed=self.seed,
-            weight_scale=self.weight_scale,
-            input_scale=self.input_scale,
-            h0=self.h0,
-            lengths=self.lengths,
-            rounded=self.rounded,
-            mask=self.mask,
-        )
-        return in_layout(case, "batch_first", self.memory)
+        drawn = {name: getattr(self, name) for name in DRAWN}
+        return in_layout(draw_case(spec, dtype=dtype, **drawn), "batch_first", self.memory)
 
 
 def in_layout(case: Case, layout: str, memory: str) -> Case:
     """A batch-first case asked in another layout, of the same parameters; unbatched, of its first sequence alone."""
     x, h0, lengths, mask = case.x, case.h0, case.lengths, case.mask
-    if layout == "time_first":
-        x, mask = np.ascontiguousarray(x.transpose(1, 0, 2)), None if mask is None else mask.T
-    elif layout == "unbatched":
-        x, h0, lengths = x[0], None if h0 is None else h0[:, 0], None if lengths is None else int(lengths[0])
-        mask = None if mask is None else mask[0]
-    h0 = None if h0 is None else in_memory(h0, memory)
+    match layout:
+        case "batch_first":
+            pass
+        case "time_first":
+            x, mask = np.ascontiguousarray(x.transpose(1, 0, 2)), None if mask is None else mask.T
+        case "unbatched":
+            x, mask = x[0], None if mask is None else mask[0]
+            h0, lengths = each_state(lambda state: state[:, 0], h0), None if lengths is None else int(lengths[0])
+        case _:
+            raise ValueError(f"layout: got {layout!r}, expected one of {', '.join(LAYOUTS)}")
+    h0 = each_state(lambda state: in_memory(state, memory), h0)
     return replace(case, x=in_memory(x, memory), h0=h0, lengths=lengths, layout=layout, mask=mask)
 
 

@@ -1,136 +1,154 @@
-"""The count at the end of a run: a table of cells, what is unsupported and why, and what is missing."""
+"""The count at the end of a run: tables of combinations, what is unsupported and why, and what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
-from adapters import FEATURES, Availability, Capabilities
-from adapters.contract import Feature
+import pytest
+
+from adapters import FEATURES, Availability
 from adapters.running.trial import OUTCOMES
-from evidence.record.ledger import CELL, Ledger
+from evidence.record.ledger import AXES, Ledger
 
 from .table import Table, text
 from .target import Target
 
-
-def missing_cells(targets: Sequence[Target], ledger: Ledger) -> list[str]:
-    """Cells and features that an adapter declares supported and that got no case that agrees."""
-    missing = []
-    for target in targets:
-        supported = target.capabilities.supported
-        if not all(supported(name) for name in FEATURES):
-            missing.append(f"{target.label}: some feature has no supported value, so nothing can be judged")
-        missing += [
-            f"{target.label}: {', '.join(cell)}"
-            for cell in product(*(supported(name) for name in CELL))
-            if not ledger.combination_cases(target.label, cell, "agrees")
-        ]
-        missing += [
-            f"{target.label}: {name} {value}"
-            for name in FEATURES
-            for value in supported(name)
-            if not ledger.cases(target.label, name, value, "agrees")
-        ]
-    return missing
-
-
-def render(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> str:
-    """All tables as text."""
-    tables = [_outcomes(targets, found, ledger), *(_cells(target, ledger) for target in targets)]
-    tables += [_features(targets, ledger), *([_figures(ledger)] if ledger.figures else []), _time(targets, ledger)]
-    states = {"absent": "is absent", "crashed": "crashed"}
-    lines = [f"{adapter.name} {states[adapter.state]}: {adapter.problem}" for adapter in found if not adapter.loads]
-    lines += [f"{target.label}: {line}" for target in targets for line in _declared(target.capabilities)]
-    return "".join(text(table) for table in tables) + "".join(f"{line}\n" for line in lines)
-
-
-def _declared(capabilities: Capabilities) -> Iterator[str]:
-    """What an adapter says of itself, a line for each."""
-    for several, reason in capabilities.together.items():
-        yield f"{_words(several)} is unsupported: {reason}"
-    for one, reason in capabilities.unsupported.items():
-        yield f"{_words((one,))} is unsupported: {reason}"
-    for one, how in capabilities.emulated.items():
-        yield f"{_words((one,))} is emulated: {how}"
-    for several, name in capabilities.arithmetics.items():
-        yield f"{_words(several)} is judged by the arithmetic {name}"
-
-
-def _words(features: tuple[Feature, ...]) -> str:
-    return " with ".join(f"{name} {value}" for name, value in features)
-
-
-def _outcomes(targets: Sequence[Target], found: Sequence[Availability], ledger: Ledger) -> Table:
-    table = Table("target", "version", *OUTCOMES, "not judged", title="What came of the cases")
-    for target in targets:
-        outcomes = ledger.outcomes(target.label)
-        table.add_row(target.label, target.adapter.version, *(str(outcomes[outcome]) for outcome in OUTCOMES), "")
-    for adapter in found:
-        if not adapter.loads:
-            table.add_row(adapter.name, adapter.version or "", *[""] * len(OUTCOMES), adapter.state)
-    return table
-
-
-def _cells(target: Target, ledger: Ledger) -> Table:
-    """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
-    columns = (f"{dtype}\n{' / '.join(FEATURES['nonlinearity'])}" for dtype in FEATURES["dtype"])
-    table = Table("direction", "layout", *columns, title=f"Cases that agree: {target.label}")
-    for direction, layout in product(FEATURES["direction"], FEATURES["layout"]):
-        counts = (
-            " / ".join(_count(target, ledger, (direction, layout, phi, dtype)) for phi in FEATURES["nonlinearity"])
-            for dtype in FEATURES["dtype"]
-        )
-        table.add_row(direction, layout, *counts)
-    return table
-
-
-def _count(target: Target, ledger: Ledger, cell: tuple[str, ...]) -> str:
-    """A cell's cases that agree; a dash where the adapter declares one of its features unsupported."""
-    declared = all(_supports(target, name, value) for name, value in zip(CELL, cell, strict=True))
-    return str(ledger.combination_cases(target.label, cell, "agrees")) if declared else "-"
-
-
-def _figures(ledger: Ledger) -> Table:
-    """The largest figures of this run, a row for each figure and what it was measured of, a column for each dtype."""
-    dtypes = FEATURES["dtype"]
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    for (of, name), value in sorted(ledger.figures.items()):
-        what, _, dtype = name.rpartition(", ")
-        found.setdefault((of, what), {})[dtype] = value
-    table = Table("of", "largest", *dtypes, title="Figures")
-    for (of, what), values in found.items():
-        table.add_row(of, what, *(f"{values[dtype]:.3g}" if dtype in values else "" for dtype in dtypes))
-    return table
-
-
+DTYPES, PHIS = FEATURES["dtype"], FEATURES["nonlinearity"]
 SPENT = {"build": "building modules", "run": "running them", "judge": "reference and judging"}
+STATES = {"absent": "is absent", "crashed": "crashed"}  # of a framework that is not judged
 
 
-def _time(targets: Sequence[Target], ledger: Ledger) -> Table:
-    """Where the time of the targets' tests went, in seconds of all processes; the rest is Hypothesis and pytest."""
-    table = Table("target", *(f"{words} (s)" for words in (*SPENT.values(), "the rest")), title="Where the time went")
-    for target in targets:
-        spent = [ledger.seconds[target.label, what] for what in SPENT]
-        rest = max(0.0, ledger.seconds[target.label, "test"] - sum(spent))
-        table.add_row(target.label, *(f"{seconds:.1f}" for seconds in (*spent, rest)))
-    return table
+@dataclass(frozen=True)
+class Summary:
+    """What was judged, what was looked for where no framework was named, and the counts."""
 
+    targets: Sequence[Target]
+    found: Sequence[Availability]
+    ledger: Ledger
 
-def _supports(target: Target, name: str, value: object) -> bool:
-    return (name, value) not in target.capabilities.unsupported
+    @property
+    def crashed(self) -> list[str]:
+        """Frameworks that are installed and do not load: an error, unless the user chose others."""
+        return [adapter.name for adapter in self.found if adapter.state == "crashed"]
 
+    def missing(self) -> list[str]:
+        """Combinations and values that an adapter declares supported and that got no case that agrees."""
+        return [f"{target.label}: {words}" for target in self.targets for words in self._missing(target)]
 
-def _features(targets: Sequence[Target], ledger: Ledger) -> Table:
-    """All targets: rows are the values of each feature."""
-    table = Table("feature", "value", *(target.label for target in targets), title="Cases that agree, by feature")
-    for name, values in FEATURES.items():
-        for value in values:
-            counts = [
-                str(ledger.cases(target.label, name, value, "agrees"))
-                if _supports(target, name, value)
-                else "unsupported"
-                for target in targets
-            ]
-            table.add_row(name, str(value), *counts)
-    return table
+    def _missing(self, target: Target) -> Iterator[str]:
+        label, supported = target.label, target.capabilities.supported
+        if not all(supported(name) for name in FEATURES):
+            yield "some feature has no supported value, so nothing can be judged"
+        for combination in product(*(supported(name) for name in AXES)):
+            if not self.ledger.combination_cases(label, combination, "agrees"):
+                yield ", ".join(combination)
+        for name in FEATURES:
+            for value in supported(name):
+                if not self.ledger.cases(label, name, value, "agrees"):
+                    yield f"{name} {value}"
+
+    def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
+        """All of it.  part: why not everything was run; empty where it was."""
+        terminal.section("combinations")
+        for line in "".join(map(text, self._tables())).splitlines():
+            terminal.write_line(line)
+        for line in self._words():
+            terminal.write_line(line)
+        if self.crashed:
+            terminal.write_line(f"FAILED: installed, and does not load: {', '.join(self.crashed)}", red=True)
+        missing = self.missing()
+        if part:
+            terminal.write_line(f"Counts are not enforced: {part}.")
+        elif missing:
+            words = f"{len(missing)} supported combinations got no case that agrees"
+            for line in (f"FAILED: {words}:", *(f"  {one}" for one in missing)):
+                terminal.write_line(line, red=True)
+        else:
+            terminal.write_line("Every supported combination and feature got at least one case that agrees.")
+
+    def _words(self) -> Iterator[str]:
+        """Why a framework is not judged, and what each adapter says of itself."""
+        for adapter in self.found:
+            if not adapter.loads:
+                yield f"{adapter.name} {STATES[adapter.state]}: {adapter.problem}"
+        for target in self.targets:
+            declared = target.capabilities
+            for what, several in (
+                ("is unsupported:", declared.together),
+                ("is unsupported:", {(one,): reason for one, reason in declared.unsupported.items()}),
+                ("is emulated:", {(one,): how for one, how in declared.emulated.items()}),
+                ("is judged by the arithmetic", declared.arithmetics),
+            ):
+                for features, said in several.items():
+                    asked = " with ".join(f"{name} {value}" for name, value in features)
+                    yield f"{target.label}: {asked} {what} {said}"
+
+    def _tables(self) -> Iterator[Table]:
+        yield self._outcomes()
+        yield from map(self._combinations, self.targets)
+        yield self._features()
+        if self.ledger.figures:
+            yield self._figures()
+        yield self._time()
+
+    def _outcomes(self) -> Table:
+        rows = []
+        for target in self.targets:
+            outcomes = self.ledger.outcomes(target.label)
+            rows.append((target.label, target.adapter.version, *(str(outcomes[name]) for name in OUTCOMES), ""))
+        for adapter in self.found:
+            if not adapter.loads:
+                rows.append((adapter.name, adapter.version or "", *[""] * len(OUTCOMES), adapter.state))
+        return Table("What came of the cases", ("target", "version", *OUTCOMES, "not judged"), rows)
+
+    def _combinations(self, target: Target) -> Table:
+        """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
+        columns = (f"{dtype}\n{' / '.join(PHIS)}" for dtype in DTYPES)
+        rows = [
+            (*place, *(" / ".join(self._count(target, *place, phi, dtype) for phi in PHIS) for dtype in DTYPES))
+            for place in product(FEATURES["direction"], FEATURES["layout"])
+        ]
+        return Table(f"Cases that agree: {target.label}", ("direction", "layout", *columns), rows)
+
+    def _count(self, target: Target, *combination: str) -> str:
+        """A combination's cases that agree; a dash where the adapter declares one of its features unsupported."""
+        if any(feature in target.capabilities.unsupported for feature in zip(AXES, combination, strict=True)):
+            return "-"
+        return str(self.ledger.combination_cases(target.label, combination, "agrees"))
+
+    def _features(self) -> Table:
+        """All targets: rows are the values of each feature."""
+
+        def count(target: Target, name: str, value: object) -> str:
+            if (name, value) in target.capabilities.unsupported:
+                return "unsupported"
+            return str(self.ledger.cases(target.label, name, value, "agrees"))
+
+        rows = [
+            (name, str(value), *(count(target, name, value) for target in self.targets))
+            for name, values in FEATURES.items()
+            for value in values
+        ]
+        labels = (target.label for target in self.targets)
+        return Table("Cases that agree, by feature", ("feature", "value", *labels), rows)
+
+    def _figures(self) -> Table:
+        """The run's largest figures, a row for each figure and what it was measured of, a column for each dtype."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for (of, name), value in sorted(self.ledger.figures.items()):
+            what, _, dtype = name.rpartition(", ")
+            found.setdefault((of, what), {})[dtype] = f"{value:.3g}"
+        rows = [(*what, *(values.get(dtype, "") for dtype in DTYPES)) for what, values in found.items()]
+        return Table("Figures", ("of", "largest", *DTYPES), rows)
+
+    def _time(self) -> Table:
+        """Where the time of the targets' tests went, in seconds of all processes; the rest is Hypothesis and pytest."""
+        rows = []
+        for target in self.targets:
+            spent = [self.ledger.seconds[target.label, what] for what in SPENT]
+            rest = max(0.0, self.ledger.seconds[target.label, "test"] - sum(spent))
+            rows.append((target.label, *(f"{seconds:.1f}" for seconds in (*spent, rest))))
+        columns = (f"{words} (s)" for words in (*SPENT.values(), "the rest"))
+        return Table("Where the time went", ("target", *columns), rows)

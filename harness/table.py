@@ -6,28 +6,25 @@ import codecs
 import io
 import sys
 from importlib.util import find_spec
+from typing import NamedTuple
 
 WIDTH = 100
 
 
-class Table:
-    """A title, the names of the columns, and rows of text."""
+class Table(NamedTuple):
+    """columns: their names.  rows: as many words each."""
 
-    def __init__(self, *columns: str, title: str) -> None:
-        self.title, self.columns = title, columns
-        self.rows: list[tuple[str, ...]] = []
-
-    def add_row(self, *cells: str) -> None:
-        self.rows.append(cells)
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 def text(table: Table, rich: bool = find_spec("rich") is not None, encoding: str | None = None) -> str:
-    """The table with lines around its cells, or, without rich, its columns side by side.
+    """The table with lines around its words, or, without rich, its columns side by side.
 
     encoding: the terminal's, that of the standard output when None: not every one has the characters of lines.
     """
-    encoding = encoding or getattr(sys.__stdout__, "encoding", None) or "ascii"
-    return _ruled(table, encoding) if rich else _plain(table)
+    return _ruled(table, encoding or getattr(sys.__stdout__, "encoding", None) or "ascii") if rich else _plain(table)
 
 
 def _ruled(table: Table, encoding: str) -> str:
@@ -45,7 +42,7 @@ def _ruled(table: Table, encoding: str) -> str:
 
 
 def _plain(table: Table) -> str:
-    rows = [tuple(cell.replace("\n", " ") for cell in row) for row in (table.columns, *table.rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    rows = [[words.replace("\n", " ") for words in row] for row in (table.columns, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join([table.title, *lines, "", ""])

@@ -6,11 +6,9 @@ import functools
 import os
 import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import currently_in_test_context, reject
 from hypothesis.strategies import SearchStrategy
@@ -24,7 +22,7 @@ from adapters.running.trial import Stack, Trial, asked_of, attempt, examine
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import comparable, kept_answer, verdict_line
-from reference import Case, Verdict, judge_pair
+from reference import Case, judge_pair
 
 from .failures import Failure, Folder
 from .strategies import Question, questions
@@ -71,6 +69,11 @@ class Target:
         backend = getattr(self.adapter, "backend", "")
         return f"{self.adapter.name}{f'/{backend}' if backend else ''} {self.device}"
 
+    @property
+    def id(self) -> str:
+        """What stands for it in the name of a test: its label without spaces."""
+        return self.label.replace(" ", "-")
+
     def __repr__(self) -> str:
         return f"Target({self.label})"
 
@@ -94,7 +97,11 @@ class Target:
         mode: how the modules are called, one of adapters.contract.MODES.
         """
         __tracebackhide__ = True
-        outcomes = [self._check(tested, case, bound, stack) for case, stack in self._with_stacks(cases, mode)]
+        stacks: dict[tuple[Any, int], Stack] = {}
+        outcomes = []
+        for case in cases:
+            stack = stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
+            outcomes.append(self._check(tested, case, bound, stack))
         self._something_was_seen(outcomes)
 
     def check_pair(
@@ -109,9 +116,8 @@ class Target:
         started = time.perf_counter()
         verdict = judge_pair(case, expected[:2], actual[:2], declared)
         self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
-        self.record_relation(tested, case, verdict.outcome, verdict, answer=actual)
+        trial = self.record_relation(tested, case, verdict.outcome, verdict=verdict, answer=actual)
         if verdict.outcome == "disagrees":
-            trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict)
             kept = f"{self.failures.save(case)}{self.failures.note}"
             raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
         self._something_was_seen([verdict.outcome])
@@ -136,25 +142,15 @@ class Target:
             raise AssertionError(self._failure("answer", result, None))
         return result
 
-    def record_relation(
-        self,
-        tested: str,
-        case: Case,
-        outcome: str,
-        verdict: Verdict | None = None,
-        message: str = "",
-        answer: Sequence[Any] | None = None,
-    ) -> None:
-        """Count, and record, what came of an answer that is compared with another answer."""
-        self.ledger.record_relation(self.label, tested, outcome)
-        features = features_of(case.spec, **case.inputs)
-        self._write(tested, features, True, case, outcome, verdict, message, answer)
+    def record_relation(self, tested: str, case: Case, outcome: str, **what: Any) -> Trial:
+        """Count, and record, what came of an answer that is compared with another answer.
 
-    def _with_stacks(self, cases: tuple[Case, ...], mode: str) -> list[tuple[Case, Stack]]:
-        stacks: dict[tuple[Any, int], Stack] = {}
-        for case in cases:
-            stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
-        return [(case, stacks[case.spec, id(case.parameters)]) for case in cases]
+        what: the verdict, the message and the answer, as in a Trial, which is made of them.
+        """
+        trial = Trial(self.adapter.name, self.adapter.version, self.device, case, outcome, **what)
+        self.ledger.record_relation(self.label, tested, outcome)
+        self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
+        return trial
 
     def stack(self, case: Case, mode: str = "eager") -> Stack:
         """The modules of a case's layers, which are built when they are first asked."""
@@ -168,7 +164,7 @@ class Target:
         trial = examine(self.adapter, case, self.device, bound, stack)
         self.ledger.spend(self.label, trial.seconds)
         self.ledger.record(self.label, tested, features, trial.outcome)
-        self._write(tested, features, False, case, trial.outcome, trial.verdict, trial.message, trial.answer)
+        self._write(tested, features, trial)
         refusal = self.capabilities.refusal(features)
         if refusal and trial.outcome != "refused":
             raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
@@ -176,37 +172,20 @@ class Target:
             raise AssertionError(self._failure(tested, trial, bound, stack.mode))
         return trial.outcome
 
-    def _write(
-        self,
-        tested: str,
-        features: dict[str, Any],
-        relation: bool,
-        case: Case,
-        outcome: str,
-        verdict: Verdict | None,
-        message: str,
-        answer: Sequence[Any] | None,
-    ) -> None:
+    def _write(self, tested: str, features: dict[str, Any], trial: Trial, relation: bool = False) -> None:
         """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
+        case, verdict, answer = trial.case, trial.verdict, trial.answer
         if verdict is not None and verdict.bound:
             self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
         if self.journal is None:
             return
-        line = verdict_line(
-            target=self.label,
-            test=os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0],
-            tested=tested,
-            relation=relation,
-            case=case,
-            features=features,
-            outcome=outcome,
-            verdict=verdict,
-            message=message,
-            answer=answer,
-        )
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+        line = verdict_line(target=self.label, test=test, tested=tested, relation=relation, case=case,
+                            features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
+                            answer=answer)  # fmt: skip
         keep = line["corpus"] is not None and not relation and comparable(verdict)
-        kept = kept_answer(*answer) if keep and isinstance(answer, Result) else None
-        declared = outcome == "refused" and bool(self.capabilities.refusal(features))
+        kept = kept_answer(*answer) if keep and answer is not None else None
+        declared = trial.outcome == "refused" and bool(self.capabilities.refusal(features))
         self.journal.verdict(line, case.to_json(), kept, declared)
 
     @staticmethod
@@ -219,13 +198,14 @@ class Target:
     def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
         command = ["python", "-m", "adapters", self.source, self.failures.save(trial.case), "--device", self.device]
-        command += ["--bound", bound] if bound else []
-        command += ["--mode", mode] if mode != "eager" else []
+        command += [*(["--bound", bound] if bound else []), *(["--mode", mode] if mode != "eager" else [])]
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
 
 
-def contiguous(output: np.ndarray, h_n: np.ndarray) -> Result:
-    """Two arrays as an answer."""
-    return Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))
+def target_of(item: pytest.Item) -> Target | None:
+    """The target that a test judges; None where it judges none."""
+    callspec = getattr(item, "callspec", None)
+    target = callspec.params.get("target") if callspec else None
+    return target if isinstance(target, Target) else None

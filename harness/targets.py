@@ -25,11 +25,9 @@ def targets(
             known = f"expected one of {', '.join(adapters.KNOWN)}{adapters.meant(name)}"
             raise pytest.UsageError(f"--framework: got {name!r}, {known}")
     names = [*named(config, "--framework"), *named(config, "--adapter")]
+    names = names or [found.name for found in available if found.loads]
     if not names:
-        names = [found.name for found in available if found.loads]
-    if not names:
-        problems = "; ".join(found.problem for found in available)
-        raise pytest.UsageError(f"no framework to judge: {problems}")
+        raise pytest.UsageError(f"no framework to judge: {'; '.join(found.problem for found in available)}")
     found = [
         target(adapter, device, source=name)
         for name, adapter in ((name, load(name)) for name in names)
@@ -61,17 +59,14 @@ def devices(adapter: adapters.Adapter, asked: list[str], source: str) -> list[st
     """The devices to judge on: those asked for, else the CPU and the first CUDA device where there is one."""
     try:
         there = devices_of(adapter, source)
-        chosen = _chosen(adapter, there, asked)
+        names = (*there, "cuda") if any(device.startswith("cuda") for device in there) else there
+        for device in asked:
+            if device not in names:
+                which = f"{adapter.name} {adapter.version}"
+                raise ValueError(f"--device: {which} has no {device!r}, only {', '.join(there)}")
+        chosen = asked or [device for device in ("cpu", "cuda") if device in names] or [there[0]]
         for device in chosen:
             expect_capabilities_on(adapter, source, device)
     except ValueError as error:
         raise pytest.UsageError(one_line(error)) from error
     return chosen
-
-
-def _chosen(adapter: adapters.Adapter, there: tuple[str, ...], asked: list[str]) -> list[str]:
-    names = (*there, "cuda") if any(device.startswith("cuda") for device in there) else there
-    for device in asked:
-        if device not in names:
-            raise ValueError(f"--device: {adapter.name} {adapter.version} has no {device!r}, only {', '.join(there)}")
-    return asked or [device for device in ("cpu", "cuda") if device in names] or [there[0]]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 MUTANTS = ROOT / "mutants"
-ACCEPTED = ROOT / "tests" / "data" / "mutants.toml"
+ACCEPTED = ROOT / "meta_tests" / "data" / "mutants.toml"
 # what pytest exits with under a mutant: tests failed, were not collected, or could not even start (2, 3, 255)
 KILLED = {1, 2, 3, 255}
 TIMED_OUT = {36, 24, -24, 152}

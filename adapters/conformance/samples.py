@@ -44,7 +44,7 @@ def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 
     batch = {"0": 0, "1": 1}.get(asked["batch"], batch)
     time = {"0": 0, "1": 1}.get(asked["time"], time)
     parameters = [
-        CellParameters(**{
+        CellParameters.of({
             name: rng.uniform(-0.5, 0.5, shape).astype(dtype)
             for name, shape in cell_shapes(spec, index // spec.num_directions).items()
         })

@@ -176,8 +176,8 @@ def constants(graph: Any) -> dict[str, Any]:
 def cells(node: Any, tensors: dict[str, Any], directions: int) -> list[CellParameters]:
     """A layer's parameters, forward before reverse."""
     arrays = [_weights(node, tensors, index, directions) for index in (1, 2, 3) if index < 3 or has_input(node, index)]
-    pairs = [np.split(b, 2) for b in arrays[2]] if len(arrays) == 3 else [()] * directions
-    return [CellParameters(w, r, *pair) for w, r, pair in zip(arrays[0], arrays[1], pairs, strict=True)]
+    pairs = [np.split(b, 2) for b in arrays[2]] if len(arrays) == 3 else [(None, None)] * directions
+    return [CellParameters(w, r, b[0], b[1]) for w, r, b in zip(arrays[0], arrays[1], pairs, strict=True)]
 
 
 def _weights(node: Any, tensors: dict[str, Any], index: int, directions: int) -> np.ndarray:

@@ -44,7 +44,7 @@ def _certain_nan(case: Case) -> Result:
     def nan_or_zero(array: np.ndarray) -> np.ndarray:
         return np.where(np.isnan(array), np.nan, 0)
 
-    cells = [CellParameters(**{name: nan_or_zero(a) for name, a in cell.arrays().items()}) for cell in case.parameters]
+    cells = [CellParameters.of({name: nan_or_zero(a) for name, a in cell.arrays().items()}) for cell in case.parameters]
     h0 = None if case.h0 is None else nan_or_zero(case.h0)
     return forward(case.spec, cells, nan_or_zero(case.x), h0, case.lengths, case.layout)
 

@@ -80,7 +80,7 @@ class Native:
         """Copies of the weights, one CellParameters for each cell."""
         fields = ({f: p + suffix(self.spec, i) for f, p in PARAMETER_NAMES.items()} for i in range(self.spec.num_cells))
         return [
-            CellParameters(**{f: array_of(self.weights[name]) for f, name in cell.items() if name in self.weights})
+            CellParameters.of({f: array_of(self.weights[name]) for f, name in cell.items() if name in self.weights})
             for cell in fields
         ]
 

@@ -1,6 +1,6 @@
 """What every known adapter declares in this version of the suite, as data: a record's header is no authority.
 
-`harness/make_declarations.py` writes declarations.json. A test keeps it equal to what the adapters say of themselves.
+`meta_tests/make_declarations.py` writes declarations.json. A test keeps it equal to what the adapters themselves say.
 """
 
 from __future__ import annotations

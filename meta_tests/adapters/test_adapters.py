@@ -10,8 +10,7 @@ import pytest
 import adapters
 from adapters.contract import FEATURES, features_of
 from adapters.running.trial import examine
-from harness.draws import draw_case, draw_parameters
-from harness.memory import MEMORY, in_memory
+from harness.draws import MEMORY, draw_case, draw_parameters, in_memory
 from meta_tests.common.frameworks import activation_of, built, framework_adapter
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
 

@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import adapters
 from adapters import FEATURES
 from evidence.record.ledger import CELL, Ledger
-from harness import summary
 from harness import targets as choosing
+from harness.summary import Summary
 from harness.target import Target
 from meta_tests.common.faulty import Faithful
 from meta_tests.common.frameworks import framework_adapter
+from meta_tests.common.process import suite
 from reference.faults import FAULTS
 
-ROOT = Path(__file__).parents[2]
+REFERENCES = "meta_tests.common.references"
+MIRROR = ("--adapter", f"{REFERENCES}:Mirror")
 EQUIVALENCE = "tests/properties/test_equivalence.py"
-
-
-def suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Run pytest in a process of its own. before: Python to run in it first."""
-    code = f"import sys; {before or 'pass'}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    environment = os.environ | {"HYPOTHESIS_PROFILE": "ci", "COLUMNS": "200"}
-    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-c", code, "-p", "no:cacheprovider", "-q", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--framework", "mxnet"], f"--framework: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}"),
-        (["--adapter", "meta_tests.common.faulty:Faithful", "--device", "tpu"], "has no 'tpu', only cpu"),
-        (["--adapter", "meta_tests.common.faulty:Faithful", "--cases", "0"], "--cases: got 0, expected at least 1"),
+        ([*MIRROR, "--device", "tpu"], "has no 'tpu', only cpu, cuda"),
+        ([*MIRROR, "--cases", "0"], "--cases: got 0, expected at least 1"),
         (
-            ["--adapter", "meta_tests.common.faulty:Faithful", "--adapter", "meta_tests.common.faulty:Namesake"],
-            "meta_tests.common.faulty:Faithful: another adapter is named 'Faithful' too",
+            [*MIRROR, "--adapter", f"{REFERENCES}:Doubling"],
+            f"{REFERENCES}:Mirror: another adapter is named 'mirror' too",
         ),
     ],
 )
 def test_what_is_named_and_absent_is_an_error(arguments: list[str], words: str) -> None:
-    framework_adapter("torch")
     run = suite(EQUIVALENCE, "--collect-only", *arguments)
     assert run.returncode == pytest.ExitCode.USAGE_ERROR, run.stdout + run.stderr
     assert words in run.stderr
@@ -82,7 +71,8 @@ def test_a_named_framework_that_is_not_installed_says_how_to_install_it() -> Non
 def test_a_framework_that_is_absent_is_counted_as_absent() -> None:
     framework_adapter("torch")
     framework_adapter("keras")
-    hidden = "sys.modules['keras'] = None"
+    two = "import adapters; adapters.KNOWN = {name: adapters.KNOWN[name] for name in ('torch', 'keras')}"
+    hidden = f"sys.modules['keras'] = None; {two}"  # the others take long to load
     run = suite(EQUIVALENCE, "-k", "empty_batch and float32", before=hidden)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "absent" in run.stdout
@@ -130,29 +120,28 @@ def test_the_wrapping_alone_changes_nothing(planted_run: subprocess.CompletedPro
 def test_an_honest_adapter_that_can_do_little_passes() -> None:
     """It is asked for nothing that it declares unsupported, but to refuse it; and the table says what it cannot do."""
     framework_adapter("torch")
-    run = suite("tests/properties", "--cases", "2", "--adapter", "meta_tests.common.faulty:Limited")
+    run = suite("tests/properties", "--cases", "1", "--adapter", "meta_tests.common.faulty:Limited")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert "Limited cpu: direction bidirectional is unsupported: planted" in run.stdout
 
 
-def test_a_supported_cell_without_a_case_makes_the_run_fail() -> None:
-    framework_adapter("torch")
-    run = suite("--framework", "torch", "--override-ini", "testpaths=meta_tests/harness/test_scale.py")
+def test_a_supported_combination_without_a_case_makes_the_run_fail() -> None:
+    run = suite(*MIRROR, "--override-ini", "testpaths=meta_tests/harness/test_scale.py")
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
-    assert "supported cells got no case that agrees" in run.stdout
-    assert "torch cpu: reverse, time_first, relu, float32" in run.stdout
+    assert "supported combinations got no case that agrees" in run.stdout
+    assert "mirror cpu: reverse, time_first, relu, float32" in run.stdout
 
 
-def test_only_a_case_that_agrees_fills_a_cell() -> None:
+def test_only_a_case_that_agrees_fills_a_combination() -> None:
     framework_adapter("torch")
     target, ledger = Target(Faithful(), "cpu", Ledger(), "meta_tests.common.faulty:Faithful"), Ledger()
     everything = {name: values[-1] for name, values in FEATURES.items()}
-    cell = ", ".join(str(everything[name]) for name in CELL)
+    combination = ", ".join(str(everything[name]) for name in CELL)
     for outcome in ("vacuous", "refused", "disagrees", "crashed"):
         ledger.record(target.label, "equivalence", everything, outcome)
-        assert f"{target.label}: {cell}" in summary.missing_cells([target], ledger)
+        assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()
     ledger.record(target.label, "equivalence", everything, "agrees")
-    assert f"{target.label}: {cell}" not in summary.missing_cells([target], ledger)
+    assert f"{target.label}: {combination}" not in Summary([target], [], ledger).missing()
 
 
 def test_the_counts_of_two_processes_add_up() -> None:

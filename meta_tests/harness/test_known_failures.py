@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from adapters import FEATURES, Result
 from evidence.record.ledger import CELL, Ledger
-from harness import known_failures, summary
+from harness import known_failures
 from harness.known_failures import KnownFailure
+from harness.plugin import Plugin
+from harness.summary import Summary
 from harness.target import Target
+from meta_tests.common import process
+from meta_tests.common.process import ROOT
 from meta_tests.common.references import Doubling, Mirror
 
-ROOT = Path(__file__).parents[2]
 DOUBLING = ("--adapter", "meta_tests.common.references:Doubling", "--device", "cpu")
 MIRROR = ("--adapter", "meta_tests.common.references:Mirror", "--device", "cpu")
 EMPTY = "tests/properties/test_equivalence.py::test_an_empty_batch_gives_empty_answers"
@@ -52,11 +54,8 @@ def suite(tmp_path: Path) -> Run:
 
     def run(entries: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "known.toml").write_text(entries)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        command += [f"--known-failures={tmp_path / 'known.toml'}"]  # a path by itself would become the rootdir
-        return subprocess.run(command, cwd=ROOT, env=environment | {"HYPOTHESIS_PROFILE": "ci"}, capture_output=True,
-                              text=True, check=False)  # fmt: skip
+        # with an equals sign: a path by itself would become the rootdir
+        return process.suite(*arguments, f"--known-failures={tmp_path / 'known.toml'}")
 
     return run
 
@@ -112,22 +111,20 @@ def test_of_a_part_of_the_suite_a_stale_entry_is_only_reported(suite: Run) -> No
     assert "stale" not in run.stdout
 
 
-def test_stale_entries_alone_make_a_run_fail(tmp_path: Path) -> None:
-    """Whatever else the run came to, and not where it was narrowed."""
+@pytest.mark.parametrize(("part", "status"), [("", pytest.ExitCode.TESTS_FAILED), ("only a part", pytest.ExitCode.OK)])
+def test_stale_entries_alone_make_a_run_fail(tmp_path: Path, part: str, status: pytest.ExitCode) -> None:
+    """Whatever else the run came to, and not where only a part was run."""
     (tmp_path / "known.toml").write_text(ALL)
-
-    class Session:
-        exitstatus: int = pytest.ExitCode.OK
-
-    for narrowed, status in (("", pytest.ExitCode.TESTS_FAILED), ("only a part", pytest.ExitCode.OK)):
-        session = Session()
-        plugin = known_failures.KnownFailures(tmp_path / "known.toml", lambda narrowed=narrowed: narrowed)
-        plugin.pytest_sessionfinish(session)
-        assert session.exitstatus == status
-        plugin.came[0]["skipped"] += 1
-        assert plugin.stale(), "a test that was skipped did not fail"
-        plugin.came[0]["xfailed"] += 1
-        assert not plugin.stale()
+    known = known_failures.KnownFailures(tmp_path / "known.toml")
+    session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    run = SimpleNamespace(worker=False, selection=SimpleNamespace(reason=lambda: part),
+                          summary=Summary([], [], Ledger()), known=known)  # fmt: skip
+    Plugin.finish(run, session)
+    assert session.exitstatus == status
+    known.came[0]["skipped"] += 1
+    assert known.stale(), "a test that was skipped did not fail"
+    known.came[0]["xfailed"] += 1
+    assert not known.stale()
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
@@ -186,7 +183,7 @@ def test_the_example_in_the_document_is_a_list(tmp_path: Path) -> None:
 
 
 def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_path: Path) -> None:
-    """The verdicts stay what they are: disagrees. The cells that hold nothing else are empty."""
+    """The verdicts stay what they are: disagrees. The combinations that hold nothing else are empty."""
     pytest.importorskip("pydantic")
     from evidence import report
     from evidence.record.reader import read
@@ -207,9 +204,10 @@ def test_the_record_counts_them_apart_and_claims_no_agreement(suite: Run, tmp_pa
     assert "known failure: twice what it should be" in report.render_html(evidence)
 
 
-def test_a_cell_with_known_failures_alone_is_still_missing() -> None:
-    """A known failure is a verdict like any other: it disagrees, and fills no cell."""
+def test_a_combination_with_known_failures_alone_is_still_missing() -> None:
+    """A known failure is a verdict like any other: it disagrees, and fills no combination."""
     target, ledger = Target(Doubling(), "cpu", Ledger(), "meta_tests.common.references:Doubling"), Ledger()
     asked = {name: values[0] for name, values in FEATURES.items()}
     ledger.record(target.label, "equivalence", asked, "disagrees")
-    assert f"{target.label}: {', '.join(str(asked[name]) for name in CELL)}" in summary.missing_cells([target], ledger)
+    combination = ", ".join(str(asked[name]) for name in CELL)
+    assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()

@@ -20,24 +20,13 @@ from harness import failures, plugin
 from harness import targets as choosing
 from harness.failures import Folder
 from meta_tests.common import references as mirror
+from meta_tests.common.process import ROOT, suite
 from meta_tests.common.usual_case import usual
 from reference import Case
 
-ROOT = Path(__file__).parents[2]
 CORPUS = "tests/properties/test_corpus.py"
 REFERENCES = "meta_tests.common.references"
 MIRROR = ("--adapter", f"{REFERENCES}:Mirror", "--device", "cpu")
-
-
-def suite(
-    *arguments: str, before: str = "pass", root: Path = ROOT, **options: object
-) -> subprocess.CompletedProcess[str]:
-    """pytest in a process of its own. before: Python to run in it first."""
-    code = f"import sys\n{before}\nimport pytest\nsys.exit(pytest.main(sys.argv[1:]))"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
-    environment |= {"HYPOTHESIS_PROFILE": "ci", "COLUMNS": "200", **options.pop("environment", {})}  # type: ignore[dict-item]
-    return subprocess.run([sys.executable, "-c", code, "-q", *arguments], cwd=root, env=environment,
-                          capture_output=True, text=True, check=False, **options)  # fmt: skip
 
 
 def ended(path: Path) -> dict[str, object]:
@@ -57,7 +46,7 @@ def test_warnings_are_no_verdicts_and_are_told_once(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == 0
-    told = run.stdout.partition("warnings of the frameworks")[2].partition("cells")[0]
+    told = run.stdout.partition("warnings of the frameworks")[2].partition("combinations")[0]
     lines = [re.sub(r" \(shown \d+ times?\)", "", line) for line in told.splitlines()[1:-1]]
     assert sorted(lines) == [
         "DeprecationWarning: imported", "FutureWarning: devices", "ImportWarning: environment", "OwnWarning: dense",
@@ -96,7 +85,7 @@ def test_a_read_only_clone_at_a_path_that_is_not_ascii_loses_nothing(tmp_path: P
                    "PYTHONPATH": str(written)}  # fmt: skip
     run = suite(CORPUS, "-k", "step and one and forward", "--adapter=eigen:Eigen", "--device=cpu", "--no-shrink",
                 f"--evidence={written / 'rün.json'}", root=clone, environment=environment,
-                preexec_fn=without_override)  # fmt: skip
+                cache=True, preexec_fn=without_override)  # fmt: skip
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
     assert not (clone / "out").exists()
     assert ended(written / "rün.json")["exit_status"] == 1
@@ -114,7 +103,7 @@ def test_the_record_survives_another_plugin_that_fails(tmp_path: Path) -> None:
     """pytest's JUnit XML is written at the end of the session, too: here its folder is a file."""
     (tmp_path / "file").touch()
     run = suite(CORPUS, "-k", "step and one", *MIRROR, f"--evidence={tmp_path / 'run.json'}",
-                f"--junitxml={tmp_path / 'file' / 'run.xml'}", "-p", "no:cacheprovider")  # fmt: skip
+                f"--junitxml={tmp_path / 'file' / 'run.xml'}")  # fmt: skip
     assert run.returncode != 0
     assert "FileExistsError" in run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == pytest.ExitCode.INTERNAL_ERROR
@@ -131,7 +120,7 @@ KNOWN = {
 
 def test_what_is_installed_and_fails_makes_a_run_fail_that_did_not_choose() -> None:
     """The header and the summary tell it from what is absent. Who names a framework is not concerned."""
-    few = (CORPUS, "-k", "step and one", "--device=cpu", "-p", "no:cacheprovider", "-v")
+    few = (CORPUS, "-k", "step and one", "--device=cpu", "-v")
     before = f"import adapters; adapters.KNOWN = {KNOWN!r}; sys.modules['openvino'] = None"
     run = suite(*few, before=before)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
@@ -269,8 +258,8 @@ def test_two_runs_leave_their_failures_apart_and_the_processes_of_one_together(
     paths += [one.save(case)]
     assert len({Path(path).name for path in paths}) == 3
     assert all(Case.load(path).id == case.id for path in paths)
-    worker = SimpleNamespace(config=SimpleNamespace(stash={plugin.RUN: "the-run"}), workerinput={})
-    plugin.pytest_configure_node(worker)
+    worker = SimpleNamespace(workerinput={})
+    plugin.Plugin.pytest_configure_node(SimpleNamespace(run="the-run"), worker)
     assert worker.workerinput == {"run": "the-run"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.scale import nightly
+from meta_tests.common.scale import nightly
 
 
 @pytest.mark.parametrize(("profile", "expected"), [("nightly", True), ("default", False), ("ci", False), ("", False)])

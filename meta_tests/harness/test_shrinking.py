@@ -9,10 +9,10 @@ from hypothesis import find, settings
 
 from adapters import Unsupported
 from adapters.running.trial import examine
-from harness.scale import nightly
 from harness.strategies import Question, in_layout, questions
 from meta_tests.common import faulty as planted
 from meta_tests.common.frameworks import framework_adapter
+from meta_tests.common.scale import nightly
 from reference import Case
 from reference.faults import FAULTS
 

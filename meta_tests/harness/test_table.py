@@ -6,19 +6,14 @@ import pytest
 
 from harness.table import Table, text
 
-
-def table() -> Table:
-    made = Table("target", "dtype\ntanh / relu", title="Cases")
-    made.add_row("torch cpu", "12 / 7")
-    made.add_row("keras", "")
-    return made
+TABLE = Table("Cases", ("target", "dtype\ntanh / relu"), [("torch cpu", "12 / 7"), ("keras", "")])
 
 
 def test_with_rich_every_word_is_there() -> None:
     pytest.importorskip("rich")
     for word in ("Cases", "target", "tanh / relu", "torch cpu", "12 / 7", "keras"):
-        assert word in text(table(), rich=True)
+        assert word in text(TABLE, rich=True)
 
 
 def test_without_rich_columns_stand_side_by_side() -> None:
-    assert text(table(), rich=False) == "Cases\ntarget     dtype tanh / relu\ntorch cpu  12 / 7\nkeras\n\n"
+    assert text(TABLE, rich=False) == "Cases\ntarget     dtype tanh / relu\ntorch cpu  12 / 7\nkeras\n\n"

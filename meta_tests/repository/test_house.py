@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,22 +18,24 @@ import reference
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "openvino"}
-OURS = {"reference", "adapters", "evidence", "tests", "benchmarks", "conftest"}
-# what each package may import of ours, and beyond the standard library
+OURS = {"reference", "adapters", "evidence", "harness", "tests", "meta_tests", "benchmarks", "rnn_equivalence"}
+TESTING = {"numpy", "ml_dtypes", "hypothesis", "pytest"}
+# what each room may import of ours, and beyond the standard library
 ALLOWED = {
     "reference": ({"reference"}, {"numpy"}),
     "adapters": ({"reference", "adapters"}, {"numpy", "ml_dtypes", *FRAMEWORKS}),
     "evidence": (
-        {
-            "reference",
-            "evidence",
-            "adapters",
-        },  # for words and features; meta_tests/evidence/verify/test_declarations.py: no framework
+        # adapters for the words and features; meta_tests/evidence/verify/test_declarations.py: no framework
+        {"reference", "adapters", "evidence"},
         {"numpy", "ml_dtypes", "rich", "pydantic", "jinja2", "markupsafe", "matplotlib"},
     ),
-    "tests": (OURS, {"numpy", "ml_dtypes", "hypothesis", "packaging", "pytest", "rich", "flint"}),
-    "benchmarks": ({"reference", "adapters", "tests", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
+    "harness": ({"reference", "adapters", "evidence", "harness"}, {*TESTING, "rich"}),
+    "tests": ({"reference", "adapters", "evidence", "harness", "tests"}, TESTING),
+    "meta_tests": (OURS, {*TESTING, "rich", "packaging", "flint", "pydantic"}),
+    "benchmarks": ({"reference", "adapters", "harness", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
+    "rnn_equivalence": (OURS - {"tests", "meta_tests", "benchmarks"}, {"pytest", "click"}),
 }
+ROOMS = [room for room in ALLOWED if (ROOT / room).is_dir()]
 
 
 def imported(source: str) -> set[str]:
@@ -44,26 +49,72 @@ def imported(source: str) -> set[str]:
     return names
 
 
-def forbidden(package: str, source: str) -> set[str]:
-    """What a module of `package` imports and must not."""
-    ours, others = ALLOWED[package]
+def forbidden(room: str, source: str) -> set[str]:
+    """What a module of `room` imports and must not."""
+    ours, others = ALLOWED[room]
     return imported(source) - ours - others - set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_dependencies_run_one_way(package: str) -> None:
-    modules = sorted((ROOT / package).rglob("*.py"))
-    assert modules
-    wrong = {str(path.relative_to(ROOT)): found for path in modules if (found := forbidden(package, path.read_text()))}
-    assert not wrong
+def modules(room: str) -> dict[str, str]:
+    """The source of every module of a room, by its path."""
+    return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in (ROOT / room).rglob("*.py")}
 
 
-def test_that_test_would_fail() -> None:
-    assert forbidden("reference", "import scipy") == {"scipy"}
-    assert forbidden("reference", "def f():\n    from adapters import load") == {"adapters"}
-    assert forbidden("evidence", "import torch") == {"torch"}
-    assert forbidden("tests", "import torch.nn as nn") == {"torch"}
-    assert not forbidden("tests", "import os\nfrom .draws import Draw")
+@pytest.mark.parametrize("room", ROOMS)
+def test_dependencies_run_one_way(room: str) -> None:
+    """reference <- adapters <- harness <- tests. Frameworks are imported in adapters alone."""
+    found = {path: forbidden(room, source) for path, source in modules(room).items()}
+    assert found
+    assert not {path: names for path, names in found.items() if names}
+
+
+def test_every_room_has_its_row() -> None:
+    tracked = subprocess.run(["git", "ls-files", "*/*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {path.split("/")[0] for path in tracked.stdout.splitlines()} <= set(ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "wrong"),
+    [
+        ("reference", "import scipy", {"scipy"}),
+        ("reference", "def f():\n    from adapters import load", {"adapters"}),
+        ("adapters", "from harness.draws import draw_case", {"harness"}),
+        ("evidence", "import torch", {"torch"}),
+        ("evidence", "from harness import target", {"harness"}),
+        ("harness", "from tests.frameworks import array_of", {"tests"}),
+        ("tests", "import torch.nn as nn", {"torch"}),
+        ("tests", "from meta_tests.common import records", {"meta_tests"}),
+        ("meta_tests", "def f():\n    import keras", {"keras"}),
+        ("rnn_equivalence", "import meta_tests", {"meta_tests"}),
+        ("tests", "import os\nfrom .draws import Draw\nfrom harness import target", set()),
+    ],
+)
+def test_that_test_would_fail(room: str, source: str, wrong: set[str]) -> None:
+    assert forbidden(room, source) == wrong
+
+
+def twice(paths: Iterable[str]) -> list[str]:
+    """The names that more than one test file has, wherever they lie."""
+    names = Counter(name for path in paths if (name := Path(path).name).startswith("test_"))
+    return sorted(name for name, times in names.items() if times > 1)
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """A failing test is known by its file's name; these do not tell it apart."""
+    assert twice(path for room in ROOMS for path in modules(room)) == []
+    assert twice(["a/test_x.py", "a/x.py", "b/test_x.py", "b/x.py"]) == ["test_x.py"]
+
+
+# words for what became of a thing; a module is named after the thing
+PARTICIPLE = re.compile(r"(^|_)(judged|drawn|printed|recorded|reported|redrawn|narrowed|merged|planted)(_|$)")
+
+
+def test_modules_are_named_after_things() -> None:
+    named = [path for room in ROOMS for path in modules(room) if not Path(path).name.startswith("test_")]
+    assert [path for path in named if PARTICIPLE.search(Path(path).stem)] == []
+    assert [name for name in ("judged", "as_drawn", "redrawn_x", "draws", "record") if PARTICIPLE.search(name)] == [
+        "judged", "as_drawn", "redrawn_x",
+    ]  # fmt: skip
 
 
 def test_the_packages_are_those_of_this_repository() -> None:
@@ -89,10 +140,13 @@ def tolerances(source: str) -> list[str]:
 
 
 def test_no_tolerance_is_chosen_outside_the_bounds() -> None:
-    modules = [path for package in ALLOWED for path in (ROOT / package).rglob("*.py")]
-    modules = [path for path in modules if "bounds" not in path.parts and path != Path(__file__)]
-    wrong = {str(path.relative_to(ROOT)): found for path in modules if (found := tolerances(path.read_text()))}
-    assert not wrong
+    found = {
+        path: tolerances(source)
+        for room in ROOMS
+        for path, source in modules(room).items()
+        if "bounds" not in path.split("/") and ROOT / path != Path(__file__)
+    }
+    assert not {path: lines for path, lines in found.items() if lines}
 
 
 def test_that_test_too_would_fail() -> None:
@@ -104,7 +158,7 @@ def test_that_test_too_would_fail() -> None:
 
 def test_every_test_that_the_documents_name_exists() -> None:
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    named = [m for path in documents for m in re.findall(r"(tests/[\w/]+\.py)::(\w+)", path.read_text())]
+    named = [m for path in documents for m in re.findall(r"((?:meta_)?tests/[\w/]+\.py)::(\w+)", path.read_text())]
     assert named
     missing = [
         f"{path}::{name}"

@@ -10,8 +10,8 @@ import pytest
 
 from adapters import Adapter, NotOffered
 from harness.draws import draw_case
-from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import Case, CellParameters, RNNSpec, judge
+from tests.frameworks import array_of, framework_adapter
 
 SPEC, REVERSE, BOTH = (RNNSpec(3, 5, direction=direction) for direction in ("forward", "reverse", "bidirectional"))
 LENGTHS = [2, 4, 3]

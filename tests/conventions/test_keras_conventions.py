@@ -10,8 +10,8 @@ import pytest
 
 from adapters import Adapter
 from harness.draws import draw_case
-from meta_tests.common.frameworks import array_of, framework_adapter, judge_last
 from reference import Case, CellParameters, RNNSpec, judge
+from tests.frameworks import array_of, framework_adapter, judge_last
 
 SPEC = RNNSpec(3, 5)
 BOTH = RNNSpec(3, 5, direction="bidirectional")

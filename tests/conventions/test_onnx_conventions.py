@@ -12,8 +12,8 @@ import pytest
 
 from adapters import NotOffered
 from harness.draws import draw_case, draw_parameters
-from meta_tests.common.frameworks import framework_adapter
 from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
+from tests.frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
 RUNTIMES = {"onnxruntime": "onnxruntime", "onnx": "reference_evaluator", "openvino": "openvino"}

@@ -10,8 +10,8 @@ import pytest
 
 from adapters import Adapter
 from harness.draws import draw_case, draw_parameters
-from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import Case, CellParameters, RNNSpec, forward, judge
+from tests.frameworks import array_of, framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import adapters
-from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import Case, CellParameters, RNNSpec, forward, judge
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.bounds.trajectory import trajectory_bound
+from tests.frameworks import array_of, framework_adapter
 
 from .figures import Solved, notebook, printed_interval, solve
 

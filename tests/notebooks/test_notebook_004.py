@@ -10,11 +10,11 @@ import pytest
 
 import adapters
 from harness.draws import draw_case
-from meta_tests.common.frameworks import framework_adapter
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.bounds.dense import dense_bound
 from reference.bounds.trajectory import trajectory_bound
+from tests.frameworks import framework_adapter
 
 from .figures import Solved, notebook, printed_interval, solve
 

@@ -12,8 +12,8 @@ import pytest
 
 import adapters
 from harness.draws import Draw, draw_case
-from meta_tests.common.frameworks import framework_adapter
 from reference import Case, CellParameters, RNNSpec, forward, judge
+from tests.frameworks import framework_adapter
 
 from .figures import notebook
 

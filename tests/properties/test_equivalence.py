@@ -1,7 +1,7 @@
 """The first question: does each framework answer what the equations define?
 
-Every example goes through both nonlinearities and all three layouts, so every cell of the count is filled by
-every example: no cell depends on luck.
+Every example goes through both nonlinearities and all three layouts, so every combination of the count is filled by
+every example: none depends on luck.
 """
 
 from __future__ import annotations

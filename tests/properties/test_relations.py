@@ -12,18 +12,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from adapters import Result
 from harness.draws import draw_case
-from harness.target import Target, contiguous
+from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters, RNNSpec
 
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 each_direction = pytest.mark.parametrize("direction", DIRECTIONS)
 
 
-def check(target: Target, tested: str, case: Case, *actual: np.ndarray) -> None:
+def check(target: Target, tested: str, case: Case, output: np.ndarray, h_n: np.ndarray) -> None:
     """The framework's answer to `case` agrees with output and h_n, put together from its other answers."""
     __tracebackhide__ = True
-    target.check_pair(tested, case, target.answer(case), contiguous(*actual))
+    actual = Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))
+    target.check_pair(tested, case, target.answer(case), actual)
 
 
 @each_nonlinearity

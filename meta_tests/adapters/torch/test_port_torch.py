@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import adapters
 from harness.draws import Draw, draw_case, draw_parameters
+from meta_tests.adapters.torch.user_modules import READ, REFUSED, Tampering
 from meta_tests.common.frameworks import array_of, framework_adapter
-from meta_tests.common.user_modules import READ, REFUSED, Tampering
 from reference import DIRECTIONS, LAYOUTS, RNNSpec
 
 BATCH, TIME = 2, 3

@@ -14,7 +14,7 @@ from adapters import FEATURES
 from adapters.contract import features_of
 from evidence.record import corpus
 from evidence.record.ledger import AXES
-from harness import make_corpus
+from meta_tests import make_corpus
 from meta_tests.common.corpora import added_case, added_family, grown
 
 FROZEN = "491b37f5c3a3830198fc6ea0b24b0b2f2ce7694e5a5f28b301fe867ebaf0f0f7"

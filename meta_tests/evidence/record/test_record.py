@@ -125,13 +125,10 @@ def test_a_record_that_cannot_be_finished_says_so(tmp_path: Path, monkeypatch: p
     journal = Journal(tmp_path / "run.json")
     monkeypatch.setattr(journal, "finish", functools.partial(_full, "No space left on device"))
     session, said = SimpleNamespace(exitstatus=0), list[str]()
-    recorder = Recording(journal, SimpleNamespace(getoption=str), str)
+    recorder = Recording(journal, SimpleNamespace(getoption=str))
     recorder.begun = True
-    finishing = recorder.pytest_sessionfinish(session)
-    next(finishing)
-    with pytest.raises(StopIteration):
-        finishing.send(None)
-    recorder.pytest_terminal_summary(SimpleNamespace(write_line=said.append))
+    recorder.finish(session, "")
+    recorder.tell(SimpleNamespace(write_line=said.append))
     assert session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
     assert said == [f"NOT recorded: No space left on device; what was reached is in {partial_path(journal.path)}"]
 

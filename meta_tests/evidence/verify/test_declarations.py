@@ -15,12 +15,12 @@ from evidence.record import corpus
 from evidence.record.environment import ROOT
 from evidence.verify.declarations import PATH, known, version_of
 from evidence.verify.questions import FOLDER, all_tests, number_for_a_target
-from harness.make_declarations import BACKENDS, DEVICES, declared
+from meta_tests.make_declarations import BACKENDS, DEVICES, declared
 
 
 @pytest.mark.parametrize("name", adapters.KNOWN)
 def test_what_an_adapter_declares_is_in_the_data(name: str) -> None:
-    """Else: python -m harness.make_declarations."""
+    """Else: python -m meta_tests.make_declarations."""
     try:
         adapter = adapters.load(name)
     except ImportError as error:

@@ -10,8 +10,8 @@ import pytest
 from flint import arb
 
 import adapters
-from harness.scale import at_night
 from meta_tests.common.frameworks import activation_of, framework_adapter
+from meta_tests.common.scale import at_night
 from meta_tests.tables.activation import SATURATED, accurate_tanh, arguments, measure, numpy_tanh
 from reference import DTYPES
 from reference.bounds.arithmetic import ACTIVATION_UNITS, arithmetic

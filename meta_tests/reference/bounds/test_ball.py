@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.draws import draw_case
-from harness.scale import at_night
-from meta_tests.common.ball import exact_stack, exact_steps, largest_radius, outside
+from meta_tests.common.scale import at_night
+from meta_tests.reference.bounds.ball import exact_stack, exact_steps, largest_radius, outside
 from reference import DIRECTIONS, DTYPES, Case, RNNSpec, forward
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Expected, step_bound

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.draws import Draw, draw_case
-from harness.scale import at_night
 from meta_tests.common.implementations import Cells, Machine, scan
+from meta_tests.common.scale import at_night
 from meta_tests.tables.false_alarms import BOUNDS, Batch, count, draw_machine, verdicts, wrong_tanh
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS

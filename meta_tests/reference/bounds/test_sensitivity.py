@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.scale import at_night
 from meta_tests.common.implementations import keep_bits
+from meta_tests.common.scale import at_night
 from meta_tests.tables.sensitivity import Row, faulty_answer, row, sensitive_case, smallest_seen
 from reference import Case, Verdict, judge
 

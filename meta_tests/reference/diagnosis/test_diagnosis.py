@@ -11,11 +11,11 @@ import pytest
 from adapters import Result
 from adapters.running.trial import Trial
 from harness.draws import draw_case
-from harness.scale import nightly
 from meta_tests.common.diagnosis import diagnosed, usual
 from meta_tests.common.equivalent import EQUIVALENT
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.property_cases import drawn_cases, faulty_answer, visible_in
+from meta_tests.common.scale import nightly
 from meta_tests.tables.diagnosis import MOST_WRONG, PAIRS, row, verdict_on_diagnosis
 from reference import Diagnosis, Explanation, RNNSpec, diagnose, judge
 from reference.diagnosis import diagnosis

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import plugin
+from harness import profiles
 from harness.draws import draw_case
 from meta_tests.common.equivalent import EQUIVALENT, REASONS
 from meta_tests.common.property_cases import DEFAULT, drawn_cases, verdict_on, visible_in
@@ -55,7 +55,7 @@ def test_that_gate_would_fail() -> None:
 
 
 def test_the_gate_draws_as_many_examples_as_the_default_run() -> None:
-    assert plugin.CASES["default"] == DEFAULT
+    assert profiles.CASES["default"] == DEFAULT
 
 
 def test_the_catalogue_is_in_order() -> None:

@@ -1,4 +1,4 @@
-"""python -m harness.make_corpus: draw the corpus of each family and write evidence/record/corpora/FAMILY.jsonl.
+"""python -m meta_tests.make_corpus: draw the corpus of each family and write evidence/record/corpora/FAMILY.jsonl.
 
 Needed only to add cases. Append them: a published case that changes, or another order, makes the runs recorded before
 incomparable with those after. Where the number of cases was published, add it to PUBLISHED.
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from evidence.record.corpus import FIRST, FOLDER, FORMAT
+from harness.draws import draw_case
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 from reference.files import write_atomically
-
-from .draws import draw_case
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 TIMES = (1, 2, 5, 10, 20, 50, 100, 200)

@@ -1,4 +1,4 @@
-"""python -m harness.make_declarations: write evidence/verify/declarations.json, what each known adapter declares.
+"""python -m meta_tests.make_declarations: write evidence/verify/declarations.json, what each known adapter declares.
 
 `python -m evidence verify` holds a record against it, where no framework is installed. Needs every framework; to be run
 again whenever an adapter declares something else, which meta_tests/evidence/verify/test_declarations.py notices.
@@ -66,7 +66,9 @@ def everything() -> Iterator[dict[str, Any]]:
     for name in adapters.KNOWN:
         for backend in BACKENDS.get(name, ("",)):
             environment = {**os.environ, **({"KERAS_BACKEND": backend} if backend else {})}
-            code = f"import json; from harness.make_declarations import declared; print(json.dumps(declared({name!r})))"
+            code = (
+                f"import json; from meta_tests.make_declarations import declared; print(json.dumps(declared({name!r})))"
+            )
             done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
             yield from json.loads(done.stdout.splitlines()[-1])
 

@@ -222,7 +222,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_prints_every_check_and_exits_with_1_for_a_problem() -> None:
     right = command("adapters", "reference", "--check")
     assert (right.returncode, right.stdout) == (0, "".join(f"{name}: ok\n" for name in CHECKS))
-    wrong = command("adapters", "meta_tests.adapters.conformance.test_self_check:StatesLast", "--check")
+    wrong = command("adapters", "meta_tests.adapters.conformance.test_contract_checks:StatesLast", "--check")
     assert wrong.returncode == 1
     assert "shapes and dtypes: docs/adapters.md, 'Arguments and answers'\n" in wrong.stdout
 

@@ -1,0 +1,42 @@
+"""Hypothesis' profiles, each a number of examples for every property whose cases are drawn."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+CASES = {"default": 8, "ci": 8, "nightly": 200}
+
+
+def register(cases: int | None = None, shrink: bool = True) -> None:
+    """ci: the same cases every time.  default: new ones every time.  nightly: many."""
+    phases = [Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if shrink else [])]
+    for name, examples in CASES.items():
+        settings.register_profile(
+            name,
+            max_examples=cases or examples,
+            phases=phases,  # all but explain, which runs a failing case many times more and says little here
+            deadline=None,  # a first call compiles, and machines differ
+            derandomize=name == "ci",
+            print_blob=True,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        )
+
+
+def load(config: pytest.Config) -> None:
+    """The profile that --hypothesis-profile or HYPOTHESIS_PROFILE names; ci where CI is set; else default."""
+    cases = config.getoption("--cases")
+    if cases is not None and cases < 1:
+        raise pytest.UsageError(f"--cases: got {cases}, expected at least 1")
+    usual = "ci" if os.environ.get("CI") else "default"
+    profile = config.getoption("--hypothesis-profile") or os.environ.get("HYPOTHESIS_PROFILE") or usual
+    if profile not in CASES:
+        raise pytest.UsageError(f"Hypothesis profile: got {profile!r}, expected one of {', '.join(CASES)}")
+    register(cases, shrink=not config.getoption("--no-shrink"))
+    settings.load_profile(profile)
+    os.environ["HYPOTHESIS_PROFILE"] = profile
+
+
+register()  # here, so that --hypothesis-profile finds them
