@@ -61,7 +61,7 @@ def test_what_is_asked_is_checked_in_one_sentence() -> None:
     x = np.zeros((2, 3, 3), "float32")
     with pytest.raises(adapters.NotOffered, match=r"^mask True: the adapter's run takes no mask$"):
         expect_run(Capabilities(), SPEC, x.dtype, x, None, None, "batch_first", np.ones((2, 3), bool))
-    with pytest.raises(ValueError, match=r"^x dtype: got float32, expected float64"):
+    with pytest.raises(ValueError, match=r"^x dtype: got 'float32', expected float64"):
         expect_run(Capabilities(), SPEC, np.dtype("float64"), x, None, None, "batch_first")
     with pytest.raises(ValueError, match=r"^layout: got 'sideways', expected one of"):
         expect_run(Capabilities(), SPEC, x.dtype, x, None, None, "sideways")
