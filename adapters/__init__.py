@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported
 from .running.guard import one_line, told, warnings_shown
@@ -57,9 +57,6 @@ __all__ = [
 ]
 
 
-STATES = ("loads", "absent", "crashed")
-
-
 @dataclass(frozen=True)
 class Availability:
     """Whether a known adapter can be loaded here.
@@ -70,14 +67,10 @@ class Availability:
     """
 
     name: str
-    state: str
+    state: Literal["loads", "absent", "crashed"]
     version: str | None
     devices: tuple[str, ...]
     problem: str = ""
-
-    def __post_init__(self) -> None:
-        if self.state not in STATES:
-            raise ValueError(f"state: got {self.state!r}, expected one of {', '.join(STATES)}")
 
     @property
     def loads(self) -> bool:

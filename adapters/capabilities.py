@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,28 +127,25 @@ class Capabilities:
             _expect_reasons(f"capabilities {kind}", getattr(self, kind))
         if not isinstance(self.offers, tuple):
             raise TypeError(f"capabilities offers: got {type(self.offers).__name__}, expected a tuple of features")
-        for feature in (*self.unsupported, *self.emulated, *self._several(), *self.offers):
+        several = (feature for features in (*self.together, *self.arithmetics) for feature in features)
+        for feature in (*self.unsupported, *self.emulated, *several, *self.offers):
             if not _is_known(feature):
                 raise ValueError(f"capabilities: got feature {short(feature)}, expected one of FEATURES")
         for name in self.arithmetics.values():
             arithmetic(name)
         unsaid = (feature for feature in beyond_base() if feature not in self.unsupported)
-        lacking = {feature: reason for feature in unsaid if (reason := self._not_offered(*feature))}
+        lacking = {feature: reason for feature in unsaid if (reason := self._why_not(*feature))}
         object.__setattr__(self, "unsupported", lacking | dict(self.unsupported))
-        can = {(name, value) for name in FEATURES for value in self.supported(name)}
-        object.__setattr__(self, "_can", frozenset(can))
+        can = frozenset((name, value) for name in FEATURES for value in self.supported(name))
+        object.__setattr__(self, "_can", can)
 
-    def _several(self) -> Iterator[Feature]:
-        return (feature for features in (*self.together, *self.arithmetics) for feature in features)
-
-    def _not_offered(self, name: str, value: Any) -> str:
-        """Why the adapter is not asked for a feature that it does not offer; empty for one of BASE, or offered."""
+    def _why_not(self, name: str, value: Any) -> str:
+        """Why a feature is not supported; empty where it is."""
+        if reason := self.unsupported.get((name, value)):
+            return reason
         if in_base(name, value) or (name, value) in self.offers:
             return ""
         return NOT_AMONG_OFFERS if name in dict(self.offers) else NO_ARGUMENT.get(name, NOT_AMONG_OFFERS)
-
-    def _why_not(self, name: str, value: Any) -> str:
-        return self.unsupported.get((name, value)) or self._not_offered(name, value)
 
     def supported(self, name: str) -> tuple[Any, ...]:
         """The values of a feature that the adapter supports."""

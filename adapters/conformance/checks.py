@@ -25,32 +25,29 @@ from . import samples
 from .self_check import CHECKS, ask
 
 
-class Check:
-    """One thing to ask of an adapter. Calling it raises AssertionError, or SkipTest where there is nothing to ask.
+def checks_of(adapter: Any, device: str = "cpu") -> list[Callable[[], None]]:
+    """Everything that this adapter can be asked: the self-check, every combination that it supports, and every feature.
 
-    __name__ is what pytest calls it.
+    Each is called without arguments, and raises AssertionError, or SkipTest where there is nothing to ask. Its __name__
+    is what pytest calls it.
     """
-
-    def __init__(self, name: str, question: Callable[[], None]) -> None:
-        self.__name__, self._question = name, question
-
-    def __call__(self) -> None:
-        self._question()
-
-    def __repr__(self) -> str:
-        return f"Check({self.__name__!r})"
-
-
-def checks_of(adapter: Any, device: str = "cpu") -> list[Check]:
-    """Everything that this adapter can be asked: the self-check, every cell that it supports, and every feature."""
     with warnings_shown():
         capabilities = capabilities_on(adapter, device)
     judge = _Judge(adapter, device)
     return [
-        *(Check(f"self-check: {name}", lambda name=name: _self_check(name, adapter, device)) for name in CHECKS),
-        *(Check(name, lambda cases=cases: judge(cases)) for name, cases in samples.every_combination(capabilities)),
-        *(Check(name, lambda case=case: judge([case])) for name, case in samples.every_value(capabilities)),
+        *(_check(f"self-check: {name}", _self_check, name, adapter, device) for name in CHECKS),
+        *(_check(name, judge, cases) for name, cases in samples.every_combination(capabilities)),
+        *(_check(name, judge, [case]) for name, case in samples.every_value(capabilities)),
     ]
+
+
+def _check(name: str, question: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+    def check() -> None:
+        __tracebackhide__ = True
+        question(*arguments)
+
+    check.__name__ = name
+    return check
 
 
 def check_adapter(adapter: Any, device: str = "cpu") -> None:
