@@ -112,9 +112,14 @@ class RNNSpec:
         return self.num_layers * self.num_directions
 
     @functools.cached_property
+    def made(self) -> cells.Cell:
+        """The cell, with these sizes."""
+        return cells.CELLS[self.cell](self)
+
+    @property
     def state_size(self) -> int:
         """Features of one track's output: the size of its cell's first state."""
-        return cells.cell_of(self).states[0].size
+        return self.made.states[0].size
 
     @property
     def output_size(self) -> int:
@@ -132,7 +137,7 @@ class RNNSpec:
     @functools.cached_property
     def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
         """The shapes of a track's weights, by name: in the first layer, and in every other one."""
-        weights, sizes = cells.cell_of(self).weights(self), {"units": self.hidden_size, "states": self.state_size}
+        weights, sizes = self.made.weights(self), {"units": self.hidden_size, "states": self.state_size}
         each = ({**sizes, "features": self.layer_input_size(layer)} for layer in (0, 1))
         return tuple({weight.name: weight.shape(sizes) for weight in weights} for sizes in each)
 

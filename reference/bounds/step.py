@@ -75,9 +75,12 @@ def expected_of(track: Track, steps: Enclosure) -> Expected:
 
     Beyond a sequence's length the output is exactly zero; a length of 0 leaves h_n exactly at h0.
     """
-    start, lengths = Enclosure.exactly(track.states[0].astype(np.float64)), track.lengths
+    lengths = track.lengths
+    if lengths is None and len(steps.value):
+        return Expected(steps.each(track.in_order), steps.each(lambda a: a[-1]))
+    start = Enclosure.exactly(track.states[0].astype(np.float64))
     if lengths is None:
-        return Expected(steps.each(track.in_order), steps.each(lambda a: a[-1]) if len(steps.value) else start)
+        return Expected(steps, start)
     ended = ~valid_steps(lengths, len(steps.value))[..., None]
     steps = Enclosure(*(np.where(ended, beyond, a) for a, beyond in zip(steps, (0, 0, 1), strict=True)))
     h_n = Enclosure(*(last_states(a, h, lengths) for a, h in zip(steps, start, strict=True)))
