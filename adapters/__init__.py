@@ -1,9 +1,8 @@
 """How each framework is made to compute a recurrent layer. The only package that names a framework.
 
-Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter must offer;
-each framework has a file, some more on its models and its modes, and one that writes its scripts; `reference_numpy` is
-the smallest adapter, to begin with; `trial` runs one case through one; `self_check` tells an adapter's author what is
-amiss, and `checks` is for the tests of another project.
+Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter is, and
+`capabilities` what it declares. Each framework has a folder; `numpy` has the smallest adapter, to begin with. `inputs`
+is what every adapter's run does; `running` asks an adapter one case; `conformance` tells its author what is amiss.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported, prepared
+from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported
 from .running.guard import one_line, told, warnings_shown
 from .running.usable import devices_of
 
@@ -131,7 +130,6 @@ def _is_there(package: str) -> bool:
 def load(name: str) -> Adapter:
     """The adapter of that name, or of "module:Class" for one that is not known here.
 
-    One whose build takes no mode, or whose run takes no mask, gets capabilities that say so.
     Raises ValueError for a name that is neither, LoadError, which is an ImportError, for an adapter that does not load.
     """
     target, _, install = KNOWN.get(name, (name, "", ""))
@@ -140,7 +138,7 @@ def load(name: str) -> Adapter:
         raise ValueError(f"adapter: got {name!r}, expected one of {', '.join(KNOWN)}, or module:Class{meant(name)}")
     try:
         with warnings_shown():
-            return cast(Adapter, prepared(_maker(module, attribute)()))
+            return cast(Adapter, _maker(module, attribute)())
     except (Exception, SystemExit) as error:  # a framework, or an adapter's own code, in whatever way it fails
         absent, missing = _absent(error), isinstance(error, LoadError | ModuleNotFoundError)
         words = one_line(error) if absent or missing else told(error)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from adapters import Capabilities, Result
-from adapters.contract import cast_exactly, features_of
+from adapters.contract import beyond_base, cast_exactly, features_of
 from reference import CellParameters, Lengths, RNNSpec, forward
 
 
@@ -32,6 +32,7 @@ class Redrawn:
             unsupported={several[0]: reason for several, reason in refused if len(several) == 1},
             together={several: reason for several, reason in refused if len(several) > 1},
             arithmetics={tuple(entry["features"].items()): entry["reason"] for entry in told["arithmetics"]},
+            offers=beyond_base(),
         )
 
     def devices(self) -> tuple[str, ...]:

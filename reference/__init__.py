@@ -1,10 +1,9 @@
 """What a recurrent layer computes, and how far rounding may move it. NumPy only.
 
 spec: sizes, words, weights.  cells: the equations.  calculus: what they are read with, numbers or bounds.
-recurrence: the forward pass: scan, directions, stack.
-layout, arguments: the axes, and what is accepted.  case: one question.
-bounds: how far off an answer may be.  judging, comparison, verdict: what is said of it.
-faults: how implementations go wrong.  diagnosis, explaining: which fault would explain a wrong answer.
+recurrence: the forward pass.  layout, arguments: the axes, and what is accepted.
+bounds: how far off an answer may be.  judging: one question, and what is said of an answer to it.
+faults: how implementations go wrong.  diagnosis: which fault would explain a wrong answer.
 """
 
 from .diagnosis.diagnosis import Diagnosis, diagnose

@@ -37,25 +37,17 @@ def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> Non
 
 
 def check_count(spec: RNNSpec, parameters: Sequence[Any]) -> None:
-    """Raise unless there are as many parameters as tracks."""
     expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
            f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
 
 
 def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of the weights of a layer's track, by name."""
+    """The shapes of the weights of a layer's tracks, by name."""
     return spec.shapes[min(layer, 1)]
 
 
 def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtype: np.dtype, mask: Any = None) -> None:
-    """Raise unless x, h0, lengths and mask fit `spec` and `layout` and have the parameters' dtype.
-
-    x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
-    h0: None, or (num_cells, batch, hidden_size) without the batch axis when unbatched; of a cell with several states
-    a tuple of such arrays, each of its state's size.
-    lengths: None, or integers (batch,) from 0 to time; a single integer when unbatched.
-    mask: None, or booleans with the axes of x but the last; not beside lengths.
-    """
+    """Raise unless x, h0, lengths and mask fit `spec` and `layout`, as forward has them, in the parameters' dtype."""
     expect_word("layout", layout, LAYOUTS)
     axes = sequence_axes(layout)
     expect_array("x", x, len(axes))
@@ -69,10 +61,13 @@ def check_inputs(spec: RNNSpec, x: Any, h0: Any, lengths: Any, layout: str, dtyp
             _expect_dtype(f"{name} dtype", array.dtype, dtype, "x's")
             expect(array.shape == shape, f"{name} {state_axes(layout)}", array.shape, str(shape))
     if lengths is not None:
-        _check_lengths(_lengths_array(lengths), () if batch is None else (batch,), time)
+        _check_lengths(lengths, () if batch is None else (batch,), time)
     if mask is not None:
         expect(lengths is None, "lengths", lengths, "None beside a mask, which says what they say")
-        expect_mask(mask, x.shape[:-1], axes[:-1])
+        if type(mask) is not np.ndarray or mask.dtype != np.bool_:
+            given = mask.dtype.name if isinstance(mask, np.ndarray) else type(mask).__name__
+            raise TypeError(f"mask: got {given}, expected an array of booleans")
+        expect(mask.shape == x.shape[:-1], f"mask {axes[:-1]}", mask.shape, f"{x.shape[:-1]}, as x has")
 
 
 def named_states(spec: RNNSpec, given: Any, when: str, batch: int | None) -> list[tuple[str, Any, tuple[int, ...]]]:
@@ -95,16 +90,8 @@ def _expect_dtype(field: str, given: np.dtype, expected: np.dtype, whose: str) -
         expect(False, field, given.name, f"{expected.name}, {whose}")
 
 
-def expect_mask(mask: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
-    """Raise unless `mask` is an array of booleans of this shape."""
-    if type(mask) is not np.ndarray or mask.dtype != np.bool_:
-        given = mask.dtype.name if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise TypeError(f"mask: got {given}, expected an array of booleans")
-    expect(mask.shape == shape, f"mask {axes}", mask.shape, f"{shape}, as x has")
-
-
-def _lengths_array(given: Any) -> np.ndarray:
-    """Lengths as integers. Raises TypeError for anything else, True and False included."""
+def _check_lengths(given: Any, shape: tuple[int, ...], time: int) -> None:
+    """Raise unless `given` holds integers from 0 to `time`, of this shape; True and False are none."""
     if isinstance(given, Sequence):
         for index, length in enumerate(given):
             if isinstance(length, bool | np.bool_):
@@ -117,10 +104,6 @@ def _lengths_array(given: Any) -> np.ndarray:
         raise TypeError(f"lengths: got {short(given)}, expected integers") from error
     if lengths.dtype.kind not in "iu" and (lengths is given or lengths.size):  # an empty list is of NumPy's float64
         raise TypeError(f"lengths: got dtype {lengths.dtype.name}, expected integers")
-    return lengths
-
-
-def _check_lengths(lengths: np.ndarray, shape: tuple[int, ...], time: int) -> None:
     expected = f"{shape}, one for each sequence" if shape else "a single integer, as the layout is unbatched"
     expect(lengths.shape == shape, "lengths shape", lengths.shape, expected)
     inside = (lengths >= 0) & (lengths <= time)

@@ -39,7 +39,12 @@ def decode(field: str, encoded: Any) -> np.ndarray:
     Raises TypeError or ValueError, naming the field, for anything else.
     """
     expect_object(field, encoded, ARRAY_FIELDS)
-    dtype = _decode_dtype(f"{field} dtype", encoded["dtype"])
+    expect_word(f"{field} dtype", encoded["dtype"], DTYPES)
+    try:
+        dtype = np.dtype(encoded["dtype"])
+    except TypeError as error:
+        got = repr(encoded["dtype"])
+        raise ValueError(f"{field} dtype: got {got}, which NumPy does not know (import ml_dtypes)") from error
     shape = _decode_shape(f"{field} shape", encoded["shape"], dtype.itemsize)
     if not isinstance(encoded["data"], str):
         raise TypeError(f"{field} data: got {type(encoded['data']).__name__}, expected a str")
@@ -51,14 +56,6 @@ def decode(field: str, encoded: Any) -> np.ndarray:
     expect(len(raw) == expected, f"{field} data", f"{len(raw)} bytes", f"{expected} bytes")
     array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
     return array if np.little_endian else array.byteswap()
-
-
-def _decode_dtype(field: str, name: Any) -> np.dtype:
-    expect_word(field, name, DTYPES)
-    try:
-        return np.dtype(name)
-    except TypeError as error:
-        raise ValueError(f"{field}: got {name!r}, which NumPy does not know (import ml_dtypes)") from error
 
 
 def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:

@@ -20,11 +20,8 @@ def opened(field: str, path: Path, most: int) -> BinaryIO:
     if not stat.S_ISREG(about.st_mode):  # a device may have no end, and a pipe no beginning
         raise ValueError(f"{field}: got {KINDS.get(stat.S_IFMT(about.st_mode), 'a device')}, expected a regular file")
     _expect_size(field, about.st_size, most)
-    return open(path, "rb", buffering=2**16, opener=_without_waiting)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    no_waiting = getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", buffering=2**16, opener=lambda path, flags: os.open(path, flags | no_waiting))
 
 
 def _expect_size(field: str, size: int, most: int) -> None:

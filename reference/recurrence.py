@@ -1,6 +1,6 @@
 """The forward pass of a recurrent stack, as its equations define it.
 
-run_track: one layer in one direction, over time.  forward: the stack.
+Track: one layer in one direction.  run_track: its answer.  forward: the stack's.
 """
 
 from __future__ import annotations
@@ -46,50 +46,54 @@ class Result(NamedTuple):
     h_n: Any
 
 
-def scan(
-    cell: Cell, numbers: Numbers, weights: Mapping[str, np.ndarray], projected: np.ndarray, states: States
-) -> States:
-    """Each state after steps 1 ... T, (time, batch, size), from the projected inputs and the states before step 1.
+class Track(NamedTuple):
+    """One layer in one direction, and what it is asked.
 
-    A single state overwrites the projected inputs where it has their size, and is best computed there.
+    x: (time, batch, features).  states: the initial ones, (batch, size) each.  lengths: (batch,), or None.
     """
-    overwrites = len(states) == 1 and states[0].shape[-1] == projected.shape[-1]
-    time = len(projected)
-    sequences = [projected] if overwrites else [np.empty((time, *state.shape), state.dtype) for state in states]
-    for step, projected_step in enumerate(projected):
-        states = cell.step(numbers, weights, projected_step, states)
-        if not (overwrites and states[0] is projected_step):
-            for sequence, state in zip(sequences, states, strict=True):
-                sequence[step] = state
-    return tuple(sequences)
+
+    cell: Cell
+    parameters: CellParameters
+    x: np.ndarray
+    states: States
+    lengths: np.ndarray | None
+    direction: str
+
+    def in_order(self, sequence: np.ndarray) -> np.ndarray:
+        """A sequence in the order in which the steps are taken, and back: without lengths a view."""
+        return reverse_within_lengths(sequence, self.lengths) if self.direction == "reverse" else sequence
 
 
-def run_track(
-    spec: RNNSpec,
-    parameters: CellParameters,
-    x: np.ndarray,
-    states: States,
-    lengths: np.ndarray | None,
-    direction: str,
-    out: np.ndarray | None = None,
-) -> Result:
-    """One track; the reverse direction is the forward one on the sequence reversed within its length.
+def run_track(track: Track, out: np.ndarray | None = None) -> Result:
+    """The output (time, batch, size), and h_n as a tuple. It is the projected sequence that is put in order.
 
-    x: (time, batch, features).  states: the initial ones, (batch, size) each; h_n is a tuple of the same.
-    It is the projected sequence that is reversed: without lengths that copies nothing.
-    out: where the output may be computed, (time, batch, state_size).
+    out: where the output may be computed; of a cell with one state it is the place of the projected inputs.
     """
-    cell, numbers = cell_of(spec), Numbers(out if len(states) == 1 else None)
-    weights = numbers.weights(parameters)
-    projected = cell.project(numbers, weights, x)
-    if direction == "reverse":
-        projected = reverse_within_lengths(projected, lengths)
-    sequences = scan(cell, numbers, weights, projected, states)
-    output = reverse_within_lengths(sequences[0], lengths) if direction == "reverse" else sequences[0]
+    states, lengths = track.states, track.lengths
+    numbers = Numbers(out if len(states) == 1 else None)
+    weights = numbers.weights(track.parameters)
+    projected = track.in_order(track.cell.project(numbers, weights, track.x))
+    sequences = _scan(track.cell, numbers, weights, projected, states)
+    output = track.in_order(sequences[0])
     if lengths is None:
-        return Result(output, tuple([sequence[-1] for sequence in sequences]) if len(x) else states)
+        return Result(output, tuple([sequence[-1] for sequence in sequences]) if len(output) else states)
     output[~valid_steps(lengths, len(output))] = 0
     return Result(output, tuple(last_states(*pair, lengths) for pair in zip(sequences, states, strict=True)))
+
+
+def _scan(
+    cell: Cell, numbers: Numbers, weights: Mapping[str, np.ndarray], projected: np.ndarray, states: States
+) -> States:
+    """Each state after every step, (time, batch, size). A single one overwrites the projected inputs of its size."""
+    overwrites = len(states) == 1 and states[0].shape[-1] == projected.shape[-1]
+    time, step = len(projected), cell.step
+    sequences = (projected,) if overwrites else tuple(np.empty((time, *state.shape), state.dtype) for state in states)
+    for t, projected_step in enumerate(projected):
+        states = step(numbers, weights, projected_step, states)
+        if not (overwrites and states[0] is projected_step):
+            for sequence, state in zip(sequences, states, strict=True):
+                sequence[t] = state
+    return sequences
 
 
 def forward(
@@ -123,18 +127,18 @@ def forward(
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
     states = initial_states(spec, sequence, h0, layout)
     lengths = None if lengths is None else np.atleast_1d(np.asarray(lengths, np.int64))
-    finals, track = tuple(map(np.empty_like, states)), 0
+    finals, index, cell = tuple(map(np.empty_like, states)), 0, cell_of(spec)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for _ in range(spec.num_layers):
             output = np.empty((*sequence.shape[:2], spec.output_size), x.dtype)
             for d, direction in enumerate(spec.directions):
-                half, start = output[..., spec.half(d)], tuple([state[track] for state in states])
-                answer = run_track(spec, parameters[track], sequence, start, lengths, direction, half)
+                half, start = output[..., spec.half(d)], tuple([state[index] for state in states])
+                answer = run_track(Track(cell, parameters[index], sequence, start, lengths, direction), half)
                 if answer.output.base is not output:  # else it was computed where it belongs
                     half[...] = answer.output
                 for final, state in zip(finals, answer.h_n, strict=True):
-                    final[track] = state
-                track += 1
+                    final[index] = state
+                index += 1
             sequence = output
     h_n = from_state_tuple([state_from_batched(state, layout) for state in finals])
     return Result(sequence_from_time_first(sequence, layout), h_n)

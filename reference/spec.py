@@ -22,8 +22,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 # One length for each sequence of the batch, a single one for an unbatched sequence, or None: all are full.
 Lengths = int | Sequence[int] | np.ndarray | None
 
-
-# what a message shows of an argument: whole where a person would read it, never the numbers of a layer
+# an argument in a message: whole where a person would read it, never the numbers of a layer
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
@@ -113,9 +112,14 @@ class RNNSpec:
         return self.num_layers * self.num_directions
 
     @functools.cached_property
+    def made(self) -> cells.Cell:
+        """The cell, with these sizes."""
+        return cells.CELLS[self.cell](self)
+
+    @property
     def state_size(self) -> int:
         """Features of one track's output: the size of its cell's first state."""
-        return cells.cell_of(self).states[0].size
+        return self.made.states[0].size
 
     @property
     def output_size(self) -> int:
@@ -133,7 +137,7 @@ class RNNSpec:
     @functools.cached_property
     def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
         """The shapes of a track's weights, by name: in the first layer, and in every other one."""
-        weights, sizes = cells.cell_of(self).weights(self), {"units": self.hidden_size, "states": self.state_size}
+        weights, sizes = self.made.weights(self), {"units": self.hidden_size, "states": self.state_size}
         each = ({**sizes, "features": self.layer_input_size(layer)} for layer in (0, 1))
         return tuple({weight.name: weight.shape(sizes) for weight in weights} for sizes in each)
 
@@ -149,11 +153,10 @@ _RANKS = {"w_ih": 2, "w_hh": 2, "b_ih": 1, "b_hh": 1}
 
 @dataclass(frozen=True, eq=False)
 class CellParameters:
-    """The weights of one track, a layer in one direction; rows are output units, as torch keeps them.
+    """The weights of one track, a layer in one direction, of one floating dtype; rows are units, as torch keeps them.
 
     w_ih: (gates * hidden_size, layer input size).  w_hh: (gates * hidden_size, state size).
-    b_ih, b_hh: (gates * hidden_size,), or both None.  more: the arrays that a cell has beside these, by name.
-    An Elman cell has one gate and no more arrays. All are of one floating dtype.
+    b_ih, b_hh: (gates * hidden_size,), or both None.  more: by name, what a cell has beside these; elman has nothing.
     Raises TypeError for anything but floating NumPy arrays and ValueError for wrong ranks.
     """
 
@@ -179,7 +182,7 @@ class CellParameters:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> CellParameters:
-        """The parameters with these arrays, by name, as `arrays` answers them."""
+        """The parameters of which `arrays` answers this."""
         first = {name: array for name, array in arrays.items() if name in _RANKS}
         return cls(**first, more={name: array for name, array in arrays.items() if name not in _RANKS})
 

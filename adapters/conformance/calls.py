@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 from reference import Case, judge_pair
 from reference.layout import sequence_axes, sequence_to_time_first, state_axes, valid_steps
 
-from ..contract import Adapter, Result, capabilities_on, features_of, takes
+from ..contract import Adapter, Result, capabilities_on, features_of, in_base
 from .declared import NotChecked, unless_refused
-from .samples import features, sample
+from .samples import combinations, features, sample
 
 
 def asked_case(adapter: Adapter, device: str, seed: int = 0, **wanted: Any) -> Case:
@@ -41,20 +42,12 @@ def apart(adapter: Adapter, device: str, case: Case, one: Result, other: Result)
     return "" if verdict.outcome != "disagrees" else f"largest difference {verdict.max_error:.3g} {verdict.detail}"
 
 
-def copied(result: Result) -> Result:
-    return Result(result.output.copy(), result.h_n.copy())
-
-
 def forms(adapter: Adapter, device: str) -> Iterator[str]:
     """Types, dtypes and shapes, in every direction and layout."""
     capabilities = capabilities_on(adapter, device)
-    for direction in capabilities.supported("direction"):
-        for layout in capabilities.supported("layout"):
-            asked = features(capabilities, direction=direction, layout=layout)
-            if capabilities.refusal(asked):
-                continue
-            case = sample(asked)
-            yield from (f"{direction}, {layout}: {wrong}" for wrong in _form(adapter, device, case))
+    for wanted in combinations(capabilities, "direction", "layout"):
+        wrongs = _form(adapter, device, sample(features(capabilities, **wanted)))
+        yield from (f"{', '.join(wanted.values())}: {wrong}" for wrong in wrongs)
 
 
 def _form(adapter: Adapter, device: str, case: Case) -> Iterator[str]:
@@ -79,22 +72,13 @@ def _form(adapter: Adapter, device: str, case: Case) -> Iterator[str]:
 def arguments(adapter: Adapter, device: str) -> Iterator[str]:
     """Neither build nor run changes what it is given."""
     case = asked_case(adapter, device, h0=True, lengths="mixed")
-    inputs: dict[str, Any] = {
-        n: a.copy() if isinstance(a, np.ndarray) and a.ndim else a for n, a in case.inputs.items()
-    }
-    before = _bytes(case.parameters), _bytes(inputs)
-    module = built(adapter, device, case)
-    adapter.run(module, **inputs)
-    for was, now, method in zip(before, (_bytes(case.parameters), _bytes(inputs)), ("build", "run"),
-                                strict=True):  # fmt: skip
-        yield from (f"{method} changed its argument {name}" for name in was if was[name] != now[name])
-
-
-def _bytes(given: Any) -> dict[str, bytes]:
-    """Parameters or inputs, by name, as bytes."""
-    if not isinstance(given, dict):
-        given = {f"parameters[{i}] {n}": a for i, cell in enumerate(given) for n, a in cell.arrays().items()}
-    return {name: array.tobytes() for name, array in given.items() if isinstance(array, np.ndarray)}
+    cells = {f"parameters[{i}] {n}": a for i, cell in enumerate(case.parameters) for n, a in cell.arrays().items()}
+    given = {name: array for name, array in (cells | case.inputs).items() if isinstance(array, np.ndarray)}
+    before = {name: array.tobytes() for name, array in given.items()}
+    adapter.run(built(adapter, device, case), **case.inputs)
+    for name, array in given.items():
+        if array.tobytes() != before[name]:
+            yield f"{'build' if name in cells else 'run'} changed its argument {name}"
 
 
 def repeats(adapter: Adapter, device: str) -> Iterator[str]:
@@ -102,7 +86,7 @@ def repeats(adapter: Adapter, device: str) -> Iterator[str]:
     case, other = asked_case(adapter, device), asked_case(adapter, device, seed=1)
     module = built(adapter, device, case)
     first = adapter.run(module, **case.inputs)
-    kept = copied(first)
+    kept = copy.deepcopy(first)
     adapter.run(module, **replace(other, parameters=case.parameters).inputs)
     if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(kept[:2], first[:2], strict=True)):
         yield "the first answer changed when the second was given: expected each in memory of its own"
@@ -126,26 +110,23 @@ def sizes(adapter: Adapter, device: str) -> Iterator[str]:
 def padding(adapter: Adapter, device: str) -> Iterator[str]:
     """Beyond a sequence's length the output is zero."""
     capabilities = capabilities_on(adapter, device)
-    kinds = [kind for kind in capabilities.supported("lengths") if kind != "full"]
-    if not kinds:
+    if not {"mixed", "with zeros"} & {*capabilities.supported("lengths")}:
         raise NotChecked("no lengths are supported")
-    for kind in kinds:
-        for direction in capabilities.supported("direction"):
-            asked = features(capabilities, direction=direction, lengths=kind)
-            if capabilities.refusal(asked):
-                continue
-            case = sample(asked)
-            output = sequence_to_time_first(answer(adapter, device, case).output, case.layout)
-            beyond = ~valid_steps(np.atleast_1d(np.asarray(case.lengths)), len(output))
-            if np.any(output[beyond] != 0):
-                yield f"{direction}, lengths {kind}: beyond a sequence's length the output is not zero; expected zeros"
+    for wanted in combinations(capabilities, "lengths", "direction"):
+        case = sample(features(capabilities, **wanted))
+        if case.lengths is None:
+            continue
+        output = sequence_to_time_first(answer(adapter, device, case).output, case.layout)
+        if np.any(output[~valid_steps(np.atleast_1d(np.asarray(case.lengths)), len(output))] != 0):
+            asked = f"{wanted['direction']}, lengths {wanted['lengths']}"
+            yield f"{asked}: beyond a sequence's length the output is not zero; expected zeros"
 
 
 def parameters(adapter: Adapter, device: str) -> Iterator[str]:
     """A module has weights of its own: not the caller's arrays, and not another module's."""
     case, other = asked_case(adapter, device), asked_case(adapter, device, seed=1)
     theirs = [cell.astype(cell.dtype) for cell in case.parameters]
-    right = copied(answer(adapter, device, case))
+    right = copy.deepcopy(answer(adapter, device, case))
     module = adapter.build(case.spec, theirs, device, case.dtype)
     for array in (array for cell in theirs for array in cell.arrays().values()):
         array[...] = 0
@@ -158,11 +139,11 @@ def parameters(adapter: Adapter, device: str) -> Iterator[str]:
 
 
 def refusals(adapter: Adapter, device: str) -> Iterator[str]:
-    """What is declared unsupported raises Unsupported. Modes are left to the suite, which has a process for them."""
+    """What is declared unsupported raises Unsupported. What is beyond BASE is not asked of an adapter that lacks it."""
     capabilities = capabilities_on(adapter, device)
     for (name, value), reason in capabilities.unsupported.items():
-        if name == "mode" or (name == "mask" and not takes(adapter.run, "mask")):
-            continue  # without the argument there is nothing that could refuse
+        if not in_base(name, value):
+            continue
         case = sample(features(capabilities, **{name: value}))
         if answered := unless_refused(lambda case=case: answer(adapter, device, case)):
             yield f"{name} {value!r} is declared unsupported ({reason}), and {answered}; expected adapters.Unsupported"

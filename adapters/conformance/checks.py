@@ -18,7 +18,7 @@ from unittest import SkipTest
 from reference import Case
 from reference.faults import Fault
 
-from ..contract import Adapter, capabilities_on, prepared
+from ..contract import Adapter, capabilities_on
 from ..running.guard import warnings_shown
 from ..running.trial import Trial, examine
 from . import samples
@@ -44,12 +44,12 @@ class Check:
 def checks_of(adapter: Any, device: str = "cpu") -> list[Check]:
     """Everything that this adapter can be asked: the self-check, every cell that it supports, and every feature."""
     with warnings_shown():
-        capabilities = capabilities_on(prepared(adapter), device)
+        capabilities = capabilities_on(adapter, device)
     judge = _Judge(adapter, device)
     return [
         *(Check(f"self-check: {name}", lambda name=name: _self_check(name, adapter, device)) for name in CHECKS),
-        *(Check(name, lambda cases=cases: judge(cases)) for name, cases in samples.cells(capabilities)),
-        *(Check(name, lambda case=case: judge([case])) for name, case in samples.values(capabilities)),
+        *(Check(name, lambda cases=cases: judge(cases)) for name, cases in samples.every_combination(capabilities)),
+        *(Check(name, lambda case=case: judge([case])) for name, case in samples.every_value(capabilities)),
     ]
 
 

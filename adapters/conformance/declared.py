@@ -9,8 +9,8 @@ from unittest import mock
 import numpy as np
 
 from .. import load
-from ..contract import Adapter, Capabilities, Unsupported, capabilities_on
-from .samples import HIDDEN_SIZE, INPUT_SIZE, features, sample
+from ..contract import Adapter, Capabilities, Unsupported, capabilities_on, in_base
+from .samples import HIDDEN_SIZE, INPUT_SIZE, combinations, features, sample
 
 NOWHERE = "no-such-device:0"
 
@@ -46,6 +46,26 @@ def declarations(adapter: Adapter, device: str) -> Iterator[str]:
     environment: Callable[[], Any] = getattr(adapter, "environment", dict)
     if not isinstance(about := environment(), dict):
         yield f"environment() gave {type(about).__name__}, expected a dict"
+    if isinstance(getattr(adapter, "capabilities", None), Capabilities) and not missing:
+        yield from _offers(adapter, device)
+
+
+def _offers(adapter: Adapter, device: str) -> Iterator[str]:
+    """build and run have arguments for what is offered. A mode is not run: a compiler may end the process."""
+    capabilities = capabilities_on(adapter, device)
+    for name, method in (("mode", "build"), ("mask", "run")):
+        value = next((value for value in capabilities.supported(name) if not in_base(name, value)), None)
+        if value is None:
+            continue
+        case = sample(features(capabilities, **{name: value}))
+        mode = {name: value} if name == "mode" else {}
+        try:
+            module = adapter.build(case.spec, case.parameters, device, case.dtype, **mode)
+            if name == "mask":
+                adapter.run(module, **case.inputs)
+        except TypeError as error:
+            offered = f"({name!r}, {value!r}) is offered"
+            yield f"{offered}, and {method} raised TypeError: {error}; expected an argument {name}"
 
 
 def laziness(adapter: Adapter, source: str) -> Iterator[str]:
@@ -87,17 +107,14 @@ def round_trip(adapter: Adapter, device: str) -> Iterator[str]:
         raise NotChecked("it has no read: that a module holds exactly these weights is seen by its answers alone, and "
                          "weights are not ported from it to other frameworks")  # fmt: skip
     capabilities = capabilities_on(adapter, device)
-    for direction in capabilities.supported("direction"):
-        for bias in capabilities.supported("bias"):
-            asked = features(capabilities, direction=direction, bias=bias)
-            if capabilities.refusal(asked):
-                continue
-            case = sample(asked)
-            spec, cells = adapter.read(adapter.build(case.spec, case.parameters, device, case.dtype))
-            if spec != case.spec:
-                yield f"round trip: {spec} was read back, expected {case.spec}"
-            again = adapter.read(adapter.build(spec, cells, device, case.dtype))[1]
-            yield from _differences(f"{direction}, bias {bias}", case.parameters, cells, again)
+    for wanted in combinations(capabilities, "direction", "bias"):
+        case = sample(features(capabilities, **wanted))
+        spec, cells = adapter.read(adapter.build(case.spec, case.parameters, device, case.dtype))
+        if spec != case.spec:
+            yield f"round trip: {spec} was read back, expected {case.spec}"
+        again = adapter.read(adapter.build(spec, cells, device, case.dtype))[1]
+        asked = f"{wanted['direction']}, bias {wanted['bias']}"
+        yield from _differences(asked, case.parameters, cells, again)
 
 
 def _differences(asked: str, expected: Any, read: Any, again: Any) -> Iterator[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, CellParameters, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 from reference.arguments import cell_shapes
 
-from ..contract import FEATURES, Capabilities
+from ..capabilities import FEATURES, Capabilities
 
 # the values of a feature in the order in which they are taken, where nothing is said of it
 PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
@@ -22,6 +22,7 @@ PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
 }
 LAYERS = {"1": 1, "2": 2, "3 to 10": 3}
 INPUT_SIZE, HIDDEN_SIZE = 3, 6
+COMBINED = ("direction", "layout", "nonlinearity", "dtype")
 
 
 def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
@@ -72,25 +73,29 @@ def _lengths(kind: str, batch: int, time: int) -> list[int] | None:
     return [*lengths[:-1], 0] if kind == "with zeros" and batch else lengths
 
 
-def cells(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
-    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and two cases.
+def combinations(capabilities: Capabilities, *names: str) -> Iterator[dict[str, Any]]:
+    """Every combination of supported values of these features with which a usual case is answered."""
+    for values in product(*(capabilities.supported(name) for name in names)):
+        wanted = dict(zip(names, values, strict=True))
+        if not capabilities.refusal(features(capabilities, **wanted)):
+            yield wanted
 
-    The second has initial states and lengths, where the adapter takes these.
+
+def every_combination(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
+    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and its cases.
+
+    The second case has initial states and lengths, where the adapter takes these.
     """
-    for values in product(DIRECTIONS, LAYOUTS, NONLINEARITIES, FEATURES["dtype"]):
-        cell = dict(zip(("direction", "layout", "nonlinearity", "dtype"), values, strict=True))
-        full = {name: value for name, value in (("h0", True), ("lengths", "mixed"))
-                if value in capabilities.supported(name)}  # fmt: skip
-        asked = [features(capabilities, **cell), features(capabilities, **cell, **full)]
-        if able := [one for one in asked if not capabilities.refusal(one)]:
-            yield " ".join(values), [sample(one, seed) for seed, one in enumerate(able)]
+    full = {name: value for name, value in (("h0", True), ("lengths", "mixed"))
+            if value in capabilities.supported(name)}  # fmt: skip
+    for wanted in combinations(capabilities, *COMBINED):
+        asked = [features(capabilities, **wanted), features(capabilities, **wanted, **full)]
+        able = [one for one in asked if not capabilities.refusal(one)]
+        yield " ".join(wanted.values()), [sample(one, seed) for seed, one in enumerate(able)]
 
 
-def values(capabilities: Capabilities) -> Iterator[tuple[str, Case]]:
+def every_value(capabilities: Capabilities) -> Iterator[tuple[str, Case]]:
     """Every other value of a feature that is supported in a usual case: its name, and a case that asks for it."""
-    others = (name for name in FEATURES if name not in ("direction", "layout", "nonlinearity", "dtype", "mode"))
-    for name in others:
-        for value in FEATURES[name]:
-            asked = features(capabilities, **{name: value})
-            if not capabilities.refusal(asked):
-                yield f"{name} {value}", sample(asked)
+    for name in (name for name in FEATURES if name not in (*COMBINED, "mode")):
+        for wanted in combinations(capabilities, name):
+            yield f"{name} {wanted[name]}", sample(features(capabilities, **wanted))

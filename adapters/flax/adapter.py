@@ -37,7 +37,7 @@ from ..contract import (
     features_of,
     layout_of,
 )
-from .modes import BUILT_WITH, LACKING, PRECISIONS, InMode
+from .modes import BUILT_WITH, LACKING, MODES, PRECISIONS, InMode
 from .read import ACTIVATIONS, device_of, dtype_of, every_layer, read, spec_of, stack_of
 from .script import flax_script
 
@@ -70,6 +70,7 @@ class FlaxAdapter:
             (("dtype", "float32"), ("mode", "tf32")): "tf32",
             (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
+        offers=tuple(("mode", mode) for mode in MODES),
     )
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ from ..contract import (
     with_modes,
 )
 from .models import Stack, array_of, one_by_one, plain, simple_rnns
-from .modes import BUILT_WITH, LACKING, ON_CUDA, TOGETHER, InMode
+from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, InMode
 from .read import read_model, reading
 from .script import keras_device, keras_script
 
@@ -68,6 +68,7 @@ class KerasAdapter:
             (("dtype", "float32"), ("mode", "tf32")): "tf32",
             (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
+        offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
 
     def capabilities_on(self, device: str) -> Capabilities:

@@ -31,7 +31,8 @@ class ReferenceAdapter:
     version = f"on NumPy {np.__version__}"
     framework: Any = np
     capabilities = Capabilities(
-        arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")}
+        arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
+        offers=(("mask", True),),
     )
 
     def devices(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from .trial import Stack
 
 PATIENCE = 600.0  # seconds for one answer, in which the framework may be imported and compile
 LAST_WORDS = 300  # characters of what a process that died said last
-REFUSALS = {kind.__name__: kind for kind in (NotOffered, Refused)}
+REFUSALS = {kind.__name__: kind for kind in (NotOffered, Refused, Unsupported)}
 
 
 class Died(Exception):
@@ -49,33 +49,27 @@ class Child:
     def answer(self, case: Case, device: str, mode: str) -> Result:
         """The adapter's answer. Raises Unsupported where it refuses, Died where the process does not live to answer,
         and RuntimeError, in the adapter's own words, where it raises anything else."""
-        process = self._process = self._process if self._process and self._process.poll() is None else self._start()
-        assert process.stdin is not None
-        try:
-            print(json.dumps({"device": device, "mode": mode, "case": case.to_json()}), file=process.stdin, flush=True)
-        except BrokenPipeError:
-            raise self._died() from None
-        said = json.loads(self._line(process))
+        said = self._said(json.dumps({"device": device, "mode": mode, "case": case.to_json()}))
         with warnings_shown():
             for category, text in said["warnings"]:
-                _warn(category, text)
+                kind = getattr(builtins, category, None)  # of a category that Python lacks, its name is told
+                known = isinstance(kind, type) and issubclass(kind, Warning)
+                warnings.warn(text if known else f"{category}: {text}", kind if known else UserWarning, stacklevel=1)
         if "refused" in said:
-            raise REFUSALS.get(said["kind"], Unsupported)(said["refused"])
+            raise REFUSALS[said["kind"]](said["refused"])
         if "crashed" in said:
             raise RuntimeError(said["crashed"])
-        prefixes = said["prefixes"]
-        lower = None if prefixes is None else [decode("prefixes", array) for array in prefixes]
-        return Result(decode("output", said["output"]), decode("h_n", said["h_n"]), lower)
+        prefixes = said["prefixes"] and [decode("prefixes", array) for array in said["prefixes"]]
+        return Result(decode("output", said["output"]), decode("h_n", said["h_n"]), prefixes)
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
-            self._process = None
         if self._errors is not None:
             self._errors.close()
-            self._errors = None
+        self._process = self._errors = None
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "adapters.running.child", self.source]
@@ -85,8 +79,17 @@ class Child:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
                                 encoding="utf-8", env={**os.environ, "PYTHONPATH": path})  # fmt: skip
 
-    def _line(self, process: subprocess.Popen[str]) -> str:
+    def _said(self, asked: str) -> dict[str, Any]:
+        """What the process says to one line, which it is given."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._start()
+        process = self._process
+        assert process.stdin is not None
         assert process.stdout is not None
+        try:
+            print(asked, file=process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self._died(process) from None
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
             if not ready.select(self.patience):
@@ -94,33 +97,19 @@ class Child:
                 raise Died(f"no answer within {self.patience:g} s")
         line = process.stdout.readline()
         if not line.endswith("\n"):
-            raise self._died()
-        return line
+            raise self._died(process)
+        return json.loads(line)
 
-    def _died(self) -> Died:
-        assert self._process is not None
-        status = self._process.wait(self.patience)
-        words = self._last_words()
-        self.close()
-        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return Died(f"the process of {self.source} died: {name}{words}")
-
-    def _last_words(self) -> str:
-        """The last line that the process said on stderr: the exception, where Python ended it."""
+    def _died(self, process: subprocess.Popen[str]) -> Died:
+        """With the last line that the process said on stderr: the exception, where Python ended it."""
+        status = process.wait(self.patience)
         assert self._errors is not None
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10 * LAST_WORDS))
         lines = self._errors.read().decode("utf-8", "backslashreplace").splitlines()
-        said = [words for line in lines if (words := one_line(line))]
-        return f": {said[-1][:LAST_WORDS]}" if said else ""
-
-
-def _warn(category: str, text: str) -> None:
-    """A warning of the process, again in this one; of a category that Python lacks, with the category's name."""
-    kind = getattr(builtins, category, None)
-    if isinstance(kind, type) and issubclass(kind, Warning):
-        warnings.warn(text, kind, stacklevel=2)
-    else:
-        warnings.warn(f"{category}: {text}", stacklevel=2)
+        said = [f": {words[:LAST_WORDS]}" for line in lines if (words := one_line(line))]
+        self.close()
+        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        return Died(f"the process of {self.source} died: {name}{said[-1] if said else ''}")
 
 
 class ChildStack(Stack):
@@ -144,7 +133,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a framework prints is no answer
     name = parser.parse_args().name
-    with warnings.catch_warnings(record=True) as loading:
+    with warnings.catch_warnings(record=True) as heard:
         try:
             adapter = load(name)
         except (ImportError, ValueError) as error:
@@ -157,25 +146,23 @@ def main() -> None:
         key.append(str(case.spec))
         if stack is None or stack[0] != key:
             stack = key, Stack(adapter, case, asked["device"], asked["mode"])
-        print(json.dumps(_said(stack[1], case, loading)), file=answers, flush=True)
-        loading.clear()
-
-
-def _said(stack: Stack, case: Case, earlier: list[warnings.WarningMessage]) -> dict[str, Any]:
-    """The answer to a case, or what was raised; and what the framework warned of, earlier too."""
-    with warnings.catch_warnings(record=True) as heard:
-        said = _answer(stack, case)
-    told_once = dict.fromkeys((warning.category.__name__, str(warning.message)) for warning in [*earlier, *heard])
-    return said | {"warnings": list(told_once)}
+        with warnings.catch_warnings(record=True) as now:
+            said = _answer(stack[1], case)
+        told_once = dict.fromkeys((warning.category.__name__, str(warning.message)) for warning in [*heard, *now])
+        print(json.dumps(said | {"warnings": list(told_once)}), file=answers, flush=True)
+        heard.clear()
 
 
 def _answer(stack: Stack, case: Case) -> dict[str, Any]:
+    """The answer to a case, or what was raised."""
     try:
+        stack.expect_offered(case)
         output, h_n, prefixes = stack.answer(case)
         lower = None if prefixes is None else [encode(array) for array in prefixes]
         return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
     except Unsupported as refusal:
-        return {"refused": str(refusal), "kind": type(refusal).__name__}
+        kind = next(name for name, kind in REFUSALS.items() if isinstance(refusal, kind))
+        return {"refused": str(refusal), "kind": kind}
     except (Exception, SystemExit) as error:  # it is told, in the words of whatever was raised
         return {"crashed": told(error)}
 

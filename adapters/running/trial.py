@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, Diagnosis, Verdict, diagnose, judge
+from reference import Case, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 
-from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of
+from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of, in_base
 from .guard import warnings_shown
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
@@ -24,10 +24,9 @@ OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
 class Trial:
     """What came of a case in an adapter.
 
-    outcome: the verdict's; or "refused", where the adapter says that it cannot express the case; or
-        "crashed", where anything else was raised.  message: the exception, in its own words.
-    answer: what was judged.  arithmetic: the declared one that it was judged by.  seconds: what building the modules
-    ("build"), running them ("run") and judging took.
+    outcome: the verdict's; "refused", where the adapter says no; or "crashed", where anything else was raised.
+    message: the exception, in its own words.  answer: what was judged, by the declared arithmetic.
+    seconds: what building the modules ("build"), running them ("run") and judging them ("judge") took.
     """
 
     adapter: str
@@ -48,9 +47,8 @@ class Trial:
         """
         if self.answer is None or self.outcome != "disagrees":
             return None
-        if faults is None:
-            return diagnose(self.case, *self.answer, declared=self.arithmetic)
-        return diagnose(self.case, *self.answer, faults=faults, paired=faults, declared=self.arithmetic)
+        tried = {} if faults is None else {"faults": faults, "paired": faults}
+        return diagnose(self.case, *self.answer, declared=self.arithmetic, **tried)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
@@ -79,9 +77,10 @@ class Stack:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
         layers = case.spec.num_layers
         if layers not in self._modules:
-            parameters = self._parameters[: case.spec.num_cells]
+            mode = {} if self.mode == "eager" else {"mode": self.mode}  # only who offers modes has the argument
+            asked = case.spec, self._parameters[: case.spec.num_cells], self.device, case.dtype
             with self._timed("build"):
-                self._modules[layers] = self._build(case, parameters)
+                self._modules[layers] = self.adapter.build(*asked, **mode)
         with self._timed("run"):
             return self.adapter.run(self._modules[layers], **case.inputs)
 
@@ -94,11 +93,13 @@ class Stack:
         finally:
             self.seconds[what] += time.perf_counter() - started
 
-    def _build(self, case: Case, parameters: Sequence[CellParameters]) -> Any:
-        if self.mode == "eager":  # an adapter of a user's own may know no modes
-            return self.adapter.build(case.spec, parameters, self.device, case.dtype)
-        capabilities_on(self.adapter, self.device).require({"mode": self.mode})
-        return self.adapter.build(case.spec, parameters, self.device, case.dtype, mode=self.mode)
+    def expect_offered(self, case: Case) -> None:
+        """Raise NotOffered where a case asks for what is beyond BASE and not supported: the adapter is not asked."""
+        asked = features_of(case.spec, **case.inputs, mode=self.mode)
+        beyond = {name: value for name, value in asked.items() if not in_base(name, value)}
+        if beyond:
+            with warnings_shown():
+                capabilities_on(self.adapter, self.device).require(beyond)
 
     def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
         """The output of the first 1, 2, ..., num_layers - 1 layers, as the step bound needs them.
@@ -126,9 +127,7 @@ def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
     """
     asked, message = case.id, ""
     try:
-        if case.mask is not None:  # an adapter of a user's own may have no such argument
-            with warnings_shown():
-                capabilities_on(stack.adapter, stack.device).require({"mask": True})
+        stack.expect_offered(case)
         result = stack.answer(case)
         if prefixes:
             result = result._replace(prefixes=stack.prefix_outputs(case, result))

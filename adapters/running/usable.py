@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from reference.arguments import short
+from reference.spec import short
 
 from ..contract import Adapter, Capabilities
 from .guard import told, warnings_shown
@@ -15,7 +16,7 @@ LONGEST = 200  # characters of a name or a version: they stand in every table, f
 def usable(adapter: Any, source: str) -> None:
     """Raise ValueError unless an adapter says what it is. source: what loads it."""
     for attribute in ("name", "version", "backend"):
-        value = _attribute(adapter, source, attribute)
+        value = _asked(source, f"its {attribute}", lambda attribute=attribute: getattr(adapter, attribute, None))
         if value is None and attribute == "backend":
             continue  # it may be left out
         if not isinstance(value, str):
@@ -23,32 +24,15 @@ def usable(adapter: Any, source: str) -> None:
         if not value.isprintable() or len(value) > LONGEST or not (value or attribute == "backend"):
             expected = f"printable text on one line, of 1 to {LONGEST} characters"
             raise ValueError(f"{source}: its {attribute} is {short(value)}, expected {expected}")
-    _expect_capabilities(source, _attribute(adapter, source, "capabilities"))
+    _expect_capabilities(source, "its capabilities", lambda: getattr(adapter, "capabilities", None))
     for method in ("devices", "build", "run"):
-        if not callable(_attribute(adapter, source, method)):
+        if not callable(_asked(source, f"its {method}", lambda method=method: getattr(adapter, method, None))):
             raise ValueError(f"{source}: it has no method {method}")
-
-
-def _attribute(adapter: Any, source: str, name: str) -> Any:
-    try:
-        with warnings_shown():
-            return getattr(adapter, name, None)
-    except Exception as error:  # a property is the author's code too
-        raise ValueError(f"{source}: its {name} raised {told(error)}") from error
-
-
-def _expect_capabilities(source: str, value: Any) -> None:
-    if not isinstance(value, Capabilities):
-        raise ValueError(f"{source}: its capabilities is {short(value)}, expected Capabilities")
 
 
 def devices_of(adapter: Adapter, source: str) -> tuple[str, ...]:
     """The devices that an adapter sees. Raises ValueError where it does not say."""
-    try:
-        with warnings_shown():
-            there: Any = adapter.devices()
-    except Exception as error:
-        raise ValueError(f"{source}: devices() raised {told(error)}") from error
+    there: Any = _asked(source, "devices()", adapter.devices)
     names = tuple(there) if isinstance(there, list | tuple) else ()
     if not names or not all(isinstance(name, str) and name and name.isprintable() for name in names):
         came = "empty" if there in ((), []) else short(there)
@@ -58,10 +42,21 @@ def devices_of(adapter: Adapter, source: str) -> tuple[str, ...]:
 
 def expect_capabilities_on(adapter: Adapter, source: str, device: str) -> None:
     """Raise ValueError unless an adapter says what it can do on a device."""
-    of_device: Any = _attribute(adapter, source, "capabilities_on")
+    of_device: Any = _asked(source, "its capabilities_on", lambda: getattr(adapter, "capabilities_on", None))
+    if of_device is not None:
+        _expect_capabilities(source, f"capabilities_on({device!r})", lambda: of_device(device))
+
+
+def _expect_capabilities(source: str, what: str, question: Callable[[], Any]) -> None:
+    value = _asked(source, what, question)
+    if not isinstance(value, Capabilities):
+        raise ValueError(f"{source}: its capabilities is {short(value)}, expected Capabilities")
+
+
+def _asked(source: str, what: str, question: Callable[[], Any]) -> Any:
+    """The answer of the author's code, a property too. Raises ValueError, naming it, where that raises anything."""
     try:
         with warnings_shown():
-            value = adapter.capabilities if of_device is None else of_device(device)
+            return question()
     except Exception as error:
-        raise ValueError(f"{source}: capabilities_on({device!r}) raised {told(error)}") from error
-    _expect_capabilities(source, value)
+        raise ValueError(f"{source}: {what} raised {told(error)}") from error

@@ -31,6 +31,7 @@ def expect_words(case: Case, device: object, devices: re.Pattern[str] = ON_CPU_A
     What stands in a script runs when the script does. A script may be written for a device that is not here.
     """
     RNNSpec(**case.spec.to_dict())
+    expect_word("cell", case.spec.cell, ("elman",))  # the equations of a script are Elman's
     expect_word("layout", case.layout, LAYOUTS)
     expect_word("dtype", case.dtype, DTYPES)
     expected = "cpu" if devices is ON_CPU else "cpu, cuda or cuda:N"

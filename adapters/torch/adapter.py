@@ -7,24 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import Case, CellParameters, Lengths, RNNSpec
-from reference.arguments import check_inputs
 
-from ..contract import (
-    Capabilities,
-    Result,
-    expect_activation,
-    expect_build,
-    expect_dense,
-    features_of,
-    layout_of,
-    with_modes,
-)
-from .modes import InMode
+from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of, with_modes
+from ..inputs import expect_run
+from .models import PaddedRNN, ReverseRNN
+from .modes import MODES, Answer, Arguments, ModeRunner
 from .read import PARAMETER_NAMES, array_of, native, suffix
-from .reverse import ReverseRNN
 from .script import torch_script
 from .settings import environment, settings
 
@@ -61,6 +51,7 @@ class TorchAdapter:
             (("dtype", "float32"), ("mode", "tf32")): "tf32",
             (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
         },
+        offers=tuple(("mode", mode) for mode in MODES),
     )
 
     def capabilities_on(self, device: str) -> Capabilities:
@@ -81,7 +72,7 @@ class TorchAdapter:
         mode: str = "eager",
         layout: str | None = None,
     ) -> Any:
-        """A torch.nn.RNN in eval(); a ReverseRNN for the direction "reverse"; an InMode for any mode but "eager".
+        """A torch.nn.RNN in eval(); a ReverseRNN for the direction "reverse"; a ModeRunner for any mode but "eager".
 
         Its batch_first is True for the layouts "batch_first" and "unbatched", which torch calls alike either way.
         Where a framework that the spec was read from holds the last output beyond a length (spec.held), the answers
@@ -104,11 +95,12 @@ class TorchAdapter:
                 device="cpu",  # whatever the user's default
                 dtype=getattr(torch, parameters[0].dtype.name),
             )
-            for name, array in _named(spec, parameters):
-                getattr(module, name).copy_(tensor(array))
+            for index, cell in enumerate(parameters):
+                for field, array in cell.arrays().items():
+                    getattr(module, PARAMETER_NAMES[field] + suffix(spec, index)).copy_(tensor(array))
         module = module.to(device)
         module.flatten_parameters()
-        return module.eval() if mode == "eager" else InMode(module.eval(), mode, asked)
+        return module.eval() if mode == "eager" else ModeRunner(module.eval(), mode, asked)
 
     def run(
         self,
@@ -119,41 +111,20 @@ class TorchAdapter:
         layout: str = "batch_first",
         mask: np.ndarray | None = None,
     ) -> Result:
-        if isinstance(module, InMode) and mask is None:
-            return self._run_in_mode(module, x, h0, lengths, layout)
-        module = module.module if isinstance(module, InMode) else module
-        known = native(module)
-        spec, view, device = known.spec, known.view, known.device
-        check_inputs(spec, x, h0, lengths, layout, known.dtype, mask)
-        self.capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask))
-        view.batch_first = layout == "batch_first"
-        hx = None if h0 is None else tensor(h0).to(device)
-        with torch.no_grad(), settings():
-            if lengths is None or not np.size(lengths):  # torch packs no empty batch, and there is nothing to pack
-                output, h_n = view(tensor(x).to(device), hx)
-            else:
-                output, h_n = _run_packed(view, tensor(x).to(device), hx, np.asarray(lengths), layout)
-        return Result(array_of(output), array_of(h_n))
-
-    def _run_in_mode(
-        self, prepared: InMode, x: np.ndarray, h0: np.ndarray | None, lengths: Lengths, layout: str
-    ) -> Result:
-        known = native(prepared.module)
-        spec, device = known.spec, known.device
-        check_inputs(spec, x, h0, lengths, layout, prepared.dtype)
-        capabilities = self.capabilities_on(device.type)
-        capabilities.require(features_of(spec, x, h0, lengths, layout, mode=prepared.mode))
-        packed = lengths is not None and np.size(lengths) > 0
-        unbatched = layout == "unbatched" and packed
-        arguments = (
-            tensor(x[:, None] if unbatched else x).to(device),
-            None if h0 is None else tensor(h0[:, None] if unbatched else h0).to(device),
-            torch.from_numpy(np.atleast_1d(np.asarray(lengths)).astype(np.int64)) if packed else None,
-        )
-        with settings(prepared.mode):
-            output, h_n = prepared(layout == "batch_first", arguments)
-        output, h_n = (output[:, 0], h_n[:, 0]) if unbatched else (output, h_n)
-        return Result(array_of(output), array_of(h_n))
+        runner = module if isinstance(module, ModeRunner) else None
+        known = native(runner.rnn if runner else module)
+        mode, dtype = (runner.mode, runner.dtype) if runner else ("eager", known.dtype)
+        capabilities = self.capabilities_on(known.device.type)
+        inputs = expect_run(capabilities, known.spec, dtype, x, h0, lengths, layout, mask, mode)
+        # torch packs no empty batch, and there is nothing to pack
+        steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
+        if steps is not None and layout == "unbatched":  # packed sequences are batched
+            inputs = inputs.to("time_first")
+        hx = None if inputs.h0 is None else tensor(inputs.h0).to(known.device)
+        arguments, batch_first = (tensor(inputs.x).to(known.device), hx, steps), inputs.layout == "batch_first"
+        with settings(mode):
+            output, h_n = runner(batch_first, arguments) if runner else _eager(known.view, batch_first, arguments)
+        return inputs.result([array_of(output)], array_of(h_n))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_dense(self, weight, bias, x, device)
@@ -182,27 +153,11 @@ class TorchAdapter:
         return torch_script(case, device)
 
 
-def _named(spec: RNNSpec, parameters: Sequence[CellParameters]) -> list[tuple[str, np.ndarray]]:
-    """torch's names of all parameters, with their arrays."""
-    return [
-        (PARAMETER_NAMES[field] + suffix(spec, index), array)
-        for index, cell in enumerate(parameters)
-        for field, array in cell.arrays().items()
-    ]
-
-
-def _run_packed(
-    module: torch.nn.RNN, x: torch.Tensor, hx: torch.Tensor | None, lengths: np.ndarray, layout: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sequences of different lengths, packed; packed sequences are batched, so an unbatched one gets a batch of 1."""
-    unbatched = layout == "unbatched"
-    if unbatched:
-        x, hx = x[:, None], None if hx is None else hx[:, None]
-    first = module.batch_first
-    steps = torch.from_numpy(np.atleast_1d(lengths).astype(np.int64))
-    packed, h_n = module(pack_padded_sequence(x, steps, batch_first=first, enforce_sorted=False), hx)
-    output, _ = pad_packed_sequence(packed, batch_first=first, total_length=x.shape[1 if first else 0])
-    return (output[:, 0], h_n[:, 0]) if unbatched else (output, h_n)
+def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answer:
+    x, hx, lengths = arguments
+    view.batch_first = batch_first
+    with torch.no_grad():
+        return view(x, hx) if lengths is None else PaddedRNN(view)(x, hx, lengths)
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:

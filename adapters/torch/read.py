@@ -20,7 +20,7 @@ from reference.arguments import cell_shapes
 from reference.spec import DTYPES, short
 
 from ..contract import NotOffered
-from .reverse import ReverseRNN
+from .models import ReverseRNN
 
 # PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
 PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}

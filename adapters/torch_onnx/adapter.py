@@ -33,7 +33,8 @@ from ..contract import (
 from ..onnx import onnxruntime as runtime
 from ..onnx.stack import HIDES_NAN
 from ..torch.adapter import TorchAdapter, tensor
-from .export import EXPORTERS, Call, Whole, operator
+from ..torch.models import PaddedRNN, with_layout
+from .export import EXPORTERS, Call, operator
 
 TORCH = TorchAdapter()
 RESHAPED = "what is exported puts the halves together by a Reshape to (0, 0, -1), which no empty batch can be given"
@@ -58,8 +59,8 @@ class Exported:
             key += tuple(arguments["x"].shape)
         with self._lock:
             if key not in self._exports:
-                whole = Whole(self.rnn, batch_first, self.spec.direction == "reverse").eval()
-                self._exports[key] = EXPORTERS[self.mode](whole, arguments)
+                padded = PaddedRNN(with_layout(self.rnn, batch_first), self.spec.direction == "reverse").eval()
+                self._exports[key] = EXPORTERS[self.mode](padded, arguments)
         output, h_n = self._exports[key]({name: array.numpy() for name, array in arguments.items()})
         return output, h_n
 
@@ -91,6 +92,7 @@ class TorchOnnxAdapter:
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after"
         },
+        offers=(("mode", "exported"),),
     )
 
     def devices(self) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
-"""torch's two exporters to ONNX, and what is given to them: a recurrent layer with its packing around it."""
+"""torch's two exporters to ONNX: given a PaddedRNN, a recurrent layer with its packing around it."""
 
 from __future__ import annotations
 
-import copy
 import io
 import logging
 import warnings
@@ -14,46 +13,12 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ..onnx.onnxruntime import load
 from ..torch.adapter import tensor
 
 # inputs by name to outputs, in their order
 Call = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
-
-
-class Whole(torch.nn.Module):
-    """An RNN as a module of x, hx and lengths, as a user has it exported: packing is part of what is exported."""
-
-    def __init__(self, rnn: torch.nn.RNN, batch_first: bool, reverse: bool) -> None:
-        super().__init__()
-        self.rnn = copy.copy(rnn)
-        self.rnn.batch_first = batch_first
-        self.batch_first, self.reverse = batch_first, reverse
-
-    def forward(self, x: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self._flipped(x, lengths)
-        if lengths is None:
-            output, h_n = self.rnn(x, hx)
-        else:
-            packed = pack_padded_sequence(x, lengths, self.batch_first, False)
-            answer, h_n = self.rnn(packed, hx)
-            total = x.shape[1 if self.batch_first else 0]
-            output, _ = pad_packed_sequence(answer, self.batch_first, 0.0, total)
-        return self._flipped(output, lengths), h_n
-
-    def _flipped(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Each sequence from its last step to its first, where the direction is reverse; padding stays."""
-        if not self.reverse:
-            return x
-        time = 1 if self.batch_first and x.dim() == 3 else 0
-        if lengths is None:
-            return x.flip(time)
-        step = torch.arange(x.shape[time], device=lengths.device)
-        source = torch.where(step < lengths[:, None], lengths[:, None] - 1 - step, step)
-        source = source if self.batch_first else source.transpose(0, 1)
-        return x.gather(time, source[:, :, None].expand_as(x))
 
 
 def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import adapters
+from adapters.capabilities import BASE, FEATURES, NO_ARGUMENT, NOT_AMONG_OFFERS, beyond_base
 from adapters.contract import Capabilities, cast_exactly, expect_device, features_of
-from harness.draws import draw_parameters
-from reference import RNNSpec
+from adapters.running import trial
+from adapters.running.trial import examine
+from harness.draws import draw_case, draw_parameters
+from reference import RNNSpec, forward
 
 from .test_adapters import USUAL, bits
 
@@ -50,6 +53,76 @@ def test_capabilities_say_what_is_supported_and_why_the_rest_is_not():
     some.require(usual)
     with pytest.raises(adapters.Unsupported, match=r"^batch 0: nobody there$"):
         some.require(USUAL | {"batch": "0"})
+
+
+@pytest.mark.parametrize("kind", ["offers", "together"])
+@pytest.mark.parametrize("feature", [("mode", "asleep"), ("dropout", True), "mode", ("mode",)])
+def test_what_is_offered_is_a_feature(kind: str, feature: Any):
+    given = (feature,) if kind == "offers" else {(feature,): "a reason"}
+    with pytest.raises(ValueError, match=rf"^capabilities: got feature {re.escape(repr(feature))}, expected one of F"):
+        Capabilities(**{kind: given})
+
+
+def test_offers_that_are_no_tuple_are_refused():
+    with pytest.raises(TypeError, match=r"^capabilities offers: got list, expected a tuple of features$"):
+        Capabilities(offers=[("mask", True)])  # type: ignore[arg-type]
+
+
+def test_what_is_neither_in_the_base_nor_offered_is_unsupported():
+    plain, offering = Capabilities(), Capabilities(offers=(("mask", True), ("mode", "saved"), ("mode", "compiled")))
+    assert {name: plain.supported(name) for name in FEATURES} == BASE
+    assert plain.unsupported == {(name, value): NO_ARGUMENT[name] for name, value in beyond_base()}
+    assert offering.supported("mask") == FEATURES["mask"]
+    assert set(offering.supported("mode")) == {"eager", "saved", "compiled"}
+    assert offering.refusal({"mode": "traced"}) == f"mode traced: {NOT_AMONG_OFFERS}"
+    declared = Capabilities({("mode", "saved"): "the disk is full"}, offers=beyond_base())
+    assert declared.unsupported == {("mode", "saved"): "the disk is full"}
+
+
+class Old:
+    """An adapter as 0.1.0 had them: it knows nothing of what was added to FEATURES later."""
+
+    name, version = "old", "1.0"
+    capabilities = Capabilities()
+
+    def devices(self):
+        return ("cpu",)
+
+    def build(self, spec, parameters, device="cpu", dtype=None):
+        return spec, parameters
+
+    def run(self, module, x, h0=None, lengths=None, layout="batch_first"):
+        return adapters.Result(*forward(*module, x, h0, lengths, layout))
+
+
+@pytest.mark.parametrize(
+    ("feature", "added", "reason"),
+    [
+        ("mode", (*FEATURES["mode"], "asleep"), NO_ARGUMENT["mode"]),
+        ("layout", (*FEATURES["layout"], "feature_first"), NOT_AMONG_OFFERS),
+        ("cell", ("elman", "gru"), NOT_AMONG_OFFERS),
+    ],
+)
+@pytest.mark.parametrize("made", ["before", "after"])
+def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
+    feature: str, added: tuple[str, ...], reason: str, made: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A mode, a value of a feature, and a feature. It is asked for what it was asked for before, and nothing else."""
+    adapter, case = Old(), draw_case(RNNSpec(3, 5), batch=3, time=4, h0=True)
+    before = {name: adapter.capabilities.supported(name) for name in FEATURES}
+    monkeypatch.setitem(FEATURES, feature, added)
+    if made == "after":
+        adapter.capabilities = Capabilities()
+    assert before | {"cell": ("elman",)} == {"cell": ("elman",)} | {
+        name: adapter.capabilities.supported(name) for name in FEATURES
+    }
+    assert adapter.capabilities.refusal({feature: added[-1]}) == f"{feature} {added[-1]}: {reason}"
+    assert Capabilities(offers=((feature, added[-1]),)).refusal({feature: added[-1]}) == ""
+    assert examine(adapter, case).outcome == "agrees"
+    monkeypatch.setattr(trial, "features_of", lambda *args, **asked: features_of(*args, **asked) | {feature: added[-1]})
+    monkeypatch.setattr(adapter, "run", lambda *given: pytest.fail("it must not be asked"))
+    refused = examine(adapter, case)
+    assert (refused.outcome, refused.message) == ("refused", f"{feature} {added[-1]}: {reason}")
 
 
 def test_the_features_of_a_call_are_all_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 import adapters
 from adapters import FEATURES, Capabilities
-from adapters.contract import MODES, narrowed
+from adapters.capabilities import MODES, beyond_base
 from adapters.running.trial import Stack, attempt, examine
 from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
@@ -22,28 +23,20 @@ def usual(direction: str = "bidirectional", batch: int = 3, time: int = 5, **ask
     return draw_case(RNNSpec(3, 4, 2, direction), batch=batch, time=time, h0=True, **asked)
 
 
-def torch_in_training(view: Any, arguments: Any) -> Any:
-    from adapters.torch.modes import Whole
-
-    view.dropout = 0.5
-    return Whole(view).train()
+def torch_in_training(padded: Any, arguments: Any) -> Any:
+    padded.rnn.dropout = 0.5
+    return padded.train()
 
 
-def torch_not_loaded(view: Any, arguments: Any) -> Any:
-    import copy
-
-    from adapters.torch.modes import Whole
-
-    other = copy.deepcopy(view)
+def torch_not_loaded(padded: Any, arguments: Any) -> Any:
+    other = copy.deepcopy(padded)
     for parameter in other.parameters():
         parameter.fill_(0.5)
-    return Whole(other)
+    return other
 
 
-def torch_of_the_first_call(view: Any, arguments: Any) -> Any:
-    from adapters.torch.modes import Whole
-
-    answer = Whole(view)(*arguments)
+def torch_of_the_first_call(padded: Any, arguments: Any) -> Any:
+    answer = padded(*arguments)
     return lambda *called: tuple(2 * value for value in answer)
 
 
@@ -116,18 +109,17 @@ def test_two_threads_may_call_one_module(framework: str) -> None:
     assert all(np.array_equal(output, alone[index].output) for (index, _), output in together.items())
 
 
-def test_an_adapter_whose_build_takes_no_mode_is_called_eagerly() -> None:
+def test_an_adapter_that_offers_no_mode_is_called_eagerly() -> None:
     adapter = adapters.load("meta_tests.common.references:Mirror")
     assert adapter.capabilities.supported("mode") == ("eager",)
     trial = examine(adapter, usual(), mode="compiled")
     assert (trial.outcome, trial.message) == ("refused", "mode compiled: the adapter's build takes no mode")
-    never = narrowed(Capabilities({("mode", "eager"): "never"}), adapter.build, adapter.run)
-    assert never.supported("mode") == ()
+    assert Capabilities({("mode", "eager"): "never"}).supported("mode") == ()
 
 
 def test_features_may_be_unsupported_together_only() -> None:
     both = (("mode", "traced"), ("bias", False))
-    capabilities = Capabilities(together={both: "it forgets the bias"})
+    capabilities = Capabilities(together={both: "it forgets the bias"}, offers=beyond_base())
     assert capabilities.supported("mode") == FEATURES["mode"] == tuple(MODES)
     assert not capabilities.refusal({"mode": "traced", "bias": True})
     assert capabilities.refusal({"mode": "traced", "bias": False, "h0": True}) == (

@@ -1,7 +1,7 @@
 """The exact answer of a recurrent stack, enclosed by ball arithmetic (Arb, through python-flint).
 
-It shares no code with the reference: scalar loops over time, batch, unit and input, written from the
-equations. Every operation returns a ball that contains the exact result, so the last ball contains the answer.
+It shares no code with the reference: scalar loops over time, batch, unit and input, written from the equations. The
+step stands here once more because it must be independent: an error of reference/cells would be in both, and unseen. Every operation returns a ball that contains the exact result, so the last ball contains the answer.
 """
 
 from __future__ import annotations

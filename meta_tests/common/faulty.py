@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Faithful:
         self.name = type(self).__name__
         self.version = f"planted in {self._adapter.name} {self._adapter.version}"
         self.framework = self._adapter.framework
-        self.capabilities = self._adapter.capabilities
+        self.capabilities = replace(self._adapter.capabilities, offers=())  # build takes no mode, run takes no mask
 
     def devices(self) -> tuple[str, ...]:
         return self._adapter.devices()

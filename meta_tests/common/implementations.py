@@ -2,6 +2,7 @@
 
 A Machine rounds every operation to its formats, sums in its own order, flushes what is subnormal and errs in tanh by
 as much as it may. It runs many cases of the same shapes at once: an array's first axis counts cases.
+The step stands here once more because it must be independent: it rounds and orders what reference/cells leaves to NumPy.
 """
 
 from __future__ import annotations

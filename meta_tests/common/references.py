@@ -23,7 +23,7 @@ class Mirror:
     """An adapter of the reference itself. built: what each call of build was given."""
 
     name, version = "mirror", "1.2"
-    capabilities = Capabilities()
+    capabilities = Capabilities(offers=(("mask", True),))
 
     def __init__(self) -> None:
         self.built: list[tuple[RNNSpec, int, str, str | None]] = []

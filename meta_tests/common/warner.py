@@ -33,7 +33,7 @@ class Alarmist(Mirror):
 
     def capabilities_on(self, device: str) -> Capabilities:
         warnings.warn("capabilities", SyntaxWarning, stacklevel=1)
-        return Capabilities()
+        return self.capabilities
 
     def environment(self) -> dict[str, str]:
         warnings.warn("environment", ImportWarning, stacklevel=1)

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from adapters import Refused
+from adapters import Capabilities, Refused
+from adapters.capabilities import beyond_base
 from evidence import __main__ as command
 from evidence.merge import merge
 from evidence.record.journal import Journal
@@ -24,6 +25,8 @@ from meta_tests.common.references import Answerless, Crashing, Doubling, Mirror,
 
 
 class Eager(Mirror):
+    capabilities = Capabilities(offers=beyond_base())
+
     def build(self, *arguments: Any, mode: str = "eager", **named: Any) -> Any:  # type: ignore[override]
         if mode != "eager":
             raise Refused(f"no {mode} here")

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import adapters
+from adapters import NotOffered
 from evidence.record import corpus
 from meta_tests.common.frameworks import framework_adapter
-from reference import Case, CellParameters, RNNSpec, forward, judge
+from reference import Case, CellParameters, RNNSpec, cells, forward, judge
 from reference.bounds.arithmetic import arithmetic
 from reference.calculus.numbers import activation
+from reference.cells.elman import Elman
 from reference.faults.step import NumPyKernel
 from reference.judging import case as cases
 from reference.judging.primitives import judge_activation
@@ -24,7 +26,7 @@ from reference.judging.primitives import judge_activation
 class Wider(RNNSpec):
     """A spec with a field that 0.1.0 has not."""
 
-    kind: str = "elman"
+    kind: str = "first"
 
 
 def test_a_new_field_at_its_default_changes_no_id_and_no_old_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,4 +90,60 @@ def test_a_word_that_nobody_computes_is_answered_by_no_adapter(name: str) -> Non
         adapter.run(adapter.build(case.spec, case.parameters), case.x)
     if write := getattr(adapter, "script", None):
         with pytest.raises((KeyError, ValueError), match="sine"):
+            write(case)
+
+
+# A cell that is added.
+
+
+class Sines(Elman):
+    """A cell that needs an operation which no reader has."""
+
+    def step(self, operations: Any, weights: Any, projected: Any, states: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (operations.sine(operations.affine([(weights["w_hh"], states[0])], (), projected)),)
+
+
+def elman(cell: str = "elman") -> Case:
+    draw = np.random.default_rng(0).standard_normal
+    weights = CellParameters(draw((3, 2)), draw((3, 3)), draw(3), draw(3))
+    return Case(RNNSpec(2, 3, cell=cell), [weights], draw((2, 4, 2)))
+
+
+@pytest.fixture
+def cells_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell whose operation nobody has, and Elman's by another name, which no adapter has heard of."""
+    monkeypatch.setattr(cells, "CELLS", {**cells.CELLS, "sines": Sines, "twin": Elman})
+
+
+def test_a_cell_that_nobody_knows_is_no_spec_and_no_case() -> None:
+    with pytest.raises(ValueError, match=r"^cell: got 'twin', expected one of elman$"):
+        RNNSpec(2, 3, cell="twin")
+    text = elman().to_json().replace('"bias":true', '"bias":true,"cell":"twin"')
+    with pytest.raises(ValueError, match=r"^cell: got 'twin', expected one of elman$"):
+        Case.from_json(text)
+
+
+@pytest.mark.usefixtures("cells_are_added")
+def test_a_case_has_its_cell_in_its_id() -> None:
+    plain, twin = elman(), elman("twin")
+    assert "cell" not in plain.spec.to_dict()
+    assert plain.id != twin.id == Case.from_json(twin.to_json()).id
+    assert all(np.array_equal(*pair) for pair in zip(plain.answer(), twin.answer(), strict=True))
+
+
+@pytest.mark.usefixtures("cells_are_added")
+@pytest.mark.parametrize("reader", ["forward", "step", "trajectory"])
+def test_an_operation_that_nobody_has_raises_wherever_a_cell_is_read(reader: str) -> None:
+    with pytest.raises(AttributeError, match="sine"):
+        READERS[reader](elman("sines"))
+
+
+@pytest.mark.usefixtures("cells_are_added")
+@pytest.mark.parametrize("name", adapters.KNOWN)
+def test_a_cell_that_an_adapter_has_not_heard_of_is_not_computed_as_another(name: str) -> None:
+    adapter, case = framework_adapter(name), elman("twin")
+    with pytest.raises(NotOffered, match="cell twin"):
+        adapter.build(case.spec, case.parameters)
+    if write := getattr(adapter, "script", None):
+        with pytest.raises(ValueError, match="cell: got 'twin', expected one of elman"):
             write(case)

@@ -32,13 +32,14 @@ LARGEST = 2**31  # bytes of memory that a reader may ask for, so that one that f
 READERS = """
 import json, os, resource, sys, time
 from pathlib import Path
-import evidence.__main__, evidence.report
-from evidence import journal, merging, reading, upgrading
+import evidence.__main__, evidence.report, evidence.merge
+from evidence.compare import upgrade
+from evidence.record import journal, reading
+from harness import known_failures
 from reference import Case
-from tests import known_failures
 def merge(path):
-    merging.merge([reading.read(path), reading.read(f"{path}.other")], Path(f"{path}.all"))
-readers = {"case": Case.load, "record": reading.read, "list": known_failures.read, "pins": upgrading._lines,
+    evidence.merge.merge([reading.read(path), reading.read(f"{path}.other")], Path(f"{path}.all"))
+readers = {"case": Case.load, "record": reading.read, "list": known_failures.read, "pins": upgrade._lines,
            "merge": merge, "finish": lambda path: journal.finish(journal.partial_path(path))}
 def measured(reader, path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

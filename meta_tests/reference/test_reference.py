@@ -27,7 +27,8 @@ each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 def by_hand(case: Case) -> tuple[list, list]:
     """The same stack, one scalar at a time: output[batch][time][feature] and h_n[cell][batch][unit].
 
-    Batch first. Written from the equations, in Python numbers, with no array and nothing of `reference`.
+    Batch first. Written from the equations, in Python numbers, with no array and nothing of `reference`: the step must
+    be independent here, or an error of reference/cells would be on both sides.
     """
     spec, units = case.spec, range(case.spec.hidden_size)
     phi = math.tanh if spec.nonlinearity == "tanh" else lambda a: max(a, 0.0)

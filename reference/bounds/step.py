@@ -13,7 +13,8 @@ import numpy as np
 
 from ..calculus.balls import Balls
 from ..cells import Cell
-from ..layout import last_states, reverse_within_lengths, valid_steps
+from ..layout import last_states, valid_steps
+from ..recurrence import Track
 from ..spec import CellParameters
 from .arithmetic import Arithmetic
 
@@ -56,45 +57,34 @@ def expect_no_hidden_states(cell: Cell) -> None:
         raise NotImplementedError(f"bound: got a cell with {hidden} beside h, expected h alone: no bound is proved")
 
 
-def step_bound(
-    cell: Cell,
-    parameters: CellParameters,
-    x: np.ndarray,
-    states: tuple[np.ndarray, ...],
-    lengths: np.ndarray | None,
-    direction: str,
-    actual: np.ndarray,
-    judged: Arithmetic,
-) -> Expected:
+def step_bound(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected:
     """One exact step from each state in `actual`, and the bound around it.
 
-    x: (time, batch, input size).  states: the initial ones, (batch, size) each.  actual: (time, batch, size), what the
-    framework answered for this track.  lengths: (batch,) or None.
+    actual: (time, batch, size), what the framework answered for this track.
     Raises NotImplementedError for a cell of which no bound is proved.
     """
-    expect_no_hidden_states(cell)
-    (h0,) = states
-    if direction == "reverse":
-        x, actual = (reverse_within_lengths(a, lengths) for a in (x, actual))
-    previous = np.concatenate([h0[None], actual[:-1]])[: len(x)]
-    steps = _steps(cell, parameters, x, previous, judged)
-    return expected_of(steps, h0.astype(np.float64), lengths, direction)
+    expect_no_hidden_states(track.cell)
+    (h0,), actual = track.states, track.in_order(actual)
+    previous = np.concatenate([h0[None], actual[:-1]])[: len(actual)]
+    steps = _steps(track.cell, track.parameters, track.in_order(track.x), previous, judged)
+    return expected_of(track, steps)
 
 
-def expected_of(steps: Enclosure, h0: np.ndarray, lengths: np.ndarray | None, direction: str) -> Expected:
+def expected_of(track: Track, steps: Enclosure) -> Expected:
     """A track's steps in processing order as its output, at the time steps they belong to, and its h_n.
 
     Beyond a sequence's length the output is exactly zero; a length of 0 leaves h_n exactly at h0.
     """
-    start = Enclosure.exactly(h0)
+    lengths = track.lengths
+    if lengths is None and len(steps.value):
+        return Expected(steps.each(track.in_order), steps.each(lambda a: a[-1]))
+    start = Enclosure.exactly(track.states[0].astype(np.float64))
     if lengths is None:
-        h_n = steps.each(lambda a: a[-1]) if len(steps.value) else start
-    else:
-        ended = ~valid_steps(lengths, len(steps.value))
-        steps = Enclosure(*(np.where(ended[..., None], beyond, a) for a, beyond in zip(steps, (0, 0, 1), strict=True)))
-        h_n = Enclosure(*(last_states(a, h, lengths) for a, h in zip(steps, start, strict=True)))
-    output = steps.each(lambda a: reverse_within_lengths(a, lengths)) if direction == "reverse" else steps
-    return Expected(output, h_n)
+        return Expected(steps, start)
+    ended = ~valid_steps(lengths, len(steps.value))[..., None]
+    steps = Enclosure(*(np.where(ended, beyond, a) for a, beyond in zip(steps, (0, 0, 1), strict=True)))
+    h_n = Enclosure(*(last_states(a, h, lengths) for a, h in zip(steps, start, strict=True)))
+    return Expected(steps.each(track.in_order), h_n)
 
 
 def _steps(

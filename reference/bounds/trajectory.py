@@ -14,8 +14,7 @@ from ..calculus.balls import Ball
 from ..calculus.signed import Carried, Moved, Signed
 from ..calculus.sums import EVALUATION_ROUNDINGS
 from ..cells import Cell, cell_of
-from ..layout import reverse_within_lengths
-from ..recurrence import initial_states, run_track
+from ..recurrence import Track, initial_states, run_track
 from ..spec import CellParameters, RNNSpec
 from .arithmetic import REFERENCE, Arithmetic
 from .step import Enclosure, Expected, expect_no_hidden_states, expected_of
@@ -39,40 +38,31 @@ def trajectory_bound(
     judged None bounds the reference's own distance from the exact answer.
     Raises NotImplementedError for a cell of which no bound is proved.
     """
-    expect_no_hidden_states(cell_of(spec))
-    sequence = x.astype(np.float64)
-    states = initial_states(spec, sequence, h0, "time_first")[0].astype(np.float64)
-    error = np.zeros_like(sequence)
+    cell = cell_of(spec)
+    expect_no_hidden_states(cell)
+    x = x.astype(np.float64)
+    below = Ball(x, np.zeros_like(x))
+    states = initial_states(spec, x, h0, "time_first")[0].astype(np.float64)
     tracks: list[Expected] = []
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
         halves = [
-            _track(spec, track.astype(np.float64), Ball(sequence, error), h0, lengths, direction, judged)
-            for track, h0, direction in zip(parameters[first:], states[first:], spec.directions, strict=False)
+            _track(Track(cell, weights.astype(np.float64), below.value, (start,), lengths, direction), below, judged)
+            for weights, start, direction in zip(parameters[first:], states[first:], spec.directions, strict=False)
         ]
-        sequence = np.concatenate([half.output.value for half in halves], axis=-1)
-        error = np.concatenate([half.output.bound for half in halves], axis=-1)
+        outputs = zip(*(half.output[:2] for half in halves), strict=True)
+        below = Ball(*(np.concatenate(parts, axis=-1) for parts in outputs))
         tracks += halves
     return tracks
 
 
-def _track(
-    spec: RNNSpec,
-    parameters: CellParameters,
-    x: Ball,
-    h0: np.ndarray,
-    lengths: np.ndarray | None,
-    direction: str,
-    judged: Arithmetic | None,
-) -> Expected:
+def _track(track: Track, x: Ball, judged: Arithmetic | None) -> Expected:
     """One track: its answer by `forward`, and the error carried along it in processing order."""
-    output = run_track(spec, parameters, x.value, (h0,), lengths, direction).output
-    if direction == "reverse":
-        *x_and_error, output = (reverse_within_lengths(array, lengths) for array in (x.value, x.radius, output))
-        x = Ball(*x_and_error)
-    bound, scale = carry(cell_of(spec), parameters, x, output, h0, judged)
+    output, *x_and_error = map(track.in_order, (run_track(track).output, x.value, x.radius))
+    x = Ball(*x_and_error)
+    bound, scale = carry(track.cell, track.parameters, x, output, track.states[0], judged)
     bound[np.isnan(bound)] = np.inf
-    return expected_of(Enclosure(output, bound, scale), h0, lengths, direction)
+    return expected_of(track, Enclosure(output, bound, scale))
 
 
 def carry(

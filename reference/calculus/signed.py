@@ -15,7 +15,6 @@ import numpy as np
 from ..bounds.arithmetic import REFERENCE
 from .balls import Ball, Matrix, Open, Sums
 from .slopes import RELU, TANH, Activation
-from .sums import Sum
 
 
 class Carried(NamedTuple):
@@ -42,20 +41,6 @@ class Moved(NamedTuple):
     scale: np.ndarray | float
 
 
-class _Around(NamedTuple):
-    """A sum around the reference's: its value, what comes in from below and all, and how its terms round.
-
-    inputs: of its model.  base: its radius but for its value's own size.
-    """
-
-    a: np.ndarray
-    below: np.ndarray
-    carried: np.ndarray
-    base: np.ndarray
-    rounded: np.ndarray
-    inputs: np.ndarray
-
-
 class Signed(Sums):
     """Operands are a Ball, of what the layer below answers, and a Carried state."""
 
@@ -69,26 +54,6 @@ class Signed(Sums):
 
     def _activation(self, total: Open, activation: Activation) -> Moved:
         model, errors = self.model(total), self.activation_errors(activation.name)
-        around = self._around(model, total)
-        radius = around.carried + around.rounded
-        slope, deviation = activation.slope(around.a), activation.deviation(around.a, radius)
-        activated = (slope + deviation) * radius * errors[0]
-        activated += self.activation_bound(activation.phi(around.a), activation.name, model)
-        own = slope * (around.below + around.rounded) + deviation * radius + activated
-        slopes: dict[Matrix, np.ndarray] = {}
-        for rows, (weight, operand) in zip(model.rows, total.products, strict=True):
-            if isinstance(operand, Carried):
-                slopes[weight] = slope
-                magnitudes = model.magnitudes[rows]
-                own += REFERENCE.gain(len(magnitudes)) * slope * (operand.spread @ magnitudes)
-                own += REFERENCE.smallest_normal
-        overflows = model.may_overflow(around.base)
-        if activation.bounded:  # neither answer leaves [-1, 1] by more than its activation's error
-            return Moved(slopes, own, overflows, 2 + 2 * errors[0], 1.0)
-        return Moved(slopes, own, overflows, np.inf, model.scale(model.radius(around.inputs)))
-
-    def _around(self, model: Sum, total: Open) -> _Around:
-        """The sum's value, with the errors of its operands and its own."""
         operands: list[Any] = [operand for _, operand in total.products]
         inputs = model.inputs([operand.value for operand in operands])
         below, before, largest = np.zeros(()), np.zeros(()), np.abs(inputs)
@@ -97,6 +62,21 @@ class Signed(Sums):
             largest[..., rows] += error
             moved = error @ model.magnitudes[rows] * model.evaluated
             below, before = (below + moved, before) if isinstance(operand, Ball) else (below, before + moved)
-        a, base = inputs @ model.weights, model.radius(largest)
-        carried = below + before
-        return _Around(a, below, carried, base, base + model.beta * (np.abs(a) + carried), inputs)
+        a, base, carried = inputs @ model.weights, model.radius(largest), below + before
+        rounded = base + model.beta * (np.abs(a) + carried)
+        radius = carried + rounded
+        slope, deviation = activation.slope(a), activation.deviation(a, radius)
+        activated = (slope + deviation) * radius * errors[0]
+        activated += self.activation_bound(activation.phi(a), activation.name, model)
+        own = slope * (below + rounded) + deviation * radius + activated
+        slopes: dict[Matrix, np.ndarray] = {}
+        for rows, (weight, operand) in zip(model.rows, total.products, strict=True):
+            if isinstance(operand, Carried):
+                slopes[weight] = slope
+                magnitudes = model.magnitudes[rows]
+                own += REFERENCE.gain(len(magnitudes)) * slope * (operand.spread @ magnitudes)
+                own += REFERENCE.smallest_normal
+        overflows = model.may_overflow(base)
+        if activation.bounded:  # neither answer leaves [-1, 1] by more than its activation's error
+            return Moved(slopes, own, overflows, 2 + 2 * errors[0], 1.0)
+        return Moved(slopes, own, overflows, np.inf, model.scale(model.radius(inputs)))

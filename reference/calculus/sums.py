@@ -70,7 +70,7 @@ class Sum:
         return radii.astype(np.float32) if radii.max() <= single.largest else radii
 
     def inputs(self, operands: Sequence[np.ndarray]) -> np.ndarray:
-        """[operand[0], ..., 1] in float64: (..., all sizes + 1)."""
+        """[operands, 1] in float64: (..., all sizes + 1)."""
         inputs = np.empty((*operands[-1].shape[:-1], len(self.weights)))
         for rows, operand in zip(self.rows, operands, strict=True):
             inputs[..., rows] = operand

@@ -72,14 +72,15 @@ class Cell(Protocol):
         ...
 
 
-def _collect() -> dict[str, Callable[[RNNSpec], Cell]]:
+def collect() -> dict[str, Callable[[RNNSpec], Cell]]:
+    """The cells of every file in this package's folders, by word."""
     modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     return {word: cell for module in modules for word, cell in module.CELLS.items()}
 
 
-CELLS: Mapping[str, Callable[[RNNSpec], Cell]] = MappingProxyType(_collect())
+CELLS: Mapping[str, Callable[[RNNSpec], Cell]] = MappingProxyType(collect())
 
 
 def cell_of(spec: RNNSpec) -> Cell:
-    """The cell that a spec names, with its sizes. Raises KeyError for a word that is not in CELLS."""
-    return CELLS[spec.cell](spec)
+    """The cell that a spec names, with its sizes."""
+    return spec.made

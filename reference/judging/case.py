@@ -58,7 +58,7 @@ class Case:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What an adapter's run takes beside the module: x, h0, lengths, layout; and mask, where there is one."""
+        """What forward takes beside spec and parameters, and run beside the module; mask where there is one."""
         inputs = {"x": self.x, "h0": self.h0, "lengths": self.lengths, "layout": self.layout}
         return inputs if self.mask is None else {**inputs, "mask": self.mask}
 
@@ -91,12 +91,13 @@ class Case:
 
     def to_json(self) -> str:
         """The case as JSON: arrays as base64 of their little-endian bytes in C order, with dtype and shape."""
+        h0 = None if self.h0 is None else from_state_tuple([encode(state) for state in state_tuple(self.h0)])
         content = {
             "format": FORMAT,
             "spec": self.spec.to_dict(),
             "parameters": [{n: encode(a) for n, a in track.arrays().items()} for track in self.parameters],
             "x": encode(self.x),
-            "h0": _encode_states(self.h0),
+            "h0": h0,
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
         } | ({} if self.mask is None else {"mask": self.mask.tolist()})
@@ -113,8 +114,16 @@ class Case:
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
         check_count(spec, content["parameters"])
         possible = {"b_ih", "b_hh", *(weight.name for weight in cell_of(spec).weights(spec))}
-        parameters = [_decode_track(f"parameters[{i}]", one, possible) for i, one in enumerate(content["parameters"])]
-        h0, lengths, mask = _decode_states(content["h0"]), content["lengths"], _decode_mask(content.get("mask"))
+        parameters = []
+        for index, track in enumerate(content["parameters"]):
+            name = f"parameters[{index}]"
+            expect_object(name, track, {"w_ih", "w_hh"}, possible)
+            parameters.append(CellParameters.of({key: decode(f"{name} {key}", array) for key, array in track.items()}))
+        h0, lengths, mask = content["h0"], content["lengths"], _decode_mask(content.get("mask"))
+        if isinstance(h0, list) and len(cell_of(spec).states) > 1:
+            h0 = tuple(decode(f"h0[{index}]", state) for index, state in enumerate(h0))
+        elif h0 is not None:
+            h0 = decode("h0", h0)
         for index, length in enumerate(lengths if isinstance(lengths, list) else ()):  # check_inputs sees to the others
             if type(length) is not int:
                 raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
@@ -171,21 +180,6 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _encode_states(states: Any) -> Any:
-    """An array, or a list of them for a cell with several states."""
-    if states is None:
-        return None
-    return [encode(state) for state in states] if isinstance(states, tuple) else encode(states)
-
-
-def _decode_states(given: Any) -> Any:
-    if given is None:
-        return None
-    if isinstance(given, list):
-        return tuple(decode(f"h0[{index}]", state) for index, state in enumerate(given))
-    return decode("h0", given)
-
-
 def _decode_mask(given: Any) -> np.ndarray | None:
     """A list of booleans, nested or not, as an array; its shape is checked with x's."""
     if given is None:
@@ -200,8 +194,3 @@ def _decode_mask(given: Any) -> np.ndarray | None:
             if not isinstance(value, bool):
                 raise TypeError(f"mask: got {short(value)}, expected booleans")
     return np.array(given, dtype=np.bool_)
-
-
-def _decode_track(name: str, encoded: Any, possible: set[str]) -> CellParameters:
-    expect_object(name, encoded, {"w_ih", "w_hh"}, possible)
-    return CellParameters.of({field: decode(f"{name} {field}", array) for field, array in encoded.items()})

@@ -50,13 +50,10 @@ def compare(part: Part) -> Comparison:
     if not seen:
         return Comparison(part, 0, 0, False, 0.0, 0, 0.0, 0, 0.0, 0.0)
     by_error, by_fraction = max(seen, key=lambda c: c.max_error), max(seen, key=lambda c: c.max_fraction)
-    return Comparison(
-        part,
+    return by_error._replace(
         outside=sum(c.outside for c in seen),
         vacuous=sum(c.vacuous for c in seen),
         non_finite=any(c.non_finite for c in seen),
-        max_error=by_error.max_error,
-        max_error_at=by_error.max_error_at,
         max_fraction=by_fraction.max_fraction,
         max_fraction_at=by_fraction.max_fraction_at,
         magnitude=sum(c.magnitude for c in seen),

@@ -14,7 +14,7 @@ from ..bounds.step import Enclosure, Expected, step_bound
 from ..bounds.trajectory import trajectory_bound
 from ..cells import cell_of
 from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched, state_tuple, take_steps
-from ..recurrence import initial_states
+from ..recurrence import Track, initial_states
 from ..spec import dtype_name, expect, expect_word
 from .case import Case
 from .comparison import Comparison, Part, compare, equal_bits, first_outside
@@ -58,11 +58,10 @@ def judge(
 
 def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
     """The verdict on a case whose steps were put in another order, with its places named as they were given."""
-
-    def given(place: Location | None) -> Location | None:
-        return place and replace(place, time=None if place.time is None else int(order[place.time, place.batch]))
-
-    return replace(verdict, worst=given(verdict.worst), first=given(verdict.first))
+    places = {"worst": verdict.worst, "first": verdict.first}
+    moved = {name: place for name, place in places.items() if place is not None and place.time is not None}
+    steps = {name: replace(place, time=int(order[place.time, place.batch])) for name, place in moved.items()}
+    return replace(verdict, **steps)
 
 
 def judge_pair(
@@ -196,8 +195,9 @@ def _step_tracks(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[
     known = [x, *actual.layers]  # each layer reads the one before it
     for index, parameters in enumerate(case.parameters):
         layer, d = divmod(index, spec.num_directions)
-        start, half = tuple(state[index] for state in states), known[layer + 1][..., spec.half(d)]
-        yield step_bound(cell_of(spec), parameters, known[layer], start, lengths, spec.directions[d], half, promised)
+        start = tuple(state[index] for state in states)
+        track = Track(cell_of(spec), parameters, known[layer], start, lengths, spec.directions[d])
+        yield step_bound(track, known[layer + 1][..., spec.half(d)], promised)
 
 
 def _trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bounds.arithmetic import REFERENCE, Arithmetic, arithmetic
+from ..bounds.arithmetic import REFERENCE, arithmetic
 from ..bounds.dense import dense_bound
 from ..calculus.numbers import activation
 from ..calculus.sums import EVALUATION_ERROR
@@ -56,7 +56,7 @@ def judge_product(
     declared: the arithmetic that is promised; x's dtype when None.
     """
     with np.errstate(all="ignore"):
-        expected = dense_bound(weight, bias, x, np.zeros(x.shape), _promised(x, declared))
+        expected = dense_bound(weight, bias, x, np.zeros(x.shape), arithmetic(declared or x.dtype.name))
         return _compared("product", x.dtype, actual, expected.value, expected.bound)
 
 
@@ -65,14 +65,10 @@ def judge_activation(
 ) -> PrimitiveVerdict:
     """A framework's tanh or relu, elementwise (assumption A3); actual: of a's shape and dtype."""
     with np.errstate(all="ignore"):
-        judged, expected = _promised(a, declared), activation(a.astype(np.float64), nonlinearity)
+        judged, expected = arithmetic(declared or a.dtype.name), activation(a.astype(np.float64), nonlinearity)
         units = REFERENCE.activation_error(nonlinearity) + judged.activation_error(nonlinearity)
         bound = (1 + EVALUATION_ERROR) * units * np.abs(expected) + judged.smallest_normal
         return _compared(nonlinearity, a.dtype, actual, expected, bound)
-
-
-def _promised(x: np.ndarray, declared: str | None) -> Arithmetic:
-    return arithmetic(declared or x.dtype.name)
 
 
 def _compared(

@@ -13,6 +13,7 @@ import pytest
 
 import adapters
 from adapters import Capabilities, Result
+from adapters.capabilities import beyond_base
 from adapters.conformance.self_check import CHECKS, ask, self_check
 from adapters.numpy.adapter import ReferenceAdapter
 from meta_tests.common.references import Listing, Mirror, Reusing, Writing
@@ -114,7 +115,7 @@ class Stale(Mirror):
 
 
 class Overreaching(Mirror):
-    capabilities = Capabilities({("layout", "unbatched"): "there is no such thing"})
+    capabilities = Capabilities({("layout", "unbatched"): "there is no such thing"}, offers=(("mask", True),))
 
 
 class RefusesByKeyError(Overreaching):
@@ -174,6 +175,20 @@ def test_a_device_and_a_dtype_that_are_ignored_are_named() -> None:
     finding = ask("devices and dtypes that are not there", KeepsTheCallers())
     assert "build for the device 'no-such-device:0' was answered; expected ValueError" in str(finding)
     assert "build of float64 parameters in float32, which cannot hold them, was answered" in str(finding)
+
+
+def test_what_is_offered_without_an_argument_for_it_is_named() -> None:
+    class Offering(Mirror):
+        capabilities = Capabilities(offers=beyond_base())
+
+        def run(self, module: Any, x: Any, h0: Any, lengths: Any, layout: str) -> Result:  # type: ignore[override]
+            return super().run(module, x=x, h0=h0, lengths=lengths, layout=layout)
+
+    mode, mask = ask("what it says of itself", Offering()).problems
+    assert mode == ("('mode', 'inference') is offered, and build raised TypeError: Mirror.build() got an unexpected "
+                    "keyword argument 'mode'; expected an argument mode")  # fmt: skip
+    assert mask.startswith("('mask', True) is offered, and run raised TypeError: ")
+    assert mask.endswith("; expected an argument mask")
 
 
 def test_an_undeclared_refusal_is_a_problem() -> None:

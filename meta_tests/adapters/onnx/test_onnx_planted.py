@@ -84,23 +84,23 @@ def test_a_fault_of_the_builder_is_seen(name: str, fault: Any, monkeypatch: pyte
     assert trial.outcome == ("agrees" if fault is None else "disagrees"), trial
 
 
-def lengths_lost(export: Any, plant: Any) -> None:
-    forward = export.Whole.forward
-    plant(export.Whole, "forward", lambda self, x, hx=None, lengths=None: forward(self, x + 0 * lengths[0], hx))
+def lengths_lost(models: Any, plant: Any) -> None:
+    forward = models.PaddedRNN.forward
+    plant(models.PaddedRNN, "forward", lambda self, x, hx=None, lengths=None: forward(self, x + 0 * lengths[0], hx))
 
 
-def states_swapped(export: Any, plant: Any) -> None:
-    forward = export.Whole.forward
-    plant(export.Whole, "forward", lambda self, x, hx=None, lengths=None: forward(self, x, hx.flip(0), lengths))
+def states_swapped(models: Any, plant: Any) -> None:
+    forward = models.PaddedRNN.forward
+    plant(models.PaddedRNN, "forward", lambda self, x, hx=None, lengths=None: forward(self, x, hx.flip(0), lengths))
 
 
-def not_flipped_back(export: Any, plant: Any) -> None:
-    flipped = export.Whole._flipped
+def not_flipped_back(models: Any, plant: Any) -> None:
+    flipped = models.flipped
 
-    def once(self: Any, x: Any, lengths: Any) -> Any:
-        return flipped(self, x, lengths) if x.shape[-1] == self.rnn.input_size else x
+    def once(x: Any, lengths: Any, batch_first: bool) -> Any:
+        return flipped(x, lengths, batch_first) if x.shape[-1] == 3 else x  # features, and not units
 
-    plant(export.Whole, "_flipped", once)
+    plant(models, "flipped", once)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_fault_of_an_export_is_seen(fault: Any, direction: str, monkeypatch: p
     adapter = framework_adapter("torch-onnx")
     case = draw_case(RNNSpec(3, 5, 2, direction), batch=3, time=4, h0=True, lengths=(2, 4, 3))
     assert examine(adapter, case).outcome == "agrees"
-    fault(import_module("adapters.torch_onnx.export"), monkeypatch.setattr)
+    fault(import_module("adapters.torch.models"), monkeypatch.setattr)
     trial = examine(adapter, case)
     assert trial.outcome == "disagrees", trial
 
@@ -121,8 +121,8 @@ def test_a_fault_of_the_newer_exporter_is_seen(direction: str, monkeypatch: pyte
     adapter = framework_adapter("torch-onnx")
     case = draw_case(RNNSpec(3, 5, 1, direction), batch=3, time=4, h0=True)
     assert examine(adapter, case, mode="exported").outcome == "agrees"
-    forward = import_module("adapters.torch_onnx.export").Whole.forward
+    forward = import_module("adapters.torch.models").PaddedRNN.forward
     lost = lambda self, x, hx=None, lengths=None: forward(self, x, None, lengths)  # noqa: E731
-    monkeypatch.setattr(import_module("adapters.torch_onnx.export").Whole, "forward", lost)
+    monkeypatch.setattr(import_module("adapters.torch.models").PaddedRNN, "forward", lost)
     trial = examine(adapter, case, mode="exported")
     assert trial.outcome == "disagrees", trial

@@ -52,7 +52,7 @@ def test_what_torch_exports_is_read(adapter: adapters.Adapter, batch_first: bool
     export = import_module("adapters.torch_onnx.export")
     rnn = torch.nn.RNN(3, 5, 2, batch_first=batch_first, bidirectional=bidirectional).eval()
     arguments = {"x": torch.zeros(2, 4, 3), "hx": torch.zeros(4 if bidirectional else 2, 2 if batch_first else 4, 5)}
-    model = export.traced(export.Whole(rnn, batch_first, False), arguments)
+    model = export.traced(import_module("adapters.torch.models").PaddedRNN(rnn), arguments)
     spec, parameters = adapter.read(model)
     assert spec == RNNSpec(3, 5, 2, "bidirectional" if bidirectional else "forward")
     assert bits(parameters) == bits(framework_adapter("torch").read(rnn)[1])

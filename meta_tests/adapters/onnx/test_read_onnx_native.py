@@ -381,5 +381,5 @@ def test_what_torch_exports_without_states_is_read(layout: str) -> None:
     torch = framework_adapter("torch-onnx").framework
     export = import_module("adapters.torch_onnx.export")
     rnn = torch.nn.RNN(3, 5, 2, bidirectional=True, batch_first=layout == "batch_first").eval()
-    whole = export.Whole(rnn, layout == "batch_first", False)
+    whole = import_module("adapters.torch.models").PaddedRNN(rnn)
     expect_the_same(export.traced(whole, {"x": torch.zeros(2, 4, 3)}), Drawn(BOTH, layout))

@@ -51,7 +51,7 @@ def modules(draw: Callable[..., Any]) -> dict[str, Any]:
 @contextmanager
 def made(torch: Any, asked: dict[str, Any], tamper: Tampering) -> Iterator[Any]:
     """The module, tampered with until the context ends."""
-    from adapters.torch.reverse import ReverseRNN
+    from adapters.torch.models import ReverseRNN
 
     options = {name: value for name, value in asked.items() if name not in ("training", "reverse", "seed", "dtype")}
     with torch.random.fork_rng(devices=[]), ExitStack() as undo:
@@ -342,7 +342,7 @@ def test_the_users_default_device_is_not_that_of_a_port(torch: Any, adapter: ada
 
 def test_a_reverse_module_of_both_directions_is_refused(torch: Any, adapter: adapters.Adapter) -> None:
     """Its forward half runs backwards, and its states come in the other order."""
-    from adapters.torch.reverse import ReverseRNN
+    from adapters.torch.models import ReverseRNN
 
     with pytest.raises(adapters.NotOffered, match="got a bidirectional ReverseRNN, whose halves are exchanged"):
         adapter.read(ReverseRNN(3, 5, bidirectional=True))

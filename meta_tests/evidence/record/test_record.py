@@ -357,7 +357,7 @@ def test_a_case_that_was_refused_as_declared_is_not_kept(tmp_path: Path) -> None
     """The reason says all there is to say; one that is refused without being declared is kept."""
 
     class Limited(Mirror):
-        capabilities = Capabilities({("dtype", "float32"): "too wide"})
+        capabilities = Capabilities({("dtype", "float32"): "too wide"}, offers=(("mask", True),))
 
         def run(self, module: Any, **inputs: Any) -> Result:
             raise Unsupported("today")

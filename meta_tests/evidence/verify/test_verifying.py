@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 pytest.importorskip("pydantic")
 
 import adapters
-from adapters import Capabilities
 from evidence import __main__ as command
 from evidence.compare.second_try import Question, ask_again
 from evidence.record import corpus
@@ -462,7 +462,7 @@ NARROW = [case for case in corpus.cases().values() if case.dtype == "bfloat16"]
 
 
 class Wide(Mirror):
-    capabilities = Capabilities(arithmetics={(("dtype", "bfloat16"),): "bfloat16_accumulate_float32"})
+    capabilities = replace(Mirror.capabilities, arithmetics={(("dtype", "bfloat16"),): "bfloat16_accumulate_float32"})
 
 
 def test_answers_are_judged_again_by_the_arithmetic_that_was_declared(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Expected, step_bound
 from reference.bounds.trajectory import trajectory_bound
 from reference.cells import cell_of
-from reference.recurrence import initial_states
+from reference.recurrence import Track, initial_states
 
 SEEDS = range(at_night(40, 1500))
 
@@ -99,10 +99,10 @@ def test_one_exact_step_from_the_answers_own_states_lies_within_the_step_bound(d
 
 
 def steps_of(case: Case, output: np.ndarray) -> Expected:
-    h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0][:1]
+    h0 = initial_states(case.spec, case.x, case.h0, case.layout)[0][0]
     lengths = None if case.lengths is None else np.asarray(case.lengths)
-    given = case.parameters[0], case.x, h0, lengths, case.spec.direction, output, arithmetic(case.dtype)
-    return step_bound(cell_of(case.spec), *given)
+    track = Track(cell_of(case.spec), case.parameters[0], case.x, (h0,), lengths, case.spec.direction)
+    return step_bound(track, output, arithmetic(case.dtype))
 
 
 def planted_case(dtype: str) -> Case:

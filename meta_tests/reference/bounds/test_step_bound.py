@@ -21,6 +21,7 @@ from reference.calculus.slopes import (
 )
 from reference.calculus.sums import Sum, product
 from reference.cells import cell_of
+from reference.recurrence import Track
 
 U = {name: declared.unit_roundoff for name, declared in ARITHMETICS.items()}
 TINY = {name: declared.smallest_normal for name, declared in ARITHMETICS.items()}
@@ -223,7 +224,7 @@ def test_a_step_bound_is_the_radius_through_the_steepest_slope_and_the_activatio
     x, states = np.array([[[0.5]], [[-1.0]]], judged), np.array([[[0.5, -0.25]], [[0.25, 0.5]]], judged)
     h0 = np.array([[-0.5, 0.75]], judged)
     kind, balls = cell_of(RNNSpec(1, 2, nonlinearity=nonlinearity)), Balls(arithmetic(judged))
-    expected = step_bound(kind, cell, x, (h0,), None, "forward", states, arithmetic(judged)).output
+    expected = step_bound(Track(kind, cell, x, (h0,), None, "forward"), states, arithmetic(judged)).output
     one = Sum([cell.w_ih, cell.w_hh], [cell.b_ih, cell.b_hh], arithmetic(judged))
     steepest = {"tanh": largest_tanh_slope, "relu": largest_relu_slope}[nonlinearity]
     inputs = np.concatenate([x, [h0, states[0]], np.ones((2, 1, 1))], axis=-1).astype(np.float64)

@@ -1,0 +1,238 @@
+"""What a case may ask of an adapter, as data; what an adapter declares that it can do; and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is first to ask)
+import numpy as np
+
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Lengths, RNNSpec
+from reference.bounds.arithmetic import arithmetic
+from reference.spec import short
+
+# How a module is called, beside what it is asked. Each framework has some of these.
+MODES = {
+    "eager": "called as it was built",
+    "inference": "in an inference mode, in which no gradient can be asked for",
+    "autograd": "while gradients are recorded",
+    "train": "in training, without dropout",
+    "dropout": "with dropout, in inference, where it has no effect",
+    "saved": "saved and loaded again",
+    "scripted": "compiled from its source (torch.jit.script)",
+    "traced": "recorded as a graph (torch.jit.trace, tf.function)",
+    "exported": "exported and taken apart into its operations (torch.export)",
+    "compiled": "compiled (torch.compile, XLA)",
+    "functional": "as a functional model",
+    "sequential": "as a sequential model",
+    "predict": "by predict, in smaller batches",
+    "unrolled": "with the loop over time unrolled",
+    "mixed": "with weights kept in float32, computed in the case's narrow dtype (autocast, mixed policies)",
+    "tf32": "where products of float32 may be computed in TF32",
+    "bfloat16_products": "where products of float32 may be computed in bfloat16",
+    "deterministic": "where only deterministic algorithms are allowed",
+    "moved": "moved to the device after the weights were copied, away from it, and back",
+    "fallback": "on CUDA, without cuDNN",
+}
+
+# What a case may ask for, and all the values that each feature takes. A feature of a case is a pair (name, value).
+# Of a feature that is added here, the first value is what every case asked for before.
+FEATURES: dict[str, tuple[Any, ...]] = {
+    "direction": DIRECTIONS,
+    "layout": LAYOUTS,
+    "nonlinearity": NONLINEARITIES,
+    "dtype": ("float32", "float64", "float16", "bfloat16"),
+    "bias": (True, False),
+    "h0": (True, False),
+    "lengths": ("full", "mixed", "with zeros"),
+    "mask": (False, True),
+    "values": ("finite", "not finite"),  # of x and h0, padding included
+    "num_layers": ("1", "2", "3 to 10"),
+    "time": ("0", "1", "more"),
+    "batch": ("0", "1", "more"),
+    "mode": tuple(MODES),
+}
+
+# What every adapter is asked for. It never grows: an adapter that was written for it keeps its meaning when FEATURES
+# grows, because what is not in it must be offered (Capabilities.offers).
+BASE: dict[str, tuple[Any, ...]] = {
+    "direction": ("forward", "reverse", "bidirectional"),
+    "layout": ("batch_first", "time_first", "unbatched"),
+    "nonlinearity": ("tanh", "relu"),
+    "dtype": ("float32", "float64", "float16", "bfloat16"),
+    "bias": (True, False),
+    "h0": (True, False),
+    "lengths": ("full", "mixed", "with zeros"),
+    "mask": (False,),
+    "values": ("finite", "not finite"),
+    "num_layers": ("1", "2", "3 to 10"),
+    "time": ("0", "1", "more"),
+    "batch": ("0", "1", "more"),
+    "mode": ("eager",),
+}
+# The reason of an adapter that offers no value of a feature beyond BASE: it need not even have the argument.
+NO_ARGUMENT = {"mode": "the adapter's build takes no mode", "mask": "the adapter's run takes no mask"}
+NOT_AMONG_OFFERS = "the adapter does not offer it"
+
+Feature = tuple[str, Any]
+
+
+class Unsupported(ValueError):
+    """An adapter says no. New code raises one of the two kinds below, which say who said it."""
+
+
+class NotOffered(Unsupported):
+    """The adapter has no way to ask its framework for this. The reason is no wider than the truth."""
+
+
+class Refused(Unsupported):
+    """The framework was asked, and said no, as its adapter had declared. The framework's own words are kept."""
+
+
+def in_base(name: str, value: Any) -> bool:
+    """Whether every adapter is asked for this value of a feature."""
+    return value in BASE.get(name, FEATURES[name][:1])
+
+
+def beyond_base() -> tuple[Feature, ...]:
+    """Every feature that an adapter is asked for only if it offers it."""
+    return tuple((name, value) for name, values in FEATURES.items() for value in values if not in_base(name, value))
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an adapter can do, as data: everything in BASE, and what it offers, but what is listed as unsupported.
+
+    unsupported: feature -> why; asking for it raises Unsupported, which the suite tests. What is neither in BASE nor
+        offered is added to it, with a reason.
+    together: features -> why; each is supported, and all of them at once are not.
+    emulated: feature -> how; the framework lacks it and the adapter does it (a transposition, a flip).
+    arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
+        reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
+    offers: features beyond BASE that the adapter's methods have arguments for: ("mask", True) for run's mask,
+        ("mode", ...) for build's mode.
+    """
+
+    unsupported: Mapping[Feature, str] = field(default_factory=dict)
+    emulated: Mapping[Feature, str] = field(default_factory=dict)
+    together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
+    arithmetics: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
+    offers: tuple[Feature, ...] = ()
+    _can: frozenset[Feature] = field(init=False, repr=False, compare=False)  # looked up in every call
+
+    def __post_init__(self) -> None:
+        for kind in ("unsupported", "emulated", "together", "arithmetics"):
+            _expect_reasons(f"capabilities {kind}", getattr(self, kind))
+        if not isinstance(self.offers, tuple):
+            raise TypeError(f"capabilities offers: got {type(self.offers).__name__}, expected a tuple of features")
+        for feature in (*self.unsupported, *self.emulated, *self._several(), *self.offers):
+            if not _is_known(feature):
+                raise ValueError(f"capabilities: got feature {short(feature)}, expected one of FEATURES")
+        for name in self.arithmetics.values():
+            arithmetic(name)
+        unsaid = (feature for feature in beyond_base() if feature not in self.unsupported)
+        lacking = {feature: reason for feature in unsaid if (reason := self._not_offered(*feature))}
+        object.__setattr__(self, "unsupported", lacking | dict(self.unsupported))
+        can = {(name, value) for name in FEATURES for value in self.supported(name)}
+        object.__setattr__(self, "_can", frozenset(can))
+
+    def _several(self) -> Iterator[Feature]:
+        return (feature for features in (*self.together, *self.arithmetics) for feature in features)
+
+    def _not_offered(self, name: str, value: Any) -> str:
+        """Why the adapter is not asked for a feature that it does not offer; empty for one of BASE, or offered."""
+        if in_base(name, value) or (name, value) in self.offers:
+            return ""
+        return NOT_AMONG_OFFERS if name in dict(self.offers) else NO_ARGUMENT.get(name, NOT_AMONG_OFFERS)
+
+    def _why_not(self, name: str, value: Any) -> str:
+        return self.unsupported.get((name, value)) or self._not_offered(name, value)
+
+    def supported(self, name: str) -> tuple[Any, ...]:
+        """The values of a feature that the adapter supports."""
+        return tuple(value for value in FEATURES[name] if not self._why_not(name, value))
+
+    def refusal(self, features: Mapping[str, Any]) -> str:
+        """Why a call with these features is refused: the first that is unsupported, and its reason; else empty."""
+        for name, value in features.items():
+            if (name, value) not in self._can and (reason := self._why_not(name, value)):
+                return f"{name} {value}: {reason}"
+        for several, reason in self.together.items():
+            if features.items() >= set(several):
+                return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
+        return ""
+
+    def arithmetic(self, features: Mapping[str, Any]) -> str:
+        """The arithmetic that an answer with these features is judged by."""
+        declared = (name for several, name in self.arithmetics.items() if features.items() >= set(several))
+        return next(declared, features["dtype"])
+
+    def require(self, features: Mapping[str, Any]) -> None:
+        """Raise NotOffered if any of the features is declared unsupported, ValueError for a word that none knows."""
+        for name, value in features.items():
+            if value not in FEATURES[name]:
+                words = ", ".join(str(word) for word in FEATURES[name])
+                raise ValueError(f"{name}: got {short(value)}, expected one of {words}")
+        if refusal := self.refusal(features):
+            raise NotOffered(refusal)
+
+
+def _expect_reasons(field_name: str, declared: Any) -> None:
+    if not isinstance(declared, Mapping):
+        raise TypeError(f"{field_name}: got {type(declared).__name__}, expected a mapping to reasons")
+    for what, reason in declared.items():
+        if not isinstance(reason, str) or not reason.strip():
+            raise ValueError(f"{field_name}: got {short(reason)} for {what!r}, expected a reason in words")
+
+
+def _is_known(feature: Any) -> bool:
+    return isinstance(feature, tuple) and len(feature) == 2 and feature[1] in FEATURES.get(feature[0], ())
+
+
+def capabilities_on(adapter: Any, device: str) -> Capabilities:
+    """What an adapter can do on a device."""
+    of_device: Callable[[str], Capabilities] | None = getattr(adapter, "capabilities_on", None)
+    return adapter.capabilities if of_device is None else of_device(device)
+
+
+def with_modes(capabilities: Capabilities, modes: Iterable[str]) -> Capabilities:
+    """The capabilities of a device on which these modes, which the adapter offers, are supported as well."""
+    more = {("mode", mode) for mode in modes}
+    unsupported = {one: why for one, why in capabilities.unsupported.items() if one not in more}
+    return replace(capabilities, unsupported=unsupported)
+
+
+def features_of(
+    spec: RNNSpec,
+    x: np.ndarray,
+    h0: np.ndarray | None,
+    lengths: Lengths,
+    layout: str,
+    *,
+    mask: np.ndarray | None = None,
+    mode: str = "eager",
+) -> dict[str, Any]:
+    """What a call asks of an adapter: a value for each of FEATURES."""
+    time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
+    batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
+    return {
+        "direction": spec.direction,
+        "layout": layout,
+        "nonlinearity": spec.nonlinearity,
+        "dtype": x.dtype.name,
+        "bias": spec.bias,
+        "h0": h0 is not None,
+        "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
+        "mask": mask is not None,
+        "values": "finite" if all(_finite(array) for array in (x, h0)) else "not finite",
+        "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
+        "time": str(time) if time < 2 else "more",
+        "batch": str(batch) if batch < 2 else "more",
+        "mode": mode,
+    }
+
+
+def _finite(array: np.ndarray | None) -> bool:
+    return array is None or bool(np.isfinite(array.astype(np.float64)).all())

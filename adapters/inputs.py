@@ -1,0 +1,95 @@
+"""What every adapter's run does around its framework: check what is asked, bring it to other axes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from reference import Lengths, RNNSpec
+from reference import layout as layouts
+from reference.arguments import check_inputs
+
+from .capabilities import Capabilities, features_of
+from .contract import Result
+
+
+class Inputs(NamedTuple):
+    """What run is asked, once it is checked, in the axes of one layout; and how an answer gets back to the caller's.
+
+    An adapter's run reads so, for a framework that is batch first and takes masks:
+
+        inputs = expect_run(self.capabilities, spec, dtype, x, h0, lengths, layout, mask).to("batch_first")
+        output, h_n = ...  # of inputs.x, inputs.h0 and inputs.valid
+        return inputs.result([output], h_n)
+
+    x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
+    h0: None, or (num_layers * num_directions, batch, hidden_size), without the batch axis when unbatched.
+    lengths: None, or an integer for each sequence: (batch,), also when unbatched, where there is one.
+    mask: None, or booleans with the axes of x but the last; not beside lengths.
+    layout: the axes that x, h0 and mask have, and an answer has.  asked: the layout in which the caller gave them.
+    """
+
+    x: np.ndarray
+    h0: np.ndarray | None
+    lengths: np.ndarray | None
+    mask: np.ndarray | None
+    layout: str
+    asked: str
+
+    def to(self, layout: str) -> Inputs:
+        """The same in "batch_first" or "time_first", as views; an unbatched sequence becomes a batch of one."""
+        mask = None if self.mask is None else _moved(self.mask[..., None], self.layout, layout)[..., 0]
+        h0 = None if self.h0 is None else layouts.state_to_batched(self.h0, self.layout)
+        return Inputs(_moved(self.x, self.layout, layout), h0, self.lengths, mask, layout, self.asked)
+
+    @property
+    def valid(self) -> np.ndarray | None:
+        """Where a step counts, by lengths or mask: booleans with the axes of x but the last; None: everywhere."""
+        if self.lengths is None:
+            return self.mask
+        axes = layouts.sequence_axes(self.layout)
+        steps = layouts.valid_steps(self.lengths, self.x.shape[axes.index("time")])  # (time, batch)
+        return {"batch_first": steps.T, "time_first": steps, "unbatched": steps[:, 0]}[self.layout]
+
+    def result(self, outputs: Sequence[np.ndarray], h_n: np.ndarray, zero_padding: bool = False) -> Result:
+        """An answer in the caller's layout, as views.
+
+        outputs: of one layer after another, in the axes of x; only the last where the framework does not show them all.
+        h_n: in the axes of h0.  zero_padding: whether outputs still have to be set to zero where no step counts.
+        """
+        if zero_padding and (valid := self.valid) is not None:
+            outputs = [np.where(valid[..., None], output, output.dtype.type(0)) for output in outputs]
+        outputs = [_moved(output, self.layout, self.asked) for output in outputs]
+        if self.asked == "unbatched" and self.layout != "unbatched":
+            h_n = layouts.state_from_batched(h_n, self.asked)
+        return Result(outputs[-1], h_n, outputs[:-1] or None)
+
+
+def _moved(sequence: np.ndarray, source: str, target: str) -> np.ndarray:
+    if source == target:
+        return sequence
+    return layouts.sequence_from_time_first(layouts.sequence_to_time_first(sequence, source), target)
+
+
+def expect_run(
+    capabilities: Capabilities,
+    spec: RNNSpec,
+    dtype: np.dtype,
+    x: np.ndarray,
+    h0: np.ndarray | None,
+    lengths: Lengths,
+    layout: str,
+    mask: np.ndarray | None = None,
+    mode: str = "eager",
+) -> Inputs:
+    """The arguments of an adapter's run, once they are checked.
+
+    spec, dtype: of the module that is asked.
+    Raises TypeError or ValueError, naming the argument; NotOffered for what `capabilities` declare unsupported.
+    """
+    check_inputs(spec, x, h0, lengths, layout, dtype, mask)
+    capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
+    steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
+    return Inputs(x, h0, steps, mask, layout, layout)
