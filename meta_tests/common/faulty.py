@@ -179,7 +179,7 @@ class WeightsReadTransposed(Faithful):
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
         spec, cells = self._adapter.read(module)
-        return spec, [CellParameters(**(c.arrays() | {"w_hh": np.ascontiguousarray(c.w_hh.T)})) for c in cells]
+        return spec, [CellParameters.of(c.arrays() | {"w_hh": np.ascontiguousarray(c.w_hh.T)}) for c in cells]
 
 
 class Crashing(Faithful):

@@ -16,12 +16,15 @@ from harness import profiles
 from harness.draws import draw_case
 from meta_tests.common.equivalent import EQUIVALENT, REASONS
 from meta_tests.common.property_cases import DEFAULT, drawn_cases, verdict_on, visible_in
-from reference import DIRECTIONS, Case, RNNSpec, judge
+from meta_tests.toy.cells import delay, pair
+from meta_tests.toy.test_toy import stack
+from reference import DIRECTIONS, Case, RNNSpec, cells, judge
 from reference.cells import Weight
 from reference.faults import COMMONEST, FAULTS, Fault, Where, implementation
 from reference.faults.machine import as_time_first, in_time_first
 from reference.faults.weights import gate_by_gate, made_from, reordered
 from reference.faults.where import ALWAYS
+from reference.layout import state_tuple
 
 pytest.importorskip("rich")
 from meta_tests.common.faulty import ADAPTER_FAULTS
@@ -99,6 +102,26 @@ def test_an_array_is_changed_gate_by_gate() -> None:
     assert rolled.tolist() == array[[2, 0, 1, 5, 3, 4]].tolist()
     exchanged = reordered(array, "abc", {"a": "c", "c": "a"})
     assert exchanged.tolist() == array[[4, 5, 2, 3, 0, 1]].tolist()
+
+
+@pytest.mark.parametrize(("word", "weight"), [("toy-pair", "w_second"), ("toy-delay", "w_late")])
+def test_faults_are_planted_in_cells_that_nobody_wrote_them_for(
+    monkeypatch: pytest.MonkeyPatch, word: str, weight: str
+) -> None:
+    """In one with gates and a wider state, and in one with a hidden state. Its own weights have faults that show."""
+    monkeypatch.setattr(cells, "CELLS", {**cells.CELLS, **pair.CELLS, **delay.CELLS})
+    case = stack(cell=word)
+    own = {fault.name: fault for fault in made_from(cells.cell_of(case.spec).weights(case.spec))}
+    right = [case.answer().output, *state_tuple(case.answer().h_n)]
+    changed = set()
+    for fault in (FAULTS | own).values():
+        output, h_n = implementation([fault], Case.answer)(case)
+        faulty = [output, *state_tuple(h_n)]
+        assert [(a.shape, a.dtype) for a in faulty] == [(a.shape, a.dtype) for a in right], fault.name
+        if not all(map(np.array_equal, faulty, right)):
+            changed.add(fault.name)
+    assert {f"{weight}_{what}" for what in ("ignored", "negated", "rows_rotated", "diagonal")} <= changed
+    assert {"w_ih_rows_rotated", "h0_ignored", "state_not_carried", "tanh_off_by_1e_minus_3", "h_n_zero"} <= changed
 
 
 def test_a_fault_shows_only_where_it_says() -> None:
