@@ -69,7 +69,7 @@ def _pytest(header: Header) -> str:
 
 def verify(evidence: Evidence) -> str:
     """The command that checks the record."""
-    return shlex.join(["python", "-m", "evidence", "verify", evidence.path.name])
+    return shlex.join(["python", "-m", "rnn_equivalence", "verify", evidence.path.name])
 
 
 class Citation(NamedTuple):

@@ -138,7 +138,7 @@ def skipped(evidence: Evidence) -> dict[str, list[str]]:
 def replay(evidence: Evidence, line: VerdictLine) -> str:
     """What runs a case again: it names the target where the file holds several, and an adapter of the user's own."""
     sources = {target.label: target.source for run in evidence.runs for target in run.header.targets}
-    command = ["python", "-m", "evidence", "replay", evidence.path.name, line.case]
+    command = ["python", "-m", "rnn_equivalence", "replay", evidence.path.name, line.case]
     command += ["--target", line.target] if len(sources) > 1 else []
     command += [f"--mode={mode}"] if (mode := str(line.features.get("mode", "eager"))) != "eager" else []
     command += ["--adapter", sources[line.target]] if ":" in sources[line.target] else []

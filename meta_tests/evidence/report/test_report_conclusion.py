@@ -50,7 +50,7 @@ def test_everything_agrees(tmp_path: Path) -> None:
     assert tuple(tag for tag, _ in page.elements if tag == "svg")[:2] == ("svg", "svg")
     assert made.runs[0].end.sha256 in page.text
     assert "c" * 40 in page.text
-    assert "python -m evidence verify run.json" in page.text
+    assert "python -m rnn_equivalence verify run.json" in page.text
     assert "--hypothesis-seed=7" in page.text
 
 

@@ -29,14 +29,14 @@ def test_a_problem_says_how_to_run_it_again(tmp_path: Path) -> None:
         tmp_path, first, line("disagrees", case=case_of(4), content=None), last, failed_test(message="the words")
     )
     text = Page(report.render_html(made)).text
-    assert f"python -m evidence replay run.json {last['case']}" in text
+    assert f"python -m rnn_equivalence replay run.json {last['case']}" in text
     assert (
         f"3 answers of this test ended so; this is the last that was kept, the smallest. Also kept: {first['case']}"
         in text
     )
     assert "disagrees (value) by the step bound of float32" in text
     assert "the words" in text
-    assert f"python -m evidence replay run.json {last['case']}" in report.render_markdown(made)
+    assert f"python -m rnn_equivalence replay run.json {last['case']}" in report.render_markdown(made)
     head = header(targets=[target("one cpu"), target("two cpu") | {"source": "my.module:Adapter"}])
     several = Page(report.render_html(evidence_of(tmp_path, line("crashed", "two cpu"), head=head))).text
     assert f"replay run.json {line()['case']} --target 'two cpu' --adapter my.module:Adapter" in several
