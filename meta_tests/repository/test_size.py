@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NO_PRODUCT = ("tests", "meta_tests", "benchmarks", "docs")
-MOST_LINES = 18_592  # of the product; issue 14 asks for 12,500
+MOST_LINES = 18_342  # of the product; issue 14 asks for 12,500
 MEGABYTE = 10**6
 MOST_PUBLISHED = 14 * MEGABYTE  # evidence/published; issue 14 asks for 1
 MOST_CORPORA = 4 * MEGABYTE
