@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,20 +28,26 @@ class ModeRunner:
     its answer; in the mode "mixed" the module's parameters are float32.
     """
 
+    reverse = False
+
     def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype) -> None:
         self.rnn, self.mode, self.dtype = rnn, mode, dtype
-        self._made: dict[Any, Callable[..., Answer]] = {}
+        self._made: dict[Any, Callable[..., Any]] = {}
+        self._lock = threading.Lock()
 
-    def __call__(self, batch_first: bool, arguments: Arguments) -> Answer:
+    def __call__(self, batch_first: bool, arguments: Arguments) -> Any:
         x, hx, lengths = arguments
-        key: tuple[Any, ...] = (batch_first, x.dim())
-        if self.mode in ("traced", "exported"):  # which are of one shape, and know what is given
-            key += (tuple(x.shape), hx is None, lengths is None)
-        with self._context(x.device):
+        shape = x.shape if self.mode in ("traced", "exported") else x.dim()  # those two are of one shape
+        key = batch_first, shape, hx is None, lengths is None
+        with self._context(x.device), self._lock:
             if key not in self._made:
-                padded = PaddedRNN(with_layout(self.rnn, batch_first))
-                self._made[key] = MODES[self.mode](padded, arguments)
+                padded = PaddedRNN(with_layout(self.rnn, batch_first), self.reverse)
+                self._made[key] = self.made(padded, arguments)
             return self._made[key](x, hx, lengths)
+
+    def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
+        """What the mode makes of the module, for arguments like these."""
+        return MODES[self.mode](padded, arguments)
 
     @contextmanager
     def _context(self, device: torch.device) -> Iterator[None]:
@@ -59,6 +66,11 @@ def _known_warnings() -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Converting a tensor to a Python")
         yield
+
+
+def named(called: Any) -> dict[str, Tensor]:
+    """Those of Arguments that are given, by the names that PaddedRNN has for them."""
+    return {name: given for name, given in zip(("x", "hx", "lengths"), called, strict=True) if given is not None}
 
 
 def _plain(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
@@ -106,9 +118,6 @@ def _scripted(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
 
 
 def _traced(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    def named(called: Arguments) -> dict[str, Tensor]:
-        return {name: given for name, given in zip(("x", "hx", "lengths"), called, strict=True) if given is not None}
-
     with _known_warnings():
         traced: Any = torch.jit.trace(padded, example_kwarg_inputs=named(arguments))
     return lambda *called: traced(**named(called))
