@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from unittest import SkipTest
 
@@ -42,10 +43,7 @@ def checks_of(adapter: Any, device: str = "cpu") -> list[Callable[[], None]]:
 
 
 def _check(name: str, question: Callable[..., None], *arguments: Any) -> Callable[[], None]:
-    def check() -> None:
-        __tracebackhide__ = True
-        question(*arguments)
-
+    check: Any = partial(question, *arguments)
     check.__name__ = name
     return check
 

@@ -17,6 +17,8 @@ from torch import Tensor
 from .models import PaddedRNN, with_layout
 
 Answer = tuple[Tensor, Tensor]
+# modes that change nothing of the module itself
+SETTINGS = ("inference", "autograd", "tf32", "bfloat16_products", "deterministic", "fallback")
 # x, hx or None, lengths or None
 Arguments = tuple[Tensor, Tensor | None, Tensor | None]
 
@@ -39,7 +41,10 @@ class ModeRunner:
         x, hx, lengths = arguments
         shape = x.shape if self.mode in ("traced", "exported") else x.dim()  # those two are of one shape
         key = batch_first, shape, hx is None, lengths is None
-        with self._context(x.device), self._lock:
+        gradients = torch.inference_mode if self.mode == "inference" else torch.set_grad_enabled
+        mixed = self.mode == "mixed"
+        narrow = torch.autocast(x.device.type, getattr(torch, self.dtype.name)) if mixed else nullcontext()
+        with gradients(self.mode in ("inference", "autograd")), narrow, self._lock:
             if key not in self._made:
                 padded = PaddedRNN(with_layout(self.rnn, batch_first), self.reverse)
                 self._made[key] = self.made(padded, arguments)
@@ -48,15 +53,6 @@ class ModeRunner:
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
         """What the mode makes of the module, for arguments like these."""
         return MODES[self.mode](padded, arguments)
-
-    @contextmanager
-    def _context(self, device: torch.device) -> Iterator[None]:
-        gradients = (
-            torch.inference_mode() if self.mode == "inference" else torch.set_grad_enabled(self.mode == "autograd")
-        )
-        narrow = torch.autocast(device.type, getattr(torch, self.dtype.name)) if self.mode == "mixed" else nullcontext()
-        with gradients, narrow:
-            yield
 
 
 @contextmanager
@@ -71,14 +67,6 @@ def _known_warnings() -> Iterator[None]:
 def named(called: Any) -> dict[str, Tensor]:
     """Those of Arguments that are given, by the names that PaddedRNN has for them."""
     return {name: given for name, given in zip(("x", "hx", "lengths"), called, strict=True) if given is not None}
-
-
-def _plain(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    return padded
-
-
-def _train(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    return padded.train()
 
 
 def _dropout(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
@@ -129,24 +117,16 @@ def _exported(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
     return exported
 
 
-def _compiled(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    return torch.compile(padded)
-
-
+# mode -> what it makes of a module, for arguments like these; the other modes are settings around the call
 MODES: dict[str, Callable[[PaddedRNN, Arguments], Callable[..., Answer]]] = {
-    "inference": _plain,
-    "autograd": _plain,
-    "train": _train,
+    **dict.fromkeys(SETTINGS, lambda padded, arguments: padded),
+    "train": lambda padded, arguments: padded.train(),
     "dropout": _dropout,
     "saved": _saved,
     "scripted": _scripted,
     "traced": _traced,
     "exported": _exported,
-    "compiled": _compiled,
+    "compiled": lambda padded, arguments: torch.compile(padded),
     "mixed": _mixed,
-    "tf32": _plain,
-    "bfloat16_products": _plain,
-    "deterministic": _plain,
     "moved": _moved,
-    "fallback": _plain,
 }
