@@ -12,7 +12,6 @@ from reference.arguments import check_parameters
 from reference.spec import DTYPES, expect, expect_array, expect_word
 
 from .capabilities import (  # noqa: F401 (the words of the contract)
-    BASE,
     FEATURES,
     MODES,
     Capabilities,

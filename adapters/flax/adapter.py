@@ -19,8 +19,7 @@ from reference import Case, CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, expect_activation, expect_dense, layout_of
-from ..framework import Framework, Known, expect_built
-from ..inputs import Inputs
+from ..inputs import Framework, Inputs, Known, expect_built
 from ..readers import columns
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
 from .read import ACTIVATIONS, device_of, read

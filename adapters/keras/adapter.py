@@ -16,8 +16,7 @@ import keras
 
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, expect_activation, expect_dense, layout_of, with_modes
-from ..framework import Framework, Known
-from ..inputs import Inputs
+from ..inputs import Framework, Inputs, Known
 from ..readers import columns, refuse
 from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
 from .read import read_model, tracks

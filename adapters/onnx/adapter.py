@@ -12,8 +12,7 @@ import numpy as np
 from reference import Case, CellParameters, RNNSpec
 
 from ..contract import Result, expect_activation, expect_dense, layout_of
-from ..framework import Framework, Known, expect_built
-from ..inputs import Inputs
+from ..inputs import Framework, Inputs, Known, expect_built
 from . import runtimes
 from .models import operator_model, stack_model
 from .read import read_model

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from typing import IO, Any
 
@@ -120,11 +119,8 @@ class ChildStack(Stack):
         self._child = child
 
     def answer(self, case: Case) -> Result:
-        started = time.perf_counter()
-        try:
+        with self._timed("run"):
             return self._child.answer(case, self.device, self.mode)
-        finally:
-            self.seconds["run"] += time.perf_counter() - started
 
 
 def main() -> None:

@@ -12,8 +12,7 @@ from reference import Case, CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, expect_activation, expect_dense, layout_of, with_modes
-from ..framework import Framework, Known
-from ..inputs import Inputs
+from ..inputs import Framework, Inputs, Known
 from .models import PaddedRNN, ReverseRNN
 from .modes import MODES, Answer, Arguments, ModeRunner
 from .read import PARAMETER_NAMES, array_of, native, suffix

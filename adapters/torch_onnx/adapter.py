@@ -19,8 +19,7 @@ import torch
 from reference import CellParameters, RNNSpec
 
 from ..contract import MODES, Capabilities, Result, expect_activation, expect_dense
-from ..framework import Framework, Known, expect_built
-from ..inputs import Inputs
+from ..inputs import Framework, Inputs, Known, expect_built
 from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, packed, tensor
