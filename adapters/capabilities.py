@@ -194,7 +194,8 @@ class Capabilities:
 
 def capabilities_on(adapter: Any, device: str) -> Capabilities:
     """What an adapter can do on a device."""
-    return adapter.capabilities_on(device) if hasattr(adapter, "capabilities_on") else adapter.capabilities
+    of_device: Any = getattr(adapter, "capabilities_on", None)
+    return adapter.capabilities if of_device is None else of_device(device)
 
 
 def with_modes(capabilities: Capabilities, modes: Iterable[str]) -> Capabilities:

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from reference import layout as layouts
-from reference.arguments import check_inputs
+from reference.arguments import check_inputs, check_parameters
+from reference.spec import DTYPES, expect, expect_array, expect_word
 
-from .contract import Capabilities, NotOffered, Result, capabilities_on, expect_build, features_of
+from .capabilities import MODES, Capabilities, NotOffered, capabilities_on, features_of
+from .contract import Result, cast_exactly, expect_device
 
 
 class Inputs(NamedTuple):
@@ -109,7 +111,7 @@ class Known(NamedTuple):
 
 
 class Framework(ABC):
-    """An adapter (contract.Adapter) whose build and run take care of the arguments; `_make` and `_run` of the rest."""
+    """An adapter (contract.Adapter) whose methods check their arguments; the same with an underscore do the rest."""
 
     name: str
     version: str
@@ -128,7 +130,17 @@ class Framework(ABC):
         mode: str = "eager",
         layout: str | None = None,
     ) -> Any:
-        return self._make(spec, expect_build(self, spec, parameters, device, dtype, mode), device, mode, layout)
+        check_parameters(spec, parameters)
+        if spec.cell != "elman":
+            raise NotOffered(f"cell {spec.cell}: the adapter builds elman alone")
+        if dtype is not None:
+            expect_word("dtype", dtype, DTYPES)
+        expect_device(device, self.devices())
+        expect_word("mode", mode, tuple(MODES))
+        # in any dtype a module can be built, and read again, also where it is refused when it is run
+        asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
+        capabilities_on(self, device).require({"mode": mode, **asked})
+        return self._make(spec, cast_exactly(parameters, dtype), device, mode, layout)
 
     def run(
         self,
@@ -143,6 +155,24 @@ class Framework(ABC):
         can = capabilities_on(self, known.device)
         return self._run(known, expect_run(can, known.spec, known.dtype, x, h0, lengths, layout, mask, known.mode))
 
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        expect_array("weight", weight, 2)
+        expect_array("bias", bias, 1)
+        expect_array("x", x, max(np.ndim(x), 1))
+        outputs, features = weight.shape
+        expect(bias.shape == (outputs,), "bias shape", bias.shape, f"({outputs},), one for each row of weight")
+        expect(x.shape[-1] == features, "x shape", x.shape, f"{features} features, as weight has columns")
+        dtypes = {"weight": weight.dtype.name, "bias": bias.dtype.name, "x": x.dtype.name}
+        expect(len({*dtypes.values()}) == 1, "dtype", dtypes, "one for all")
+        return self._dense(weight, bias, x, device)
+
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
+        expect_array("a", a, np.ndim(a))
+        return self._activation(a, nonlinearity, device)
+
     @abstractmethod
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """The module. The parameters are of its dtype; layout: as it was given to build."""
@@ -154,6 +184,12 @@ class Framework(ABC):
     @abstractmethod
     def _run(self, known: Known, inputs: Inputs) -> Result:
         """The answer: of inputs.to(a layout that the framework takes), given back by its `result`."""
+
+    @abstractmethod
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray: ...
+
+    @abstractmethod
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray: ...
 
 
 def expect_built(module: Any, *kinds: type) -> None:

@@ -18,7 +18,7 @@ from flax import nnx
 from reference import Case, CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, expect_activation, expect_dense, layout_of
+from ..contract import Capabilities, Result, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..readers import columns
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
@@ -107,14 +107,12 @@ class FlaxAdapter(Framework):
             jax.clear_caches()
         return inputs.result(outputs, h_n, zero_padding=True)
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         with settings(device_named(device), weight.dtype):
             head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
             return np.array(head(tensor(x, device_named(device))))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with settings(device_named(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, device_named(device))))
 

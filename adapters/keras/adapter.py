@@ -15,7 +15,7 @@ from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # i
 import keras
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, expect_activation, expect_dense, layout_of, with_modes
+from ..contract import Capabilities, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from ..readers import columns, refuse
 from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
@@ -109,16 +109,14 @@ class KerasAdapter(Framework):
         # where the layers hold their output at masked steps, the suite's answer is zero
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         with on(device):
             head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
             head.build((None, weight.shape[1]))
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with on(device):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 

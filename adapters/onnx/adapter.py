@@ -11,7 +11,7 @@ import numpy as np
 
 from reference import Case, CellParameters, RNNSpec
 
-from ..contract import Result, expect_activation, expect_dense, layout_of
+from ..contract import Result, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from . import runtimes
 from .models import operator_model, stack_model
@@ -87,16 +87,14 @@ class OnnxAdapter(Framework):
         lower = [f"output_{layer}" for layer in range(known.spec.num_layers - 1)]
         return inputs.result([np.array(answers[name]) for name in (*lower, "output")], np.array(answers["h_n"]))
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """The operator Gemm."""
-        expect_dense(self, weight, bias, x, device)
         gemm = operator_model("Gemm", weight.dtype, 2, 2, 1, transB=1)
         answer = self._operator(gemm, {"a": x.reshape(-1, x.shape[-1]), "b": weight, "c": bias})
         return answer.reshape(*x.shape[:-1], len(weight))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         """The operator Tanh or Relu."""
-        expect_activation(self, a, nonlinearity, device)
         return self._operator(operator_model(ACTIVATIONS[nonlinearity], a.dtype, a.ndim), {"a": a})
 
     def _operator(self, model: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:

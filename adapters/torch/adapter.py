@@ -11,7 +11,7 @@ import torch
 from reference import Case, CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, expect_activation, expect_dense, layout_of, with_modes
+from ..contract import Capabilities, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from .models import PaddedRNN, ReverseRNN
 from .modes import MODES, Answer, Arguments, ModeRunner
@@ -101,16 +101,14 @@ class TorchAdapter(Framework):
             output, h_n = known.native(inputs.layout == "batch_first", arguments)
         return inputs.result([array_of(output)], array_of(h_n))
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)
         with torch.no_grad(), settings():
             head.weight.copy_(tensor(weight))
             head.bias.copy_(tensor(bias))
             return array_of(head(tensor(x).to(device)))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         return array_of(getattr(torch, nonlinearity)(tensor(a).to(device)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -18,7 +18,7 @@ import torch
 
 from reference import CellParameters, RNNSpec
 
-from ..contract import MODES, Capabilities, Result, expect_activation, expect_dense
+from ..contract import MODES, Capabilities, Result
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
@@ -93,16 +93,14 @@ class TorchOnnxAdapter(Framework):
         output, h_n = known.native(inputs.layout == "batch_first", arguments)
         return inputs.result([output], h_n)
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """torch.nn.Linear, exported."""
-        expect_dense(self, weight, bias, x, device)
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=tensor(weight).dtype)
         head.load_state_dict({"weight": tensor(weight), "bias": tensor(bias)})
         return _answer(head, x)
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         """torch.nn.Tanh or torch.nn.ReLU, exported."""
-        expect_activation(self, a, nonlinearity, device)
         return _answer({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
