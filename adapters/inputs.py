@@ -20,9 +20,9 @@ from .contract import Result, cast_exactly, expect_device
 class Inputs(NamedTuple):
     """What run is asked, once it is checked, in the axes of one layout; and how an answer gets back to the caller's.
 
-    An adapter's run reads so, for a framework that is batch first and takes masks:
+    A Framework's _run reads so, for a framework that is batch first and takes masks:
 
-        inputs = expect_run(self.capabilities, spec, dtype, x, h0, lengths, layout, mask).to("batch_first")
+        inputs = inputs.to("batch_first")
         output, h_n = ...  # of inputs.x, inputs.h0 and inputs.valid
         return inputs.result([output], h_n)
 
@@ -73,28 +73,6 @@ def _moved(sequence: np.ndarray, source: str, target: str) -> np.ndarray:
     if source == target:
         return sequence
     return layouts.sequence_from_time_first(layouts.sequence_to_time_first(sequence, source), target)
-
-
-def expect_run(
-    capabilities: Capabilities,
-    spec: RNNSpec,
-    dtype: np.dtype,
-    x: np.ndarray,
-    h0: np.ndarray | None,
-    lengths: Lengths,
-    layout: str,
-    mask: np.ndarray | None = None,
-    mode: str = "eager",
-) -> Inputs:
-    """The arguments of an adapter's run, once they are checked.
-
-    spec, dtype: of the module that is asked.
-    Raises TypeError or ValueError, naming the argument; NotOffered for what `capabilities` declare unsupported.
-    """
-    check_inputs(spec, x, h0, lengths, layout, dtype, mask)
-    capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
-    steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
-    return Inputs(x, h0, steps, mask, layout, layout)
 
 
 class Known(NamedTuple):
@@ -152,8 +130,11 @@ class Framework(ABC):
         mask: np.ndarray | None = None,
     ) -> Result:
         known = self._known(module)
-        can = capabilities_on(self, known.device)
-        return self._run(known, expect_run(can, known.spec, known.dtype, x, h0, lengths, layout, mask, known.mode))
+        check_inputs(known.spec, x, h0, lengths, layout, known.dtype, mask)
+        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode)
+        capabilities_on(self, known.device).require(asked)
+        steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
+        return self._run(known, Inputs(x, h0, steps, mask, layout, layout))
 
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
