@@ -96,7 +96,8 @@ def _availability(name: str) -> Availability:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        if not _is_there(distribution):
+        # it may be a folder of its source on the path; without an origin it is an empty folder of that name
+        if getattr(find_spec(distribution), "origin", None) is None:
             return Availability(name, "absent", None, (), f"{distribution} is not installed: {install}")
     try:
         adapter = load(name)
@@ -109,12 +110,6 @@ def _availability(name: str) -> Availability:
     return Availability(
         name, state, version, (), f"installed, but {'not usable' if state == 'absent' else 'fails'}: {words}"
     )
-
-
-def _is_there(package: str) -> bool:
-    """Whether a package can be imported that was not installed: a folder of its source on the path."""
-    found = find_spec(package)
-    return found is not None and found.origin is not None  # without one it is an empty folder of that name
 
 
 def load(name: str) -> Adapter:

@@ -26,7 +26,10 @@ def main(given: list[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(given)
     if arguments.name is None:
-        return _list()
+        found = available()
+        for one in found:
+            print(f"{one.name}: {f'{one.version} on {one.devices}' if one.loads else f'{one.state}: {one.problem}'}")
+        return 1 if any(one.state == "crashed" for one in found) else 0
     if (arguments.case is None) != arguments.check:
         parser.error("a case file is needed beside the adapter's name, or --check")
     try:
@@ -50,14 +53,6 @@ def main(given: list[str] | None = None) -> int:
     if diagnosis := trial.diagnosis():
         print(f"diagnosis: {diagnosis}")
     return 0 if trial.outcome == "agrees" else 1
-
-
-def _list() -> int:
-    """Every known adapter, a line each; 1 where one is installed and fails."""
-    found = available()
-    for one in found:
-        print(f"{one.name}: {f'{one.version} on {one.devices}' if one.loads else f'{one.state}: {one.problem}'}")
-    return 1 if any(one.state == "crashed" for one in found) else 0
 
 
 def _case(file: str) -> Case:

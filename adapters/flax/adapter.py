@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from reference import Case, CellParameters, RNNSpec
+from reference import CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, layout_of
@@ -52,15 +52,13 @@ class FlaxAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
+    environment, read, script = staticmethod(environment), staticmethod(read), staticmethod(flax_script)
 
     def __init__(self) -> None:
         self._calls = 0
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))
-
-    def environment(self) -> dict[str, Any]:
-        return environment()
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
@@ -87,7 +85,7 @@ class FlaxAdapter(Framework):
         """Of what build returns, or of a user's own layer or nnx.Sequential that read takes."""
         called = module if isinstance(module, ModeRunner) else ModeRunner(module, "eager")
         expect_built(called.stack, nnx.RNN, nnx.Bidirectional, nnx.Sequential)
-        spec, parameters = read(called.stack)
+        spec, parameters = self.read(called.stack)
         return Known(called, spec, parameters[0].dtype, called.mode)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
@@ -115,16 +113,6 @@ class FlaxAdapter(Framework):
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with settings(device_named(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, device_named(device))))
-
-    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        """Of what build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
-
-        spec.layout is time_first where the layers are time_major. A SimpleCell is read as a layer of that cell.
-        """
-        return read(module)
-
-    def script(self, case: Case, device: str = "cpu") -> str:
-        return flax_script(case, device)
 
 
 def _given(array: np.ndarray) -> Callable[..., Any]:

@@ -54,15 +54,13 @@ class KerasAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
+    environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
         return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(gpu_count())))
-
-    def environment(self) -> dict[str, Any]:
-        return environment()
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """A functional keras.Model of plain layers: model(x) and model(x, mask=mask) answer [output, *final states].

@@ -49,15 +49,13 @@ class TorchAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
+    environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
         return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
-
-    def environment(self) -> dict[str, Any]:
-        return environment()
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """A torch.nn.RNN in eval(); a ReverseRNN for the direction "reverse"; a ModeRunner for any mode but "eager".
