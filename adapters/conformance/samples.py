@@ -110,20 +110,16 @@ class Subject:
         return self.adapter.run(self.build(case), **case.inputs)
 
 
-def every_combination(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
-    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and its cases.
-
-    The second case has initial states and lengths, where the adapter takes these.
+def everything(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
+    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and its cases, the
+    second with initial states and lengths, where the adapter takes these. Then every other supported value of a feature
+    in a usual case: its name, and a case that asks for it.
     """
     full = {name: value for name, value in FULL.items() if value in capabilities.supported(name)}
     for wanted in combinations(capabilities, *COMBINED):
         asked = [features(capabilities, **wanted), features(capabilities, **wanted, **full)]
         able = [one for one in asked if not capabilities.refusal(one)]
         yield " ".join(wanted.values()), [sample(one, seed) for seed, one in enumerate(able)]
-
-
-def every_value(capabilities: Capabilities) -> Iterator[tuple[str, Case]]:
-    """Every other value of a feature that is supported in a usual case: its name, and a case that asks for it."""
     for name in (name for name in FEATURES if name not in (*COMBINED, "mode")):
         for wanted in combinations(capabilities, name):
-            yield f"{name} {wanted[name]}", sample(features(capabilities, **wanted))
+            yield f"{name} {wanted[name]}", [sample(features(capabilities, **wanted))]

@@ -99,10 +99,9 @@ def _mixed(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
     return lambda x, hx, lengths: padded(x.float(), None if hx is None else hx.float(), lengths)
 
 
-def _scripted(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
+def _scripted(padded: PaddedRNN, arguments: Arguments) -> Any:
     with _known_warnings():
-        scripted: Any = torch.jit.script(padded)
-    return scripted
+        return torch.jit.script(padded)
 
 
 def _traced(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
@@ -111,10 +110,9 @@ def _traced(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
     return lambda *called: traced(**named(called))
 
 
-def _exported(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
+def _exported(padded: PaddedRNN, arguments: Arguments) -> Any:
     """torch.export, with the layer taken apart into its operations."""
-    exported: Any = torch.export.export(padded, arguments).run_decompositions().module()
-    return exported
+    return torch.export.export(padded, arguments).run_decompositions().module()
 
 
 # mode -> what it makes of a module, for arguments like these; the other modes are settings around the call
