@@ -15,12 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported
 from .running.guard import one_line, told, warnings_shown
 from .running.usable import devices_of
 
+TORCH_ONNX = "pip install torch onnxruntime onnxscript"
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
     "torch": ("adapters.torch.adapter:TorchAdapter", "torch", "pip install torch"),
@@ -28,11 +29,7 @@ KNOWN = {
     "flax": ("adapters.flax.adapter:FlaxAdapter", "flax", "pip install flax"),
     "onnxruntime": ("adapters.onnx.adapter:onnxruntime", "onnxruntime", "pip install onnx onnxruntime"),
     "onnx": ("adapters.onnx.adapter:reference_evaluator", "onnx", "pip install onnx"),
-    "torch-onnx": (
-        "adapters.torch_onnx.adapter:TorchOnnxAdapter",
-        "onnxscript",
-        "pip install torch onnxruntime onnxscript",
-    ),
+    "torch-onnx": ("adapters.torch_onnx.adapter:TorchOnnxAdapter", "onnxscript", TORCH_ONNX),
     "openvino": ("adapters.onnx.adapter:openvino", "openvino", "pip install onnx openvino"),
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
@@ -99,7 +96,8 @@ def _availability(name: str) -> Availability:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        if not _is_there(distribution):
+        # it may be a folder of its source on the path; without an origin it is an empty folder of that name
+        if getattr(find_spec(distribution), "origin", None) is None:
             return Availability(name, "absent", None, (), f"{distribution} is not installed: {install}")
     try:
         adapter = load(name)
@@ -114,12 +112,6 @@ def _availability(name: str) -> Availability:
     )
 
 
-def _is_there(package: str) -> bool:
-    """Whether a package can be imported that was not installed: a folder of its source on the path."""
-    found = find_spec(package)
-    return found is not None and found.origin is not None  # without one it is an empty folder of that name
-
-
 def load(name: str) -> Adapter:
     """The adapter of that name, or of "module:Class" for one that is not known here.
 
@@ -131,23 +123,18 @@ def load(name: str) -> Adapter:
         raise ValueError(f"adapter: got {name!r}, expected one of {', '.join(KNOWN)}, or module:Class{meant(name)}")
     try:
         with warnings_shown():
-            return cast(Adapter, _maker(module, attribute)())
+            made_by = getattr(importlib.import_module(module), attribute, None)
+            if made_by is None:
+                raise LoadError(f"{module} has no {attribute!r}")
+            if not callable(made_by):
+                raise LoadError(f"{attribute} of {module} is a {type(made_by).__name__}, expected a class")
+            return cast(Adapter, made_by())
     except (Exception, SystemExit) as error:  # a framework, or an adapter's own code, in whatever way it fails
         absent, missing = _absent(error), isinstance(error, LoadError | ModuleNotFoundError)
         words = one_line(error) if absent or missing else told(error)
         # an adapter that refuses what is there says itself what it needs
         hint = f"; {install}" if absent and isinstance(error, ModuleNotFoundError) else ""
         raise LoadError(f"adapter {name}: {words}{hint}", absent) from error
-
-
-def _maker(module: str, attribute: str) -> Any:
-    imported = importlib.import_module(module)
-    if not hasattr(imported, attribute):
-        raise LoadError(f"{module} has no {attribute!r}")
-    made_by = getattr(imported, attribute)
-    if not callable(made_by):
-        raise LoadError(f"{attribute} of {module} is a {type(made_by).__name__}, expected a class")
-    return made_by
 
 
 def _absent(error: BaseException) -> bool:

@@ -26,7 +26,10 @@ def main(given: list[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(given)
     if arguments.name is None:
-        return _list()
+        found = available()
+        for one in found:
+            print(f"{one.name}: {f'{one.version} on {one.devices}' if one.loads else f'{one.state}: {one.problem}'}")
+        return 1 if any(one.state == "crashed" for one in found) else 0
     if (arguments.case is None) != arguments.check:
         parser.error("a case file is needed beside the adapter's name, or --check")
     try:
@@ -39,19 +42,17 @@ def main(given: list[str] | None = None) -> int:
             return 0
         expect_device(arguments.device, devices_of(adapter, arguments.name))
         if case is None:
-            return _check(adapter, arguments)
+            findings = self_check(adapter, arguments.device, arguments.name)
+            print(*findings, sep="\n")
+            return 1 if any(finding.problems for finding in findings) else 0
         expect_capabilities_on(adapter, arguments.name, arguments.device)
     except (ImportError, ValueError) as error:
         parser.error(one_line(error))
-    return _examine(adapter, case, arguments)
-
-
-def _list() -> int:
-    """Every known adapter, a line each; 1 where one is installed and fails."""
-    found = available()
-    for one in found:
-        print(f"{one.name}: {f'{one.version} on {one.devices}' if one.loads else f'{one.state}: {one.problem}'}")
-    return 1 if any(one.state == "crashed" for one in found) else 0
+    trial = examine(adapter, case, arguments.device, arguments.bound, mode=arguments.mode)
+    print(trial)
+    if diagnosis := trial.diagnosis():
+        print(f"diagnosis: {diagnosis}")
+    return 0 if trial.outcome == "agrees" else 1
 
 
 def _case(file: str) -> Case:
@@ -89,21 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--script", action="store_true",
                       help="run nothing: print the case as a stand-alone Python script, for a bug report")  # fmt: skip
     return parser
-
-
-def _check(adapter: Adapter, arguments: argparse.Namespace) -> int:
-    findings = self_check(adapter, arguments.device, arguments.name)
-    for finding in findings:
-        print(finding)
-    return 1 if any(finding.problems for finding in findings) else 0
-
-
-def _examine(adapter: Adapter, case: Case, arguments: argparse.Namespace) -> int:
-    trial = examine(adapter, case, arguments.device, arguments.bound, mode=arguments.mode)
-    print(trial)
-    if diagnosis := trial.diagnosis():
-        print(f"diagnosis: {diagnosis}")
-    return 0 if trial.outcome == "agrees" else 1
 
 
 if __name__ == "__main__":

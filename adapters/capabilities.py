@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -132,12 +132,20 @@ class Capabilities:
 
     def __post_init__(self) -> None:
         for kind in ("unsupported", "emulated", "together", "arithmetics"):
-            _expect_reasons(f"capabilities {kind}", getattr(self, kind))
+            declared = getattr(self, kind)
+            if not isinstance(declared, Mapping):
+                raise TypeError(f"capabilities {kind}: got {type(declared).__name__}, expected a mapping to reasons")
+            for what, reason in declared.items():
+                if not isinstance(reason, str) or not reason.strip():
+                    raise ValueError(
+                        f"capabilities {kind}: got {short(reason)} for {what!r}, expected a reason in words"
+                    )
         if not isinstance(self.offers, tuple):
             raise TypeError(f"capabilities offers: got {type(self.offers).__name__}, expected a tuple of features")
         several = (feature for features in (*self.together, *self.arithmetics) for feature in features)
         for feature in (*self.unsupported, *self.emulated, *several, *self.offers):
-            if not _is_known(feature):
+            pair = isinstance(feature, tuple) and len(feature) == 2
+            if not pair or feature[1] not in FEATURES.get(feature[0], ()):
                 raise ValueError(f"capabilities: got feature {short(feature)}, expected one of FEATURES")
         for name in self.arithmetics.values():
             arithmetic(name)
@@ -184,21 +192,9 @@ class Capabilities:
             raise NotOffered(refusal)
 
 
-def _expect_reasons(field_name: str, declared: Any) -> None:
-    if not isinstance(declared, Mapping):
-        raise TypeError(f"{field_name}: got {type(declared).__name__}, expected a mapping to reasons")
-    for what, reason in declared.items():
-        if not isinstance(reason, str) or not reason.strip():
-            raise ValueError(f"{field_name}: got {short(reason)} for {what!r}, expected a reason in words")
-
-
-def _is_known(feature: Any) -> bool:
-    return isinstance(feature, tuple) and len(feature) == 2 and feature[1] in FEATURES.get(feature[0], ())
-
-
 def capabilities_on(adapter: Any, device: str) -> Capabilities:
     """What an adapter can do on a device."""
-    of_device: Callable[[str], Capabilities] | None = getattr(adapter, "capabilities_on", None)
+    of_device: Any = getattr(adapter, "capabilities_on", None)
     return adapter.capabilities if of_device is None else of_device(device)
 
 
@@ -222,6 +218,7 @@ def features_of(
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
+    numbers = [array.astype(np.float64).ravel() for array in (x, h0) if array is not None]
     return {
         "direction": spec.direction,
         "layout": layout,
@@ -231,13 +228,9 @@ def features_of(
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
         "mask": mask is not None,
-        "values": "finite" if all(_finite(array) for array in (x, h0)) else "not finite",
+        "values": "finite" if np.isfinite(np.concatenate(numbers)).all() else "not finite",
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",
         "batch": str(batch) if batch < 2 else "more",
         "mode": mode,
     }
-
-
-def _finite(array: np.ndarray | None) -> bool:
-    return array is None or bool(np.isfinite(array.astype(np.float64)).all())

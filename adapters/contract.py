@@ -7,12 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from reference import LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
-from reference.arguments import check_parameters
-from reference.spec import DTYPES, expect, expect_array, expect_word
+from reference import LAYOUTS, CellParameters, Lengths, RNNSpec
+from reference.spec import expect_word
 
 from .capabilities import (  # noqa: F401 (the words of the contract)
-    BASE,
     FEATURES,
     MODES,
     Capabilities,
@@ -122,47 +120,6 @@ class Adapter(Protocol):
 def expect_device(device: str, there: Sequence[str]) -> None:
     """Raise ValueError for a device that is not there: a framework may fall back on the CPU without a word."""
     expect_word("device", device, (*there, *(("cuda",) if "cuda:0" in there else ())))
-
-
-def expect_build(
-    adapter: Any, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, dtype: str | None,
-    mode: str = "eager",
-) -> list[CellParameters]:  # fmt: skip
-    """The parameters to build of, in `dtype`, once every argument of an adapter's build is checked.
-
-    Raises TypeError or ValueError, naming the argument; NotOffered for what the adapter declares unsupported.
-    """
-    check_parameters(spec, parameters)
-    if spec.cell != "elman":
-        raise NotOffered(f"cell {spec.cell}: the adapter builds elman alone")
-    if dtype is not None:
-        expect_word("dtype", dtype, DTYPES)
-    expect_device(device, adapter.devices())
-    expect_word("mode", mode, tuple(MODES))
-    # in any dtype a module can be built, and read again, also where it is refused when it is run
-    asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
-    capabilities_on(adapter, device).require({"mode": mode, **asked})
-    return cast_exactly(parameters, dtype)
-
-
-def expect_dense(adapter: Any, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> None:
-    """Raise TypeError or ValueError, naming the argument, unless those of an adapter's dense fit each other."""
-    expect_device(device, adapter.devices())
-    expect_array("weight", weight, 2)
-    expect_array("bias", bias, 1)
-    expect_array("x", x, max(np.ndim(x), 1))
-    outputs, features = weight.shape
-    expect(bias.shape == (outputs,), "bias shape", bias.shape, f"({outputs},), one for each row of weight")
-    expect(x.shape[-1] == features, "x shape", x.shape, f"{features} features, as weight has columns")
-    dtypes = {"weight": weight.dtype.name, "bias": bias.dtype.name, "x": x.dtype.name}
-    expect(len({*dtypes.values()}) == 1, "dtype", dtypes, "one for all")
-
-
-def expect_activation(adapter: Any, a: np.ndarray, nonlinearity: str, device: str) -> None:
-    """Raise TypeError or ValueError, naming the argument, for what no adapter's activation takes."""
-    expect_device(device, adapter.devices())
-    expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
-    expect_array("a", a, np.ndim(a))
 
 
 def layout_of(spec: RNNSpec, layout: str | None) -> str:

@@ -1,26 +1,28 @@
-"""What every adapter's run does around its framework: check what is asked, bring it to other axes, and back."""
+"""What every framework's adapter does around it: check what is asked, bring it to other axes, and the answer back."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import Lengths, RNNSpec
+from reference import NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from reference import layout as layouts
-from reference.arguments import check_inputs
+from reference.arguments import check_inputs, check_parameters
+from reference.spec import DTYPES, expect, expect_array, expect_word
 
-from .capabilities import Capabilities, features_of
-from .contract import Result
+from .capabilities import MODES, Capabilities, NotOffered, capabilities_on, features_of
+from .contract import Result, cast_exactly, expect_device
 
 
 class Inputs(NamedTuple):
     """What run is asked, once it is checked, in the axes of one layout; and how an answer gets back to the caller's.
 
-    An adapter's run reads so, for a framework that is batch first and takes masks:
+    A Framework's _run reads so, for a framework that is batch first and takes masks:
 
-        inputs = expect_run(self.capabilities, spec, dtype, x, h0, lengths, layout, mask).to("batch_first")
+        inputs = inputs.to("batch_first")
         output, h_n = ...  # of inputs.x, inputs.h0 and inputs.valid
         return inputs.result([output], h_n)
 
@@ -73,23 +75,105 @@ def _moved(sequence: np.ndarray, source: str, target: str) -> np.ndarray:
     return layouts.sequence_from_time_first(layouts.sequence_to_time_first(sequence, source), target)
 
 
-def expect_run(
-    capabilities: Capabilities,
-    spec: RNNSpec,
-    dtype: np.dtype,
-    x: np.ndarray,
-    h0: np.ndarray | None,
-    lengths: Lengths,
-    layout: str,
-    mask: np.ndarray | None = None,
-    mode: str = "eager",
-) -> Inputs:
-    """The arguments of an adapter's run, once they are checked.
+class Known(NamedTuple):
+    """What run must know of a module before it asks it anything.
 
-    spec, dtype: of the module that is asked.
-    Raises TypeError or ValueError, naming the argument; NotOffered for what `capabilities` declare unsupported.
+    native: whatever the adapter calls.  spec, dtype: of the module.  mode, device: how and where it is called.
     """
-    check_inputs(spec, x, h0, lengths, layout, dtype, mask)
-    capabilities.require(features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode))
-    steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
-    return Inputs(x, h0, steps, mask, layout, layout)
+
+    native: Any
+    spec: RNNSpec
+    dtype: np.dtype
+    mode: str = "eager"
+    device: str = "cpu"
+
+
+class Framework(ABC):
+    """An adapter (contract.Adapter) whose methods check their arguments; the same with an underscore do the rest."""
+
+    name: str
+    version: str
+    framework: Any
+    capabilities: Capabilities
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def build(
+        self,
+        spec: RNNSpec,
+        parameters: Sequence[CellParameters],
+        device: str = "cpu",
+        dtype: str | None = None,
+        mode: str = "eager",
+        layout: str | None = None,
+    ) -> Any:
+        check_parameters(spec, parameters)
+        if spec.cell != "elman":
+            raise NotOffered(f"cell {spec.cell}: the adapter builds elman alone")
+        if dtype is not None:
+            expect_word("dtype", dtype, DTYPES)
+        expect_device(device, self.devices())
+        expect_word("mode", mode, tuple(MODES))
+        # in any dtype a module can be built, and read again, also where it is refused when it is run
+        asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
+        capabilities_on(self, device).require({"mode": mode, **asked})
+        return self._make(spec, cast_exactly(parameters, dtype), device, mode, layout)
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: np.ndarray | None = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+        mask: np.ndarray | None = None,
+    ) -> Result:
+        known = self._known(module)
+        check_inputs(known.spec, x, h0, lengths, layout, known.dtype, mask)
+        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode)
+        capabilities_on(self, known.device).require(asked)
+        steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
+        return self._run(known, Inputs(x, h0, steps, mask, layout, layout))
+
+    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        expect_array("weight", weight, 2)
+        expect_array("bias", bias, 1)
+        expect_array("x", x, max(np.ndim(x), 1))
+        outputs, features = weight.shape
+        expect(bias.shape == (outputs,), "bias shape", bias.shape, f"({outputs},), one for each row of weight")
+        expect(x.shape[-1] == features, "x shape", x.shape, f"{features} features, as weight has columns")
+        dtypes = {"weight": weight.dtype.name, "bias": bias.dtype.name, "x": x.dtype.name}
+        expect(len({*dtypes.values()}) == 1, "dtype", dtypes, "one for all")
+        return self._dense(weight, bias, x, device)
+
+    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+        expect_device(device, self.devices())
+        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
+        expect_array("a", a, np.ndim(a))
+        return self._activation(a, nonlinearity, device)
+
+    @abstractmethod
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
+        """The module. The parameters are of its dtype; layout: as it was given to build."""
+
+    @abstractmethod
+    def _known(self, module: Any) -> Known:
+        """A module that build returned, or a user's own. NotOffered, with the reason, for one that run cannot ask."""
+
+    @abstractmethod
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        """The answer: of inputs.to(a layout that the framework takes), given back by its `result`."""
+
+    @abstractmethod
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray: ...
+
+    @abstractmethod
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray: ...
+
+
+def expect_built(module: Any, *kinds: type) -> None:
+    """Raise NotOffered for a module of another kind than build returns."""
+    if not isinstance(module, kinds):
+        raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from unittest import SkipTest
 
@@ -21,7 +22,7 @@ from reference.faults import Fault
 from ..contract import Adapter, capabilities_on
 from ..running.guard import warnings_shown
 from ..running.trial import Trial, examine
-from . import samples
+from .samples import everything
 from .self_check import CHECKS, ask
 
 
@@ -36,16 +37,12 @@ def checks_of(adapter: Any, device: str = "cpu") -> list[Callable[[], None]]:
     judge = _Judge(adapter, device)
     return [
         *(_check(f"self-check: {name}", _self_check, name, adapter, device) for name in CHECKS),
-        *(_check(name, judge, cases) for name, cases in samples.every_combination(capabilities)),
-        *(_check(name, judge, [case]) for name, case in samples.every_value(capabilities)),
+        *(_check(name, judge, cases) for name, cases in everything(capabilities)),
     ]
 
 
 def _check(name: str, question: Callable[..., None], *arguments: Any) -> Callable[[], None]:
-    def check() -> None:
-        __tracebackhide__ = True
-        question(*arguments)
-
+    check: Any = partial(question, *arguments)
     check.__name__ = name
     return check
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from reference import Case, CellParameters, RNNSpec
 from reference.arguments import cell_shapes
 
-from ..capabilities import FEATURES, Capabilities
+from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on
 
 # the values of a feature in the order in which they are taken, where nothing is said of it
 PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
@@ -23,6 +24,7 @@ PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
 LAYERS = {"1": 1, "2": 2, "3 to 10": 3}
 INPUT_SIZE, HIDDEN_SIZE = 3, 6
 COMBINED = ("direction", "layout", "nonlinearity", "dtype")
+FULL = {"h0": True, "lengths": "mixed"}
 
 
 def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
@@ -81,21 +83,43 @@ def combinations(capabilities: Capabilities, *names: str) -> Iterator[dict[str, 
             yield wanted
 
 
-def every_combination(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
-    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and its cases.
+@dataclass(frozen=True)
+class Subject:
+    """An adapter on a device, to be checked.  source: what loads it; empty where that is not known."""
 
-    The second case has initial states and lengths, where the adapter takes these.
+    adapter: Adapter
+    device: str = "cpu"
+    source: str = ""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return capabilities_on(self.adapter, self.device)
+
+    def case(self, seed: int = 0, **wanted: Any) -> Case:
+        """A usual case, with what is wanted in it, whether it is supported or not."""
+        return sample(features(self.capabilities, **wanted), seed)
+
+    def cases(self, *names: str) -> Iterator[tuple[dict[str, Any], Case]]:
+        """A case for every combination of supported values of these features."""
+        return ((wanted, self.case(**wanted)) for wanted in combinations(self.capabilities, *names))
+
+    def build(self, case: Case, dtype: str | None = None) -> Any:
+        return self.adapter.build(case.spec, case.parameters, self.device, dtype or case.dtype)
+
+    def answer(self, case: Case) -> Result:
+        return self.adapter.run(self.build(case), **case.inputs)
+
+
+def everything(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
+    """Every combination of direction, layout, nonlinearity and dtype that is supported: its name, and its cases, the
+    second with initial states and lengths, where the adapter takes these. Then every other supported value of a feature
+    in a usual case: its name, and a case that asks for it.
     """
-    full = {name: value for name, value in (("h0", True), ("lengths", "mixed"))
-            if value in capabilities.supported(name)}  # fmt: skip
+    full = {name: value for name, value in FULL.items() if value in capabilities.supported(name)}
     for wanted in combinations(capabilities, *COMBINED):
         asked = [features(capabilities, **wanted), features(capabilities, **wanted, **full)]
         able = [one for one in asked if not capabilities.refusal(one)]
         yield " ".join(wanted.values()), [sample(one, seed) for seed, one in enumerate(able)]
-
-
-def every_value(capabilities: Capabilities) -> Iterator[tuple[str, Case]]:
-    """Every other value of a feature that is supported in a usual case: its name, and a case that asks for it."""
     for name in (name for name in FEATURES if name not in (*COMBINED, "mode")):
         for wanted in combinations(capabilities, name):
-            yield f"{name} {wanted[name]}", sample(features(capabilities, **wanted))
+            yield f"{name} {wanted[name]}", [sample(features(capabilities, **wanted))]

@@ -13,6 +13,7 @@ from ..contract import Adapter
 from ..running.guard import warnings_shown
 from . import calls, declared
 from .declared import NotChecked
+from .samples import Subject
 
 DOCUMENT = "docs/adapters.md"
 
@@ -44,11 +45,10 @@ def self_check(adapter: Adapter, device: str = "cpu", source: str = "") -> list[
 
 def ask(name: str, adapter: Adapter, device: str = "cpu", source: str = "") -> Finding:
     """One check of CHECKS. Whatever the adapter raises is a problem; its warnings are shown as warnings."""
-    section, check = CHECKS[name]
-    problems: list[str] = []
+    (section, check), problems = CHECKS[name], list[str]()
     try:
         with warnings_shown():
-            problems.extend(check(adapter, device) if check is not declared.laziness else check(adapter, source))
+            problems.extend(check(Subject(adapter, device, source)))
     except NotChecked as reason:
         return Finding(name, section, unchecked=str(reason))
     except Exception as error:  # the author's code, in whatever way it fails
@@ -58,7 +58,7 @@ def ask(name: str, adapter: Adapter, device: str = "cpu", source: str = "") -> F
 
 
 # name -> the section of the document, and the check
-CHECKS: dict[str, tuple[str, Callable[..., Iterator[str]]]] = {
+CHECKS: dict[str, tuple[str, Callable[[Subject], Iterator[str]]]] = {
     "what it says of itself": ("What to write", declared.declarations),
     "laziness": ("What to write", declared.laziness),
     "shapes and dtypes": ("Arguments and answers", calls.forms),

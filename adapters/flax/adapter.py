@@ -7,7 +7,7 @@ JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 in the environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flax
@@ -15,12 +15,12 @@ import jax
 import numpy as np
 from flax import nnx
 
-from reference import Case, CellParameters, Lengths, RNNSpec
+from reference import CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of
-from ..inputs import expect_run
-from ..readers import columns, refuse
+from ..contract import Capabilities, Result, layout_of
+from ..inputs import Framework, Inputs, Known, expect_built
+from ..readers import columns
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
 from .read import ACTIVATIONS, device_of, read
 from .script import flax_script
@@ -32,7 +32,7 @@ CALLS_KEPT = 20
 SEQUENTIAL = "nnx.Sequential hands no carries and no lengths on; the adapter calls layer after layer"
 
 
-class FlaxAdapter:
+class FlaxAdapter(Framework):
     """nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, on CPU and CUDA."""
 
     name = "flax"
@@ -52,6 +52,7 @@ class FlaxAdapter:
         arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
+    environment, read, script = staticmethod(environment), staticmethod(read), staticmethod(flax_script)
 
     def __init__(self) -> None:
         self._calls = 0
@@ -59,18 +60,7 @@ class FlaxAdapter:
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))
 
-    def environment(self) -> dict[str, Any]:
-        return environment()
-
-    def build(
-        self,
-        spec: RNNSpec,
-        parameters: Sequence[CellParameters],
-        device: str = "cpu",
-        dtype: str | None = None,
-        mode: str = "eager",
-        layout: str | None = None,
-    ) -> Any:
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
 
         Called natively, it takes x (batch, time, input_size), with time first where `layout` is time_first, or
@@ -78,7 +68,6 @@ class FlaxAdapter:
         return_carry=True; nnx.Sequential hands none of these on: call its `layers` one after another. Beyond
         seq_lengths a Flax layer answers what it computes of the padding, whatever spec.held says.
         """
-        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}
         options = BUILT_WITH.get(mode, {})
         with settings(device_named(device), parameters[0].dtype):
@@ -92,30 +81,23 @@ class FlaxAdapter:
             stack = layers[0] if len(layers) == 1 else nnx.Sequential(*layers)
             return stack if mode == "eager" else ModeRunner(stack, mode)
 
-    def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
-    ) -> Result:
+    def _known(self, module: Any) -> Known:
         """Of what build returns, or of a user's own layer or nnx.Sequential that read takes."""
         called = module if isinstance(module, ModeRunner) else ModeRunner(module, "eager")
-        stack, kinds = called.stack, (nnx.RNN, nnx.Bidirectional, nnx.Sequential)
-        got = f"got {type(stack).__name__}, expected what build returns: build(*read(module))"
-        refuse("module", {got: not isinstance(stack, kinds)})
-        spec, parameters = read(stack)
-        dtype, device = parameters[0].dtype, device_of(stack)
-        inputs = expect_run(self.capabilities, spec, dtype, x, h0, lengths, layout, mask, called.mode)
-        some = lengths is not None and np.size(lengths) > 0
-        with settings(device, dtype, called.mode):
-            outputs, carries = called(
-                tensor(x, device),
-                None if h0 is None else [tensor(h, device) for h in h0],
-                tensor(np.asarray(lengths, np.int32), device) if some else None,
-                layout == "time_first",
+        expect_built(called.stack, nnx.RNN, nnx.Bidirectional, nnx.Sequential)
+        spec, parameters = self.read(called.stack)
+        return Known(called, spec, parameters[0].dtype, called.mode)
+
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        device, lengths = device_of(known.native.stack), inputs.lengths
+        if lengths is not None:  # none of an empty batch; of an unbatched sequence a number
+            lengths = lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...] if lengths.size else None
+        with settings(device, known.dtype, known.mode):
+            outputs, carries = known.native(
+                tensor(inputs.x, device),
+                None if inputs.h0 is None else [tensor(h, device) for h in inputs.h0],
+                None if lengths is None else tensor(lengths, device),
+                inputs.layout == "time_first",
             )
             outputs, h_n = [np.array(output) for output in outputs], np.stack([np.array(carry) for carry in carries])
         self._calls += 1
@@ -123,26 +105,14 @@ class FlaxAdapter:
             jax.clear_caches()
         return inputs.result(outputs, h_n, zero_padding=True)
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         with settings(device_named(device), weight.dtype):
             head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
             return np.array(head(tensor(x, device_named(device))))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with settings(device_named(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, device_named(device))))
-
-    def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        """Of what build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
-
-        spec.layout is time_first where the layers are time_major. A SimpleCell is read as a layer of that cell.
-        """
-        return read(module)
-
-    def script(self, case: Case, device: str = "cpu") -> str:
-        return flax_script(case, device)
 
 
 def _given(array: np.ndarray) -> Callable[..., Any]:

@@ -42,16 +42,12 @@ class ModeRunner:
         return MODES[self.mode](self._called, *given)
 
 
-def _with_loss(stack: Any, *given: Any) -> tuple[Any, Answer]:
-    answer = every_layer(stack, *given)
-    return answer[0][-1].sum(), answer
-
-
-_gradient = nnx.grad(_with_loss, has_aux=True)
-
-
 def _while_gradients_are_computed(stack: Any, *given: Any) -> Answer:
-    return _gradient(stack, *given)[1]
+    def with_loss(stack: Any, *given: Any) -> tuple[Any, Answer]:
+        answer = every_layer(stack, *given)
+        return answer[0][-1].sum(), answer
+
+    return nnx.grad(with_loss, has_aux=True)(stack, *given)[1]
 
 
 def _saved_and_loaded(stack: Any) -> Any:

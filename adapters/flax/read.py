@@ -83,7 +83,11 @@ def simple_cells(layer: Any) -> list[Any]:
 
 
 def read(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-    """What a module computes, of what, and in which layout it is called; NotOffered where RNNSpec cannot say it."""
+    """Of what build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
+
+    spec.layout is time_first where the layers are time_major. A SimpleCell is read as a layer of that cell.
+    NotOffered where RNNSpec cannot say what a module computes.
+    """
     layers, facts, weights = recurrent_layers(module), [], []
     for index, layer in enumerate(layers):
         name = f"layer {index}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 
 # Before keras itself is imported: it refuses what cannot be used.
 from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # isort: split
@@ -16,8 +15,8 @@ from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # i
 import keras
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of, with_modes
-from ..inputs import expect_run
+from ..contract import Capabilities, Result, layout_of, with_modes
+from ..inputs import Framework, Inputs, Known
 from ..readers import columns, refuse
 from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
 from .read import read_model, tracks
@@ -32,7 +31,7 @@ elif keras.backend.result_type("float64", "float64") == "float64":
     NARROWED = {}
 
 
-class KerasAdapter:
+class KerasAdapter(Framework):
     """keras SimpleRNN on the backend that KERAS_BACKEND names."""
 
     name = "keras"
@@ -55,6 +54,7 @@ class KerasAdapter:
         arithmetics=NARROW_ARITHMETICS,
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
+    environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
         return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
@@ -62,18 +62,7 @@ class KerasAdapter:
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(gpu_count())))
 
-    def environment(self) -> dict[str, Any]:
-        return environment()
-
-    def build(
-        self,
-        spec: RNNSpec,
-        parameters: Sequence[CellParameters],
-        device: str = "cpu",
-        dtype: str | None = None,
-        mode: str = "eager",
-        layout: str | None = None,
-    ) -> Any:
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """A functional keras.Model of plain layers: model(x) and model(x, mask=mask) answer [output, *final states].
 
         x (batch, time, features): Keras layers are batch first, whatever layout the spec was read in; any other that is
@@ -85,7 +74,6 @@ class KerasAdapter:
         layer(x, initial_state=[...], mask=mask). Several layers that go backwards are one RNN layer of stacked cells:
         see plain.
         """
-        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         other = layout is not None and layout_of(spec, layout) != "batch_first"
         refuse(f"layout {layout}", {"Keras layers are batch first": other})
         cannot = "got True, expected False: Bidirectional answers zero at masked steps"
@@ -105,36 +93,28 @@ class KerasAdapter:
         model.device = device
         return model
 
-    def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
-    ) -> Result:
+    def _known(self, module: Any) -> Known:
         called = _called(module)
-        capabilities, dtype = self.capabilities_on(called.device), np.dtype(called.dtype)
-        asked = expect_run(capabilities, called.spec, dtype, x, h0, lengths, layout, mask, called.mode)
-        inputs = asked.to("batch_first")
-        with on(called.device, called.mode):
+        return Known(called, called.spec, np.dtype(called.dtype), called.mode, called.device)
+
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        inputs = inputs.to("batch_first")
+        with on(known.device, known.mode):
             start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
-            outputs, states = called(tensor(inputs.x), start, None if inputs.valid is None else tensor(inputs.valid))
+            valid = None if inputs.valid is None else tensor(inputs.valid)
+            outputs, states = known.native(tensor(inputs.x), start, valid)
         h_n = np.stack([array_of(state) for state in states])
         # where the layers hold their output at masked steps, the suite's answer is zero
-        return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(called.spec.held))
+        return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         with on(device):
             head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
             head.build((None, weight.shape[1]))
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with on(device):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -43,17 +43,10 @@ MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
-    **{
-        (("mode", "unrolled"), ("direction", direction), masked): UNROLLED[1]
-        for direction in UNROLLED[0]
-        for masked in MASKED
-    },
+    **{(("mode", "unrolled"), ("direction", d), masked): UNROLLED[1] for d in UNROLLED[0] for masked in MASKED},
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
-    **{
-        (("mode", "sequential"), ("direction", "reverse"), ("num_layers", layers)): BACKWARDS
-        for layers in ("2", "3 to 10")
-    },
+    **{(("mode", "sequential"), ("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in ("2", "3 to 10")},
 }
 
 
@@ -135,14 +128,6 @@ def _as_rnn(cell: Any, like: Any) -> Any:
     )
 
 
-def _as_it_is(stack: ModeRunner, *given: Any) -> Called:
-    return stack.every_layer
-
-
-def _train(stack: ModeRunner, *given: Any) -> Called:
-    return partial(stack.every_layer, training=True)
-
-
 def _autograd(stack: ModeRunner, *given: Any) -> Called:
     """The answer of a call whose gradient with respect to x could be asked for."""
 
@@ -159,10 +144,6 @@ def _autograd(stack: ModeRunner, *given: Any) -> Called:
         return answer
 
     return {"tensorflow": tensorflow, "torch": torch, "jax": jax}[BACKEND]
-
-
-def _traced(stack: ModeRunner, *given: Any) -> Called:
-    return import_module("tensorflow").function(stack.every_layer)
 
 
 def _compiled(stack: ModeRunner, *given: Any) -> Called:
@@ -200,9 +181,8 @@ def _final(stack: ModeRunner, output: Any, mask: Any) -> list[Any]:
     row, last = np.arange(len(array)), array.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
     forward, reverse = array[row, last], array[row, counts.argmax(axis=1)]
     units = stack.spec.hidden_size
-    return {"forward": [forward], "reverse": [reverse], "bidirectional": [forward[:, :units], reverse[:, units:]]}[
-        stack.spec.direction
-    ]
+    both = [forward[:, :units], reverse[:, units:]]
+    return {"forward": [forward], "reverse": [reverse], "bidirectional": both}[stack.spec.direction]
 
 
 def _saved(stack: ModeRunner, *given: Any) -> Called:
@@ -213,41 +193,36 @@ def _saved(stack: ModeRunner, *given: Any) -> Called:
     return ModeRunner(one_by_one(read_model(loaded)[-1]), stack.mode, stack.spec, stack.device).every_layer
 
 
-def _graph(stack: ModeRunner, *given: Any) -> Any:
-    """A functional model of the same layers, for sequences of this length: from what is given of x, states and mask."""
+def _functional(stack: ModeRunner, *given: Any) -> Called:
+    """A functional model of the same layers, for sequences of this length: from what is given of x, states and mask.
+
+    In the mode "predict" it is model.predict, in batches of three sequences.
+    """
 
     def entry(like: Any) -> Any:
         return keras.Input(like.shape[1:], dtype=keras.backend.standardize_dtype(like.dtype))
 
+    def call(*called: Any) -> Answer:
+        there = [one for one in called if one is not None]
+        if stack.mode == "functional":
+            return graph(there)
+        return graph.predict(keras.tree.map_structure(array_of, there), batch_size=3, verbose=0)
+
     inputs: list[Any] = [None if one is None else keras.tree.map_structure(entry, one) for one in given]
-    return keras.Model(_there(inputs), stack.every_layer(*inputs))
-
-
-def _there(given: Iterable[Any]) -> list[Any]:
-    return [one for one in given if one is not None]
-
-
-def _functional(stack: ModeRunner, *given: Any) -> Called:
-    graph = _graph(stack, *given)
-    return lambda *called: graph(_there(called))
-
-
-def _predict(stack: ModeRunner, *given: Any) -> Called:
-    """model.predict, in batches of three sequences."""
-    graph = _graph(stack, *given)
-    return lambda *called: graph.predict(keras.tree.map_structure(array_of, _there(called)), batch_size=3, verbose=0)
+    graph: Any = keras.Model([one for one in inputs if one is not None], stack.every_layer(*inputs))
+    return call
 
 
 # mode -> what calls a stack in it, made for the shapes of x, initial states and mask
 MODES: dict[str, Callable[..., Called]] = {
-    **dict.fromkeys(("eager", "dropout", "unrolled", "tf32", "bfloat16_products"), _as_it_is),
+    **dict.fromkeys(("eager", "dropout", "unrolled", "tf32", "bfloat16_products"), lambda stack, *_: stack.every_layer),
     "autograd": _autograd,
-    "train": _train,
+    "train": lambda stack, *_: partial(stack.every_layer, training=True),
     "saved": _saved,
-    "traced": _traced,
+    "traced": lambda stack, *_: import_module("tensorflow").function(stack.every_layer),
     "compiled": _compiled,
     "functional": _functional,
-    "predict": _predict,
+    "predict": _functional,
     "sequential": _sequential,
     "mixed": _mixed,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -79,15 +79,11 @@ def _tensorflow(mode: str) -> Iterator[None]:
         config.enable_tensor_float_32_execution(before)
 
 
-def _torch(mode: str) -> AbstractContextManager[Any]:
-    return import_module("adapters.torch.settings").settings(mode)
-
-
-def _jax(mode: str) -> AbstractContextManager[Any]:
-    return import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest"))
-
-
-SETTINGS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
+SETTINGS: dict[str, Callable[[str], AbstractContextManager[Any]]] = {
+    "tensorflow": _tensorflow,
+    "torch": lambda mode: import_module("adapters.torch.settings").settings(mode),
+    "jax": lambda mode: import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest")),
+}
 
 
 def gpu_count() -> int:

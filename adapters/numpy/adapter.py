@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import CellParameters, Lengths, RNNSpec, forward
+from reference import CellParameters, RNNSpec, forward
 from reference.calculus.numbers import activation
 
-from ..contract import Capabilities, NotOffered, Result, expect_activation, expect_build, expect_dense
+from ..contract import Capabilities, NotOffered, Result
+from ..inputs import Framework, Inputs, Known, expect_built
 
 
 class Module(NamedTuple):
@@ -24,8 +25,8 @@ class Module(NamedTuple):
     parameters: Sequence[CellParameters]
 
 
-class ReferenceAdapter:
-    """reference.forward, in NumPy. It supports everything; as its build takes no mode, it is only called eagerly."""
+class ReferenceAdapter(Framework):
+    """reference.forward, in NumPy. It supports everything, and offers no mode: it is only called eagerly."""
 
     name = "reference"
     version = f"on NumPy {np.__version__}"
@@ -35,33 +36,22 @@ class ReferenceAdapter:
         offers=(("mask", True),),
     )
 
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
-    def build(
-        self, spec: RNNSpec, parameters: Sequence[CellParameters], device: str = "cpu", dtype: str | None = None
-    ) -> Any:
-        parameters = expect_build(self, spec, parameters, device, dtype)
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         return Module(spec, [cell.astype(cell.dtype) for cell in parameters])
 
-    def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
-    ) -> Result:
-        spec, parameters = self.read(module)
-        return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
+    def _known(self, module: Any) -> Known:
+        expect_built(module, Module)
+        return Known(module.parameters, module.spec, module.parameters[0].dtype)
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        inputs = inputs.to("batch_first")
+        answer = forward(known.spec, known.native, inputs.x, inputs.h0, inputs.lengths, inputs.layout, inputs.mask)
+        return inputs.result([answer.output], answer.h_n)
+
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         return (x @ weight.T + bias).astype(x.dtype)
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         return activation(a, nonlinearity)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

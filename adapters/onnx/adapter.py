@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 
-from ..contract import NotOffered, Result, expect_activation, expect_build, expect_dense, layout_of
-from ..inputs import expect_run
+from ..contract import Result, layout_of
+from ..inputs import Framework, Inputs, Known, expect_built
 from . import runtimes
 from .models import operator_model, stack_model
 from .read import read_model
@@ -56,7 +56,7 @@ class OnnxStack:
         return self._loaded[h0, lengths]
 
 
-class OnnxAdapter:
+class OnnxAdapter(Framework):
     """A runtime, given models of RNN nodes."""
 
     def __init__(self, runtime: Callable[[], Runtime]) -> None:
@@ -65,57 +65,36 @@ class OnnxAdapter:
         self.version = str(self.framework.__version__).partition("-")[0]
         self.capabilities = self._runtime.capabilities
 
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
     def environment(self) -> dict[str, Any]:
         return dict(self._runtime.environment)
 
-    def build(
-        self,
-        spec: RNNSpec,
-        parameters: Sequence[CellParameters],
-        device: str = "cpu",
-        dtype: str | None = None,
-        *,
-        layout: str | None = None,
-    ) -> Any:
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """An OnnxStack: its `model` is a plain onnx.ModelProto, in the layout asked for."""
-        parameters = expect_build(self, spec, parameters, device, dtype)
         return OnnxStack(spec, parameters, self._runtime, layout_of(spec, layout))
 
-    def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
-    ) -> Result:
-        if not isinstance(module, OnnxStack):
-            raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        inputs = expect_run(self.capabilities, module.spec, module.dtype, x, h0, lengths, layout, mask)
+    def _known(self, module: Any) -> Known:
+        expect_built(module, OnnxStack)
+        return Known(module, module.spec, module.dtype)
+
+    def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("time_first")
         feeds = {"x": np.ascontiguousarray(inputs.x)}
         if inputs.h0 is not None:
             feeds["h0"] = np.ascontiguousarray(inputs.h0)
         if inputs.lengths is not None:
             feeds["sequence_lens"] = inputs.lengths.astype(np.int32)
-        answers = module.call("h0" in feeds, "sequence_lens" in feeds)(feeds)
-        lower = [f"output_{layer}" for layer in range(module.spec.num_layers - 1)]
+        answers = known.native.call("h0" in feeds, "sequence_lens" in feeds)(feeds)
+        lower = [f"output_{layer}" for layer in range(known.spec.num_layers - 1)]
         return inputs.result([np.array(answers[name]) for name in (*lower, "output")], np.array(answers["h_n"]))
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """The operator Gemm."""
-        expect_dense(self, weight, bias, x, device)
         gemm = operator_model("Gemm", weight.dtype, 2, 2, 1, transB=1)
         answer = self._operator(gemm, {"a": x.reshape(-1, x.shape[-1]), "b": weight, "c": bias})
         return answer.reshape(*x.shape[:-1], len(weight))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         """The operator Tanh or Relu."""
-        expect_activation(self, a, nonlinearity, device)
         return self._operator(operator_model(ACTIVATIONS[nonlinearity], a.dtype, a.ndim), {"a": a})
 
     def _operator(self, model: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import TensorProto
 
@@ -92,7 +91,11 @@ def _read(graph: Any) -> tuple[RNNSpec, list[CellParameters]]:
     spec = RNNSpec(parameters[0].w_ih.shape[1], hidden, len(layers), direction, nonlinearity, bias)
     check_parameters(spec, parameters)
     stack = _Stack(graph, layers, spec, tensors)
-    stack.expect_dtype(parameters[0].dtype)
+    given = next(value.type.tensor_type.elem_type for value in graph.input if value.name == stack.x)
+    weights = onnx.helper.np_dtype_to_tensor_dtype(parameters[0].dtype)
+    if given != weights:
+        x, w = map(TensorProto.DataType.Name, (given, weights))
+        raise NotOffered(f"{stack.x}: got {x} beside weights of {w}, expected one dtype")
     stack.expect_lengths()
     stack.expect_states()
     stack.expect_outputs()
@@ -116,12 +119,12 @@ def _words(node: Any) -> tuple[str, str, int | None, int | None]:
 
 
 class _Stack:
-    """The RNN nodes of a graph, one after another, and what goes in and comes out. layout: of its input."""
+    """The RNN nodes of a graph, one after another, and what goes in and comes out. x, layout: its input's."""
 
     def __init__(self, graph: Any, layers: list[Any], spec: RNNSpec, tensors: dict[str, Any]) -> None:
         self._graph, self._layers, self._spec = graph, layers, spec
         self._followed = Graph(graph, spec, tensors)
-        self._x, self.layout, self._batch = "", "", "batch"
+        self.x, self.layout, self._batch = "", "", "batch"
         halves = ("direction", "unit") if spec.num_directions == 2 else (ONE, "feature")
         below = -1
         for node in graph.node:
@@ -138,7 +141,7 @@ class _Stack:
         """Raise NotOffered unless a layer reads the answer of the one below, or the model's input."""
         array = self._followed.arrays.get(node.input[0], ZEROS)
         if layer == 0 and array.axes in LAYOUTS and not (array.layers or array.rows):
-            self._x, self.layout = array.source, LAYOUTS[array.axes]
+            self.x, self.layout = array.source, LAYOUTS[array.axes]
             self._batch = ONE if self.layout == "unbatched" else "batch"
         elif array != Array("Y", ("time", self._batch, "feature"), (layer - 1,)):
             raise NotOffered(f"X of {node.name or 'RNN'}: got {node.input[0]!r}, expected the layer below, or an input")
@@ -150,7 +153,7 @@ class _Stack:
         for node, got in zip(self._layers, names, strict=True):
             none = got is None or (name == "initial_h" and self._followed.zeros(got))
             array = None if none else self._followed.arrays.get(got or "", ZEROS)
-            if array is not None and (array == ZEROS or array.layers or array.source == self._x):
+            if array is not None and (array == ZEROS or array.layers or array.source == self.x):
                 raise NotOffered(f"{name} of {node.name or 'RNN'}: got {got!r}, expected an input or none")
             arrays.append(array)
         return names, arrays
@@ -188,10 +191,3 @@ class _Stack:
             states += array.layers
         if states and states != [*range(last + 1)]:
             raise NotOffered(f"outputs: got {names}, expected the final states of all layers in their order, or none")
-
-    def expect_dtype(self, dtype: np.dtype) -> None:
-        """Raise NotOffered where x is of another dtype than the weights."""
-        given = next(value.type.tensor_type.elem_type for value in self._graph.input if value.name == self._x)
-        words = [TensorProto.DataType.Name(e) for e in (given, onnx.helper.np_dtype_to_tensor_dtype(dtype))]
-        if words[0] != words[1]:
-            raise NotOffered(f"{self._x}: got {words[0]} beside weights of {words[1]}, expected one dtype")

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from typing import IO, Any
 
@@ -71,18 +70,16 @@ class Child:
             self._errors.close()
         self._process = self._errors = None
 
-    def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "adapters.running.child", self.source]
-        path = os.pathsep.join(entry or "." for entry in sys.path)
-        self.close()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-                                encoding="utf-8", env={**os.environ, "PYTHONPATH": path})  # fmt: skip
-
     def _said(self, asked: str) -> dict[str, Any]:
         """What the process says to one line, which it is given."""
         if self._process is None or self._process.poll() is not None:
-            self._process = self._start()
+            command = [sys.executable, "-m", "adapters.running.child", self.source]
+            path = os.pathsep.join(entry or "." for entry in sys.path)
+            self.close()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                encoding="utf-8", env={**os.environ, "PYTHONPATH": path})  # fmt: skip
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -120,11 +117,8 @@ class ChildStack(Stack):
         self._child = child
 
     def answer(self, case: Case) -> Result:
-        started = time.perf_counter()
-        try:
+        with self._timed("run"):
             return self._child.answer(case, self.device, self.mode)
-        finally:
-            self.seconds["run"] += time.perf_counter() - started
 
 
 def main() -> None:

@@ -101,16 +101,6 @@ class Stack:
             with warnings_shown():
                 capabilities_on(self.adapter, self.device).require(beyond)
 
-    def prefix_outputs(self, case: Case, result: Result) -> list[np.ndarray]:
-        """The output of the first 1, 2, ..., num_layers - 1 layers, as the step bound needs them.
-
-        Where the framework does not show them, they are modules of their own with the same parameters; that
-        these compute the same bits as inside the stack is a property that the suite tests.
-        """
-        if result.prefixes is not None:
-            return list(result.prefixes)
-        return [self.answer(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
-
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
     """Why an adapter declares that it cannot answer a case, empty where it can; and the arithmetic it declares."""
@@ -130,7 +120,11 @@ def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
         stack.expect_offered(case)
         result = stack.answer(case)
         if prefixes:
-            result = result._replace(prefixes=stack.prefix_outputs(case, result))
+            # Modules of their own with the same parameters show what the framework does not: that these compute the
+            # same bits as inside the stack is a property that the suite tests.
+            shown, below = result.prefixes, range(1, case.spec.num_layers)
+            lower = [stack.answer(case.prefix(n)).output for n in below] if shown is None else list(shown)
+            result = result._replace(prefixes=lower)
     except Unsupported as refusal:
         outcome, message = "refused", str(refusal)
     except (Exception, SystemExit) as error:  # whatever a framework throws is a finding; the trial says so

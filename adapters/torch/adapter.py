@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from reference import Case, CellParameters, Lengths, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 
-from ..contract import Capabilities, Result, expect_activation, expect_build, expect_dense, layout_of, with_modes
-from ..inputs import expect_run
+from ..capabilities import NARROW_ARITHMETICS
+from ..contract import Capabilities, Result, layout_of, with_modes
+from ..inputs import Framework, Inputs, Known
 from .models import PaddedRNN, ReverseRNN
 from .modes import MODES, Answer, Arguments, ModeRunner
 from .read import PARAMETER_NAMES, array_of, native, suffix
@@ -23,7 +24,7 @@ ON_CUDA = ("moved", "fallback")
 WIDE = ("float32", "float64")
 
 
-class TorchAdapter:
+class TorchAdapter(Framework):
     """torch.nn.RNN on CPU and CUDA."""
 
     name = "torch"
@@ -45,14 +46,10 @@ class TorchAdapter:
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after"
         },
-        arithmetics={
-            (("dtype", "float16"),): "float16_accumulate_float32",
-            (("dtype", "bfloat16"),): "bfloat16_accumulate_float32",
-            (("dtype", "float32"), ("mode", "tf32")): "tf32",
-            (("dtype", "float32"), ("mode", "bfloat16_products")): "bfloat16_products",
-        },
+        arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
+    environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
         return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
@@ -60,25 +57,13 @@ class TorchAdapter:
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
 
-    def environment(self) -> dict[str, Any]:
-        return environment()
-
-    def build(
-        self,
-        spec: RNNSpec,
-        parameters: Sequence[CellParameters],
-        device: str = "cpu",
-        dtype: str | None = None,
-        mode: str = "eager",
-        layout: str | None = None,
-    ) -> Any:
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """A torch.nn.RNN in eval(); a ReverseRNN for the direction "reverse"; a ModeRunner for any mode but "eager".
 
         Its batch_first is True for the layouts "batch_first" and "unbatched", which torch calls alike either way.
         Where a framework that the spec was read from holds the last output beyond a length (spec.held), the answers
         still differ there: pad_packed_sequence puts zeros. h_n and all other outputs are the same.
         """
-        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         asked = parameters[0].dtype
         if mode == "mixed":
             parameters = [cell.astype("float32") for cell in parameters]
@@ -102,40 +87,26 @@ class TorchAdapter:
         module.flatten_parameters()
         return module.eval() if mode == "eager" else ModeRunner(module.eval(), mode, asked)
 
-    def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
-    ) -> Result:
+    def _known(self, module: Any) -> Known:
         runner = module if isinstance(module, ModeRunner) else None
         known = native(runner.rnn if runner else module)
         mode, dtype = (runner.mode, runner.dtype) if runner else ("eager", known.dtype)
-        capabilities = self.capabilities_on(known.device.type)
-        inputs = expect_run(capabilities, known.spec, dtype, x, h0, lengths, layout, mask, mode)
-        # torch packs no empty batch, and there is nothing to pack
-        steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
-        if steps is not None and layout == "unbatched":  # packed sequences are batched
-            inputs = inputs.to("time_first")
-        hx = None if inputs.h0 is None else tensor(inputs.h0).to(known.device)
-        arguments, batch_first = (tensor(inputs.x).to(known.device), hx, steps), inputs.layout == "batch_first"
-        with settings(mode):
-            output, h_n = runner(batch_first, arguments) if runner else _eager(known.view, batch_first, arguments)
+        return Known(runner or partial(_eager, known.view), known.spec, dtype, mode, str(known.device))
+
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        inputs, arguments = packed(inputs, known.device)
+        with settings(known.mode):
+            output, h_n = known.native(inputs.layout == "batch_first", arguments)
         return inputs.result([array_of(output)], array_of(h_n))
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
-        expect_dense(self, weight, bias, x, device)
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)
         with torch.no_grad(), settings():
             head.weight.copy_(tensor(weight))
             head.bias.copy_(tensor(bias))
             return array_of(head(tensor(x).to(device)))
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        expect_activation(self, a, nonlinearity, device)
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         return array_of(getattr(torch, nonlinearity)(tensor(a).to(device)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -158,6 +129,15 @@ def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answe
     view.batch_first = batch_first
     with torch.no_grad():
         return view(x, hx) if lengths is None else PaddedRNN(view)(x, hx, lengths)
+
+
+def packed(inputs: Inputs, device: str = "cpu") -> tuple[Inputs, Arguments]:
+    """What is asked, in a layout that torch takes, and its tensors."""
+    # torch packs no empty batch, and there is nothing to pack
+    steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
+    if steps is not None and inputs.layout == "unbatched":  # packed sequences are batched
+        inputs = inputs.to("time_first")
+    return inputs, (tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device), steps)
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,6 +17,8 @@ from torch import Tensor
 from .models import PaddedRNN, with_layout
 
 Answer = tuple[Tensor, Tensor]
+# modes that change nothing of the module itself
+SETTINGS = ("inference", "autograd", "tf32", "bfloat16_products", "deterministic", "fallback")
 # x, hx or None, lengths or None
 Arguments = tuple[Tensor, Tensor | None, Tensor | None]
 
@@ -27,29 +30,29 @@ class ModeRunner:
     its answer; in the mode "mixed" the module's parameters are float32.
     """
 
+    reverse = False
+
     def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype) -> None:
         self.rnn, self.mode, self.dtype = rnn, mode, dtype
-        self._made: dict[Any, Callable[..., Answer]] = {}
+        self._made: dict[Any, Callable[..., Any]] = {}
+        self._lock = threading.Lock()
 
-    def __call__(self, batch_first: bool, arguments: Arguments) -> Answer:
+    def __call__(self, batch_first: bool, arguments: Arguments) -> Any:
         x, hx, lengths = arguments
-        key: tuple[Any, ...] = (batch_first, x.dim())
-        if self.mode in ("traced", "exported"):  # which are of one shape, and know what is given
-            key += (tuple(x.shape), hx is None, lengths is None)
-        with self._context(x.device):
+        shape = x.shape if self.mode in ("traced", "exported") else x.dim()  # those two are of one shape
+        key = batch_first, shape, hx is None, lengths is None
+        gradients = torch.inference_mode if self.mode == "inference" else torch.set_grad_enabled
+        mixed = self.mode == "mixed"
+        narrow = torch.autocast(x.device.type, getattr(torch, self.dtype.name)) if mixed else nullcontext()
+        with gradients(self.mode in ("inference", "autograd")), narrow, self._lock:
             if key not in self._made:
-                padded = PaddedRNN(with_layout(self.rnn, batch_first))
-                self._made[key] = MODES[self.mode](padded, arguments)
+                padded = PaddedRNN(with_layout(self.rnn, batch_first), self.reverse)
+                self._made[key] = self.made(padded, arguments)
             return self._made[key](x, hx, lengths)
 
-    @contextmanager
-    def _context(self, device: torch.device) -> Iterator[None]:
-        gradients = (
-            torch.inference_mode() if self.mode == "inference" else torch.set_grad_enabled(self.mode == "autograd")
-        )
-        narrow = torch.autocast(device.type, getattr(torch, self.dtype.name)) if self.mode == "mixed" else nullcontext()
-        with gradients, narrow:
-            yield
+    def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
+        """What the mode makes of the module, for arguments like these."""
+        return MODES[self.mode](padded, arguments)
 
 
 @contextmanager
@@ -61,12 +64,9 @@ def _known_warnings() -> Iterator[None]:
         yield
 
 
-def _plain(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    return padded
-
-
-def _train(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    return padded.train()
+def named(called: Any) -> dict[str, Tensor]:
+    """Those of Arguments that are given, by the names that PaddedRNN has for them."""
+    return {name: given for name, given in zip(("x", "hx", "lengths"), called, strict=True) if given is not None}
 
 
 def _dropout(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
@@ -99,45 +99,32 @@ def _mixed(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
     return lambda x, hx, lengths: padded(x.float(), None if hx is None else hx.float(), lengths)
 
 
-def _scripted(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
+def _scripted(padded: PaddedRNN, arguments: Arguments) -> Any:
     with _known_warnings():
-        scripted: Any = torch.jit.script(padded)
-    return scripted
+        return torch.jit.script(padded)
 
 
 def _traced(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    def named(called: Arguments) -> dict[str, Tensor]:
-        return {name: given for name, given in zip(("x", "hx", "lengths"), called, strict=True) if given is not None}
-
     with _known_warnings():
         traced: Any = torch.jit.trace(padded, example_kwarg_inputs=named(arguments))
     return lambda *called: traced(**named(called))
 
 
-def _exported(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
+def _exported(padded: PaddedRNN, arguments: Arguments) -> Any:
     """torch.export, with the layer taken apart into its operations."""
-    exported: Any = torch.export.export(padded, arguments).run_decompositions().module()
-    return exported
+    return torch.export.export(padded, arguments).run_decompositions().module()
 
 
-def _compiled(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
-    return torch.compile(padded)
-
-
+# mode -> what it makes of a module, for arguments like these; the other modes are settings around the call
 MODES: dict[str, Callable[[PaddedRNN, Arguments], Callable[..., Answer]]] = {
-    "inference": _plain,
-    "autograd": _plain,
-    "train": _train,
+    **dict.fromkeys(SETTINGS, lambda padded, arguments: padded),
+    "train": lambda padded, arguments: padded.train(),
     "dropout": _dropout,
     "saved": _saved,
     "scripted": _scripted,
     "traced": _traced,
     "exported": _exported,
-    "compiled": _compiled,
+    "compiled": lambda padded, arguments: torch.compile(padded),
     "mixed": _mixed,
-    "tf32": _plain,
-    "bfloat16_products": _plain,
-    "deterministic": _plain,
     "moved": _moved,
-    "fallback": _plain,
 }

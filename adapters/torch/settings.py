@@ -46,9 +46,10 @@ def _reduce(float16: Any, bfloat16: Any) -> None:
 
 def environment() -> dict[str, Any]:
     """Versions below torch, hardware, and the settings that decide numbers."""
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
     return {
         "torch": str(torch.__version__),
-        "BLAS": _blas(),
+        "BLAS": blas and blas[1],
         "CPU capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "MKL-DNN": torch.backends.mkldnn.is_available(),
@@ -56,12 +57,6 @@ def environment() -> dict[str, Any]:
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
         **(_cuda() if torch.cuda.is_available() else {"CUDA": None}),
     }
-
-
-def _blas() -> str | None:
-    """The BLAS that torch was built with, from its own account of its build."""
-    named = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
-    return named[1] if named else None
 
 
 def _cuda() -> dict[str, Any]:

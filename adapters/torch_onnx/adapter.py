@@ -8,8 +8,7 @@ mode "exported".
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +16,16 @@ import numpy as np
 import onnxruntime
 import torch
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import CellParameters, RNNSpec
 
-from ..contract import MODES, Capabilities, NotOffered, Result, expect_activation, expect_build, expect_dense
-from ..inputs import expect_run
+from ..contract import MODES, Capabilities, Result
+from ..inputs import Framework, Inputs, Known, expect_built
 from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
-from ..torch.adapter import TorchAdapter, tensor
-from ..torch.models import PaddedRNN, with_layout
-from .modes import EXPORTERS, Call, by_tracing
+from ..torch.adapter import TorchAdapter, packed, tensor
+from ..torch.models import PaddedRNN
+from ..torch.modes import Arguments, ModeRunner, named
+from .modes import EXPORTERS, by_tracing
 
 TORCH = TorchAdapter()
 LACKING = ("lengths", "with zeros"), ("time", "0"), ("mask", True)
@@ -33,32 +33,22 @@ OF_TORCH = {feature: TORCH.capabilities.unsupported[feature] for feature in LACK
 RESHAPED = "what is exported puts the halves together by a Reshape to (0, 0, -1), which no empty batch can be given"
 
 
-class Exported:
+class Exported(ModeRunner):
     """A torch.nn.RNN that runs as it was exported. An export is kept, and run again for what it can take.
 
-    rnn: the layer, which runs forward where the spec's direction is reverse: the sequence is flipped around it.
+    reverse: whether the sequence is flipped around the layer, which itself runs forward.
     """
 
-    def __init__(self, spec: RNNSpec, rnn: Any, mode: str) -> None:
-        self.spec, self.rnn, self.mode = spec, rnn, mode
-        self.dtype = np.dtype(str(next(rnn.parameters()).dtype).removeprefix("torch."))
-        self._exports: dict[Any, Call] = {}
-        self._lock = threading.Lock()
+    def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype, reverse: bool) -> None:
+        super().__init__(rnn, mode, dtype)
+        self.reverse = reverse
 
-    def __call__(self, batch_first: bool, arguments: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        """The output and h_n. arguments: x and, where they are given, hx and lengths."""
-        key: tuple[Any, ...] = (batch_first, arguments["x"].dim(), *arguments)
-        if self.mode == "exported":  # which is of one shape
-            key += tuple(arguments["x"].shape)
-        with self._lock:
-            if key not in self._exports:
-                padded = PaddedRNN(with_layout(self.rnn, batch_first), self.spec.direction == "reverse").eval()
-                self._exports[key] = EXPORTERS[self.mode](padded, arguments)
-        output, h_n = self._exports[key]({name: array.numpy() for name, array in arguments.items()})
-        return output, h_n
+    def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
+        call = EXPORTERS[self.mode](padded.eval(), named(arguments))
+        return lambda *given: call({name: array.numpy() for name, array in named(given).items()})
 
 
-class TorchOnnxAdapter:
+class TorchOnnxAdapter(Framework):
     """torch.onnx.export, then ONNX Runtime on CPU."""
 
     name = "torch-onnx"
@@ -85,60 +75,32 @@ class TorchOnnxAdapter:
         offers=(("mode", "exported"),),
     )
 
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
     def environment(self) -> dict[str, Any]:
         """Versions of the exporters, and of what runs the exports."""
         return {"torch": str(torch.__version__), **runtime().environment}
 
-    def build(
-        self,
-        spec: RNNSpec,
-        parameters: Sequence[CellParameters],
-        device: str = "cpu",
-        dtype: str | None = None,
-        mode: str = "eager",
-        layout: str | None = None,
-    ) -> Any:
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """An Exported. It is for run alone, which exports for each layout; the layout given is the one read() tells."""
-        parameters = expect_build(self, spec, parameters, device, dtype, mode)
         plain = replace(spec, direction="forward") if spec.direction == "reverse" else spec
-        return Exported(spec, TORCH.build(plain, parameters, layout=layout), mode)
+        return Exported(TORCH.build(plain, parameters, layout=layout), mode, parameters[0].dtype, spec != plain)
 
-    def run(
-        self,
-        module: Any,
-        x: np.ndarray,
-        h0: np.ndarray | None = None,
-        lengths: Lengths = None,
-        layout: str = "batch_first",
-        mask: np.ndarray | None = None,
-    ) -> Result:
-        if not isinstance(module, Exported):
-            raise NotOffered(f"module: got {type(module).__name__}, expected what build returns: build(*read(module))")
-        inputs = expect_run(self.capabilities, module.spec, module.dtype, x, h0, lengths, layout, mask, module.mode)
-        packed = inputs.lengths is not None and inputs.lengths.size > 0  # torch packs no empty batch
-        if packed and layout == "unbatched":  # packed sequences are batched
-            inputs = inputs.to("time_first")
-        arguments = {"x": tensor(np.ascontiguousarray(inputs.x))}
-        if inputs.h0 is not None:
-            arguments["hx"] = tensor(np.ascontiguousarray(inputs.h0))
-        if inputs.lengths is not None and packed:
-            arguments["lengths"] = torch.from_numpy(inputs.lengths)
-        output, h_n = module(inputs.layout == "batch_first", arguments)
+    def _known(self, module: Any) -> Known:
+        expect_built(module, Exported)
+        return Known(module, self.read(module)[0], module.dtype, module.mode)
+
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        inputs, arguments = packed(inputs)
+        output, h_n = known.native(inputs.layout == "batch_first", arguments)
         return inputs.result([output], h_n)
 
-    def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """torch.nn.Linear, exported."""
-        expect_dense(self, weight, bias, x, device)
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=tensor(weight).dtype)
         head.load_state_dict({"weight": tensor(weight), "bias": tensor(bias)})
         return _answer(head, x)
 
-    def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         """torch.nn.Tanh or torch.nn.ReLU, exported."""
-        expect_activation(self, a, nonlinearity, device)
         return _answer({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -146,7 +108,7 @@ class TorchOnnxAdapter:
         if not isinstance(module, Exported):
             return TORCH.read(module)
         spec, parameters = TORCH.read(module.rnn)
-        return replace(spec, direction=module.spec.direction), parameters
+        return (replace(spec, direction="reverse") if module.reverse else spec), parameters
 
 
 def _answer(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ..onnx.runtimes import onnxruntime
 
+# the axes of an input that are of any size
+FREE = {"x": slice(0, -1), "hx": slice(1, -1), "lengths": slice(1), "input": slice(None)}
 # inputs by name to outputs, in their order
 Call = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 
@@ -25,16 +27,11 @@ def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:
 
     arguments: x, hx and lengths of a PaddedRNN, or the input of another module, which is of any size.
     """
-    free = {name: _free_axes(name, array.dim()) for name, array in arguments.items()}
+    free = {name: [*range(array.dim())][FREE[name]] for name, array in arguments.items()}
     file: Any = io.BytesIO()  # which the annotation of export leaves out
     with quiet():
         torch.onnx.export(module, (), file, kwargs=arguments, dynamo=False, input_names=[*arguments], dynamic_axes=free)
     return onnx.load_from_string(file.getvalue())
-
-
-def _free_axes(name: str, rank: int) -> list[int]:
-    ranges = {"x": range(rank - 1), "hx": range(1, rank - 1), "lengths": range(1), "input": range(rank)}
-    return [*ranges[name]]
 
 
 def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
