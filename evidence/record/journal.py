@@ -15,10 +15,9 @@ from typing import Any
 from reference import limits
 
 from ..words import cut
-from . import compression
 from .environment import without_paths
 from .ledger import FIRST_AXES, Ledger, sums
-from .lines import CUT_OFF, Line, dump, mapped, sealed
+from .lines import CUT_OFF, Line, Unusable, dump, mapped, sealed, write_lines
 
 try:
     import fcntl
@@ -120,7 +119,7 @@ def _why_there(partial: Path) -> str:
 
 def command(file: Path) -> int:
     """Close a run that was cut off, and print the name of the file that it becomes."""
-    from .reader import Unusable, read  # recording needs no pydantic
+    from .reader import read  # recording needs no pydantic
 
     if (run := read(file).runs[-1]).end is not None:
         raise Unusable(f"{file}: the run {run.name} has its last line: name it as it was to be named")
@@ -182,7 +181,7 @@ def close(partial: Path, path: Path, ended: Line) -> None:
         return
     rest = (_whole(raw) for raw, line in _lines(partial) if line is not None)
     next(rest)
-    compression.write(path, chain([first], rest, [last]))
+    write_lines(path, chain([first], rest, [last]))
     partial.unlink()
 
 

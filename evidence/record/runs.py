@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -16,18 +15,14 @@ from pydantic import ValidationError
 from reference import limits
 from reference.spec import short
 
-from . import compression
 from .ledger import Ledger, sums
-from .lines import CUT_OFF, FORMAT
+from .lines import CUT_OFF, FORMAT, Unusable, read_lines
 from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
 
 BEGINS = {VerdictLine: b'{"kind":"verdict",', TestLine: b'{"kind":"test",'}  # as the journal writes them
 Parsed = Generator[tuple[bytes, Any], None, None]
+FAILED = ("failed", "error", "xfailed")  # outcomes of a test in which an answer may be wrong
 L = TypeVar("L", VerdictLine, TestLine)
-
-
-class Unusable(ValueError):
-    """A file that is no evidence, or whose lines are not what was written."""
 
 
 def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = None) -> Parsed:
@@ -37,7 +32,7 @@ def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = 
     without a look at them, those that begin with `besides`.
     """
     going, last, torn = False, None, 0
-    for at, raw in enumerate(_raw(path, start), number):
+    for at, raw in enumerate(read_lines(path, start), number):
         if besides is not None and raw.startswith(besides):
             yield raw, None
             continue
@@ -52,15 +47,6 @@ def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = 
             raise Unusable(f"{path.name}, line {at}: got more than {limits.TORN} torn lines, expected fewer")
         going = not last.complete if isinstance(last, Header) else going
         yield raw, last
-
-
-def _raw(path: Path, start: int) -> Iterator[bytes]:
-    try:
-        yield from compression.lines(path, start)
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _expect_format(raw: bytes, name: str) -> None:
@@ -146,6 +132,11 @@ class Run:
     def name(self) -> str:
         """The first digits of its SHA-256, by which it can be cited; when it began, where it did not end."""
         return self.end.sha256[:16] if self.end else f"begun {self.header.run.started}"
+
+    @property
+    def failed(self) -> set[str]:
+        """The tests in which an answer may be wrong."""
+        return {line.test for line in self.tests if line.outcome in FAILED}
 
     @property
     def incomplete(self) -> str:

@@ -16,7 +16,6 @@ from ..record import corpus
 from ..record.corpus import PROPERTY, Corpus
 from ..record.runs import Run
 from ..record.schema import VerdictLine, question
-from .check import FAILED
 
 PATH = Path(__file__).with_name("questions.json")
 FOLDER = "tests/properties/"
@@ -72,29 +71,23 @@ def asked_by(line: VerdictLine) -> Asked | None:
     return all_tests().get(function(line.test))
 
 
-def misplaced(line: VerdictLine, labels: Collection[str]) -> str:
-    """Why no test of this suite leaves such a line of such a target; empty where one does."""
-    test, name = asked_by(line), repr(line.test[:200])
-    if test is None:
-        return f"{name}: this suite has no such test"
+def misplaced(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
+    """Why the test that a line names leaves no such line of such a target; empty where it does."""
+    name = repr(line.test[:200])
     if line.target.replace(" ", "-") not in line.test:
         return f"{name} is no test of {line.target}"
     if line.property == ANSWER:
         of_relations = line.relation and (test.relation or not test.tested)
         fits = of_relations and line.verdict is None and line.outcome != "agrees"
         return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
-    return _another(line, test, labels)
-
-
-def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
-    """Why a line is not of the property of its test; empty where it is."""
     several = test.tested in (PORT, IN_MODE)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
-        return f"{line.test[:200]!r} does not ask {line.property!r}, with relation {line.relation}"
+        return f"{name} does not ask {line.property!r}, with relation {line.relation}"
     if test.tested == PORT and line.property.removeprefix(PORT) not in labels:
         return f"{line.property!r}: the run has no such target"
-    mode = corpus.asked()[line.property].mode if line.property in corpus.asked() else "eager"
+    asked = corpus.asked().get(line.property)
+    mode = asked.mode if asked else "eager"
     if line.features["mode"] != mode and test.tested != "features":
         return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {mode}"
     return ""
@@ -105,7 +98,7 @@ class Tally:
 
     def __init__(self, run: Run, asked: Corpus) -> None:
         self.run, self.tests, self.number = run, all_tests(asked), number_for_a_target(asked)
-        self.failed = {line.test for line in run.tests if line.outcome in FAILED}
+        self.failed = run.failed
         self.asked: Counter[str] = Counter()  # test -> verdicts, vacuous ones apart
         self.vacuous: Counter[str] = Counter()
         self.questions: set[int] = set()  # of fixed tests: each is asked once
