@@ -104,20 +104,14 @@ class Ledger:
 def sums(ledger: Ledger, header: Mapping[str, Any]) -> dict[str, Any]:
     """What the last line of a run counts: `outcomes` of each target; `cells`, which are every combination of every
     target with its cases by outcome, and why it is unsupported, where it is."""
-    came, labels = ledger.by_combination(), [target["label"] for target in header["targets"]]
-    cells = [
-        {"target": target["label"], "cell": list(combination),
-         "unsupported": _reasons(target, dict(zip(ledger.axes, combination, strict=True))),
-         "outcomes": dict(sorted(came[target["label"], *map(str, combination)].items()))}
-        for target in header["targets"]
-        for combination in product(*(header["features"][name] for name in ledger.axes))
-    ]  # fmt: skip
+    came, cells = ledger.by_combination(), []
+    for target in header["targets"]:
+        for values in product(*(header["features"][name] for name in ledger.axes)):
+            asked = dict(zip(ledger.axes, values, strict=True))
+            reasons = [f"{', '.join(f'{name} {value}' for name, value in said['features'].items())}: {said['reason']}"
+                       for said in target["unsupported"] if said["features"].items() <= asked.items()]  # fmt: skip
+            outcomes = dict(sorted(came[target["label"], *map(str, values)].items()))
+            cells.append({"target": target["label"], "cell": list(values), "unsupported": "; ".join(reasons),
+                          "outcomes": outcomes})  # fmt: skip
+    labels = [target["label"] for target in header["targets"]]
     return {"outcomes": {label: dict(sorted(ledger.outcomes(label).items())) for label in labels}, "cells": cells}
-
-
-def _reasons(target: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    return "; ".join(
-        f"{', '.join(f'{name} {value}' for name, value in declared['features'].items())}: {declared['reason']}"
-        for declared in target["unsupported"]
-        if declared["features"].items() <= asked.items()
-    )

@@ -150,18 +150,15 @@ class _Inflated(RawIOBase):
         return 0
 
 
-def read_lines(path: Path, start: int = 0) -> Iterator[bytes]:
-    """The lines of a file's text, from an offset on.
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file's text.
 
     Raises FileNotFoundError, and Unusable for a file that is no text, or more than reference.limits has.
     """
     try:
         with opened("file", path, limits.RECORD_BYTES) as stored:
             text = BufferedReader(_Inflated(stored), CHUNK) if path.suffix == ".gz" else stored
-            left = 0 if text.seekable() and text.seek(start) == start else start
-            while left:  # gzip: what stands before is read, and thrown away
-                left -= len(text.read(min(left, CHUNK))) or left
-            position, number = start, 0
+            position = number = 0
             while line := text.readline(limits.LINE_BYTES + 1):
                 position, number = position + len(line), number + 1
                 if len(line) > limits.LINE_BYTES:

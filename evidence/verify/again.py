@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ LEFT_OUT = (CORPUS, "test_primitives.py", "test_self_check.py")  # what draws no
 DRAWN_BY = ("hypothesis", "numpy")
 PATIENCE = 60.0  # seconds for all that is asked of one target again
 NOT_SHOWN = "refused or crashed in the framework's own words, and not asked again: "
-Questions = dict[str, Counter[int]]  # test -> its questions
+Questions = defaultdict[str, Counter[int]]  # test -> its questions
 
 
 def redraw(run: Run) -> Check | None:
@@ -56,26 +56,23 @@ def redraw(run: Run) -> Check | None:
         return Check(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
     asked, also = _questions(run.verdicts)
     # a test that failed shrinks, and one with a vacuous answer draws anew: there an answer decides what is asked
-    left_out = run.failed | vacuous | also
-    problems = []
-    for test in sorted((asked.keys() | drawn.keys()) - left_out):
-        one, two = asked.get(test, Counter()), drawn.get(test, Counter())
-        if one != two:
-            more, fewer = (one - two).total(), (two - one).total()
-            problems.append(f"{test}: {more} questions that it does not draw, {fewer} that it draws are missing")
-    return Check(f"{checked} ({len(drawn)} tests, drawn again)", few(problems))
+    compared, number = sorted((asked.keys() | drawn.keys()) - run.failed - vacuous - also), len(drawn)
+    problems = [
+        f"{test}: {(asked[test] - drawn[test]).total()} questions that it does not draw, "
+        f"{(drawn[test] - asked[test]).total()} that it draws are missing"
+        for test in compared
+        if asked[test] != drawn[test]
+    ]
+    return Check(f"{checked} ({number} tests, drawn again)", few(problems))
 
 
 def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
     """The questions of each test, with their sizes; and the tests with a vacuous answer."""
-    found: Questions = {}
-    vacuous: set[str] = set()
+    found, vacuous = Questions(Counter), set[str]()
     for line in lines:
         if not line.test.startswith(FOLDER + CORPUS):
-            asked = hash((question(line), tuple(line.sizes.model_dump().items())))
-            found.setdefault(line.test, Counter())[asked] += 1
-            if line.outcome == "vacuous":
-                vacuous.add(line.test)
+            found[line.test][hash((question(line), tuple(line.sizes.model_dump().items())))] += 1
+            vacuous |= {line.test} if line.outcome == "vacuous" else set()
     return found, vacuous
 
 
@@ -83,9 +80,9 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
     """The same of adapters that only declare what the run's targets do."""
     targets = []
     for target in run.header.targets:
-        declared = declarations.of(target)
-        said = {"unsupported": declared.unsupported, "arithmetics": declared.arithmetics}
-        targets.append(target.model_dump() | {kind: [e.model_dump() for e in some] for kind, some in said.items()})
+        known = declarations.of(target)
+        said = {"unsupported": list(known.unsupported), "arithmetics": list(known.arithmetics)}
+        targets.append(target.model_copy(update=said).model_dump())
     with tempfile.TemporaryDirectory() as folder:
         told, record = Path(folder, "targets.json"), Path(folder, "drawn.json")
         told.write_text(json.dumps(targets), encoding="utf-8")

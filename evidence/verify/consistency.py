@@ -85,7 +85,7 @@ def _asked(line: VerdictLine, asked: Corpus) -> Iterator[str]:
 
 def _said(line: VerdictLine) -> Iterator[str]:
     """Whether outcome, verdict, message and answer go together."""
-    said, words = line.verdict, f"message {line.message[:80]!r}"
+    said, words = line.verdict, f"the message {line.message[:80]!r}"
     if line.outcome in ("refused", "crashed") or (line.outcome == "disagrees" and said is None):
         answered = said is not None or line.answer is not None or line.answer_id is not None
         silent = not line.message or (line.outcome == "disagrees" and not line.message.startswith(CHANGED))
@@ -97,7 +97,7 @@ def _said(line: VerdictLine) -> Iterator[str]:
     reason = said.reason if said else ""
     kept = said is None or (line.answer_id is None) == (reason in UNCOMPARED)
     yield from those(
-        (line.message, f"{line.outcome}, with the {words} of a case that has no verdict"),
+        (line.message, f"{line.outcome}, with {words} of a case that has no verdict"),
         (said is None, f"{line.outcome}, and it has no verdict"),
         (not kept, f"{line.outcome}{f' ({reason})' if reason else ''}, with the answer {line.answer_id}"),
         (line.answer is not None and (line.relation or line.corpus is None),
@@ -108,13 +108,13 @@ def _said(line: VerdictLine) -> Iterator[str]:
 def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: str) -> Iterator[str]:
     promised = declared.arithmetic(line.features)
     try:
-        storage = arithmetic(promised).storage
+        judged = arithmetic(promised)
     except ValueError as error:
         yield f"declared: {error}"
         return
     dtype, other = line.features["dtype"], f"another arithmetic, {said.arithmetic!r}, than {promised!r}"
     yield from those(
-        (storage != dtype, f"declared: got {promised!r}, expected an arithmetic that stores {dtype}"),
+        (judged.storage != dtype, f"declared: got {promised!r}, expected an arithmetic that stores {dtype}"),
         (said.arithmetic != promised, f"it was judged by {other}, which is declared"),
     )
     if said.reason in UNCOMPARED:
@@ -123,13 +123,11 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: st
         if line.outcome != "disagrees" or vars(said) != blank | kept or not said.detail:
             yield "an answer of another shape or dtype disagrees, and nothing of it is compared"
         return
-    detail = f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype"
     yield from those(
         (said.bound != bound, f"it was judged by the {said.bound!r} bound, its property judges by {bound!r}"),
-        (said.detail, detail),
+        (said.detail, f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype"),
     )
     yield from _counts(line, said)
-    judged = arithmetic(said.arithmetic)
     yield from _errors(line, said, judged)
     yield from _worst(line, said)
     yield from _ulps(line, said, judged)
@@ -220,7 +218,10 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     """What is wrong with the place of an element, and with the numbers there."""
     sizes, phi, of = line.sizes, line.features["nonlinearity"], str(line.features["direction"])
     for name in ("actual", "expected") if said.bound == PAIR else ("actual",):
-        if not _is_stored(value := getattr(place, name), judged.storage):
+        value = getattr(place, name)
+        with np.errstate(over="ignore"):
+            stored = math.isnan(value) or float(np.float64(value).astype(np.dtype(judged.storage))) == value
+        if not stored:
             yield f"{name} {value!r} is no number of {judged.storage}"
     strange = (
         place.expected < 0 if phi == "relu" and not line.features["h0"] else _is_small(line) and abs(place.expected) > 1
@@ -241,11 +242,6 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
         (place.direction not in directions, f"direction {place.direction!r} of a case in {of!r}"),
         (place.bound < 0, f"bound {place.bound!r}"),
     )  # fmt: skip
-
-
-def _is_stored(value: float, dtype: str) -> bool:
-    with np.errstate(over="ignore"):
-        return math.isnan(value) or float(np.float64(value).astype(np.dtype(dtype))) == value
 
 
 def _is_small(line: VerdictLine) -> bool:

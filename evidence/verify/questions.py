@@ -121,13 +121,12 @@ class Tally:
         """Tests with more or fewer verdicts than they ask for, and the same question asked again."""
         for name, number in (+self.again).items():
             yield f"{name}: {number} questions were asked again, and it asks each once"
-        others = len(self.run.header.targets)
         for name in self.names:
             test = self.tests.get(function(name))
             if test is None or test.tested.startswith(PROPERTY):
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
-            most = test.most(self.run.header.run.cases) * (others if test.tested == PORT else 1)
+            most = test.most(self.run.header.run.cases) * (len(self.run.header.targets) if test.tested == PORT else 1)
             seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
             whole = not (failed or test.examples or self.run.incomplete)
             if (seen > most and not (failed and test.examples)) or (whole and seen < most):

@@ -39,7 +39,6 @@ class Target:
 
     def __init__(self, run: Run, target: TargetLine, asked: Corpus) -> None:
         self.run, self.target, self.asked, self.declared = run, target, asked, declarations.of(target)
-        self.labels = {other.label for other in run.header.targets}
         self.failed = run.failed
         # answers of the corpus serve for other properties too, where the bits are the same
         self.needed = {name for tested, one in asked.asked.items() if tested != PROPERTY for name in one.names}
@@ -57,7 +56,7 @@ class Target:
         if test is None:
             yield f"{line.test[:200]!r}: this suite has no such test"
             return
-        if elsewhere := misplaced(line, test, self.labels):
+        if elsewhere := misplaced(line, test, others):
             yield elsewhere
             return
         port = others.get(line.property.removeprefix(PORT)) if test.tested == PORT else None
@@ -103,7 +102,7 @@ class Target:
         if line.answer is not None and line.property == PROPERTY and name in self.needed:
             self.kept[name] = line.answer_id, line.answer
         given, same = self.kept.get(name, (None, None))
-        answer = line.answer or (same if given is not None and given == line.answer_id else None)
+        answer = line.answer or (same if given == line.answer_id else None)
         if said.reason in UNCOMPARED:
             self.unshown[NO_ELEMENTS] += 1
         elif answer is not None:
