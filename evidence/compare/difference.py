@@ -44,7 +44,8 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     is_common, left_out = _common_corpus(old, new)
     before, after = _versions(old), _versions(new)
     if not before.keys() & after.keys():
-        raise Unusable(f"nothing to compare: {old.path} has {_names(before)}, {new.path} has {_names(after)}")
+        has, had = (", ".join(sorted(labels)) or "no target" for labels in (after, before))
+        raise Unusable(f"nothing to compare: {old.path} has {had}, {new.path} has {has}")
     features = set.intersection(*(set(run.header.features) for evidence in (old, new) for run in evidence.runs))
     table = _Table(is_common, features)
     table.read(old, "old")
@@ -55,10 +56,6 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
     return Difference(table.questions, versions, _environment(old, new), failed, left_out)
-
-
-def _names(labels: Iterable[str]) -> str:
-    return ", ".join(sorted(labels)) or "no target"
 
 
 def _versions(evidence: Evidence) -> dict[str, str]:
@@ -73,9 +70,7 @@ def _versions(evidence: Evidence) -> dict[str, str]:
 def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool], list[str]]:
     """Whether both were asked a case of that name; and what is left out, because one alone was asked it."""
     before, after = _digests(old), _digests(new)
-    whole: set[str] = set()
-    beginnings: set[str] = set()
-    left_out: list[str] = []
+    whole, beginnings, left_out = set[str](), set[str](), list[str]()
     for name in sorted(before.keys() | after.keys()):
         if name not in before or name not in after:
             left_out.append(f"{name}, which only the {'old' if name in before else 'new'} run was asked")
@@ -85,8 +80,8 @@ def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool],
             family = corpus.families().get(name)
             counts = [family.published.get(digests[name], 0) if family else 0 for digests in (before, after)]
             if family is None or not all(counts):
-                raise Unusable(f"{old.path} and {new.path} were asked different corpora of {name}: "
-                               f"{before[name]}, {after[name]}")  # fmt: skip
+                both = f"{before[name]}, {after[name]}"
+                raise Unusable(f"{old.path} and {new.path} were asked different corpora of {name}: {both}")
             beginnings |= set(islice(family.cases, min(counts)))
             later = "old" if counts[0] > counts[1] else "new"
             left_out.append(f"{abs(counts[0] - counts[1])} cases of {name}, which only the {later} run was asked")

@@ -10,6 +10,7 @@ import tomllib
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from reference import limits
@@ -29,9 +30,24 @@ OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
+
+
+def package(requirement: str) -> str:
+    """The normalised name of a requirement's package."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
+
+
+def _packages(*requirements: str) -> set[str]:
+    return set(map(package, requirements))
+
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OPTIONAL: dict[str, list[str]] = PROJECT["optional-dependencies"]
-EXTRAS = (*BACKENDS, "flax", "onnx", "onnxruntime", "openvino", "torch-onnx")  # and those of other frameworks
+# An extra -> its packages, without those that the suite needs whatever it judges
+FRAMEWORKS = {
+    extra: [name for name in map(package, PROJECT["optional-dependencies"][extra])
+            if name not in _packages(*PROJECT["dependencies"])]
+    for extra in (*BACKENDS, "flax", "onnx", "onnxruntime", "openvino", "torch-onnx")
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,9 +107,7 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
         pins = tuple(_lines(Path(asked[0])))
         if long := next((pin for pin in pins if len(pin) > LONGEST), None):
             raise Unusable(f"--{name}: got a constraint {long[:40]!r}..., expected at most {LONGEST} characters")
-        frameworks = _packages(*(need for extra in EXTRAS for need in OPTIONAL[extra])) - _packages(
-            *PROJECT["dependencies"]
-        )
+        frameworks = set(chain.from_iterable(FRAMEWORKS.values()))
         asked = [pin for pin in pins if package(pin) in frameworks]
         if not asked:
             raise Unusable(f"--{name}: the constraints name none of {', '.join(sorted(frameworks))}")
@@ -108,15 +122,13 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
 
 def companions(asked: Sequence[str]) -> list[str]:
     """The packages of the first extra that each package asked for belongs to; Keras to that of KERAS_BACKEND."""
-    chosen, own = list[str](), _packages(*PROJECT["dependencies"])
+    chosen: list[str] = []
     for name in map(package, asked):
-        if name in own:
-            continue
-        homes = [extra for extra in EXTRAS if name in _packages(*OPTIONAL[extra])][:1]
+        homes = [extra for extra, names in FRAMEWORKS.items() if name in names][:1]
         if name == "keras":
             homes = [os.environ.get("KERAS_BACKEND", homes[0])]
-        chosen += [package(need) for extra in homes for need in OPTIONAL.get(extra, ())]
-    return [name for name in dict.fromkeys(chosen) if name not in own]
+        chosen += [need for extra in homes for need in FRAMEWORKS.get(extra, ())]
+    return list(dict.fromkeys(chosen))
 
 
 def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
@@ -152,15 +164,6 @@ def record(one: Side) -> None:
     print("\n".join(done.stdout.splitlines()[-1:]), flush=True)
     if done.returncode not in (0, 1):
         raise Unusable(f"{one.name}: the corpus could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-
-
-def package(requirement: str) -> str:
-    """The normalised name of a requirement's package."""
-    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
-
-
-def _packages(*requirements: str) -> set[str]:
-    return set(map(package, requirements))
 
 
 def _lines(path: Path) -> list[str]:

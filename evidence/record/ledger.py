@@ -11,7 +11,6 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
-CELL = AXES  # the name that harness and report still import
 COUNTS = ("combinations", "features", "relations", "seconds")
 
 
@@ -19,11 +18,9 @@ COUNTS = ("combinations", "features", "relations", "seconds")
 class Ledger:
     """Counts of (target, property, *combination, outcome) and of (target, feature, value, outcome); largest figures.
 
-    A target is an adapter on a device, by its label: "torch cpu".
-    axes: the features whose values make a combination.
-    relations: counts of (target, property, outcome) of answers that were compared with each other and not with the
-    reference; they are of no combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) ->
-    the largest value seen.
+    target: an adapter on a device, by its label.  axes: the features whose values make a combination.
+    relations: counts of (target, property, outcome) of answers that were compared with each other: they are of no
+    combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the largest value seen.
     """
 
     axes: tuple[str, ...] = AXES

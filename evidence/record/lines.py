@@ -77,12 +77,8 @@ def verdict_line(
     target: str, test: str, tested: str, relation: bool, case: Case, features: Mapping[str, Any], outcome: str,
     verdict: Verdict | None = None, message: str = "", answer: Sequence[np.ndarray] | None = None,
 ) -> Line:  # fmt: skip
-    """What was said of one case.
-
-    target: an adapter on a device, by its label.  test: pytest's name of the test.  tested: the property.
-    relation: whether the answer was compared with another answer and not with the reference.
-    message: why there is no verdict.  answer: output and h_n, of which the digest is noted.
-    """
+    """What was said of one case: record/schema.py says what each field means.  tested: the property.  answer: output
+    and h_n, of which the digest is noted."""
     said = None if verdict is None else {k: v for k, v in verdict.to_dict().items() if k != "outcome"}
     noted = answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None
     return {
@@ -151,10 +147,7 @@ class _Inflated(RawIOBase):
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file's text.
-
-    Raises FileNotFoundError, and Unusable for a file that is no text, or more than reference.limits has.
-    """
+    """The lines of a file's text. Raises FileNotFoundError; Unusable for no text, or more than reference.limits has."""
     try:
         with opened("file", path, limits.RECORD_BYTES) as stored:
             text = BufferedReader(_Inflated(stored), CHUNK) if path.suffix == ".gz" else stored

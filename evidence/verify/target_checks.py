@@ -138,21 +138,14 @@ class Target:
         )
         return Check(checked, few([*self._not_once(), *found]), self.unshown + Counter(unshown))
 
-    def _not_reached(self) -> set[tuple[str, str]]:
-        """What a test that asks several cases would have asked after the one that it failed on."""
-        found: set[tuple[str, str]] = set()
-        for tested, name in self.stopped:
-            if tested == PROPERTY:
-                continue
-            direction = self.asked.cases[name].spec.direction
-            names = [n for n in self.asked.asked[tested].names if self.asked.cases[n].spec.direction == direction]
-            if name in names:
-                found |= {(tested, one) for one in names[names.index(name) + 1 :]}
-        return found
-
     def _not_once(self) -> Iterator[str]:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
-        unreached = {key for key in self._not_reached() if not self.times[key]}
+        unreached: set[tuple[str, str]] = set()  # by a test that asks several cases, after the one that it failed on
+        for tested, name in self.stopped:
+            direction = self.asked.cases[name].spec.direction
+            names = [n for n in self.asked.asked[tested].names if self.asked.cases[n].spec.direction == direction]
+            if tested != PROPERTY and name in names:
+                unreached |= {(tested, n) for n in names[names.index(name) + 1 :] if not self.times[tested, n]}
         if unreached:
             self.unshown[NOT_REACHED] += len(unreached)
         keys = [(tested, name) for tested, one in self.asked.asked.items() for name in one.names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -122,7 +122,11 @@ def header_problems(run: Run) -> Iterator[str]:
     strange = profile != header.run.profile or profile not in ("ci", "default", "nightly") or not header.run.cases
     unlisted = sorted(about.variables.keys() - set(VARIABLES))
     many = f"{header.run.cases:,} examples of each property, and there are {len(run.verdicts):,} verdicts"
-    times = [_moment(text) for text in (header.run.started, run.end.finished if run.end else header.run.started)]
+    begun, ended = header.run.started, run.end.finished if run.end else ""
+    try:  # only a moment with a time zone has a difference to one in UTC
+        times = [datetime.fromisoformat(text) - datetime.fromtimestamp(0, UTC) for text in (begun, ended or begun)]
+    except (ValueError, TypeError):
+        times = []
     earlier, here = corpus.of(header.digests).earlier, suite()
     ours = here["commit"] is not None and header.suite.commit == here["commit"] and not header.suite.modified
     yield from those(
@@ -134,18 +138,9 @@ def header_problems(run: Run) -> Iterator[str]:
         (strange, f"profile {header.run.profile!r} of {header.run.cases} cases; HYPOTHESIS_PROFILE is {profile!r}"),
         (unlisted, f"environment variables that no run records: {', '.join(unlisted)[:200]}"),
         (header.run.cases > max(len(run.verdicts), MOST_CASES), many),
-        (None in times or times[0] > times[1],  # type: ignore[operator]
-         f"begun {header.run.started!r} and finished {run.end.finished if run.end else ''!r}"),
+        (sorted(times) != times or not times, f"begun {begun!r} and finished {ended!r}"),
         (earlier and ours, f"made by this commit, and asked an earlier corpus, {'; '.join(earlier)}"),
     )  # fmt: skip
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.utcoffset() is not None else None
 
 
 def test_problems(run: Run, tally: Tally, elsewhere: int) -> Iterator[str]:
