@@ -72,11 +72,9 @@ class Ledger:
         names = (*COUNTS, "figures")
         return {name: [[list(key), value] for key, value in getattr(self, name).items()] for name in names}
 
-    def cases(self, target: str, feature: str, value: Any, outcome: str | None = None) -> int:
-        """Cases of a target that asked for a feature's value, of one outcome or of all."""
-        asked = target, feature, str(value)
-        return sum(count for (*of, came), count in self.features.items()
-                   if tuple(of) == asked and outcome in (None, came))  # fmt: skip
+    def cases(self, target: str, feature: str, value: Any, outcome: str) -> int:
+        """Cases of a target that asked for a feature's value and ended in an outcome."""
+        return self.features[target, feature, str(value), outcome]
 
     def combination_cases(self, target: str, combination: Iterable[Any], outcome: str) -> int:
         """Cases of a target in one combination, a value for each axis, that ended in an outcome."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from reference import Case, Verdict, judge
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import answer_id, arrays
 from ..record.runs import Run
-from ..record.schema import Answer, Judgement, TargetLine, VerdictLine
+from ..record.schema import Answer, Judgement, Place, TargetLine, VerdictLine
 from . import declarations
 from .again import ask_again
 from .check import Check, few
@@ -25,8 +26,7 @@ from .questions import PORT, asked_by, misplaced
 
 DRAWN = "on cases that were drawn, or of two answers compared: no answers of them are kept"
 NOT_REACHED = "of the corpus in a mode, or by their whole trajectory: their test had failed before it asked them"
-EXACT = ("reason", "bound", "arithmetic", "elements", "outside", "vacuous", "detail")
-FIGURES = ("max_error", "max_ulps", "max_fraction")
+FIGURES = ("max_error", "max_ulps", "max_fraction", "mean_signed_residual", "worst", "first")
 UNSHOWN = "the answer was not kept, and no kept answer has its bits"
 COMPACT = "a compact record keeps no answers: they are in the record in full"
 LAST_BITS = "float64, with figures (of the mean signed residual: sums of many) that are others by the last bits of sums"
@@ -165,29 +165,22 @@ def _again(
     given = answer_id(output, h_n)
     verdict = judge(case, output, h_n, prefixes=prefixes if bound == "step" else None, declared=declared, bound=bound)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
-    exact = [] if line.outcome == verdict.outcome else ["outcome"]
-    exact += [name for name in EXACT if getattr(said, name) != getattr(verdict, name)]
-    figures = list(_figures(said, verdict))
-    if case.dtype == "float64" and not exact and figures and _plausible(case, said, verdict, output, h_n):
+    other = [name for name in vars(said) if not _same(name, getattr(said, name), getattr(verdict, name))]
+    exact = ["outcome"] * (line.outcome != verdict.outcome) + [name for name in other if name not in FIGURES]
+    if case.dtype == "float64" and not exact and other and _plausible(case, said, verdict, output, h_n):
         return problems, LAST_BITS
-    if differs := [*exact, *figures]:
+    if differs := [*exact, *(name for name in other if name in FIGURES)]:
         problems.append(f"recorded as {line.outcome}, with another {', '.join(differs)} than the answer's: {verdict}")
     return problems, ""
 
 
-def _figures(said: Judgement, verdict: Verdict) -> Iterator[str]:
-    """Figures and places that are others."""
-    yield from (name for name in FIGURES if not close(getattr(said, name), getattr(verdict, name)))
-    residuals = said.mean_signed_residual, verdict.mean_signed_residual  # small differences of large sums
-    if not close(*residuals) and not close(*(value + np.copysign(1.0, residuals[0]) for value in residuals)):
-        yield "mean_signed_residual"
-    for name in ("worst", "first"):
-        here, there = ({} if place is None else vars(place) for place in (getattr(said, name), getattr(verdict, name)))
-        if here.keys() != there.keys() or not all(
-            close(here[key], value) if isinstance(here[key], float) else here[key] == value
-            for key, value in there.items()
-        ):
-            yield name
+def _same(name: str, one: Any, other: Any) -> bool:
+    """Whether what a field says is the same, figures but for the last bits of sums."""
+    if isinstance(one, Place):
+        return other is not None and all(_same(key, value, getattr(other, key)) for key, value in vars(one).items())
+    if name == "mean_signed_residual" and not close(one, other):  # small differences of large sums
+        one, other = (value + np.copysign(1.0, one) for value in (one, other))
+    return close(one, other) if isinstance(one, float) else one == other
 
 
 def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray, h_n: np.ndarray) -> bool:

@@ -25,6 +25,7 @@ from .check import Check, few, those
 from .questions import CORPUS, FOLDER, Tally, function
 from .target_checks import Target
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 MOST_CASES = 10_000  # examples of a property, of a run of which a part was selected
 MOST_PARAMETERS = 10  # of a test of the suite's own, on average: there are fewer
 # Features of every record. A suite that has more of them asks more, and an older record has not been asked it.
@@ -105,10 +106,8 @@ def _checks(run: Run) -> list[Check]:
 
 def knows_its_features(run: Run) -> bool:
     """Whether a run's features are those of this suite, as many as it has: the first ones at least, with all values."""
-    there = run.header.features
-    return FIRST_FEATURES <= there.keys() <= FEATURES.keys() and all(
-        list(FEATURES[name]) == there[name] for name in there
-    )
+    there, here = run.header.features, {name: list(values) for name, values in FEATURES.items()}
+    return there.keys() >= FIRST_FEATURES and there.items() <= here.items()
 
 
 def header_problems(run: Run) -> Iterator[str]:
@@ -124,7 +123,7 @@ def header_problems(run: Run) -> Iterator[str]:
     many = f"{header.run.cases:,} examples of each property, and there are {len(run.verdicts):,} verdicts"
     begun, ended = header.run.started, run.end.finished if run.end else ""
     try:  # only a moment with a time zone has a difference to one in UTC
-        times = [datetime.fromisoformat(text) - datetime.fromtimestamp(0, UTC) for text in (begun, ended or begun)]
+        times = [datetime.fromisoformat(text) - EPOCH for text in (begun, ended if run.end else begun)]
     except (ValueError, TypeError):
         times = []
     earlier, here = corpus.of(header.digests).earlier, suite()
@@ -179,22 +178,14 @@ def unfilled(run: Run) -> Iterator[str]:
     if run.end is None or run.end.selection or run.end.exit_status != 0 or run.header.compact:
         return
     features, ledger, came = run.header.features, run.ledger, run.ledger.by_combination()
-    combinations = [
-        dict(zip(ledger.axes, values, strict=True)) for values in product(*(features[name] for name in ledger.axes))
-    ]
+    combinations = list(product(*(features[name] for name in ledger.axes)))
     for target in run.header.targets:
         declared, label = declarations.of(target), target.label
-        empty = [
-            " ".join(map(str, combination.values()))
-            for combination in combinations
-            if not declared.refusals(combination) and not came[label, *map(str, combination.values())]["agrees"]
-        ] + [
-            f"{name} {value}"
-            for name, values in features.items()
-            for value in values
-            if not declared.refusals({name: value}) and not ledger.cases(label, name, value, "agrees")
-        ]
-        if empty:
+        asked = [(dict(zip(ledger.axes, values, strict=True)), " ".join(map(str, values)),
+                  came[label, *map(str, values)]["agrees"]) for values in combinations]  # fmt: skip
+        asked += [({name: value}, f"{name} {value}", ledger.cases(label, name, value, "agrees"))
+                  for name, values in features.items() for value in values]  # fmt: skip
+        if empty := [words for of, words, count in asked if not count and not declared.refusals(of)]:
             yield f"{label}: pytest ended with status 0, and no case agrees of {', '.join(empty[:5])}"
 
 
