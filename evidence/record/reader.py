@@ -70,7 +70,6 @@ class _Begun:
         self.properties: set[str] = set()
         self.found = hashlib.sha256()
         self.end: End | None = None
-        self.values = {name: frozenset(values) for name, values in header.features.items()}
         self.labels = _expect_sense(f"{path.name}, line {number}", header)
         self.ledger = Ledger(tuple(header.axes))
 
@@ -102,12 +101,13 @@ class _Begun:
         _expect_few(where, "properties", len(self.properties), limits.PROPERTIES)
         if line.target not in self.labels:
             raise Unusable(f"{where}: verdicts on {line.target!r}, which its header does not know")
-        if line.features.keys() != self.values.keys():
+        features = self.header.features
+        if line.features.keys() != features.keys():
             raise Unusable(f"{where}: case {line.case} has the features {sorted(line.features)}, not its header's")
         for name, value in line.features.items():
-            if value not in self.values[name]:
-                expected = self.header.features[name]
-                raise Unusable(f"{where}: features.{name}: got {value!r}, expected one of its header's, {expected}")
+            if value not in features[name]:
+                expected = f"one of its header's, {features[name]}"
+                raise Unusable(f"{where}: features.{name}: got {value!r}, expected {expected}")
         self.ledger.add(vars(line))
 
     def run(self) -> Run:

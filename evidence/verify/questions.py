@@ -27,7 +27,7 @@ ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test
 
 
 @dataclass(frozen=True)
-class Asked:
+class Test:
     """One test of tests/properties, with all its parameters.
 
     tests: how many of it there are for each target.  tested: the property; empty where no verdict is recorded of it.
@@ -49,9 +49,9 @@ class Asked:
 
 
 @cache
-def all_tests(asked: Corpus | None = None) -> Mapping[str, Asked]:
+def all_tests(asked: Corpus | None = None) -> Mapping[str, Test]:
     """Name -> test, of a run that was asked this corpus; the suite's own when None."""
-    found = {name: Asked(**about) for name, about in json.loads(PATH.read_text(encoding="utf-8")).items()}
+    found = {name: Test(**about) for name, about in json.loads(PATH.read_text(encoding="utf-8")).items()}
     whole, cases = f"{CORPUS}::test_the_corpus", corpus.cases() if asked is None else asked.cases
     return found | {whole: replace(found[whole], tests=len(cases))}
 
@@ -66,12 +66,12 @@ def function(test: str) -> str:
     return test.split("[")[0].removeprefix(FOLDER) if test.startswith(FOLDER) else ""
 
 
-def asked_by(line: VerdictLine) -> Asked | None:
+def asked_by(line: VerdictLine) -> Test | None:
     """The test that a verdict names; None for one that this suite has not."""
     return all_tests().get(function(line.test))
 
 
-def misplaced(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
+def misplaced(line: VerdictLine, test: Test, labels: Collection[str]) -> str:
     """Why the test that a line names leaves no such line of such a target; empty where it does."""
     name = repr(line.test[:200])
     if line.target.replace(" ", "-") not in line.test:
