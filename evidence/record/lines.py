@@ -20,6 +20,7 @@ import numpy as np
 from reference import Case, Verdict, limits
 from reference.encoding import decode, encode
 from reference.files import opened, written_atomically
+from reference.layout import sequence_axes
 
 from . import corpus
 
@@ -95,10 +96,10 @@ def comparable(verdict: Verdict | None) -> bool:
 
 def sizes(case: Case) -> dict[str, int]:
     """The sizes of a case; its batch is 1 where it has no batch axis."""
-    time_axis = 0 if case.layout in ("time_first", "unbatched") else 1
+    axes = dict(zip(sequence_axes(case.layout), case.x.shape, strict=True))
     return {
-        "batch": 1 if case.layout == "unbatched" else case.x.shape[1 - time_axis],
-        "time": case.x.shape[time_axis],
+        "batch": axes.get("batch", 1),
+        "time": axes["time"],
         "input_size": case.spec.input_size,
         "hidden_size": case.spec.hidden_size,
         "num_layers": case.spec.num_layers,

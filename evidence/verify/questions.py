@@ -99,35 +99,28 @@ class Tally:
     def __init__(self, run: Run, asked: Corpus) -> None:
         self.run, self.tests, self.number = run, all_tests(asked), number_for_a_target(asked)
         self.failed = run.failed
-        self.asked: Counter[str] = Counter()  # test -> verdicts, vacuous ones apart
-        self.vacuous: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()  # test -> verdicts, without vacuous examples: others were drawn instead
         self.questions: set[int] = set()  # of fixed tests: each is asked once
         self.again: Counter[str] = Counter()
 
     def add(self, line: VerdictLine) -> None:
-        (self.vacuous if line.outcome == "vacuous" else self.asked)[line.test] += 1
         test = asked_by(line)
+        self.asked[line.test] += not (test is not None and test.examples and line.outcome == "vacuous")
         if test is not None and not (test.examples or test.relation):
             asked = hash((line.test, question(line)))
             self.again[line.test] += asked in self.questions
             self.questions.add(asked)
 
-    @property
-    def names(self) -> list[str]:
-        """Tests that left a verdict."""
-        return list(dict.fromkeys([*self.asked, *self.vacuous]))
-
     def problems(self) -> Iterator[str]:
         """Tests with more or fewer verdicts than they ask for, and the same question asked again."""
         for name, number in (+self.again).items():
             yield f"{name}: {number} questions were asked again, and it asks each once"
-        for name in self.names:
+        for name, seen in self.asked.items():
             test = self.tests.get(function(name))
             if test is None or test.tested.startswith(PROPERTY):
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (len(self.run.header.targets) if test.tested == PORT else 1)
-            seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
             whole = not (failed or test.examples or self.run.incomplete)
             if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
@@ -136,7 +129,7 @@ class Tally:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
         labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
-        for name in {*self.names, *self.failed}:
+        for name in {*self.asked, *self.failed}:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
             of_target[label, function(name)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete

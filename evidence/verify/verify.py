@@ -155,7 +155,7 @@ def test_problems(run: Run, tally: Tally, elsewhere: int) -> Iterator[str]:
             yield f"{name[:200]!r}: this suite has no such test"
     errors = run.end.tests.get("error", 0)  # which a test may have beside another outcome
     total = sum(run.end.tests.values()) - errors
-    targets, seen = len(run.header.targets), len(tally.names)
+    targets, seen = len(run.header.targets), len(tally.asked)
     ours, own = tally.number * targets + elsewhere, _tests_in("tests/notebooks", "tests/conventions")
     most = ours + MOST_PARAMETERS * (own + _tests_in("meta_tests")) * (1 + targets)
     whole = ours <= total + errors and (total <= ours or ours + own <= total)
