@@ -15,8 +15,8 @@ from typing import Any
 INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
 
 try:
-    from . import compact, merge, replay, words
-    from .compare import text, upgrade
+    from . import merge, replay, words
+    from .compare import difference, upgrade
     from .record import journal, schema
     from .record.reader import read
     from .record.runs import Unusable
@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], str, dict[str, dict[str, Any]]]] =
         "file": FILE,
         "--output": FILE | {"metavar": "FOLDER", "help": "where to (default: beside FILE)"},
         "--summary": FLAG | {"help": "print a short Markdown summary instead"}}),
-    "diff": (text.command, "compare two runs case by case: 0 is go, 1 no-go, 2 unusable input", {
+    "diff": (difference.command, "compare two runs case by case: 0 is go, 1 no-go, 2 unusable input", {
         "old": FILE,
         "new": FILE,
         "--json": FLAG | {"dest": "as_json", "help": "every case, for a program"},
@@ -72,7 +72,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], str, dict[str, dict[str, Any]]]] =
     "merge": (merge.command, "put several runs into one file; contradictions are refused", {
         "file": FILE | {"help": "the file to write"},
         "parts": FILE | {"nargs": "+", "help": "the files to merge"}}),
-    "compact": (compact.command, "keep of a record what diff needs: the corpus, without answers", {
+    "compact": (merge.command_compact, "keep of a record what diff needs: the corpus, without answers", {
         "full": FILE | {"help": "the record in full"},
         "file": FILE | {"help": "the file to write"}}),
     "finish": (journal.command, "close a run that was cut off, as incomplete; nothing that it wrote is lost", {

@@ -1,4 +1,10 @@
-"""Several runs in one file: Keras' backends, shards, machines. Runs that contradict each other are refused."""
+"""Files made of other files: several runs in one, or of a run what is needed beside the code.
+
+Keras' backends, shards and machines are merged; runs that contradict each other are refused. A compact record is small,
+and enough for `diff`: it has each run's header, its verdicts on the corpus without answers, its tests that did not
+pass, and its end, with counts made anew. Its header says of which record it was made, so that no reader takes it for
+the record in full.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import get_args
 
-from .record.compression import lines, write
-from .record.lines import sealed
+from .record.ledger import Ledger, sums
+from .record.lines import Unusable, dump, read_lines, sealed, write_lines
 from .record.reader import read
-from .record.runs import Evidence, Run, Unusable, miscounts
+from .record.runs import Evidence, Run, miscounts
 from .record.schema import Outcome, question
 
 
@@ -29,15 +35,19 @@ def merge(parts: Sequence[Evidence], path: Path) -> None:
     runs = [(part, run) for part in parts for run in part.runs]
     if len(runs) < 2:
         raise Unusable(f"{len(runs)} run to merge, expected at least two")
-    for part, run in runs:
-        compact = ["it is compact, and runs are merged in full"] if run.header.compact else []
-        for problem in (*compact, *([run.incomplete] if run.incomplete else []), *miscounts(run)):
-            raise Unusable(f"{part.path}: {run.name}: {problem}")
+    _expect_whole(runs, "it is compact, and runs are merged in full")
     expect_compatible(runs)
-    write(path, merged(map(_lines_of_runs, parts), [run.end.sha256 for _, run in runs if run.end]))
+    write_lines(path, _merged(map(_lines_of_runs, parts), [run.end.sha256 for _, run in runs if run.end]))
 
 
-def merged(runs: Iterable[Iterable[bytes]], digests: list[str]) -> Iterator[bytes]:
+def _expect_whole(runs: Iterable[tuple[Evidence, Run]], compact: str) -> None:
+    """Raise Unusable for a run that did not end, is miscounted, or is compact.  compact: what to say of that."""
+    for part, run in runs:
+        for problem in filter(None, (run.header.compact and compact, run.incomplete, *miscounts(run))):
+            raise Unusable(f"{part.path}: {run.name}: {problem}")
+
+
+def _merged(runs: Iterable[Iterable[bytes]], digests: list[str]) -> Iterator[bytes]:
     """The lines of all runs, and the line that merges them."""
     whole = hashlib.sha256()
     for line in chain.from_iterable(runs):
@@ -49,7 +59,7 @@ def merged(runs: Iterable[Iterable[bytes]], digests: list[str]) -> Iterator[byte
 def _lines_of_runs(part: Evidence) -> Iterator[bytes]:
     """The lines of a file's runs as they stand there, without the line that merges them."""
     found, before = hashlib.sha256(), b""
-    for line in lines(part.path):
+    for line in read_lines(part.path):
         found.update(line)
         yield before
         before = line
@@ -89,3 +99,38 @@ def _expect_one_word(runs: Sequence[tuple[Evidence, Run]]) -> None:
                     f"{versions[line.target]}, {line.property}, case {line.case}, "
                     f"{line.features.get('mode', 'in its only mode')}: {outcome} and {line.outcome}"
                 )
+
+
+def command_compact(full: Path, file: Path) -> int:
+    """Write the compact record of one in full, and print its name."""
+    if file.exists():
+        raise Unusable(f"{file}: it is there already, expected a name that is free")
+    compact(read(full), file)
+    print(file)
+    return 0
+
+
+def compact(evidence: Evidence, path: Path) -> None:
+    """Write the compact record. Raises Unusable for a run that did not end, is miscounted, or is compact already."""
+    _expect_whole([(evidence, run) for run in evidence.runs], "it is compact already")
+    runs = [[*_compact_lines(evidence, run)] for run in evidence.runs]
+    digests = [lines[-1][-67:-3].decode() for lines in runs]
+    write_lines(path, runs[0] if len(runs) == 1 else _merged(runs, digests))
+
+
+def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
+    """The lines of one run."""
+    assert run.end is not None
+    made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
+    header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
+    kept = [line.model_dump(exclude={"answer", "content"})
+            for line in run.verdicts if line.corpus is not None and not line.relation]  # fmt: skip
+    ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
+    for line in kept:
+        ledger.add(line)
+    lines = [header, *kept, *(line.model_dump() for line in run.tests)]
+    for text in map(dump, lines):
+        found.update(text)
+        yield text
+    end = run.end.model_dump(exclude={"sha256"}) | {"lines": len(lines) + 1} | sums(ledger, run.header.model_dump())
+    yield sealed(found, end)

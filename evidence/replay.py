@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from adapters import KNOWN
 from adapters.contract import MODES
@@ -27,16 +28,9 @@ from .words import visible
 LEAST = 4  # digits of an id: three are a number of the corpus
 
 
-def command(
-    file: Path,
-    case: str,
-    target: str | None = None,
-    adapter: str | None = None,
-    mode: str | None = None,
-    script: bool = False,
-) -> int:
-    """Run one case of a record again, or print the script that does: the exit status of `python -m adapters`."""
-    return replay(read(file), case, target, adapter, script, mode)
+def command(file: Path, case: str, **options: Any) -> int:
+    """Run one case of a record again: `replay`."""
+    return replay(read(file), case, **options)
 
 
 def replay(

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..record import corpus
-from ..record.runs import Evidence, Unusable, miscounts
-from ..record.schema import Header, VerdictLine, question
-from ..verify.answers import arrays
-from .changes import Change, Difference, Place, Said
+from ..record.lines import Unusable, arrays
+from ..record.reader import read
+from ..record.runs import Evidence, miscounts
+from ..record.schema import Header, VerdictLine
+from .changes import Change, Difference, Place, Said, json_parts, show, to_markdown
 
 SEVERITY = ("crashed", "disagrees", "vacuous", "refused", "agrees")
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
 NOT_ANSWERED = ("still refused", "still vacuous", "new")
+
+
+def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = False) -> int:
+    """Print what became of each case from one record to another: 0 is go, 1 no-go."""
+    found = difference(read(old), read(new))
+    if as_json:
+        sys.stdout.writelines(json_parts(found))
+    elif as_markdown:
+        print(to_markdown(found), end="")
+    else:
+        show(found)
+    return 0 if found.go else 1
 
 
 def difference(old: Evidence, new: Evidence) -> Difference:
@@ -29,7 +44,8 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     is_common, left_out = _common_corpus(old, new)
     before, after = _versions(old), _versions(new)
     if not before.keys() & after.keys():
-        raise Unusable(f"nothing to compare: {old.path} has {_names(before)}, {new.path} has {_names(after)}")
+        has, had = (", ".join(sorted(labels)) or "no target" for labels in (after, before))
+        raise Unusable(f"nothing to compare: {old.path} has {had}, {new.path} has {has}")
     features = set.intersection(*(set(run.header.features) for evidence in (old, new) for run in evidence.runs))
     table = _Table(is_common, features)
     table.read(old, "old")
@@ -40,10 +56,6 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
     return Difference(table.questions, versions, _environment(old, new), failed, left_out)
-
-
-def _names(labels: Iterable[str]) -> str:
-    return ", ".join(sorted(labels)) or "no target"
 
 
 def _versions(evidence: Evidence) -> dict[str, str]:
@@ -58,9 +70,7 @@ def _versions(evidence: Evidence) -> dict[str, str]:
 def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool], list[str]]:
     """Whether both were asked a case of that name; and what is left out, because one alone was asked it."""
     before, after = _digests(old), _digests(new)
-    whole: set[str] = set()
-    beginnings: set[str] = set()
-    left_out: list[str] = []
+    whole, beginnings, left_out = set[str](), set[str](), list[str]()
     for name in sorted(before.keys() | after.keys()):
         if name not in before or name not in after:
             left_out.append(f"{name}, which only the {'old' if name in before else 'new'} run was asked")
@@ -70,8 +80,8 @@ def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool],
             family = corpus.families().get(name)
             counts = [family.published.get(digests[name], 0) if family else 0 for digests in (before, after)]
             if family is None or not all(counts):
-                raise Unusable(f"{old.path} and {new.path} were asked different corpora of {name}: "
-                               f"{before[name]}, {after[name]}")  # fmt: skip
+                both = f"{before[name]}, {after[name]}"
+                raise Unusable(f"{old.path} and {new.path} were asked different corpora of {name}: {both}")
             beginnings |= set(islice(family.cases, min(counts)))
             later = "old" if counts[0] > counts[1] else "new"
             left_out.append(f"{abs(counts[0] - counts[1])} cases of {name}, which only the {later} run was asked")
@@ -91,11 +101,10 @@ class _Table:
     features: that both ask for by name. What only a later suite has is no part of a question that both were asked.
     """
 
-    def __init__(self, is_common: Callable[[str], bool], features: Collection[str]) -> None:
-        self.is_common, self.features = is_common, features
+    def __init__(self, is_common: Callable[[str], bool], features: Iterable[str]) -> None:
+        self.is_common, self.features = is_common, sorted(features)
         self.questions: dict[bytes, Change] = {}
         self.places: dict[Place, Place] = {}
-        self.words: dict[str, str] = {}
 
     def read(self, evidence: Evidence, side: str) -> None:
         """Every question's verdict, the worst where one was asked more than once."""
@@ -103,29 +112,23 @@ class _Table:
             for problem in miscounts(run):
                 raise Unusable(f"{evidence.path}: {run.name}: {problem}")
             for line in run.verdicts:
-                self._note(evidence, side, line, run.header.axes)
-
-    def _note(self, evidence: Evidence, side: str, line: VerdictLine, axes: Sequence[str]) -> None:
-        """Keep what a line says, where nothing worse was said of its question before."""
-        key = self.key(line)
-        change = self.questions.get(key)
-        if change is None:
-            change = self.questions[key] = Change(key, self._place(line, axes))
-        there: Said | None = getattr(change, side)
-        said = said_of(line)
-        if there is None or SEVERITY.index(said.outcome) < SEVERITY.index(there.outcome):
-            setattr(change, side, said)
-            if side == "new":
-                change.message = self.words.setdefault(line.message, line.message)
-        elif change.place.compared and there.outcome == said.outcome and there.answer_id != said.answer_id:
-            raise Unusable(
-                f"{evidence.path}: {line.target} gave two answers to {line.corpus!r}: two machines, or chance"
-            )
+                key, said = self.key(line), said_of(line)
+                if key not in self.questions:
+                    self.questions[key] = Change(key, self._place(line, run.header.axes))
+                change = self.questions[key]
+                there: Said | None = getattr(change, side)
+                if there is None or SEVERITY.index(said.outcome) < SEVERITY.index(there.outcome):
+                    setattr(change, side, said)
+                    if side == "new":
+                        change.message = sys.intern(line.message)
+                elif change.place.compared and there.outcome == said.outcome and there.answer_id != said.answer_id:
+                    gave = f"{line.target} gave two answers to {line.corpus!r}"
+                    raise Unusable(f"{evidence.path}: {gave}: two machines, or chance")
 
     def key(self, line: VerdictLine) -> bytes:
         """The question, whole: the case's id, and a digest of the rest."""
-        asked = line.model_copy(update={"features": {name: line.features[name] for name in self.features}})
-        return bytes.fromhex(line.case) + hashlib.blake2b(repr(question(asked)).encode(), digest_size=8).digest()
+        asked = line.target, line.property, line.relation, [line.features[name] for name in self.features]
+        return bytes.fromhex(line.case) + hashlib.blake2b(repr(asked).encode(), digest_size=8).digest()
 
     def _place(self, line: VerdictLine, axes: Sequence[str]) -> Place:
         of = {name: str(value) for name, value in line.features.items()}
@@ -148,25 +151,21 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
         for key, change in table.questions.items()
         if change.kind in MOVED and change.old and change.old.kept and change.new and change.new.kept
     }
-    before = dict(_answers(old, "old", table, wanted)) if wanted else {}
-    for key, answer in _answers(new, "new", table, wanted) if wanted else ():
-        pairs = list(zip(before[key], answer, strict=True)) if key in before else []
-        if pairs and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs):
-            wanted[key].ulps = max(ulps_apart(a, b) for a, b in pairs)
-
-
-def _answers(
-    evidence: Evidence, side: str, table: _Table, wanted: dict[bytes, Change]
-) -> Iterator[tuple[bytes, tuple[np.ndarray, ...]]]:
-    """The kept answers of these questions, output and h_n: of each the one that was noted."""
-    for run in evidence.runs:
-        for line in run.verdicts:
-            change = wanted.get(table.key(line)) if line.answer is not None else None
-            if change and line.answer and getattr(change, side) == said_of(line):
-                try:
-                    yield change.key, arrays(line.answer)[:2]
-                except (TypeError, ValueError) as error:
-                    raise Unusable(f"a kept answer: {error}") from error
+    before: dict[bytes, Sequence[np.ndarray]] = {}
+    for evidence, side in ((old, "old"), (new, "new")):
+        for line in chain.from_iterable(run.verdicts for run in evidence.runs if wanted):
+            change = wanted.get(table.key(line)) if line.answer else None
+            if change is None or not line.answer or getattr(change, side) != said_of(line):
+                continue  # of several answers it is the one that was noted
+            try:
+                answer = arrays(line.answer.model_dump())[:2]
+            except (TypeError, ValueError) as error:
+                raise Unusable(f"a kept answer: {error}") from error
+            pairs = [*zip(before.get(change.key, answer), answer, strict=True)]
+            if side == "old":
+                before[change.key] = answer
+            elif change.key in before and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs):
+                change.ulps = max(ulps_apart(a, b) for a, b in pairs)
 
 
 def ulps_apart(a: np.ndarray, b: np.ndarray) -> float:

@@ -10,9 +10,8 @@ import tomllib
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from reference import limits
 from reference.files import read_text, write_atomically
@@ -21,7 +20,7 @@ from ..record.environment import ROOT, USER_FOLDER
 from ..record.journal import now
 from ..record.reader import read
 from ..record.runs import Unusable
-from . import text
+from .changes import json_parts, show, to_markdown
 from .difference import difference
 
 LONGEST = 1_000  # characters of one constraint
@@ -31,7 +30,24 @@ OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
-EXTRAS = (*BACKENDS, "flax", "onnx", "onnxruntime", "openvino", "torch-onnx")  # and those of other frameworks
+
+
+def package(requirement: str) -> str:
+    """The normalised name of a requirement's package."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
+
+
+def _packages(*requirements: str) -> set[str]:
+    return set(map(package, requirements))
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# An extra -> its packages, without those that the suite needs whatever it judges
+FRAMEWORKS = {
+    extra: [name for name in map(package, PROJECT["optional-dependencies"][extra])
+            if name not in _packages(*PROJECT["dependencies"])]
+    for extra in (*BACKENDS, "flax", "onnx", "onnxruntime", "openvino", "torch-onnx")
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,9 +93,9 @@ def upgrade(old: Sequence[str], new: Sequence[str], output: Path = OUTPUT) -> in
         record(first)
         record(second)
     found = difference(read(first.record), read(second.record))
-    write_atomically(output / "difference.json", "".join(text.json_parts(found)))
-    write_atomically(output / "difference.md", text.to_markdown(found))
-    text.show(found)
+    write_atomically(output / "difference.json", "".join(json_parts(found)))
+    write_atomically(output / "difference.md", to_markdown(found))
+    show(found)
     print(f"the records and the difference: {output}")
     return 0 if found.go else 1
 
@@ -91,7 +107,7 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
         pins = tuple(_lines(Path(asked[0])))
         if long := next((pin for pin in pins if len(pin) > LONGEST), None):
             raise Unusable(f"--{name}: got a constraint {long[:40]!r}..., expected at most {LONGEST} characters")
-        frameworks = _packages(*(need for extra in EXTRAS for need in _extras()[extra])) - _own()
+        frameworks = set(chain.from_iterable(FRAMEWORKS.values()))
         asked = [pin for pin in pins if package(pin) in frameworks]
         if not asked:
             raise Unusable(f"--{name}: the constraints name none of {', '.join(sorted(frameworks))}")
@@ -99,7 +115,7 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
         if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\-]*\])?\s*([=<>!~].*)?", requirement):
             raise Unusable(f"got {requirement!r}, expected a requirement such as keras==3.5.0, or a constraints file")
     beside = [name for name in companions(asked) if name not in _packages(*asked)]
-    requirements = (*asked, *beside, *_project()["dependencies"])
+    requirements = (*asked, *beside, *PROJECT["dependencies"])
     record = output.resolve() / f"{name}.json"
     return Side(name, folder.resolve() / name, record, tuple(asked), requirements, pins)
 
@@ -108,13 +124,11 @@ def companions(asked: Sequence[str]) -> list[str]:
     """The packages of the first extra that each package asked for belongs to; Keras to that of KERAS_BACKEND."""
     chosen: list[str] = []
     for name in map(package, asked):
-        if name in _own():
-            continue
-        homes = [extra for extra in EXTRAS if name in _packages(*_extras()[extra])][:1]
+        homes = [extra for extra, names in FRAMEWORKS.items() if name in names][:1]
         if name == "keras":
             homes = [os.environ.get("KERAS_BACKEND", homes[0])]
-        chosen += [package(need) for extra in homes for need in _extras().get(extra, ())]
-    return [name for name in dict.fromkeys(chosen) if name not in _own()]
+        chosen += [need for extra in homes for need in FRAMEWORKS.get(extra, ())]
+    return list(dict.fromkeys(chosen))
 
 
 def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
@@ -152,15 +166,6 @@ def record(one: Side) -> None:
         raise Unusable(f"{one.name}: the corpus could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def package(requirement: str) -> str:
-    """The normalised name of a requirement's package."""
-    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]).lower()
-
-
-def _packages(*requirements: str) -> set[str]:
-    return set(map(package, requirements))
-
-
 def _lines(path: Path) -> list[str]:
     """The constraints of a file, without comments."""
     try:
@@ -168,17 +173,3 @@ def _lines(path: Path) -> list[str]:
     except ValueError as error:
         raise Unusable(f"{path}: {error}") from error
     return [pin for line in written.splitlines() if (pin := line.split("#")[0].strip())]
-
-
-@cache
-def _project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def _extras() -> dict[str, list[str]]:
-    return _project()["optional-dependencies"]
-
-
-def _own() -> set[str]:
-    """The packages that the suite needs whatever it judges."""
-    return _packages(*_project()["dependencies"])

@@ -131,16 +131,13 @@ def _of(digests: tuple[tuple[str, str], ...]) -> Corpus:
     asked = {PROPERTY: Asked("eager", "step", tuple(found)), TRAJECTORY: Asked("eager", "trajectory", growing)}
     for mode in MODES:
         if mode != "eager":
-            ends = tuple(end for direction in DIRECTIONS for end in _ends(mode, direction))
+            words = IN_MODE.get(mode, WIDE)
+            ends = tuple(f"{direction} batch_first {word}" for direction in DIRECTIONS for word in words)
+            if mode in NARROW_PRODUCTS:
+                ends += tuple(f"vectors 64 {direction} float32" for direction in DIRECTIONS)
             asked[f"{PROPERTY}, {mode}"] = Asked(mode, "step", tuple(name for name in found if name.endswith(ends)))
     names = MappingProxyType({case.id: name for name, case in found.items()})
     return Corpus(MappingProxyType(found), names, MappingProxyType(asked), tuple(wrong), tuple(earlier))
-
-
-def _ends(mode: str, direction: str) -> list[str]:
-    """How the names of the cases end that are asked in a mode."""
-    ends = [f"{direction} batch_first {words}" for words in IN_MODE.get(mode, WIDE)]
-    return [*ends, f"vectors 64 {direction} float32"] if mode in NARROW_PRODUCTS else ends
 
 
 def cases() -> Mapping[str, Case]:

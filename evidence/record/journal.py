@@ -15,10 +15,9 @@ from typing import Any
 from reference import limits
 
 from ..words import cut
-from . import compression
 from .environment import without_paths
 from .ledger import FIRST_AXES, Ledger, sums
-from .lines import CUT_OFF, Line, dump, mapped, sealed
+from .lines import CUT_OFF, Line, Unusable, dump, mapped, sealed, write_lines
 
 try:
     import fcntl
@@ -120,7 +119,7 @@ def _why_there(partial: Path) -> str:
 
 def command(file: Path) -> int:
     """Close a run that was cut off, and print the name of the file that it becomes."""
-    from .reader import Unusable, read  # recording needs no pydantic
+    from .reader import read  # recording needs no pydantic
 
     if (run := read(file).runs[-1]).end is not None:
         raise Unusable(f"{file}: the run {run.name} has its last line: name it as it was to be named")
@@ -169,7 +168,7 @@ def close(partial: Path, path: Path, ended: Line) -> None:
             torn += raw != b"\n"  # an empty line stands behind a torn one
             continue
         count += 1
-        found.update(_whole(raw))
+        found.update(raw.removesuffix(b"\n") + b"\n")
         if line["kind"] == "verdict":
             ledger.add(line)
         else:
@@ -177,23 +176,18 @@ def close(partial: Path, path: Path, ended: Line) -> None:
     ended = {**ended, "tests": dict(tests) if ended["tests"] is None else ended["tests"], "torn": torn}
     last = sealed(found, {"kind": "end", **ended, "lines": count, **sums(ledger, header)})
     if path.suffix != ".gz" and intact:
-        _append(partial, first, last)
+        with partial.open("r+b") as file:
+            file.write(first)  # the header first: a run that is killed here has a whole one, and can be closed again
+            file.seek(0, os.SEEK_END)
+            file.write(last)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
         return
-    rest = (_whole(raw) for raw, line in _lines(partial) if line is not None)
+    rest = (raw.removesuffix(b"\n") + b"\n" for raw, line in _lines(partial) if line is not None)
     next(rest)
-    compression.write(path, chain([first], rest, [last]))
+    write_lines(path, chain([first], rest, [last]))
     partial.unlink()
-
-
-def _append(partial: Path, first: bytes, last: bytes) -> None:
-    """The header first: a run that is killed in between has a whole header and no end, and can be closed again."""
-    with partial.open("r+b") as file:
-        file.write(first)
-        file.seek(0, os.SEEK_END)
-        file.write(last)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _lines(partial: Path) -> Iterator[tuple[bytes, Line | None]]:
@@ -205,7 +199,3 @@ def _lines(partial: Path) -> Iterator[tuple[bytes, Line | None]]:
             except (ValueError, RecursionError):
                 line = None
             yield raw, line if isinstance(line, dict) and ("test" in line or "format" in line) else None
-
-
-def _whole(raw: bytes) -> bytes:
-    return raw if raw.endswith(b"\n") else raw + b"\n"

@@ -11,7 +11,6 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
-CELL = AXES  # the name that harness and report still import
 COUNTS = ("combinations", "features", "relations", "seconds")
 
 
@@ -19,11 +18,9 @@ COUNTS = ("combinations", "features", "relations", "seconds")
 class Ledger:
     """Counts of (target, property, *combination, outcome) and of (target, feature, value, outcome); largest figures.
 
-    A target is an adapter on a device, by its label: "torch cpu".
-    axes: the features whose values make a combination.
-    relations: counts of (target, property, outcome) of answers that were compared with each other and not with the
-    reference; they are of no combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) ->
-    the largest value seen.
+    target: an adapter on a device, by its label.  axes: the features whose values make a combination.
+    relations: counts of (target, property, outcome) of answers that were compared with each other: they are of no
+    combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the largest value seen.
     """
 
     axes: tuple[str, ...] = AXES
@@ -75,11 +72,9 @@ class Ledger:
         names = (*COUNTS, "figures")
         return {name: [[list(key), value] for key, value in getattr(self, name).items()] for name in names}
 
-    def cases(self, target: str, feature: str, value: Any, outcome: str | None = None) -> int:
-        """Cases of a target that asked for a feature's value, of one outcome or of all."""
-        asked = target, feature, str(value)
-        return sum(count for (*of, came), count in self.features.items()
-                   if tuple(of) == asked and outcome in (None, came))  # fmt: skip
+    def cases(self, target: str, feature: str, value: Any, outcome: str) -> int:
+        """Cases of a target that asked for a feature's value and ended in an outcome."""
+        return self.features[target, feature, str(value), outcome]
 
     def combination_cases(self, target: str, combination: Iterable[Any], outcome: str) -> int:
         """Cases of a target in one combination, a value for each axis, that ended in an outcome."""
@@ -104,20 +99,14 @@ class Ledger:
 def sums(ledger: Ledger, header: Mapping[str, Any]) -> dict[str, Any]:
     """What the last line of a run counts: `outcomes` of each target; `cells`, which are every combination of every
     target with its cases by outcome, and why it is unsupported, where it is."""
-    came, labels = ledger.by_combination(), [target["label"] for target in header["targets"]]
-    cells = [
-        {"target": target["label"], "cell": list(combination),
-         "unsupported": _reasons(target, dict(zip(ledger.axes, combination, strict=True))),
-         "outcomes": dict(sorted(came[target["label"], *map(str, combination)].items()))}
-        for target in header["targets"]
-        for combination in product(*(header["features"][name] for name in ledger.axes))
-    ]  # fmt: skip
+    came, cells = ledger.by_combination(), []
+    for target in header["targets"]:
+        for values in product(*(header["features"][name] for name in ledger.axes)):
+            asked = dict(zip(ledger.axes, values, strict=True))
+            reasons = [f"{', '.join(f'{name} {value}' for name, value in said['features'].items())}: {said['reason']}"
+                       for said in target["unsupported"] if said["features"].items() <= asked.items()]  # fmt: skip
+            outcomes = dict(sorted(came[target["label"], *map(str, values)].items()))
+            cells.append({"target": target["label"], "cell": list(values), "unsupported": "; ".join(reasons),
+                          "outcomes": outcomes})  # fmt: skip
+    labels = [target["label"] for target in header["targets"]]
     return {"outcomes": {label: dict(sorted(ledger.outcomes(label).items())) for label in labels}, "cells": cells}
-
-
-def _reasons(target: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    return "; ".join(
-        f"{', '.join(f'{name} {value}' for name, value in declared['features'].items())}: {declared['reason']}"
-        for declared in target["unsupported"]
-        if declared["features"].items() <= asked.items()
-    )

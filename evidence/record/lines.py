@@ -1,24 +1,38 @@
-"""The lines of an evidence file, as plain objects. docs/evidence.md describes them; record/schema.py checks them."""
+"""The lines of an evidence file, as plain objects. docs/evidence.md describes them; record/schema.py checks them.
+
+A file is plain text, or the same text compressed by gzip where its name ends in .gz.
+"""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from reference import Case, Verdict
-from reference.encoding import encode
+from reference import Case, Verdict, limits
+from reference.encoding import decode, encode
+from reference.files import opened, written_atomically
+from reference.layout import sequence_axes
 
 from . import corpus
 
 FORMAT = "rnn-equivalence evidence 1"
 SEAL = b',"sha256":"%b"}\n'  # how a last line ends; its SHA-256 is that of the text in which `}\n` stands there
 CUT_OFF = -1  # the exit status of a run that was cut off and closed later: none of pytest's
+CHUNK = 2**16
 Line = dict[str, Any]
+
+
+class Unusable(ValueError):
+    """A file that is no evidence, or whose lines are not what was written."""
 
 
 def dump(line: Mapping[str, Any]) -> bytes:
@@ -64,12 +78,8 @@ def verdict_line(
     target: str, test: str, tested: str, relation: bool, case: Case, features: Mapping[str, Any], outcome: str,
     verdict: Verdict | None = None, message: str = "", answer: Sequence[np.ndarray] | None = None,
 ) -> Line:  # fmt: skip
-    """What was said of one case.
-
-    target: an adapter on a device, by its label.  test: pytest's name of the test.  tested: the property.
-    relation: whether the answer was compared with another answer and not with the reference.
-    message: why there is no verdict.  answer: output and h_n, of which the digest is noted.
-    """
+    """What was said of one case: record/schema.py says what each field means.  tested: the property.  answer: output
+    and h_n, of which the digest is noted."""
     said = None if verdict is None else {k: v for k, v in verdict.to_dict().items() if k != "outcome"}
     noted = answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None
     return {
@@ -86,10 +96,10 @@ def comparable(verdict: Verdict | None) -> bool:
 
 def sizes(case: Case) -> dict[str, int]:
     """The sizes of a case; its batch is 1 where it has no batch axis."""
-    time_axis = 0 if case.layout in ("time_first", "unbatched") else 1
+    axes = dict(zip(sequence_axes(case.layout), case.x.shape, strict=True))
     return {
-        "batch": 1 if case.layout == "unbatched" else case.x.shape[1 - time_axis],
-        "time": case.x.shape[time_axis],
+        "batch": axes.get("batch", 1),
+        "time": axes["time"],
         "input_size": case.spec.input_size,
         "hidden_size": case.spec.hidden_size,
         "num_layers": case.spec.num_layers,
@@ -102,6 +112,69 @@ def kept_answer(output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarr
     return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
 
 
+def arrays(answer: Line) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | None]:
+    """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
+    lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
+    return decode("output", answer["output"]), decode("h_n", answer["h_n"]), lower
+
+
 def declarations(declared: Mapping[tuple[tuple[str, Any], ...], str]) -> list[Line]:
     """What an adapter declares of features, alone or together, as a list that JSON can hold: a reason, or a name."""
     return [{"features": dict(several), "reason": reason} for several, reason in declared.items()]
+
+
+class _Inflated(RawIOBase):
+    """The text of one gzip stream. Unlike the gzip module's it ends there: nothing may stand behind it."""
+
+    def __init__(self, stored: BinaryIO) -> None:
+        self.stored = stored
+        self.stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self.stream.eof:
+            data = self.stream.unconsumed_tail or self.stored.read(CHUNK)
+            if not data:
+                raise EOFError("its gzip stream was cut off")
+            text = self.stream.decompress(data, len(buffer))
+            if text:
+                buffer[: len(text)] = text
+                return len(text)
+        if self.stream.unused_data or self.stored.read(1):
+            raise ValueError("got more bytes after the end of its gzip stream, expected none")
+        return 0
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file's text. Raises FileNotFoundError; Unusable for no text, or more than reference.limits has."""
+    try:
+        with opened("file", path, limits.RECORD_BYTES) as stored:
+            text = BufferedReader(_Inflated(stored), CHUNK) if path.suffix == ".gz" else stored
+            position = number = 0
+            while line := text.readline(limits.LINE_BYTES + 1):
+                position, number = position + len(line), number + 1
+                if len(line) > limits.LINE_BYTES:
+                    longest = f"line {number}: longer than {limits.LINE_BYTES} bytes"
+                    raise ValueError(f"{longest}, expected lines of a record")
+                if position > limits.RECORD_BYTES:
+                    raise ValueError(f"got text of more than {limits.RECORD_BYTES:,} bytes, expected at most that")
+                if position > limits.RECORD_RATIO * max(stored.tell(), CHUNK):
+                    got = f"more than {position:,} bytes of text in {stored.tell():,} of gzip"
+                    raise ValueError(f"got {got}, expected at most {limits.RECORD_RATIO} times as many")
+                yield line
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def write_lines(path: Path, text: Iterable[bytes]) -> None:
+    """Write the text, compressed where the name asks for it; the same text gives the same bytes."""
+    with written_atomically(path) as file:
+        if path.suffix != ".gz":
+            file.writelines(text)
+            return
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+            packed.writelines(text)

@@ -14,18 +14,18 @@ from reference.spec import short
 
 from .journal import partial_path
 from .ledger import Ledger
-from .lines import SEAL
-from .runs import Evidence, Run, Unusable, View, parsed
+from .lines import SEAL, Unusable
+from .runs import Evidence, Run, Verdicts, parsed
 from .schema import End, Header, Merged, TestLine, VerdictLine
 
-__all__ = ["Evidence", "Run", "Unusable", "View", "read"]
+__all__ = ["Evidence", "Run", "Unusable", "read"]
 AMONG = "a run's last line stands among its others"
 
 
 def read(path: str | Path) -> Evidence:
     """The evidence in a file. Raises Unusable, saying what and where, for anything that is not as it was written."""
     path = Path(path)
-    whole, runs, merged, position, kept = hashlib.sha256(), list[_Begun](), None, 0, 0
+    whole, runs, merged, kept = hashlib.sha256(), list[_Begun](), None, 0
     try:
         for number, (raw, line) in enumerate(parsed(path), 1):
             where = f"{path.name}, line {number}"
@@ -35,7 +35,7 @@ def read(path: str | Path) -> Evidence:
                 raise Unusable(f"{path.name}: {AMONG}")
             if isinstance(line, Header):
                 _expect_few(where, "runs", len(runs) + 1, limits.RUNS)
-                runs.append(_Begun(path, line, position, number))
+                runs.append(_Begun(path, line, number))
             if not isinstance(line, VerdictLine | TestLine):
                 kept += len(raw)
                 _expect_few(where, "bytes of headers and ends", kept, limits.KEPT_BYTES)
@@ -45,7 +45,6 @@ def read(path: str | Path) -> Evidence:
             else:
                 runs[-1].take(where, raw, line)
             whole.update(raw)
-            position += len(raw)
     except FileNotFoundError:
         there = partial_path(path)
         hint = f"; there is {there.name}, of a run that did not end" if there.exists() else ""
@@ -62,15 +61,15 @@ def read(path: str | Path) -> Evidence:
 
 
 class _Begun:
-    """What was read of a run so far.  stop: behind its last verdict or test.  found: the digest of its lines."""
+    """What was read of a run so far.  last: the number of its last verdict or test.  found: the digest of its lines."""
 
-    def __init__(self, path: Path, header: Header, start: int, number: int) -> None:
-        self.path, self.header, self.start, self.stop, self.number = path, header, start, start, number
-        self.verdicts = self.tests = self.words = 0
+    def __init__(self, path: Path, header: Header, number: int) -> None:
+        self.path, self.header, self.first, self.last = path, header, number, number - 1
+        self.verdicts = self.words = 0
+        self.tests: list[TestLine] = []
         self.properties: set[str] = set()
         self.found = hashlib.sha256()
         self.end: End | None = None
-        self.values = {name: frozenset(values) for name, values in header.features.items()}
         self.labels = _expect_sense(f"{path.name}, line {number}", header)
         self.ledger = Ledger(tuple(header.axes))
 
@@ -87,10 +86,11 @@ class _Begun:
         if isinstance(line, VerdictLine):
             self._verdict(where, line)
         elif isinstance(line, TestLine):
-            self.tests, self.words = self.tests + 1, self.words + len(raw)
-            _expect_few(where, "tests that did not pass", self.tests, limits.TESTS)
+            self.tests.append(line)
+            self.words += len(raw)
+            _expect_few(where, "tests that did not pass", len(self.tests), limits.TESTS)
             _expect_few(where, "bytes of their words", self.words, limits.TESTS_BYTES)
-        self.stop += len(raw)
+        self.last += 1
         self.found.update(raw)
 
     def _verdict(self, where: str, line: VerdictLine) -> None:
@@ -101,18 +101,18 @@ class _Begun:
         _expect_few(where, "properties", len(self.properties), limits.PROPERTIES)
         if line.target not in self.labels:
             raise Unusable(f"{where}: verdicts on {line.target!r}, which its header does not know")
-        if line.features.keys() != self.values.keys():
+        features = self.header.features
+        if line.features.keys() != features.keys():
             raise Unusable(f"{where}: case {line.case} has the features {sorted(line.features)}, not its header's")
         for name, value in line.features.items():
-            if value not in self.values[name]:
-                expected = self.header.features[name]
-                raise Unusable(f"{where}: features.{name}: got {value!r}, expected one of its header's, {expected}")
+            if value not in features[name]:
+                expected = f"one of its header's, {features[name]}"
+                raise Unusable(f"{where}: features.{name}: got {value!r}, expected {expected}")
         self.ledger.add(vars(line))
 
     def run(self) -> Run:
-        where = self.start, self.stop, self.number, self.found.hexdigest()
-        verdicts = View(self.path, VerdictLine, self.verdicts, *where)
-        return Run(self.header, verdicts, View(self.path, TestLine, self.tests, *where), self.end, self.ledger)
+        verdicts = Verdicts(self.path, self.verdicts, self.first, self.last, self.found.hexdigest())
+        return Run(self.header, verdicts, tuple(self.tests), self.end, self.ledger)
 
 
 def _expect_one_reading(where: str, raw: bytes) -> None:

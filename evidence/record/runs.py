@@ -1,66 +1,46 @@
-"""What a file of evidence holds. Its verdicts are not kept in memory, but read again when they are asked for."""
+"""What a file of evidence holds. Its verdicts are read again whenever they are asked for: only they may be many."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from reference import limits
 from reference.spec import short
 
-from . import compression
 from .ledger import Ledger, sums
-from .lines import CUT_OFF, FORMAT
+from .lines import CUT_OFF, FORMAT, Unusable, read_lines
 from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
 
-BEGINS = {VerdictLine: b'{"kind":"verdict",', TestLine: b'{"kind":"test",'}  # as the journal writes them
-Parsed = Generator[tuple[bytes, Any], None, None]
-L = TypeVar("L", VerdictLine, TestLine)
+FAILED = ("failed", "error", "xfailed")  # outcomes of a test in which an answer may be wrong
 
 
-class Unusable(ValueError):
-    """A file that is no evidence, or whose lines are not what was written."""
+def parsed(path: Path, first: int = 1, last: int | None = None) -> Iterator[tuple[bytes, Any]]:
+    """Each line's bytes and its model, from the first line to the last of these numbers.
 
-
-def parsed(path: Path, start: int = 0, number: int = 1, besides: bytes | None = None) -> Parsed:
-    """Each line's bytes and its model, from an offset on, where the line of that number begins.
-
-    The model is None where a line has none: a last one that was cut off, torn ones of a run that did not end, and,
-    without a look at them, those that begin with `besides`.
+    The model is None where a line has none: a last one that was cut off, and torn ones of a run that did not end.
     """
-    going, last, torn = False, None, 0
-    for at, raw in enumerate(_raw(path, start), number):
-        if besides is not None and raw.startswith(besides):
-            yield raw, None
-            continue
+    going, line, torn = False, None, 0
+    for at, raw in enumerate(islice(read_lines(path), first - 1, last), first):
         if at == 1:
             _expect_format(raw, path.name)
         cut = at > 1 and not raw.endswith(b"\n")
-        if cut and isinstance(last, End | Merged):
+        if cut and isinstance(line, End | Merged):
             raise Unusable(f"{path.name}, line {at}: {raw[:40]!r} after the last line")
-        last = None if cut else _model(raw, f"{path.name}, line {at}", going)
-        torn += last is None
+        line = None if cut else _model(raw, f"{path.name}, line {at}", going)
+        torn += line is None
         if torn > limits.TORN:
             raise Unusable(f"{path.name}, line {at}: got more than {limits.TORN} torn lines, expected fewer")
-        going = not last.complete if isinstance(last, Header) else going
-        yield raw, last
-
-
-def _raw(path: Path, start: int) -> Iterator[bytes]:
-    try:
-        yield from compression.lines(path, start)
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        going = not line.complete if isinstance(line, Header) else going
+        yield raw, line
 
 
 def _expect_format(raw: bytes, name: str) -> None:
@@ -95,36 +75,30 @@ def _model(raw: bytes, where: str, going: bool) -> Any:
 
 
 @dataclass(frozen=True)
-class View(Generic[L]):
-    """The lines of one kind of a run, which stand in its file. Each iteration reads and checks them again.
+class Verdicts:
+    """The verdict lines of a run, which stand in its file. Each iteration reads and checks them again.
 
-    start, stop: offsets in the file's text, of the run's first line and behind its last but one.  number: of its first
-    line.  sha256: of the text between them: views of the same lines are equal.
+    first, last: numbers of the run's lines, of its header and of its last verdict or test.  sha256: of their text: the
+    verdicts of the same lines are equal.
     """
 
     path: Path = field(compare=False)
-    kind: type[L]
     count: int
-    start: int = field(compare=False)
-    stop: int = field(compare=False)
-    number: int = field(compare=False)
+    first: int = field(compare=False)
+    last: int = field(compare=False)
     sha256: str
 
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[L]:
+    def __iter__(self) -> Iterator[VerdictLine]:
         """The lines in their order. Raises Unusable where the file was changed after it was read."""
-        (besides,) = (begin for kind, begin in BEGINS.items() if kind is not self.kind)
-        found, position, count = hashlib.sha256(), self.start, 0
-        lines = parsed(self.path, self.start, self.number, besides)
-        while position < self.stop and (both := next(lines, None)):
-            position += len(both[0])
-            found.update(both[0])
-            if isinstance(both[1], self.kind):
+        found, count = hashlib.sha256(), 0
+        for raw, line in parsed(self.path, self.first, self.last):
+            found.update(raw)
+            if isinstance(line, VerdictLine):
                 count += 1
-                yield both[1]
-        lines.close()
+                yield line
         if (count, found.hexdigest()) != (self.count, self.sha256):
             raise Unusable(f"{self.path}: it was changed while it was read")
 
@@ -137,8 +111,8 @@ class Run:
     """
 
     header: Header
-    verdicts: View[VerdictLine]
-    tests: View[TestLine]
+    verdicts: Verdicts
+    tests: tuple[TestLine, ...]
     end: End | None
     ledger: Ledger = field(compare=False)
 
@@ -146,6 +120,11 @@ class Run:
     def name(self) -> str:
         """The first digits of its SHA-256, by which it can be cited; when it began, where it did not end."""
         return self.end.sha256[:16] if self.end else f"begun {self.header.run.started}"
+
+    @property
+    def failed(self) -> set[str]:
+        """The tests in which an answer may be wrong."""
+        return {line.test for line in self.tests if line.outcome in FAILED}
 
     @property
     def incomplete(self) -> str:

@@ -276,12 +276,7 @@ AnyLine = Annotated[Header | VerdictLine | TestLine | End | Merged, Field(discri
 LINE: TypeAdapter[AnyLine] = TypeAdapter(AnyLine)
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of one line."""
-    return {"title": FORMAT, **LINE.json_schema()}
-
-
 def command() -> int:
     """Print the JSON Schema of a line."""
-    print(json.dumps(json_schema(), indent=1))
+    print(json.dumps({"title": FORMAT, **LINE.json_schema()}, indent=1))
     return 0

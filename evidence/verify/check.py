@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-FAILED = ("failed", "error", "xfailed")  # outcomes of a test in which an answer may be wrong
 MOST_SHOWN = 20  # problems of one kind that are listed; the rest is counted
 
 

@@ -16,7 +16,6 @@ from ..record import corpus
 from ..record.corpus import PROPERTY, Corpus
 from ..record.runs import Run
 from ..record.schema import VerdictLine, question
-from .check import FAILED
 
 PATH = Path(__file__).with_name("questions.json")
 FOLDER = "tests/properties/"
@@ -28,7 +27,7 @@ ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test
 
 
 @dataclass(frozen=True)
-class Asked:
+class Test:
     """One test of tests/properties, with all its parameters.
 
     tests: how many of it there are for each target.  tested: the property; empty where no verdict is recorded of it.
@@ -50,9 +49,9 @@ class Asked:
 
 
 @cache
-def all_tests(asked: Corpus | None = None) -> Mapping[str, Asked]:
+def all_tests(asked: Corpus | None = None) -> Mapping[str, Test]:
     """Name -> test, of a run that was asked this corpus; the suite's own when None."""
-    found = {name: Asked(**about) for name, about in json.loads(PATH.read_text(encoding="utf-8")).items()}
+    found = {name: Test(**about) for name, about in json.loads(PATH.read_text(encoding="utf-8")).items()}
     whole, cases = f"{CORPUS}::test_the_corpus", corpus.cases() if asked is None else asked.cases
     return found | {whole: replace(found[whole], tests=len(cases))}
 
@@ -67,34 +66,28 @@ def function(test: str) -> str:
     return test.split("[")[0].removeprefix(FOLDER) if test.startswith(FOLDER) else ""
 
 
-def asked_by(line: VerdictLine) -> Asked | None:
+def asked_by(line: VerdictLine) -> Test | None:
     """The test that a verdict names; None for one that this suite has not."""
     return all_tests().get(function(line.test))
 
 
-def misplaced(line: VerdictLine, labels: Collection[str]) -> str:
-    """Why no test of this suite leaves such a line of such a target; empty where one does."""
-    test, name = asked_by(line), repr(line.test[:200])
-    if test is None:
-        return f"{name}: this suite has no such test"
+def misplaced(line: VerdictLine, test: Test, labels: Collection[str]) -> str:
+    """Why the test that a line names leaves no such line of such a target; empty where it does."""
+    name = repr(line.test[:200])
     if line.target.replace(" ", "-") not in line.test:
         return f"{name} is no test of {line.target}"
     if line.property == ANSWER:
         of_relations = line.relation and (test.relation or not test.tested)
         fits = of_relations and line.verdict is None and line.outcome != "agrees"
         return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
-    return _another(line, test, labels)
-
-
-def _another(line: VerdictLine, test: Asked, labels: Collection[str]) -> str:
-    """Why a line is not of the property of its test; empty where it is."""
     several = test.tested in (PORT, IN_MODE)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
-        return f"{line.test[:200]!r} does not ask {line.property!r}, with relation {line.relation}"
+        return f"{name} does not ask {line.property!r}, with relation {line.relation}"
     if test.tested == PORT and line.property.removeprefix(PORT) not in labels:
         return f"{line.property!r}: the run has no such target"
-    mode = corpus.asked()[line.property].mode if line.property in corpus.asked() else "eager"
+    asked = corpus.asked().get(line.property)
+    mode = asked.mode if asked else "eager"
     if line.features["mode"] != mode and test.tested != "features":
         return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {mode}"
     return ""
@@ -105,37 +98,29 @@ class Tally:
 
     def __init__(self, run: Run, asked: Corpus) -> None:
         self.run, self.tests, self.number = run, all_tests(asked), number_for_a_target(asked)
-        self.failed = {line.test for line in run.tests if line.outcome in FAILED}
-        self.asked: Counter[str] = Counter()  # test -> verdicts, vacuous ones apart
-        self.vacuous: Counter[str] = Counter()
+        self.failed = run.failed
+        self.asked: Counter[str] = Counter()  # test -> verdicts, without vacuous examples: others were drawn instead
         self.questions: set[int] = set()  # of fixed tests: each is asked once
         self.again: Counter[str] = Counter()
 
     def add(self, line: VerdictLine) -> None:
-        (self.vacuous if line.outcome == "vacuous" else self.asked)[line.test] += 1
         test = asked_by(line)
+        self.asked[line.test] += not (test is not None and test.examples and line.outcome == "vacuous")
         if test is not None and not (test.examples or test.relation):
             asked = hash((line.test, question(line)))
             self.again[line.test] += asked in self.questions
             self.questions.add(asked)
 
-    @property
-    def names(self) -> list[str]:
-        """Tests that left a verdict."""
-        return list(dict.fromkeys([*self.asked, *self.vacuous]))
-
     def problems(self) -> Iterator[str]:
         """Tests with more or fewer verdicts than they ask for, and the same question asked again."""
         for name, number in (+self.again).items():
             yield f"{name}: {number} questions were asked again, and it asks each once"
-        others = len(self.run.header.targets)
-        for name in self.names:
+        for name, seen in self.asked.items():
             test = self.tests.get(function(name))
             if test is None or test.tested.startswith(PROPERTY):
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
-            most = test.most(self.run.header.run.cases) * (others if test.tested == PORT else 1)
-            seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
+            most = test.most(self.run.header.run.cases) * (len(self.run.header.targets) if test.tested == PORT else 1)
             whole = not (failed or test.examples or self.run.incomplete)
             if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
@@ -144,7 +129,7 @@ class Tally:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
         labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
-        for name in {*self.names, *self.failed}:
+        for name in {*self.asked, *self.failed}:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
             of_target[label, function(name)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete

@@ -10,9 +10,8 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence import __main__ as command
-from evidence.compact import compact
 from evidence.compare.difference import difference
-from evidence.merge import merge
+from evidence.merge import compact, merge
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable, miscounts
 from meta_tests.common.records import few, record

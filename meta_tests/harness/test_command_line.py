@@ -9,7 +9,7 @@ import pytest
 
 import adapters
 from adapters import FEATURES
-from evidence.record.ledger import CELL, Ledger
+from evidence.record.ledger import AXES, Ledger
 from harness import targets as choosing
 from harness.summary import Summary
 from harness.target import Target
@@ -136,7 +136,7 @@ def test_only_a_case_that_agrees_fills_a_combination() -> None:
     framework_adapter("torch")
     target, ledger = Target(Faithful(), "cpu", Ledger(), "meta_tests.common.faulty:Faithful"), Ledger()
     everything = {name: values[-1] for name, values in FEATURES.items()}
-    combination = ", ".join(str(everything[name]) for name in CELL)
+    combination = ", ".join(str(everything[name]) for name in AXES)
     for outcome in ("vacuous", "refused", "disagrees", "crashed"):
         ledger.record(target.label, "equivalence", everything, outcome)
         assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()

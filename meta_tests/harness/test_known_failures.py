@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapters import FEATURES, Result
-from evidence.record.ledger import CELL, Ledger
+from evidence.record.ledger import AXES, Ledger
 from harness import known_failures
 from harness.known_failures import KnownFailure
 from harness.plugin import Plugin
@@ -209,5 +209,5 @@ def test_a_combination_with_known_failures_alone_is_still_missing() -> None:
     target, ledger = Target(Doubling(), "cpu", Ledger(), "meta_tests.common.references:Doubling"), Ledger()
     asked = {name: values[0] for name, values in FEATURES.items()}
     ledger.record(target.label, "equivalence", asked, "disagrees")
-    combination = ", ".join(str(asked[name]) for name in CELL)
+    combination = ", ".join(str(asked[name]) for name in AXES)
     assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()

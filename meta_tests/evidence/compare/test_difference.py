@@ -18,9 +18,8 @@ pytest.importorskip("rich")
 
 import adapters
 from evidence import __main__ as command
-from evidence.compare.changes import KINDS, NO_GO
+from evidence.compare.changes import KINDS, NO_GO, conclusion, json_parts, to_markdown
 from evidence.compare.difference import difference, ulps_apart
-from evidence.compare.text import conclusion, json_parts, to_markdown
 from evidence.record.ledger import Ledger
 from evidence.record.reader import Evidence, Unusable, read
 from evidence.record.schema import VerdictLine

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("pydantic")
 
 import adapters
+from evidence.compare.changes import to_markdown
 from evidence.compare.difference import difference
-from evidence.compare.text import to_markdown
 from evidence.record import corpus
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable
@@ -80,7 +80,7 @@ def test_a_corpus_that_never_was_is_refused_and_so_is_an_earlier_one_of_this_com
     nothing = recounted(old, lambda lines: lines[0].update(corpora={"ours": lines[0].pop("corpus")}))
     assert any("the header names no corpus 'elman'" in problem for problem in problems(nothing))
     here = {"version": "0.1.0", "commit": "0" * 40, "modified": False}
-    monkeypatch.setattr("evidence.verify.run_checks.suite", lambda: here)
+    monkeypatch.setattr("evidence.verify.verify.suite", lambda: here)
     claim = "made by this commit, and asked an earlier corpus, elman: 369 of 370 cases"
     assert claim in problems(recounted(old, lambda lines: None))
 

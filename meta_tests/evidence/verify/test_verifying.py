@@ -19,8 +19,8 @@ from evidence import __main__ as command
 from evidence.record import corpus
 from evidence.record.lines import dump, sealed
 from evidence.record.reader import Evidence, Unusable, read
+from evidence.verify.again import ask_again
 from evidence.verify.questions import all_tests
-from evidence.verify.second_try import ask_again
 from evidence.verify.target_checks import NOT_REACHED
 from evidence.verify.verify import conclusion, verify
 from harness.draws import draw_case

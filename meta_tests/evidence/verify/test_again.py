@@ -14,8 +14,8 @@ pytest.importorskip("pydantic")
 
 from evidence.record.environment import ROOT
 from evidence.record.reader import Run, read
-from evidence.verify import ci_questions as redrawing
-from evidence.verify.ci_questions import redraw
+from evidence.verify import again as redrawing
+from evidence.verify.again import redraw
 
 ONLY = "tests/properties/test_relations.py::test_split_in_time_with_the_state_carried_over"
 

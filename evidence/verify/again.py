@@ -1,0 +1,157 @@
+"""What is asked again of what is installed here, in processes of their own: this package knows no framework.
+
+The questions of the profile ci are drawn again: the same version of Hypothesis draws the same ones every time. Refused
+and crashed cases of the corpus are asked again: `python -m adapters.running.child` answers each with a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..record import corpus
+from ..record.environment import ROOT, packages
+from ..record.lines import Unusable
+from ..record.reader import read
+from ..record.runs import Run
+from ..record.schema import TargetLine, VerdictLine, question
+from . import declarations
+from .check import Check, few
+from .declarations import entry_of, public, version_of
+from .questions import CORPUS, FOLDER
+
+DRAWING = 300.0  # seconds for each target
+ASKED = FOLDER
+LEFT_OUT = (CORPUS, "test_primitives.py", "test_self_check.py")  # what draws nothing, or is no verdict
+DRAWN_BY = ("hypothesis", "numpy")
+PATIENCE = 60.0  # seconds for all that is asked of one target again
+NOT_SHOWN = "refused or crashed in the framework's own words, and not asked again: "
+Questions = defaultdict[str, Counter[int]]  # test -> its questions
+
+
+def redraw(run: Run) -> Check | None:
+    """Whether a whole run of the profile ci left the verdicts that it draws; None for another run."""
+    header = run.header
+    if header.run.profile != "ci" or header.compact or run.end is None or run.end.selection or run.incomplete:
+        return None
+    checked = f"{run.name}: its questions are those that the profile ci draws"
+    here, there = ({name.lower(): version for name, version in found.items()}
+                   for found in (packages(), header.environment.packages))  # fmt: skip
+    other = [f"{name} {there.get(name)}" for name in DRAWN_BY if here.get(name) != there.get(name)]
+    try:
+        if other:
+            raise Unusable(f"{' and '.join(other)} is not installed here")
+        drawn, vacuous = _drawn(run)
+    except (Unusable, OSError, subprocess.TimeoutExpired) as error:
+        reason = f"of the profile ci, not drawn again: {str(error)[-300:]}"
+        return Check(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
+    asked, also = _questions(run.verdicts)
+    # a test that failed shrinks, and one with a vacuous answer draws anew: there an answer decides what is asked
+    compared, number = sorted((asked.keys() | drawn.keys()) - run.failed - vacuous - also), len(drawn)
+    problems = [
+        f"{test}: {(asked[test] - drawn[test]).total()} questions that it does not draw, "
+        f"{(drawn[test] - asked[test]).total()} that it draws are missing"
+        for test in compared
+        if asked[test] != drawn[test]
+    ]
+    return Check(f"{checked} ({number} tests, drawn again)", few(problems))
+
+
+def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
+    """The questions of each test, with their sizes; and the tests with a vacuous answer."""
+    found, vacuous = Questions(Counter), set[str]()
+    for line in lines:
+        if not line.test.startswith(FOLDER + CORPUS):
+            found[line.test][hash((question(line), tuple(line.sizes.model_dump().items())))] += 1
+            vacuous |= {line.test} if line.outcome == "vacuous" else set()
+    return found, vacuous
+
+
+def _drawn(run: Run) -> tuple[Questions, set[str]]:
+    """The same of adapters that only declare what the run's targets do."""
+    targets = []
+    for target in run.header.targets:
+        known = declarations.of(target)
+        said = {"unsupported": list(known.unsupported), "arithmetics": list(known.arithmetics)}
+        targets.append(target.model_copy(update=said).model_dump())
+    with tempfile.TemporaryDirectory() as folder:
+        told, record = Path(folder, "targets.json"), Path(folder, "drawn.json")
+        told.write_text(json.dumps(targets), encoding="utf-8")
+        named = [f"--adapter=harness.question_adapters:T{index}" for index in range(len(targets))]
+        devices = [f"--device={device}" for device in dict.fromkeys(target["device"] for target in targets)]
+        command = [sys.executable, "-m", "pytest", ASKED, *named, *devices, f"--evidence={record}", "-q",
+                   f"--cases={run.header.run.cases}", "--progress=0", "-p", "no:cacheprovider",
+                   *(f"--ignore={FOLDER}{name}" for name in LEFT_OUT)]  # fmt: skip
+        environment = {**os.environ, "HYPOTHESIS_PROFILE": "ci", "RNN_REDRAWN": str(told)}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+                              timeout=DRAWING * len(targets))  # fmt: skip
+        if not record.exists():
+            raise Unusable(done.stdout[-300:] + done.stderr[-300:])
+        return _questions(read(record).runs[0].verdicts)  # which are read from the file, while it is there
+
+
+def ask_again(target: TargetLine, lines: Sequence[VerdictLine]) -> tuple[list[str], dict[str, int]]:
+    """What is not as recorded of these lines of the corpus; and why some were not asked again -> how many."""
+    if lines and (reason := _elsewhere(target)):
+        return [], {NOT_SHOWN + reason: len(lines)}
+    problems, left, ends = [], list(lines), time.monotonic() + PATIENCE
+    while left and time.monotonic() < ends:
+        said = _answers(target, left, ends - time.monotonic())
+        for asked, answer in zip(left, said, strict=False):
+            if wrong := _other(asked, answer):
+                problems.append(f"{asked.corpus}: recorded as {asked.outcome}: {asked.message[:200]!r}; here {wrong}")
+        if len(said) < len(left):  # the process died of the next one
+            dead = left[len(said)]
+            if dead.outcome != "crashed" and time.monotonic() < ends:
+                problems.append(f"{dead.corpus}: recorded as {dead.outcome}; here the process dies of it")
+        left = left[len(said) + 1 :]
+    return problems, {f"{NOT_SHOWN}{PATIENCE:g} s were over": len(left)} if left else {}
+
+
+def _elsewhere(target: TargetLine) -> str:
+    """Why a target cannot be asked here; empty where it can."""
+    if (entry := entry_of(target)) is None:
+        return "the adapter is its author's own"
+    if target.device != "cpu":
+        return f"they are of {target.device}"
+    here = version_of(entry, packages())
+    return "" if here == public(target.version) else f"{target.adapter} {public(target.version)} is not installed here"
+
+
+def _answers(target: TargetLine, lines: Sequence[VerdictLine], seconds: float) -> list[dict[str, Any]]:
+    """What the adapter says, one for each line, up to the one that its process died of."""
+    cases = corpus.cases()
+    asked = [{"device": target.device, "mode": line.features["mode"], "case": cases[line.corpus or ""].to_json()}
+             for line in lines]  # fmt: skip
+    given = "".join(json.dumps(one) + "\n" for one in asked)
+    command = [sys.executable, "-m", "adapters.running.child", target.source]
+    environment = {**os.environ, **({"KERAS_BACKEND": target.backend} if target.backend else {})}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, input=given, capture_output=True,
+                              text=True, timeout=max(seconds, 1.0), check=False).stdout  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        done = late.stdout.decode() if isinstance(late.stdout, bytes) else late.stdout or ""
+    return [json.loads(line) for line in done.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _other(asked: VerdictLine, answer: dict[str, Any]) -> str:
+    """What came of a question here, where it is another outcome, or in other words; empty where it is the same."""
+    came = next((word for word in ("refused", "crashed") if word in answer), "answered")
+    message = str(answer.get(came, ""))
+    if came != asked.outcome:
+        return f"it is {came}{f': {message[:200]!r}' if message else ''}"
+    return "" if _words(message) == _words(asked.message) else f"the words are {message[:200]!r}"
+
+
+def _words(message: str) -> str:
+    """A message without what differs from one process to the next: addresses, and the folders of a machine."""
+    return re.sub(r"0x[0-9a-f]+|<(suite|python|folder|home)>|/[\w./-]+", "", message)
