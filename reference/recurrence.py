@@ -14,10 +14,9 @@ from .arguments import check_inputs, check_parameters
 from .calculus.numbers import Numbers
 from .cells import Cell, cell_of
 from .layout import (
-    from_state_tuple,
+    each_state,
     last_states,
     reverse_within_lengths,
-    sequence_axes,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
@@ -121,7 +120,7 @@ def forward(
     check_parameters(spec, parameters)
     check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype, mask)
     if mask is not None:  # a masked step changes nothing: the others are a shorter sequence; their output is put back
-        order, lengths = unmasked_first(mask, layout), mask.sum(axis=sequence_axes(layout).index("time"))
+        order, lengths = unmasked_first(mask, layout)
         output, h_n = forward(spec, parameters, take_steps(x, order, layout), h0, lengths, layout)
         return Result(take_steps(output, np.argsort(order, axis=0), layout), h_n)
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
@@ -140,7 +139,7 @@ def forward(
                     final[index] = state
                 index += 1
             sequence = output
-    h_n = from_state_tuple([state_from_batched(state, layout) for state in finals])
+    h_n = each_state(lambda state: state_from_batched(state, layout), finals)
     return Result(sequence_from_time_first(sequence, layout), h_n)
 
 

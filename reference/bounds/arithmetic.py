@@ -5,6 +5,7 @@ The constants of the error bounds live here and nowhere else; docs/error-bounds.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -27,7 +28,7 @@ STORED_ROUNDINGS = 5
 MATRIX_UNIT_UNITS = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is made once: by identity it is quickly found in a cache
 class Arithmetic:
     """A declared arithmetic.
 
@@ -50,6 +51,7 @@ class Arithmetic:
     accumulator_smallest_normal: float
     tanh_floor: float = 0.0
 
+    @functools.cache  # noqa: B019 (there are few arithmetics)
     def gain(self, terms: int) -> float:
         """Largest relative error of a sum of `terms` products and biases, in any order, fused or not.
 
@@ -62,6 +64,7 @@ class Arithmetic:
             logarithm += STORED_ROUNDINGS * math.log1p(self.unit_roundoff)
         return math.expm1(min(logarithm, 700.0))
 
+    @functools.cache  # noqa: B019
     def spread(self, terms: int) -> tuple[float, float]:
         """(alpha, beta): such a sum of exact value a is off by at most alpha * (sum of absolute values) + beta * |a|.
 

@@ -18,11 +18,11 @@ import numpy as np
 from ..bounds.arithmetic import arithmetic
 from ..bounds.trajectory import trajectory_bound
 from ..calculus.balls import Open, Sums
+from ..calculus.slopes import Activation
 from ..cells import cell_of
 from ..faults import Fault, implementation
 from ..faults.machine import (
     as_time_first,
-    each_state,
     in_order,
     initial_states,
     layer_case,
@@ -36,7 +36,7 @@ from ..judging.case import Case
 from ..judging.comparison import settle, vacuous_elements
 from ..judging.judge import judge
 from ..judging.verdict import Location
-from ..layout import last_states, sequence_to_time_first, state_to_batched, valid_steps
+from ..layout import each_state, last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
 
 # A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
@@ -211,11 +211,8 @@ def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarra
 class _Preactivations(Sums):
     """A step that ends before its activation."""
 
-    def tanh(self, a: Open) -> Open:
-        return a
-
-    def relu(self, a: Open) -> Open:
-        return a
+    def activated(self, total: Open, activation: Activation) -> Open:
+        return total
 
 
 def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from .. import recurrence
 from ..cells import cell_of
 from ..judging.case import Case
 from ..layout import (
+    each_state,
     from_state_tuple,
     last_states,
     reverse_within_lengths,
@@ -30,7 +31,6 @@ from ..layout import (
 )
 from ..recurrence import Result
 from ..spec import RNNSpec
-from .changes import Change
 from .fault import Around, Fault, Run
 from .step import Kernel, NumPyKernel
 
@@ -88,7 +88,7 @@ def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Resu
 def as_time_first(case: Case) -> Case:
     """The same question, time first and batched; an unbatched sequence becomes a batch of 1."""
     x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout))
-    h0 = None if case.h0 is None else each_state(lambda h: state_to_batched(h, case.layout), case.h0)
+    h0 = each_state(lambda h: np.ascontiguousarray(state_to_batched(h, case.layout)), case.h0)
     lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     mask = None if case.mask is None else sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
     return Case(case.spec, case.parameters, x, h0, lengths, "time_first", mask)
@@ -97,13 +97,8 @@ def as_time_first(case: Case) -> Case:
 def in_time_first(case: Case, run: Run) -> Result:
     """The answer of a run that knows time first only, to a case in any layout."""
     output, h_n = run(as_time_first(case))
-    output = sequence_from_time_first(output, case.layout)
-    return Result(np.ascontiguousarray(output), each_state(lambda h: state_from_batched(h, case.layout), h_n))
-
-
-def each_state(change: Change, states: Any) -> Any:
-    """h0 or h_n with each of its states changed."""
-    return from_state_tuple([np.ascontiguousarray(change(state)) for state in state_tuple(states)])
+    h_n = each_state(lambda h: np.ascontiguousarray(state_from_batched(h, case.layout)), h_n)
+    return Result(np.ascontiguousarray(sequence_from_time_first(output, case.layout)), h_n)
 
 
 def packed(states: Any) -> np.ndarray:
