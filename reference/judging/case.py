@@ -19,7 +19,7 @@ from ..encoding import decode, encode, expect_object
 from ..files import read_text, write_atomically
 from ..layout import each_state, take_steps, unmasked_first
 from ..recurrence import Result, forward
-from ..spec import FIRST, CellParameters, Lengths, RNNSpec, expect, short
+from ..spec import FIRST, CellParameters, Lengths, RNNSpec, dtype_name, expect, short
 
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def dtype(self) -> str:
-        return self.x.dtype.name
+        return dtype_name(self.x.dtype)
 
     @property
     def inputs(self) -> dict[str, Any]:

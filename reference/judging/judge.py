@@ -221,7 +221,7 @@ def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: st
         outside=outside,
         vacuous=vacuous,
         max_error=largest.max_error,
-        max_ulps=_ulps(case, largest, promised),
+        max_ulps=_ulps(largest, promised),
         max_fraction=worst.max_fraction,
         mean_signed_residual=_mean_signed_residual(seen, promised),
         worst=_location(case, worst.part, worst.max_fraction_at),
@@ -243,12 +243,12 @@ def _location(case: Case, part: Part, flat: int) -> Location | None:
     return Location(part.array, layer, _direction(case, part), step, batch, unit, *values)
 
 
-def _ulps(case: Case, comparison: Comparison, promised: Arithmetic) -> float:
+def _ulps(comparison: Comparison, promised: Arithmetic) -> float:
     """The largest error in units in the last place of the storage format at the expected value."""
-    where = _location(case, comparison.part, comparison.max_error_at)
-    if where is None or not np.isfinite(where.expected):
+    part = comparison.part
+    if not part.actual.size or not np.isfinite(expected := part.expected.flat[comparison.max_error_at]):
         return comparison.max_error
-    magnitude = max(abs(where.expected), promised.smallest_normal)
+    magnitude = max(abs(float(expected)), promised.smallest_normal)
     return float(comparison.max_error / (2 * promised.unit_roundoff * 2.0 ** np.floor(np.log2(magnitude))))
 
 
