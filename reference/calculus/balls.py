@@ -47,17 +47,8 @@ def activation_errors(judged: Arithmetic | None, nonlinearity: str) -> tuple[flo
     return own + error, error, judged.activation_floor(nonlinearity)
 
 
-class Sums:
-    """What the readers in balls share: the sums of one cell's weights, and the errors of its activations.
-
-    judged: the arithmetic promised; None stands for the exact answer.  known: the operands that have bounds.
-    """
-
-    known: tuple[type, ...] = (np.ndarray,)
-
-    def __init__(self, judged: Arithmetic | None) -> None:
-        self.judged = judged
-        self._models: dict[tuple[Matrix, ...], Sum] = {}
+class OpenSums:
+    """What the readers share that need a sum as a whole: it stays open until it is activated."""
 
     def weights(self, parameters: CellParameters) -> dict[str, Matrix]:
         return {name: Matrix(array) for name, array in parameters.arrays().items()}
@@ -77,6 +68,19 @@ class Sums:
     def activated(self, total: Open, activation: Activation) -> Any:
         """What a reader makes of an activation."""
         raise NotImplementedError
+
+
+class Sums(OpenSums):
+    """What the readers in balls share: the sums of one cell's weights, and the errors of its activations.
+
+    judged: the arithmetic promised; None stands for the exact answer.  known: the operands that have bounds.
+    """
+
+    known: tuple[type, ...] = (np.ndarray,)
+
+    def __init__(self, judged: Arithmetic | None) -> None:
+        self.judged = judged
+        self._models: dict[tuple[Matrix, ...], Sum] = {}
 
     def model(self, total: Open) -> Sum:
         """The sum's model, made when it is first asked for. Raises NotImplementedError where no bound is proved."""

@@ -86,7 +86,14 @@ class Answer:
 
     @functools.cached_property
     def allowed(self) -> float:
-        return _allowed(self.usual, self.declared)
+        """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about,
+        so no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous."""
+        case = self.usual if self.usual.mask is None else self.usual.without_mask()[0]
+        lengths = None if case.lengths is None else np.asarray(case.lengths)
+        judged = arithmetic(self.declared)
+        tracks = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, judged)
+        vacuous = any(vacuous_elements(*track.output).any() for track in tracks)
+        return np.nan if vacuous else 2 * max(float(track.output.bound.max(initial=0)) for track in tracks)
 
     @functools.cached_property
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
@@ -178,17 +185,6 @@ def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[
         x, before = track.x[valid], states_before(track, states)[valid]
         steps.append((Case(spec, track.parameters, x[None], before[None], None, "time_first"), states[valid]))
     return steps
-
-
-def _allowed(case: Case, declared: str) -> float:
-    """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about, so
-    no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous.
-    """
-    case = case if case.mask is None else case.without_mask()[0]
-    lengths = None if case.lengths is None else np.asarray(case.lengths)
-    cells = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, arithmetic(declared))
-    vacuous = any(vacuous_elements(*cell.output).any() for cell in cells)
-    return np.nan if vacuous else 2 * max(float(cell.output.bound.max(initial=0)) for cell in cells)
 
 
 def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarray:
