@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import limits
-from ..arguments import check_count, check_inputs, check_parameters
+from ..arguments import check_inputs, check_parameters
 from ..cells import cell_of
 from ..encoding import decode, encode, expect_object
 from ..files import read_text, write_atomically
@@ -109,7 +109,6 @@ class Case:
         expect(spec.num_layers <= limits.CASE_LAYERS, "num_layers", spec.num_layers, f"at most {limits.CASE_LAYERS}")
         if not isinstance(content["parameters"], list):
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
-        check_count(spec, content["parameters"])
         possible = {"b_ih", "b_hh", *(weight.name for weight in cell_of(spec).weights(spec))}
         parameters = []
         for index, track in enumerate(content["parameters"]):
