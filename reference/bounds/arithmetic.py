@@ -28,7 +28,7 @@ STORED_ROUNDINGS = 5
 MATRIX_UNIT_UNITS = 4.0
 
 
-@dataclass(frozen=True, eq=False)  # each is made once: by identity it is quickly found in a cache
+@dataclass(frozen=True)
 class Arithmetic:
     """A declared arithmetic.
 
@@ -50,6 +50,9 @@ class Arithmetic:
     largest: float
     accumulator_smallest_normal: float
     tanh_floor: float = 0.0
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # of all fields it would take longer than what is cached
 
     @functools.cache  # noqa: B019 (there are few arithmetics)
     def gain(self, terms: int) -> float:
