@@ -1,7 +1,4 @@
-"""The forward pass of a recurrent stack, as its equations define it.
-
-Track: one layer in one direction.  run_track: its answer.  forward: the stack's.
-"""
+"""The forward pass of a recurrent stack, as its equations define it."""
 
 from __future__ import annotations
 

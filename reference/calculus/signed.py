@@ -1,8 +1,7 @@
 """A step in balls whose dependence on the state before keeps its sign, so that what cancels may cancel.
 
 A quantity q of a step differs from the reference's by q^ - q = sum of diag(slope) W (h^ - h) + r, with |r| <= own: W is
-a weight of the state before, h^ - h its error. docs/error-bounds.md proves that this is rigorous, not first-order:
-the remainder of the linearisation is in `own`.
+a weight of the state before, h^ - h its error. The remainder of the linearisation is in `own`: this is rigorous.
 """
 
 from __future__ import annotations

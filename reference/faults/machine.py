@@ -1,7 +1,6 @@
 """A faulty implementation: a Run that answers any case with a fault planted in it.
 
-A fault that is planted `around` a layer only asks it other questions and rearranges its answers; the functions
-here take a stack apart for it, into layers, tracks (one layer in one direction) and steps, each asked by itself.
+For a fault `around` a layer a stack is taken apart into layers, tracks and steps, each asked by itself.
 To a fault the states of a cell are one array, side by side in the last axis, h first: `packed`.
 """
 
@@ -142,9 +141,8 @@ def layer_case(case: Case, layer: int, x: np.ndarray, h0: np.ndarray | None = No
     chosen = slice(first, first + spec.num_directions) if d is None else slice(first + d, first + d + 1)
     direction = spec.direction if d is None else spec.directions[d]
     single = replace(spec, input_size=x.shape[-1], num_layers=1, direction=direction)
-    states = initial_states(case) if h0 is None else h0
-    h0 = unpacked(single, states[chosen])
-    return Case(single, case.parameters[chosen], x, h0, case.lengths, "time_first")
+    states = unpacked(single, (initial_states(case) if h0 is None else h0)[chosen])
+    return Case(single, case.parameters[chosen], x, states, case.lengths, "time_first")
 
 
 def by_layers(
