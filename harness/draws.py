@@ -6,7 +6,7 @@ ones hide narrow products; by default they are scaled as torch initialises them,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
@@ -15,7 +15,7 @@ import numpy as np
 from reference import Case, CellParameters, RNNSpec
 from reference.arguments import cell_shapes
 from reference.cells import cell_of
-from reference.layout import sequence_axes
+from reference.layout import from_state_tuple, sequence_axes
 
 ROUNDED_STEP = 1 / 8
 # the same values laid out differently: what users pass when they slice, transpose or freeze arrays
@@ -80,29 +80,16 @@ def draw_case(
     shape = tuple(sizes[axis] for axis in sequence_axes(layout))
     x = draw.uniform(shape, input_scale).astype(dtype)
     rows = () if layout == "unbatched" else (batch,)
-    states = (draw.uniform((spec.num_cells, *rows, spec.hidden_size)).astype(dtype) for _ in cell_of(spec).states)
+    state = (spec.num_cells, *rows, spec.hidden_size)
     return Case(
         spec,
         draw_parameters(spec, dtype, seed, weight_scale, rounded),
         x,
-        as_given(states) if h0 else None,
+        from_state_tuple([draw.uniform(state).astype(dtype) for _ in cell_of(spec).states]) if h0 else None,
         lengths[0] if lengths is not None and layout == "unbatched" else lengths,
         layout,
         Draw(seed + 2).uniform(shape[:-1]) < 0.4 if mask else None,
     )
-
-
-def as_given(states: Iterable[np.ndarray]) -> Any:
-    """States as a user gives them: one array, or, of a cell that carries several, a tuple of arrays."""
-    several = tuple(states)
-    return several[0] if len(several) == 1 else several
-
-
-def each_state(change: Callable[[np.ndarray], np.ndarray], given: Any) -> Any:
-    """Initial states with every array changed; None where none are given."""
-    if given is None:
-        return None
-    return tuple(map(change, given)) if isinstance(given, tuple) else change(given)
 
 
 def in_memory(array: np.ndarray, kind: str) -> np.ndarray:

@@ -49,20 +49,16 @@ FIELDS = tuple(field.name for field in fields(KnownFailure))
 def read(path: Path) -> list[KnownFailure]:
     """The entries of a file. Raises UsageError, naming the field, for anything that is not one."""
     try:
-        return _entries(tomllib.loads(_text(path)))
+        text = read_text("file", path, limits.LIST_BYTES)
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > limits.LIST_LINE:
+                raise ValueError(f"line {number}: got {len(line)} characters, expected at most {limits.LIST_LINE}")
+        return _entries(tomllib.loads(text))
     except (OSError, ValueError) as error:  # not there, not text, not TOML, not a list of failures
         raise pytest.UsageError(f"--known-failures: {path.name}: {error}") from error
     except RecursionError:
         words = "got lists nested too deeply, expected [[failure]] entries"
         raise pytest.UsageError(f"--known-failures: {path.name}: {words}") from None
-
-
-def _text(path: Path) -> str:
-    text = read_text("file", path, limits.LIST_BYTES)
-    for number, line in enumerate(text.splitlines(), 1):
-        if len(line) > limits.LIST_LINE:
-            raise ValueError(f"line {number}: got {len(line)} characters, expected at most {limits.LIST_LINE}")
-    return text
 
 
 def _entries(content: dict[str, Any]) -> list[KnownFailure]:

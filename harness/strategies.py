@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from adapters import FEATURES
 from reference import LAYOUTS, Case, RNNSpec
+from reference.layout import each_state
 
-from .draws import MEMORY, draw_case, each_state, in_memory
+from .draws import MEMORY, draw_case, in_memory
 
 Draw = Callable[..., Any]
 SIZES = st.integers(1, 9)

@@ -15,22 +15,6 @@ from .recurrence import Result, forward
 from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, Lengths, RNNSpec
 
 __all__ = [
-    "DIRECTIONS",
-    "DTYPES",
-    "LAYOUTS",
-    "NONLINEARITIES",
-    "OUTCOMES",
-    "Case",
-    "CellParameters",
-    "Diagnosis",
-    "Explanation",
-    "Lengths",
-    "Location",
-    "RNNSpec",
-    "Result",
-    "Verdict",
-    "diagnose",
-    "forward",
-    "judge",
-    "judge_pair",
-]
+    "DIRECTIONS", "DTYPES", "LAYOUTS", "NONLINEARITIES", "OUTCOMES", "Case", "CellParameters", "Diagnosis",
+    "Explanation", "Lengths", "Location", "RNNSpec", "Result", "Verdict", "diagnose", "forward", "judge", "judge_pair",
+]  # fmt: skip

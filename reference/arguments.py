@@ -18,27 +18,22 @@ def check_parameters(spec: RNNSpec, parameters: Sequence[CellParameters]) -> Non
         raise TypeError(f"spec: got {type(spec).__name__}, expected RNNSpec")
     if not isinstance(parameters, Sequence):
         raise TypeError(f"parameters: got {type(parameters).__name__}, expected a sequence of CellParameters")
-    for index, cell in enumerate(parameters):
-        if not isinstance(cell, CellParameters):
-            raise TypeError(f"parameters[{index}]: got {type(cell).__name__}, expected CellParameters")
-    check_count(spec, parameters)
-    dtype = parameters[0].dtype
-    for index, cell in enumerate(parameters):
+    if len(parameters) != spec.num_cells:
+        expected = f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})"
+        expect(False, "parameters", f"{len(parameters)} cells", expected)
+    for index, track in enumerate(parameters):
+        if not isinstance(track, CellParameters):
+            raise TypeError(f"parameters[{index}]: got {type(track).__name__}, expected CellParameters")
         shapes = cell_shapes(spec, index // spec.num_directions)
-        given = {field: array.shape for field, array in cell.arrays().items()}
-        if given == shapes and cell.dtype == dtype:
+        given = {field: array.shape for field, array in track.arrays().items()}
+        if given == shapes and track.dtype == parameters[0].dtype:
             continue  # the words below take NumPy longer than a step of a small cell
         name = f"parameters[{index}] ({spec.cell_name(index)})"
         for field in sorted(shapes.keys() | given.keys()):
             none = "no array (spec.bias is False)" if field in ("b_ih", "b_hh") else "no array"
             expect(given.get(field) == shapes.get(field), f"{name} {field}",
                    given.get(field, "no array"), str(shapes.get(field, none)))  # fmt: skip
-        _expect_dtype(f"{name} dtype", cell.dtype, dtype, "as in parameters[0]")
-
-
-def check_count(spec: RNNSpec, parameters: Sequence[Any]) -> None:
-    expect(len(parameters) == spec.num_cells, "parameters", f"{len(parameters)} cells",
-           f"{spec.num_cells} (num_layers {spec.num_layers} x num_directions {spec.num_directions})")  # fmt: skip
+        _expect_dtype(f"{name} dtype", track.dtype, parameters[0].dtype, "as in parameters[0]")
 
 
 def cell_shapes(spec: RNNSpec, layer: int) -> dict[str, tuple[int, ...]]:

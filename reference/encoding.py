@@ -16,12 +16,12 @@ ARRAY_FIELDS = {"dtype", "shape", "data"}
 MOST_AXES = 3
 
 
-def expect_object(field: str, given: Any, needed: Set[str], possible: Set[str] | None = None) -> None:
+def expect_object(field: str, given: Any, needed: Set[str], possible: Set[str] = frozenset()) -> None:
     """Raise unless `given` is a JSON object with the needed fields and, beside them, none but possible ones."""
     if not isinstance(given, dict):
         raise TypeError(f"{field}: got {type(given).__name__}, expected an object with {sorted(needed)}")
-    fits = needed <= given.keys() <= needed | (possible or set())
-    expect(fits, f"{field} fields", sorted(given), str(sorted(needed)))
+    if not needed <= given.keys() <= needed | possible:
+        raise ValueError(f"{field} fields: got {short(sorted(given))}, expected {sorted(needed)}")
 
 
 def encode(array: np.ndarray) -> dict[str, Any]:
@@ -59,8 +59,7 @@ def decode(field: str, encoded: Any) -> np.ndarray:
 
 
 def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
-    integers = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
-    if not integers:
+    if not isinstance(shape, list) or any(type(n) is not int for n in shape):
         raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")
     expect(all(n >= 0 for n in shape) and len(shape) <= MOST_AXES, field, shape,
            f"at most {MOST_AXES} integers of at least 0")  # fmt: skip

@@ -5,7 +5,7 @@ A sequence is (time, batch, features) inside; a state is (num_cells, batch, its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,11 @@ def from_state_tuple(states: Sequence[Any]) -> Any:
     return states[0] if len(states) == 1 else tuple(states)
 
 
+def each_state(change: Callable[[np.ndarray], Any], states: Any) -> Any:
+    """h0 or h_n with each of its states changed; None where there is none."""
+    return None if states is None else from_state_tuple([change(state) for state in state_tuple(states)])
+
+
 def valid_steps(lengths: np.ndarray, time: int) -> np.ndarray:
     """Where a sequence has not ended yet: booleans (time, batch) from lengths (batch,)."""
     return np.arange(time)[:, None] < lengths
@@ -76,15 +81,15 @@ def reverse_within_lengths(sequence: np.ndarray, lengths: np.ndarray | None) -> 
     return np.take_along_axis(sequence, source[:, :, None], axis=0)
 
 
-def unmasked_first(mask: np.ndarray, layout: str) -> np.ndarray:
+def unmasked_first(mask: np.ndarray, layout: str) -> tuple[np.ndarray, np.ndarray]:
     """The order of steps that puts each sequence's unmasked ones in front, both kinds in the order they had.
 
     mask: booleans with the axes of a sequence in `layout` but the last; True where a step counts. A masked step
     changes nothing, so the sequence of the others, at the front, has the same answer.
-    Returns the step that comes to stand at each place, integers (time, batch).
+    Returns the step that comes to stand at each place, integers (time, batch), and how many there are, as lengths.
     """
     counts = sequence_to_time_first(mask[..., None], layout)[..., 0]
-    return np.argsort(~counts, axis=0, kind="stable")
+    return np.argsort(~counts, axis=0, kind="stable"), mask.sum(axis=sequence_axes(layout).index("time"))
 
 
 def take_steps(sequence: np.ndarray, order: np.ndarray, layout: str) -> np.ndarray:

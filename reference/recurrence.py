@@ -1,11 +1,8 @@
-"""The forward pass of a recurrent stack, as its equations define it.
-
-Track: one layer in one direction.  run_track: its answer.  forward: the stack's.
-"""
+"""The forward pass of a recurrent stack, as its equations define it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +11,9 @@ from .arguments import check_inputs, check_parameters
 from .calculus.numbers import Numbers
 from .cells import Cell, cell_of
 from .layout import (
-    from_state_tuple,
+    each_state,
     last_states,
     reverse_within_lengths,
-    sequence_axes,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
@@ -67,33 +63,25 @@ class Track(NamedTuple):
 def run_track(track: Track, out: np.ndarray | None = None) -> Result:
     """The output (time, batch, size), and h_n as a tuple. It is the projected sequence that is put in order.
 
-    out: where the output may be computed; of a cell with one state it is the place of the projected inputs.
+    out: where the output may be computed; of a cell with one state it is the place of the projected inputs, which its
+    states overwrite where they are of one size.
     """
-    states, lengths = track.states, track.lengths
+    states, lengths, step = track.states, track.lengths, track.cell.step
     numbers = Numbers(out if len(states) == 1 else None)
     weights = numbers.weights(track.parameters)
     projected = track.in_order(track.cell.project(numbers, weights, track.x))
-    sequences = _scan(track.cell, numbers, weights, projected, states)
-    output = track.in_order(sequences[0])
-    if lengths is None:
-        return Result(output, tuple([sequence[-1] for sequence in sequences]) if len(output) else states)
-    output[~valid_steps(lengths, len(output))] = 0
-    return Result(output, tuple(last_states(*pair, lengths) for pair in zip(sequences, states, strict=True)))
-
-
-def _scan(
-    cell: Cell, numbers: Numbers, weights: Mapping[str, np.ndarray], projected: np.ndarray, states: States
-) -> States:
-    """Each state after every step, (time, batch, size). A single one overwrites the projected inputs of its size."""
-    overwrites = len(states) == 1 and states[0].shape[-1] == projected.shape[-1]
-    time, step = len(projected), cell.step
+    time, overwrites = len(projected), len(states) == 1 and states[0].shape[-1] == projected.shape[-1]
     sequences = (projected,) if overwrites else tuple(np.empty((time, *state.shape), state.dtype) for state in states)
     for t, projected_step in enumerate(projected):
         states = step(numbers, weights, projected_step, states)
         if not (overwrites and states[0] is projected_step):
             for sequence, state in zip(sequences, states, strict=True):
                 sequence[t] = state
-    return sequences
+    output = track.in_order(sequences[0])
+    if lengths is None:
+        return Result(output, states)
+    output[~valid_steps(lengths, time)] = 0
+    return Result(output, tuple(last_states(*pair, lengths) for pair in zip(sequences, track.states, strict=True)))
 
 
 def forward(
@@ -121,7 +109,7 @@ def forward(
     check_parameters(spec, parameters)
     check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype, mask)
     if mask is not None:  # a masked step changes nothing: the others are a shorter sequence; their output is put back
-        order, lengths = unmasked_first(mask, layout), mask.sum(axis=sequence_axes(layout).index("time"))
+        order, lengths = unmasked_first(mask, layout)
         output, h_n = forward(spec, parameters, take_steps(x, order, layout), h0, lengths, layout)
         return Result(take_steps(output, np.argsort(order, axis=0), layout), h_n)
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
@@ -140,7 +128,7 @@ def forward(
                     final[index] = state
                 index += 1
             sequence = output
-    h_n = from_state_tuple([state_from_batched(state, layout) for state in finals])
+    h_n = each_state(lambda state: state_from_batched(state, layout), finals)
     return Result(sequence_from_time_first(sequence, layout), h_n)
 
 

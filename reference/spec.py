@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -39,7 +39,7 @@ def expect(condition: bool | np.bool_, field: str, given: object, expected: str)
         raise ValueError(f"{field}: got {short(given)}, expected {expected}")
 
 
-def expect_word(field: str, given: object, words: tuple[str, ...]) -> None:
+def expect_word(field: str, given: object, words: Collection[str]) -> None:
     expect(isinstance(given, str) and given in words, field, given, f"one of {', '.join(words)}")
 
 
@@ -83,7 +83,7 @@ class RNNSpec:
         if not isinstance(self.bias, bool | np.bool_):
             raise TypeError(f"bias: got {short(self.bias)}, expected True or False")
         object.__setattr__(self, "bias", bool(self.bias))
-        expect_word("cell", self.cell, tuple(cells.CELLS))
+        expect_word("cell", self.cell, cells.CELLS)
         if self.layout is not None:
             expect_word("layout", self.layout, LAYOUTS)
         if self.held is not None and not isinstance(self.held, bool):
@@ -102,9 +102,9 @@ class RNNSpec:
         """The directions of each layer, in the order of their parameters and states."""
         return ("forward", "reverse") if self.direction == "bidirectional" else (self.direction,)
 
-    @functools.cached_property
+    @property
     def num_directions(self) -> int:
-        return len(self.directions)
+        return 2 if self.direction == "bidirectional" else 1
 
     @property
     def num_cells(self) -> int:
@@ -136,9 +136,9 @@ class RNNSpec:
 
     @functools.cached_property
     def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
-        """The shapes of a track's weights, by name: in the first layer, and in every other one."""
+        """The shapes of a track's weights, by name: in the first layer, and, where there are more, in every other."""
         weights, sizes = self.made.weights(self), {"units": self.hidden_size, "states": self.state_size}
-        each = ({**sizes, "features": self.layer_input_size(layer)} for layer in (0, 1))
+        each = ({**sizes, "features": self.layer_input_size(layer)} for layer in range(min(self.num_layers, 2)))
         return tuple({weight.name: weight.shape(sizes) for weight in weights} for sizes in each)
 
     def cell_name(self, index: int) -> str:
@@ -169,16 +169,17 @@ class CellParameters:
     def __post_init__(self) -> None:
         expect_array("w_ih", self.w_ih, 2)
         expect_array("w_hh", self.w_hh, 2)
-        given = {name: getattr(self, name) is not None for name in ("b_ih", "b_hh")}
-        words = ", ".join(f"{name} {'given' if there else 'absent'}" for name, there in given.items())
-        expect(given["b_ih"] == given["b_hh"], "b_ih, b_hh", words, "both or neither")
+        if (self.b_ih is None) != (self.b_hh is None):
+            words = "b_ih absent, b_hh given" if self.b_ih is None else "b_ih given, b_hh absent"
+            expect(False, "b_ih, b_hh", words, "both or neither")
         if not isinstance(self.more, Mapping):
             raise TypeError(f"more: got {type(self.more).__name__}, expected a mapping of names to arrays")
         expect(not _RANKS.keys() & self.more.keys(), "more", sorted(self.more), f"none of {', '.join(_RANKS)}")
-        for name, array in self.arrays().items():
+        arrays = self.arrays()
+        for name, array in arrays.items():
             expect_array(name, array, _RANKS.get(name))
-        dtypes = {name: array.dtype.name for name, array in self.arrays().items()}
-        expect(len(set(dtypes.values())) == 1, "parameters", dtypes, "one dtype")
+        if any(array.dtype != self.dtype for array in arrays.values()):
+            expect(False, "parameters", {name: array.dtype.name for name, array in arrays.items()}, "one dtype")
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> CellParameters:
@@ -206,13 +207,15 @@ def expect_array(field: str, given: object, rank: int | None) -> None:
     """
     if type(given) is not np.ndarray:
         raise TypeError(f"{field}: got {type(given).__name__}, expected a NumPy array")
-    if given.dtype.name not in DTYPES:
+    if dtype_name(given.dtype) not in DTYPES:
+        if given.dtype.name in DTYPES:
+            raise TypeError(f"{field}: got dtype {dtype_name(given.dtype)}, expected native byte order")
         raise TypeError(f"{field}: got dtype {given.dtype.name}, expected one of {', '.join(DTYPES)}")
-    if not given.dtype.isnative:
-        raise TypeError(f"{field}: got dtype {dtype_name(given.dtype)}, expected native byte order")
-    expect(rank in (None, given.ndim), f"{field} rank", given.ndim, f"{rank} axes (its shape is {given.shape})")
+    if rank not in (None, given.ndim):
+        expect(False, f"{field} rank", given.ndim, f"{rank} axes (its shape is {given.shape})")
 
 
+@functools.cache  # NumPy takes longer for a name than for a step of a small cell
 def dtype_name(dtype: np.dtype) -> str:
     """A dtype's name, with its byte order where that is not the machine's own."""
     return dtype.name if dtype.isnative else f"{dtype.name} of foreign byte order ({dtype.str})"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from harness import draws
-from harness.draws import MEMORY, draw_case, each_state, in_memory
+from harness.draws import MEMORY, draw_case, in_memory
 from harness.strategies import in_layout
 from reference import LAYOUTS, RNNSpec
+from reference.layout import each_state
 
 
 def test_every_state_that_a_cell_carries_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ The constants of the error bounds live here and nowhere else; docs/error-bounds.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -50,6 +51,10 @@ class Arithmetic:
     accumulator_smallest_normal: float
     tanh_floor: float = 0.0
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # of all fields it would take longer than what is cached
+
+    @functools.cache  # noqa: B019 (there are few arithmetics)
     def gain(self, terms: int) -> float:
         """Largest relative error of a sum of `terms` products and biases, in any order, fused or not.
 
@@ -62,6 +67,7 @@ class Arithmetic:
             logarithm += STORED_ROUNDINGS * math.log1p(self.unit_roundoff)
         return math.expm1(min(logarithm, 700.0))
 
+    @functools.cache  # noqa: B019
     def spread(self, terms: int) -> tuple[float, float]:
         """(alpha, beta): such a sum of exact value a is off by at most alpha * (sum of absolute values) + beta * |a|.
 

@@ -59,8 +59,7 @@ def trajectory_bound(
 def _track(track: Track, x: Ball, judged: Arithmetic | None) -> Expected:
     """One track: its answer by `forward`, and the error carried along it in processing order."""
     output, *x_and_error = map(track.in_order, (run_track(track).output, x.value, x.radius))
-    x = Ball(*x_and_error)
-    bound, scale = carry(track.cell, track.parameters, x, output, track.states[0], judged)
+    bound, scale = carry(track.cell, track.parameters, Ball(*x_and_error), output, track.states[0], judged)
     bound[np.isnan(bound)] = np.inf
     return expected_of(track, Enclosure(output, bound, scale))
 

@@ -1,15 +1,10 @@
-"""What a cell's step is read with. A cell writes its equations once, over the operations that are named here.
-
-    affine(products, biases, start)  one sum: products of a weight and an operand, and biases, in whatever order
-    tanh(a), relu(a)                 elementwise
+"""What a cell's step is read with. A cell writes its equations once, over the Operations that every reader has.
 
 numbers: arrays in their own dtype, the forward pass.  balls: an array and how far a computed one may lie from it.
 signed: a ball whose dependence on the state before is kept with its sign, for the trajectory bound.
 sums: one sum as a product of two matrices, with its rounding.  slopes: the activations, and their slopes.
 
-Every reader has these operations, and `weights`, which takes the arrays of a CellParameters to what `affine` takes.
 An operand for which no bound is proved raises NotImplementedError.
-`activate` takes the word of an activation to its operation: a word that nobody computes raises.
 """
 
 from __future__ import annotations
@@ -29,7 +24,7 @@ class Operations(Protocol):
         ...
 
     def affine(self, products: Sequence[tuple[Any, Any]], biases: Sequence[Any] = (), start: Any = None) -> Any:
-        """start + the sum of weight @ operand + the sum of the biases.
+        """start + the sum of weight @ operand + the sum of the biases, in whatever order.
 
         products: pairs of a weight and an operand (..., features).  start: what an earlier call answered, to which
         terms are added; it is used up.
@@ -44,7 +39,7 @@ class Operations(Protocol):
 
 
 def activate(operations: Operations, nonlinearity: str, a: Any) -> Any:
-    """The activation of that name."""
+    """The activation of that name; a word that nobody computes raises."""
     match nonlinearity:
         case "tanh":
             return operations.tanh(a)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -36,7 +37,40 @@ class Open(NamedTuple):
     biases: tuple[Matrix, ...]
 
 
-class Sums:
+@functools.cache
+def activation_errors(judged: Arithmetic | None, nonlinearity: str) -> tuple[float, float, float]:
+    """A3: the relative error of both sides' activation and of the judged one's, and its absolute one."""
+    own = REFERENCE.activation_error(nonlinearity)
+    if judged is None:
+        return own, 0.0, 0.0
+    error = judged.activation_error(nonlinearity)
+    return own + error, error, judged.activation_floor(nonlinearity)
+
+
+class OpenSums:
+    """What the readers share that need a sum as a whole: it stays open until it is activated."""
+
+    def weights(self, parameters: CellParameters) -> dict[str, Matrix]:
+        return {name: Matrix(array) for name, array in parameters.arrays().items()}
+
+    def affine(
+        self, products: Sequence[tuple[Matrix, Any]], biases: Sequence[Matrix] = (), start: Open | None = None
+    ) -> Open:
+        before = start or Open((), ())
+        return Open((*before.products, *products), (*before.biases, *biases))
+
+    def tanh(self, a: Open) -> Any:
+        return self.activated(a, TANH)
+
+    def relu(self, a: Open) -> Any:
+        return self.activated(a, RELU)
+
+    def activated(self, total: Open, activation: Activation) -> Any:
+        """What a reader makes of an activation."""
+        raise NotImplementedError
+
+
+class Sums(OpenSums):
     """What the readers in balls share: the sums of one cell's weights, and the errors of its activations.
 
     judged: the arithmetic promised; None stands for the exact answer.  known: the operands that have bounds.
@@ -47,16 +81,6 @@ class Sums:
     def __init__(self, judged: Arithmetic | None) -> None:
         self.judged = judged
         self._models: dict[tuple[Matrix, ...], Sum] = {}
-        self._errors: dict[str, tuple[float, float, float]] = {}
-
-    def weights(self, parameters: CellParameters) -> dict[str, Matrix]:
-        return {name: Matrix(array) for name, array in parameters.arrays().items()}
-
-    def affine(
-        self, products: Sequence[tuple[Matrix, Any]], biases: Sequence[Matrix] = (), start: Open | None = None
-    ) -> Open:
-        before = start or Open((), ())
-        return Open((*before.products, *products), (*before.biases, *biases))
 
     def model(self, total: Open) -> Sum:
         """The sum's model, made when it is first asked for. Raises NotImplementedError where no bound is proved."""
@@ -75,18 +99,9 @@ class Sums:
             self._models[key] = Sum(arrays, biases, self.judged)
         return self._models[key]
 
-    def activation_errors(self, nonlinearity: str) -> tuple[float, float, float]:
-        """A3: the relative error of both sides' activation and of the judged one's, and its absolute one."""
-        if nonlinearity not in self._errors:
-            own = REFERENCE.activation_error(nonlinearity)
-            judged = self.judged.activation_error(nonlinearity) if self.judged else 0.0
-            floor = self.judged.activation_floor(nonlinearity) if self.judged else 0.0
-            self._errors[nonlinearity] = own + judged, judged, floor
-        return self._errors[nonlinearity]
-
     def activation_bound(self, phi: np.ndarray, nonlinearity: str, model: Sum) -> np.ndarray:
         """A3 on both sides: how far two computed activations of one argument may lie apart, underflow included."""
-        relative, _, floor = self.activation_errors(nonlinearity)
+        relative, _, floor = activation_errors(self.judged, nonlinearity)
         error = np.abs(phi)
         error *= relative * model.evaluated
         error += floor * model.evaluated + model.smallest_normal
@@ -101,13 +116,7 @@ class Balls(Sums):
 
     out: tuple[np.ndarray, np.ndarray] | tuple[None, None] = (None, None)
 
-    def tanh(self, a: Open) -> Ball:
-        return self._activation(a, TANH)
-
-    def relu(self, a: Open) -> Ball:
-        return self._activation(a, RELU)
-
-    def _activation(self, total: Open, activation: Activation) -> Ball:
+    def activated(self, total: Open, activation: Activation) -> Ball:
         model = self.model(total)
         inputs = model.inputs([operand for _, operand in total.products])
         base, a = model.radius(inputs), product(inputs, model.weights)
@@ -118,7 +127,7 @@ class Balls(Sums):
         overflows = model.may_overflow(base.max(initial=0))
         radius = model.settled(inputs, radius) if overflows else radius
         bound = np.multiply(activation.largest_slope(a, radius, out=a), radius, out=into_radius)
-        bound *= 1 + self.activation_errors(activation.name)[1]
+        bound *= 1 + activation_errors(self.judged, activation.name)[1]
         bound += self.activation_bound(value, activation.name, model)
         if overflows:  # what is not finite, and known exactly, must come out exactly
             bound[np.isnan(bound)] = np.inf

@@ -1,8 +1,7 @@
 """A step in balls whose dependence on the state before keeps its sign, so that what cancels may cancel.
 
 A quantity q of a step differs from the reference's by q^ - q = sum of diag(slope) W (h^ - h) + r, with |r| <= own: W is
-a weight of the state before, h^ - h its error. docs/error-bounds.md proves that this is rigorous, not first-order:
-the remainder of the linearisation is in `own`.
+a weight of the state before, h^ - h its error. The remainder of the linearisation is in `own`: this is rigorous.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bounds.arithmetic import REFERENCE
-from .balls import Ball, Matrix, Open, Sums
-from .slopes import RELU, TANH, Activation
+from .balls import Ball, Matrix, Open, Sums, activation_errors
+from .slopes import Activation
 
 
 class Carried(NamedTuple):
@@ -46,14 +45,8 @@ class Signed(Sums):
 
     known = (Ball, Carried)
 
-    def tanh(self, a: Open) -> Moved:
-        return self._activation(a, TANH)
-
-    def relu(self, a: Open) -> Moved:
-        return self._activation(a, RELU)
-
-    def _activation(self, total: Open, activation: Activation) -> Moved:
-        model, errors = self.model(total), self.activation_errors(activation.name)
+    def activated(self, total: Open, activation: Activation) -> Moved:
+        model, errors = self.model(total), activation_errors(self.judged, activation.name)
         operands: list[Any] = [operand for _, operand in total.products]
         inputs = model.inputs([operand.value for operand in operands])
         below, before, largest = np.zeros(()), np.zeros(()), np.abs(inputs)

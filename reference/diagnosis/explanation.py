@@ -18,11 +18,11 @@ import numpy as np
 from ..bounds.arithmetic import arithmetic
 from ..bounds.trajectory import trajectory_bound
 from ..calculus.balls import Open, Sums
+from ..calculus.slopes import Activation
 from ..cells import cell_of
 from ..faults import Fault, implementation
 from ..faults.machine import (
     as_time_first,
-    each_state,
     in_order,
     initial_states,
     layer_case,
@@ -36,7 +36,7 @@ from ..judging.case import Case
 from ..judging.comparison import settle, vacuous_elements
 from ..judging.judge import judge
 from ..judging.verdict import Location
-from ..layout import last_states, sequence_to_time_first, state_to_batched, valid_steps
+from ..layout import each_state, last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
 
 # A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
@@ -86,7 +86,14 @@ class Answer:
 
     @functools.cached_property
     def allowed(self) -> float:
-        return _allowed(self.usual, self.declared)
+        """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about,
+        so no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous."""
+        case = self.usual if self.usual.mask is None else self.usual.without_mask()[0]
+        lengths = None if case.lengths is None else np.asarray(case.lengths)
+        judged = arithmetic(self.declared)
+        tracks = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, judged)
+        vacuous = any(vacuous_elements(*track.output).any() for track in tracks)
+        return np.nan if vacuous else 2 * max(float(track.output.bound.max(initial=0)) for track in tracks)
 
     @functools.cached_property
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
@@ -180,17 +187,6 @@ def _steps(case: Case, layers: list[np.ndarray], h_n: np.ndarray) -> list[tuple[
     return steps
 
 
-def _allowed(case: Case, declared: str) -> float:
-    """How far two correct answers may lie apart: twice the largest trajectory bound. A fault moves numbers about, so
-    no element keeps a bound of its own. NaN, which allows nothing, where some bound is vacuous.
-    """
-    case = case if case.mask is None else case.without_mask()[0]
-    lengths = None if case.lengths is None else np.asarray(case.lengths)
-    cells = trajectory_bound(case.spec, case.parameters, case.x, case.h0, lengths, arithmetic(declared))
-    vacuous = any(vacuous_elements(*cell.output).any() for cell in cells)
-    return np.nan if vacuous else 2 * max(float(cell.output.bound.max(initial=0)) for cell in cells)
-
-
 def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarray:
     """How far two states may lie apart that follow from the same one, by any activation of slope up to 1.
 
@@ -211,11 +207,8 @@ def _allowed_in_a_step(case: Case, expected: np.ndarray, name: str) -> np.ndarra
 class _Preactivations(Sums):
     """A step that ends before its activation."""
 
-    def tanh(self, a: Open) -> Open:
-        return a
-
-    def relu(self, a: Open) -> Open:
-        return a
+    def activated(self, total: Open, activation: Activation) -> Open:
+        return total
 
 
 def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:

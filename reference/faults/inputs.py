@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
-from ..layout import state_tuple
+from ..layout import each_state, state_tuple
 from .changes import backwards, exchange_axes, one_for_all, rolled, significant, times, zeroed
 from .fault import Where
-from .machine import each_state, lengths_of
+from .machine import lengths_of
 from .rows import of_question, of_run, of_x, table
 from .where import EQUAL_TIME, FEATURES, FINER, ROWS, SEQUENCE, STEPS, TWO_STEPS
 

@@ -1,7 +1,6 @@
 """A faulty implementation: a Run that answers any case with a fault planted in it.
 
-A fault that is planted `around` a layer only asks it other questions and rearranges its answers; the functions
-here take a stack apart for it, into layers, tracks (one layer in one direction) and steps, each asked by itself.
+For a fault `around` a layer a stack is taken apart into layers, tracks and steps, each asked by itself.
 To a fault the states of a cell are one array, side by side in the last axis, h first: `packed`.
 """
 
@@ -18,6 +17,7 @@ from .. import recurrence
 from ..cells import cell_of
 from ..judging.case import Case
 from ..layout import (
+    each_state,
     from_state_tuple,
     last_states,
     reverse_within_lengths,
@@ -30,7 +30,6 @@ from ..layout import (
 )
 from ..recurrence import Result
 from ..spec import RNNSpec
-from .changes import Change
 from .fault import Around, Fault, Run
 from .step import Kernel, NumPyKernel
 
@@ -88,7 +87,7 @@ def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Resu
 def as_time_first(case: Case) -> Case:
     """The same question, time first and batched; an unbatched sequence becomes a batch of 1."""
     x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout))
-    h0 = None if case.h0 is None else each_state(lambda h: state_to_batched(h, case.layout), case.h0)
+    h0 = each_state(lambda h: np.ascontiguousarray(state_to_batched(h, case.layout)), case.h0)
     lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     mask = None if case.mask is None else sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
     return Case(case.spec, case.parameters, x, h0, lengths, "time_first", mask)
@@ -97,13 +96,8 @@ def as_time_first(case: Case) -> Case:
 def in_time_first(case: Case, run: Run) -> Result:
     """The answer of a run that knows time first only, to a case in any layout."""
     output, h_n = run(as_time_first(case))
-    output = sequence_from_time_first(output, case.layout)
-    return Result(np.ascontiguousarray(output), each_state(lambda h: state_from_batched(h, case.layout), h_n))
-
-
-def each_state(change: Change, states: Any) -> Any:
-    """h0 or h_n with each of its states changed."""
-    return from_state_tuple([np.ascontiguousarray(change(state)) for state in state_tuple(states)])
+    h_n = each_state(lambda h: np.ascontiguousarray(state_from_batched(h, case.layout)), h_n)
+    return Result(np.ascontiguousarray(sequence_from_time_first(output, case.layout)), h_n)
 
 
 def packed(states: Any) -> np.ndarray:
@@ -147,9 +141,8 @@ def layer_case(case: Case, layer: int, x: np.ndarray, h0: np.ndarray | None = No
     chosen = slice(first, first + spec.num_directions) if d is None else slice(first + d, first + d + 1)
     direction = spec.direction if d is None else spec.directions[d]
     single = replace(spec, input_size=x.shape[-1], num_layers=1, direction=direction)
-    states = initial_states(case) if h0 is None else h0
-    h0 = unpacked(single, states[chosen])
-    return Case(single, case.parameters[chosen], x, h0, case.lengths, "time_first")
+    states = unpacked(single, (initial_states(case) if h0 is None else h0)[chosen])
+    return Case(single, case.parameters[chosen], x, states, case.lengths, "time_first")
 
 
 def by_layers(

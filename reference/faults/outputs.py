@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..judging.case import Case
+from ..layout import last_states
 from ..recurrence import Result
 from .changes import (
     backwards,
@@ -72,10 +73,9 @@ def lose_last_row(_case: Case, output: np.ndarray, h_n: np.ndarray) -> Arrays:
 
 def end_one_step_early(track: Case, run: Run) -> Result:
     output, h_n = run(track)
-    before, at = in_order(track, states_before(track, output)), np.maximum(lengths_of(track) - 1, 0)
-    h = h_n[..., : track.spec.state_size]
-    early = np.where((lengths_of(track) > 0)[:, None], before[at, np.arange(track.x.shape[1])], h)
-    return Result(output, np.concatenate([early, h_n[..., track.spec.state_size :]], axis=-1))
+    before, size = in_order(track, states_before(track, output)), track.spec.state_size
+    early = last_states(before, h_n[0, :, :size], lengths_of(track))
+    return Result(output, np.concatenate([early[None], h_n[..., size:]], axis=-1))
 
 
 def one_step_late(track: Case, run: Run) -> Result:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from ..calculus.balls import Open, OpenSums
 from ..calculus.numbers import activation
+from ..calculus.slopes import Activation
 from ..cells import cell_of
 from ..judging.case import Case
 from ..recurrence import States
-from ..spec import CellParameters
 from .changes import Change, same
 
 
@@ -41,16 +42,16 @@ class NumPyKernel:
 
 @dataclass(frozen=True)
 class Step:
-    """A sum in a step, to which terms may be added until it is activated.
+    """A sum in a step that is about to be activated.
 
     products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), of the
     first products.  nonlinearity: of its activation.
     """
 
     kernel: Kernel
-    products: Sequence[tuple[np.ndarray, np.ndarray]] = ()
-    biases: Sequence[np.ndarray] = ()
-    nonlinearity: str = ""
+    products: Sequence[tuple[np.ndarray, np.ndarray]]
+    biases: Sequence[np.ndarray]
+    nonlinearity: str
 
     @property
     def dtype(self) -> np.dtype:
@@ -95,21 +96,12 @@ class StepChange:
 
 
 @dataclass(frozen=True)
-class _Operations:
-    """Reads a step in arrays. Sums stay open until they are activated, so that a fault may change all of it."""
+class _Operations(OpenSums):
+    """Reads a step in arrays, so that a fault may change all of it."""
 
     kernel: Kernel
     activation: Callable[[Step], np.ndarray]
 
-    def weights(self, parameters: CellParameters) -> dict[str, np.ndarray]:
-        return parameters.arrays()
-
-    def affine(self, products: Sequence[Any], biases: Sequence[Any] = (), start: Step | None = None) -> Step:
-        before = start or Step(self.kernel)
-        return replace(before, products=(*before.products, *products), biases=(*before.biases, *biases))
-
-    def tanh(self, a: Step) -> np.ndarray:
-        return self.activation(replace(a, nonlinearity="tanh"))
-
-    def relu(self, a: Step) -> np.ndarray:
-        return self.activation(replace(a, nonlinearity="relu"))
+    def activated(self, total: Open, activation: Activation) -> np.ndarray:
+        products = [(weight.array, operand) for weight, operand in total.products]
+        return self.activation(Step(self.kernel, products, [bias.array for bias in total.biases], activation.name))

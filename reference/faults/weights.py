@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -35,10 +34,7 @@ from .fault import Asked, Fault, Where
 from .where import ALWAYS, ANY_FEATURES, BIAS, BOTH, FINER, FLOAT64, LAYERS, RECURRENT, SQUARE, STEPS, UNITS, WIDE
 
 Arrays = dict[str, np.ndarray]
-
-
-def every_track(_spec: RNNSpec) -> slice:
-    return slice(None)
+Tracks = Callable[[RNNSpec], slice]
 
 
 def reverse_tracks(spec: RNNSpec) -> slice:
@@ -60,7 +56,7 @@ class Rule(NamedTuple):
     says: str
     where: Where
     change: Change
-    tracks: Callable[[RNNSpec], slice] = every_track
+    tracks: Tracks = lambda _spec: slice(None)
 
 
 ZERO = zeroed(...)
@@ -153,21 +149,19 @@ def _by_rule(rule: Rule, axes: tuple[str, ...], names: Sequence[str] = ()) -> Fa
     def asked(case: Case) -> Case:
         weights = [one for one in cell_of(case.spec).weights(case.spec) if len(one.axes) == len(axes)]
         gates = {one.name: len(one.gates) for one in weights if not names or one.name in names}
-        return of_arrays(partial(_changed, rule.change, gates), rule.tracks)(case)
+        return of_arrays(
+            lambda arrays: {name: gate_by_gate(rule.change, arrays[name], gates[name]) for name in gates}, rule.tracks
+        )(case)
 
     name, says = (text.format(*names) for text in (rule.name, rule.says))
     return _made(name, says, rule.where, asked, "weights" if len(axes) == 2 else "biases", names)
-
-
-def _changed(change: Change, gates: Mapping[str, int], arrays: Arrays) -> Arrays:
-    return {name: gate_by_gate(change, arrays[name], count) for name, count in gates.items()}
 
 
 def gate_by_gate(change: Change, array: np.ndarray, gates: int) -> np.ndarray:
     return np.concatenate([change(rows) for rows in np.split(array, gates)])
 
 
-def of_arrays(change: Callable[[Arrays], Arrays], tracks: Callable[[RNNSpec], slice] = every_track) -> Asked:
+def of_arrays(change: Callable[[Arrays], Arrays], tracks: Tracks = lambda _spec: slice(None)) -> Asked:
     """What changes some arrays of these tracks. change: a track's arrays by name -> those that become others."""
 
     def asked(case: Case) -> Case:
@@ -223,9 +217,6 @@ def reordered(array: np.ndarray, gates: Sequence[str], others: Mapping[str, str]
 
 
 def _of_biases(names: Sequence[str]) -> Iterator[Fault]:
-    def one_for_both(name: str, arrays: Arrays) -> Arrays:
-        return dict.fromkeys(names, arrays[name])
-
     def kind_by_kind(case: Case) -> Case:
         parameters = list(case.parameters)
         for start in range(0, len(parameters), 2):
@@ -236,7 +227,7 @@ def _of_biases(names: Sequence[str]) -> Iterator[Fault]:
         return replace(case, parameters=parameters)
 
     for name in names:
-        asked = of_arrays(partial(one_for_both, name))
+        asked = of_arrays(lambda arrays, name=name: dict.fromkeys(names, arrays[name]))
         yield _made(f"{name}_for_both", f"{name} stands for both biases", BIAS & STEPS, asked, "biases", names)
     says = "a layer's biases are read kind by kind, not direction by direction"
     yield _made("biases_kind_by_kind", says, BIAS & BOTH & STEPS, kind_by_kind, "biases", names)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from .. import limits
-from ..arguments import check_count, check_inputs, check_parameters
+from ..arguments import check_inputs, check_parameters
 from ..cells import cell_of
 from ..encoding import decode, encode, expect_object
 from ..files import read_text, write_atomically
-from ..layout import from_state_tuple, sequence_axes, state_tuple, take_steps, unmasked_first
+from ..layout import each_state, take_steps, unmasked_first
 from ..recurrence import Result, forward
-from ..spec import FIRST, CellParameters, Lengths, RNNSpec, expect, short
+from ..spec import FIRST, CellParameters, Lengths, RNNSpec, dtype_name, expect, short
 
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def dtype(self) -> str:
-        return self.x.dtype.name
+        return dtype_name(self.x.dtype)
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -69,9 +69,8 @@ class Case:
     def prefix(self, layers: int) -> Case:
         """The same question to the first `layers` layers of the stack."""
         tracks = layers * self.spec.num_directions
-        h0 = None if self.h0 is None else from_state_tuple([state[:tracks] for state in state_tuple(self.h0)])
-        spec = replace(self.spec, num_layers=layers)
-        return replace(self, spec=spec, parameters=self.parameters[:tracks], h0=h0)
+        h0 = each_state(lambda state: state[:tracks], self.h0)
+        return replace(self, spec=replace(self.spec, num_layers=layers), parameters=self.parameters[:tracks], h0=h0)
 
     def without_mask(self) -> tuple[Case, np.ndarray]:
         """The same question with lengths in place of the mask, and the order of steps that makes it so.
@@ -80,8 +79,7 @@ class Case:
         """
         if self.mask is None:
             raise ValueError("mask: got None, expected a case with a mask")
-        order = unmasked_first(self.mask, self.layout)
-        lengths = np.asarray(self.mask).sum(axis=sequence_axes(self.layout).index("time"))
+        order, lengths = unmasked_first(self.mask, self.layout)
         return replace(self, x=take_steps(self.x, order, self.layout), lengths=lengths, mask=None), order
 
     @property
@@ -91,13 +89,12 @@ class Case:
 
     def to_json(self) -> str:
         """The case as JSON: arrays as base64 of their little-endian bytes in C order, with dtype and shape."""
-        h0 = None if self.h0 is None else from_state_tuple([encode(state) for state in state_tuple(self.h0)])
         content = {
             "format": FORMAT,
             "spec": self.spec.to_dict(),
             "parameters": [{n: encode(a) for n, a in track.arrays().items()} for track in self.parameters],
             "x": encode(self.x),
-            "h0": h0,
+            "h0": each_state(encode, self.h0),
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
         } | ({} if self.mask is None else {"mask": self.mask.tolist()})
@@ -112,7 +109,6 @@ class Case:
         expect(spec.num_layers <= limits.CASE_LAYERS, "num_layers", spec.num_layers, f"at most {limits.CASE_LAYERS}")
         if not isinstance(content["parameters"], list):
             raise TypeError(f"parameters: got {type(content['parameters']).__name__}, expected a list of objects")
-        check_count(spec, content["parameters"])
         possible = {"b_ih", "b_hh", *(weight.name for weight in cell_of(spec).weights(spec))}
         parameters = []
         for index, track in enumerate(content["parameters"]):

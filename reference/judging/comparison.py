@@ -31,24 +31,25 @@ class Comparison(NamedTuple):
     """
 
     part: Part
-    outside: int
-    vacuous: int
-    non_finite: bool
-    max_error: float
-    max_error_at: int
-    max_fraction: float
-    max_fraction_at: int
-    magnitude: float
-    largest_expected: float
+    outside: int = 0
+    vacuous: int = 0
+    non_finite: bool = False
+    max_error: float = 0.0
+    max_error_at: int = 0
+    max_fraction: float = 0.0
+    max_fraction_at: int = 0
+    magnitude: float = 0.0
+    largest_expected: float = 0.0
 
 
 def compare(part: Part) -> Comparison:
     """Compare a part in blocks of time that stay in the processor's cache."""
-    blocks = time_blocks(*part.actual.shape)
-    per_step = part.actual[:1].size
-    seen = [_compare_block(part, block, block.start * per_step) for block in blocks] if part.actual.size else []
-    if not seen:
-        return Comparison(part, 0, 0, False, 0.0, 0, 0.0, 0, 0.0, 0.0)
+    if not part.actual.size:
+        return Comparison(part)
+    per_step = part.actual[0].size
+    seen = [_compare_block(part, block, block.start * per_step) for block in time_blocks(*part.actual.shape)]
+    if len(seen) == 1:
+        return seen[0]
     by_error, by_fraction = max(seen, key=lambda c: c.max_error), max(seen, key=lambda c: c.max_fraction)
     return by_error._replace(
         outside=sum(c.outside for c in seen),

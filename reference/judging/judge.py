@@ -50,10 +50,9 @@ def judge(
         verdict = judge(plain, take_steps(output, order, case.layout), h_n, lower, promised.name, bound)
         return _put_back(verdict, order)
     with np.errstate(all="ignore"):
-        actual = _Actual.of(case, output, h_n, prefixes or ())
-        tracks = _step_tracks(case, actual, promised) if bound == "step" else _trajectory_tracks(case, promised)
-        seen = [compare(part) for part in _parts(case, actual, tracks)]
-        return _verdict(case, seen, promised, bound)
+        answer = _answer(case, output, h_n, prefixes or ())
+        tracks = _step_tracks(case, answer.layers, promised) if bound == "step" else _trajectory_tracks(case, promised)
+        return _verdict(case, [compare(part) for part in _parts(case, answer, tracks)], promised, bound)
 
 
 def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
@@ -91,22 +90,18 @@ def judge_pair(
     with np.errstate(all="ignore"):
         arrays = ([output, *state_tuple(h_n)] for output, h_n in (expected, actual))
         if all(equal_bits(*pair).all() for pair in zip(*arrays, strict=True)):
-            of_actual = of_expected = _unbounded(case)
+            hidden = (_UNBOUNDED,) * (len(cell_of(case.spec).states) - 1)
+            of_actual = of_expected = [Expected(_UNBOUNDED, _UNBOUNDED, hidden)] * case.spec.num_cells
         else:
             of_actual = _trajectory_tracks(case, promised)
             of_expected = of_actual if first == promised else _trajectory_tracks(case, first)
         answers = (actual, of_actual), (expected, of_expected)
-        pairs = zip(*(_parts(case, _Actual.of(case, *pair, ()), tracks) for pair, tracks in answers), strict=True)
-        seen = [compare(_apart(a, e)) for a, e in pairs]
-        return _verdict(case, seen, promised, "twice the trajectory")
+        pairs = zip(*(_parts(case, _answer(case, *pair), tracks) for pair, tracks in answers), strict=True)
+        return _verdict(case, [compare(_apart(a, e)) for a, e in pairs], promised, "twice the trajectory")
 
 
-def _unbounded(case: Case) -> list[Expected]:
-    """What stands for the bounds of an answer where none is looked at: _apart takes 0 for elements of equal bits."""
-    x, states, _ = _time_first(case)
-    shapes = [(*x.shape[:2], case.spec.state_size), *(state.shape[1:] for state in states)]
-    output, h_n, *hidden = [Enclosure(*[np.broadcast_to(0.0, shape)] * 3) for shape in shapes]
-    return [Expected(output, h_n, tuple(hidden))] * case.spec.num_cells
+# what stands for a bound where none is looked at: _apart takes 0 for elements of equal bits
+_UNBOUNDED = Enclosure(*[np.zeros(())] * 3)
 
 
 def _apart(actual: Part, expected: Part) -> Part:
@@ -159,28 +154,27 @@ def wrong_form(case: Case, output: Any, h_n: Any, prefixes: Sequence[Any]) -> tu
     return None
 
 
-class _Actual(NamedTuple):
-    """An answer time first and batched: layers' outputs, None where they are not known, and final states by name."""
+class _Answer(NamedTuple):
+    """An answer time first and batched: the outputs of the layers that are known, by number; the final states."""
 
-    layers: list[Any]
-    finals: dict[str, np.ndarray]
-
-    @classmethod
-    def of(cls, case: Case, output: np.ndarray, h_n: Any, prefixes: Sequence[np.ndarray]) -> _Actual:
-        known = [sequence_to_time_first(array, case.layout) for array in (*prefixes, output)]
-        states = zip(cell_of(case.spec).states, state_tuple(h_n), strict=True)
-        finals = {f"{state.name}_n": state_to_batched(array, case.layout) for state, array in states}
-        return cls([None] * (case.spec.num_layers - len(known)) + known, finals)
+    layers: dict[int, np.ndarray]
+    finals: list[np.ndarray]
 
 
-def _parts(case: Case, actual: _Actual, tracks: Iterable[Expected]) -> Iterator[Part]:
+def _answer(case: Case, output: np.ndarray, h_n: Any, prefixes: Sequence[np.ndarray] = ()) -> _Answer:
+    known = [sequence_to_time_first(array, case.layout) for array in (*prefixes, output)]
+    layers = dict(enumerate(known, case.spec.num_layers - len(known)))
+    return _Answer(layers, [state_to_batched(array, case.layout) for array in state_tuple(h_n)])
+
+
+def _parts(case: Case, answer: _Answer, tracks: Iterable[Expected]) -> Iterator[Part]:
     for index, expected in enumerate(tracks):
         layer, direction = divmod(index, case.spec.num_directions)
-        output = actual.layers[layer]
-        if output is not None:
-            yield Part(index, "output", output[..., case.spec.half(direction)], *expected.output)
-        for name, enclosure in zip(actual.finals, (expected.h_n, *expected.hidden), strict=True):
-            yield Part(index, name, actual.finals[name][index][None], *(array[None] for array in enclosure))
+        if layer in answer.layers:
+            yield Part(index, "output", answer.layers[layer][..., case.spec.half(direction)], *expected.output)
+        finals = zip(cell_of(case.spec).states, answer.finals, (expected.h_n, *expected.hidden), strict=True)
+        for state, final, enclosure in finals:
+            yield Part(index, f"{state.name}_n", final[index][None], *(array[None] for array in enclosure))
 
 
 def _time_first(case: Case) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray | None]:
@@ -189,15 +183,14 @@ def _time_first(case: Case) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndar
     return x, states, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
 
 
-def _step_tracks(case: Case, actual: _Actual, promised: Arithmetic) -> Iterator[Expected]:
+def _step_tracks(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic) -> Iterator[Expected]:
     spec = case.spec
     x, states, lengths = _time_first(case)
-    known = [x, *actual.layers]  # each layer reads the one before it
     for index, parameters in enumerate(case.parameters):
         layer, d = divmod(index, spec.num_directions)
-        start = tuple(state[index] for state in states)
-        track = Track(cell_of(spec), parameters, known[layer], start, lengths, spec.directions[d])
-        yield step_bound(track, known[layer + 1][..., spec.half(d)], promised)
+        start, below = tuple([state[index] for state in states]), layers[layer - 1] if layer else x
+        track = Track(cell_of(spec), parameters, below, start, lengths, spec.directions[d])
+        yield step_bound(track, layers[layer][..., spec.half(d)], promised)
 
 
 def _trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
@@ -221,7 +214,7 @@ def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: st
         outside=outside,
         vacuous=vacuous,
         max_error=largest.max_error,
-        max_ulps=_ulps(case, largest, promised),
+        max_ulps=_ulps(largest, promised),
         max_fraction=worst.max_fraction,
         mean_signed_residual=_mean_signed_residual(seen, promised),
         worst=_location(case, worst.part, worst.max_fraction_at),
@@ -243,12 +236,12 @@ def _location(case: Case, part: Part, flat: int) -> Location | None:
     return Location(part.array, layer, _direction(case, part), step, batch, unit, *values)
 
 
-def _ulps(case: Case, comparison: Comparison, promised: Arithmetic) -> float:
+def _ulps(comparison: Comparison, promised: Arithmetic) -> float:
     """The largest error in units in the last place of the storage format at the expected value."""
-    where = _location(case, comparison.part, comparison.max_error_at)
-    if where is None or not np.isfinite(where.expected):
+    part = comparison.part
+    if not part.actual.size or not np.isfinite(expected := part.expected.flat[comparison.max_error_at]):
         return comparison.max_error
-    magnitude = max(abs(where.expected), promised.smallest_normal)
+    magnitude = max(abs(float(expected)), promised.smallest_normal)
     return float(comparison.max_error / (2 * promised.unit_roundoff * 2.0 ** np.floor(np.log2(magnitude))))
 
 

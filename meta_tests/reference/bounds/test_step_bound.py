@@ -10,7 +10,7 @@ import pytest
 from reference import CellParameters, RNNSpec
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
 from reference.bounds.step import BLOCK_ELEMENTS, Enclosure, step_bound, time_blocks
-from reference.calculus.balls import Balls
+from reference.calculus.balls import Balls, activation_errors
 from reference.calculus.slopes import (
     largest_relu_slope,
     largest_tanh_slope,
@@ -61,11 +61,11 @@ def test_a_model_of_float64_counts_both_sides(judged: str | None) -> None:
     assert round(one.underflow / TINY["float64"]) == 20
     assert round((one.growth - 1) / u) == 6
     assert one.largest_sum == arithmetic("float64").largest / one.growth
-    both, its, floor = Balls(judged and arithmetic(judged)).activation_errors("tanh")
+    both, its, floor = activation_errors(judged and arithmetic(judged), "tanh")
     assert (both / u, its / u, floor) == ((32, 16, 0) if judged else (16, 0, 0))
     assert round((one.evaluated - 1) / u) == 6 + 64
     assert one.smallest_normal == TINY["float64"]
-    assert Balls(judged and arithmetic(judged)).activation_errors("relu") == (0, 0, 0)
+    assert activation_errors(judged and arithmetic(judged), "relu") == (0, 0, 0)
 
 
 @pytest.mark.parametrize("judged", ["float32", "float16"])
@@ -77,7 +77,7 @@ def test_a_model_of_a_narrow_dtype_adds_the_references_own(judged: str) -> None:
     assert round(one.underflow / TINY[judged] / (1 + arithmetic(judged).gain(5))) == 10
     assert one.growth == 1 + arithmetic(judged).gain(5)
     assert one.largest_sum == arithmetic(judged).largest / one.growth
-    both, its, _ = Balls(arithmetic(judged)).activation_errors("tanh")
+    both, its, _ = activation_errors(arithmetic(judged), "tanh")
     assert its == arithmetic(judged).activation_error("tanh")
     assert both == 16 * own + its
     assert round((one.evaluated - 1) / own) == 6 + 64
@@ -230,7 +230,7 @@ def test_a_step_bound_is_the_radius_through_the_steepest_slope_and_the_activatio
     inputs = np.concatenate([x, [h0, states[0]], np.ones((2, 1, 1))], axis=-1).astype(np.float64)
     a = np.einsum("tbi,ij->tbj", inputs, one.weights)
     radius = np.abs(a) * one.beta + one.radius(inputs).astype(np.float64)
-    bound = steepest(a, radius) * radius * (1 + balls.activation_errors(nonlinearity)[1])
+    bound = steepest(a, radius) * radius * (1 + activation_errors(balls.judged, nonlinearity)[1])
     phi = np.tanh(a) if nonlinearity == "tanh" else np.maximum(a, 0)
     assert np.array_equal(expected.value, phi)
     again = bound + balls.activation_bound(phi, nonlinearity, one)

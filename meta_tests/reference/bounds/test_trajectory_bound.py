@@ -13,7 +13,7 @@ from reference import Case, CellParameters, RNNSpec
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
 from reference.bounds.step import Expected
 from reference.bounds.trajectory import LONGEST_WINDOW, carry, trajectory_bound
-from reference.calculus.balls import Ball
+from reference.calculus.balls import Ball, activation_errors
 from reference.calculus.signed import Carried, Moved, Signed
 from reference.calculus.slopes import relu_slope_deviation, tanh_slope_deviation
 from reference.calculus.sums import Sum
@@ -94,7 +94,7 @@ def own_error(steps: Steps, t: int, h_error: np.ndarray, spread: np.ndarray) -> 
     slope = 1 - np.tanh(a) ** 2 if phi == "tanh" else (a > 0) * 1.0
     deviation = (tanh_slope_deviation if phi == "tanh" else relu_slope_deviation)(a, radius)
     activated = np.tanh(a) if phi == "tanh" else np.maximum(a, 0)
-    activation = (slope + deviation) * radius * steps.signed.activation_errors(phi)[0]
+    activation = (slope + deviation) * radius * activation_errors(steps.signed.judged, phi)[0]
     activation += steps.signed.activation_bound(activated, phi, one)
     products = arithmetic("float64").gain(3) * slope * (spread @ w_hh) + TINY["float64"]
     return slope * (below + rounded) + deviation * radius + activation + products
