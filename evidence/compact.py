@@ -1,7 +1,8 @@
 """A compact record: small enough to be kept beside the code, and enough for `diff`.
 
-It has each run's header, its verdicts on the corpus without answers, its tests that did not pass, and its end, with
-counts made anew. Its header says of which record it was made, so that no reader takes it for the record in full.
+It has each run's header, its verdicts on the corpus, and of what else was asked those that do not agree, without
+answers; its tests that did not pass; and its end, with counts made anew. Its header says of which record it was made,
+so that no reader takes it for the record in full.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
     kept = [line.model_dump(exclude={"answer", "content"})
-            for line in run.verdicts if line.corpus is not None and not line.relation]  # fmt: skip
+            for line in run.verdicts if line.outcome != "agrees" or (line.corpus and not line.relation)]  # fmt: skip
     ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
     for line in kept:
         ledger.add(line)

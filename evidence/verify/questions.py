@@ -136,7 +136,7 @@ class Tally:
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (others if test.tested == PORT else 1)
             seen = self.asked[name] + (0 if test.examples else self.vacuous[name])
-            whole = not (failed or test.examples or self.run.incomplete)
+            whole = not (failed or test.examples or self.run.incomplete or self.run.header.compact)
             if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
 
