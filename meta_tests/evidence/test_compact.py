@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from adapters import Refused, Result
+from adapters import Capabilities, NotOffered, Refused, Result
 from evidence import __main__ as command
 from evidence.compact import compact
 from evidence.compare.difference import difference
@@ -22,7 +22,6 @@ from evidence.verify.questions import FOLDER
 from meta_tests.common.records import ask, few, record, recording
 from meta_tests.common.references import Doubling, Mirror, Moved
 from meta_tests.evidence.verify.test_verifying import problems, recounted
-
 
 NAN = "test_equivalence.py::test_nan_and_infinity_come_out_where_the_equations_put_them"
 
@@ -45,6 +44,17 @@ class Reluctant(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
         if abs(inputs["x"]).max() <= 0.25:
             raise Refused("too small")
+        return super().run(module, **inputs)
+
+
+class Finite(Mirror):
+    """It refuses NaN, as it declares."""
+
+    capabilities = Capabilities(unsupported={("values", "not finite"): "no NaN"})
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        if np.isnan(inputs["x"]).any():
+            raise NotOffered("values not finite: no NaN")
         return super().run(module, **inputs)
 
 
@@ -98,8 +108,8 @@ def test_what_disagrees_is_kept_though_it_was_drawn(tmp_path: Path) -> None:
 
 
 def test_a_fixed_test_of_which_a_part_is_kept_is_not_held_to_the_whole(tmp_path: Path) -> None:
-    with recording(tmp_path / "part.json", Reluctant()) as (target,):
-        nan = [replace(case, x=case.x * np.array(factor, case.dtype)) for case in few()[:1] for factor in (np.nan, 0.2)]
+    with recording(tmp_path / "part.json", Finite()) as (target,):
+        nan = [replace(case, x=case.x * np.array(factor, case.dtype)) for case in few()[:1] for factor in (np.nan, 1)]
         ask(target, f"{FOLDER}{NAN}[mirror-cpu-nan-x-forward]", "NaN and infinity", *nan)
     (run,) = of(read(tmp_path / "part.json")).runs
     assert [line.outcome for line in run.verdicts] == ["refused"]
