@@ -75,6 +75,7 @@ BASE: dict[str, tuple[Any, ...]] = {
 # The reason of an adapter that offers no value of a feature beyond BASE: it need not even have the argument.
 NO_ARGUMENT = {"mode": "the adapter's build takes no mode", "mask": "the adapter's run takes no mask"}
 NOT_AMONG_OFFERS = "the adapter does not offer it"
+UNSAID = (*NO_ARGUMENT.values(), NOT_AMONG_OFFERS)
 
 Feature = tuple[str, Any]
 
@@ -149,9 +150,13 @@ class Capabilities:
                 raise ValueError(f"capabilities: got feature {short(feature)}, expected one of FEATURES")
         for name in self.arithmetics.values():
             arithmetic(name)
-        unsaid = (feature for feature in beyond_base() if feature not in self.unsupported)
+        # of another Capabilities that offered less, of which dataclasses.replace made this, the reasons are not its own
+        own = {feature: why for feature, why in self.unsupported.items()
+               if feature not in self.offers or why not in UNSAID}  # fmt: skip
+        object.__setattr__(self, "unsupported", own)
+        unsaid = (feature for feature in beyond_base() if feature not in own)
         lacking = {feature: reason for feature in unsaid if (reason := self._why_not(*feature))}
-        object.__setattr__(self, "unsupported", lacking | dict(self.unsupported))
+        object.__setattr__(self, "unsupported", lacking | own)
         can = frozenset((name, value) for name in FEATURES for value in self.supported(name))
         object.__setattr__(self, "_can", can)
 

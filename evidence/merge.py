@@ -124,7 +124,7 @@ def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
     kept = [line.model_dump(exclude={"answer", "content"})
-            for line in run.verdicts if line.corpus is not None and not line.relation]  # fmt: skip
+            for line in run.verdicts if line.outcome != "agrees" or (line.corpus and not line.relation)]  # fmt: skip
     ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
     for line in kept:
         ledger.add(line)

@@ -19,12 +19,13 @@ class Selection:
         self.deselected, self.stopped = 0, ""
 
     def judge_only(self) -> None:
-        """Collect tests/properties alone where no path is given: the other tests judge no target that was named."""
-        if self.config.args_source is TESTPATHS:
-            folder = self.config.invocation_params.dir
-            self.config.args = [
-                str(PROPERTIES) if (folder / path).resolve() == TESTS else path for path in self.config.args
-            ]
+        """Collect tests/properties alone where no path is given: the other tests judge no target that was named.
+
+        Where none is given to the front door, it gives pytest the absolute path of tests, from whatever folder.
+        """
+        folder, given = self.config.invocation_params.dir, self.config.args
+        if self.config.args_source is TESTPATHS or given == [str(TESTS)]:
+            self.config.args = [str(PROPERTIES) if (folder / path).resolve() == TESTS else path for path in given]
 
     def reason(self) -> str:
         """The option that chose some of the tests, in words; empty where all that judges was run."""

@@ -50,7 +50,7 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     table = _Table(is_common, features)
     table.read(old, "old")
     table.read(new, "new")
-    if not any(change.kind not in ("", *NOT_ANSWERED) for change in table.questions.values() if change.place.corpus):
+    if not any(change.kind not in ("", *NOT_ANSWERED) for change in table.questions.values() if change.place.compared):
         raise Unusable(f"nothing to compare: no case of the corpus was answered in {old.path} and asked in {new.path}")
     _measure(old, new, table)
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
@@ -92,6 +92,8 @@ def _digests(evidence: Evidence) -> dict[str, str]:
     first, *others = (run.header.digests for run in evidence.runs)
     if any(other != first for other in others):
         raise Unusable(f"{evidence.path}: its runs were asked different corpora: which of them is to be compared?")
+    if corpus.FIRST not in first:
+        raise Unusable(f"{evidence.path}: it names no corpus {corpus.FIRST!r}, which every version of the suite asks")
     return first
 
 

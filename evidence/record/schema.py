@@ -107,7 +107,8 @@ class Environment(Model):
 
 
 class Compact(Model):
-    """Of which run in full a compact one was made: it has the verdicts on the corpus alone, without answers."""
+    """Of which run in full a compact one was made: it has the verdicts on the corpus and those that do not
+    agree, without answers."""
 
     file: Sha256 = Field(description="of the file in full, uncompressed")
     run: Sha256 = Field(description="of the run in full, as its last line has it")

@@ -121,7 +121,7 @@ class Tally:
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (len(self.run.header.targets) if test.tested == PORT else 1)
-            whole = not (failed or test.examples or self.run.incomplete)
+            whole = not (failed or test.examples or self.run.incomplete or self.run.header.compact)
             if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
 

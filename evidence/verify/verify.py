@@ -40,8 +40,8 @@ RIGHT = (
 )
 COMPACT = (
     "Not verified: this is a compact record. The file is as it was written, its counts are those of its verdicts, and "
-    "every case of the corpus was asked once. It keeps no answers and no drawn questions: whether its verdicts follow "
-    "from answers, only the record in full can show. Verify that one; its SHA-256 is "
+    "every case of the corpus was asked once. It keeps no answers, and no drawn question that agrees: whether its "
+    "verdicts follow from answers, only the record in full can show. Verify that one; its SHA-256 is "
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -178,3 +179,13 @@ def test_a_cast_is_exact_or_names_what_it_loses():
              r"round them first, with CellParameters.astype\('float32'\)$")  # fmt: skip
     with pytest.raises(ValueError, match=words):
         cast_exactly(short, "float32")
+
+
+def test_what_is_offered_later_is_supported():
+    """As by capabilities_on, of a device that can do more."""
+    some = Capabilities(unsupported={("mode", "saved"): "nothing to save"})
+    more = replace(some, offers=(("mask", True), ("mode", "train"), ("mode", "saved")))
+    assert (more.supported("mask"), more.supported("mode")) == ((False, True), ("eager", "train"))
+    assert more.refusal(USUAL | {"mode": "saved"}) == "mode saved: nothing to save"
+    assert ("mask", True) not in more.unsupported
+    assert replace(more, offers=()) == some

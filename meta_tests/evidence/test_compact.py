@@ -4,23 +4,57 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pydantic")
 
+from adapters import Capabilities, NotOffered, Refused, Result
 from evidence import __main__ as command
 from evidence.compare.difference import difference
 from evidence.merge import compact, merge
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable, miscounts
-from meta_tests.common.records import few, record
+from evidence.verify.questions import FOLDER
+from meta_tests.common.records import ask, few, record, recording
 from meta_tests.common.references import Doubling, Mirror, Moved
 from meta_tests.evidence.verify.test_verifying import problems, recounted
+
+NAN = "test_equivalence.py::test_nan_and_infinity_come_out_where_the_equations_put_them"
 
 
 class Other(Mirror):
     name = "other"
+
+
+class Shy(Mirror):
+    """Wrong on small inputs alone, of which the corpus has none."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        result = super().run(module, **inputs)
+        return result._replace(output=result.output * 2) if abs(inputs["x"]).max() <= 0.25 else result
+
+
+class Reluctant(Mirror):
+    """It refuses small inputs, and has not declared that."""
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        if abs(inputs["x"]).max() <= 0.25:
+            raise Refused("too small")
+        return super().run(module, **inputs)
+
+
+class Finite(Mirror):
+    """It refuses NaN, as it declares."""
+
+    capabilities = Capabilities(unsupported={("values", "not finite"): "no NaN"})
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        if np.isnan(inputs["x"]).any():
+            raise NotOffered("values not finite: no NaN")
+        return super().run(module, **inputs)
 
 
 @pytest.fixture
@@ -31,7 +65,8 @@ def full(tmp_path: Path) -> Evidence:
 
 def of(evidence: Evidence) -> Evidence:
     path = evidence.path.with_name(f"compact-{evidence.path.name}")
-    compact(evidence, path)
+    if not path.exists():
+        compact(evidence, path)
     return read(path)
 
 
@@ -55,6 +90,29 @@ def test_diff_takes_it_for_the_record_in_full_but_for_how_far_answers_moved(full
         assert (dict(found.counts()), {change.ulps for change in found.changes}) == ({"moved": 7}, {None})
     wrong = of(record(full.path.with_name("wrong.json"), Doubling()))
     assert not difference(small, wrong).go
+
+
+def test_what_disagrees_is_kept_though_it_was_drawn(tmp_path: Path) -> None:
+    """Or the new run's compact record would be a go where the record in full is none."""
+    drawn = [replace(case, x=case.x / 4) for case in few()[:2]]
+    old = record(tmp_path / "old.json", Mirror(), cases=[*few(), *drawn])
+    new = record(tmp_path / "new.json", Shy(), cases=[*few(), *drawn])
+    assert dict(difference(old, new).counts()) == {"same bits": 7, "now outside": 2}
+    found = difference(old, of(new))
+    assert (found.go, dict(found.counts())) == (False, {"same bits": 7, "now outside": 2})
+    assert dict(difference(of(new), new).counts()) == {"same bits": 7, "still outside": 2}
+    assert not any(line.answer or line.content for line in of(new).runs[0].verdicts)
+    no = record(tmp_path / "no.json", Reluctant(), cases=[*few(), *drawn])
+    assert dict(difference(old, of(no)).counts()) == {"same bits": 7, "now refused": 2}
+
+
+def test_a_fixed_test_of_which_a_part_is_kept_is_not_held_to_the_whole(tmp_path: Path) -> None:
+    with recording(tmp_path / "part.json", Finite()) as (target,):
+        nan = [replace(case, x=case.x * np.array(factor, case.dtype)) for case in few()[:1] for factor in (np.nan, 0.2)]
+        ask(target, f"{FOLDER}{NAN}[mirror-cpu-nan-x-forward]", "NaN and infinity", *nan)
+    (run,) = of(read(tmp_path / "part.json")).runs
+    assert [line.outcome for line in run.verdicts] == ["refused"]
+    assert not any("it asks for 2" in problem for problem in problems(of(read(tmp_path / "part.json"))))
 
 
 def test_verify_never_says_that_it_is_right(full: Evidence, capsys: pytest.CaptureFixture[str]) -> None:

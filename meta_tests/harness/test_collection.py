@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from evidence.verify.questions import number_for_a_target
-from meta_tests.common.process import suite
+from meta_tests.common.process import ROOT, suite
 
 MIRROR = ("--adapter", "meta_tests.common.references:Mirror", "--device", "cpu")
 
@@ -32,6 +35,17 @@ def test_without_a_path_nothing_of_the_suites_own_tests_is_collected() -> None:
 @pytest.mark.parametrize("path", [(), ("tests/properties",)])
 def test_of_a_named_target_only_what_judges_it_is_collected(path: tuple[str, ...]) -> None:
     assert collected(*MIRROR, *path) == {"tests/properties": number_for_a_target()}
+
+
+def test_the_front_door_collects_of_a_named_target_only_what_judges_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rnn_equivalence", "run", *MIRROR, "--collect-only", "-q"]
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(command, cwd=tmp_path, env=usual | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+                         check=False)  # fmt: skip
+    assert run.returncode == pytest.ExitCode.OK, run.stdout[-3000:] + run.stderr
+    tests = [line.split("::")[0] for line in run.stdout.splitlines() if "::" in line]
+    assert len(tests) == number_for_a_target()
+    assert {Path(test).parent.as_posix().removeprefix(f"{ROOT}/") for test in tests} == {"tests/properties"}
 
 
 def test_a_path_is_collected_whatever_target_is_named() -> None:

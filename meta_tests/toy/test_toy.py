@@ -60,6 +60,14 @@ def test_the_word_of_a_cell_that_is_not_there_raises() -> None:
         Case.load(CASE)
 
 
+def test_a_word_that_two_files_have_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the second one would be computed in place of the first."""
+    (tmp_path / "toy_again.py").write_text("from reference.cells.elman import CELLS\n", encoding="utf-8")
+    monkeypatch.setattr(cells, "__path__", [*cells.__path__, str(tmp_path)])
+    with pytest.raises(ValueError, match=r"^cells: got 'elman' in toy_again.py again, expected each word once$"):
+        cells.collect()
+
+
 # The toy that is judged.
 
 

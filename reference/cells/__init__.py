@@ -73,9 +73,14 @@ class Cell(Protocol):
 
 
 def collect() -> dict[str, Callable[[RNNSpec], Cell]]:
-    """The cells of every file in this package's folders, by word."""
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return {word: cell for module in modules for word, cell in module.CELLS.items()}
+    """The cells of every file in this package's folders, by word. Raises ValueError for a word that two files have."""
+    found: dict[str, Callable[[RNNSpec], Cell]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        cells = importlib.import_module(f"{__name__}.{module.name}").CELLS
+        if twice := sorted(found.keys() & cells.keys()):
+            raise ValueError(f"cells: got {twice[0]!r} in {module.name}.py again, expected each word once")
+        found |= cells
+    return found
 
 
 CELLS: Mapping[str, Callable[[RNNSpec], Cell]] = MappingProxyType(collect())

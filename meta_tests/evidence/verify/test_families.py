@@ -145,6 +145,16 @@ def test_records_are_compared_in_what_both_were_asked(tmp_path: Path, folder: Pa
     assert both.left_out == []
 
 
+def test_a_record_without_the_corpus_that_all_are_asked_is_compared_with_none(tmp_path: Path) -> None:
+    """Or what it lost of that corpus would be left out, and the rest a go."""
+    one = asked(tmp_path / "one.json", Mirror(), *list(corpus.cases().values())[:2])
+    (run,) = one.runs
+    other = replace(one, runs=(replace(run, header=run.header.model_copy(update={"corpora": {"ours": "0" * 64}})),))
+    for old, new in ((one, other), (other, one)):
+        with pytest.raises(Unusable, match="it names no corpus 'elman', which every version of the suite asks"):
+            difference(old, new)
+
+
 def test_a_corpus_that_nobody_knows_is_compared_only_with_itself(tmp_path: Path) -> None:
     one = asked(tmp_path / "one.json", Mirror(), *list(corpus.cases().values())[:2])
     (run,) = one.runs
