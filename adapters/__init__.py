@@ -2,7 +2,7 @@
 
 Importing this package imports no framework; `load` and `available` do. `contract` says what an adapter is, and
 `capabilities` what it declares. Each framework has a folder; `numpy` has the smallest adapter, to begin with. `inputs`
-is what every adapter's run does; `running` asks an adapter one case; `conformance` tells its author what is amiss.
+is what all of them do around it; `running` asks an adapter one case; `conformance` tells its author what is amiss.
 """
 
 from __future__ import annotations

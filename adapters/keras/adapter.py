@@ -94,7 +94,14 @@ class KerasAdapter(Framework):
         return model
 
     def _known(self, module: Any) -> Known:
-        called = _called(module)
+        """Of what build returned, or of a model that answers as it does: a stack that is called layer by layer."""
+        called = module
+        if not isinstance(module, ModeRunner):
+            spec, _, layers = read_model(module)
+            whole = all(layer.return_sequences and layer.return_state for layer in layers)
+            got = f"got {type(module).__name__}, expected a model that answers whole sequences and all states, such as"
+            refuse("module", {f"{got} build(*read(module))": not whole})
+            called = ModeRunner(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
         return Known(called, called.spec, np.dtype(called.dtype), called.mode, called.device)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
@@ -132,17 +139,6 @@ class KerasAdapter(Framework):
     def script(self, case: Case, device: str = "cpu") -> str:
         x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
         return keras_script(case, device, BACKEND, x64)
-
-
-def _called(module: Any) -> ModeRunner:
-    """What build returned, or a model that answers as it does, as a stack that is called layer by layer."""
-    if isinstance(module, ModeRunner):
-        return module
-    spec, _, layers = read_model(module)
-    whole = all(layer.return_sequences and layer.return_state for layer in layers)
-    got = f"got {type(module).__name__}, expected a model that answers whole sequences and all states, such as"
-    refuse("module", {f"{got} build(*read(module))": not whole})
-    return ModeRunner(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
 
 
 def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from adapters import FEATURES
-from adapters.scripts.bounds import rounded_up
 from adapters.scripts.literals import DECODED, array_literal
+from adapters.scripts.script import rounded_up
 
 
 def evaluated(source: str) -> np.ndarray:
