@@ -209,7 +209,7 @@ def _ulps(line: VerdictLine, said: Judgement, judged: Arithmetic) -> Iterator[st
     if not (0 < said.max_error < math.inf and 0 < said.max_ulps < math.inf):
         return
     unit = said.max_error / said.max_ulps / (2 * judged.unit_roundoff)  # the power of two below the expected value
-    most = 1.0 if _is_small(line) and not (said.bound == PAIR and said.outside) else math.inf
+    most = math.inf if said.bound == PAIR and said.outside else _possible(line)[1]
     if math.frexp(unit)[0] != 0.5 or not judged.smallest_normal <= unit <= most:
         yield f"a largest error of {said.max_error:.3g} is not {said.max_ulps:.3g} ulp of any expected value"
 
@@ -223,9 +223,8 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
             stored = math.isnan(value) or float(np.float64(value).astype(np.dtype(judged.storage))) == value
         if not stored:
             yield f"{name} {value!r} is no number of {judged.storage}"
-    strange = (
-        place.expected < 0 if phi == "relu" and not line.features["h0"] else _is_small(line) and abs(place.expected) > 1
-    )
+    least, most = _possible(line)
+    strange = said.bound != PAIR and (place.expected < least or place.expected > most)
     ends = {"layer": (place.layer, sizes.num_layers), "batch": (place.batch, sizes.batch),
             "unit": (place.unit, sizes.hidden_size), "time": (place.time or 0, max(sizes.time, 1))}  # fmt: skip
     past = [name for name, (at, size) in ends.items() if at >= size]
@@ -233,7 +232,7 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     lower = place.array == "output" and said.bound in ("trajectory", PAIR) and place.layer != sizes.num_layers - 1
     directions = ("forward", "reverse") if of == "bidirectional" else (of,)
     yield from those(
-        (strange and said.bound != PAIR, f"no layer of {phi} is expected to answer {place.expected!r}"),
+        (strange, f"no layer of {phi} is expected to answer {place.expected!r}"),
         (phi == "tanh" and not said.vacuous and place.bound >= 1,
          f"a bound of {place.bound!r} says nothing, and no element is counted as vacuous"),
         (past, f"{', '.join(past)} beyond the sizes of the case"),
@@ -244,6 +243,8 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     )  # fmt: skip
 
 
-def _is_small(line: VerdictLine) -> bool:
-    """Whether no expected value is above 1: only an initial state can be, which an empty sequence gives back."""
-    return line.features["nonlinearity"] == "tanh" and not line.features["h0"]
+def _possible(line: VerdictLine) -> tuple[float, float]:
+    """The least and the most that is expected: of an initial state, which an empty sequence gives back, anything."""
+    if line.features["h0"]:
+        return -math.inf, math.inf
+    return {"tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}[str(line.features["nonlinearity"])]
