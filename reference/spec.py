@@ -43,13 +43,6 @@ def expect_word(field: str, given: object, words: Collection[str]) -> None:
     expect(isinstance(given, str) and given in words, field, given, f"one of {', '.join(words)}")
 
 
-def _positive_integer(field: str, given: Any) -> int:
-    if isinstance(given, bool | np.bool_) or not isinstance(given, int | np.integer):
-        raise TypeError(f"{field}: got {short(given)}, expected an integer of at least 1")
-    expect(given >= 1, field, given, "an integer of at least 1")
-    return int(given)
-
-
 @dataclass(frozen=True)
 class RNNSpec:
     """A stack of recurrent layers. With the cell "elman": h_t = nonlinearity(w_ih x_t + b_ih + w_hh h_{t-1} + b_hh).
@@ -77,7 +70,11 @@ class RNNSpec:
 
     def __post_init__(self) -> None:
         for name in ("input_size", "hidden_size", "num_layers"):
-            object.__setattr__(self, name, _positive_integer(name, getattr(self, name)))
+            given = getattr(self, name)
+            if isinstance(given, bool | np.bool_) or not isinstance(given, int | np.integer):
+                raise TypeError(f"{name}: got {short(given)}, expected an integer of at least 1")
+            expect(given >= 1, name, given, "an integer of at least 1")
+            object.__setattr__(self, name, int(given))
         expect_word("direction", self.direction, DIRECTIONS)
         expect_word("nonlinearity", self.nonlinearity, NONLINEARITIES)
         if not isinstance(self.bias, bool | np.bool_):

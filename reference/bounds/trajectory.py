@@ -46,22 +46,17 @@ def trajectory_bound(
     tracks: list[Expected] = []
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
-        halves = [
-            _track(Track(cell, weights.astype(np.float64), below.value, (start,), lengths, direction), below, judged)
-            for weights, start, direction in zip(parameters[first:], states[first:], spec.directions, strict=False)
-        ]
-        outputs = zip(*(half.output[:2] for half in halves), strict=True)
+        for index, direction in enumerate(spec.directions, first):
+            start, weights = states[index], parameters[index].astype(np.float64)
+            track = Track(cell, weights, below.value, (start,), lengths, direction)
+            # the answer by `forward`, and the error carried along it in processing order
+            output, *x_and_error = map(track.in_order, (run_track(track).output, below.value, below.radius))
+            bound, scale = carry(cell, weights, Ball(*x_and_error), output, start, judged)
+            bound[np.isnan(bound)] = np.inf
+            tracks.append(expected_of(track, Enclosure(output, bound, scale)))
+        outputs = zip(*(track.output[:2] for track in tracks[first:]), strict=True)
         below = Ball(*(np.concatenate(parts, axis=-1) for parts in outputs))
-        tracks += halves
     return tracks
-
-
-def _track(track: Track, x: Ball, judged: Arithmetic | None) -> Expected:
-    """One track: its answer by `forward`, and the error carried along it in processing order."""
-    output, *x_and_error = map(track.in_order, (run_track(track).output, x.value, x.radius))
-    bound, scale = carry(track.cell, track.parameters, Ball(*x_and_error), output, track.states[0], judged)
-    bound[np.isnan(bound)] = np.inf
-    return expected_of(track, Enclosure(output, bound, scale))
 
 
 def carry(

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..judging.case import Case
 from .fault import Where
 from .machine import lengths_of
-
-
-def _square(case: Case) -> bool:
-    spec = case.spec
-    return any(spec.layer_input_size(layer) == spec.hidden_size for layer in range(spec.num_layers))
-
 
 ALWAYS = Where("any case", lambda case: case.x.shape[1] > 0)
 STEPS = Where("time steps", lambda case: case.x.size > 0)
@@ -24,7 +17,11 @@ ANY_FEATURES = Where(
     "a layer that reads more than one feature",
     lambda case: case.spec.input_size > 1 or (case.spec.num_layers > 1 and case.spec.output_size > 1),
 )
-SQUARE = Where("a layer with as many features as units", _square, presupposed=True)
+SQUARE = Where(
+    "a layer with as many features as units",
+    lambda case: case.spec.hidden_size in map(case.spec.layer_input_size, range(case.spec.num_layers)),
+    presupposed=True,
+)
 ALL_SQUARE = Where(
     "input_size equal to the output's", lambda case: case.spec.input_size == case.spec.output_size, presupposed=True
 )
