@@ -154,19 +154,25 @@ def test_a_case_has_only_the_weights_of_its_cell() -> None:
 # The toy with a hidden state.
 
 
-def delayed(case: Case, x: np.ndarray, track: int, lengths: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One forward track of the toy "toy-delay", one sequence after the other: output, and both states at the end."""
-    p = case.parameters[track]
-    output, finals = np.zeros((*x.shape[:2], 4), x.dtype), []
-    for row, length in enumerate(lengths):
+def as_elman(case: Case, track: int, x: np.ndarray, output: np.ndarray) -> tuple[Case, np.ndarray, np.ndarray]:
+    """A track of the toy "toy-delay" as what it is beside its d, and both its states at the end.
+
+    That is an Elman layer whose input is [x, d]: d is the state of two steps ago, and stands in the output.
+    """
+    ends = [x.shape[1]] * len(x) if case.lengths is None else case.lengths
+    way = case.spec.directions[track % case.spec.num_directions]
+    late, finals = np.zeros_like(output), []
+    for row, end in enumerate(ends):
         h, d = (state[track, row] for state in case.h0)
-        for t in range(length):
-            a = p.w_ih @ x[row, t] + p.b_ih + p.b_hh + p.w_hh @ h + p.more["w_late"] @ d
-            h, d = np.tanh(a), h
-            output[row, t] = h
+        for t in range(end) if way == "forward" else reversed(range(end)):
+            late[row, t] = d
+            h, d = output[row, t], h
         finals.append((h, d))
+    p = case.parameters[track]
+    weights = CellParameters(np.concatenate([p.w_ih, p.more["w_late"]], axis=1), p.w_hh, p.b_ih, p.b_hh)
+    spec = RNNSpec(x.shape[-1] + 4, 4, 1, way)
     h, d = (np.stack(state) for state in zip(*finals, strict=True))
-    return output, h, d
+    return Case(spec, [weights], np.concatenate([x, late], axis=-1), case.h0[0][[track]], case.lengths), h, d
 
 
 @pytest.mark.usefixtures("known")
@@ -174,22 +180,19 @@ def delayed(case: Case, x: np.ndarray, track: int, lengths: list[int]) -> tuple[
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 def test_a_hidden_state_is_carried_and_answered_at_the_end(direction: str, lengths: list[int] | None) -> None:
     case = stack("float64", direction, "toy-delay", lengths=lengths)
-    below, x, states, sides = case.x, case.x, [], []
-    ends = lengths or [6, 6]
-    for track, way in enumerate(case.spec.directions * 2):
-        if track % case.spec.num_directions == 0:
-            x, sides = below, []
-        flipped = np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(x, ends, strict=True)])
-        output, *finals = delayed(case, flipped if way == "reverse" else x, track, ends)
-        if way == "reverse":
-            output = np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(output, ends, strict=True)])
-        sides.append(output)
-        below = np.concatenate(sides, axis=-1)
-        states.append(finals)
     answer = case.answer()
-    assert np.allclose(answer.output, below, rtol=0, atol=1e-14)
-    for given, expected in zip(answer.h_n, zip(*states, strict=True), strict=True):
-        assert np.allclose(given, np.stack(expected), rtol=0, atol=1e-14)
+    x = case.x
+    for layer, output in enumerate((case.prefix(1).answer().output, answer.output)):
+        for side, half in enumerate(np.split(output, case.spec.num_directions, axis=-1)):
+            track = layer * case.spec.num_directions + side
+            elman, h, d = as_elman(case, track, x, half)
+            verdict = judge(elman, half, h[None])
+            assert (verdict.outcome, verdict.bound) == ("agrees", "step"), verdict
+            assert np.array_equal(answer.h_n[0][track], h)
+            assert np.array_equal(answer.h_n[1][track], d)
+            forgotten = replace(elman, x=np.concatenate([x, np.zeros_like(half)], axis=-1))
+            assert judge(forgotten, half, h[None]).outcome == "disagrees"
+        x = output
 
 
 @pytest.mark.usefixtures("known")
