@@ -15,6 +15,7 @@ from .capabilities import (  # noqa: F401 (the words of the contract)
     BASE,
     FEATURES,
     MODES,
+    NOT_AMONG_OFFERS,
     Capabilities,
     Feature,
     NotOffered,
@@ -133,15 +134,16 @@ def expect_build(
     Raises TypeError or ValueError, naming the argument; NotOffered for what the adapter declares unsupported.
     """
     check_parameters(spec, parameters)
-    if spec.cell != "elman":
-        raise NotOffered(f"cell {spec.cell}: the adapter builds elman alone")
     if dtype is not None:
         expect_word("dtype", dtype, DTYPES)
     expect_device(device, adapter.devices())
     expect_word("mode", mode, tuple(MODES))
+    capabilities = capabilities_on(adapter, device)
+    if spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers:
+        raise NotOffered(f"cell {spec.cell}: {NOT_AMONG_OFFERS}")
     # in any dtype a module can be built, and read again, also where it is refused when it is run
     asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
-    capabilities_on(adapter, device).require({"mode": mode, **asked})
+    capabilities.require({"mode": mode, **asked})
     return cast_exactly(parameters, dtype)
 
 

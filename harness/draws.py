@@ -80,7 +80,7 @@ def draw_case(
     shape = tuple(sizes[axis] for axis in sequence_axes(layout))
     x = draw.uniform(shape, input_scale).astype(dtype)
     rows = () if layout == "unbatched" else (batch,)
-    states = (draw.uniform((spec.num_cells, *rows, spec.hidden_size)).astype(dtype) for _ in cell_of(spec).states)
+    states = (draw.uniform((spec.num_cells, *rows, state.size)).astype(dtype) for state in cell_of(spec).states)
     return Case(
         spec,
         draw_parameters(spec, dtype, seed, weight_scale, rounded),

@@ -13,6 +13,7 @@ import numpy as np
 
 from reference import CellParameters, Lengths, RNNSpec, forward
 from reference.calculus.numbers import activation
+from reference.cells import CELLS
 
 from ..contract import Capabilities, NotOffered, Result, expect_activation, expect_build, expect_dense
 
@@ -32,7 +33,7 @@ class ReferenceAdapter:
     framework: Any = np
     capabilities = Capabilities(
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-        offers=(("mask", True),),
+        offers=(("mask", True), *(("cell", word) for word in CELLS if word != "elman")),
     )
 
     def devices(self) -> tuple[str, ...]:

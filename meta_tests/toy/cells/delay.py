@@ -41,4 +41,4 @@ class Delay:
         return operations.tanh(a), h
 
 
-CELLS = {"toy-delay": Delay}
+CELLS = {"toy_delay": Delay}

@@ -43,4 +43,4 @@ class Pair:
         return (operations.tanh(operations.affine([(weights[n], h) for n in ("w_hh", "w_second")], (), projected)),)
 
 
-CELLS = {"toy-pair": Pair}
+CELLS = {"toy_pair": Pair}
