@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -68,15 +69,24 @@ def outcomes(record: Path) -> dict[str, Counter[str]]:
     return found
 
 
+def paths(heading: str) -> list[str]:
+    """The files that a list names, as patterns."""
+    named = re.findall(r"`([\w./*]+/[\w./*]*)`|\]\(([\w./]+)\)", LISTS[heading])
+    return [re.sub(r"NAME|FRAMEWORK|FAMILY", "*", one or other) for one, other in named]
+
+
+def beyond(heading: str, names: set[str]) -> list[str]:
+    """The files that a list does not name; one of a folder that it names is named."""
+    return [name for name in names if not any(fnmatch(name, f"{p}*" if p.endswith("/") else p) for p in paths(heading))]
+
+
 def test_every_list_is_there_and_names_what_exists() -> None:
     assert list(LISTS) == ["a cell", "a framework", "a feature", "a finding", "a fault"]
-    for heading, text in LISTS.items():
-        named = re.findall(r"`([\w./*]+/[\w./*]*)`|\]\(([\w./]+)\)", text)
-        paths = [re.sub(r"NAME|FRAMEWORK|FAMILY", "*", one or other) for one, other in named]
-        assert paths, heading
-        assert [path for path in paths if not list(ROOT.glob(path))] == [], heading
-        for module in re.findall(r"python -m ([\w.]+)", text):
-            assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+    for heading in LISTS:
+        assert [path for path in paths(heading) if not list(ROOT.glob(path))] == [], heading
+    assert beyond("a fault", {"reference/faults/new.py", "docs/faults.md", "harness/target.py"}) == [
+        "harness/target.py"
+    ]
 
 
 def test_a_cell_is_a_file_a_mapping_and_a_corpus(clone: Path) -> None:
@@ -86,6 +96,7 @@ def test_a_cell_is_a_file_a_mapping_and_a_corpus(clone: Path) -> None:
     run_module(clone, "meta_tests.make_corpus")
     new = {"reference/cells/toy_pair.py", "evidence/record/corpora/toy_pair.jsonl"}
     assert touched(clone) == new | {"plain.py"}
+    assert beyond("a cell", new) == []
     asked = (CORPUS, "-k", "toy_pair and test_the_corpus")
     judged = ("--framework=reference", f"--adapter={TOY}:Toy", "--adapter=plain:PlainLoop")
     run = suite(*asked, *judged, "--evidence=run.json", root=clone)
@@ -108,7 +119,9 @@ def test_a_framework_is_a_folder_and_a_line(clone: Path) -> None:
     (clone / "adapters/plain/adapter.py").write_text(EXAMPLE, encoding="utf-8")
     line = '    "plain": ("adapters.plain.adapter:PlainLoop", "numpy", "pip install numpy"),\n'
     edit(clone / "adapters/__init__.py", "KNOWN = {\n", f"KNOWN = {{\n{line}")
-    assert touched(clone) == {"adapters/__init__.py", "adapters/plain/__init__.py", "adapters/plain/adapter.py"}
+    new = {"adapters/__init__.py", "adapters/plain/__init__.py", "adapters/plain/adapter.py"}
+    assert touched(clone) == new
+    assert beyond("a framework", new) == []
     assert "shapes and dtypes: ok" in run_module(clone, "adapters", "plain", "--check")
     run = suite("tests/properties", "-k", "self_check or test_the_corpus", "--framework=plain", "--evidence=run.json",
                 root=clone)  # fmt: skip
@@ -129,7 +142,9 @@ def test_a_feature_is_a_word_and_who_offers_it(clone: Path) -> None:
         'dtype: str | None = None, mode: str = "eager"\n',
     )
     edit(clone / "adapters/numpy/adapter.py", "device, dtype)\n", "device, dtype, mode)\n")
-    assert touched(clone) == {"adapters/capabilities.py", "adapters/numpy/adapter.py", "plain.py"}
+    new = {"adapters/capabilities.py", "adapters/numpy/adapter.py"}
+    assert touched(clone) == new | {"plain.py"}
+    assert beyond("a feature", new) == []
     asked = ("tests/properties", "-k", "asleep", "--adapter=plain:PlainLoop", "--framework=reference")
     run = suite(*asked, "--evidence=run.json", root=clone)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
@@ -143,6 +158,7 @@ def test_a_fault_is_a_row(clone: Path) -> None:
     row = '    ("output_is_zero", "the output is zero", ALWAYS, of_output(np.zeros_like)),\n'
     edit(clone / "reference/faults/outputs.py", '    "outputs",\n', f'    "outputs",\n{row}')
     assert touched(clone) == {"reference/faults/outputs.py"}
+    assert beyond("a fault", touched(clone)) == []
     planted = "import os\nos.environ['RNN_PLANTED_IN'] = 'reference'"
     run = suite(CORPUS, "-k", "plain", "--adapter=meta_tests.common.faulty:output_is_zero", "--no-shrink", "-x",
                 before=planted, root=clone)  # fmt: skip
