@@ -11,6 +11,7 @@ import numpy as np
 
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Lengths, RNNSpec
 from reference.bounds.arithmetic import arithmetic
+from reference.cells import CELLS
 from reference.spec import short
 
 # How a module is called, beside what it is asked. Each framework has some of these.
@@ -54,6 +55,8 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "batch": ("0", "1", "more"),
     "mode": tuple(MODES),
 }
+if len(CELLS) > 1:  # with one cell there is nothing to ask for
+    FEATURES["cell"] = ("elman", *(word for word in CELLS if word != "elman"))
 
 # What every adapter is asked for. It never grows: an adapter that was written for it keeps its meaning when FEATURES
 # grows, because what is not in it must be offered (Capabilities.offers).
@@ -121,7 +124,7 @@ class Capabilities:
     arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
         reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
     offers: features beyond BASE that the adapter's methods have arguments for: ("mask", True) for run's mask,
-        ("mode", ...) for build's mode.
+        ("mode", ...) for build's mode; and the cells that it builds beside elman, ("cell", ...).
     """
 
     unsupported: Mapping[Feature, str] = field(default_factory=dict)
@@ -224,7 +227,8 @@ def features_of(
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
     numbers = [array.astype(np.float64).ravel() for array in (x, h0) if array is not None]
-    return {
+    cell = {"cell": spec.cell} if "cell" in FEATURES else {}
+    return cell | {
         "direction": spec.direction,
         "layout": layout,
         "nonlinearity": spec.nonlinearity,

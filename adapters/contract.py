@@ -13,6 +13,7 @@ from reference.spec import expect_word
 from .capabilities import (  # noqa: F401 (the words of the contract)
     FEATURES,
     MODES,
+    NOT_AMONG_OFFERS,
     Capabilities,
     Feature,
     NotOffered,

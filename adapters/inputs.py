@@ -13,7 +13,7 @@ from reference import layout as layouts
 from reference.arguments import check_inputs, check_parameters
 from reference.spec import DTYPES, expect, expect_array, expect_word
 
-from .capabilities import MODES, Capabilities, NotOffered, capabilities_on, features_of
+from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of
 from .contract import Result, cast_exactly, expect_device
 
 
@@ -109,15 +109,16 @@ class Framework(ABC):
         layout: str | None = None,
     ) -> Any:
         check_parameters(spec, parameters)
-        if spec.cell != "elman":
-            raise NotOffered(f"cell {spec.cell}: the adapter builds elman alone")
         if dtype is not None:
             expect_word("dtype", dtype, DTYPES)
         expect_device(device, self.devices())
         expect_word("mode", mode, tuple(MODES))
         # in any dtype a module can be built, and read again, also where it is refused when it is run
         asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
-        capabilities_on(self, device).require({"mode": mode, **asked})
+        capabilities = capabilities_on(self, device)
+        if spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers:
+            raise NotOffered(f"cell {spec.cell}: {NOT_AMONG_OFFERS}")
+        capabilities.require({"mode": mode, **asked})
         return self._make(spec, cast_exactly(parameters, dtype), device, mode, layout)
 
     def run(

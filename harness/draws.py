@@ -80,12 +80,12 @@ def draw_case(
     shape = tuple(sizes[axis] for axis in sequence_axes(layout))
     x = draw.uniform(shape, input_scale).astype(dtype)
     rows = () if layout == "unbatched" else (batch,)
-    state = (spec.num_cells, *rows, spec.hidden_size)
+    states = (draw.uniform((spec.num_cells, *rows, state.size)).astype(dtype) for state in cell_of(spec).states)
     return Case(
         spec,
         draw_parameters(spec, dtype, seed, weight_scale, rounded),
         x,
-        from_state_tuple([draw.uniform(state).astype(dtype) for _ in cell_of(spec).states]) if h0 else None,
+        from_state_tuple(list(states)) if h0 else None,
         lengths[0] if lengths is not None and layout == "unbatched" else lengths,
         layout,
         Draw(seed + 2).uniform(shape[:-1]) < 0.4 if mask else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -36,7 +37,19 @@ def load(config: pytest.Config) -> None:
         raise pytest.UsageError(f"Hypothesis profile: got {profile!r}, expected one of {', '.join(CASES)}")
     register(cases, shrink=not config.getoption("--no-shrink"))
     settings.load_profile(profile)
+    if profile == "ci":
+        _draw_from_no_module()
     os.environ["HYPOTHESIS_PROFILE"] = profile
+
+
+def _draw_from_no_module() -> None:
+    """Hypothesis also draws numbers that it finds in the source of the modules that are loaded, ours and the user's.
+
+    So the cases would be others with another framework, in another order of tests, or where they are drawn again.
+    """
+    providers = sys.modules.get("hypothesis.internal.conjecture.providers")
+    if hasattr(providers, "_get_local_constants"):  # newer versions alone do so, and have no setting for it
+        providers._get_local_constants = providers.Constants  # type: ignore[union-attr]
 
 
 register()  # here, so that --hypothesis-profile finds them

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from evidence.record.corpus import FIRST, FOLDER, FORMAT
 from harness.draws import draw_case
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
+from reference.cells import CELLS
 from reference.files import write_atomically
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
@@ -25,7 +27,7 @@ PUBLISHED = {"elman": [369]}  # how many cases the corpus of a family had in a r
 
 def corpus(family: str) -> Iterator[tuple[str, Case]]:
     """Name and case of a family: each is named by what it asks; another family's than elman's by the family, too."""
-    for number, (words, case) in enumerate(PARTS[family]()):
+    for number, (words, case) in enumerate(PARTS.get(family, partial(_small, family))()):
         yield f"{'' if family == FIRST else f'{family}-'}{number:03} {' '.join(str(word) for word in words)}", case
 
 
@@ -38,27 +40,28 @@ def _elman() -> Iterator[tuple[tuple[Any, ...], Case]]:
     yield from _masked()
 
 
-def _every_combination() -> Iterator[tuple[tuple[Any, ...], Case]]:
+def _every_combination(
+    cell: str = FIRST, phis: tuple[str, ...] = NONLINEARITIES, dtypes: tuple[str, ...] = (*WIDE, *NARROW)
+) -> Iterator[tuple[tuple[Any, ...], Case]]:
     """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart."""
-    for seed, (direction, layout, phi, dtype) in enumerate(
-        product(DIRECTIONS, LAYOUTS, NONLINEARITIES, (*WIDE, *NARROW))
-    ):
+    for seed, (direction, layout, phi, dtype) in enumerate(product(DIRECTIONS, LAYOUTS, phis, dtypes)):
         time = 3 if dtype in NARROW else 6  # torch takes 10 ms for a step in a narrow dtype on a CPU
         combination = direction, layout, phi, dtype
+        stack = partial(RNNSpec, direction=direction, nonlinearity=phi, cell=cell)
         rows = 1 if layout == "unbatched" else 4
         yield (
             (*combination, "plain"),
-            draw_case(RNNSpec(3, 5, 1, direction, phi), batch=rows, time=time, dtype=dtype, seed=seed, layout=layout),
+            draw_case(stack(3, 5), batch=rows, time=time, dtype=dtype, seed=seed, layout=layout),
         )
         lengths = (time - 1,) if rows == 1 else (time, 1, time - 1, 2)
         yield (
             (*combination, "full"),
-            draw_case(RNNSpec(4, 6, 2, direction, phi), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
+            draw_case(stack(4, 6, 2), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
                       lengths=lengths, layout=layout),
         )  # fmt: skip
         yield (
             (*combination, "equal sizes"),
-            draw_case(RNNSpec(time, time, 3, direction, phi, bias=False), batch=1 if rows == 1 else time, time=time,
+            draw_case(stack(time, time, 3, bias=False), batch=1 if rows == 1 else time, time=time,
                       dtype=dtype, seed=seed + 200, h0=True, layout=layout),
         )  # fmt: skip
 
@@ -122,6 +125,11 @@ def _masked() -> Iterator[tuple[tuple[Any, ...], Case]]:
             yield ("a mask", direction, layout, dtype), case
 
 
+def _small(cell: str) -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """The family of a cell that has no part of its own here."""
+    yield from _every_combination(cell, ("tanh",), WIDE)
+
+
 PARTS = {FIRST: _elman}
 
 
@@ -133,5 +141,5 @@ def text(family: str) -> str:
 
 
 if __name__ == "__main__":
-    for family in PARTS:
+    for family in CELLS:
         write_atomically(FOLDER / f"{family}.jsonl", text(family))

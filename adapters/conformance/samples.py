@@ -11,6 +11,8 @@ import numpy as np
 
 from reference import Case, CellParameters, RNNSpec
 from reference.arguments import cell_shapes
+from reference.cells import cell_of
+from reference.layout import from_state_tuple
 
 from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on
 
@@ -41,7 +43,7 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
 def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5) -> Case:
     """A case that asks for these features. Its parameters are the same for every size of batch and time."""
     spec = RNNSpec(INPUT_SIZE, HIDDEN_SIZE, LAYERS[asked["num_layers"]],
-                   asked["direction"], asked["nonlinearity"], asked["bias"])  # fmt: skip
+                   asked["direction"], asked["nonlinearity"], asked["bias"], asked.get("cell", "elman"))  # fmt: skip
     rng, dtype, unbatched = np.random.default_rng(seed), asked["dtype"], asked["layout"] == "unbatched"
     batch = {"0": 0, "1": 1}.get(asked["batch"], batch)
     time = {"0": 0, "1": 1}.get(asked["time"], time)
@@ -58,8 +60,8 @@ def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 
         x.flat[0] = np.nan
     h0 = None
     if asked["h0"]:
-        states = (spec.num_cells, spec.hidden_size) if unbatched else (spec.num_cells, batch, spec.hidden_size)
-        h0 = rng.uniform(-1, 1, states).astype(dtype)
+        rows = (spec.num_cells,) if unbatched else (spec.num_cells, batch)
+        h0 = from_state_tuple([rng.uniform(-1, 1, (*rows, state.size)).astype(dtype) for state in cell_of(spec).states])
     lengths = _lengths(asked["lengths"], 1 if unbatched else batch, time)
     mask = rng.uniform(size=sequence) < 0.7 if asked["mask"] else None
     return Case(spec, parameters, x, h0, lengths[0] if unbatched and lengths else lengths, asked["layout"], mask)

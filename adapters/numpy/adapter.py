@@ -13,6 +13,7 @@ import numpy as np
 
 from reference import CellParameters, RNNSpec, forward
 from reference.calculus.numbers import activation
+from reference.cells import CELLS
 
 from ..contract import Capabilities, NotOffered, Result
 from ..inputs import Framework, Inputs, Known, expect_built
@@ -33,7 +34,7 @@ class ReferenceAdapter(Framework):
     framework: Any = np
     capabilities = Capabilities(
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-        offers=(("mask", True),),
+        offers=(("mask", True), *(("cell", word) for word in CELLS if word != "elman")),
     )
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:

@@ -109,7 +109,7 @@ def test_every_number_and_target_of_the_published_record_can_be_replayed() -> No
     """An exact number of the corpus is meant, also where an id begins so; eager, also where a mode was refused."""
     evidence = read(PUBLISHED)
     labels = {target.label: target for run in evidence.runs for target in run.header.targets}
-    assert {source_of(target) for target in labels.values()} == set(adapters.KNOWN)
+    assert {source_of(target) for target in labels.values()} <= set(adapters.KNOWN)
     run = evidence.runs[0]
     torch = tuple(line for line in run.verdicts if line.corpus and line.target == "torch cpu")
     few_lines = replace(evidence, runs=(replace(run, verdicts=torch),))

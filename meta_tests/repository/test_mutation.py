@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from meta_tests.mutation import ACCEPTED, ROOT, Mutant, accepted, outcome, report, results
+from meta_tests.mutation import ACCEPTED, ROOT, Mutant, accepted, is_there, outcome, report, results, struck
 
 MUTATED = '''
 def x_add__mutmut_orig(a, b):
@@ -29,6 +30,16 @@ def xǁHalfǁof__mutmut_1(self, a=3):
 '''
 SUM = Mutant("reference/sums.py", "add", "return a + b", "return a - b")
 HALF = Mutant("reference/sums.py", "Half.of", "def(self, a=2):", "def(self, a=3):")
+
+# what of [tool.mutmut] in pyproject.toml names files
+PATHS = ("source_paths", "do_not_mutate", "also_copy", "pytest_add_cli_args_test_selection")
+
+
+def exists(word: str) -> bool:
+    """Whether a path or pattern of the configuration fits a file, and a test that it names is there."""
+    path, _, test = word.removeprefix("--deselect=").partition("::")
+    found = list(ROOT.glob(path))
+    return any(f"def {test}(" in one.read_text(encoding="utf-8") for one in found) if test else bool(found)
 
 
 def run(mutants: Path, *codes: int | None) -> list[tuple[Mutant, str]]:
@@ -73,5 +84,28 @@ def test_every_listed_survivor_has_a_reason_and_is_listed_once() -> None:
     for wrong in (entry, 2 * (entry + reason)):
         with pytest.raises(ValueError, match="expected each once, with a reason"):
             accepted(wrong)
-    listed = accepted(ACCEPTED.read_text(encoding="utf-8"))
-    assert {mutant.file for mutant in listed if not (ROOT / mutant.file).exists()} == set()
+
+
+def test_every_listed_survivor_is_a_line_of_the_source() -> None:
+    """Where a line is written anew its reason no longer holds: strike it, and see whether it survives again."""
+    text = ACCEPTED.read_text(encoding="utf-8")
+    assert [mutant for mutant in accepted(text) if not is_there(mutant)] == [], "python -m meta_tests.mutation --strike"
+    assert struck(text) == text
+
+
+@pytest.mark.parametrize("changes", [{"file": "reference/gone.py"}, {"function": "gone"}, {"was": "return gone"}])
+def test_planted_an_entry_that_the_source_no_longer_has_is_struck(changes: dict[str, str]) -> None:
+    text = ACCEPTED.read_text(encoding="utf-8")
+    stale = next(iter(accepted(text)))._replace(**changes)
+    assert not is_there(stale)
+    entry = "".join(f"{field} = {json.dumps(value)}\n" for field, value in stale._asdict().items())
+    assert struck(f'{text}\n[[mutant]]\n{entry}reason = "z"\n') == f"{text}\n"
+
+
+def test_every_path_of_the_configuration_exists() -> None:
+    """mutmut skips a pattern that fits nothing without a word, and so it mutates what was to be left out."""
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
+    words = [word for name in PATHS for word in configured[name]]
+    assert [word for word in words if not exists(word)] == []
+    planted = ["reference/gone/*", "meta_tests/test_gone.py", "--deselect=meta_tests/repository/test_mutation.py::gone"]
+    assert [word for word in planted if exists(word)] == []

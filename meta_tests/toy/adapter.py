@@ -1,4 +1,4 @@
-"""An adapter of the toy "toy-pair": a layer of another design, in NumPy alone, and the mapping of weights to it.
+"""An adapter of the toy "toy_pair": a layer of another design, in NumPy alone, and the mapping of weights to it.
 
 The native layer keeps one matrix, (features + 2 states, gates), with the gates right, left, and one bias.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from adapters import Capabilities, Result
+from adapters import FEATURES, Capabilities, Result
+from adapters.contract import features_of
 from reference import CellParameters, RNNSpec
 
 ONE_WAY = "the toy is asked in one way"
@@ -43,7 +44,10 @@ class Toy:
             ("lengths", "mixed"): ONE_WAY,
             ("lengths", "with zeros"): ONE_WAY,
             ("time", "0"): ONE_WAY,
-        }
+            # these two are asked where the toy's file lies in reference/cells
+            **{("cell", word): "the toy is no other" for word in FEATURES.get("cell", ()) if word != "toy_pair"},
+        },
+        offers=tuple(("cell", word) for word in FEATURES.get("cell", ()) if word == "toy_pair"),
     )
 
     def devices(self) -> tuple[str, ...]:
@@ -61,6 +65,7 @@ class Toy:
         self, module: Any, x: np.ndarray, h0: np.ndarray | None, lengths: None = None, layout: str = "batch_first"
     ) -> Result:
         spec, tracks = module
+        self.capabilities.require(features_of(spec, x, h0, lengths, layout))
         half, size, finals, prefixes = spec.hidden_size, 2 * spec.hidden_size, [], []
         states = np.zeros((len(tracks), len(x), size), x.dtype) if h0 is None else np.roll(h0, half, axis=-1)
         for first in range(0, len(tracks), spec.num_directions):

@@ -14,9 +14,12 @@ pytest.importorskip("pydantic")
 
 from evidence.record.environment import ROOT
 from evidence.record.reader import Run, read
+from evidence.record.schema import question
 from evidence.verify import again as redrawing
 from evidence.verify.again import redraw
+from meta_tests.common.process import suite
 
+ALL_KINDS = "tests/properties/test_equivalence.py::test_answers_agree_with_the_reference"
 ONLY = "tests/properties/test_relations.py::test_split_in_time_with_the_state_carried_over"
 
 
@@ -53,6 +56,21 @@ def test_the_questions_of_the_profile_ci_are_drawn_again(run: Run, monkeypatch: 
     assert "1 questions that it does not draw, 1 that it draws are missing" in problems(other, *lines[1:])[0]
     larger = lines[0].model_copy(update={"sizes": lines[0].sizes.model_copy(update={"input_size": 99})})
     assert len(problems(larger, *lines[1:])) == 1
+
+
+def test_the_questions_are_the_same_whatever_is_loaded(tmp_path: Path) -> None:
+    """Hypothesis takes numbers from the source of loaded modules: an adapter's, or of the tests that ran before."""
+    (tmp_path / "of_the_user.py").write_text(f"NUMBERS = {[10_007 * n for n in range(1, 400)]}\n")
+    here = f"sys.path.append({str(tmp_path)!r})"
+    asked = (ALL_KINDS, "--framework=reference", "--cases=40")
+    drawn = []
+    for name, before in (("without", here), ("with", f"{here}; import of_the_user")):
+        path = tmp_path / f"{name}.json"
+        run = suite(*asked, f"--evidence={path}", before=before)
+        assert run.returncode == 0, run.stdout[-3000:]
+        drawn.append([question(line) for line in read(path).runs[0].verdicts])
+    assert len(drawn[0]) > 100
+    assert drawn[0] == drawn[1]
 
 
 def test_another_version_of_hypothesis_is_not_drawn_again(run: Run) -> None:

@@ -104,7 +104,7 @@ def test_an_array_is_changed_gate_by_gate() -> None:
     assert exchanged.tolist() == array[[4, 5, 2, 3, 0, 1]].tolist()
 
 
-@pytest.mark.parametrize(("word", "weight"), [("toy-pair", "w_second"), ("toy-delay", "w_late")])
+@pytest.mark.parametrize(("word", "weight"), [("toy_pair", "w_second"), ("toy_delay", "w_late")])
 def test_faults_are_planted_in_cells_that_nobody_wrote_them_for(
     monkeypatch: pytest.MonkeyPatch, word: str, weight: str
 ) -> None:

@@ -6,11 +6,13 @@ h_t = tanh(w_ih x_t + b_ih + b_hh + w_hh h_{t-1} + w_late d_{t-1}),  d_t = h_{t-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reference import RNNSpec
 from reference.calculus import Operations
 from reference.cells import State, Weight
+
+if TYPE_CHECKING:
+    from reference.spec import RNNSpec
 
 WEIGHTS = (
     Weight("w_ih", ("units", "features")),
@@ -39,4 +41,4 @@ class Delay:
         return operations.tanh(a), h
 
 
-CELLS = {"toy-delay": Delay}
+CELLS = {"toy_delay": Delay}

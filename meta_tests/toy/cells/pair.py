@@ -8,11 +8,13 @@ So the state is twice as wide as hidden_size, the rows are stacked gates, and th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reference import RNNSpec
 from reference.calculus import Operations
 from reference.cells import State, Weight
+
+if TYPE_CHECKING:
+    from reference.spec import RNNSpec
 
 GATES = ("left", "right")
 WEIGHTS = (
@@ -41,4 +43,4 @@ class Pair:
         return (operations.tanh(operations.affine([(weights[n], h) for n in ("w_hh", "w_second")], (), projected)),)
 
 
-CELLS = {"toy-pair": Pair}
+CELLS = {"toy_pair": Pair}
