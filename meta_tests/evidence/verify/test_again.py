@@ -62,7 +62,7 @@ def test_the_questions_are_the_same_whatever_is_loaded(tmp_path: Path) -> None:
     """Hypothesis takes numbers from the source of loaded modules: an adapter's, or of the tests that ran before."""
     (tmp_path / "of_the_user.py").write_text(f"NUMBERS = {[10_007 * n for n in range(1, 400)]}\n")
     here = f"sys.path.append({str(tmp_path)!r})"
-    asked = (ALL_KINDS, "--framework=reference", "--cases=40")
+    asked = (ALL_KINDS, "--framework=reference", "--cases=12")
     drawn = []
     for name, before in (("without", here), ("with", f"{here}; import of_the_user")):
         path = tmp_path / f"{name}.json"
