@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from evidence import __main__ as command
 from evidence.compact import compact
 from evidence.compare.difference import difference
 from evidence.merge import merge
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable, miscounts
+from meta_tests.common import command
 from meta_tests.common.records import few, record
 from meta_tests.common.references import Doubling, Mirror, Moved
 from meta_tests.evidence.verify.test_verifying import problems, recounted

@@ -17,13 +17,13 @@ pytest.importorskip("pydantic")
 pytest.importorskip("rich")
 
 import adapters
-from evidence import __main__ as command
 from evidence.compare.changes import KINDS, NO_GO
 from evidence.compare.difference import difference, ulps_apart
 from evidence.compare.text import conclusion, json_parts, to_markdown
 from evidence.record.ledger import Ledger
 from evidence.record.reader import Evidence, Unusable, read
 from evidence.record.schema import VerdictLine
+from meta_tests.common import command
 from meta_tests.common.records import ask, edited, few, record, recording
 from meta_tests.common.references import Crashing, Doubling, Mirror, Moved, Refusing
 
