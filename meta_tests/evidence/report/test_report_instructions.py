@@ -56,7 +56,7 @@ def test_the_commands_make_the_run_again_and_are_quoted(tmp_path: Path) -> None:
     text = Page(report.render_html(made)).text
     assert "git checkout " + "c" * 40 in text
     assert (
-        "-c constraints.txt numpy ml_dtypes hypothesis pytest pytest-xdist rich pydantic jinja2 matplotlib "
+        "-c constraints.txt numpy ml_dtypes hypothesis pytest pytest-xdist rich click pydantic jinja2 matplotlib "
         "# and what 'my module:Adapter; echo $HOME' needs, which its author knows CI=1"
     ) in text
     assert "# in a clone of rnn-equivalence: git checkout" in text
