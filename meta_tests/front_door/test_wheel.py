@@ -19,7 +19,7 @@ pytest.importorskip("pydantic")
 from evidence.record.environment import ROOT, suite
 from evidence.record.reader import read
 
-JUDGE = ("run", "--framework=reference", "--cases=1", "-q", "tests/properties/test_corpus.py")
+JUDGE = ("run", "--framework=reference", "--cases=1", "-q", "-n1", "tests/properties/test_corpus.py")
 
 DOUBLES = """
 import adapters
@@ -119,9 +119,7 @@ def test_the_wheel_judges_from_another_folder(installed: Installed, tmp_path: Pa
     if find_spec("jinja2") and find_spec("matplotlib"):
         reported = installed(tmp_path, "report", "run.json", "--output", "pages")
         assert reported.returncode == 0, reported.stderr
-        assert (tmp_path / "pages" / "run.md").read_text(encoding="utf-8").count("faults") > 0, (
-            "of docs/kill-matrix.json"
-        )
+        assert "faults planted in a real adapter" in (tmp_path / "pages" / "run.md").read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.iterdir()} <= {
         "run.json",
         "pages",
@@ -146,7 +144,10 @@ def test_an_adapter_of_the_user_fails_in_the_folder_of_the_user(installed: Insta
 
 
 def test_that_test_would_fail_where_ours_is_a_package(installed: Installed, tmp_path: Path) -> None:
-    """With an __init__.py in suite/, pytest puts site-packages first: what is judged is then somebody else's."""
+    """With an __init__.py in suite/, pytest puts site-packages first: what is judged is then somebody else's.
+
+    Seen in a process of xdist, which has not imported ours before pytest begins.
+    """
     package = installed.suite / "__init__.py"
     package.touch()
     try:
