@@ -55,12 +55,10 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Option(["--output"], **FOLDER, help="Where to (default: beside FILE)."),
         click.Option(["--summary"], is_flag=True, help="Print a short Markdown summary instead.")]),
     "diff": ("compare.text", "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.", [
-        click.Argument(["old"], type=PATH),
-        click.Argument(["new"], type=PATH),
+        click.Argument(["old"], type=PATH), click.Argument(["new"], type=PATH),
         click.Option(["--json", "as_json"], is_flag=True, help="Every case, for a program."),
         click.Option(["--markdown", "as_markdown"], is_flag=True, help="The tables, for a page.")]),
-    "verify": ("verify.verify", "Recompute a record's hashes, counts and verdicts, and say what may be concluded.",
-               [FILE]),
+    "verify": ("verify.verify", "Recompute hashes, counts and verdicts, and say what may be concluded.", [FILE]),
     "replay": ("replay", "Run one case of a record again on what is installed here.\n\n"
                "CASE is a case's id, or four or more digits of it, or its name or number in the corpus.", [
         FILE,
@@ -73,8 +71,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
               [FILE, click.Argument(["parts"], type=PATH, nargs=-1, required=True)]),
     "compact": ("compact", "Keep in FILE what diff needs of the record FULL: the corpus, without answers.",
                 [click.Argument(["full"], type=PATH), FILE]),
-    "finish": ("record.journal", "Close a run that was cut off, FILE.partial, as incomplete. Nothing of it is lost.",
-               [FILE]),
+    "finish": ("record.journal", "Close FILE.partial, of a run that was cut off, as incomplete.", [FILE]),
     "upgrade": ("compare.upgrade", "Judge two versions of a framework, each in a fresh environment: go or no-go.", [
         click.Option(["--from", "old"], **REQUIREMENTS, help="keras==3.5.0 ..., or one constraints file."),
         click.Option(["--to", "new"], **REQUIREMENTS, help="The same, of the other side."),

@@ -120,13 +120,8 @@ def test_the_wheel_judges_from_another_folder(installed: Installed, tmp_path: Pa
         reported = installed(tmp_path, "report", "run.json", "--output", "pages")
         assert reported.returncode == 0, reported.stderr
         assert "faults planted in a real adapter" in (tmp_path / "pages" / "run.md").read_text(encoding="utf-8")
-    assert {path.name for path in tmp_path.iterdir()} <= {
-        "run.json",
-        "pages",
-        ".hypothesis",
-        ".pytest_cache",
-        ".benchmarks",
-    }
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left <= {"run.json", "pages", ".hypothesis", ".pytest_cache", ".benchmarks"}
     assert installed.files() == before
 
 
@@ -137,7 +132,7 @@ def test_an_adapter_of_the_user_fails_in_the_folder_of_the_user(installed: Insta
                      "-k", "test_the_corpus and forward", "-x")  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     (case, *_) = (tmp_path / "out" / "failures").rglob("*.json")
-    assert f"mine:Doubles {case.relative_to(tmp_path)}" in done.stdout
+    assert f"rnn_equivalence adapters mine:Doubles {case.relative_to(tmp_path)}" in done.stdout
     again = installed(tmp_path, "adapters", "mine:Doubles", str(case.relative_to(tmp_path)), module=True)
     assert again.returncode == 1, again.stdout + again.stderr
     assert "disagrees" in again.stdout

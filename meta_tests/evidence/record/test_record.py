@@ -258,7 +258,9 @@ def test_what_cannot_be_closed_is_left_as_it_is(tmp_path: Path, capsys: pytest.C
         assert ((tmp_path / name).read_bytes() if before else b"") == before
     with pytest.raises(FileExistsError, match="another run is writing it"):
         Journal(tmp_path / "going.json").begin({"kind": "header"})
-    with pytest.raises(FileExistsError, match=r"its run was cut off .* rnn_equivalence finish run\.json\.partial closes it"):
+    with pytest.raises(
+        FileExistsError, match=r"its run was cut off .* rnn_equivalence finish run\.json\.partial closes it"
+    ):
         Journal(tmp_path / "run.json").begin({"kind": "header"})
 
 
