@@ -175,7 +175,7 @@ def upgrade(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
-    install(session, *FRAMEWORKS, "proof", "evidence")
+    install(session, *FRAMEWORKS, "proof", "evidence", "wheel")
     run_tests(session, HYPOTHESIS_PROFILE="nightly")
 
 

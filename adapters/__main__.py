@@ -1,17 +1,22 @@
-"""What can be loaded here. NAME --check: does this adapter keep the contract? NAME CASE.json: run one case."""
+"""What can be loaded here. NAME --check: does this adapter keep the contract? NAME CASE.json: run one case.
+
+`python -m rnn_equivalence adapters --help` explains the options. `python -m adapters` takes the same, without click: a
+failing case can be run again where NumPy and its framework are all that is installed.
+"""
 
 from __future__ import annotations
 
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from reference import Case
 from reference.judging.judge import BOUNDS
 
-from . import KNOWN, Adapter, available, load
+from . import Adapter, available, load
 from .conformance.self_check import self_check
 from .contract import MODES, expect_device
 from .running.guard import one_line, told, warnings_shown
@@ -20,35 +25,52 @@ from .running.usable import devices_of, expect_capabilities_on, usable
 
 
 def main(given: list[str] | None = None) -> int:
+    """Read the command line, and do what it asks; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
+    for name in ("name", "case"):
+        parser.add_argument(name, nargs="?")
+    for option, default, words in (("--device", "cpu", None), ("--mode", "eager", MODES), ("--bound", None, BOUNDS)):
+        parser.add_argument(option, default=default, choices=words)
+    for flag in ("--check", "--script"):
+        parser.add_argument(flag, action="store_true")
+    return command(parser.error, **vars(parser.parse_args(given)))
+
+
+def command(
+    fail: Callable[[str], NoReturn],
+    name: str | None, case: str | None, device: str, mode: str, bound: str | None, check: bool, script: bool
+) -> int:  # fmt: skip
+    """List the adapters, check one, or run or print a case; returns the exit status. What cannot be done fails."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name or a message may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    parser = _parser()
-    arguments = parser.parse_args(given)
-    if arguments.name is None:
+    asked = [option for option, of in (("--bound", bound), ("--check", check), ("--script", script)) if of]
+    if len(asked) > 1:
+        fail(f"argument {asked[1]}: not allowed with argument {asked[0]}")
+    if name is None:
         found = available()
         for one in found:
             print(f"{one.name}: {f'{one.version} on {one.devices}' if one.loads else f'{one.state}: {one.problem}'}")
-        return 1 if any(one.state == "crashed" for one in found) else 0
-    if (arguments.case is None) != arguments.check:
-        parser.error("a case file is needed beside the adapter's name, or --check")
+        return int(any(one.state == "crashed" for one in found))
+    if (case is None) != check:
+        fail("a case file is needed beside the adapter's name, or --check")
     try:
-        case = None if arguments.case is None else _case(arguments.case)
-        adapter = load(arguments.name)
-        if not arguments.check:
-            usable(adapter, arguments.name)
-        if arguments.script and case:
-            print(_script(adapter, case, arguments), end="")
+        read = _case(case) if case else None
+        adapter = load(name)
+        if not check:
+            usable(adapter, name)
+        if script and read:
+            print(_script(adapter, name, read, device), end="")
             return 0
-        expect_device(arguments.device, devices_of(adapter, arguments.name))
-        if case is None:
-            findings = self_check(adapter, arguments.device, arguments.name)
+        expect_device(device, devices_of(adapter, name))
+        if read is None:
+            findings = self_check(adapter, device, name)
             print(*findings, sep="\n")
-            return 1 if any(finding.problems for finding in findings) else 0
-        expect_capabilities_on(adapter, arguments.name, arguments.device)
+            return int(any(finding.problems for finding in findings))
+        expect_capabilities_on(adapter, name, device)
     except (ImportError, ValueError) as error:
-        parser.error(one_line(error))
-    trial = examine(adapter, case, arguments.device, arguments.bound, mode=arguments.mode)
+        fail(one_line(error))
+    trial = examine(adapter, read, device, bound, mode=mode)
     print(trial)
     if diagnosis := trial.diagnosis():
         print(f"diagnosis: {diagnosis}")
@@ -65,31 +87,15 @@ def _case(file: str) -> Case:
         raise ValueError(f"{file}: {error}") from error
 
 
-def _script(adapter: Adapter, case: Case, arguments: argparse.Namespace) -> str:
-    write: Any = getattr(adapter, "script", None)
+def _script(adapter: Adapter, name: str, case: Case, device: str) -> str:
+    write = getattr(adapter, "script", None)
     if write is None:
-        raise ValueError(f"--script: {arguments.name} writes no scripts: it has no method script(case, device)")
+        raise ValueError(f"--script: {name} writes no scripts: it has no method script(case, device)")
     try:
         with warnings_shown():
-            return write(case, arguments.device)
-    except ValueError as refusal:  # Unsupported too
-        raise ValueError(f"--script: {refusal}") from refusal
-    except Exception as error:
-        raise ValueError(f"--script: {told(error)}") from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
-    parser.add_argument("name", nargs="?", help=f"an adapter: {', '.join(KNOWN)}, or module:Class")
-    parser.add_argument("case", nargs="?", help="a case file, as a failing test writes it")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--mode", choices=MODES, default="eager", help="how the module is called (default: eager)")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--bound", choices=BOUNDS, help="the bound to judge by (default: step)")
-    what.add_argument("--check", action="store_true", help="run the self-check: does the adapter keep the contract?")
-    what.add_argument("--script", action="store_true",
-                      help="run nothing: print the case as a stand-alone Python script, for a bug report")  # fmt: skip
-    return parser
+            return write(case, device)
+    except Exception as error:  # a ValueError, and so Unsupported, speaks for itself
+        raise ValueError(f"--script: {error if isinstance(error, ValueError) else told(error)}") from error
 
 
 if __name__ == "__main__":

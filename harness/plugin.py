@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--isolate", action="store_true",
            help="run every case in a process of its own, which a framework may take down")  # fmt: skip
     option("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({profiles.CASES})")
-    option("--evidence", metavar="FILE", help="record every verdict in this file (python -m evidence)")
+    option("--evidence", metavar="FILE", help="record every verdict in this file (python -m rnn_equivalence)")
     option("--known-failures", metavar="FILE", help="tests that are expected to fail, and why: docs/adapters.md")
     option("--progress", type=float, default=30.0, metavar="SECONDS",
            help="say what is going on so often (default 30; 0 for never)")  # fmt: skip

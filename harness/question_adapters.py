@@ -1,6 +1,6 @@
 """Adapters that are there to be asked: they declare what a record's targets declare, and answer as the reference does.
 
-`python -m evidence verify` runs the properties on them, in a process whose variable RNN_REDRAWN names a file of
+`python -m rnn_equivalence verify` runs the properties on them, in a process whose variable RNN_REDRAWN names a file of
 targets, to see which questions the profile ci asks. The first is harness.question_adapters:T0, the second T1, ...
 """
 

@@ -197,8 +197,9 @@ class Target:
 
     def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
-        command = ["python", "-m", "adapters", self.source, self.failures.save(trial.case), "--device", self.device]
-        command += [*(["--bound", bound] if bound else []), *(["--mode", mode] if mode != "eager" else [])]
+        command = ["python", "-m", "rnn_equivalence", "adapters", self.source, self.failures.save(trial.case)]
+        command += ["--device", self.device, *(["--bound", bound] if bound else [])]
+        command += ["--mode", mode] if mode != "eager" else []
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)

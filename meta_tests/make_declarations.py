@@ -1,7 +1,7 @@
 """python -m meta_tests.make_declarations: write evidence/verify/declarations.json, what each known adapter declares.
 
-`python -m evidence verify` holds a record against it, where no framework is installed. Needs every framework; to be run
-again whenever an adapter declares something else, which meta_tests/evidence/verify/test_declarations.py notices.
+`python -m rnn_equivalence verify` holds a record against it, where no framework is installed. Needs every framework; to
+be run again whenever an adapter declares something else, which meta_tests/evidence/verify/test_declarations.py notices.
 """
 
 from __future__ import annotations

@@ -71,14 +71,15 @@ class Side:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
-def upgrade(old: Sequence[str], new: Sequence[str], output: Path = OUTPUT) -> int:
+def command(old: Sequence[str], new: Sequence[str], output: Path | None = None) -> int:
     """Record the corpus on both sides, print the difference, keep the files. 0 is go, 1 no-go.
 
     All packages but those named are the same on both sides, as far as pip can make them so; the difference lists
     what is not. Raises Unusable where an environment cannot be made, or the corpus not be run in it.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    output = Path(tempfile.mkdtemp(prefix=f"{now()[:19].replace(':', '')}-", dir=output))  # another may be going on
+    home = output or OUTPUT
+    home.mkdir(parents=True, exist_ok=True)
+    output = Path(tempfile.mkdtemp(prefix=f"{now()[:19].replace(':', '')}-", dir=home))  # another may be going on
     output.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
         first, second = (side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new)))

@@ -113,7 +113,7 @@ def _why_there(partial: Path) -> str:
         return "another run is writing it. Name another file"
     finally:
         os.close(handle)
-    closing = f"python -m evidence finish {partial.name} closes it, as incomplete"
+    closing = f"python -m rnn_equivalence finish {partial.name} closes it, as incomplete"
     return f"its run was cut off before it ended. {closing}; or move it away, or name another file"
 
 

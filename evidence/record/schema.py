@@ -1,7 +1,7 @@
 """What the lines of an evidence file must be: every field, its type and its meaning. Nothing else is accepted.
 
-`python -m evidence schema` prints this as a JSON Schema. A field that is added has a default, so that older records are
-read; any other change is a new FORMAT.
+`python -m rnn_equivalence schema` prints this as a JSON Schema. A field that is added has a default, so that older
+records are read; any other change is a new FORMAT.
 """
 
 from __future__ import annotations

@@ -16,10 +16,28 @@ from reference.files import write_atomically
 
 from .. import words
 from ..markdown import escaped, fenced
-from ..record.reader import Evidence
+from ..record.reader import Evidence, read
+from ..record.runs import Unusable
 from . import columns, figures, problems
 from .instructions import citation, reproduce, verify
 from .kills import kill_matrix
+
+
+def command(file: Path, output: Path | None = None, summary: bool = False) -> int:
+    """Write a page and a text of a record into a folder, and print their names; or print a short summary."""
+    evidence = read(file)
+    if any(run.header.compact for run in evidence.runs):
+        raise Unusable(f"{file}: it is compact, and a report is made of the record in full")
+    if summary:
+        print(render_markdown(evidence, brief=True), end="")
+        return 0
+    folder = output or file.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    name = file.name.removesuffix(".gz").removesuffix(".json")
+    html, markdown = (folder / f"{name}.{kind}" for kind in ("html", "md"))
+    write(evidence, html, markdown)
+    print(f"{html}\n{markdown}")
+    return 0
 
 
 def write(evidence: Evidence, html: Path, markdown: Path) -> None:
@@ -35,13 +53,8 @@ def render_html(evidence: Evidence) -> str:
 
 
 def render_markdown(evidence: Evidence, brief: bool = False) -> str:
-    """The same facts without pictures."""
+    """The same facts without pictures. brief: the verdict, each target's counts and what was absent, for a CI job."""
     return _render("text.md", model(evidence) | {"brief": brief})
-
-
-def summary(evidence: Evidence) -> str:
-    """The verdict, the counts of each target and what was absent, in Markdown: for the summary of a CI job."""
-    return render_markdown(evidence, brief=True)
 
 
 def model(evidence: Evidence) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..record.reader import Evidence, Run
 from ..record.schema import Header
 
 CITATION = Path(__file__).parents[2] / "CITATION.cff"
-RECORDER = ("numpy", "ml_dtypes", "hypothesis", "pytest", "pytest-xdist", "rich", "pydantic", "jinja2", "matplotlib")
+TOOLS = "numpy ml_dtypes hypothesis pytest pytest-xdist rich click pydantic jinja2 matplotlib"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
@@ -21,7 +21,7 @@ def reproduce(run: Run) -> str:
     """Commands that make a run again, as far as its header tells."""
     suite, targets = run.header.suite, run.header.targets
     address = _citation("repository-code")
-    wanted = dict.fromkeys([*RECORDER, *_frameworks(run.header)])
+    wanted = dict.fromkeys([*TOOLS.split(), *_frameworks(run.header)])
     own = dict.fromkeys(target.source for target in targets if ":" in target.source)
     return "\n".join(
         [

@@ -35,8 +35,8 @@ RIGHT = (
     "The file is as it was written, its counts are those of its verdicts, it holds what this suite asks, and its "
     "verdicts on the frozen corpus follow from the answers kept, by this suite's reference, bounds and declarations. "
     "That these answers came from the frameworks and versions it names, and the verdicts on other cases, it cannot "
-    "show: replay its cases, or record a run of your own and compare them (python -m evidence diff). Who wrote it, "
-    "only a SHA-256 published elsewhere can tell: "
+    "show: replay its cases, or record a run of your own and compare them (python -m rnn_equivalence diff). Who wrote "
+    "it, only a SHA-256 published elsewhere can tell: "
 )
 COMPACT = (
     "Not verified: this is a compact record. The file is as it was written, its counts are those of its verdicts, and "

@@ -36,7 +36,7 @@ def test_the_example_is_short() -> None:
 def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
     """In a folder elsewhere: the self-check, a property with all its cells, and the whole corpus."""
     (tmp_path / "plain.py").write_text(EXAMPLE)
-    checked = python(tmp_path, "-m", "adapters", "plain:PlainLoop", "--check", path=ROOT)
+    checked = python(tmp_path, "-m", "rnn_equivalence", "adapters", "plain:PlainLoop", "--check", path=ROOT)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     asked = [f"{ROOT / 'tests' / 'properties'}", "-k", "self_check or agree or drawn or unsupported or the_corpus"]
     run = python(tmp_path, "-m", "pytest", f"--rootdir={ROOT}", f"-c{ROOT / 'pyproject.toml'}", *asked,

@@ -12,12 +12,12 @@ import pytest
 pytest.importorskip("pydantic")
 
 from adapters import Capabilities, NotOffered, Refused, Result
-from evidence import __main__ as command
 from evidence.compare.difference import difference
 from evidence.merge import compact, merge
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable, miscounts
 from evidence.verify.questions import FOLDER
+from meta_tests.common import command
 from meta_tests.common.records import ask, few, record, recording
 from meta_tests.common.references import Doubling, Mirror, Moved
 from meta_tests.evidence.verify.test_verifying import problems, recounted

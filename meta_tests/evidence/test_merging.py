@@ -13,13 +13,13 @@ pytest.importorskip("pydantic")
 
 from adapters import Capabilities, Refused
 from adapters.capabilities import beyond_base
-from evidence import __main__ as command
 from evidence.merge import merge
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.reader import Evidence, Unusable, read
 from harness.recording import header
 from harness.target import Target
+from meta_tests.common import command
 from meta_tests.common.records import edited, few, record, run
 from meta_tests.common.references import Answerless, Crashing, Doubling, Mirror, Moved
 

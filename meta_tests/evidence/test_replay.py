@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("pydantic")
 
 import adapters
-from evidence import __main__ as command
 from evidence.record import corpus
 from evidence.record.reader import Evidence, Unusable, read
 from evidence.replay import case_of, find, mode_of, replay, source_of
+from meta_tests.common import command
 from meta_tests.common.records import edited, few, record
 from meta_tests.common.references import Doubling, Mirror
 

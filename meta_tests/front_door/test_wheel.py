@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 import venv
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ pytest.importorskip("pydantic")
 from evidence.record.environment import ROOT, suite
 from evidence.record.reader import read
 
-JUDGE = ("run", "--framework=reference", "--cases=1", "-q", "tests/properties/test_corpus.py")
+JUDGE = ("run", "--framework=reference", "--cases=1", "-q", "-n1", "tests/properties/test_corpus.py")
 
 DOUBLES = """
 import adapters
@@ -37,6 +40,7 @@ class Installed:
         build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
         subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
         (wheel,) = folder.glob("*.whl")
+        self.names = set(zipfile.ZipFile(wheel).namelist())
         self.home = folder / "environment"
         venv.create(self.home, with_pip=True)
         self.bin = self.home / ("Scripts" if os.name == "nt" else "bin")
@@ -74,6 +78,28 @@ def test_nothing_of_ours_stands_at_the_top_of_site_packages(installed: Installed
     assert not (installed.suite / "meta_tests").exists()
 
 
+# what the suite opens: templates, corpora, tables; of the clone's root, what says who we are
+DATA = [*(f"adapters/{folder}/script.txt" for folder in ("flax", "keras", "onnx", "scripts", "torch")),
+        *(f"evidence/report/{name}" for name in ("page.html", "style.css", "text.md")),
+        "evidence/record/corpora/elman.jsonl", "evidence/verify/declarations.json", "evidence/verify/questions.json",
+        "docs/kill-matrix.json", "pyproject.toml", "constraints.txt", "CITATION.cff", "commit.json"]  # fmt: skip
+
+
+def absent(names: set[str], wanted: list[str]) -> list[str]:
+    return [name for name in wanted if f"rnn_equivalence/suite/{name}" not in names]
+
+
+def test_the_wheel_has_what_the_suite_opens(installed: Installed) -> None:
+    """And each file that lies beside the modules which it has, so that a data file of tomorrow is in it too."""
+    assert absent(installed.names, DATA) == []
+    assert absent(installed.names - {f"rnn_equivalence/suite/{DATA[0]}"}, DATA) == [DATA[0]], "that check can fail"
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    tracked = subprocess.run(["git", "ls-files", *wheel["force-include"]], cwd=ROOT, text=True, capture_output=True,
+                             check=True).stdout.splitlines()  # fmt: skip
+    assert len(tracked) > 100
+    assert absent(installed.names, tracked) == []
+
+
 def test_every_test_of_the_wheel_can_be_imported(installed: Installed, tmp_path: Path) -> None:
     done = installed(tmp_path, "run", "--framework=reference", "--collect-only", "-q", "tests")
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
@@ -90,7 +116,12 @@ def test_the_wheel_judges_from_another_folder(installed: Installed, tmp_path: Pa
     verified = installed(tmp_path, "verify", "run.json")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "WRONG" not in verified.stdout
-    assert {path.name for path in tmp_path.iterdir()} <= {"run.json", ".hypothesis", ".pytest_cache", ".benchmarks"}
+    if find_spec("jinja2") and find_spec("matplotlib"):
+        reported = installed(tmp_path, "report", "run.json", "--output", "pages")
+        assert reported.returncode == 0, reported.stderr
+        assert "faults planted in a real adapter" in (tmp_path / "pages" / "run.md").read_text(encoding="utf-8")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left <= {"run.json", "pages", ".hypothesis", ".pytest_cache", ".benchmarks"}
     assert installed.files() == before
 
 
@@ -101,14 +132,17 @@ def test_an_adapter_of_the_user_fails_in_the_folder_of_the_user(installed: Insta
                      "-k", "test_the_corpus and forward", "-x")  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     (case, *_) = (tmp_path / "out" / "failures").rglob("*.json")
-    assert f"mine:Doubles {case.relative_to(tmp_path)}" in done.stdout
+    assert f"rnn_equivalence adapters mine:Doubles {case.relative_to(tmp_path)}" in done.stdout
     again = installed(tmp_path, "adapters", "mine:Doubles", str(case.relative_to(tmp_path)), module=True)
     assert again.returncode == 1, again.stdout + again.stderr
     assert "disagrees" in again.stdout
 
 
 def test_that_test_would_fail_where_ours_is_a_package(installed: Installed, tmp_path: Path) -> None:
-    """With an __init__.py in suite/, pytest puts site-packages first: what is judged is then somebody else's."""
+    """With an __init__.py in suite/, pytest puts site-packages first: what is judged is then somebody else's.
+
+    Seen in a process of xdist, which has not imported ours before pytest begins.
+    """
     package = installed.suite / "__init__.py"
     package.touch()
     try:
@@ -122,6 +156,6 @@ def test_that_test_would_fail_where_ours_is_a_package(installed: Installed, tmp_
 def test_the_wheel_says_what_can_be_loaded(installed: Installed, tmp_path: Path) -> None:
     done = installed(tmp_path, "adapters")
     assert "torch: " in done.stdout, done.stderr
-    assert installed(tmp_path, "--help").stdout.count("\n  ") > 9
+    assert {"run", "schema", "compact"} <= set(installed(tmp_path, "--help").stdout.split())
     assert installed(tmp_path, "run", "--help").stdout.count("--adapter=MODULE:CLASS") == 1  # pytest's own help
     assert installed(tmp_path, "sing").returncode == 2

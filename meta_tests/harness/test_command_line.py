@@ -110,7 +110,10 @@ def test_a_planted_fault_makes_the_run_fail(planted_run: subprocess.CompletedPro
     failures = planted_run.stdout.split("AssertionError: equivalence: ")
     failure = next(text for text in failures[1:] if f"{fault} planted in torch" in text)
     assert PLANTED[fault] in failure
-    assert fault == "Overreaching" or f"replay: python -m adapters meta_tests.common.faulty:{fault}" in failure
+    assert (
+        fault == "Overreaching"
+        or f"replay: python -m rnn_equivalence adapters meta_tests.common.faulty:{fault}" in failure
+    )
 
 
 def test_the_wrapping_alone_changes_nothing(planted_run: subprocess.CompletedProcess[str]) -> None:

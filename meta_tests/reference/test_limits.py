@@ -32,7 +32,7 @@ LARGEST = 2**31  # bytes of memory that a reader may ask for, so that one that f
 READERS = """
 import json, os, resource, sys, time
 from pathlib import Path
-import evidence.__main__, evidence.report
+import evidence.report
 from evidence import merge as merging
 from evidence.compare import upgrade
 from evidence.record import journal

@@ -1,6 +1,6 @@
 """The frozen corpus: the same questions to every version of every framework, one test each.
 
-A recorded run keeps the answers, so that two versions can be compared bit by bit: `python -m evidence diff`.
+A recorded run keeps the answers, so that two versions can be compared bit by bit: `python -m rnn_equivalence diff`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from harness.target import Target
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_adapter_keeps_the_contract(target: Target, check: str) -> None:
     if target.isolate:
-        pytest.skip(f"{target.label}: --isolate; this runs in one process: python -m adapters {target.source} --check")
+        command = f"python -m rnn_equivalence adapters {target.source} --check"
+        pytest.skip(f"{target.label}: --isolate; this runs in one process: {command}")
     finding = ask(check, target.adapter, target.device, target.source)
     if finding.unchecked:
         pytest.skip(f"{target.label}: {finding.unchecked}")

@@ -254,4 +254,4 @@ def test_with_isolate_the_self_check_says_how_it_is_run() -> None:
     run = command("pytest", "-q", "tests/properties/test_self_check.py", "--isolate",
                   "--adapter=meta_tests.common.references:Mirror", "--device=cpu", "-pno:cacheprovider")  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
-    assert "python -m adapters meta_tests.common.references:Mirror --check" in run.stdout
+    assert "python -m rnn_equivalence adapters meta_tests.common.references:Mirror --check" in run.stdout

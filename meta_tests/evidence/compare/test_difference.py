@@ -17,12 +17,12 @@ pytest.importorskip("pydantic")
 pytest.importorskip("rich")
 
 import adapters
-from evidence import __main__ as command
 from evidence.compare.changes import KINDS, NO_GO, conclusion, json_parts, to_markdown
 from evidence.compare.difference import difference, ulps_apart
 from evidence.record.ledger import Ledger
 from evidence.record.reader import Evidence, Unusable, read
 from evidence.record.schema import VerdictLine
+from meta_tests.common import command
 from meta_tests.common.records import ask, edited, few, record, recording
 from meta_tests.common.references import Crashing, Doubling, Mirror, Moved, Refusing
 

@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from evidence import __main__ as command
 from evidence.compare import upgrade as upgrading
 from evidence.record.journal import partial_path
 from evidence.record.reader import Unusable
+from meta_tests.common import command
 from meta_tests.common.records import record
 from meta_tests.common.references import Doubling, Mirror, Moved
 
@@ -114,12 +114,12 @@ def test_two_upgrades_at_once_do_not_disturb_each_other(tmp_path: Path, monkeypa
         partial_path(side.record).touch(exist_ok=False)
         begun.append(side.record)
         if len(begun) == 1:
-            assert upgrading.upgrade(["torch==2.9"], ["torch==2.13.0"], tmp_path) == 0
+            assert upgrading.command(["torch==2.9"], ["torch==2.13.0"], tmp_path) == 0
         partial_path(side.record).unlink()
         record(side.record, Mirror())
 
     monkeypatch.setattr(upgrading, "record", slowly)
-    assert upgrading.upgrade(["torch==2.9"], ["torch==2.13.0"], tmp_path) == 0
+    assert upgrading.command(["torch==2.9"], ["torch==2.13.0"], tmp_path) == 0
     assert len(set(begun)) == 4
 
 

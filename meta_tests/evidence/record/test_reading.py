@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from evidence import __main__ as command
 from evidence.merge import merge
 from evidence.record.journal import partial_path
 from evidence.record.lines import FORMAT, dump
 from evidence.record.reader import Unusable, read
+from meta_tests.common import command
 from meta_tests.common.records import edited, few, record, run_digest
 from meta_tests.common.references import Mirror
 

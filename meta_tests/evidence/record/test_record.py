@@ -20,13 +20,13 @@ import pytest
 pytest.importorskip("pydantic")
 
 from adapters import Capabilities, Result, Unsupported
-from evidence.__main__ import main as evidence
 from evidence.record import corpus
 from evidence.record.journal import Journal, finish, partial_path
 from evidence.record.reader import read
 from evidence.record.runs import miscounts
 from harness.draws import draw_case
 from harness.recording import Recording, journal_of
+from meta_tests.common.command import main as evidence
 from meta_tests.common.records import few, record
 from meta_tests.common.references import Answerless, Integer, Listing, Mirror, Odd, Unsure
 from reference import RNNSpec
@@ -95,7 +95,7 @@ def test_what_is_killed_in_mid_run_loses_nothing_and_says_so(tmp_path: Path) -> 
     answered = set(notes.read_text().split()) - {"waiting"}
     assert len(answered) > 29
     assert answered == {hashlib.sha256(x.tobytes()).hexdigest() for x in judged}
-    checked = subprocess.run([sys.executable, "-m", "evidence", "verify", str(path) + ".partial"], cwd=ROOT,
+    checked = subprocess.run([sys.executable, "-m", "rnn_equivalence", "verify", str(path) + ".partial"], cwd=ROOT,
                              capture_output=True, text=True, check=False)  # fmt: skip
     assert checked.returncode == 1
     assert "it was cut off in mid-run" in checked.stdout
@@ -258,7 +258,9 @@ def test_what_cannot_be_closed_is_left_as_it_is(tmp_path: Path, capsys: pytest.C
         assert ((tmp_path / name).read_bytes() if before else b"") == before
     with pytest.raises(FileExistsError, match="another run is writing it"):
         Journal(tmp_path / "going.json").begin({"kind": "header"})
-    with pytest.raises(FileExistsError, match=r"its run was cut off .* evidence finish run\.json\.partial closes it"):
+    with pytest.raises(
+        FileExistsError, match=r"its run was cut off .* rnn_equivalence finish run\.json\.partial closes it"
+    ):
         Journal(tmp_path / "run.json").begin({"kind": "header"})
 
 
@@ -275,7 +277,7 @@ def test_a_name_that_the_locale_cannot_write(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from evidence.__main__ import main
+from meta_tests.common.command import main
 from meta_tests.common.references import Mirror
 from meta_tests.common.records import record
 path = Path(sys.argv[1])

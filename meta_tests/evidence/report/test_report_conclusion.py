@@ -23,7 +23,7 @@ def heading(made: Evidence) -> str:
     """The first sentence of the page, which is that of the Markdown and of the summary too."""
     html = report.render_html(made)
     sentence = html.partition("<h1>")[2].partition("</h1>")[0]
-    for text in (report.render_markdown(made), report.summary(made)):
+    for text in (report.render_markdown(made), report.render_markdown(made, brief=True)):
         assert text.splitlines()[0].endswith(sentence)
     return sentence
 
@@ -79,16 +79,16 @@ def test_an_incomplete_run_is_named_as_such_and_agrees_to_nothing(tmp_path: Path
     assert "This run is incomplete: it was cut off in mid-run." in Page(report.render_html(cut)).text
     interrupted = evidence_of(tmp_path, line(), exit_status=2)
     assert heading(interrupted).startswith("No verdict: the run is incomplete")
-    assert "pytest ended with status 2" in report.summary(interrupted)
+    assert "pytest ended with status 2" in report.render_markdown(interrupted, brief=True)
     wrong = cut_off(evidence_of(tmp_path, line("disagrees")))
     assert heading(wrong).startswith("Not everything agrees: 1 answer disagrees")
-    assert "This run is incomplete" in report.summary(wrong)
+    assert "This run is incomplete" in report.render_markdown(wrong, brief=True)
 
 
 def test_a_part_of_the_suite_is_called_a_part(tmp_path: Path) -> None:
     made = evidence_of(tmp_path, line(), selection="3 tests were deselected")
     assert heading(made).startswith("All that was asked agrees, but not all was asked")
-    assert "This run is only a part of the suite: 3 tests were deselected." in report.summary(made)
+    assert "This run is only a part of the suite: 3 tests were deselected." in report.render_markdown(made, brief=True)
 
 
 def test_a_last_line_that_counts_otherwise_is_not_believed(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_two_runs_in_one_file(tmp_path: Path) -> None:
     two = finished(header("one cpu", absent=[]), [line(), line("disagrees")], ended(exit_status=1))
     made = merged(tmp_path / "both.json", one, two)
     assert heading(made) == "Not everything agrees: 1 answer disagrees."
-    assert "| one cpu (run 1) | 1.0 | 1 | 0 | 0 | 0 | 0 |" in report.summary(made)
-    assert "| one cpu (run 2) | 1.0 | 1 | 1 | 0 | 0 | 0 |" in report.summary(made)
+    assert "| one cpu (run 1) | 1.0 | 1 | 0 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)
+    assert "| one cpu (run 2) | 1.0 | 1 | 1 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)
     text = Page(report.render_html(made)).text
     assert all(run.end.sha256 in text for run in made.runs)
     assert "gone is absent from run 1" in text

@@ -26,7 +26,7 @@ def test_the_features_of_these_tests_make_cells() -> None:
 def test_the_counts_are_those_of_the_record(tmp_path: Path) -> None:
     lines = [line()] * 3 + [line("disagrees")] * 2 + [line("vacuous"), line("crashed"), line("crashed", "two cpu")]
     made = evidence_of(tmp_path, *lines, head=header("one cpu", "two cpu"))
-    markdown = report.summary(made)
+    markdown = report.render_markdown(made, brief=True)
     assert "| one cpu | 1.0 | 3 | 2 | 1 | 0 | 1 |" in markdown
     assert "| two cpu | 1.0 | 0 | 0 | 0 | 0 | 1 |" in markdown
     assert "gone is absent: No module named 'gone'" in markdown
@@ -70,4 +70,4 @@ def test_no_verdict_is_kept_but_those_that_a_page_shows(tmp_path: Path) -> None:
 def test_a_relation_fills_no_cell(tmp_path: Path) -> None:
     made = evidence_of(tmp_path, line(), line(relation=True))
     assert "| direction | forward | ✓ 1 | ∅ absent |" in report.render_markdown(made)
-    assert "| one cpu | 1.0 | 2 | 0 | 0 | 0 | 0 |" in report.summary(made)
+    assert "| one cpu | 1.0 | 2 | 0 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)

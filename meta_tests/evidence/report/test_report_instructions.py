@@ -56,7 +56,7 @@ def test_the_commands_make_the_run_again_and_are_quoted(tmp_path: Path) -> None:
     text = Page(report.render_html(made)).text
     assert "git checkout " + "c" * 40 in text
     assert (
-        "-c constraints.txt numpy ml_dtypes hypothesis pytest pytest-xdist rich pydantic jinja2 matplotlib "
+        "-c constraints.txt numpy ml_dtypes hypothesis pytest pytest-xdist rich click pydantic jinja2 matplotlib "
         "# and what 'my module:Adapter; echo $HOME' needs, which its author knows CI=1"
     ) in text
     assert "# in a clone of rnn-equivalence: git checkout" in text
@@ -95,12 +95,12 @@ def test_without_what_a_report_needs_it_says_so(tmp_path: Path, monkeypatch: pyt
     made = evidence_of(tmp_path, line())
     for missing in ("matplotlib", "jinja2"):
         code = (
-            f"import sys; sys.modules[{missing!r}] = None; from evidence.__main__ import main; "
-            f"sys.exit(main(['report', {str(made.path)!r}]))"
+            f"import sys; sys.modules[{missing!r}] = None; from rnn_equivalence.__main__ import main; "
+            f"sys.argv[1:] = ['report', {str(made.path)!r}]; main()"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2
-        assert done.stderr.startswith("python -m evidence: report: ")
+        assert done.stderr.startswith("Error: ")
         assert missing in done.stderr.split(";")[0]
         assert "; python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib" in done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +87,13 @@ def test_nothing_in_the_evidence_becomes_html(tmp_path: Path, names: bool) -> No
 
 
 @pytest.mark.parametrize("names", [False, True], ids=["values", "values and names"])
-@pytest.mark.parametrize("render", [report.render_markdown, report.summary])
-def test_nothing_in_the_evidence_becomes_markdown(tmp_path: Path, names: bool, render: Callable[..., str]) -> None:
+@pytest.mark.parametrize("brief", [False, True])
+def test_nothing_in_the_evidence_becomes_markdown(tmp_path: Path, names: bool, brief: bool) -> None:
     def shown(poison: str) -> list[tuple[str, tuple[str, ...]]]:
         markdown = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
-        return Page(markdown.render(render(spoiled(tmp_path / "run.json", poison, names)))).elements
+        return Page(
+            markdown.render(report.render_markdown(spoiled(tmp_path / "run.json", poison, names), brief))
+        ).elements
 
     assert shown(HOSTILE) == shown(" harmless")
 

@@ -15,7 +15,6 @@ import pytest
 pytest.importorskip("pydantic")
 
 import adapters
-from evidence import __main__ as command
 from evidence.record import corpus
 from evidence.record.lines import dump, sealed
 from evidence.record.reader import Evidence, Unusable, read
@@ -24,6 +23,7 @@ from evidence.verify.questions import all_tests
 from evidence.verify.target_checks import NOT_REACHED
 from evidence.verify.verify import conclusion, verify
 from harness.draws import draw_case
+from meta_tests.common import command
 from meta_tests.common.records import FEW, ask, ask_the_corpus, edited, few, record, recording, run_digest
 from meta_tests.common.references import Answerless, Crashing, Doubling, Integer, Mirror
 from meta_tests.common.report import finished
