@@ -15,7 +15,7 @@ from adapters.running.guard import told, warnings_shown
 from evidence.record import corpus
 from evidence.record.environment import environment, suite
 from evidence.record.journal import Journal, now, partial_path
-from evidence.record.ledger import AXES
+from evidence.record.ledger import AXES, DRAWS
 from evidence.record.lines import FORMAT, Line, declarations
 
 from .known_failures import outcome_of
@@ -89,6 +89,7 @@ class Recording:
             "cases": settings().max_examples,
             "seed": int(seed) if seed.isdecimal() else None,
             "shrink": Phase.shrink in settings().phases,
+            "draws": DRAWS,
         }
         try:
             self.journal.begin(header(targets, found, run))

@@ -58,7 +58,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Argument(["old"], type=PATH), click.Argument(["new"], type=PATH),
         click.Option(["--json", "as_json"], is_flag=True, help="Every case, for a program."),
         click.Option(["--markdown", "as_markdown"], is_flag=True, help="The tables, for a page.")]),
-    "verify": ("verify.verify:command", "Recompute hashes, counts and verdicts, and say what may be concluded.", [FILE]),
+    "verify": ("verify.verify:command", "Recompute hashes, counts, verdicts, and say what may be concluded.", [FILE]),
     "replay": ("replay:command", "Run one case of a record again on what is installed here.\n\n"
                "CASE is a case's id, or four or more digits of it, or its name or number in the corpus.", [
         FILE,
@@ -69,10 +69,10 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report.")]),
     "merge": ("merge:command", "Put several records into FILE. Contradictions are refused.",
               [FILE, click.Argument(["parts"], type=PATH, nargs=-1, required=True)]),
-    "compact": ("merge:command_compact", "Keep in FILE what diff needs of the record FULL: the corpus, without answers.",
+    "compact": ("merge:command_compact", "Keep in FILE what diff needs of the record FULL, without answers.",
                 [click.Argument(["full"], type=PATH), FILE]),
     "finish": ("record.journal:command", "Close FILE.partial, of a run that was cut off, as incomplete.", [FILE]),
-    "upgrade": ("compare.upgrade:command", "Judge two versions of a framework, each in a fresh environment: go or no-go.", [
+    "upgrade": ("compare.upgrade:command", "Judge two versions, each in a fresh environment: go or no-go.", [
         click.Option(["--from", "old"], **REQUIREMENTS, help="keras==3.5.0 ..., or one constraints file."),
         click.Option(["--to", "new"], **REQUIREMENTS, help="The same, of the other side."),
         click.Option(["--output"], **FOLDER, help="Where each upgrade gets a folder (default: out/upgrade).")]),

@@ -54,6 +54,7 @@ class RunOptions(Model):
     cases: Count = Field(description="Hypothesis examples for each property")
     seed: int | None = Field(description="of the drawn cases; null where they are the same every time")
     shrink: bool
+    draws: int = Field(1, description="how ci draws: 1 also took numbers from the source of loaded modules; 2 does not")
 
 
 class Declaration(Model):

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..record import corpus
 from ..record.environment import ROOT, packages
+from ..record.ledger import DRAWS
 from ..record.lines import Unusable
 from ..record.reader import read
 from ..record.runs import Run
@@ -48,6 +49,8 @@ def redraw(run: Run) -> Check | None:
                    for found in (packages(), header.environment.packages))  # fmt: skip
     other = [f"{name} {there.get(name)}" for name in DRAWN_BY if here.get(name) != there.get(name)]
     try:
+        if header.run.draws != DRAWS:
+            raise Unusable("another version of this suite drew them otherwise")
         if other:
             raise Unusable(f"{' and '.join(other)} is not installed here")
         drawn, vacuous = _drawn(run)

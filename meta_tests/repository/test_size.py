@@ -8,9 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NO_PRODUCT = ("tests", "meta_tests", "benchmarks", "docs")
-MOST_LINES = 18_342  # of the product; issue 14 asks for 12,500
+MOST_LINES = 16_300  # of the product; 12,500 is the aim for one cell
 MEGABYTE = 10**6
-MOST_PUBLISHED = 14 * MEGABYTE  # evidence/published; issue 14 asks for 1
+MOST_PUBLISHED = MEGABYTE  # evidence/published
 MOST_CORPORA = 4 * MEGABYTE
 
 
