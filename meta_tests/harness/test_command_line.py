@@ -157,4 +157,4 @@ def test_the_counts_of_two_processes_add_up() -> None:
     one.merge(two.dump())
     assert one.figures == {("torch cpu", "error / bound"): 0.5}
     assert one.outcomes("torch cpu") == {"agrees": 3}
-    assert one.cases("torch cpu", "bias", True) == 3
+    assert one.cases("torch cpu", "bias", True, "agrees") == 3

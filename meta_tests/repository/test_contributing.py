@@ -136,12 +136,6 @@ def test_a_feature_is_a_word_and_who_offers_it(clone: Path) -> None:
     edit(
         clone / "adapters/numpy/adapter.py", 'offers=(("mask", True), ', 'offers=(("mask", True), ("mode", "asleep"), '
     )
-    edit(
-        clone / "adapters/numpy/adapter.py",
-        "dtype: str | None = None\n",
-        'dtype: str | None = None, mode: str = "eager"\n',
-    )
-    edit(clone / "adapters/numpy/adapter.py", "device, dtype)\n", "device, dtype, mode)\n")
     new = {"adapters/capabilities.py", "adapters/numpy/adapter.py"}
     assert touched(clone) == new | {"plain.py"}
     assert beyond("a feature", new) == []

@@ -232,9 +232,9 @@ def test_an_exported_bidirectional_layer_takes_no_empty_batch() -> None:
     case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4)
     module = adapter.build(case.spec, case.parameters)
     torch = adapter.framework
-    module(True, {"x": torch.zeros(2, 4, 3)})
+    module(True, (torch.zeros(2, 4, 3), None, None))
     with pytest.raises(Exception, match="Reshape"):
-        module(True, {"x": torch.zeros(0, 4, 3)})
+        module(True, (torch.zeros(0, 4, 3), None, None))
     with pytest.raises(adapters.Unsupported, match="batch 0 and direction bidirectional"):
         adapter.run(module, np.zeros((0, 4, 3), "float32"))
 
