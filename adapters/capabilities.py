@@ -12,6 +12,7 @@ import numpy as np
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Lengths, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.cells import CELLS
+from reference.layout import state_tuple
 from reference.spec import short
 
 # How a module is called, beside what it is asked. Each framework has some of these.
@@ -226,7 +227,7 @@ def features_of(
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
-    numbers = [array.astype(np.float64).ravel() for array in (x, h0) if array is not None]
+    numbers = [array.astype(np.float64).ravel() for array in (x, *state_tuple(h0)) if array is not None]
     cell = {"cell": spec.cell} if "cell" in FEATURES else {}
     return cell | {
         "direction": spec.direction,

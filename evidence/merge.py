@@ -1,9 +1,9 @@
 """Files made of other files: several runs in one, or of a run what is needed beside the code.
 
 Keras' backends, shards and machines are merged; runs that contradict each other are refused. A compact record is small,
-and enough for `diff`: it has each run's header, its verdicts on the corpus without answers, its tests that did not
-pass, and its end, with counts made anew. Its header says of which record it was made, so that no reader takes it for
-the record in full.
+and enough for `diff`: it has each run's header, its verdicts on the corpus, every other verdict that does not agree,
+the tests that did not pass, and its end, with counts made anew, and no answers. Its header says of which record it was
+made, so that no reader takes it for the record in full.
 """
 
 from __future__ import annotations

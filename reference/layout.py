@@ -10,43 +10,50 @@ from typing import Any
 
 import numpy as np
 
+SEQUENCE_AXES = {
+    "batch_first": ("batch", "time", "feature"),
+    "time_first": ("time", "batch", "feature"),
+    "unbatched": ("time", "feature"),
+}
+
 
 def sequence_axes(layout: str) -> tuple[str, ...]:
     """The axes of x and output, by name."""
-    return {
-        "batch_first": ("batch", "time", "feature"),
-        "time_first": ("time", "batch", "feature"),
-        "unbatched": ("time", "feature"),
-    }[layout]
+    return SEQUENCE_AXES[layout]
 
 
 def state_axes(layout: str) -> tuple[str, ...]:
     """The axes of h0 and h_n, by name."""
-    return ("cell", "unit") if layout == "unbatched" else ("cell", "batch", "unit")
+    return ("cell", "batch", "unit") if is_batched(layout) else ("cell", "unit")
+
+
+def is_batched(layout: str) -> bool:
+    """Whether there is a batch axis. Raises KeyError for a word that is no layout, as everything here does."""
+    return "batch" in sequence_axes(layout)
 
 
 def sequence_to_time_first(sequence: np.ndarray, layout: str) -> np.ndarray:
     """x or output in `layout` as a view (time, batch, features)."""
-    if layout == "batch_first":
-        return sequence.transpose(1, 0, 2)
-    return sequence[:, None, :] if layout == "unbatched" else sequence
+    if not is_batched(layout):
+        return sequence[:, None, :]
+    return sequence if sequence_axes(layout)[0] == "time" else sequence.transpose(1, 0, 2)
 
 
 def sequence_from_time_first(sequence: np.ndarray, layout: str) -> np.ndarray:
     """(time, batch, features) as a view in `layout`."""
-    if layout == "batch_first":
-        return sequence.transpose(1, 0, 2)
-    return sequence[:, 0, :] if layout == "unbatched" else sequence
+    if not is_batched(layout):
+        return sequence[:, 0, :]
+    return sequence if sequence_axes(layout)[0] == "time" else sequence.transpose(1, 0, 2)
 
 
 def state_to_batched(state: np.ndarray, layout: str) -> np.ndarray:
     """h0 or h_n in `layout` as a view (num_cells, batch, size)."""
-    return state[:, None, :] if layout == "unbatched" else state
+    return state if is_batched(layout) else state[:, None, :]
 
 
 def state_from_batched(state: np.ndarray, layout: str) -> np.ndarray:
     """(num_cells, batch, size) as a view in `layout`."""
-    return state[:, 0, :] if layout == "unbatched" else state
+    return state if is_batched(layout) else state[:, 0, :]
 
 
 def state_tuple(states: Any) -> tuple[Any, ...]:
@@ -79,6 +86,16 @@ def reverse_within_lengths(sequence: np.ndarray, lengths: np.ndarray | None) -> 
     step = np.arange(len(sequence))[:, None]
     source = np.where(step < lengths, lengths - 1 - step, step)
     return np.take_along_axis(sequence, source[:, :, None], axis=0)
+
+
+def in_processing_order(sequence: np.ndarray, lengths: np.ndarray | None, direction: str) -> np.ndarray:
+    """(time, batch, features) in the order in which a track of that direction takes its steps; its own inverse."""
+    match direction:
+        case "forward":
+            return sequence
+        case "reverse":
+            return reverse_within_lengths(sequence, lengths)
+    raise ValueError(f"direction: got {direction!r}, expected one that a track runs in: forward, reverse")
 
 
 def unmasked_first(mask: np.ndarray, layout: str) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from .calculus.numbers import Numbers
 from .cells import Cell, cell_of
 from .layout import (
     each_state,
+    in_processing_order,
     last_states,
-    reverse_within_lengths,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
@@ -57,7 +57,7 @@ class Track(NamedTuple):
 
     def in_order(self, sequence: np.ndarray) -> np.ndarray:
         """A sequence in the order in which the steps are taken, and back: without lengths a view."""
-        return reverse_within_lengths(sequence, self.lengths) if self.direction == "reverse" else sequence
+        return in_processing_order(sequence, self.lengths, self.direction)
 
 
 def run_track(track: Track, out: np.ndarray | None = None) -> Result:

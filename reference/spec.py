@@ -12,7 +12,9 @@ import numpy as np
 
 from . import cells
 
-DIRECTIONS = ("forward", "reverse", "bidirectional")
+# direction of a layer -> those of its tracks, in the order of their parameters and states
+TRACKS = {"forward": ("forward",), "reverse": ("reverse",), "bidirectional": ("forward", "reverse")}
+DIRECTIONS = tuple(TRACKS)
 LAYOUTS = ("batch_first", "time_first", "unbatched")
 NONLINEARITIES = ("tanh", "relu")
 # the fields of RNNSpec in 0.1.0, which its JSON always has
@@ -97,11 +99,11 @@ class RNNSpec:
     @functools.cached_property
     def directions(self) -> tuple[str, ...]:
         """The directions of each layer, in the order of their parameters and states."""
-        return ("forward", "reverse") if self.direction == "bidirectional" else (self.direction,)
+        return TRACKS[self.direction]
 
     @property
     def num_directions(self) -> int:
-        return 2 if self.direction == "bidirectional" else 1
+        return len(self.directions)
 
     @property
     def num_cells(self) -> int:

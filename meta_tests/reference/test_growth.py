@@ -13,7 +13,8 @@ import adapters
 from adapters import NotOffered
 from evidence.record import corpus
 from meta_tests.common.frameworks import framework_adapter
-from reference import Case, CellParameters, RNNSpec, cells, forward, judge
+from reference import Case, CellParameters, RNNSpec, cells, forward, judge, layout
+from reference import spec as specs
 from reference.bounds.arithmetic import arithmetic
 from reference.calculus.numbers import activation
 from reference.cells.elman import Elman
@@ -91,6 +92,35 @@ def test_a_word_that_nobody_computes_is_answered_by_no_adapter(name: str) -> Non
     if write := getattr(adapter, "script", None):
         with pytest.raises((KeyError, ValueError), match="sine"):
             write(case)
+
+
+# Words of a direction and of a layout.
+
+
+def test_a_direction_that_no_track_runs_in_is_not_computed_as_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one whose tracks nobody knows: a direction is what spec.TRACKS says of it."""
+    monkeypatch.setattr(specs, "DIRECTIONS", (*specs.DIRECTIONS, "inward"))
+    draw = np.random.default_rng(0).standard_normal
+    weights = [CellParameters(draw((3, 2)), draw((3, 3)), draw(3), draw(3))]
+    with pytest.raises(KeyError, match="inward"):
+        forward(RNNSpec(2, 3, direction="inward"), weights, draw((1, 4, 2)))
+    monkeypatch.setitem(specs.TRACKS, "inward", ("inward",))
+    with pytest.raises(ValueError, match="direction: got 'inward'"):
+        forward(RNNSpec(2, 3, direction="inward"), weights, draw((1, 4, 2)))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        layout.sequence_to_time_first,
+        layout.sequence_from_time_first,
+        layout.state_to_batched,
+        layout.state_from_batched,
+    ],
+)
+def test_a_layout_that_nobody_knows_is_not_read_as_another(move: Callable[[np.ndarray, str], np.ndarray]) -> None:
+    with pytest.raises(KeyError, match="features_first"):
+        move(np.zeros((2, 3, 4)), "features_first")
 
 
 # A cell that is added.

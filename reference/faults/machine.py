@@ -19,8 +19,8 @@ from ..judging.case import Case
 from ..layout import (
     each_state,
     from_state_tuple,
+    in_processing_order,
     last_states,
-    reverse_within_lengths,
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
@@ -224,7 +224,7 @@ def one_step(track: Case, run: Run, x_t: np.ndarray, h: np.ndarray) -> np.ndarra
 
 def in_order(track: Case, sequence: np.ndarray) -> np.ndarray:
     """A sequence (time, batch, features) in the order in which a track takes its steps; it is its own inverse."""
-    return reverse_within_lengths(sequence, lengths_of(track)) if track.spec.direction == "reverse" else sequence
+    return in_processing_order(sequence, lengths_of(track), track.spec.direction)
 
 
 def states_before(track: Case, output: np.ndarray) -> np.ndarray:

@@ -141,7 +141,10 @@ def equal_bits(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def first_outside(part: Part, direction: str) -> int:
     """The flat index of the first wrong element: the earliest step that the cell took, then batch, then unit."""
     wrong = np.flatnonzero(outside_bound(part.actual, part.expected, part.bound))
-    if direction == "forward":
-        return int(wrong[0])
-    step = wrong // part.actual[0].size
-    return int(wrong[step == step[-1]][0])
+    match direction:
+        case "forward":
+            return int(wrong[0])
+        case "reverse":
+            step = wrong // part.actual[0].size
+            return int(wrong[step == step[-1]][0])
+    raise ValueError(f"direction: got {direction!r}, expected one that a track runs in: forward, reverse")
