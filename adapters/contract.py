@@ -38,6 +38,17 @@ class Result(NamedTuple):
     prefixes: Sequence[np.ndarray] | None = None
 
 
+class Compiles(NamedTuple):
+    """That a framework compiles for each key: sizes, features, dtype, layout. The first call of a key is then slow.
+
+    mode: the one of MODES in which what it compiled is kept, for other values too.  weights: whether they are part of
+    the key.
+    """
+
+    mode: str = "eager"
+    weights: bool = False
+
+
 class Adapter(Protocol):
     """How one framework is made to compute a recurrent stack.
 
@@ -48,6 +59,7 @@ class Adapter(Protocol):
     `backend`, the name of what computes below the framework, which tells its targets apart;
     `environment() -> dict`, what else decides the numbers: versions, settings, hardware, as str, int, bool or None;
     `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
+    `compiles`, a Compiles where the framework compiles for each shape: it is asked fewer keys then, drawn anew in each run;
     `script(case, device="cpu") -> str`, a stand-alone program that asks the framework this one case, for a bug report:
     it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
     docs/adapters.md tells authors what to write; adapters.conformance.self_check asks whether they did.
@@ -80,6 +92,13 @@ class Adapter(Protocol):
         adapter whose capabilities offer modes is given this argument.
         layout: the axes that x has when the module is called natively; spec.layout, that of a module that was read,
         when None; else batch_first. run takes every layout that is supported, whatever this is. It may be left out.
+        """
+        ...
+
+    def set_weights(self, module: Any, parameters: Sequence[CellParameters]) -> None:
+        """Give a module that build returned other parameters of its spec and dtype, as users do between two calls.
+
+        Only an adapter needs it whose `compiles` says that it keeps what it compiled for other weights too.
         """
         ...
 

@@ -14,7 +14,7 @@ from reference.arguments import check_inputs, check_parameters
 from reference.spec import DTYPES, expect, expect_array, expect_word
 
 from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of
-from .contract import Result, cast_exactly, expect_device
+from .contract import Compiles, Result, cast_exactly, expect_device
 
 
 class Inputs(NamedTuple):
@@ -95,6 +95,7 @@ class Framework(ABC):
     version: str
     framework: Any
     capabilities: Capabilities
+    compiles: Compiles | None = None
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
@@ -137,6 +138,12 @@ class Framework(ABC):
         steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
         return self._run(known, Inputs(x, h0, steps, mask, layout, layout))
 
+    def set_weights(self, module: Any, parameters: Sequence[CellParameters]) -> None:
+        known = self._known(module)
+        check_parameters(known.spec, parameters)
+        expect_word("dtype", parameters[0].dtype.name, (known.dtype.name,))
+        self._fill(known, parameters)
+
     def dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
         expect_array("weight", weight, 2)
@@ -166,6 +173,10 @@ class Framework(ABC):
     @abstractmethod
     def _run(self, known: Known, inputs: Inputs) -> Result:
         """The answer: of inputs.to(a layout that the framework takes), given back by its `result`."""
+
+    def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
+        """Set a module's weights to others: in an adapter that keeps what it compiled for any weights."""
+        raise NotOffered(f"set_weights: {self.name} compiles weights into what it builds, or the adapter lacks it")
 
     @abstractmethod
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray: ...

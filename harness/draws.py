@@ -69,11 +69,12 @@ def draw_case(
     layout: str = "batch_first",
     rounded: bool = False,
     mask: bool = False,
+    weights: int | None = None,
 ) -> Case:
     """A case of the given sizes. Unbatched: batch is 1, and lengths, if any, has one entry.
 
     h0: whether every state of the cell is given at the start.
-    mask: whether about three steps in ten are masked, wherever they lie.
+    mask: whether about three steps in ten are masked, wherever they lie.  weights: their seed; `seed` when None.
     """
     draw = Draw(seed + 1, rounded)
     sizes = {"batch": batch, "time": time, "feature": spec.input_size}
@@ -83,7 +84,7 @@ def draw_case(
     states = (draw.uniform((spec.num_cells, *rows, state.size)).astype(dtype) for state in cell_of(spec).states)
     return Case(
         spec,
-        draw_parameters(spec, dtype, seed, weight_scale, rounded),
+        draw_parameters(spec, dtype, seed if weights is None else weights, weight_scale, rounded),
         x,
         from_state_tuple(list(states)) if h0 else None,
         lengths[0] if lengths is not None and layout == "unbatched" else lengths,

@@ -18,7 +18,7 @@ try:
     import adapters
     from evidence.record.ledger import Ledger
 
-    from . import known_failures, profiles, recording
+    from . import known_failures, pool, profiles, recording
     from .failures import Folder, new_run
     from .framework_warnings import FrameworkWarnings
     from .progress import Progress, about, in_order
@@ -50,12 +50,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({profiles.CASES})")
     option("--evidence", metavar="FILE", help="record every verdict in this file (python -m rnn_equivalence)")
     option("--known-failures", metavar="FILE", help="tests that are expected to fail, and why: docs/adapters.md")
+    option("--pool", type=int, metavar="SEED",
+           help="draw the keys that are asked of what compiles from this seed, as the run that named it")  # fmt: skip
     option("--progress", type=float, default=30.0, metavar="SECONDS",
            help="say what is going on so often (default 30; 0 for never)")  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
     profiles.load(config)
+    pool.choose(config)
     config.pluginmanager.register(Plugin(config), NAME)
 
 
@@ -87,7 +90,7 @@ class Plugin:
             self.found = [] if chosen else adapters.available()
             target = functools.partial(
                 Target, ledger=self.ledger, journal=journal, isolate=bool(config.getoption("isolate")),
-                failures=Folder(self.run),
+                failures=Folder(self.run), pool=config.getoption("--pool"),
             )  # fmt: skip
             self.targets = targets(config, self.found, target)
         self.summary = Summary(self.targets, self.found, self.ledger)
@@ -109,6 +112,17 @@ class Plugin:
                 item.user_properties += about(target).items()
             else:
                 self.warnings.are_errors(item)
+        if not self.whole:
+            items[:] = [item for item in items if self._asked(item)]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every test is asked: a record is compared test by test, and a list of known failures names tests."""
+        return self.known is not None or self.config.getoption("--evidence") is not None
+
+    def _asked(self, item: pytest.Item) -> bool:
+        target = target_of(item)
+        return target is None or target.compiles is None or pool.asked(item, target.pool)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.selection.deselected += len(items)
@@ -199,7 +213,7 @@ class Plugin:
         judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in self.targets]
         absent = [f"{found.state}: {found.name} ({found.problem})" for found in self.found if not found.loads]
         profile = f"profile {os.environ['HYPOTHESIS_PROFILE']}"
-        return [f"judged: {', '.join(judged)}", *absent,
+        return [f"judged: {', '.join(judged)}", *absent, *pool.words(self.targets, self.whole),
                 f"cases for each property: {settings().max_examples} ({profile})"]  # fmt: skip
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -28,8 +28,9 @@ SIZES = st.integers(1, 9)
 # input scales: typical; large enough to saturate tanh; small enough that only the weights and biases speak
 INPUT_SCALES = (1.0, 32.0, 2.0**-10)
 WEIGHT_SCALES = (1.0, 0.5, 2.0)
+SEEDS = st.integers(0, 2**32 - 2)
 # what draw_case is told of a question; the spec and in_memory are told the rest
-DRAWN = ("batch", "time", "seed", "weight_scale", "input_scale", "h0", "lengths", "rounded", "mask")
+DRAWN = ("batch", "time", "seed", "weight_scale", "input_scale", "h0", "lengths", "rounded", "mask", "weights")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Question:
     """Everything about a case but its direction, nonlinearity, dtype and layout, which the tests go through.
 
     lengths: for each of the batch's sequences, or None.  mask: whether steps are masked, anywhere.
-    memory: how x and h0 lie in memory.
+    memory: how x and h0 lie in memory.  weights: the seed of the weights; the question's own when None.
     """
 
     batch: int
@@ -54,6 +55,7 @@ class Question:
     input_scale: float
     memory: str
     mask: bool = False
+    weights: int | None = None
 
     def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
         """The case that it asks, batch first."""
@@ -120,6 +122,7 @@ def questions(
     supported: Callable[[str], Sequence[Any]] = FEATURES.__getitem__,
     *,
     max_layers: int = 10,
+    min_time: int = 0,
     max_time: int = 9,
     with_lengths: bool = True,
     with_mask: bool = False,
@@ -131,7 +134,8 @@ def questions(
     inputs and no large weights, for properties that are judged by the trajectory bound.
     """
     mask = with_mask and draw(st.sampled_from(sorted(supported("mask"))))
-    sizes = _sizes(_range(supported("time"), max_time), _range(supported("batch"), 9))
+    least, most = _range(supported("time"), max_time)
+    sizes = _sizes((max(least, min_time), most), _range(supported("batch"), 9))
     batch, time, input_size, hidden_size = draw(sizes)
     return Question(
         batch=batch,
@@ -142,7 +146,7 @@ def questions(
         bias=draw(st.sampled_from(sorted(supported("bias")))),
         h0=draw(st.sampled_from(sorted(supported("h0")))),
         lengths=draw(_lengths(supported("lengths"), batch, time)) if with_lengths and not mask else None,
-        seed=draw(st.integers(0, 2**32 - 2)),
+        seed=draw(SEEDS),
         rounded=not draw(st.booleans()),
         weight_scale=1.0 if sane else draw(st.sampled_from(WEIGHT_SCALES)),
         input_scale=1.0 if sane else draw(st.sampled_from(INPUT_SCALES)),

@@ -6,24 +6,28 @@ import functools
 import os
 import shlex
 import time
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from hypothesis import currently_in_test_context, reject
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from adapters import Adapter, Capabilities, Result
-from adapters.contract import capabilities_on, features_of
+from adapters.contract import Compiles, capabilities_on, features_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
-from adapters.running.trial import Stack, Trial, asked_of, attempt, examine
+from adapters.running.trial import Modules, Stack, Trial, asked_of, attempt, examine
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import comparable, kept_answer, verdict_line
 from reference import Case, judge_pair
 
+from . import pool
 from .failures import Failure, Folder
 from .strategies import Question, questions
 
@@ -36,7 +40,8 @@ class Target:
     """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
 
     source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its
-    own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.
+    own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.  pool: the seed of the keys
+    that are asked where the adapter compiles.
     """
 
     adapter: Adapter
@@ -46,6 +51,8 @@ class Target:
     journal: Journal | None = None
     isolate: bool = False
     failures: Folder = field(default_factory=Folder)
+    pool: int = 0
+    _keys: dict[str, list[Question]] = field(default_factory=dict)
 
     @functools.cached_property
     def capabilities(self) -> Capabilities:
@@ -81,27 +88,62 @@ class Target:
         """What Hypothesis prints of a target in a failing example."""
         printer.text(repr(self))
 
-    def questions(self, **limits: Any) -> SearchStrategy[Question]:
-        """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions."""
-        return questions(self.capabilities.supported, **limits)
+    @property
+    def compiles(self) -> Compiles | None:
+        """What the adapter's framework compiles for; None where it does not."""
+        return getattr(self.adapter, "compiles", None)
+
+    @property
+    def kept(self) -> str:
+        """The mode in which most cases are asked: eager, or that of the functions which a compiler's target keeps."""
+        return self.compiles.mode if self.compiles else "eager"
+
+    def questions(self, *words: str, **limits: Any) -> SearchStrategy[Question]:
+        """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions.
+
+        words: what tells them from others of the same test. Where the target compiles, they are of one key.
+        """
+        drawn = questions(self.capabilities.supported, **limits)
+        if self.compiles is None:
+            return drawn
+        known = self._keys.setdefault(repr(limits), [])
+        if not known:
+            known += pool.keys(drawn.filter(self._not_refused), self.pool)
+        key = pool.key_of(known, self.pool, running_test(), *words)
+        return pool.values(key, limits.get("sane", False), self.compiles.weights)
+
+    def _not_refused(self, question: Question) -> bool:
+        """Whether what a question asks in every test is not declared unsupported together."""
+        case = question.case("forward", "tanh", "float32")
+        asked = features_of(case.spec, **case.inputs, mode=self.kept)
+        return not self.capabilities.refusal({name: asked[name] for name in pool.OF_A_QUESTION})
+
+    def draw(self, data: st.DataObject, several: Sequence[tuple[str, ...]], **limits: Any) -> list[Question]:
+        """A question for each of several combinations: the same for all, or, where each is compiled, one of its own."""
+        if self.compiles is None:
+            return [data.draw(self.questions(**limits), "question")] * len(several)
+        return [data.draw(self.questions(*words, **limits), " ".join(("question", *words))) for words in several]
 
     def refusal(self, case: Case) -> str:
         """Why the adapter declares that it cannot answer a case; empty when it can."""
-        return asked_of(self.adapter, case, self.device, "eager")[0]
+        return asked_of(self.adapter, case, self.device, self.kept)[0]
 
-    def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str = "eager") -> None:
+    def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str | None = None) -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
 
         Every case is asked and counted, until one fails; cases that share their parameters share their modules.
         Where all verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
-        mode: how the modules are called, one of adapters.contract.MODES.
+        mode: how the modules are called, one of adapters.contract.MODES; by way of _mode when None.
         """
         __tracebackhide__ = True
-        stacks: dict[tuple[Any, int], Stack] = {}
+        stacks: dict[tuple[Any, int, str], Stack] = {}
         outcomes = []
         for case in cases:
-            stack = stacks.setdefault((case.spec, id(case.parameters)), self.stack(case, mode))
-            outcomes.append(self._check(tested, case, bound, stack))
+            called = mode or self._mode(case)
+            key = case.spec, id(case.parameters), called
+            if key not in stacks:
+                stacks[key] = self.stack(case, called)
+            outcomes.append(self._check(tested, case, bound, stacks[key]))
         self._something_was_seen(outcomes)
 
     def check_pair(
@@ -112,7 +154,7 @@ class Target:
         other: the target that gave `actual`; this one when None.
         """
         __tracebackhide__ = True
-        declared = tuple(asked_of(of.adapter, case, of.device, "eager")[1] for of in (self, other or self))
+        declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (self, other or self))
         started = time.perf_counter()
         verdict = judge_pair(case, expected[:2], actual[:2], declared)
         self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
@@ -152,11 +194,25 @@ class Target:
         self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
         return trial
 
-    def stack(self, case: Case, mode: str = "eager") -> Stack:
-        """The modules of a case's layers, which are built when they are first asked."""
-        if self.isolate or mode in ISOLATED:
+    def stack(self, case: Case, mode: str | None = None) -> Stack:
+        """The modules of a case's layers, which are built when they are first asked; in the mode `kept` when None.
+
+        Of a target that compiles they are kept, and asked again by other tests.
+        """
+        mode = mode or self.kept
+        if self.isolate or (mode in ISOLATED and mode != self.kept):
             return ChildStack(self.child, self.adapter, case, self.device, mode)
-        return Stack(self.adapter, case, self.device, mode)
+        return Stack(self.adapter, case, self.device, mode, self._modules if self.compiles else None)
+
+    @functools.cached_property
+    def _modules(self) -> Modules:
+        return Modules(self.adapter, self.device)
+
+    def _mode(self, case: Case) -> str:
+        """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""
+        if self.kept == "eager":
+            return self.kept
+        return self.kept if zlib.crc32(case.x.tobytes()) % pool.EAGER else "eager"
 
     def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
         __tracebackhide__ = True
@@ -179,8 +235,7 @@ class Target:
             self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
         if self.journal is None:
             return
-        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-        line = verdict_line(target=self.label, test=test, tested=tested, relation=relation, case=case,
+        line = verdict_line(target=self.label, test=running_test(), tested=tested, relation=relation, case=case,
                             features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
                             answer=answer)  # fmt: skip
         keep = line["corpus"] is not None and not relation and comparable(verdict)
@@ -203,6 +258,11 @@ class Target:
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
+
+
+def running_test() -> str:
+    """The name of the test that is running."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 
 def target_of(item: pytest.Item) -> Target | None:

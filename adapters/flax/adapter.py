@@ -7,7 +7,7 @@ JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 in the environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax
@@ -18,17 +18,17 @@ from flax import nnx
 from reference import CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, layout_of
+from ..contract import Capabilities, Compiles, Result, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..readers import columns
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
-from .read import ACTIVATIONS, device_of, read
+from .read import ACTIVATIONS, device_of, read, recurrent_layers, simple_cells
 from .script import flax_script
 from .settings import device_named, environment, gpus, settings, tensor
 
-# JAX keeps every program that it compiles, and each eager call of nnx.RNN compiles one: 3.6 MB, measured. After so many
-# calls they are forgotten, which takes no time that could be measured.
-CALLS_KEPT = 20
+# JAX keeps every program that it compiles: each eager call of nnx.RNN makes one, 3.6 MB, measured; each key of a compiled
+# function, too. After so many calls, eager or first of their key, all are forgotten.
+PROGRAMS_KEPT = 100
 SEQUENTIAL = "nnx.Sequential hands no carries and no lengths on; the adapter calls layer after layer"
 
 
@@ -52,10 +52,12 @@ class FlaxAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
+    compiles = Compiles("compiled")
     environment, read, script = staticmethod(environment), staticmethod(read), staticmethod(flax_script)
 
     def __init__(self) -> None:
-        self._calls = 0
+        self._calls, self._programs = 0, set[Any]()
+#[Any] = set()
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))
@@ -71,7 +73,7 @@ class FlaxAdapter(Framework):
         words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}
         options = BUILT_WITH.get(mode, {})
         with settings(device_named(device), parameters[0].dtype):
-            cells = [_cell(spec, cell) for cell in parameters]
+            cells = [_cell(spec, cell, device_named(device)) for cell in parameters]
             if spec.direction == "bidirectional":
                 rnns = [nnx.RNN(cell, **options) for cell in cells]
                 layers = [nnx.Bidirectional(*pair, **words) for pair in zip(rnns[::2], rnns[1::2], strict=True)]
@@ -100,27 +102,49 @@ class FlaxAdapter(Framework):
                 inputs.layout == "time_first",
             )
             outputs, h_n = [np.array(output) for output in outputs], np.stack([np.array(carry) for carry in carries])
-        self._calls += 1
-        if self._calls % CALLS_KEPT == 0:
-            jax.clear_caches()
+        self._forget(known, inputs)
         return inputs.result(outputs, h_n, zero_padding=True)
 
+    def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
+        device = device_of(known.native.stack)
+        with settings(device, known.dtype):
+            cells = [cell for layer in recurrent_layers(known.native.called) for cell in simple_cells(layer)]
+            for cell, given in zip(cells, parameters, strict=True):
+                variables = cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias
+                for variable, array in zip(variables, columns(given), strict=False):
+                    variable.set_value(tensor(array, device))
+
+    def _forget(self, known: Known, inputs: Inputs) -> None:
+        """Drop the compiled programs once there are many: an eager call, or a new key, makes one more."""
+        given = inputs.layout, inputs.x.shape, inputs.h0 is None, inputs.lengths is None
+        eager = None if known.mode == "compiled" else self._calls
+        self._calls += 1
+        self._programs.add((known.spec, known.dtype, known.mode, given, eager))
+        if len(self._programs) > PROGRAMS_KEPT:
+            jax.clear_caches()
+            self._programs.clear()
+
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
-        with settings(device_named(device), weight.dtype):
-            head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
-            return np.array(head(tensor(x, device_named(device))))
+        where = device_named(device)
+        with settings(where, weight.dtype):
+            given = {"kernel_init": _given(weight.T, where), "bias_init": _given(bias, where)}
+            head = nnx.Linear(*weight.T.shape, rngs=nnx.Rngs(0), **given)
+            return np.array(head(tensor(x, where)))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with settings(device_named(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, device_named(device))))
 
 
-def _given(array: np.ndarray) -> Callable[..., Any]:
-    """An initializer that gives these values, on the default device."""
-    return lambda key, shape, dtype: jax.device_put(np.array(array, order="C"))
+def _given(array: np.ndarray, device: Any) -> Callable[..., Any]:
+    """An initializer that gives these values.
+
+    They are committed to the device, as they are once a compiled function has answered: or that would compile again.
+    """
+    return lambda key, shape, dtype: tensor(array, device)
 
 
-def _cell(spec: RNNSpec, cell: CellParameters) -> Any:
+def _cell(spec: RNNSpec, cell: CellParameters, device: Any) -> Any:
     """A SimpleCell of these weights."""
     kernel, recurrent, *bias = columns(cell)
     simple = nnx.SimpleCell(
@@ -128,9 +152,9 @@ def _cell(spec: RNNSpec, cell: CellParameters) -> Any:
         dtype=cell.dtype,
         param_dtype=cell.dtype,
         activation_fn=ACTIVATIONS[spec.nonlinearity][0],
-        kernel_init=_given(kernel),
-        recurrent_kernel_init=_given(recurrent),
-        bias_init=_given(bias[0] if bias else np.zeros(spec.hidden_size, cell.dtype)),
+        kernel_init=_given(kernel, device),
+        recurrent_kernel_init=_given(recurrent, device),
+        bias_init=_given(bias[0] if bias else np.zeros(spec.hidden_size, cell.dtype), device),
         rngs=nnx.Rngs(0),
     )
     if not bias:

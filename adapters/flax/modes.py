@@ -35,11 +35,11 @@ class ModeRunner:
 
     def __init__(self, stack: Any, mode: str) -> None:
         self.stack, self.mode = stack, mode
-        self._called = _saved_and_loaded(stack) if mode == "saved" else stack
+        self.called = _saved_and_loaded(stack) if mode == "saved" else stack
 
     def __call__(self, *given: Any) -> Answer:
         """What every_layer answers of it, in the mode."""
-        return MODES[self.mode](self._called, *given)
+        return MODES[self.mode](self.called, *given)
 
 
 def _while_gradients_are_computed(stack: Any, *given: Any) -> Answer:

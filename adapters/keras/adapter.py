@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -15,10 +16,10 @@ from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # i
 import keras
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, layout_of, with_modes
+from ..contract import Capabilities, Compiles, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from ..readers import columns, refuse
-from .modes import BUILT_WITH, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
+from .modes import BUILT_WITH, KEPT, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
 from .read import read_model, tracks
 from .script import keras_script
 
@@ -54,6 +55,7 @@ class KerasAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
+    compiles = Compiles(KEPT[BACKEND]) if BACKEND in KEPT else None
     environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
@@ -84,8 +86,7 @@ class KerasAdapter(Framework):
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):
             layers = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
-            for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
-                track.cell.set_weights(columns(cell))
+            _set(layers, parameters)
             stack = ModeRunner(layers, mode, spec, device)
             if mode != "eager":
                 return stack
@@ -103,6 +104,10 @@ class KerasAdapter(Framework):
             refuse("module", {f"{got} build(*read(module))": not whole})
             called = ModeRunner(one_by_one(layers), "eager", spec, getattr(module, "device", "cpu"))
         return Known(called, called.spec, np.dtype(called.dtype), called.mode, called.device)
+
+    def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
+        with on(known.device):
+            _set(known.native.layers, parameters)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("batch_first")
@@ -139,6 +144,11 @@ class KerasAdapter(Framework):
     def script(self, case: Case, device: str = "cpu") -> str:
         x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
         return keras_script(case, device, BACKEND, x64)
+
+
+def _set(layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
+    for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
+        track.cell.set_weights(columns(cell))
 
 
 def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:

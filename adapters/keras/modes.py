@@ -40,6 +40,8 @@ LACKING = {
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
 MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
+# the modes in which what is compiled for shapes is kept, for other weights too
+KEPT = {"tensorflow": "traced", "jax": "compiled"}
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
@@ -148,9 +150,26 @@ def _autograd(stack: ModeRunner, *given: Any) -> Called:
 
 def _compiled(stack: ModeRunner, *given: Any) -> Called:
     """By XLA, on TensorFlow and JAX; by torch.compile."""
-    name = {"tensorflow": "function", "torch": "compile", "jax": "jit"}[BACKEND]
-    words = {"jit_compile": True} if BACKEND == "tensorflow" else {}
-    return getattr(import_module(BACKEND), name)(stack.every_layer, **words)
+    match BACKEND:
+        case "tensorflow":
+            return import_module("tensorflow").function(stack.every_layer, jit_compile=True)
+        case "torch":
+            return import_module("torch").compile(stack.every_layer)
+        case "jax":
+            return _jitted(stack)
+    raise ValueError(f"backend: got {BACKEND!r}, expected tensorflow, torch or jax")
+
+
+def _jitted(stack: ModeRunner) -> Called:
+    """By jax.jit, of the weights too: as constants they would stay what they were when it was compiled."""
+    variables = [variable for layer in stack.layers for variable in layer.variables]
+
+    def stateless(values: Sequence[Any], *given: Any) -> Answer:
+        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+            return stack.every_layer(*given)
+
+    jitted = import_module("jax").jit(stateless)
+    return lambda *given: jitted([variable.value for variable in variables], *given)
 
 
 def _mixed(stack: ModeRunner, *given: Any) -> Called:

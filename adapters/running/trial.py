@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, Diagnosis, Verdict, diagnose, judge
+from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose, judge
 from reference.faults import Fault
 
-from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of, in_base
+from ..contract import Adapter, Compiles, Result, Unsupported, capabilities_on, features_of, in_base
 from .guard import warnings_shown
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
@@ -61,28 +61,57 @@ class Trial:
         )
 
 
-class Stack:
-    """A stack's modules on one device, in one mode, each built once: the whole, and its first layers if asked for.
+class Modules:
+    """The last modules of an adapter on one device, to be asked again: by its compiler's key, and of the same weights.
 
+    An adapter whose compiler sees no weights is given others of them by set_weights, as its users do.
+    """
+
+    KEPT = 64
+
+    def __init__(self, adapter: Adapter, device: str) -> None:
+        self.adapter, self.device = adapter, device
+        self.compiles: Compiles | None = getattr(adapter, "compiles", None)
+        self._kept: dict[Any, tuple[Any, Any]] = {}
+
+    def of(self, spec: RNNSpec, parameters: Sequence[CellParameters], mode: str) -> Any:
+        """A module of exactly these parameters, built, or built before."""
+        dtype = parameters[0].dtype.name
+        weights = tuple(array.tobytes() for track in parameters for array in track.arrays().values())
+        key = spec, dtype, mode, weights if self.compiles is None or self.compiles.weights else None
+        module, held = self._kept.pop(key, (None, None))
+        if module is None:
+            words = {} if mode == "eager" else {"mode": mode}  # only who offers modes has the argument
+            module = self.adapter.build(spec, parameters, self.device, dtype, **words)
+        elif held != weights:
+            self.adapter.set_weights(module, parameters)
+        self._kept[key] = module, weights
+        if len(self._kept) > self.KEPT:
+            del self._kept[next(iter(self._kept))]
+        return module
+
+
+class Stack:
+    """A stack's modules on one device, in one mode: the whole, and its first layers if asked for.
+
+    modules: where they are kept, and those of other stacks; of their own when None.
     seconds: what building and running them took so far.
     """
 
-    def __init__(self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager") -> None:
+    def __init__(
+        self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager", modules: Modules | None = None
+    ) -> None:
         self.adapter, self.device, self.mode = adapter, device, mode
         self._parameters = case.parameters
-        self._modules: dict[int, Any] = {}
+        self._modules = modules or Modules(adapter, device)
         self.seconds = {"build": 0.0, "run": 0.0}
 
     def answer(self, case: Case) -> Result:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
-        layers = case.spec.num_layers
-        if layers not in self._modules:
-            mode = {} if self.mode == "eager" else {"mode": self.mode}  # only who offers modes has the argument
-            asked = case.spec, self._parameters[: case.spec.num_cells], self.device, case.dtype
-            with self._timed("build"):
-                self._modules[layers] = self.adapter.build(*asked, **mode)
+        with self._timed("build"):
+            module = self._modules.of(case.spec, self._parameters[: case.spec.num_cells], self.mode)
         with self._timed("run"):
-            return self.adapter.run(self._modules[layers], **case.inputs)
+            return self.adapter.run(module, **case.inputs)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

@@ -13,17 +13,20 @@ from harness.target import Target
 from reference import DIRECTIONS, Case
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("name", corpus.cases())
 def test_the_corpus(target: Target, name: str) -> None:
     target.check(corpus.PROPERTY, corpus.cases()[name])
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
 def test_whole_trajectories_of_the_corpus(target: Target, direction: str) -> None:
     """How far rounding has moved the answer that a user sees, as time steps and layers are added."""
     target.check(corpus.TRAJECTORY, *cases_of(corpus.TRAJECTORY, direction), bound="trajectory")
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("mode", [mode for mode in FEATURES["mode"] if mode != "eager"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_the_corpus_in_every_mode(target: Target, direction: str, mode: str) -> None:

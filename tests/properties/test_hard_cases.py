@@ -25,6 +25,7 @@ def test_long(target: Target) -> None:
     target.check("long", draw_case(RNNSpec(2, 4), batch=2, time=10_000))
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("dtype", [*DTYPES, "float16", "bfloat16"])
 def test_wide(target: Target, dtype: str) -> None:
     """1,024 units: more than a tile of any kernel holds. Of a narrow dtype with narrow sums the bound says nothing
@@ -35,6 +36,7 @@ def test_wide(target: Target, dtype: str) -> None:
 LENGTHS = {"ties": (5, 3, 5, 3), "all equal": (3, 3, 3, 3), "one each": (1, 1, 1, 1), "unsorted": (2, 5, 1, 4)}
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_lengths(target: Target, lengths: tuple[int, ...], direction: str) -> None:
@@ -49,6 +51,7 @@ MASKS = {
 }
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("rows", MASKS.values(), ids=MASKS)
 def test_masks(target: Target, rows: list[list[int]], direction: str) -> None:
@@ -57,6 +60,7 @@ def test_masks(target: Target, rows: list[list[int]], direction: str) -> None:
     target.check("masks", replace(case, mask=np.array(rows, dtype=bool)))
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_deep(target: Target, direction: str, dtype: str) -> None:

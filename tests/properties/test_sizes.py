@@ -16,6 +16,7 @@ from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, RNNSpec
 SIZES = (16, 17, 33, 65)
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("axis", ["batch", "time", "input_size", "hidden_size"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -31,6 +32,7 @@ def test_one_large_axis(target: Target, direction: str, axis: str, size: int) ->
     target.check("one large axis", *cases)
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -44,6 +46,7 @@ def test_narrow_dtypes_in_a_deep_and_longer_run(target: Target, dtype: str) -> N
     target.check("narrow and deep", draw_case(RNNSpec(3, 5, 4), batch=2, time=12, dtype=dtype, h0=True))
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_all_sizes_equal(target: Target, direction: str, layout: str) -> None:
