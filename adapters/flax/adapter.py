@@ -57,7 +57,6 @@ class FlaxAdapter(Framework):
 
     def __init__(self) -> None:
         self._calls, self._programs = 0, set[Any]()
-#[Any] = set()
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))
@@ -73,7 +72,7 @@ class FlaxAdapter(Framework):
         words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}
         options = BUILT_WITH.get(mode, {})
         with settings(device_named(device), parameters[0].dtype):
-            cells = [_cell(spec, cell, device_named(device)) for cell in parameters]
+            cells = [_cell(spec, cell) for cell in parameters]
             if spec.direction == "bidirectional":
                 rnns = [nnx.RNN(cell, **options) for cell in cells]
                 layers = [nnx.Bidirectional(*pair, **words) for pair in zip(rnns[::2], rnns[1::2], strict=True)]
@@ -81,6 +80,8 @@ class FlaxAdapter(Framework):
                 words |= {"reverse": spec.direction == "reverse", "keep_order": True, **options}
                 layers = [nnx.RNN(cell, **words) for cell in cells]
             stack = layers[0] if len(layers) == 1 else nnx.Sequential(*layers)
+            # committed to the device, as a compiled function's answer leaves it: or that would be compiled again
+            nnx.update(stack, jax.device_put(nnx.state(stack), device_named(device)))
             return stack if mode == "eager" else ModeRunner(stack, mode)
 
     def _known(self, module: Any) -> Known:
@@ -125,26 +126,21 @@ class FlaxAdapter(Framework):
             self._programs.clear()
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
-        where = device_named(device)
-        with settings(where, weight.dtype):
-            given = {"kernel_init": _given(weight.T, where), "bias_init": _given(bias, where)}
-            head = nnx.Linear(*weight.T.shape, rngs=nnx.Rngs(0), **given)
-            return np.array(head(tensor(x, where)))
+        with settings(device_named(device), weight.dtype):
+            head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
+            return np.array(head(tensor(x, device_named(device))))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with settings(device_named(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, device_named(device))))
 
 
-def _given(array: np.ndarray, device: Any) -> Callable[..., Any]:
-    """An initializer that gives these values.
-
-    They are committed to the device, as they are once a compiled function has answered: or that would compile again.
-    """
-    return lambda key, shape, dtype: tensor(array, device)
+def _given(array: np.ndarray) -> Callable[..., Any]:
+    """An initializer that gives these values, on the default device."""
+    return lambda key, shape, dtype: jax.device_put(np.array(array, order="C"))
 
 
-def _cell(spec: RNNSpec, cell: CellParameters, device: Any) -> Any:
+def _cell(spec: RNNSpec, cell: CellParameters) -> Any:
     """A SimpleCell of these weights."""
     kernel, recurrent, *bias = columns(cell)
     simple = nnx.SimpleCell(
@@ -152,9 +148,9 @@ def _cell(spec: RNNSpec, cell: CellParameters, device: Any) -> Any:
         dtype=cell.dtype,
         param_dtype=cell.dtype,
         activation_fn=ACTIVATIONS[spec.nonlinearity][0],
-        kernel_init=_given(kernel, device),
-        recurrent_kernel_init=_given(recurrent, device),
-        bias_init=_given(bias[0] if bias else np.zeros(spec.hidden_size, cell.dtype), device),
+        kernel_init=_given(kernel),
+        recurrent_kernel_init=_given(recurrent),
+        bias_init=_given(bias[0] if bias else np.zeros(spec.hidden_size, cell.dtype)),
         rngs=nnx.Rngs(0),
     )
     if not bias:
