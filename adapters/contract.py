@@ -59,7 +59,7 @@ class Adapter(Protocol):
     `backend`, the name of what computes below the framework, which tells its targets apart;
     `environment() -> dict`, what else decides the numbers: versions, settings, hardware, as str, int, bool or None;
     `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
-    `compiles`, a Compiles where the framework compiles for each shape: it is asked fewer keys then, drawn anew in each run;
+    `compiles`, a Compiles where the framework compiles for each shape: a run then asks it few shapes, drawn anew;
     `script(case, device="cpu") -> str`, a stand-alone program that asks the framework this one case, for a bug report:
     it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
     docs/adapters.md tells authors what to write; adapters.conformance.self_check asks whether they did.

@@ -213,7 +213,7 @@ class Plugin:
         judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in self.targets]
         absent = [f"{found.state}: {found.name} ({found.problem})" for found in self.found if not found.loads]
         profile = f"profile {os.environ['HYPOTHESIS_PROFILE']}"
-        return [f"judged: {', '.join(judged)}", *absent, *pool.words(self.targets, self.whole),
+        return [f"judged: {', '.join(judged)}", *absent,
                 f"cases for each property: {settings().max_examples} ({profile})"]  # fmt: skip
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -224,3 +224,5 @@ class Plugin:
             self.known.tell(terminalreporter, reason)
         self.warnings.tell(terminalreporter)
         self.summary.tell(terminalreporter, reason)
+        for words in pool.words(self.targets, self.whole):
+            terminalreporter.write_line(words)

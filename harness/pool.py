@@ -42,9 +42,9 @@ def choose(config: pytest.Config) -> None:
 def words(targets: Sequence[Target], whole: bool) -> list[str]:
     """What a run says of its pool; nothing where no target compiles."""
     labels = ", ".join(target.label for target in targets if target.compiles)
-    part = "" if whole else f", and one in {SHARE} of the tests that have a key of their own"
-    said = f"compiled for each key: {labels}: asked a few keys, with many values each{part}"
-    return [f"{said} (--pool={targets[0].pool})"] if labels else []
+    part = "" if whole else f", and one in {SHARE} of the tests that have a key of their own; many runs ask all"
+    said = f"Compiled for each key, and asked a few of them with many values{part}"
+    return [f"{said} (--pool={targets[0].pool}): {labels}."] if labels else []
 
 
 def keys(questions: st.SearchStrategy[Question], pool: int) -> list[Question]:
@@ -88,6 +88,10 @@ def values(draw: Draw, key: Question, sane: bool, weights: bool) -> Question:
 
 
 def asked(item: pytest.Item, pool: int) -> bool:
-    """Whether a run asks a test of a target that compiles: all but three in four of those that are marked OWN_KEY."""
-    own = item.get_closest_marker(OWN_KEY) is not None
-    return not own or random.Random(f"{pool} {item.nodeid}").randrange(SHARE) == 0
+    """Whether a run asks a test of a target that compiles: all but some of those that are marked OWN_KEY."""
+    return item.get_closest_marker(OWN_KEY) is None or among(pool, item.nodeid)
+
+
+def among(pool: int, name: str) -> bool:
+    """Whether a thing of this name is among the one in SHARE that a pool has."""
+    return random.Random(f"{pool} {name}").randrange(SHARE) == 0

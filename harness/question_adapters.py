@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Capabilities, Result
-from adapters.contract import beyond_base, cast_exactly, features_of
+from adapters.contract import Compiles, beyond_base, cast_exactly, features_of
 from reference import forward
 
 
@@ -24,6 +24,7 @@ class Redrawn:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.name, self.backend, self.device = told["adapter"], told["backend"], told["device"]
+        self.compiles = told["compiles"] and Compiles(**told["compiles"])
         refused = [(tuple(entry["features"].items()), entry["reason"]) for entry in told["unsupported"]]
         self.capabilities = Capabilities(
             unsupported={several[0]: reason for several, reason in refused if len(several) == 1},
@@ -36,13 +37,16 @@ class Redrawn:
         return (self.device,)
 
     def build(self, spec: Any, parameters: Any, device: str = "cpu", dtype: str | None = None, mode: str = "") -> Any:
-        return spec, cast_exactly(parameters, dtype)
+        return spec, list(cast_exactly(parameters, dtype))
 
     def run(
         self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first", mask: Any = None
     ) -> Result:
         self.capabilities.require(features_of(module[0], x, h0, lengths, layout, mask=mask))
         return Result(*forward(*module, x, h0, lengths, layout, mask))
+
+    def set_weights(self, module: Any, parameters: Any) -> None:
+        module[1][:] = parameters
 
     def read(self, module: Any) -> Any:
         return module

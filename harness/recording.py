@@ -53,6 +53,7 @@ def _target(target: Target) -> Line:
         "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
         "arithmetics": declarations(capabilities.arithmetics),
         "environment": _environment(target),
+        "compiles": target.compiles and target.compiles._asdict(),
     }
 
 
@@ -89,6 +90,7 @@ class Recording:
             "cases": settings().max_examples,
             "seed": int(seed) if seed.isdecimal() else None,
             "shrink": Phase.shrink in settings().phases,
+            "pool": self.config.getoption("--pool"),
             "draws": DRAWS,
         }
         try:

@@ -40,8 +40,8 @@ class Target:
     """An adapter, a device, the ledger that counts what it is asked, and the journal that records it, if any.
 
     source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its
-    own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.  pool: the seed of the keys
-    that are asked where the adapter compiles.
+    own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.  pool: the seed of the
+    keys that are asked where the adapter compiles.
     """
 
     adapter: Adapter
@@ -97,6 +97,11 @@ class Target:
     def kept(self) -> str:
         """The mode in which most cases are asked: eager, or that of the functions which a compiler's target keeps."""
         return self.compiles.mode if self.compiles else "eager"
+
+    @property
+    def mode_of_corpus(self) -> str | None:
+        """How the corpus is asked: eagerly where it is recorded, as every version of this suite did; else as any case."""
+        return None if self.journal is None else "eager"
 
     def questions(self, *words: str, **limits: Any) -> SearchStrategy[Question]:
         """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions.

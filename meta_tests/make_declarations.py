@@ -55,6 +55,7 @@ def declared(name: str) -> list[dict[str, Any]]:
                 ),
                 "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
                 "arithmetics": declarations(capabilities.arithmetics),
+                "compiles": (compiles := getattr(adapter, "compiles", None)) and compiles._asdict(),
                 "varies": VARIES.get(name, []),
             }
         )

@@ -26,8 +26,8 @@ from .read import ACTIVATIONS, device_of, read, recurrent_layers, simple_cells
 from .script import flax_script
 from .settings import device_named, environment, gpus, settings, tensor
 
-# JAX keeps every program that it compiles: each eager call of nnx.RNN makes one, 3.6 MB, measured; each key of a compiled
-# function, too. After so many calls, eager or first of their key, all are forgotten.
+# JAX keeps every program that it compiles: each eager call of nnx.RNN makes one, 3.6 MB, measured, and each key of a
+# compiled function. After so many calls, eager or first of their key, all are forgotten.
 PROGRAMS_KEPT = 100
 SEQUENTIAL = "nnx.Sequential hands no carries and no lengths on; the adapter calls layer after layer"
 

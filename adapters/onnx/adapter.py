@@ -63,7 +63,7 @@ class OnnxAdapter(Framework):
         self._runtime = runtime()
         self.name, self.framework = self._runtime.name, self._runtime.framework
         self.version = str(self.framework.__version__).partition("-")[0]
-        self.capabilities = self._runtime.capabilities
+        self.capabilities, self.compiles = self._runtime.capabilities, self._runtime.compiles
 
     def environment(self) -> dict[str, Any]:
         return dict(self._runtime.environment)

@@ -12,7 +12,7 @@ import onnx
 
 from reference.spec import DTYPES
 
-from ..contract import Capabilities, Feature, Refused
+from ..contract import Capabilities, Compiles, Feature, Refused
 from .models import expect_onnx
 
 # a model's inputs by name, to its outputs by name
@@ -31,7 +31,7 @@ class Runtime:
 
     name: of the adapter, and of its scripts.  framework: the package.  load: what makes a model callable.
     environment: versions and settings, what else decides the numbers.
-    operators: the dtypes in which it computes a model of one operator.
+    operators: the dtypes in which it computes a model of one operator.  compiles: as an adapter's.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Runtime:
     environment: Mapping[str, Any]
     capabilities: Capabilities
     operators: tuple[str, ...] = DTYPES
+    compiles: Compiles | None = None
 
 
 def _capabilities(
@@ -198,4 +199,5 @@ def openvino() -> Runtime:
             emulated={("lengths", "mixed"): fixes},
         ),
         operators=("float32", "float16", "bfloat16"),
+        compiles=Compiles(weights=True),
     )

@@ -18,7 +18,7 @@ import torch
 
 from reference import CellParameters, RNNSpec
 
-from ..contract import MODES, Capabilities, Result
+from ..contract import MODES, Capabilities, Compiles, Result
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
@@ -74,6 +74,7 @@ class TorchOnnxAdapter(Framework):
         },
         offers=(("mode", "exported"),),
     )
+    compiles = Compiles(weights=True)
 
     def environment(self) -> dict[str, Any]:
         """Versions of the exporters, and of what runs the exports."""

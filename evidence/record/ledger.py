@@ -11,7 +11,7 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
-DRAWS = 2  # how this suite draws in the profile ci: schema.RunOptions.draws
+DRAWS = 3  # how this suite draws in the profile ci: schema.RunOptions.draws
 COUNTS = ("combinations", "features", "relations", "seconds")
 
 

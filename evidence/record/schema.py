@@ -54,7 +54,10 @@ class RunOptions(Model):
     cases: Count = Field(description="Hypothesis examples for each property")
     seed: int | None = Field(description="of the drawn cases; null where they are the same every time")
     shrink: bool
-    draws: int = Field(1, description="how ci draws: 1 also took numbers from the source of loaded modules; 2 does not")
+    pool: int | None = Field(None, description="seed of the keys that targets which compile were asked")
+    draws: int = Field(
+        1, description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools"
+    )
 
 
 class Declaration(Model):
@@ -76,6 +79,11 @@ Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS
 ARITHMETICS = "what a case is promised to be computed in, of several the first; else in its dtype"
 
 
+class Compiled(Model):
+    mode: Name = Field(description="in which what is compiled is kept for other values")
+    weights: bool = Field(description="whether they are part of the key")
+
+
 class TargetLine(Model):
     label: Name = Field(description="adapter, backend and device: names the target in this run, whatever its version")
     adapter: Name
@@ -87,6 +95,9 @@ class TargetLine(Model):
     emulated: Declarations
     arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
+    compiles: Compiled | None = Field(
+        None, description="where it compiles for each key; asked few keys, and most cases in its mode"
+    )
 
 
 class Absent(Model):

@@ -97,6 +97,8 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
                 f"{target.label}: what it declares {kind} is not what this version of the suite declares "
                 f"({len(theirs)} entries, expected {len(ours)}; among them {other}): see suite.commit"
             )
+    if target.compiles is not None and target.compiles.model_dump() != entry["compiles"]:
+        yield f"{target.label}: it compiles {target.compiles.model_dump()}, and the adapter {entry['compiles']}"
     version = version_of(entry, header.environment.packages)
     if version != public(target.version):
         yield f"{target.label}: version {target.version!r}, and the packages of the record make it {version!r}"

@@ -71,8 +71,11 @@ def asked_by(line: VerdictLine) -> Test | None:
     return all_tests().get(function(line.test))
 
 
-def misplaced(line: VerdictLine, test: Test, labels: Collection[str]) -> str:
-    """Why the test that a line names leaves no such line of such a target; empty where it does."""
+def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str = "eager") -> str:
+    """Why the test that a line names leaves no such line of such a target; empty where it does.
+
+    kept: the mode in which a target that compiles is asked most cases, but those of the corpus.
+    """
     name = repr(line.test[:200])
     if line.target.replace(" ", "-") not in line.test:
         return f"{name} is no test of {line.target}"
@@ -87,9 +90,9 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str]) -> str:
     if test.tested == PORT and line.property.removeprefix(PORT) not in labels:
         return f"{line.property!r}: the run has no such target"
     asked = corpus.asked().get(line.property)
-    mode = asked.mode if asked else "eager"
-    if line.features["mode"] != mode and test.tested != "features":
-        return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {mode}"
+    modes = (asked.mode,) if asked else ("eager", kept)
+    if line.features["mode"] not in modes and test.tested != "features":
+        return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {modes[-1]}"
     return ""
 
 

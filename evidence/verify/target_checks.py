@@ -56,7 +56,8 @@ class Target:
         if test is None:
             yield f"{line.test[:200]!r}: this suite has no such test"
             return
-        if elsewhere := misplaced(line, test, others):
+        kept = self.target.compiles.mode if self.target.compiles else "eager"
+        if elsewhere := misplaced(line, test, others, kept):
             yield elsewhere
             return
         port = others.get(line.property.removeprefix(PORT)) if test.tested == PORT else None

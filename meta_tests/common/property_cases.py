@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from harness.pool import key_of, keys, values
 from harness.strategies import in_layout, questions
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, Verdict, judge
 from reference.faults import Fault, Run, implementation
@@ -20,6 +23,31 @@ DEFAULT = 8  # examples of a property in the default profile
 @functools.cache
 def drawn_cases(examples: int = DEFAULT, dtypes: tuple[str, ...] = ("float32", "float64")) -> tuple[Case, ...]:
     """The cases of so many examples of test_answers_agree_with_the_reference, in its directions; always the same."""
+
+    def draw(data: st.DataObject) -> Iterator[Case]:
+        for direction, dtype in product(DIRECTIONS, dtypes):
+            question = data.draw(questions())
+            asked = (question.case(direction, nonlinearity, dtype) for nonlinearity in NONLINEARITIES)
+            yield from (in_layout(case, layout, question.memory) for case in asked for layout in LAYOUTS)
+
+    return _drawn(draw, examples)
+
+
+@functools.cache
+def pooled_cases(pool: int, examples: int = DEFAULT) -> tuple[Case, ...]:
+    """The same of a target that compiles, in float32 and float64: values of the keys of this pool."""
+    known = keys(questions(), pool)
+
+    def draw(data: st.DataObject) -> Iterator[Case]:
+        for words in product(DIRECTIONS, ("float32", "float64"), NONLINEARITIES, LAYOUTS):
+            direction, dtype, nonlinearity, layout = words
+            question = data.draw(values(key_of(known, pool, *words), sane=False, weights=False))
+            yield in_layout(question.case(direction, nonlinearity, dtype), layout, question.memory)
+
+    return _drawn(draw, examples)
+
+
+def _drawn(draw: Callable[[st.DataObject], Iterator[Case]], examples: int) -> tuple[Case, ...]:
     cases: list[Case] = []
 
     @settings(
@@ -27,14 +55,10 @@ def drawn_cases(examples: int = DEFAULT, dtypes: tuple[str, ...] = ("float32", "
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(data=st.data())
-    def draw(data: st.DataObject) -> None:
-        for direction in DIRECTIONS:
-            for dtype in dtypes:
-                question = data.draw(questions())
-                asked = (question.case(direction, nonlinearity, dtype) for nonlinearity in NONLINEARITIES)
-                cases.extend(in_layout(case, layout, question.memory) for case in asked for layout in LAYOUTS)
+    def collect(data: st.DataObject) -> None:
+        cases.extend(draw(data))
 
-    draw()
+    collect()
     return tuple(cases)
 
 

@@ -16,14 +16,16 @@ from reference import DIRECTIONS, Case
 @pytest.mark.own_key
 @pytest.mark.parametrize("name", corpus.cases())
 def test_the_corpus(target: Target, name: str) -> None:
-    target.check(corpus.PROPERTY, corpus.cases()[name])
+    target.check(corpus.PROPERTY, corpus.cases()[name], mode=target.mode_of_corpus)
 
 
 @pytest.mark.own_key
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
 def test_whole_trajectories_of_the_corpus(target: Target, direction: str) -> None:
     """How far rounding has moved the answer that a user sees, as time steps and layers are added."""
-    target.check(corpus.TRAJECTORY, *cases_of(corpus.TRAJECTORY, direction), bound="trajectory")
+    target.check(
+        corpus.TRAJECTORY, *cases_of(corpus.TRAJECTORY, direction), bound="trajectory", mode=target.mode_of_corpus
+    )
 
 
 @pytest.mark.own_key

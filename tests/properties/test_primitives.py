@@ -10,6 +10,7 @@ from harness.target import Target
 from reference import DTYPES, NONLINEARITIES, RNNSpec
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [1, 5, 33, 256])

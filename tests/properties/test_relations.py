@@ -126,6 +126,7 @@ def test_without_recurrent_weights_every_step_stands_alone(
     check(target, "no recurrence", case, output, np.stack(halves))
 
 
+@pytest.mark.own_key
 @each_direction
 @given(data=st.data())
 def test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it(

@@ -10,7 +10,7 @@ import pytest
 from harness.draws import draw_case
 from harness.strategies import in_layout
 from harness.target import Target
-from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, RNNSpec
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 
 # beside the widths of vector registers and tiles, and past them
 SIZES = (16, 17, 33, 65)
@@ -46,12 +46,15 @@ def test_narrow_dtypes_in_a_deep_and_longer_run(target: Target, dtype: str) -> N
     target.check("narrow and deep", draw_case(RNNSpec(3, 5, 4), batch=2, time=12, dtype=dtype, h0=True))
 
 
-@pytest.mark.own_key
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("direction", DIRECTIONS)
-def test_all_sizes_equal(target: Target, direction: str, layout: str) -> None:
-    """No shape can tell one axis from another: only the values can."""
+def equal_sizes(direction: str, layout: str) -> list[Case]:
+    """With lengths, and without. No shape can tell one axis from another: only the values can."""
     spec = RNNSpec(4, 4, 2 if direction == "bidirectional" else 4, direction)
     case = draw_case(spec, batch=4, time=4, seed=4, h0=True, lengths=(4, 2, 3, 1))
     full = draw_case(spec, batch=4, time=4, seed=5, h0=True)
-    target.check("all sizes equal", *(in_layout(asked, layout, "contiguous") for asked in (case, full)))
+    return [in_layout(asked, layout, "contiguous") for asked in (case, full)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_all_sizes_equal(target: Target, direction: str, layout: str) -> None:
+    target.check("all sizes equal", *equal_sizes(direction, layout))

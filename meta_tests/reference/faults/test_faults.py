@@ -15,10 +15,10 @@ import pytest
 from harness import profiles
 from harness.draws import draw_case
 from meta_tests.common.equivalent import EQUIVALENT, REASONS
-from meta_tests.common.property_cases import DEFAULT, drawn_cases, verdict_on, visible_in
+from meta_tests.common.property_cases import DEFAULT, drawn_cases, pooled_cases, verdict_on, visible_in
 from meta_tests.toy.cells import delay, pair
 from meta_tests.toy.test_toy import stack
-from reference import DIRECTIONS, Case, RNNSpec, cells, judge
+from reference import DIRECTIONS, LAYOUTS, Case, RNNSpec, cells, judge
 from reference.cells import Weight
 from reference.faults import COMMONEST, FAULTS, Fault, Where, implementation
 from reference.faults.machine import as_time_first, in_time_first
@@ -27,20 +27,34 @@ from reference.faults.where import ALWAYS
 from reference.layout import state_tuple
 
 pytest.importorskip("rich")
+from evidence.record import corpus
+from harness.pool import among
 from meta_tests.common.faulty import ADAPTER_FAULTS
 from meta_tests.kill_matrix import Row, counted, from_json, kills, markdown, properties, to_json
+from tests.properties.test_sizes import equal_sizes
 
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def seen(fault: Fault) -> bool:
-    """Whether the judge rejects the faulty reference on a drawn case."""
-    return any(verdict_on([fault], case).outcome == "disagrees" for case in drawn_cases() if visible_in(fault, case))
+def seen(fault: Fault, cases: tuple[Case, ...] | None = None) -> bool:
+    """Whether the judge rejects the faulty reference on one of these cases; on one that a property draws when None."""
+    asked = drawn_cases() if cases is None else cases
+    return any(verdict_on([fault], case).outcome == "disagrees" for case in asked if visible_in(fault, case))
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_every_fault_is_seen_within_the_default_number_of_examples(fault: Fault) -> None:
     assert seen(fault)
+
+
+@pytest.mark.parametrize("pool", range(8))
+def test_every_fault_is_seen_from_a_pool_of_keys(pool: int) -> None:
+    """By a target that compiles, whose properties ask few keys: in any run, whatever its pool."""
+    fixed = (case for direction in DIRECTIONS for layout in LAYOUTS for case in equal_sizes(direction, layout))
+    of_corpus = (case for name, case in corpus.cases().items() if among(pool, name))
+    cases = (*pooled_cases(pool), *fixed, *of_corpus)
+    unseen = [name for name, fault in FAULTS.items() if not seen(fault, cases)]
+    assert not unseen
 
 
 @pytest.mark.parametrize("change", EQUIVALENT.values(), ids=EQUIVALENT)
