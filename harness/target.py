@@ -100,7 +100,7 @@ class Target:
 
     @property
     def mode_of_corpus(self) -> str | None:
-        """How the corpus is asked: eagerly where it is recorded, as every version of this suite did; else as any case."""
+        """How the corpus is asked: eagerly where it is recorded, as it always was; else as any case."""
         return None if self.journal is None else "eager"
 
     def questions(self, *words: str, **limits: Any) -> SearchStrategy[Question]:

@@ -92,7 +92,8 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
         named = [f"--adapter=harness.question_adapters:T{index}" for index in range(len(targets))]
         devices = [f"--device={device}" for device in dict.fromkeys(target["device"] for target in targets)]
         command = [sys.executable, "-m", "pytest", ASKED, *named, *devices, f"--evidence={record}", "-q",
-                   f"--cases={run.header.run.cases}", f"--pool={run.header.run.pool or 0}", "--progress=0", "-p", "no:cacheprovider",
+                   f"--cases={run.header.run.cases}", f"--pool={run.header.run.pool or 0}",
+                   "--progress=0", "-p", "no:cacheprovider",
                    *(f"--ignore={FOLDER}{name}" for name in LEFT_OUT)]  # fmt: skip
         environment = {**os.environ, "HYPOTHESIS_PROFILE": "ci", "RNN_REDRAWN": str(told)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False,

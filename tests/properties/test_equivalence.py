@@ -45,7 +45,7 @@ def test_narrow_dtypes_agree_with_the_reference(
 
 
 def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataObject, **limits: int) -> None:
-    """A question in every nonlinearity and layout, one for all or each its own; what the target declares unsupported must be refused."""
+    """In every nonlinearity and layout, one question for all or for each; what is declared unsupported is refused."""
     __tracebackhide__ = True
     combinations = list(product(NONLINEARITIES, LAYOUTS))
     questions = target.draw(data, combinations, with_mask=True, **limits)
