@@ -23,15 +23,17 @@ class Together:
     def do(self, work: Callable[[Any], object], ones: Iterable[Any]) -> list[float]:
         """Do the work for all at once: the seconds that each took. Raises what the first raised that failed, when the
         others have been ended."""
+        begun, seconds = time.monotonic(), dict[Any, float]()
         with ThreadPoolExecutor() as threads:
-            going = [threads.submit(_timed, work, one) for one in ones]
+            going = [threads.submit(work, one) for one in ones]
             try:
                 for one in as_completed(going):
                     one.result()
+                    seconds[one] = time.monotonic() - begun
             except BaseException:
                 self._end()
                 raise
-        return [one.result() for one in going]
+        return [seconds[one] for one in going]
 
     def run(self, command: Sequence[Any], hear: Callable[[str], object] = len, **options: Any) -> tuple[int, str]:
         """Run a command: its exit status, and all that it said.
@@ -59,9 +61,3 @@ class Together:
             for process in self._running:
                 with suppress(ProcessLookupError):
                     process.terminate() if os.name == "nt" else os.killpg(process.pid, signal.SIGTERM)
-
-
-def _timed(work: Callable[[Any], object], one: Any) -> float:
-    begun = time.monotonic()
-    work(one)
-    return time.monotonic() - begun

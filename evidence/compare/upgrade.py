@@ -9,10 +9,13 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Container, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import chain, pairwise
 from pathlib import Path
+from shutil import rmtree
 
 from reference import limits
 from reference.files import read_text, write_atomically
@@ -31,6 +34,7 @@ PINS = ROOT / "constraints.txt"
 OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
+PIP = find_spec("pip") is not None  # two environments are made sooner without one of their own
 TOLD = re.compile(r"\d+ (of \d+ tests, |(passed|failed)\b)")  # what is passed on of pytest's lines
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
 
@@ -73,6 +77,11 @@ class Side:
     def python(self) -> Path:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
+    @property
+    def pip(self) -> list[str | Path]:
+        """pip for its environment: that of this Python, or one of its own."""
+        return [sys.executable, "-m", "pip", "--python", self.python] if PIP else [self.python, "-m", "pip"]
+
 
 def command(old: Sequence[str], new: Sequence[str], output: Path | None = None) -> int:
     """Record the corpus on both sides at once, print the difference, keep the files. 0 is go, 1 no-go.
@@ -85,7 +94,8 @@ def command(old: Sequence[str], new: Sequence[str], output: Path | None = None) 
     home.mkdir(parents=True, exist_ok=True)
     output = Path(tempfile.mkdtemp(prefix=f"{now()[:19].replace(':', '')}-", dir=home))  # another may be going on
     output.chmod(0o755)
-    with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
+    environments = tempfile.TemporaryDirectory(prefix="environments-", dir=output)
+    with environments as folder, ThreadPoolExecutor() as removing:
         sides = [side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new))]
         named = _packages(*sides[0].asked, *sides[1].asked)
         ours = [pin for pin in _lines(PINS) if package(pin) not in named]
@@ -94,6 +104,8 @@ def command(old: Sequence[str], new: Sequence[str], output: Path | None = None) 
         times.append(time.monotonic())
         judging = both.do(partial(record, both), sides)
         times.append(time.monotonic())
+        for one in sides:  # while they are compared: it is thousands of files
+            removing.submit(rmtree, one.folder, ignore_errors=True)
         found = difference(*(read(one.record) for one in sides))
         write_atomically(output / "difference.json", "".join(json_parts(found)))
         write_atomically(output / "difference.md", to_markdown(found))
@@ -145,7 +157,7 @@ def companions(asked: Sequence[str]) -> list[str]:
 def install(both: Together, attempts: Sequence[Sequence[str]], one: Side) -> None:
     """A fresh environment, with the first of the sets of constraints that pip can satisfy."""
     print(f"{one.name}: installing {' '.join(one.asked)}", flush=True)
-    status, said = both.run([sys.executable, "-m", "venv", one.folder])
+    status, said = both.run([sys.executable, "-m", "venv", *(["--without-pip"] if PIP else []), one.folder])
     if status or all(said := _pip(both, one, pins) for pins in ([one.pins] if one.pins else attempts)):
         raise Unusable(f"{one.name}: pip could not install {' '.join(one.asked)}:\n{said[-2000:]}")
     print(f"{one.name}: installed", flush=True)
@@ -166,14 +178,14 @@ def _pip(both: Together, one: Side, pins: Sequence[str]) -> str:
     """Install what is required within constraints: what pip said where it cannot, empty where it can."""
     constraints = one.folder / "constraints.txt"
     constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "-c"]
-    status, said = both.run([one.python, *install, constraints, *one.requirements])
+    install = [*one.pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", "-c", constraints]
+    status, said = both.run([*install, *one.requirements])
     return (said or f"exit status {status}") if status else ""
 
 
 def freeze(both: Together, one: Side) -> list[str]:
     """The packages of an environment, as constraints."""
-    return re.findall(r"^[\w.-]+==\S+$", both.run([one.python, "-m", "pip", "freeze"])[1], re.MULTILINE)
+    return re.findall(r"^[\w.-]+==\S+$", both.run([*one.pip, "freeze"])[1], re.MULTILINE)
 
 
 def record(both: Together, one: Side) -> None:

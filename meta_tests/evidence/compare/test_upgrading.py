@@ -73,16 +73,25 @@ class Pip:
 
     def run(self, command: list[Any], *hear: Any, **options: Any) -> tuple[int, str]:
         if "freeze" in command:
-            return 0, self.frozen[command[0].parts[-3]]
+            return 0, self.frozen[command[command.index("freeze") - 1].parts[-3]]
         if "venv" in command:
+            assert ("--without-pip" in command) == upgrading.PIP
             command[-1].mkdir()
             return 0, ""
+        assert command[0] == (
+            sys.executable if upgrading.PIP else command[command.index("-c") + 1].parent / "bin" / "python"
+        )
         self.seen.append(command[command.index("-c") + 1].read_text().split())
         failed = len(self.seen) - 1 in self.fails
         return int(failed), "ResolutionImpossible" * failed
 
 
-def test_looser_constraints_are_tried_and_at_last_pip_is_quoted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours", [True, False])
+def test_looser_constraints_are_tried_and_at_last_pip_is_quoted(
+    ours: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With pip of this Python; and, where it has none, with pip of the environment."""
+    monkeypatch.setattr(upgrading, "PIP", ours)
     pip: Any = Pip(fails=(0,))
     upgrading.install(pip, (["a==1", "b==1"], ["a==1"]), upgrading.side("old", tmp_path, tmp_path, ["torch==2.9"]))
     assert pip.seen == [["a==1", "b==1"], ["a==1"]]
@@ -102,9 +111,10 @@ def test_looser_constraints_are_tried_and_at_last_pip_is_quoted(tmp_path: Path) 
     ],
 )  # fmt: skip
 def test_the_second_side_gets_what_the_first_has_of_all_else(
-    old: str, new: str, fails: tuple[int, ...], seen: list[list[str]], tmp_path: Path
+    old: str, new: str, fails: tuple[int, ...], seen: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where another version of a package stands there; as it is, where pip finds no way."""
+    monkeypatch.setattr(upgrading, "PIP", True)
     sides = [upgrading.side(name, tmp_path, tmp_path, [f"torch=={name}"]) for name in ("old", "new")]
     for side in sides:
         side.folder.mkdir()
