@@ -113,14 +113,11 @@ def command(old: Sequence[str], new: Sequence[str], output: Path | None = None) 
         print(f"the records and the difference: {output}", flush=True)
         times.append(time.monotonic())
     made, judged, compared = (after - before for before, after in pairwise(times))
-    parts = f"environments {made:.1f} s ({_each(installing)}), judging {judged:.1f} s ({_each(judging)})"
+    each = "old {:.1f}, new {:.1f}".format
+    parts = f"environments {made:.1f} s ({each(*installing)}), judging {judged:.1f} s ({each(*judging)})"
     whole = f"all, with removing the environments, {time.monotonic() - times[0]:.1f} s"
     print(f"{parts}, comparing {compared:.1f} s; {whole}")
     return 0 if found.go else 1
-
-
-def _each(seconds: Sequence[float]) -> str:
-    return "old {:.1f}, new {:.1f}".format(*seconds)
 
 
 def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
