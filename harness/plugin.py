@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+STARTED = time.perf_counter()  # before all that takes long to be imported
 try:
     from hypothesis import settings
 
@@ -26,6 +27,7 @@ try:
     from .summary import Summary
     from .target import Target, target_of
     from .targets import named, targets
+    from .times import Times
 except ModuleNotFoundError as missing:
     if missing.name not in ("numpy", "ml_dtypes", "hypothesis"):
         raise
@@ -93,6 +95,7 @@ class Plugin:
                 failures=Folder(self.run), pool=config.getoption("--pool"),
             )  # fmt: skip
             self.targets = targets(config, self.found, target)
+        self.times = Times(self.ledger, STARTED)
         self.summary = Summary(self.targets, self.found, self.ledger)
         self.known = known_failures.of_file(config)
         self.progress = Progress(config)
@@ -141,18 +144,20 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        with self.warnings.collected() if target_of(item) else nullcontext():
+        target = target_of(item)
+        with self.warnings.collected() if target else nullcontext(), self.times.test(target and target.label):
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        before, started, target = self.ledger.total(), time.perf_counter(), target_of(item)
+        before, target = self.ledger.total(), target_of(item)
+        draws = target and hasattr(getattr(item, "obj", None), "hypothesis")  # what @given leaves on a function
         try:
-            return (yield)
+            with self.times.draws(target.label) if target and draws else nullcontext():
+                return (yield)
         finally:
             if target is not None:
                 item.user_properties.append(("cases", self.ledger.total() - before))
-                self.ledger.spend(target.label, {"test": time.perf_counter() - started})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.recording is not None:
@@ -181,6 +186,7 @@ class Plugin:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """After every other plugin, whatever it raises, and before the summary: the record is not lost with it."""
         self.selection.stopped = str(session.shouldstop or session.shouldfail or "")
+        self.times.close()
         try:
             result = yield
             self.finish(session)

@@ -12,11 +12,11 @@ from adapters import FEATURES, Availability
 from adapters.running.trial import OUTCOMES
 from evidence.record.ledger import AXES, Ledger
 
+from . import times
 from .table import Table, text
 from .target import Target
 
 DTYPES, PHIS = FEATURES["dtype"], FEATURES["nonlinearity"]
-SPENT = {"build": "building modules", "run": "running them", "judge": "reference and judging"}
 STATES = {"absent": "is absent", "crashed": "crashed"}  # of a framework that is not judged
 
 
@@ -52,9 +52,9 @@ class Summary:
     def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
         """All of it.  part: why not everything was run; empty where it was."""
         terminal.section("combinations")
-        for line in "".join(map(text, self._tables())).splitlines():
-            terminal.write_line(line)
-        for line in self._words():
+        labels = [target.label for target in self.targets]
+        tables = [*self._tables(), *([times.table(self.ledger, labels)] if terminal.verbosity > 0 else [])]
+        for line in (*"".join(map(text, tables)).splitlines(), *self._words(), times.line(self.ledger, labels)):
             terminal.write_line(line)
         if self.crashed:
             terminal.write_line(f"FAILED: installed, and does not load: {', '.join(self.crashed)}", red=True)
@@ -91,7 +91,6 @@ class Summary:
         yield self._features()
         if self.ledger.figures:
             yield self._figures()
-        yield self._time()
 
     def _outcomes(self) -> Table:
         rows = []
@@ -142,13 +141,3 @@ class Summary:
             found.setdefault((of, what), {})[dtype] = f"{value:.3g}"
         rows = [(*what, *(values.get(dtype, "") for dtype in DTYPES)) for what, values in found.items()]
         return Table("Figures", ("of", "largest", *DTYPES), rows)
-
-    def _time(self) -> Table:
-        """Where the time of the targets' tests went, in seconds of all processes; the rest is Hypothesis and pytest."""
-        rows = []
-        for target in self.targets:
-            spent = [self.ledger.seconds[target.label, what] for what in SPENT]
-            rest = max(0.0, self.ledger.seconds[target.label, "test"] - sum(spent))
-            rows.append((target.label, *(f"{seconds:.1f}" for seconds in (*spent, rest))))
-        columns = (f"{words} (s)" for words in (*SPENT.values(), "the rest"))
-        return Table("Where the time went", ("target", *columns), rows)

@@ -162,8 +162,9 @@ class Target:
         declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (self, other or self))
         started = time.perf_counter()
         verdict = judge_pair(case, expected[:2], actual[:2], declared)
-        self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
+        judged = time.perf_counter()
         trial = self.record_relation(tested, case, verdict.outcome, verdict=verdict, answer=actual)
+        self.ledger.spend(self.label, {"judge": judged - started, "ask": time.perf_counter() - started})
         if verdict.outcome == "disagrees":
             kept = f"{self.failures.save(case)}{self.failures.note}"
             raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
@@ -175,6 +176,7 @@ class Target:
         stack: modules already built of these parameters.
         """
         __tracebackhide__ = True
+        started = time.perf_counter()
         if refusal := self.refusal(case):
             alone = replace(self.capabilities, together={}).refusal(features_of(case.spec, **case.inputs))
             if not alone and currently_in_test_context():
@@ -183,7 +185,8 @@ class Target:
         stack = stack or self.stack(case)
         before = dict(stack.seconds)
         result = attempt(stack, case)
-        self.ledger.spend(self.label, {what: stack.seconds[what] - before[what] for what in before})
+        spent = {what: stack.seconds[what] - before[what] for what in before}
+        self.ledger.spend(self.label, {**spent, "ask": time.perf_counter() - started})
         if isinstance(result, Trial):
             self.record_relation("answer", case, result.outcome, message=result.message)
             raise AssertionError(self._failure("answer", result, None))
@@ -221,11 +224,12 @@ class Target:
 
     def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
         __tracebackhide__ = True
+        started = time.perf_counter()
         features = features_of(case.spec, **case.inputs, mode=stack.mode)
         trial = examine(self.adapter, case, self.device, bound, stack)
-        self.ledger.spend(self.label, trial.seconds)
         self.ledger.record(self.label, tested, features, trial.outcome)
         self._write(tested, features, trial)
+        self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         refusal = self.capabilities.refusal(features)
         if refusal and trial.outcome != "refused":
             raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")

@@ -1,6 +1,6 @@
 """The commands: their arguments, and the function of the suite that does each. Its module is loaded when it is called.
 
-Exit status: 0 yes, 1 no, 2 an input that cannot be used.
+Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupted it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from reference.judging.judge import BOUNDS
 
 from . import SUITE
 
+INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
 
 
@@ -131,6 +132,8 @@ def evidence(name: str, **given: object) -> None:
         sys.exit(command(**given))
     except (cannot_be_used, OSError) as error:
         raise Unusable(visible(str(error))) from error
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)  # which says nothing of the question
 
 
 for name, (function, said, arguments) in OF_EVIDENCE.items():

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
+import sys
 import tempfile
+import time
 import tomllib
-import venv
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from importlib.util import find_spec
+from itertools import chain, pairwise
 from pathlib import Path
+from shutil import rmtree
 
 from reference import limits
 from reference.files import read_text, write_atomically
@@ -22,6 +26,7 @@ from ..record.reader import read
 from ..record.runs import Unusable
 from .changes import json_parts, show, to_markdown
 from .difference import difference
+from .together import Together
 
 LONGEST = 1_000  # characters of one constraint
 CORPUS = "tests/properties/test_corpus.py"
@@ -29,6 +34,8 @@ PINS = ROOT / "constraints.txt"
 OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
 TOOLS = ("hypothesis", "pytest", "pytest-xdist", "rich", "torch")
+PIP = find_spec("pip") is not None  # two environments are made sooner without one of their own
+TOLD = re.compile(r"\d+ (of \d+ tests, |(passed|failed)\b)")  # what is passed on of pytest's lines
 BACKENDS = ("tensorflow", "jax", "torch")  # extras of pyproject.toml that can stand below Keras
 
 
@@ -70,34 +77,46 @@ class Side:
     def python(self) -> Path:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
+    @property
+    def pip(self) -> list[str | Path]:
+        """pip for its environment: that of this Python, or one of its own."""
+        return [sys.executable, "-m", "pip", "--python", self.python] if PIP else [self.python, "-m", "pip"]
+
 
 def command(old: Sequence[str], new: Sequence[str], output: Path | None = None) -> int:
-    """Record the corpus on both sides, print the difference, keep the files. 0 is go, 1 no-go.
+    """Record the corpus on both sides at once, print the difference, keep the files. 0 is go, 1 no-go.
 
     All packages but those named are the same on both sides, as far as pip can make them so; the difference lists
     what is not. Raises Unusable where an environment cannot be made, or the corpus not be run in it.
     """
+    times, both = [time.monotonic()], Together()
     home = output or OUTPUT
     home.mkdir(parents=True, exist_ok=True)
     output = Path(tempfile.mkdtemp(prefix=f"{now()[:19].replace(':', '')}-", dir=home))  # another may be going on
     output.chmod(0o755)
-    with tempfile.TemporaryDirectory(prefix="environments-", dir=output) as folder:
-        first, second = (side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new)))
-        # the second environment is as the first in all that is not named, as far as pip can make it so
-        named = _packages(*first.asked, *second.asked)
+    environments = tempfile.TemporaryDirectory(prefix="environments-", dir=output)
+    with environments as folder, ThreadPoolExecutor() as removing:
+        sides = [side(name, output, Path(folder), asked) for name, asked in (("old", old), ("new", new))]
+        named = _packages(*sides[0].asked, *sides[1].asked)
         ours = [pin for pin in _lines(PINS) if package(pin) not in named]
-        loose = [pin for pin in ours if package(pin) in TOOLS]
-        install(first, (ours, loose))
-        same = [pin for pin in freeze(first) if package(pin) not in named]
-        needed = _packages(*first.requirements, *second.requirements)
-        install(second, (same, [pin for pin in same if package(pin) in needed], loose))
-        record(first)
-        record(second)
-    found = difference(read(first.record), read(second.record))
-    write_atomically(output / "difference.json", "".join(json_parts(found)))
-    write_atomically(output / "difference.md", to_markdown(found))
-    show(found)
-    print(f"the records and the difference: {output}")
+        installing = both.do(partial(install, both, (ours, [pin for pin in ours if package(pin) in TOOLS])), sides)
+        both.do(partial(align, both, *sides), [named])
+        times.append(time.monotonic())
+        judging = both.do(partial(record, both), sides)
+        times.append(time.monotonic())
+        for one in sides:  # while they are compared: it is thousands of files
+            removing.submit(rmtree, one.folder, ignore_errors=True)
+        found = difference(*(read(one.record) for one in sides))
+        write_atomically(output / "difference.json", "".join(json_parts(found)))
+        write_atomically(output / "difference.md", to_markdown(found))
+        show(found)
+        print(f"the records and the difference: {output}", flush=True)
+        times.append(time.monotonic())
+    made, judged, compared = (after - before for before, after in pairwise(times))
+    each = "old {:.1f}, new {:.1f}".format
+    parts = f"environments {made:.1f} s ({each(*installing)}), judging {judged:.1f} s ({each(*judging)})"
+    whole = f"all, with removing the environments, {time.monotonic() - times[0]:.1f} s"
+    print(f"{parts}, comparing {compared:.1f} s; {whole}")
     return 0 if found.go else 1
 
 
@@ -132,39 +151,58 @@ def companions(asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def install(one: Side, attempts: Sequence[Sequence[str]]) -> None:
+def install(both: Together, attempts: Sequence[Sequence[str]], one: Side) -> None:
     """A fresh environment, with the first of the sets of constraints that pip can satisfy."""
-    said = ""
-    for pins in attempts:
-        venv.create(one.folder, clear=True, with_pip=True)
-        constraints = one.folder / "constraints.txt"
-        constraints.write_text("\n".join(one.pins or pins) + "\n", encoding="utf-8")
-        print(f"{one.name}: installing {' '.join(one.asked)}", flush=True)
-        command = [one.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
-        done = subprocess.run([*command, *one.requirements], text=True, capture_output=True, check=False)
-        if done.returncode == 0:
-            return
-        said = done.stderr
-    raise Unusable(f"{one.name}: pip could not install {' '.join(one.asked)}:\n{said[-2000:]}")
+    print(f"{one.name}: installing {' '.join(one.asked)}", flush=True)
+    status, said = both.run([sys.executable, "-m", "venv", *(["--without-pip"] if PIP else []), one.folder])
+    if status or all(said := _pip(both, one, pins) for pins in ([one.pins] if one.pins else attempts)):
+        raise Unusable(f"{one.name}: pip could not install {' '.join(one.asked)}:\n{said[-2000:]}")
+    print(f"{one.name}: installed", flush=True)
 
 
-def freeze(one: Side) -> list[str]:
+def align(both: Together, first: Side, second: Side, named: Container[str]) -> None:
+    """Install on the second side what the first has, of all that is not named, as far as pip can."""
+    same = [pin for pin in freeze(both, first) if package(pin) not in named]
+    there = {package(pin): pin for pin in freeze(both, second)}
+    if second.pins or all(there.get(package(pin), pin) == pin for pin in same):
+        return
+    print(f"{second.name}: installing what {first.name} has of all else", flush=True)
+    needed = _packages(*first.requirements, *second.requirements)
+    all(_pip(both, second, pins) for pins in (same, [pin for pin in same if package(pin) in needed]))
+
+
+def _pip(both: Together, one: Side, pins: Sequence[str]) -> str:
+    """Install what is required within constraints: what pip said where it cannot, empty where it can."""
+    constraints = one.folder / "constraints.txt"
+    constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    install = [*one.pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", "-c", constraints]
+    status, said = both.run([*install, *one.requirements])
+    return (said or f"exit status {status}") if status else ""
+
+
+def freeze(both: Together, one: Side) -> list[str]:
     """The packages of an environment, as constraints."""
-    done = subprocess.run([one.python, "-m", "pip", "freeze"], text=True, capture_output=True, check=True)
-    return [line for line in done.stdout.splitlines() if "==" in line]
+    return re.findall(r"^[\w.-]+==\S+$", both.run([*one.pip, "freeze"])[1], re.MULTILINE)
 
 
-def record(one: Side) -> None:
+def record(both: Together, one: Side) -> None:
     """Run the corpus in an environment. A framework that disagrees is a result; one that cannot be run is not."""
     print(f"{one.name}: running the corpus", flush=True)
-    command = [one.python, "-m", "pytest", CORPUS, f"--evidence={one.record}", "-q", "-p", "no:cacheprovider"]
+    run = f"-m pytest {CORPUS} -q -p no:cacheprovider --progress=10"
+    workers = (os.cpu_count() or 1) // 2  # the other side has as many
+    command = [one.python, *run.split(), f"--evidence={one.record}", *([f"-n{workers}"] if workers > 1 else [])]
     backends = [backend for backend in BACKENDS if backend in _packages(*one.requirements)]
     follows = len(backends) == 1 and "KERAS_BACKEND" not in os.environ  # from what is installed
-    environment = {**os.environ, "PYTHONPATH": "", **({"KERAS_BACKEND": backends[0]} if follows else {})}
-    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
-    print("\n".join(done.stdout.splitlines()[-1:]), flush=True)
-    if done.returncode not in (0, 1):
-        raise Unusable(f"{one.name}: the corpus could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    environment = {**os.environ, "PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}
+    environment |= {"KERAS_BACKEND": backends[0]} if follows else {}
+
+    def hear(line: str) -> None:
+        if TOLD.match(line):
+            print(f"{one.name}: {line}", flush=True)
+
+    status, said = both.run(command, hear, cwd=ROOT, env=environment)
+    if status not in (0, 1):
+        raise Unusable(f"{one.name}: the corpus could not be run: {said[-2000:]}")
 
 
 def _lines(path: Path) -> list[str]:

@@ -49,7 +49,7 @@ class Ledger:
             self.record(line["target"], line["property"], line["features"], line["outcome"])
 
     def spend(self, target: str, seconds: Mapping[str, float]) -> None:
-        """Add what was spent on a target: "build", "run" and "judge", and "test", which holds them all."""
+        """Add what was spent on a target: "build", "run", "judge", all in "ask"; "draw"; "test", which has all."""
         for what, spent in seconds.items():
             self.seconds[target, what] += spent  # type: ignore[assignment] (a Counter of seconds)
 

@@ -104,6 +104,16 @@ def test_upgrade_without_a_requirement_is_refused(arguments: list[str]) -> None:
     assert command.main(["upgrade", *arguments]) == 2
 
 
+def test_who_interrupts_gets_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 would be a no-go."""
+
+    def interrupt(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evidence.compare.upgrade.side", interrupt)
+    assert command.main(["upgrade", "--from", "a==1", "--to", "a==2", "--output", str(tmp_path)]) == 130
+
+
 def test_evidence_is_another_name_of_the_front_door() -> None:
     ran = [subprocess.run([sys.executable, "-m", module, "verify", "nowhere.json"], cwd=ROOT, text=True,
                           capture_output=True, check=False) for module in ("evidence", "rnn_equivalence")]  # fmt: skip
