@@ -114,7 +114,7 @@ class Target:
         __tracebackhide__ = True
         declared = tuple(asked_of(of.adapter, case, of.device, "eager")[1] for of in (self, other or self))
         started = time.perf_counter()
-        verdict = judge_pair(case, expected[:2], actual[:2], declared)
+        verdict = judge_pair(case, expected, actual, declared)
         self.ledger.spend(self.label, {"judge": time.perf_counter() - started})
         trial = self.record_relation(tested, case, verdict.outcome, verdict=verdict, answer=actual)
         if verdict.outcome == "disagrees":
