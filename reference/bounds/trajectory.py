@@ -106,7 +106,7 @@ def carry(
             known = window
         else:
             live = products[:, :known]
-            live[:] = _through(moved, live)
+            _take_on(moved, live)
             spread = (np.einsum("usbv,sbv->bu", np.abs(live), sources[:known]) + moved.own) * summed
         error = bound[t] = np.where(moved.overflows, np.inf, np.minimum(spread, moved.limit))
         scale[t] = moved.scale
@@ -117,15 +117,15 @@ def carry(
     return bound, scale
 
 
-def _through(moved: Moved, live: np.ndarray) -> np.ndarray:
-    """The Jacobian of a step times the products before it, (unit, source step, batch, unit of the source). That of the
-    newest source is the identity, and is not read."""
-    answer, older = None, live[:, :-1]
+def _take_on(moved: Moved, live: np.ndarray) -> None:
+    """Put the Jacobian of a step before the products, (unit, source step, batch, unit of the source), in place.
+    That of the newest source is the identity, and is not read."""
+    before, older, newest = live[:, :-1].reshape(len(live), -1), None, None
     for weight, slope in moved.slopes.items():
-        array, product = weight.array.astype(np.float64, copy=False), np.empty_like(live)
-        product[:, :-1] = (array @ older.reshape(len(older), -1)).reshape(older.shape)
-        product[:, -1] = array[:, None, :]
+        array = weight.array.astype(np.float64, copy=False)
+        product = (array @ before).reshape(live[:, :-1].shape)
         product *= slope.T[:, None, :, None]
-        answer = product if answer is None else answer + product
-    assert answer is not None, "a state depends on the one before"
-    return answer
+        one = array[:, None, :] * slope.T[:, :, None]
+        older, newest = (product, one) if older is None or newest is None else (older + product, newest + one)
+    assert older is not None, "a state depends on the one before"
+    live[:, :-1], live[:, -1] = older, newest

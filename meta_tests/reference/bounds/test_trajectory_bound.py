@@ -184,13 +184,13 @@ def test_the_work_of_a_trajectory_bound(monkeypatch: pytest.MonkeyPatch) -> None
     what is too dear; and none where all errors stay at their limit."""
     work: list[int] = []
 
-    def counted(moved: Moved, live: np.ndarray) -> np.ndarray:
+    def counted(moved: Moved, live: np.ndarray) -> None:
         units, sources, batch, _ = live.shape
         work.append(batch * units**3 * (sources - 1))  # the newest source's product is the identity
-        return through(moved, live)
+        take_on(moved, live)
 
-    through = reference.bounds.trajectory._through
-    monkeypatch.setattr("reference.bounds.trajectory._through", counted)
+    take_on = reference.bounds.trajectory._take_on
+    monkeypatch.setattr("reference.bounds.trajectory._take_on", counted)
     calm = stack_of("bidirectional", time=70)
     trajectory(calm)
     sources = sum(range(LONGEST_WINDOW)) + sum(range(70 - LONGEST_WINDOW))
