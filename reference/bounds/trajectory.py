@@ -107,7 +107,8 @@ def carry(
         else:
             live = products[:, :known]
             _take_on(moved, live)
-            spread = (np.einsum("usbv,sbv->bu", np.abs(live), sources[:known]) + moved.own) * summed
+            carried = np.einsum("usbv,sbv->bu", np.abs(live), sources[:known])
+            spread = (carried + moved.own) * summed
         error = bound[t] = np.where(moved.overflows, np.inf, np.minimum(spread, moved.limit))
         scale[t] = moved.scale
         if known < window:
