@@ -507,6 +507,30 @@ def test_another_declared_arithmetic_is_found_out(tmp_path: Path, declared: str,
     assert any(words in problem for problem in problems(recounted(tmp_path / "run.json", change)))
 
 
+class Coarse(Doubling):
+    name = "coarse"
+    capabilities = replace(Mirror.capabilities, arithmetics={(("dtype", "float32"),): "tf32"})
+
+
+@pytest.mark.parametrize("worse", [0, 1])
+def test_of_two_answers_the_one_that_is_named_has_its_own_targets_arithmetic(
+    worse: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer of a port is judged by its own steps: the record names the one that is worse, and its arithmetic."""
+    test = "test_between_frameworks.py::test_a_port_gives_the_same_answers[reference-cpu-forward]"
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", f"tests/properties/{test} (call)")
+    monkeypatch.setattr("reference.judging.judge.DEAREST_PRODUCTS", -1)
+    right, moved = lengths_case().answer(), lengths_case().answer()
+    moved.output[0, 1, 2] += np.float32(2.0 ** (-11 if worse else -22))
+    answers = [Result(*answer, [lengths_case().prefix(1).answer().output]) for answer in (right, moved)]
+    with recording(tmp_path / "run.json", adapters.load("reference"), Coarse()) as (one, other):
+        one.check_pair(f"port to {other.label}", lengths_case(), *answers[:: 1 if worse else -1], other)
+    evidence = read(tmp_path / "run.json")
+    (said,) = [line.verdict for line in evidence.runs[0].verdicts]
+    assert (said.bound, said.arithmetic) == (OWN_STEPS[worse], ("float32", "tf32")[worse])
+    assert not [problem for problem in problems(evidence) if "arithmetic, " in problem]
+
+
 def test_a_record_from_before_arithmetics_were_declared_is_read(tmp_path: Path) -> None:
     def change(lines: list[Line]) -> None:
         del lines[0]["targets"][0]["arithmetics"]
