@@ -18,12 +18,16 @@ from .questions import (
     JUDGE_LIMIT,
     JUDGE_SIZES,
     JUDGED_STACKS,
+    LARGE_LIMIT,
+    LARGE_SIZES,
     STACKS,
     TRAJECTORY_SIZES,
     Pair,
     Size,
     forward_pair,
-    judge_pair,
+    judgement_pair,
+    trajectory_pair,
+    two_answers_pair,
 )
 from .ratios import SECONDS, median_ratio
 
@@ -37,10 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(circumstances())
     too_slow = [
         *table("Forward pass: reference / torch.nn.RNN", sizes, STACKS, forward_pair, FORWARD_LIMIT, options.seconds),
-        *table("Judging, step bound: judge / float64 forward pass", JUDGE_SIZES, JUDGED_STACKS, judge_pair,
+        *table("Judging, step bound: judge / float64 forward pass", JUDGE_SIZES, JUDGED_STACKS, judgement_pair,
                JUDGE_LIMIT, options.seconds),
         *table("Judging, trajectory bound: judge / float64 forward pass", TRAJECTORY_SIZES, ("one layer",),
                trajectory_pair, None, options.seconds),
+        *table("Judging a large case, whole trajectory: judge / float64 forward pass", LARGE_SIZES, ("one layer",),
+               trajectory_pair, LARGE_LIMIT, options.seconds),
+        *table("Judging two answers to a large case: judge_pair / float64 forward pass", LARGE_SIZES, ("one layer",),
+               two_answers_pair, LARGE_LIMIT, options.seconds),
     ]  # fmt: skip
     for line in too_slow:
         print(line, file=sys.stderr)
@@ -58,10 +66,6 @@ def circumstances() -> str:
         f"NumPy {np.__version__}, torch {adapters.load('torch').version}; {os.cpu_count()} processors, {busy} before. "
         "Medians over interleaved rounds."
     )
-
-
-def trajectory_pair(size: Size, dtype: str, stack: str) -> Pair:
-    return judge_pair(size, dtype, stack, bound="trajectory")
 
 
 def table(

@@ -161,7 +161,7 @@ class Target:
         __tracebackhide__ = True
         declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (self, other or self))
         started = time.perf_counter()
-        verdict = judge_pair(case, expected[:2], actual[:2], declared)
+        verdict = judge_pair(case, expected, actual, declared)
         judged = time.perf_counter()
         trial = self.record_relation(tested, case, verdict.outcome, verdict=verdict, answer=actual)
         self.ledger.spend(self.label, {"judge": judged - started, "ask": time.perf_counter() - started})

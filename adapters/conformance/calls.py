@@ -19,7 +19,7 @@ from .samples import FULL, Subject, features, sample
 def apart(subject: Subject, case: Case, one: Result, other: Result) -> str:
     """How two answers to one case differ by more than rounding; empty where they do not."""
     name = subject.capabilities.arithmetic(features_of(case.spec, **case.inputs))
-    verdict = judge_pair(case, one[:2], other[:2], (name, name))
+    verdict = judge_pair(case, one, other, (name, name))
     return "" if verdict.outcome != "disagrees" else f"largest difference {verdict.max_error:.3g} {verdict.detail}"
 
 

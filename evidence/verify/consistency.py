@@ -15,13 +15,13 @@ import numpy as np
 from adapters.contract import features_of
 from reference import Case
 from reference.bounds.arithmetic import Arithmetic, arithmetic
+from reference.judging.verdict import OWN_STEPS, PAIR
 
 from ..record.corpus import Corpus
 from ..record.lines import sizes
 from ..record.schema import Judgement, Place, VerdictLine
 from .check import those
 from .declarations import Declared
-from .questions import PAIR
 
 CHANGED = "the adapter changed its arguments: the case was "
 COMPARED = ("value", "non-finite")  # reasons of a disagreement between elements
@@ -123,8 +123,9 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: st
         if line.outcome != "disagrees" or vars(said) != blank | kept or not said.detail:
             yield "an answer of another shape or dtype disagrees, and nothing of it is compared"
         return
+    bounds = (bound, *OWN_STEPS) if bound == PAIR else (bound,)
     yield from those(
-        (said.bound != bound, f"it was judged by the {said.bound!r} bound, its property judges by {bound!r}"),
+        (said.bound not in bounds, f"it was judged by the {said.bound!r} bound, its property judges by {bound!r}"),
         (said.detail, f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype"),
     )
     yield from _counts(line, said)
@@ -140,7 +141,7 @@ def _counts(line: VerdictLine, said: Judgement) -> Iterator[str]:
     """Elements: every layer's output is compared by the step bound, the last one's else; and all final states."""
     layers = line.sizes.num_layers
     states = line.sizes.batch * line.sizes.hidden_size * (1 + (line.features["direction"] == "bidirectional"))
-    expected = states * (line.sizes.time * (layers if said.bound == "step" else 1) + layers)
+    expected = states * (line.sizes.time * (layers if said.bound in ("step", *OWN_STEPS) else 1) + layers)
     outcome = "disagrees" if said.outside else "vacuous" if said.vacuous else "agrees"
     outside, of = f"{said.outside} elements outside", f"{said.vacuous} vacuous of {said.elements} elements"
     other = f"recorded as {line.outcome}, with another outcome than its own figures"

@@ -20,7 +20,6 @@ from ..record.schema import VerdictLine, question
 PATH = Path(__file__).with_name("questions.json")
 FOLDER = "tests/properties/"
 CORPUS = "test_corpus.py"
-PAIR = "twice the trajectory"
 PORT = "port to "  # and the label of another target
 IN_MODE = f"{PROPERTY}, "  # and the mode
 ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference import Case, Verdict, judge
+from reference.judging.verdict import OWN_STEPS
 
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import answer_id, arrays
@@ -61,7 +62,8 @@ class Target:
             yield elsewhere
             return
         port = others.get(line.property.removeprefix(PORT)) if test.tested == PORT else None
-        declared, asked = (port or self).declared, self.asked.asked.get(line.property)
+        first = line.verdict is not None and line.verdict.bound == OWN_STEPS[0]  # a port's answer is the second
+        declared, asked = (self if first or port is None else port).declared, self.asked.asked.get(line.property)
         wrong = list(inconsistencies(line, declared, test.bound, self.asked))
         yield from wrong
         yield from self._outcome(line, declared, port is not None)

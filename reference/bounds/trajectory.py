@@ -22,6 +22,8 @@ from .step import Enclosure, Expected, expect_no_hidden_states, expected_of
 # The Jacobian products kept at once hold at most this many float64 numbers (128 MiB).
 PRODUCT_ELEMENTS = 2**24
 LONGEST_WINDOW = 64
+# A bound whose products take more multiply-adds, some seconds of them, is left to the step bound where that can be had.
+DEAREST_PRODUCTS = 2**34
 
 
 def trajectory_bound(
@@ -59,6 +61,17 @@ def trajectory_bound(
     return tracks
 
 
+def products_cost(spec: RNNSpec, time: int, batch: int) -> int:
+    """How many multiply-adds the products of Jacobians take, about, and at most."""
+    kept = min(time, longest_window(batch, spec.hidden_size)) + 1
+    return spec.num_cells * time * batch * spec.hidden_size**3 * kept // 2
+
+
+def longest_window(batch: int, hidden: int) -> int:
+    """How many steps' products are kept at once."""
+    return max(1, min(LONGEST_WINDOW, PRODUCT_ELEMENTS // max(1, batch * hidden * hidden)))
+
+
 def carry(
     cell: Cell,
     parameters: CellParameters,
@@ -76,39 +89,44 @@ def carry(
     """
     (time, batch, hidden), signed = output.shape, Signed(judged)
     weights = signed.weights(parameters)
-    window = max(1, min(window, PRODUCT_ELEMENTS // max(1, batch * hidden * hidden)))
+    window = min(window, longest_window(batch, hidden))
     products = np.empty((hidden, window, batch, hidden))  # unit, source step, batch, unit of the source
     sources = np.empty((window, batch, hidden))
-    error = spread = np.zeros((batch, hidden))
+    known, error = 0, np.zeros((batch, hidden))  # sources whose products are kept, but for the newest: the identity
+    sources[0] = spread = error
     bound, scale = np.empty((time, batch, hidden)), np.empty((time, batch, hidden))
     # what rounding may take from a sum over all sources and units, given back in advance
     summed = 1 + REFERENCE.gain(window * hidden + x.value.shape[-1] + hidden + 2 + EVALUATION_ROUNDINGS)
     for t in range(time):
-        known = t % window
-        if known == 0:
-            products[:, 0] = np.eye(hidden)[:, None, :]
-            sources[0] = spread = error
         before = Carried(output[t - 1] if t else h0, error, spread)
         projected = cell.project(signed, weights, Ball(x.value[t], x.radius[t]))
         (moved,) = cell.step(signed, weights, projected, (before,))
-        live = products[:, : known + 1]
-        live[:] = _through(moved, live)
-        carried = np.einsum("usbv,sbv->bu", np.abs(live), sources[: known + 1])
-        spread = (carried + moved.own) * summed
+        spread, known = moved.own, known + 1
+        if (moved.own >= moved.limit).all():  # the error's limit, whatever was carried: a window may end here
+            known = window
+        else:
+            live = products[:, :known]
+            _take_on(moved, live)
+            carried = np.einsum("usbv,sbv->bu", np.abs(live), sources[:known])
+            spread = (carried + moved.own) * summed
         error = bound[t] = np.where(moved.overflows, np.inf, np.minimum(spread, moved.limit))
         scale[t] = moved.scale
-        if known + 1 < window:
-            products[:, known + 1] = np.eye(hidden)[:, None, :]
-            sources[known + 1] = moved.own
+        if known < window:
+            sources[known] = moved.own
+        else:
+            known, sources[0], spread = 0, error, error
     return bound, scale
 
 
-def _through(moved: Moved, live: np.ndarray) -> np.ndarray:
-    """The Jacobian of a step times the products before it, (unit, source step, batch, unit of the source)."""
-    answer = None
+def _take_on(moved: Moved, live: np.ndarray) -> None:
+    """Put the Jacobian of a step before the products, (unit, source step, batch, unit of the source), in place.
+    That of the newest source is the identity, and is not read."""
+    before, older, newest = live[:, :-1].reshape(len(live), -1), None, None
     for weight, slope in moved.slopes.items():
-        product = (weight.array.astype(np.float64, copy=False) @ live.reshape(len(live), -1)).reshape(live.shape)
+        array = weight.array.astype(np.float64, copy=False)
+        product = (array @ before).reshape(live[:, :-1].shape)
         product *= slope.T[:, None, :, None]
-        answer = product if answer is None else answer + product
-    assert answer is not None, "a state depends on the one before"
-    return answer
+        one = array[:, None, :] * slope.T[:, :, None]
+        older, newest = (product, one) if older is None or newest is None else (older + product, newest + one)
+    assert older is not None, "a state depends on the one before"
+    live[:, :-1], live[:, -1] = older, newest

@@ -133,9 +133,9 @@ def says_the_same(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def equal_bits(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Where two arrays of one shape and dtype have the same bits: 0 and -0 differ, one NaN is itself."""
+    """Where two arrays of one shape and dtype have the same bits: 0 and -0 differ, any NaN is any other."""
     bits = f"u{one.itemsize}"
-    return one.view(bits) == other.view(bits)
+    return (one.view(bits) == other.view(bits)) | (np.isnan(one) & np.isnan(other))
 
 
 def first_outside(part: Part, direction: str) -> int:

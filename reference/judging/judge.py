@@ -11,14 +11,14 @@ import numpy as np
 from ..arguments import named_states
 from ..bounds.arithmetic import ARITHMETICS, Arithmetic, arithmetic
 from ..bounds.step import Enclosure, Expected, step_bound
-from ..bounds.trajectory import trajectory_bound
+from ..bounds.trajectory import DEAREST_PRODUCTS, products_cost, trajectory_bound
 from ..cells import cell_of
 from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched, state_tuple, take_steps
 from ..recurrence import Track, initial_states
 from ..spec import dtype_name, expect, expect_word
 from .case import Case
 from .comparison import Comparison, Part, compare, equal_bits, first_outside
-from .verdict import Location, Verdict
+from .verdict import OWN_STEPS, PAIR, Location, Verdict
 
 BOUNDS = ("step", "trajectory")
 
@@ -36,7 +36,8 @@ def judge(
     output, h_n: the answer, in the case's layout and dtype (see reference.Result).
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers, each in the case's layout.
     declared: the arithmetic that is promised, a name of reference.bounds.arithmetic; the case's dtype when None.
-    bound: "step", "trajectory", or None for the step bound wherever every layer's output is known.
+    bound: "step", "trajectory", or None for the step bound wherever every layer's output is known. Where it is, the
+    step bound also judges in place of a trajectory bound that takes more than DEAREST_PRODUCTS; it is the sharper one.
     Raises TypeError or ValueError for an undeclared arithmetic, one of another dtype, a step bound without the
     prefixes, and arguments of another kind; an output or h_n that is no such array disagrees.
     """
@@ -46,13 +47,26 @@ def judge(
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     if case.mask is not None:
         plain, order = case.without_mask()
-        lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
-        verdict = judge(plain, take_steps(output, order, case.layout), h_n, lower, promised.name, bound)
-        return _put_back(verdict, order)
+        moved = _moved(case.layout, order, _Given(output, h_n, prefixes))
+        return _put_back(judge(plain, *moved, promised.name, bound), order)
     with np.errstate(all="ignore"):
         answer = _answer(case, output, h_n, prefixes or ())
         tracks = _step_tracks(case, answer.layers, promised) if bound == "step" else _trajectory_tracks(case, promised)
         return _verdict(case, [compare(part) for part in _parts(case, answer, tracks)], promised, bound)
+
+
+class _Given(NamedTuple):
+    """An answer in the case's layout."""
+
+    output: np.ndarray
+    h_n: Any
+    prefixes: Sequence[np.ndarray] | None = None
+
+
+def _moved(layout: str, order: np.ndarray, given: _Given) -> _Given:
+    """An answer whose steps are put in another order."""
+    lower = None if given.prefixes is None else [take_steps(array, order, layout) for array in given.prefixes]
+    return _Given(take_steps(given.output, order, layout), given.h_n, lower)
 
 
 def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
@@ -64,40 +78,56 @@ def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
 
 
 def judge_pair(
-    case: Case,
-    expected: tuple[np.ndarray, Any],
-    actual: tuple[np.ndarray, Any],
-    declared: tuple[str | None, str | None] = (None, None),
+    case: Case, expected: Sequence[Any], actual: Sequence[Any], declared: tuple[str | None, str | None] = (None, None)
 ) -> Verdict:
     """Do two answers to the same case agree?  Neither is the reference's: each may lie as far from it as the
     trajectory bound of its arithmetic allows, so they may lie both that far apart. Elements of equal bits agree,
     NaN and those of a vacuous bound too, and count as judged by a bound of 0; where all are, no bound is computed.
+    Where the trajectory bound is vacuous, or too dear, each answer is judged by its own steps if every layer's output
+    is known: they disagree if either is wrong. The verdict is then that of the worse answer, and `bound` names it.
 
-    expected, actual: output and h_n, in the case's layout and dtype.  declared: the arithmetic that is promised of
-    each, as in judge.
+    expected, actual: output and h_n, in the case's layout and dtype; and prefixes, if known.  declared: the arithmetic
+    that is promised of each. All are as in judge, and so are the errors raised.
     """
-    (first, _), (promised, _) = (_question(case, None, name, "trajectory") for name in declared)
     for field, answer in (("expected", expected), ("actual", actual)):
-        if not isinstance(answer, list | tuple) or len(answer) != 2:
-            raise TypeError(f"{field}: got {type(answer).__name__}, expected the two arrays output and h_n")
-    wrong = wrong_form(case, *expected, ()) or wrong_form(case, *actual, ())
-    if wrong is not None:
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+        if not isinstance(answer, list | tuple) or len(answer) not in (2, 3):
+            got = type(answer).__name__
+            raise TypeError(f"{field}: got {got}, expected the two arrays output and h_n, and prefixes if known")
+    answers = [_Given(*answer) for answer in (expected, actual)]
+    asked = [_question(case, one.prefixes, name, "trajectory") for one, name in zip(answers, declared, strict=True)]
+    (first, promised), bounds = zip(*asked, strict=True)
+    for one in answers:
+        wrong = wrong_form(case, one.output, one.h_n, one.prefixes or ())
+        if wrong is not None:
+            return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     if case.mask is not None:
         plain, order = case.without_mask()
-        e, a = ((take_steps(output, order, case.layout), h_n) for output, h_n in (expected, actual))
+        e, a = (_moved(case.layout, order, one) for one in answers)
         return _put_back(judge_pair(plain, e, a, declared), order)
     with np.errstate(all="ignore"):
-        arrays = ([output, *state_tuple(h_n)] for output, h_n in (expected, actual))
+        arrays = ([one.output, *state_tuple(one.h_n)] for one in answers)
         if all(equal_bits(*pair).all() for pair in zip(*arrays, strict=True)):
             hidden = (_UNBOUNDED,) * (len(cell_of(case.spec).states) - 1)
             of_actual = of_expected = [Expected(_UNBOUNDED, _UNBOUNDED, hidden)] * case.spec.num_cells
+        elif bounds == ("step", "step"):
+            return _by_own_steps(case, answers, declared)
         else:
             of_actual = _trajectory_tracks(case, promised)
             of_expected = of_actual if first == promised else _trajectory_tracks(case, first)
-        answers = (actual, of_actual), (expected, of_expected)
-        pairs = zip(*(_parts(case, _answer(case, *pair), tracks) for pair, tracks in answers), strict=True)
-        return _verdict(case, [compare(_apart(a, e)) for a, e in pairs], promised, "twice the trajectory")
+        both = zip(answers, (of_expected, of_actual), strict=True)
+        parts = (_parts(case, _answer(case, one.output, one.h_n), tracks) for one, tracks in both)
+        seen = [compare(_apart(a, e)) for e, a in zip(*parts, strict=True)]
+        verdict = _verdict(case, seen, promised, PAIR)
+    visible = all(_visible(case, one.prefixes) for one in answers)
+    return _by_own_steps(case, answers, declared) if verdict.outcome == "vacuous" and visible else verdict
+
+
+def _by_own_steps(case: Case, answers: Sequence[_Given], declared: Sequence[str | None]) -> Verdict:
+    """The step bound's verdict on the worse of two answers."""
+    severity = ("agrees", "vacuous", "disagrees")
+    seen = [judge(case, *answer, name, "step") for answer, name in zip(answers, declared, strict=True)]
+    named = [replace(verdict, bound=bound) for verdict, bound in zip(seen, OWN_STEPS, strict=True)]
+    return max(named, key=lambda verdict: (severity.index(verdict.outcome), verdict.max_fraction))
 
 
 # what stands for a bound where none is looked at: _apart takes 0 for elements of equal bits
@@ -127,12 +157,22 @@ def _question(
         expect_word("bound", bound, BOUNDS)
     if not (prefixes is None or isinstance(prefixes, list | tuple)):
         raise TypeError(f"prefixes: got {type(prefixes).__name__}, expected a list or tuple of arrays")
-    lower = case.spec.num_layers - 1
-    visible = lower == 0 or prefixes is not None
+    lower, visible = case.spec.num_layers - 1, _visible(case, prefixes)
     expect(visible or bound != "step", "prefixes", prefixes, f"the outputs of the first {lower} layers")
     if prefixes is not None:
         expect(len(prefixes) == lower, "prefixes", f"{len(prefixes)} arrays", f"{lower}, one for each lower layer")
-    return promised, bound or ("step" if visible else "trajectory")
+    return promised, "step" if visible and (bound != "trajectory" or _too_dear(case)) else "trajectory"
+
+
+def _visible(case: Case, prefixes: Sequence[np.ndarray] | None) -> bool:
+    """Whether the output of every layer is known."""
+    return case.spec.num_layers == 1 or prefixes is not None
+
+
+def _too_dear(case: Case) -> bool:
+    """Whether the trajectory bound of a case costs more than it is worth where the step bound can be asked."""
+    time, batch, _ = sequence_to_time_first(case.x, case.layout).shape
+    return products_cost(case.spec, time, batch) > DEAREST_PRODUCTS
 
 
 def wrong_form(case: Case, output: Any, h_n: Any, prefixes: Sequence[Any]) -> tuple[str, str] | None:

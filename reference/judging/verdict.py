@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 OUTCOMES = ("agrees", "disagrees", "vacuous")
+# the bounds of two answers: both together, or the step bound of the worse one
+PAIR = "twice the trajectory"
+OWN_STEPS = ("first answer's step", "second answer's step")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Verdict:
     outcome: "agrees"; "disagrees"; or "vacuous", where some bound is too wide to mean anything and
         nothing was found outside the bounds.
     reason: of a disagreement: "value", "non-finite", "shape" or "dtype"; else empty.
-    bound: which bound decided, "step" or "trajectory"; empty when the arrays could not be compared.
+    bound: which bound decided, "step" or "trajectory", of two answers PAIR or one of OWN_STEPS; empty when the arrays
+        could not be compared.
     arithmetic: the declared arithmetic that was judged.
     elements, outside, vacuous: elements compared, outside their bound, with a meaningless bound.
     max_error: largest absolute error.  max_ulps: the same in units in the last place of the expected value,
@@ -91,6 +95,10 @@ class Verdict:
             f": largest error {self.max_error:.3g} ({self.max_ulps:.3g} ulp), {self.max_fraction:.3g} of its bound; "
             f"{self.outside} of {self.elements} elements outside, {self.vacuous} with a vacuous bound"
         )
+        if self.bound in OWN_STEPS:
+            text += "; the trajectory bound says nothing, or is too dear: each answer was judged by its own steps"
+        if self.bound == PAIR and self.outcome == "vacuous":
+            text += "; the outputs of the lower layers are not known, so neither answer was judged by its own steps"
         for name, where in (("first wrong", self.first), ("worst", self.worst)):
             if where is not None and self.outcome == "disagrees":
                 text += f"\n  {name}: {where}"

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pydantic")
 
 import adapters
+from adapters import Result
 from evidence.record import corpus
 from evidence.record.lines import dump, sealed
 from evidence.record.reader import Evidence, Unusable, read
@@ -28,6 +30,7 @@ from meta_tests.common.records import FEW, ask, ask_the_corpus, edited, few, rec
 from meta_tests.common.references import Answerless, Crashing, Doubling, Integer, Mirror
 from meta_tests.common.report import finished
 from reference import Case, RNNSpec
+from reference.judging.verdict import OWN_STEPS
 
 Line = dict[str, Any]
 CORPUS, TRAJECTORY = corpus.PROPERTY, corpus.TRAJECTORY
@@ -93,8 +96,12 @@ def genuine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             name = "test_relations.py::test_a_repeated_run_has_the_same_bits_or_is_counted"
             patch.setenv("PYTEST_CURRENT_TEST", f"tests/properties/{name}[float32-reference-cpu-forward] (call)")
-            for _ in range(2):
-                targets[0].check_pair("repeated", case, *[targets[0].answer(case)] * 2)
+            output, h_n = case.answer()
+            answers = [Result(array, h_n, [case.prefix(1).answer().output]) for array in (output, output.copy())]
+            targets[0].check_pair("repeated", case, *answers)
+            answers[1].output.view(np.uint32)[0, 0, 0] ^= 1
+            patch.setattr("reference.judging.judge.DEAREST_PRODUCTS", -1)  # each is judged by its own steps
+            targets[0].check_pair("repeated", case, *answers)
     return path
 
 
@@ -318,6 +325,8 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "drawn: twice": (twice("lengths"), "1 questions were asked again"),
     "drawn: a kept case": (sets("lengths", "content", "{}"), "as only that of a line is that did not agree"),
     "two answers: a bound": (sets("repeated", "verdict.bound", "step"), "judged by the 'step' bound"),
+    "two answers: by one's steps": (sets("repeated", "verdict.bound", OWN_STEPS[0]), "a case of these sizes has"),
+    "one answer by its steps": (sets(CORPUS, "verdict.bound", OWN_STEPS[1]), "judged by the"),
     "two answers: no relation": (sets("repeated", "relation", False), "with relation False"),
     "two answers: one": (without("repeated"), "1 verdicts, and it asks for 2"),
     "wrong, made good": (all_made_good, "of its bound, at the worst element"),
@@ -496,6 +505,30 @@ def test_another_declared_arithmetic_is_found_out(tmp_path: Path, declared: str,
 
     record(tmp_path / "run.json", Wide(), cases=NARROW[:3])
     assert any(words in problem for problem in problems(recounted(tmp_path / "run.json", change)))
+
+
+class Coarse(Doubling):
+    name = "coarse"
+    capabilities = replace(Mirror.capabilities, arithmetics={(("dtype", "float32"),): "tf32"})
+
+
+@pytest.mark.parametrize("worse", [0, 1])
+def test_of_two_answers_the_one_that_is_named_has_its_own_targets_arithmetic(
+    worse: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer of a port is judged by its own steps: the record names the one that is worse, and its arithmetic."""
+    test = "test_between_frameworks.py::test_a_port_gives_the_same_answers[reference-cpu-forward]"
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", f"tests/properties/{test} (call)")
+    monkeypatch.setattr("reference.judging.judge.DEAREST_PRODUCTS", -1)
+    right, moved = lengths_case().answer(), lengths_case().answer()
+    moved.output[0, 1, 2] += np.float32(2.0 ** (-11 if worse else -22))
+    answers = [Result(*answer, [lengths_case().prefix(1).answer().output]) for answer in (right, moved)]
+    with recording(tmp_path / "run.json", adapters.load("reference"), Coarse()) as (one, other):
+        one.check_pair(f"port to {other.label}", lengths_case(), *answers[:: 1 if worse else -1], other)
+    evidence = read(tmp_path / "run.json")
+    (said,) = [line.verdict for line in evidence.runs[0].verdicts]
+    assert (said.bound, said.arithmetic) == (OWN_STEPS[worse], ("float32", "tf32")[worse])
+    assert not [problem for problem in problems(evidence) if "arithmetic, " in problem]
 
 
 def test_a_record_from_before_arithmetics_were_declared_is_read(tmp_path: Path) -> None:

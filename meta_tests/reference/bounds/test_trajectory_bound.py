@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+import reference.bounds.trajectory
 from harness.draws import draw_case
 from reference import Case, CellParameters, RNNSpec
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
 from reference.bounds.step import Expected
-from reference.bounds.trajectory import LONGEST_WINDOW, carry, trajectory_bound
+from reference.bounds.trajectory import LONGEST_WINDOW, carry, products_cost, trajectory_bound
 from reference.calculus.balls import Ball, activation_errors
 from reference.calculus.signed import Carried, Moved, Signed
 from reference.calculus.slopes import relu_slope_deviation, tanh_slope_deviation
@@ -124,25 +125,30 @@ def test_a_step_that_may_overflow_says_so() -> None:
     assert steps.moved(0, np.zeros((2, 3)), np.zeros((2, 3))).overflows.all()
 
 
-def carried(steps: Steps, window: int) -> np.ndarray:
-    """E_t, one product of Jacobians after the other; after `window` steps the last E is a source of its own."""
+def carried(steps: Steps, window: int, ends: bool = True) -> np.ndarray:
+    """E_t, one product of Jacobians after the other; after `window` steps the last E is a source of its own, and where
+    a window ends after a step whose own errors are all at their limit."""
     time, batch, hidden = steps.a.shape
     w_hh, phi = steps.model.weights[steps.x_error.shape[-1] : -1].T, steps.nonlinearity
     slopes = 1 - np.tanh(steps.a) ** 2 if phi == "tanh" else (steps.a > 0) * 1.0
     summed = 1 + arithmetic("float64").gain(window * hidden + steps.model.terms + 64)
     error = spread = np.zeros((batch, hidden))
     bound = np.empty(steps.a.shape)
-    sources, products = [], []
+    sources: list[np.ndarray] = []
+    products: list[np.ndarray] = []
     for t in range(time):
-        if t % window == 0:
+        if not sources or len(sources) > window:
             sources, products = [error], [np.stack([np.eye(hidden)] * batch)]
             spread = error
         products = [slopes[t][:, :, None] * (w_hh @ product) for product in products]
         own = steps.moved(t, error, spread).own
         through = sum(np.einsum("bij,bj->bi", np.abs(p), s) for p, s in zip(products, sources, strict=True))
         spread = (through + own) * summed
-        error = bound[t] = np.minimum(spread, steps.moved(t, error, spread).limit)
+        limit = steps.moved(t, error, spread).limit
+        error = bound[t] = np.minimum(spread, limit)
         sources, products = [*sources, own], [*products, np.stack([np.eye(hidden)] * batch)]
+        if ends and own.min() >= limit:
+            sources = []
     return bound
 
 
@@ -160,6 +166,40 @@ def test_a_window_is_as_long_as_its_products_fit(elements: int, window: int, mon
     steps = steps_of(stack_of(), "float32", 2.0**-20)
     monkeypatch.setattr("reference.bounds.trajectory.PRODUCT_ELEMENTS", elements)
     assert same(steps.carry(), carried(steps, window))
+
+
+def test_a_window_ends_where_all_errors_are_at_their_limit() -> None:
+    """No bound is wider for it, the first after that step is narrower, and products are taken up again."""
+    unsure = np.where(np.arange(12) // 3 == 1, 64.0, 2.0**-20)[:, None, None]  # of what the layer below answers
+    steps = steps_of(stack_of(scale=0.5, time=12), "float32", unsure)
+    short, long = carried(steps, 64), carried(steps, 64, ends=False)
+    assert (short == short.max()).all(axis=(1, 2)).nonzero()[0].tolist() == [3, 4, 5]
+    assert same(steps.carry(), short)
+    assert np.all(short <= long * (1 + 2.0**-40))
+    assert np.all(short[-1] < long[-1])
+
+
+def test_the_work_of_a_trajectory_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Multiply-adds of the products of Jacobians: by count no more than products_cost says, which judges use to tell
+    what is too dear; and none where all errors stay at their limit."""
+    work: list[int] = []
+
+    def counted(moved: Moved, live: np.ndarray) -> None:
+        units, sources, batch, _ = live.shape
+        work.append(batch * units**3 * (sources - 1))  # the newest source's product is the identity
+        take_on(moved, live)
+
+    take_on = reference.bounds.trajectory._take_on
+    monkeypatch.setattr("reference.bounds.trajectory._take_on", counted)
+    calm = stack_of("bidirectional", time=70)
+    trajectory(calm)
+    sources = sum(range(LONGEST_WINDOW)) + sum(range(70 - LONGEST_WINDOW))
+    assert sum(work) == 4 * 2 * 3**3 * sources
+    assert sum(work) <= products_cost(calm.spec, 70, 2) == 4 * 70 * 2 * 3**3 * 65 // 2
+    work.clear()
+    wild = draw_case(RNNSpec(4, 64), batch=2, time=100, dtype="float32", layout="time_first", weight_scale=4.0)
+    trajectory(wild)
+    assert 20 * sum(work) < products_cost(wild.spec, 100, 2)
 
 
 def test_tanh_limits_the_error_and_relu_does_not() -> None:
@@ -214,8 +254,9 @@ def test_an_infinity_makes_every_later_bound_infinite() -> None:
 
 
 def test_a_bound_that_grows_beyond_all_numbers_is_infinite_and_never_nan() -> None:
-    """Jacobians of 1e200, on a trajectory that stays at 0: their products are infinite, and 0 times infinity is NaN."""
-    weights = np.array([[1e200, 0.0], [0.0, 1e200]])
+    """Jacobians of 1e200, on a trajectory that stays at 0: their products are infinite, and 0 times infinity is NaN.
+    The other unit's own error stays below its limit, where the products would end."""
+    weights = np.array([[1e200, 0.0], [0.0, 0.5]])
     spec = RNNSpec(1, 2, bias=False)
     case = Case(spec, [CellParameters(np.zeros((2, 1)), weights)], np.zeros((6, 1, 1)), layout="time_first")
     (cell,) = trajectory(case, "float64")

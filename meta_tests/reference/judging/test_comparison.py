@@ -7,7 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from reference.judging.comparison import Part, compare, first_outside, inside_bound, settle, vacuous_elements
+from reference.judging.comparison import (
+    Part,
+    compare,
+    equal_bits,
+    first_outside,
+    inside_bound,
+    settle,
+    vacuous_elements,
+)
 
 # Every actual, expected and bound that decides a comparison, each with its neighbours on both sides.
 VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, np.nextafter(1.0, 2.0), 1e308, -1e308, np.inf, -np.inf, np.nan)
@@ -157,3 +165,8 @@ def test_a_narrow_dtype_is_added_up_in_float64():
     hundred = np.full((1, 1, 1000), 100.0)
     seen = compare(Part(0, "output", hundred.astype("float16"), hundred + 1, hundred, hundred))
     assert (seen.magnitude, seen.largest_expected) == (-1000.0, 101.0)
+
+
+def test_a_zero_has_a_sign_and_any_nan_is_any_other() -> None:
+    one, other = (np.array(values, "float32") for values in ([0.0, np.nan, np.inf, 1.0], [-0.0, -np.nan, -np.inf, 1.0]))
+    assert equal_bits(one, other).tolist() == [False, True, False, True]

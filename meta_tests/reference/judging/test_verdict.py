@@ -10,6 +10,7 @@ import pytest
 
 from meta_tests.common.usual_case import named, place, usual
 from reference import LAYOUTS, Case, CellParameters, Location, RNNSpec, Verdict, judge, judge_pair
+from reference.judging.verdict import OWN_STEPS
 from reference.layout import sequence_to_time_first
 
 
@@ -108,6 +109,8 @@ def test_equal_bits_agree_at_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
         output, h_n = case.answer()
         for value in (None, np.nan, np.inf, -0.0, 1e30):
             one, other = ([np.full_like(a, a if value is None else value) for a in (output, h_n)] for _ in range(2))
+            for a in other:  # one NaN has the bits of another: frameworks do not agree on its sign
+                a.view(np.uint32)[np.isnan(a)] ^= np.uint32(1 << 31)
             seen = judge_pair(case, one, other, ("float32", "tf32"))
             assert (seen.outcome, seen.reason, seen.bound) == ("agrees", "", "twice the trajectory")
             assert (seen.elements, seen.arithmetic) == (output.size + h_n.size, "tf32")
@@ -117,13 +120,8 @@ def test_equal_bits_agree_at_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (seen.worst is None) == (output.size == 0)
 
 
-def test_a_nan_of_other_bits_and_a_zero_of_other_sign_have_the_bounds_word() -> None:
-    """They are not equal in their bits; the one is the same all the same, the other no further off than rounding."""
-    case = usual()
-    case.x[0, 0, 0] = np.nan
-    one, other = case.answer(), case.answer()
-    other.output.view(np.uint32)[np.isnan(other.output)] ^= 1
-    assert judge_pair(case, one, other).outcome == "vacuous"
+def test_a_zero_of_other_sign_has_the_bounds_word() -> None:
+    """It is not equal in its bits, and no further off than rounding."""
     still = replace(usual(lengths=(5, 0, 3)), h0=None)
     one, other = still.answer(), still.answer()
     other.output[1, 0, 0] = -0.0
@@ -140,8 +138,8 @@ def test_one_bit_beyond_the_bound_is_seen_and_one_within_decides_alone() -> None
         assert (seen.outcome, seen.outside, seen.first.time) == ("disagrees", 1, time)
     wild = replace(long, parameters=[replace(cell, w_hh=cell.w_hh * 5) for cell in long.parameters])
     assert judge(wild, *wild.answer(), bound="trajectory").vacuous > 1
-    outcomes = [judge_pair(wild, wild.answer(), with_bit(wild.answer(), time)) for time in (0, 50)]
-    assert [(seen.outcome, seen.vacuous) for seen in outcomes] == [("agrees", 0), ("vacuous", 1)]
+    found = [judge_pair(wild, wild.answer(), with_bit(wild.answer(), time)) for time in (0, 50)]
+    assert [(seen.outcome, seen.bound in OWN_STEPS) for seen in found] == [("agrees", False), ("agrees", True)]
 
 
 def with_bit(answer: tuple[np.ndarray, np.ndarray], time: int, bit: int = 0) -> tuple[np.ndarray, np.ndarray]:
