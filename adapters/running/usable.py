@@ -7,7 +7,7 @@ from typing import Any
 
 from reference.spec import short
 
-from ..contract import Adapter, Capabilities
+from ..contract import Adapter, Capabilities, Compiles
 from .guard import told, warnings_shown
 
 LONGEST = 200  # characters of a name or a version: they stand in every table, file name and record
@@ -25,7 +25,14 @@ def usable(adapter: Any, source: str) -> None:
             expected = f"printable text on one line, of 1 to {LONGEST} characters"
             raise ValueError(f"{source}: its {attribute} is {short(value)}, expected {expected}")
     _expect_capabilities(source, "its capabilities", lambda: getattr(adapter, "capabilities", None))
-    for method in ("devices", "build", "run"):
+    compiles = _asked(source, "its compiles", lambda: getattr(adapter, "compiles", None))
+    known = isinstance(compiles, Compiles) and compiles.mode in adapter.capabilities.supported("mode")
+    if compiles is not None and not known:
+        raise ValueError(
+            f"{source}: its compiles is {short(compiles)}, expected Compiles(mode) of a mode that it offers"
+        )
+    fills = ("set_weights",) if compiles is not None and not compiles.weights else ()
+    for method in ("devices", "build", "run", *fills):
         if not callable(_asked(source, f"its {method}", lambda method=method: getattr(adapter, method, None))):
             raise ValueError(f"{source}: it has no method {method}")
 

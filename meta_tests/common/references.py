@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from adapters import Capabilities, NotOffered, Result, Unsupported
-from adapters.contract import cast_exactly, expect_device
+from adapters.contract import Compiles, cast_exactly, expect_device
 from reference import CellParameters, RNNSpec, forward
 
 
@@ -180,6 +180,18 @@ class Lost(Mirror):
 class Undeclaring(Mirror):
     def capabilities_on(self, device: str) -> Any:
         return {device: "everything"}
+
+
+class Compiling(Mirror):
+    compiles: Any = True
+
+
+class Elsewhere(Mirror):
+    compiles = Compiles("traced", weights=True)  # a mode that it does not offer
+
+
+class Fixed(Mirror):
+    compiles = Compiles()
 
 
 class Answerless(Mirror):
