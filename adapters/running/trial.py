@@ -13,6 +13,7 @@ import numpy as np
 
 from reference import Case, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
+from reference.judging.case import id_of
 
 from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of, in_base
 from .guard import warnings_shown
@@ -88,18 +89,19 @@ class Stack:
     def _timed(self, what: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            with warnings_shown():
-                yield
+            yield
         finally:
             self.seconds[what] += time.perf_counter() - started
 
-    def expect_offered(self, case: Case) -> None:
-        """Raise NotOffered where a case asks for what is beyond BASE and not supported: the adapter is not asked."""
-        asked = features_of(case.spec, **case.inputs, mode=self.mode)
-        beyond = {name: value for name, value in asked.items() if not in_base(name, value)}
+    def features(self, case: Case) -> dict[str, Any]:
+        """What a case asks for, called in the stack's mode."""
+        return features_of(case.spec, **case.inputs, mode=self.mode)
+
+    def expect_offered(self, features: Mapping[str, Any]) -> None:
+        """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them."""
+        beyond = {name: value for name, value in features.items() if not in_base(name, value)}
         if beyond:
-            with warnings_shown():
-                capabilities_on(self.adapter, self.device).require(beyond)
+            capabilities_on(self.adapter, self.device).require(beyond)
 
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
@@ -110,29 +112,32 @@ def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str,
     return capabilities.refusal(features), capabilities.arithmetic(features)
 
 
-def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
+def attempt(
+    stack: Stack, case: Case, prefixes: bool = False, features: Mapping[str, Any] | None = None
+) -> Result | Trial:
     """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
 
-    prefixes: whether the result is to hold the outputs of a stack's lower layers.
+    prefixes: whether the result is to hold the outputs of a stack's lower layers.  features: the case's, if known.
     """
-    asked, message = case.id, ""
+    asked, message = case.content(), ""
     try:
-        stack.expect_offered(case)
-        result = stack.answer(case)
-        if prefixes:
-            # Modules of their own with the same parameters show what the framework does not: that these compute the
-            # same bits as inside the stack is a property that the suite tests.
-            shown, below = result.prefixes, range(1, case.spec.num_layers)
-            lower = [stack.answer(case.prefix(n)).output for n in below] if shown is None else list(shown)
-            result = result._replace(prefixes=lower)
+        with warnings_shown():
+            stack.expect_offered(features or stack.features(case))
+            result = stack.answer(case)
+            if prefixes:
+                # Modules of their own with the same parameters show what the framework does not: that these compute
+                # the same bits as inside the stack is a property that the suite tests.
+                shown, below = result.prefixes, range(1, case.spec.num_layers)
+                lower = [stack.answer(case.prefix(n)).output for n in below] if shown is None else list(shown)
+                result = result._replace(prefixes=lower)
     except Unsupported as refusal:
         outcome, message = "refused", str(refusal)
     except (Exception, SystemExit) as error:  # whatever a framework throws is a finding; the trial says so
         outcome, message = "crashed", f"{type(error).__name__}: {error}"
     else:
-        if case.id == asked:
+        if case.content() == asked:
             return result
-        outcome, message = "disagrees", f"the adapter changed its arguments: the case was {asked}"
+        outcome, message = "disagrees", f"the adapter changed its arguments: the case was {id_of(asked)}"
     return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message)
 
 
@@ -150,13 +155,15 @@ def examine(
     mode: one of contract.MODES.
     """
     stack = stack or Stack(adapter, case, device, mode)
-    before = dict(stack.seconds)
-    result = attempt(stack, case, prefixes=bound != "trajectory")
+    before, features = dict(stack.seconds), stack.features(case)
+    result = attempt(stack, case, bound != "trajectory", features)
     seconds = {what: stack.seconds[what] - before[what] for what in before}
     if isinstance(result, Trial):
         return replace(result, seconds=seconds)
     prefixes = None if bound == "trajectory" else result.prefixes
-    declared, started = asked_of(adapter, case, device, stack.mode)[1], time.perf_counter()
+    with warnings_shown():
+        declared = capabilities_on(adapter, device).arithmetic(features)
+    started = time.perf_counter()
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
     seconds["judge"] = time.perf_counter() - started
     answer = copy.deepcopy(result)  # the adapter may write its next answer into the same memory
