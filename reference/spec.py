@@ -93,6 +93,10 @@ class RNNSpec:
 
         So no id of a case changes when a field is added, and every older case stays readable.
         """
+        return dict(self._told)
+
+    @functools.cached_property
+    def _told(self) -> dict[str, Any]:
         given = {one: getattr(self, one.name) for one in fields(self) if one.compare}
         return {one.name: value for one, value in given.items() if one.name in FIRST or value != one.default}
 

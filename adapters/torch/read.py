@@ -98,10 +98,10 @@ def native(module: Any) -> Native:
     view = object.__new__(kind)  # copy.copy would ask __getstate__, which a parametrized module lacks
     vars(view).update(vars(module))
     spec, shapes = _spec(view)
-    if is_parametrized(view):
-        _expect_parametrizations(view.parametrizations)
+    parametrized: Any = view.parametrizations if is_parametrized(view) else {}
+    _expect_parametrizations(parametrized)
     with torch.no_grad():
-        return Native(spec, _weights(view, shapes), view)
+        return Native(spec, _weights(view, shapes, parametrized), view)
 
 
 def _own(torchs: frozenset[str], theirs: Iterable[str]) -> str:
@@ -183,16 +183,15 @@ def _expect_parametrizations(lists: Any) -> None:
                 raise NotOffered(f"module {name}: got spectral_norm in training, expected eval(): each call changes it")
 
 
-def _weights(view: torch.nn.RNN, shapes: Shapes) -> dict[str, torch.Tensor]:
+def _weights(view: torch.nn.RNN, shapes: Shapes, parametrized: Iterable[str]) -> dict[str, torch.Tensor]:
     """What forward computes with, by name. Torch keeps it in _flat_weights, and renews that when forward begins."""
     named, flat, refs = (vars(view)[name] for name in LISTS)
     if named != list(shapes) or len(flat) != len(named) or len(refs) != len(named):
         raise NotOffered(f"module: got weights of another layer, {short(named)}, expected {short(list(shapes))}")
-    lists: Any = view.parametrizations if is_parametrized(view) else ()
-    computed = set(lists)
+    kind, computed = type(view), set(parametrized)
     for name in named:
-        if name not in computed and hasattr(type(view), name):
-            raise NotOffered(f"module: got {type(view).__name__}, whose {name} is its own: it may compute anything")
+        if name not in computed and hasattr(kind, name):
+            raise NotOffered(f"module: got {kind.__name__}, whose {name} is its own: it may compute anything")
     view._update_flat_weights()
     used: dict[str, Any] = dict(zip(named, view._flat_weights, strict=True))
     for name, weight in used.items():

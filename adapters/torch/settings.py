@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,34 +17,42 @@ PRECISIONS = {"tf32": "high", "bfloat16_products": "medium"}
 @contextmanager
 def settings(mode: str = "eager", device: str = "cuda") -> Iterator[None]:
     """The settings of a mode, until the context ends. Those that only a GPU obeys stay as they are for the CPU."""
-    with ExitStack() as user:
-        user.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+    precision = torch.get_float32_matmul_precision()
+    deterministic = _deterministic() if mode == "deterministic" else nullcontext()
+    with deterministic, nullcontext() if device == "cpu" else _on_cuda(mode):
         torch.set_float32_matmul_precision(PRECISIONS.get(mode, "highest"))
-        if mode == "deterministic":
-            warns = torch.is_deterministic_algorithms_warn_only_enabled()
-            user.callback(
-                torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled(), warn_only=warns
-            )
-            torch.use_deterministic_algorithms(True)
-        if device != "cpu":
-            _for_cuda(mode, user)
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(precision)
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
         yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
 
 
-def _for_cuda(mode: str, user: ExitStack) -> None:
-    """Put in place what a GPU alone obeys, until `user`, which keeps what was there, ends."""
+@contextmanager
+def _on_cuda(mode: str) -> Iterator[None]:
+    """What a GPU alone obeys."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     reduced = matmul.allow_fp16_reduced_precision_reduction, matmul.allow_bf16_reduced_precision_reduction
-    user.callback(_reduce, *reduced)
-    user.enter_context(
-        cudnn.flags(
-            enabled=mode != "fallback",
-            benchmark=cudnn.benchmark,
-            deterministic=cudnn.deterministic or mode == "deterministic",
-            allow_tf32=mode in PRECISIONS,
-        )
-    )
-    _reduce(False, False)
+    with cudnn.flags(
+        enabled=mode != "fallback",
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic or mode == "deterministic",
+        allow_tf32=mode in PRECISIONS,
+    ):
+        _reduce(False, False)
+        try:
+            yield
+        finally:
+            _reduce(*reduced)
 
 
 def _reduce(float16: Any, bfloat16: Any) -> None:
