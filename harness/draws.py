@@ -60,7 +60,7 @@ def draw_parameters(
     spec: RNNSpec, dtype: Any = "float32", seed: int = 0, scale: float = 1.0, rounded: bool = False
 ) -> list[CellParameters]:
     """The weights of the spec's cell in +-scale / sqrt(hidden_size): torch's own initialisation when scale is 1."""
-    tracks, dtype = [cell_shapes(spec, index // spec.num_directions) for index in range(spec.num_cells)], np.dtype(dtype)
+    tracks = [cell_shapes(spec, index // spec.num_directions) for index in range(spec.num_cells)]
     shapes = [shape for track in tracks for shape in track.values()]
     arrays = Draw(seed, rounded).several(shapes, scale / math.sqrt(spec.hidden_size))
     return [CellParameters.of({name: next(arrays).astype(dtype) for name in track}) for track in tracks]

@@ -166,6 +166,7 @@ def examine(
     started = time.perf_counter()
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
     seconds["judge"] = time.perf_counter() - started
-    answer = copy.deepcopy(result)  # the adapter may write its next answer into the same memory
-    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer,
+    # copies: the adapter may write its next answer into the same memory
+    parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]
+    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=Result(*parts),
                  arithmetic=declared, seconds=seconds)  # fmt: skip

@@ -69,7 +69,8 @@ class TorchAdapter(Framework):
         if mode == "mixed":
             parameters = [cell.astype("float32") for cell in parameters]
         kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
-        with torch.random.fork_rng(devices=[]), torch.no_grad():  # the user's random numbers stay as they are
+        users = torch.get_rng_state()  # torch draws weights, which are written over
+        try:
             module = kind(
                 spec.input_size,
                 spec.hidden_size,
@@ -81,6 +82,9 @@ class TorchAdapter(Framework):
                 device="cpu",  # whatever the user's default
                 dtype=getattr(torch, dtype_name(parameters[0].dtype)),
             )
+        finally:
+            torch.set_rng_state(users)
+        with torch.no_grad():
             for index, cell in enumerate(parameters):
                 for field, array in cell.arrays().items():
                     getattr(module, PARAMETER_NAMES[field] + suffix(spec, index)).copy_(tensor(array))

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..bounds.step import time_blocks
 
-
 NOWHERE = np.zeros(0, bool)
 
 
