@@ -12,6 +12,8 @@ import numpy as np
 import adapters
 
 from .questions import (
+    CASE_LIMIT,
+    CASE_SIZES,
     DTYPES,
     FORWARD_LIMIT,
     FORWARD_SIZES,
@@ -20,10 +22,14 @@ from .questions import (
     JUDGED_STACKS,
     STACKS,
     TRAJECTORY_SIZES,
+    TRIAL_LIMIT,
+    TRIAL_SIZES,
     Pair,
     Size,
+    case_pair,
     forward_pair,
     judge_pair,
+    trial_pair,
 )
 from .ratios import SECONDS, median_ratio
 
@@ -41,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                JUDGE_LIMIT, options.seconds),
         *table("Judging, trajectory bound: judge / float64 forward pass", TRAJECTORY_SIZES, ("one layer",),
                trajectory_pair, None, options.seconds),
+        *table("A small case: drawn, built, run and judged / torch.nn.RNN made and called", CASE_SIZES, JUDGED_STACKS,
+               case_pair, CASE_LIMIT, options.seconds),
+        *table("A trial: run and judged / torch.nn.RNN called, and three float64 forward passes", TRIAL_SIZES,
+               JUDGED_STACKS, trial_pair, TRIAL_LIMIT, options.seconds),
     ]  # fmt: skip
     for line in too_slow:
         print(line, file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from reference import Case, Diagnosis, Verdict, diagnose, judge
 from reference.faults import Fault
 from reference.judging.case import id_of
 
-from ..contract import Adapter, Result, Unsupported, capabilities_on, features_of, in_base
+from ..contract import Adapter, Capabilities, Result, Unsupported, capabilities_on, features_of, in_base
 from .guard import warnings_shown
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
@@ -93,15 +94,20 @@ class Stack:
         finally:
             self.seconds[what] += time.perf_counter() - started
 
+    @functools.cached_property
+    def capabilities(self) -> Capabilities:
+        """What the adapter can do on the stack's device."""
+        return capabilities_on(self.adapter, self.device)
+
     def features(self, case: Case) -> dict[str, Any]:
         """What a case asks for, called in the stack's mode."""
         return features_of(case.spec, **case.inputs, mode=self.mode)
 
     def expect_offered(self, features: Mapping[str, Any]) -> None:
         """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them."""
-        beyond = {name: value for name, value in features.items() if not in_base(name, value)}
-        if beyond:
-            capabilities_on(self.adapter, self.device).require(beyond)
+        capabilities = self.capabilities
+        if beyond := {name: value for name, value in features.items() if not in_base(name, value)}:
+            capabilities.require(beyond)
 
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
@@ -161,9 +167,7 @@ def examine(
     if isinstance(result, Trial):
         return replace(result, seconds=seconds)
     prefixes = None if bound == "trajectory" else result.prefixes
-    with warnings_shown():
-        declared = capabilities_on(adapter, device).arithmetic(features)
-    started = time.perf_counter()
+    declared, started = stack.capabilities.arithmetic(features), time.perf_counter()
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
     seconds["judge"] = time.perf_counter() - started
     # copies: the adapter may write its next answer into the same memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,12 @@ class TorchAdapter(Framework):
     )
     environment = staticmethod(environment)
 
+    @cached_property
+    def _on_cuda(self) -> Capabilities:
+        return with_modes(self.capabilities, ON_CUDA)
+
     def capabilities_on(self, device: str) -> Capabilities:
-        return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
+        return self._on_cuda if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))

@@ -91,8 +91,8 @@ def _compare_block(part: Part, block: slice, offset: int) -> Comparison:
         max_error_at=offset + max_error_at,
         max_fraction=max_fraction,
         max_fraction_at=offset + max_fraction_at,
-        magnitude=float(np.abs(actual).sum(dtype=np.float64) - size.sum()) if finite else 0.0,
-        largest_expected=float(size.max()) if finite else 0.0,
+        magnitude=float(np.add.reduce(np.abs(actual), None, np.float64) - np.add.reduce(size, None)) if finite else 0.0,
+        largest_expected=float(np.maximum.reduce(size, None)) if finite else 0.0,
     )
 
 
