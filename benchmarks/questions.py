@@ -19,7 +19,7 @@ from reference import Case, RNNSpec, forward, judge
 FORWARD_LIMIT = 1.0
 JUDGE_LIMIT = 3.0
 TRIAL_LIMIT = 1.3
-CASE_LIMIT = 3.0
+CASE_LIMIT = 4.0
 
 
 class Size(NamedTuple):
