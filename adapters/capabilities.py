@@ -227,8 +227,8 @@ def features_of(
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
-    given = (x,) if h0 is None else (x, *state_tuple(h0))
-    finite = all(np.count_nonzero(np.isfinite(array)) == array.size for array in given)
+    numbers = (array for array in (x, *state_tuple(h0)) if array is not None)
+    finite = all(np.count_nonzero(np.isfinite(array)) == array.size for array in numbers)
     cell = {"cell": spec.cell} if "cell" in FEATURES else {}
     return cell | {
         "direction": spec.direction,

@@ -20,7 +20,6 @@ from reference.cells import cell_of
 from reference.layout import from_state_tuple, sequence_axes
 
 ROUNDED_STEP = 1 / 8
-ELEVEN = np.uint64(11)  # bits that a float64 does not hold
 # the same values laid out differently: what users pass when they slice, transpose or freeze arrays
 MEMORY = ("contiguous", "every other", "Fortran", "backwards", "read-only")
 
@@ -42,11 +41,7 @@ class Draw:
         if self._rounded:
             magnitude = (words >> np.uint64(3)) % np.uint64(8) + np.uint64(1)
             return np.where(words & np.uint64(1), 1.0, -1.0) * magnitude * ROUNDED_STEP * 2.0 ** round(np.log2(scale))
-        words >>= ELEVEN
-        values = words * 2.0**-52
-        values -= 1
-        values *= scale
-        return values
+        return ((words >> np.uint64(11)) * 2.0**-52 - 1) * scale
 
     def several(self, shapes: Sequence[tuple[int, ...]], scale: float = 1.0) -> Iterator[np.ndarray]:
         """What `uniform` answers for each of the shapes in turn, as views of what it answers for all at once."""

@@ -18,23 +18,17 @@ PRECISIONS = {"tf32": "high", "bfloat16_products": "medium"}
 def settings(mode: str = "eager", device: str = "cuda") -> Iterator[None]:
     """The settings of a mode, until the context ends. Those that only a GPU obeys stay as they are for the CPU."""
     precision = torch.get_float32_matmul_precision()
-    deterministic = _deterministic() if mode == "deterministic" else nullcontext()
-    with deterministic, nullcontext() if device == "cpu" else _on_cuda(mode):
-        torch.set_float32_matmul_precision(PRECISIONS.get(mode, "highest"))
+    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with nullcontext() if device == "cpu" else _on_cuda(mode):
         try:
+            torch.set_float32_matmul_precision(PRECISIONS.get(mode, "highest"))
+            if mode == "deterministic":
+                torch.use_deterministic_algorithms(True)
             yield
         finally:
             torch.set_float32_matmul_precision(precision)
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warns)
+            if mode == "deterministic":
+                torch.use_deterministic_algorithms(before, warn_only=warns)
 
 
 @contextmanager

@@ -9,8 +9,6 @@ import numpy as np
 
 from ..bounds.step import time_blocks
 
-NOWHERE = np.zeros(0, bool)
-
 
 class Part(NamedTuple):
     """An array of one track that is compared: output (time, batch, unit), or a final state as (1, batch, unit).
@@ -80,7 +78,7 @@ def _compare_block(part: Part, block: slice, offset: int) -> Comparison:
     if meaningless or math.isnan(max_fraction):
         max_fraction_at, max_fraction = _largest(np.where((error == 0) | vacuous, 0.0, fraction))
     agrees = finite and (largest < 1 or inside_bound(error, bound))
-    outside = NOWHERE if agrees else outside_bound(actual, expected, bound)
+    outside = np.zeros(0, bool) if agrees else outside_bound(actual, expected, bound)
     size = np.abs(expected)
     return Comparison(
         part,

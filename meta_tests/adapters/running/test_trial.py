@@ -128,7 +128,7 @@ def test_a_stack_asks_for_capabilities_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert asked == ["cpu"]
 
 
-@pytest.mark.parametrize("what", ["w_hh", "x", "h0", "lengths"])
+@pytest.mark.parametrize("what", ["w_hh", "x", "h0", "lengths", "spec"])
 def test_whatever_an_adapter_writes_into_is_seen(what: str) -> None:
     case = usual(lengths=(5, 2, 1))
     asked = case.id
@@ -136,6 +136,9 @@ def test_whatever_an_adapter_writes_into_is_seen(what: str) -> None:
     class Changing(Mirror):
         def run(self, *given: Any, **named: Any) -> Any:
             answer = super().run(*given, **named)
+            if what == "spec":
+                object.__setattr__(case.spec, "nonlinearity", "relu")
+                return answer
             array = case.parameters[0].w_hh if what == "w_hh" else getattr(case, what)
             array.setflags(write=True)
             array.flat[-1] += 1
