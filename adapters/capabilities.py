@@ -13,7 +13,7 @@ from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Lengths, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.cells import CELLS
 from reference.layout import state_tuple
-from reference.spec import short
+from reference.spec import dtype_name, short
 
 # How a module is called, beside what it is asked. Each framework has some of these.
 MODES = {
@@ -227,18 +227,19 @@ def features_of(
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
-    numbers = [array.astype(np.float64).ravel() for array in (x, *state_tuple(h0)) if array is not None]
+    numbers = (array for array in (x, *state_tuple(h0)) if array is not None)
+    finite = all(np.count_nonzero(np.isfinite(array)) == array.size for array in numbers)
     cell = {"cell": spec.cell} if "cell" in FEATURES else {}
     return cell | {
         "direction": spec.direction,
         "layout": layout,
         "nonlinearity": spec.nonlinearity,
-        "dtype": x.dtype.name,
+        "dtype": dtype_name(x.dtype),
         "bias": spec.bias,
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
         "mask": mask is not None,
-        "values": "finite" if np.isfinite(np.concatenate(numbers)).all() else "not finite",
+        "values": "finite" if finite else "not finite",
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",
         "batch": str(batch) if batch < 2 else "more",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from reference import LAYOUTS, CellParameters, Lengths, RNNSpec
-from reference.spec import expect_word
+from reference.spec import dtype_name, expect_word
 
 from .capabilities import (  # noqa: F401 (the words of the contract)
     FEATURES,
@@ -154,7 +154,7 @@ def cast_exactly(parameters: Sequence[CellParameters], dtype: str | None) -> lis
 
     Raises ValueError naming the first array that `dtype` cannot hold exactly.
     """
-    if dtype is None or dtype == parameters[0].dtype.name:
+    if dtype is None or dtype == dtype_name(parameters[0].dtype):
         return list(parameters)
     cast = [cell.astype(dtype) for cell in parameters]
     for index, (before, after) in enumerate(zip(parameters, cast, strict=True)):

@@ -11,7 +11,7 @@ import numpy as np
 from reference import NONLINEARITIES, CellParameters, Lengths, RNNSpec
 from reference import layout as layouts
 from reference.arguments import check_inputs, check_parameters
-from reference.spec import DTYPES, expect, expect_array, expect_word
+from reference.spec import DTYPES, dtype_name, expect, expect_array, expect_word
 
 from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of
 from .contract import Compiles, Result, cast_exactly, expect_device
@@ -115,7 +115,7 @@ class Framework(ABC):
         expect_device(device, self.devices())
         expect_word("mode", mode, tuple(MODES))
         # in any dtype a module can be built, and read again, also where it is refused when it is run
-        asked = {} if mode == "eager" else {"dtype": dtype or parameters[0].dtype.name}
+        asked = {} if mode == "eager" else {"dtype": dtype or dtype_name(parameters[0].dtype)}
         capabilities = capabilities_on(self, device)
         if spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers:
             raise NotOffered(f"cell {spec.cell}: {NOT_AMONG_OFFERS}")

@@ -12,6 +12,8 @@ import numpy as np
 import adapters
 
 from .questions import (
+    CASE_LIMIT,
+    CASE_SIZES,
     DTYPES,
     FORWARD_LIMIT,
     FORWARD_SIZES,
@@ -22,11 +24,15 @@ from .questions import (
     LARGE_SIZES,
     STACKS,
     TRAJECTORY_SIZES,
+    TRIAL_LIMIT,
+    TRIAL_SIZES,
     Pair,
     Size,
+    case_pair,
     forward_pair,
     judgement_pair,
     trajectory_pair,
+    trial_pair,
     two_answers_pair,
 )
 from .ratios import SECONDS, median_ratio
@@ -49,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                trajectory_pair, LARGE_LIMIT, options.seconds),
         *table("Judging two answers to a large case: judge_pair / float64 forward pass", LARGE_SIZES, ("one layer",),
                two_answers_pair, LARGE_LIMIT, options.seconds),
+        *table("A small case: drawn, built, run and judged / torch.nn.RNN made and called", CASE_SIZES, JUDGED_STACKS,
+               case_pair, CASE_LIMIT, options.seconds),
+        *table("A trial: run and judged / torch.nn.RNN called, and three float64 forward passes", TRIAL_SIZES,
+               JUDGED_STACKS, trial_pair, TRIAL_LIMIT, options.seconds),
     ]  # fmt: skip
     for line in too_slow:
         print(line, file=sys.stderr)

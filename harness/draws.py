@@ -6,7 +6,9 @@ ones hide narrow products; by default they are scaled as torch initialises them,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
@@ -35,24 +37,28 @@ class Draw:
 
     def uniform(self, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
         """float64 values in [-scale, scale); when rounded, 1/8, 2/8, ... 8/8 of the power of two nearest to scale."""
-        words = self._words.random_raw(int(np.prod(shape))).reshape(shape)
+        words = self._words.random_raw(math.prod(shape)).reshape(shape)
         if self._rounded:
             magnitude = (words >> np.uint64(3)) % np.uint64(8) + np.uint64(1)
             return np.where(words & np.uint64(1), 1.0, -1.0) * magnitude * ROUNDED_STEP * 2.0 ** round(np.log2(scale))
         return ((words >> np.uint64(11)) * 2.0**-52 - 1) * scale
+
+    def several(self, shapes: Sequence[tuple[int, ...]], scale: float = 1.0) -> Iterator[np.ndarray]:
+        """What `uniform` answers for each of the shapes in turn, as views of what it answers for all at once."""
+        sizes = [math.prod(shape) for shape in shapes]
+        values = self.uniform((sum(sizes),), scale)
+        starts = itertools.accumulate(sizes, initial=0)
+        return (values[at : at + size].reshape(shape) for at, size, shape in zip(starts, sizes, shapes, strict=False))
 
 
 def draw_parameters(
     spec: RNNSpec, dtype: Any = "float32", seed: int = 0, scale: float = 1.0, rounded: bool = False
 ) -> list[CellParameters]:
     """The weights of the spec's cell in +-scale / sqrt(hidden_size): torch's own initialisation when scale is 1."""
-    draw = Draw(seed, rounded)
-    width = scale / np.sqrt(spec.hidden_size)
-    shapes = [cell_shapes(spec, index // spec.num_directions) for index in range(spec.num_cells)]
-    return [
-        CellParameters.of({name: draw.uniform(shape, width).astype(dtype) for name, shape in track.items()})
-        for track in shapes
-    ]
+    tracks = [cell_shapes(spec, index // spec.num_directions) for index in range(spec.num_cells)]
+    shapes = [shape for track in tracks for shape in track.values()]
+    arrays = Draw(seed, rounded).several(shapes, scale / math.sqrt(spec.hidden_size))
+    return [CellParameters.of({name: next(arrays).astype(dtype) for name in track}) for track in tracks]
 
 
 def draw_case(

@@ -210,11 +210,11 @@ class Target:
         mode = mode or self.kept
         if self.isolate or (mode in ISOLATED and mode != self.kept):
             return ChildStack(self.child, self.adapter, case, self.device, mode)
-        return Stack(self.adapter, case, self.device, mode, self._modules if self.compiles else None)
+        return Stack(self.adapter, case, self.device, mode, self._modules)
 
     @functools.cached_property
-    def _modules(self) -> Modules:
-        return Modules(self.adapter, self.device)
+    def _modules(self) -> Modules | None:
+        return self.compiles and Modules(self.adapter, self.compiles, self.device)
 
     def _mode(self, case: Case) -> str:
         """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import limits
-from .spec import DTYPES, expect, expect_word, short
+from .spec import DTYPES, dtype_name, expect, expect_word, short
 
 ARRAY_FIELDS = {"dtype", "shape", "data"}
 MOST_AXES = 3
@@ -24,13 +24,22 @@ def expect_object(field: str, given: Any, needed: Set[str], possible: Set[str] =
         raise ValueError(f"{field} fields: got {short(sorted(given))}, expected {sorted(needed)}")
 
 
+def raw(array: np.ndarray) -> dict[str, Any]:
+    """The array as an object that json can write with `in_base64`; its dtype is one of DTYPES."""
+    # astype("<f4") would not do: bfloat16 has no such name, so the bytes are swapped by hand where needed
+    data = (array if np.little_endian else array.byteswap()).tobytes()
+    return {"dtype": dtype_name(array.dtype), "shape": list(array.shape), "data": data}
+
+
+def in_base64(data: bytes) -> str:
+    """What `raw` leaves of an array, as JSON holds it."""
+    return base64.b64encode(data).decode()
+
+
 def encode(array: np.ndarray) -> dict[str, Any]:
     """The array as an object that json can write; its dtype is one of DTYPES."""
-    # astype("<f4") would not do: bfloat16 has no such name, so the bytes are swapped by hand where needed
-    raw = np.ascontiguousarray(array)
-    raw = raw if np.little_endian else raw.byteswap()
-    data = base64.b64encode(raw.tobytes()).decode()
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+    bare = raw(array)
+    return bare | {"data": in_base64(bare["data"])}
 
 
 def decode(field: str, encoded: Any) -> np.ndarray:

@@ -175,9 +175,10 @@ class CellParameters:
             raise TypeError(f"more: got {type(self.more).__name__}, expected a mapping of names to arrays")
         expect(not _RANKS.keys() & self.more.keys(), "more", sorted(self.more), f"none of {', '.join(_RANKS)}")
         arrays = self.arrays()
-        for name, array in arrays.items():
+        for name, array in list(arrays.items())[2:]:  # w_ih and w_hh are checked
             expect_array(name, array, _RANKS.get(name))
-        if any(array.dtype != self.dtype for array in arrays.values()):
+        dtype = self.dtype
+        if any(array.dtype != dtype for array in arrays.values()):
             expect(False, "parameters", {name: array.dtype.name for name, array in arrays.items()}, "one dtype")
 
     @classmethod

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 
-@contextmanager
-def warnings_shown() -> Iterator[None]:
+def warnings_shown() -> AbstractContextManager[object]:
     """Within it no warning is raised as an error, whatever the caller's filters are.
 
     Who shows warnings (warnings.showwarning) is left alone: the interpreter on stderr, pytest, or a run at its end.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        yield
+    return warnings.catch_warnings(action="default")
 
 
 def one_line(said: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import numpy as np
 
 from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose, judge
 from reference.faults import Fault
+from reference.judging.case import id_of
 
-from ..contract import Adapter, Compiles, Result, Unsupported, capabilities_on, features_of, in_base
+from ..contract import Adapter, Capabilities, Compiles, Result, Unsupported, capabilities_on, features_of, in_base
 from .guard import warnings_shown
 
 OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
@@ -61,28 +63,31 @@ class Trial:
         )
 
 
+def built(adapter: Adapter, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, mode: str) -> Any:
+    """A module of exactly these parameters."""
+    words = {} if mode == "eager" else {"mode": mode}  # only who offers modes has the argument
+    return adapter.build(spec, parameters, device, parameters[0].dtype.name, **words)
+
+
 class Modules:
-    """The last modules of an adapter on one device, to be asked again: by its compiler's key, and of the same weights.
+    """The last modules of an adapter that compiles, on one device, to be asked again: of the same key.
 
     An adapter whose compiler sees no weights is given others of them by set_weights, as its users do.
     """
 
     KEPT = 64
 
-    def __init__(self, adapter: Adapter, device: str) -> None:
-        self.adapter, self.device = adapter, device
-        self.compiles: Compiles | None = getattr(adapter, "compiles", None)
+    def __init__(self, adapter: Adapter, compiles: Compiles, device: str) -> None:
+        self.adapter, self.compiles, self.device = adapter, compiles, device
         self._kept: dict[Any, tuple[Any, Any]] = {}
 
     def of(self, spec: RNNSpec, parameters: Sequence[CellParameters], mode: str) -> Any:
         """A module of exactly these parameters, built, or built before."""
-        dtype = parameters[0].dtype.name
         weights = tuple(array.tobytes() for track in parameters for array in track.arrays().values())
-        key = spec, dtype, mode, weights if self.compiles is None or self.compiles.weights else None
+        key = spec, parameters[0].dtype, mode, weights if self.compiles.weights else None
         module, held = self._kept.pop(key, (None, None))
         if module is None:
-            words = {} if mode == "eager" else {"mode": mode}  # only who offers modes has the argument
-            module = self.adapter.build(spec, parameters, self.device, dtype, **words)
+            module = built(self.adapter, spec, parameters, self.device, mode)
         elif held != weights:
             self.adapter.set_weights(module, parameters)
         self._kept[key] = module, weights
@@ -94,41 +99,56 @@ class Modules:
 class Stack:
     """A stack's modules on one device, in one mode: the whole, and its first layers if asked for.
 
-    modules: where they are kept, and those of other stacks; of their own when None.
+    kept: where they are kept with those of other stacks; nowhere else when None.
     seconds: what building and running them took so far.
     """
 
     def __init__(
-        self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager", modules: Modules | None = None
+        self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager", kept: Modules | None = None
     ) -> None:
         self.adapter, self.device, self.mode = adapter, device, mode
         self._parameters = case.parameters
-        self._modules = modules or Modules(adapter, device)
+        self._kept = kept
+        self._modules: dict[int, Any] = {}
         self.seconds = {"build": 0.0, "run": 0.0}
 
     def answer(self, case: Case) -> Result:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
         with self._timed("build"):
-            module = self._modules.of(case.spec, self._parameters[: case.spec.num_cells], self.mode)
+            module = self._module(case.spec)
         with self._timed("run"):
             return self.adapter.run(module, **case.inputs)
+
+    def _module(self, spec: RNNSpec) -> Any:
+        parameters = self._parameters[: spec.num_cells]
+        if self._kept is not None:
+            return self._kept.of(spec, parameters, self.mode)
+        if spec.num_layers not in self._modules:
+            self._modules[spec.num_layers] = built(self.adapter, spec, parameters, self.device, self.mode)
+        return self._modules[spec.num_layers]
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            with warnings_shown():
-                yield
+            yield
         finally:
             self.seconds[what] += time.perf_counter() - started
 
-    def expect_offered(self, case: Case) -> None:
-        """Raise NotOffered where a case asks for what is beyond BASE and not supported: the adapter is not asked."""
-        asked = features_of(case.spec, **case.inputs, mode=self.mode)
-        beyond = {name: value for name, value in asked.items() if not in_base(name, value)}
-        if beyond:
-            with warnings_shown():
-                capabilities_on(self.adapter, self.device).require(beyond)
+    @functools.cached_property
+    def capabilities(self) -> Capabilities:
+        """What the adapter can do on the stack's device."""
+        return capabilities_on(self.adapter, self.device)
+
+    def features(self, case: Case) -> dict[str, Any]:
+        """What a case asks for, called in the stack's mode."""
+        return features_of(case.spec, **case.inputs, mode=self.mode)
+
+    def expect_offered(self, features: Mapping[str, Any]) -> None:
+        """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them."""
+        capabilities = self.capabilities
+        if beyond := {name: value for name, value in features.items() if not in_base(name, value)}:
+            capabilities.require(beyond)
 
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
@@ -139,29 +159,32 @@ def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str,
     return capabilities.refusal(features), capabilities.arithmetic(features)
 
 
-def attempt(stack: Stack, case: Case, prefixes: bool = False) -> Result | Trial:
+def attempt(
+    stack: Stack, case: Case, prefixes: bool = False, features: Mapping[str, Any] | None = None
+) -> Result | Trial:
     """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
 
-    prefixes: whether the result is to hold the outputs of a stack's lower layers.
+    prefixes: whether the result is to hold the outputs of a stack's lower layers.  features: the case's, if known.
     """
-    asked, message = case.id, ""
+    asked, message = case.content(), ""
     try:
-        stack.expect_offered(case)
-        result = stack.answer(case)
-        if prefixes:
-            # Modules of their own with the same parameters show what the framework does not: that these compute the
-            # same bits as inside the stack is a property that the suite tests.
-            shown, below = result.prefixes, range(1, case.spec.num_layers)
-            lower = [stack.answer(case.prefix(n)).output for n in below] if shown is None else list(shown)
-            result = result._replace(prefixes=lower)
+        with warnings_shown():
+            stack.expect_offered(features or stack.features(case))
+            result = stack.answer(case)
+            if prefixes:
+                # Modules of their own with the same parameters show what the framework does not: that these compute
+                # the same bits as inside the stack is a property that the suite tests.
+                shown, below = result.prefixes, range(1, case.spec.num_layers)
+                lower = [stack.answer(case.prefix(n)).output for n in below] if shown is None else list(shown)
+                result = result._replace(prefixes=lower)
     except Unsupported as refusal:
         outcome, message = "refused", str(refusal)
     except (Exception, SystemExit) as error:  # whatever a framework throws is a finding; the trial says so
         outcome, message = "crashed", f"{type(error).__name__}: {error}"
     else:
-        if case.id == asked:
+        if case.content() == asked:
             return result
-        outcome, message = "disagrees", f"the adapter changed its arguments: the case was {asked}"
+        outcome, message = "disagrees", f"the adapter changed its arguments: the case was {id_of(asked)}"
     return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message)
 
 
@@ -179,15 +202,16 @@ def examine(
     mode: one of contract.MODES.
     """
     stack = stack or Stack(adapter, case, device, mode)
-    before = dict(stack.seconds)
-    result = attempt(stack, case, prefixes=bound != "trajectory")
+    before, features = dict(stack.seconds), stack.features(case)
+    result = attempt(stack, case, bound != "trajectory", features)
     seconds = {what: stack.seconds[what] - before[what] for what in before}
     if isinstance(result, Trial):
         return replace(result, seconds=seconds)
     prefixes = None if bound == "trajectory" else result.prefixes
-    declared, started = asked_of(adapter, case, device, stack.mode)[1], time.perf_counter()
+    declared, started = stack.capabilities.arithmetic(features), time.perf_counter()
     verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
     seconds["judge"] = time.perf_counter() - started
-    answer = copy.deepcopy(result)  # the adapter may write its next answer into the same memory
-    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=answer,
+    # copies: the adapter may write its next answer into the same memory
+    parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]
+    return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=Result(*parts),
                  arithmetic=declared, seconds=seconds)  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from reference import Case, CellParameters, RNNSpec
+from reference.spec import dtype_name
 
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Result, layout_of, with_modes
@@ -51,8 +52,12 @@ class TorchAdapter(Framework):
     )
     environment = staticmethod(environment)
 
+    @cached_property
+    def _on_cuda(self) -> Capabilities:
+        return with_modes(self.capabilities, ON_CUDA)
+
     def capabilities_on(self, device: str) -> Capabilities:
-        return with_modes(self.capabilities, ON_CUDA) if device.startswith("cuda") else self.capabilities
+        return self._on_cuda if device.startswith("cuda") else self.capabilities
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
@@ -68,7 +73,8 @@ class TorchAdapter(Framework):
         if mode == "mixed":
             parameters = [cell.astype("float32") for cell in parameters]
         kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
-        with torch.random.fork_rng(devices=[]), torch.no_grad():  # the user's random numbers stay as they are
+        users = torch.get_rng_state()  # torch draws weights, which are written over
+        try:
             module = kind(
                 spec.input_size,
                 spec.hidden_size,
@@ -78,13 +84,17 @@ class TorchAdapter(Framework):
                 bidirectional=spec.direction == "bidirectional",
                 batch_first=layout_of(spec, layout) != "time_first",
                 device="cpu",  # whatever the user's default
-                dtype=getattr(torch, parameters[0].dtype.name),
+                dtype=getattr(torch, dtype_name(parameters[0].dtype)),
             )
+        finally:
+            torch.set_rng_state(users)
+        with torch.no_grad():
             for index, cell in enumerate(parameters):
                 for field, array in cell.arrays().items():
                     getattr(module, PARAMETER_NAMES[field] + suffix(spec, index)).copy_(tensor(array))
-        module = module.to(device)
-        module.flatten_parameters()
+        if device != "cpu":
+            module = module.to(device)
+            module.flatten_parameters()
         return module.eval() if mode == "eager" else ModeRunner(module.eval(), mode, asked)
 
     def _known(self, module: Any) -> Known:
@@ -95,13 +105,13 @@ class TorchAdapter(Framework):
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs, arguments = packed(inputs, known.device)
-        with settings(known.mode):
+        with settings(known.mode, known.device):
             output, h_n = known.native(inputs.layout == "batch_first", arguments)
         return inputs.result([array_of(output)], array_of(h_n))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)
-        with torch.no_grad(), settings():
+        with torch.no_grad(), settings(device=device):
             head.weight.copy_(tensor(weight))
             head.bias.copy_(tensor(bias))
             return array_of(head(tensor(x).to(device)))
@@ -126,7 +136,7 @@ class TorchAdapter(Framework):
 
 def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answer:
     x, hx, lengths = arguments
-    view.batch_first = batch_first
+    vars(view)["batch_first"] = batch_first  # torch's __setattr__ takes ten times as long
     with torch.no_grad():
         return view(x, hx) if lengths is None else PaddedRNN(view)(x, hx, lengths)
 
@@ -144,6 +154,6 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     """A tensor of the same values, dtype and, where torch can express them, strides."""
     if not array.flags.writeable or any(stride < 0 or stride % array.itemsize for stride in array.strides):
         array = array.copy(order="K")
-    if array.dtype.name == "bfloat16":
+    if dtype_name(array.dtype) == "bfloat16":
         return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(array)

@@ -5,9 +5,11 @@ Torch's code is known, and so is what it computes. Whatever may replace a part o
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", 
 TORCH_DTYPES = tuple(getattr(torch, name) for name in DTYPES)
 NONLINEARITIES = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}
 
+Shapes = Mapping[str, tuple[int, ...]]
 OURS = (torch.nn.RNN, torch.nn.RNN.__mro__[1], ReverseRNN)  # the second is RNNBase
 # what torch's forward takes from the module itself, and of which type
 HOOKS = {"_forward_hooks": "forward hook", "_forward_pre_hooks": "forward pre-hook"}
@@ -94,16 +97,16 @@ def native(module: Any) -> Native:
     _expect_attributes(module)
     view = object.__new__(kind)  # copy.copy would ask __getstate__, which a parametrized module lacks
     vars(view).update(vars(module))
-    spec = _spec(view)
-    if is_parametrized(view):
-        _expect_parametrizations(view.parametrizations)
+    spec, shapes = _spec(view)
+    parametrized: Any = view.parametrizations if is_parametrized(view) else {}
+    _expect_parametrizations(parametrized)
     with torch.no_grad():
-        return Native(spec, _weights(view, spec), view)
+        return Native(spec, _weights(view, shapes, parametrized), view)
 
 
 def _own(torchs: frozenset[str], theirs: Iterable[str]) -> str:
     """The first name, in their order, that would be found instead of torch's."""
-    return next((name for name in theirs if name in torchs), "")
+    return "" if torchs.isdisjoint(theirs) else next(name for name in theirs if name in torchs)
 
 
 def _expect_torchs_code(module: torch.nn.Module) -> None:
@@ -145,13 +148,25 @@ def _expect_attributes(module: torch.nn.RNN) -> None:
         raise NotOffered("module: got a bidirectional ReverseRNN, whose halves are exchanged; expected torch.nn.RNN")
 
 
-def _spec(view: torch.nn.RNN) -> RNNSpec:
-    """Torch obeys `mode`, whatever `nonlinearity` says."""
+def _spec(view: torch.nn.RNN) -> tuple[RNNSpec, Shapes]:
+    """What the equations depend on, and the weights that it has. Torch obeys `mode`, whatever `nonlinearity` says."""
     direction = "bidirectional" if view.bidirectional else "reverse" if isinstance(view, ReverseRNN) else "forward"
-    return RNNSpec(
-        view.input_size, view.hidden_size, view.num_layers, direction, NONLINEARITIES[view.mode], view.bias,
-        layout="batch_first" if view.batch_first else "time_first", held=False,
-    )  # fmt: skip
+    layout = "batch_first" if view.batch_first else "time_first"
+    sizes = view.input_size, view.hidden_size, view.num_layers
+    return _spec_of(*sizes, direction, NONLINEARITIES[view.mode], view.bias, layout)
+
+
+@functools.lru_cache  # modules of one kind are asked again and again
+def _spec_of(*sizes_and_words: Any) -> tuple[RNNSpec, Shapes]:
+    """The fields of a spec, and the layout; the shapes of its weights by torch's names."""
+    *given, layout = sizes_and_words
+    spec = RNNSpec(*given, layout=layout, held=False)
+    shapes = {
+        PARAMETER_NAMES[field] + suffix(spec, index): shape
+        for index in range(spec.num_cells)
+        for field, shape in cell_shapes(spec, index // spec.num_directions).items()
+    }
+    return spec, MappingProxyType(shapes)
 
 
 def _expect_parametrizations(lists: Any) -> None:
@@ -168,21 +183,15 @@ def _expect_parametrizations(lists: Any) -> None:
                 raise NotOffered(f"module {name}: got spectral_norm in training, expected eval(): each call changes it")
 
 
-def _weights(view: torch.nn.RNN, spec: RNNSpec) -> dict[str, torch.Tensor]:
+def _weights(view: torch.nn.RNN, shapes: Shapes, parametrized: Iterable[str]) -> dict[str, torch.Tensor]:
     """What forward computes with, by name. Torch keeps it in _flat_weights, and renews that when forward begins."""
-    shapes = {
-        PARAMETER_NAMES[field] + suffix(spec, index): shape
-        for index in range(spec.num_cells)
-        for field, shape in cell_shapes(spec, index // spec.num_directions).items()
-    }
     named, flat, refs = (vars(view)[name] for name in LISTS)
     if named != list(shapes) or len(flat) != len(named) or len(refs) != len(named):
         raise NotOffered(f"module: got weights of another layer, {short(named)}, expected {short(list(shapes))}")
-    lists: Any = view.parametrizations if is_parametrized(view) else ()
-    computed = set(lists)
+    kind, computed = type(view), set(parametrized)
     for name in named:
-        if name not in computed and hasattr(type(view), name):
-            raise NotOffered(f"module: got {type(view).__name__}, whose {name} is its own: it may compute anything")
+        if name not in computed and hasattr(kind, name):
+            raise NotOffered(f"module: got {kind.__name__}, whose {name} is its own: it may compute anything")
     view._update_flat_weights()
     used: dict[str, Any] = dict(zip(named, view._flat_weights, strict=True))
     for name, weight in used.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,27 +15,38 @@ PRECISIONS = {"tf32": "high", "bfloat16_products": "medium"}
 
 
 @contextmanager
-def settings(mode: str = "eager") -> Iterator[None]:
-    """The settings of a mode, until the context ends."""
-    precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+def settings(mode: str = "eager", device: str = "cuda") -> Iterator[None]:
+    """The settings of a mode, until the context ends. Those that only a GPU obeys stay as they are for the CPU."""
+    precision = torch.get_float32_matmul_precision()
+    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with nullcontext() if device == "cpu" else _on_cuda(mode):
+        try:
+            torch.set_float32_matmul_precision(PRECISIONS.get(mode, "highest"))
+            if mode == "deterministic":
+                torch.use_deterministic_algorithms(True)
+            yield
+        finally:
+            torch.set_float32_matmul_precision(precision)
+            if mode == "deterministic":
+                torch.use_deterministic_algorithms(before, warn_only=warns)
+
+
+@contextmanager
+def _on_cuda(mode: str) -> Iterator[None]:
+    """What a GPU alone obeys."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     reduced = matmul.allow_fp16_reduced_precision_reduction, matmul.allow_bf16_reduced_precision_reduction
-    with ExitStack() as user:
-        user.callback(torch.set_float32_matmul_precision, precision)
-        user.callback(torch.use_deterministic_algorithms, deterministic)
-        user.callback(_reduce, *reduced)
-        user.enter_context(
-            cudnn.flags(
-                enabled=mode != "fallback",
-                benchmark=cudnn.benchmark,
-                deterministic=cudnn.deterministic or mode == "deterministic",
-                allow_tf32=mode in PRECISIONS,
-            )
-        )
-        torch.set_float32_matmul_precision(PRECISIONS.get(mode, "highest"))
-        torch.use_deterministic_algorithms(deterministic or mode == "deterministic")
+    with cudnn.flags(
+        enabled=mode != "fallback",
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic or mode == "deterministic",
+        allow_tf32=mode in PRECISIONS,
+    ):
         _reduce(False, False)
-        yield
+        try:
+            yield
+        finally:
+            _reduce(*reduced)
 
 
 def _reduce(float16: Any, bfloat16: Any) -> None:
@@ -89,6 +100,6 @@ class _Operations(TorchDispatchMode):
 def kernel(device: str, dtype: str, mode: str = "eager") -> str:
     """The operation that computes a whole torch.nn.RNN on a device, cuDNN's; or that single steps are computed."""
     rnn = torch.nn.RNN(2, 3, device=device, dtype=getattr(torch, dtype))
-    with torch.no_grad(), settings(mode), _Operations() as seen:
+    with torch.no_grad(), settings(mode, device), _Operations() as seen:
         rnn(torch.zeros(2, 2, 2, device=device, dtype=getattr(torch, dtype)))
     return next((name for name in seen.names if "rnn" in name), "single steps")

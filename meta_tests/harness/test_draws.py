@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness import draws
-from harness.draws import MEMORY, draw_case, in_memory
+from harness.draws import MEMORY, Draw, draw_case, in_memory
 from harness.strategies import in_layout
 from reference import LAYOUTS, RNNSpec
 from reference.layout import each_state
@@ -23,6 +23,15 @@ def test_every_state_that_a_cell_carries_is_drawn(monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(first, only)
     assert first.shape == second.shape
     assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_several_arrays_are_those_that_are_drawn_in_turn(rounded: bool) -> None:
+    shapes = [(3, 2), (0, 4), (), (5,)]
+    one_by_one, at_once = Draw(7, rounded), Draw(7, rounded).several(shapes, 0.5)
+    for shape, drawn in zip(shapes, at_once, strict=True):
+        assert drawn.shape == shape
+        assert np.array_equal(drawn, one_by_one.uniform(shape, 0.5))
 
 
 def test_each_state_is_changed_alone_or_in_a_tuple() -> None:

@@ -135,10 +135,10 @@ def test_modules_are_built_once_for_a_key() -> None:
 def test_no_more_modules_are_kept_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Modules, "KEPT", 2)
     adapter = Compiled()
-    kept = Modules(adapter, "cpu")
+    kept = Modules(adapter, adapter.compiles, "cpu")
     for size in (1, 2, 1, 3, 1, 2):  # 2 is forgotten when 3 comes
         case = draw_case(RNNSpec(3, size), batch=2, time=3)
-        assert isinstance(Stack(adapter, case, modules=kept).answer(case), Result)
+        assert isinstance(Stack(adapter, case, kept=kept).answer(case), Result)
     assert [spec.hidden_size for spec, *_ in adapter.built] == [1, 2, 3, 2]
 
 

@@ -87,6 +87,7 @@ class Arithmetic:
         """Whether matrix products add up in more digits than storage has."""
         return self.accumulator_roundoff < self.unit_roundoff
 
+    @functools.cache  # noqa: B019
     def underflow(self, terms: int) -> float:
         """The most that such a sum may lose below the smallest normal numbers (A4), later roundings included.
 

@@ -30,12 +30,16 @@ class Sum:
     """
 
     def __init__(self, matrices: Sequence[np.ndarray], biases: Sequence[np.ndarray], judged: Arithmetic | None) -> None:
-        blocks = [matrix.astype(np.float64).T for matrix in matrices]
-        self.biases = [bias.astype(np.float64) for bias in biases] or [np.zeros(blocks[0].shape[1])]
-        self.weights = np.vstack([*blocks, sum(self.biases)])
-        self.magnitudes = np.vstack([*map(np.abs, blocks), sum(map(np.abs, self.biases))])
-        ends = list(itertools.accumulate(map(len, blocks), initial=0))
+        ends = list(itertools.accumulate((matrix.shape[1] for matrix in matrices), initial=0))
         self.rows = [slice(*pair) for pair in itertools.pairwise(ends)]  # those of each operand
+        self.weights = np.empty((ends[-1] + 1, len(matrices[0])), order="F")
+        for rows, matrix in zip(self.rows, matrices, strict=True):
+            self.weights[rows] = matrix.T
+        self.biases = [bias.astype(np.float64) for bias in biases] or [np.zeros(len(matrices[0]))]
+        self.weights[-1] = sum(self.biases[1:], self.biases[0])
+        self.magnitudes = np.abs(self.weights)
+        magnitudes = [np.abs(bias) for bias in self.biases]
+        self.magnitudes[-1] = sum(magnitudes[1:], magnitudes[0])
         self.judged, self.terms = judged, ends[-1] + 2  # products, and two biases
         both = (REFERENCE, judged or REFERENCE)
         if len(biases) > 2 or (len(matrices) > 2 and both[1].wide):

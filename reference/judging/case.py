@@ -15,7 +15,7 @@ import numpy as np
 from .. import limits
 from ..arguments import check_inputs, check_parameters
 from ..cells import cell_of
-from ..encoding import decode, encode, expect_object
+from ..encoding import decode, expect_object, in_base64, raw
 from ..files import read_text, write_atomically
 from ..layout import each_state, take_steps, unmasked_first
 from ..recurrence import Result, forward
@@ -85,20 +85,23 @@ class Case:
     @property
     def id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the case's content."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        return id_of(self.content())
 
-    def to_json(self) -> str:
-        """The case as JSON: arrays as base64 of their little-endian bytes in C order, with dtype and shape."""
-        content = {
+    def content(self) -> dict[str, Any]:
+        """All that the id depends on, as it is now: copies, with arrays as their little-endian bytes in C order."""
+        return {
             "format": FORMAT,
             "spec": self.spec.to_dict(),
-            "parameters": [{n: encode(a) for n, a in track.arrays().items()} for track in self.parameters],
-            "x": encode(self.x),
-            "h0": each_state(encode, self.h0),
+            "parameters": [{n: raw(a) for n, a in track.arrays().items()} for track in self.parameters],
+            "x": raw(self.x),
+            "h0": each_state(raw, self.h0),
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
         } | ({} if self.mask is None else {"mask": self.mask.tolist()})
-        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    def to_json(self) -> str:
+        """The case as JSON: its content, with arrays' bytes as base64."""
+        return _json(self.content())
 
     @classmethod
     def from_json(cls, text: str) -> Case:
@@ -138,6 +141,15 @@ class Case:
             return cls.from_json(read_text("case", Path(path), limits.CASE_BYTES))
         except UnicodeDecodeError as error:
             raise ValueError(f"case: got a file that is not text ({error}), expected {FORMAT!r}") from error
+
+
+def id_of(content: dict[str, Any]) -> str:
+    """The id of a case that has, or had, this content."""
+    return hashlib.sha256(_json(content).encode()).hexdigest()[:16]
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=in_base64)
 
 
 def _parse(text: str) -> dict[str, Any]:

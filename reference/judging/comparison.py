@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -66,42 +67,43 @@ def _compare_block(part: Part, block: slice, offset: int) -> Comparison:
     actual, expected, bound, scale = (array[block] for array in part[2:])
     error = np.subtract(actual, expected, order="C")
     max_error_at, max_error = _largest(np.abs(error, out=error))
-    finite = bool(np.isfinite(max_error))
+    finite = math.isfinite(max_error)
     if not finite:
         error = settle(error, actual, expected)
         max_error_at, max_error = _largest(error)
     vacuous = vacuous_elements(expected, bound, scale)
+    meaningless = int(np.count_nonzero(vacuous))
     fraction = error / bound
-    max_fraction_at, max_fraction = _largest(fraction)
-    if vacuous.any() or np.isnan(max_fraction):
+    max_fraction_at, max_fraction = _, largest = _largest(fraction)  # below 1 no error is above its bound
+    if meaningless or math.isnan(max_fraction):
         max_fraction_at, max_fraction = _largest(np.where((error == 0) | vacuous, 0.0, fraction))
-    agrees = finite and inside_bound(error, bound)
+    agrees = finite and (largest < 1 or inside_bound(error, bound))
     outside = np.zeros(0, bool) if agrees else outside_bound(actual, expected, bound)
     size = np.abs(expected)
     return Comparison(
         part,
-        outside=int(outside.sum()),
-        vacuous=int(vacuous.sum()),
+        outside=int(np.count_nonzero(outside)),
+        vacuous=meaningless,
         non_finite=not finite and bool((outside & ~(np.isfinite(actual) & np.isfinite(expected))).any()),
         max_error=max_error,
         max_error_at=offset + max_error_at,
         max_fraction=max_fraction,
         max_fraction_at=offset + max_fraction_at,
-        magnitude=float(np.abs(actual).sum(dtype=np.float64) - size.sum()) if finite else 0.0,
-        largest_expected=float(size.max()) if finite else 0.0,
+        magnitude=float(np.add.reduce(np.abs(actual), None, np.float64) - np.add.reduce(size, None)) if finite else 0.0,
+        largest_expected=float(np.maximum.reduce(size, None)) if finite else 0.0,
     )
 
 
 def _largest(array: np.ndarray) -> tuple[int, float]:
     """The flat index of the largest element, and its value; of the first NaN where there is one."""
     at = int(array.argmax())
-    return at, float(array.flat[at])
+    return at, float(array.item(at))
 
 
 def vacuous_elements(expected: np.ndarray, bound: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Where a bound says nothing. An expected infinity or NaN has no bound: it must come out as it is."""
     vacuous = ~(bound < scale)
-    return vacuous & (np.isfinite(expected) | np.isinf(bound)) if vacuous.any() else vacuous
+    return vacuous & (np.isfinite(expected) | np.isinf(bound)) if np.count_nonzero(vacuous) else vacuous
 
 
 def inside_bound(error: np.ndarray, bound: np.ndarray) -> bool:

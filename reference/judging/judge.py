@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -269,7 +270,8 @@ def _direction(case: Case, part: Part) -> str:
 def _location(case: Case, part: Part, flat: int) -> Location | None:
     if not part.actual.size:
         return None
-    time, batch, unit = (int(i) for i in np.unravel_index(flat, part.actual.shape))
+    (time, row), units = divmod(flat, part.actual[0].size), part.actual.shape[-1]
+    batch, unit = divmod(row, units)
     values = [float(array[time, batch, unit]) for array in (part.expected, part.actual, part.bound)]
     layer = part.track // case.spec.num_directions
     step = time if part.array == "output" else None
@@ -279,9 +281,9 @@ def _location(case: Case, part: Part, flat: int) -> Location | None:
 def _ulps(comparison: Comparison, promised: Arithmetic) -> float:
     """The largest error in units in the last place of the storage format at the expected value."""
     part = comparison.part
-    if not part.actual.size or not np.isfinite(expected := part.expected.flat[comparison.max_error_at]):
+    if not part.actual.size or not math.isfinite(expected := part.expected.item(comparison.max_error_at)):
         return comparison.max_error
-    magnitude = max(abs(float(expected)), promised.smallest_normal)
+    magnitude = max(abs(expected), promised.smallest_normal)
     return float(comparison.max_error / (2 * promised.unit_roundoff * 2.0 ** np.floor(np.log2(magnitude))))
 
 

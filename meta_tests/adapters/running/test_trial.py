@@ -114,6 +114,41 @@ def test_each_part_of_a_stack_is_built_once() -> None:
     assert asked == [(3, 6, "cpu", "float64"), (1, 2, "cpu", "float64"), (2, 4, "cpu", "float64")]
 
 
+def test_a_stack_asks_for_capabilities_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some adapters make them anew for every device that is named."""
+    asked, case, adapter = [], usual(), Mirror()
+
+    def capabilities_on(_adapter: Any, device: str) -> Any:
+        asked.append(device)
+        return adapter.capabilities
+
+    monkeypatch.setattr("adapters.running.trial.capabilities_on", capabilities_on)
+    stack = Stack(adapter, case)
+    assert [examine(adapter, case, stack=stack).outcome for _ in range(2)] == ["agrees", "agrees"]
+    assert asked == ["cpu"]
+
+
+@pytest.mark.parametrize("what", ["w_hh", "x", "h0", "lengths", "spec"])
+def test_whatever_an_adapter_writes_into_is_seen(what: str) -> None:
+    case = usual(lengths=(5, 2, 1))
+    asked = case.id
+
+    class Changing(Mirror):
+        def run(self, *given: Any, **named: Any) -> Any:
+            answer = super().run(*given, **named)
+            if what == "spec":
+                object.__setattr__(case.spec, "nonlinearity", "relu")
+                return answer
+            array = case.parameters[0].w_hh if what == "w_hh" else getattr(case, what)
+            array.setflags(write=True)
+            array.flat[-1] += 1
+            return answer
+
+    trial = examine(Changing(), case)
+    told = f"the adapter changed its arguments: the case was {asked}"
+    assert (trial.outcome, trial.message) == ("disagrees", told)
+
+
 def test_the_trajectory_bound_needs_no_lower_layers() -> None:
     case, adapter = usual(num_layers=3), Mirror()
     trial = examine(adapter, case, "cuda:0", bound="trajectory")

@@ -35,6 +35,12 @@ def adapter() -> adapters.Adapter:
     return framework_adapter("torch")
 
 
+def test_building_takes_none_of_the_users_random_numbers(torch: Any, adapter: adapters.Adapter) -> None:
+    before, spec = torch.get_rng_state(), RNNSpec(3, 5)
+    adapter.build(spec, draw_parameters(spec))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @st.composite
 def modules(draw: Callable[..., Any]) -> dict[str, Any]:
     """What a torch.nn.RNN is made with, and what torch cannot be given: `reverse`, `training` and a seed."""

@@ -155,6 +155,14 @@ def test_torchs_settings_are_the_users_own_afterwards() -> None:
         with pytest.raises(ZeroDivisionError), settings("deterministic"):
             _ = 1 / 0
         assert state() == before
+        with settings("deterministic", "cpu"):
+            assert state() == ("highest", True, *before[2:]), "the CPU obeys two of them, and the others stay"
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        with settings("deterministic"):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        torch.use_deterministic_algorithms(False)
         assert examine(framework_adapter("torch"), usual()).outcome == "agrees", "whatever the user allows"
     finally:
         torch.set_float32_matmul_precision("highest")
+        torch.use_deterministic_algorithms(False)
