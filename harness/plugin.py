@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 import time
@@ -96,6 +97,7 @@ class Plugin:
             )  # fmt: skip
             self.targets = targets(config, self.found, target)
         self.times = Times(self.ledger, STARTED)
+        gc.freeze()  # frameworks have made a million objects: they stay, and no collection need look at them again
         self.summary = Summary(self.targets, self.found, self.ledger)
         self.known = known_failures.of_file(config)
         self.progress = Progress(config)

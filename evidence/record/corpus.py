@@ -89,8 +89,9 @@ def _family(path: Path) -> Family:
                 array.setflags(write=False)
     if strange := [name for name in cases if family_of(name) != path.stem]:
         raise ValueError(f"{path.name}: got the name {strange[0]!r}, expected one that begins '{path.stem}-'")
-    published = {digest_of(cases, count): count for count in (*about["published"], len(cases))}
-    return Family(MappingProxyType(cases), digest_of(cases, len(cases)), published)
+    published = {digest_of(cases, count): count for count in dict.fromkeys((*about["published"], len(cases)))}
+    digest = next(digest for digest, count in published.items() if count == len(cases))
+    return Family(MappingProxyType(cases), digest, published)
 
 
 def digest_of(cases: Mapping[str, Case], count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,13 +110,20 @@ def asked(path: Path, adapter: Mirror, *cases: Case) -> Evidence:
     return record(path, adapter, cases=cases)
 
 
-def test_a_family_that_this_suite_has_not_is_left_out_and_named(tmp_path: Path, folder: Path) -> None:
+def test_a_family_that_this_suite_has_not_is_left_out_and_named(old: Path, tmp_path: Path, folder: Path) -> None:
+    """Its lines stand beside those of elman."""
     added_family(folder)
-    with recording(tmp_path / "run.json", adapters.load("reference"), selection=PART) as (target,):
-        ask_the_corpus(target)
+    with recording(tmp_path / "gru.json", adapters.load("reference"), selection=PART) as (target,):
+        ask_the_corpus(target, corpus.PROPERTY, numbers=("gru",))
+    header, *family, _ = (json.loads(line) for line in (tmp_path / "gru.json").read_text().splitlines())
     (folder / "gru.jsonl").unlink()
     forget()
-    words = said(tmp_path / "run.json")
+
+    def beside(lines: list[Line]) -> None:
+        lines[:1] = [header | {"run": lines[0]["run"]}, *family]  # it began before they ended
+
+    both = recounted(old, beside).path.rename(tmp_path / "run.json")
+    words = said(both)
     assert words.startswith("The file is as it was written")
     assert "Not shown: 2 verdicts: of the corpus of gru, which this suite has not." in words
 
@@ -124,7 +132,7 @@ def test_a_family_that_this_suite_has_not_is_left_out_and_named(tmp_path: Path, 
         line = next(line for line in lines if line.get("corpus") == "000 forward batch_first tanh float32 plain")
         line["corpus"] = "gru-000"
 
-    found = problems(recounted(tmp_path / "run.json", hidden))
+    found = problems(recounted(both, hidden))
     assert any("1 cases were not asked once: '000 forward" in problem for problem in found)
 
 
