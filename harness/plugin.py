@@ -60,6 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name, value in getattr(config, "workerinput", {}).get("drawn", {}).items():
+        setattr(config.option, name, value)
     profiles.load(config)
     pool.choose(config)
     config.pluginmanager.register(Plugin(config), NAME)
@@ -171,8 +173,12 @@ class Plugin:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """A worker of pytest-xdist begins: it leaves its failures where the others do."""
+        """A worker of pytest-xdist begins: it leaves its failures where the others do, and draws of the same seeds.
+
+        It reads the command line itself, which names none that was drawn here.
+        """
         node.workerinput["run"] = self.run
+        node.workerinput["drawn"] = {name: self.config.getoption(name) for name in ("pool", "hypothesis_seed")}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -34,7 +34,7 @@ OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "num_layers", "time", "batch",
 
 
 def choose(config: pytest.Config) -> None:
-    """The seed of a run's pool: that of --pool, else 0 in the profile ci, else a new one; xdist's workers are told."""
+    """The seed of a run's pool: that of --pool, else 0 in the profile ci, else a new one."""
     if config.option.pool is None:
         config.option.pool = 0 if settings().derandomize else secrets.randbelow(2**32)
 

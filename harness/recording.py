@@ -136,7 +136,7 @@ def journal_of(config: pytest.Config) -> Journal | None:
     """The journal of the file that --evidence names; None without the option.
 
     Cases that are drawn anew in every run get a seed, so that they can be drawn again. Hypothesis reads the
-    option after us, and pytest-xdist hands it to its workers, with the file's absolute path.
+    option after us, and the workers of pytest-xdist are told it (plugin.pytest_configure_node).
     """
     named = config.getoption("--evidence")
     if named is None:

@@ -55,7 +55,7 @@ class KerasAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
-    compiles = Compiles(KEPT[BACKEND]) if BACKEND in KEPT else None
+    compiles = Compiles(KEPT[BACKEND])
     environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:

@@ -40,8 +40,9 @@ LACKING = {
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
 MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
-# the modes in which what is compiled for shapes is kept, for other weights too
-KEPT = {"tensorflow": "traced", "jax": "compiled"}
+# the modes in which what is compiled for shapes is kept, for other weights too; torch compiles in the mode "compiled"
+# alone, as C++: 5 s for each key
+KEPT = {"tensorflow": "traced", "jax": "compiled", "torch": "eager"}
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
     (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",

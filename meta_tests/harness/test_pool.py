@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -179,3 +180,20 @@ def test_a_run_says_what_it_asks_and_a_recorded_one_asks_all(tmp_path: Path) -> 
     assert "a few of them with many values (--pool=0): compiled cpu." in whole.stdout
     assert "one in 4" not in whole.stdout
     assert int(re.search(r"(\d+) passed", whole.stdout)[1]) == len(corpus.cases()) + 2
+
+
+def test_all_processes_of_a_run_draw_of_the_same_seeds(tmp_path: Path) -> None:
+    """And of those that the record names: with them one process draws the same cases again."""
+    asked = [f"--adapter={__name__}:Compiled", "--device=cpu", "tests/properties/test_relations.py", "-k", "batch"]
+    drawn = []
+    for number, again in enumerate((["-n2"], ["-n0"])):
+        if number:
+            run = json.loads((tmp_path / "0.json").read_text(encoding="utf-8").splitlines()[0])["run"]
+            again += [f"--pool={run['pool']}", f"--hypothesis-seed={run['seed']}"]
+        record = tmp_path / f"{number}.json"
+        done = suite(*asked, *again, f"--evidence={record}", environment={"HYPOTHESIS_PROFILE": "default"})
+        assert done.returncode == 0, done.stdout[-2000:]
+        lines = map(json.loads, record.read_text(encoding="utf-8").splitlines())
+        drawn.append(sorted(line["case"] for line in lines if line["kind"] == "verdict"))
+    assert len(drawn[0]) > 10
+    assert drawn[0] == drawn[1]
