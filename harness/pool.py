@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from .target import Target
 
 SIZE = 24  # keys, of which each property and combination is asked one
-SHARE = 4  # of the tests that are marked OWN_KEY, a run asks one in so many
-EAGER = 32  # of the cases that a kept function could answer, one in so many is asked by an eager call
+SHARE = 8  # of the tests that are marked OWN_KEY, a run asks one in so many
+EAGER = 64  # of the cases that a kept function could answer, one in so many is asked by an eager call
 OWN_KEY = "own_key"
+MOST_LAYERS = 3  # of a drawn key: each layer is compiled; deeper stacks have tests of their own
 # what a question asks for, whatever test asks it
 OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "num_layers", "time", "batch", "mode")
 

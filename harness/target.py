@@ -108,9 +108,10 @@ class Target:
 
         words: what tells them from others of the same test. Where the target compiles, they are of one key.
         """
-        drawn = questions(self.capabilities.supported, **limits)
         if self.compiles is None:
-            return drawn
+            return questions(self.capabilities.supported, **limits)
+        limits["max_layers"] = min(limits.get("max_layers", pool.MOST_LAYERS), pool.MOST_LAYERS)
+        drawn = questions(self.capabilities.supported, **limits)
         known = self._keys.setdefault(repr(limits), [])
         if not known:
             known += pool.keys(drawn.filter(self._not_refused), self.pool)

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.pool import key_of, keys, values
+from harness.pool import MOST_LAYERS, key_of, keys, values
 from harness.strategies import in_layout, questions
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, Verdict, judge
 from reference.faults import Fault, Run, implementation
@@ -36,7 +36,7 @@ def drawn_cases(examples: int = DEFAULT, dtypes: tuple[str, ...] = ("float32", "
 @functools.cache
 def pooled_cases(pool: int, examples: int = DEFAULT) -> tuple[Case, ...]:
     """The same of a target that compiles, in float32 and float64: values of the keys of this pool."""
-    known = keys(questions(), pool)
+    known = keys(questions(max_layers=MOST_LAYERS), pool)
 
     def draw(data: st.DataObject) -> Iterator[Case]:
         for words in product(DIRECTIONS, ("float32", "float64"), NONLINEARITIES, LAYOUTS):

@@ -108,7 +108,7 @@ def test_other_values_are_of_the_same_key(place: int, sane: bool, weights: bool)
 def test_a_run_asks_one_in_so_many_and_many_runs_ask_all() -> None:
     names = list(corpus.cases())
     share = [sum(pool.among(seed, name) for name in names) / len(names) for seed in range(20)]
-    assert all(0.6 / pool.SHARE < part < 1.5 / pool.SHARE for part in share)
+    assert all(0.5 / pool.SHARE < part < 1.6 / pool.SHARE for part in share)
     assert all(any(pool.among(seed, name) for seed in range(100)) for name in names)
 
 
@@ -148,7 +148,7 @@ def test_eager_calls_are_asked_less_often() -> None:
     adapter.compiles = Compiles("compiled")
     one = target(adapter)
     modes = [one._mode(draw_case(RNNSpec(1, 1), batch=1, time=1, seed=seed)) for seed in range(1000)]
-    assert 10 < modes.count("eager") < 70
+    assert 4 < modes.count("eager") < 40
     assert set(modes) == {"eager", "compiled"}
 
 
@@ -170,7 +170,7 @@ def test_a_run_says_what_it_asks_and_a_recorded_one_asks_all(tmp_path: Path) -> 
     asked = [f"--adapter={__name__}:Compiled", "--device=cpu", "tests/properties/test_corpus.py", "-k", "not mode"]
     run = suite(*asked, "--pool=5")
     assert (
-        "one in 4 of the tests that have a key of their own; many runs ask all (--pool=5): compiled cpu." in run.stdout
+        "one in 8 of the tests that have a key of their own; many runs ask all (--pool=5): compiled cpu." in run.stdout
     )
     passed = int(re.search(r"(\d+) passed", run.stdout)[1])
     names = [f"test_the_corpus[compiled-cpu-{name}]" for name in corpus.cases()]
@@ -178,7 +178,7 @@ def test_a_run_says_what_it_asks_and_a_recorded_one_asks_all(tmp_path: Path) -> 
     assert passed == sum(pool.among(5, f"tests/properties/test_corpus.py::{name}") for name in names)
     whole = suite(*asked, f"--evidence={tmp_path}/run.json")
     assert "a few of them with many values (--pool=0): compiled cpu." in whole.stdout
-    assert "one in 4" not in whole.stdout
+    assert "one in 8" not in whole.stdout
     assert int(re.search(r"(\d+) passed", whole.stdout)[1]) == len(corpus.cases()) + 2
 
 
