@@ -38,12 +38,6 @@ ALONE = [nox.param((extra,), id=extra) for extra in FRAMEWORKS]
 PAIRS = [nox.param(pair, id="+".join(pair)) for pair in combinations(FRAMEWORKS, 2)]
 # what the suite cannot do without; the rest of its dependencies makes it faster, prettier or more
 BARE = ("numpy", "ml_dtypes", "hypothesis", "pytest")
-# JAX compiles for every shape, and in every process again, unless it may keep what it compiled
-COMPILED = {
-    "JAX_COMPILATION_CACHE_DIR": str(Path("out", "jax").resolve()),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
 
 
 def requirements(*extras: str) -> list[str]:
@@ -67,7 +61,7 @@ def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None
     asked = session.posargs or ["-n", "auto"]
     named = any(Path(word.partition("::")[0]).exists() for word in (*arguments, *asked))
     folders = () if named else ("tests", "meta_tests")
-    session.run("python", "-m", "pytest", *folders, *arguments, *asked, env={**ONE_THREAD, **COMPILED, **environment})
+    session.run("python", "-m", "pytest", *folders, *arguments, *asked, env={**ONE_THREAD, **environment})
 
 
 def keras_on(*extras: str) -> dict[str, str]:
@@ -136,7 +130,7 @@ def evidence(session: nox.Session) -> None:
         judged = [f"--framework={name}" for name in frameworks]
         try:
             session.run("python", "-m", "pytest", "tests/properties", *judged, f"--evidence={parts[backend]}", *asked,
-                        env={**ONE_THREAD, **COMPILED, "KERAS_BACKEND": backend})  # fmt: skip
+                        env={**ONE_THREAD, "KERAS_BACKEND": backend})  # fmt: skip
         except nox.command.CommandFailed:  # it is recorded, and reported with the others
             failed.append(backend)
     command = ("python", "-m", "rnn_equivalence")

@@ -10,8 +10,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import os
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +39,9 @@ KNOWN = {
 COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino")
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
+# JAX compiles for every shape, and in every process again, unless it may keep on disk what it compiled
+JAX_KEEPS = "JAX_COMPILATION_CACHE_DIR"
+JAX_KEEPS_ALL = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 
 __all__ = [
     "FEATURES",
@@ -83,6 +88,18 @@ class LoadError(ImportError):
     def __init__(self, words: str, absent: bool = False) -> None:
         super().__init__(words)
         self.absent = absent
+
+
+def keep_compiled(folder: Path) -> None:
+    """Let frameworks keep in a folder what they compile, for other processes and later ones.
+
+    It is done by their environment variables, before they are loaded. Where the user has set them, or the folder cannot
+    be made, nothing is changed.
+    """
+    if JAX_KEEPS not in os.environ:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            os.environ |= {JAX_KEEPS: str(folder.resolve()), **JAX_KEEPS_ALL}
 
 
 def available() -> list[Availability]:

@@ -18,6 +18,7 @@ try:
     from hypothesis import settings
 
     import adapters
+    from evidence.record.environment import USER_FOLDER
     from evidence.record.ledger import Ledger
 
     from . import known_failures, pool, profiles, recording
@@ -91,6 +92,7 @@ class Plugin:
         if chosen:
             self.selection.judge_only()
         journal = recording.journal_of(config)
+        adapters.keep_compiled(USER_FOLDER / "out" / "compiled")
         with self.warnings.collected():
             self.found = [] if chosen else adapters.available()
             target = functools.partial(

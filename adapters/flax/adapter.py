@@ -1,8 +1,7 @@
 """Flax NNX: nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, several of them in nnx.Sequential.
 
-JAX compiles nnx.RNN anew in each eager call. Its cache on disk, which is the user's to switch on, makes the suite some
-four times as fast: JAX_COMPILATION_CACHE_DIR=..., JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 and
-JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 in the environment.
+JAX compiles nnx.RNN anew in each eager call, and a compiled function for each key. A run of the suite keeps what is
+compiled on disk (adapters.keep_compiled), for its other processes and the next run.
 """
 
 from __future__ import annotations

@@ -206,3 +206,17 @@ def test_a_package_that_nobody_installed_is_there_if_it_can_be_imported(
     (found,) = adapters.available()
     assert (found.state, found.version) == (state, None)
     assert ("libbroken.so" if content else "strayed is not installed: pip install strayed") in found.problem
+
+
+def test_what_is_compiled_is_kept_where_the_user_has_said_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "JAX_COMPILATION_CACHE_DIR"
+    monkeypatch.setattr(os, "environ", {})
+    adapters.keep_compiled(tmp_path / "out" / "compiled")
+    assert Path(os.environ[name]).is_dir()
+    (tmp_path / "file").touch()
+    for given in ({name: "/elsewhere"}, {}):
+        monkeypatch.setattr(os, "environ", given.copy())
+        adapters.keep_compiled(tmp_path / "file" / "compiled")
+        assert os.environ == given
