@@ -199,6 +199,13 @@ def benchmark(session: nox.Session) -> None:
 
 
 @nox.session
+def times(session: nox.Session) -> None:
+    """How long a run of each target takes, as docs/times.md has it. Arguments: targets, --tests."""
+    install(session, *FRAMEWORKS, "proof", "evidence", "wheel")
+    session.run("python", "-m", "benchmarks.times", *session.posargs)
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Are the tests sharp? Mutates reference and adapters; fails where a survivor is not accounted for."""
     install(session, "torch", "proof", "mutation")

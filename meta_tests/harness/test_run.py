@@ -262,8 +262,9 @@ def test_two_runs_leave_their_failures_apart_and_the_processes_of_one_together(
     assert len({Path(path).name for path in paths}) == 3
     assert all(Case.load(path).id == case.id for path in paths)
     worker = SimpleNamespace(workerinput={})
-    plugin.Plugin.pytest_configure_node(SimpleNamespace(run="the-run"), worker)
-    assert worker.workerinput == {"run": "the-run"}
+    config = SimpleNamespace(getoption={"pool": 5, "hypothesis_seed": "7"}.__getitem__)
+    plugin.Plugin.pytest_configure_node(SimpleNamespace(run="the-run", config=config), worker)
+    assert worker.workerinput == {"run": "the-run", "drawn": {"pool": 5, "hypothesis_seed": "7"}}
 
 
 @pytest.mark.parametrize("path", ["README.md", "action.yml", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])

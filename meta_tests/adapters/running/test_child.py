@@ -115,11 +115,12 @@ def test_isolated_a_framework_that_dies_loses_its_case_and_not_the_run() -> None
 
 
 def test_where_the_time_went_is_told() -> None:
-    run = suite("tests/properties/test_corpus.py", "-k", "one and step", "--device", "cpu", "--adapter",
+    run = suite("tests/properties/test_corpus.py", "-v", "-v", "-k", "one and step", "--device", "cpu", "--adapter",
                 "meta_tests.common.references:Slow")  # fmt: skip
     assert run.returncode == 0, run.stdout
     table = run.stdout[run.stdout.index("Where the time went") :]
-    built, ran, judged, rest = (float(word) for word in re.findall(r"\d+\.\d", table)[:4])
+    built, ran, judged, drawn, rest = (float(word) for word in re.findall(r"\d+\.\d", table)[:5])
     assert ran >= 6 * 0.1 > built
     assert judged < ran
+    assert drawn == 0.0
     assert rest < 6 * 0.1

@@ -25,7 +25,8 @@ print("begun", flush=True)
 other.wait()
 """
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
 from functools import partial
 from evidence.compare.together import Together
 both = Together()

@@ -36,9 +36,13 @@ from tests.properties.test_sizes import equal_sizes
 DOCS = Path(__file__).parents[3] / "docs"
 
 
+EQUAL_SIZES = [case for direction in DIRECTIONS for layout in LAYOUTS for case in equal_sizes(direction, layout)]
+
+
 def seen(fault: Fault, cases: tuple[Case, ...] | None = None) -> bool:
-    """Whether the judge rejects the faulty reference on one of these cases; on one that a property draws when None."""
-    asked = drawn_cases() if cases is None else cases
+    """Whether the judge rejects the faulty reference on one of these cases, or on one of equal sizes, which all are
+    asked; on one that a property draws when None."""
+    asked = (*(drawn_cases() if cases is None else cases), *EQUAL_SIZES)
     return any(verdict_on([fault], case).outcome == "disagrees" for case in asked if visible_in(fault, case))
 
 
@@ -50,9 +54,8 @@ def test_every_fault_is_seen_within_the_default_number_of_examples(fault: Fault)
 @pytest.mark.parametrize("pool", range(8))
 def test_every_fault_is_seen_from_a_pool_of_keys(pool: int) -> None:
     """By a target that compiles, whose properties ask few keys: in any run, whatever its pool."""
-    fixed = (case for direction in DIRECTIONS for layout in LAYOUTS for case in equal_sizes(direction, layout))
     of_corpus = (case for name, case in corpus.cases().items() if among(pool, name))
-    cases = (*pooled_cases(pool), *fixed, *of_corpus)
+    cases = (*pooled_cases(pool), *of_corpus)
     unseen = [name for name, fault in FAULTS.items() if not seen(fault, cases)]
     assert not unseen
 
