@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,8 @@ pytest.importorskip("pydantic")
 import adapters
 from evidence.record import corpus
 from evidence.record.environment import ROOT
-from evidence.verify.declarations import PATH, known, version_of
+from evidence.record.schema import TargetLine
+from evidence.verify.declarations import PATH, known, version_of, wrong
 from evidence.verify.questions import FOLDER, all_tests, number_for_a_target
 from meta_tests.make_declarations import BACKENDS, DEVICES, declared
 
@@ -33,6 +36,18 @@ def test_what_an_adapter_declares_is_in_the_data(name: str) -> None:
         ]
         for field in entry.keys() - {"unsupported"}:
             assert there[field] == entry[field], field
+
+
+def test_a_header_that_says_otherwise_what_is_compiled_is_noticed() -> None:
+    """It decides which keys were asked, and in which mode. A header from before says nothing of it."""
+    entry = known()["openvino", "", "cpu"]
+    line = {name: entry[name] for name in ("adapter", "source", "backend", "unsupported", "emulated", "arithmetics")}
+    line |= {"label": "openvino cpu", "device": "cpu", "version": "2026.3.0", "environment": {}}
+    header: Any = SimpleNamespace(environment=SimpleNamespace(packages={"openvino": "2026.3.0"}))
+    for compiles, noticed in ((None, []), (entry["compiles"], []), ({"mode": "traced", "weights": True}, ["traced"])):
+        problems = list(wrong(header, TargetLine(**line, compiles=compiles)))
+        assert len(problems) == len(noticed)
+        assert all(word in problem for word, problem in zip(noticed, problems, strict=True))
 
 
 def test_every_adapter_is_in_the_data_on_every_backend_and_device() -> None:
