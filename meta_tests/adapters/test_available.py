@@ -211,12 +211,16 @@ def test_a_package_that_nobody_installed_is_there_if_it_can_be_imported(
 def test_what_is_compiled_is_kept_where_the_user_has_said_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "JAX_COMPILATION_CACHE_DIR"
-    monkeypatch.setattr(os, "environ", {})
+    name, *others = adapters.JAX_KEEPS, *adapters.JAX_KEEPS_ALL
+    for variable in (name, *others):
+        monkeypatch.setenv(variable, "given")
+    adapters.keep_compiled(tmp_path / "compiled")
+    assert os.environ[name] == "given"
+    for variable in (name, *others):
+        monkeypatch.delenv(variable)
+    (tmp_path / "file").touch()
+    adapters.keep_compiled(tmp_path / "file" / "compiled")
+    assert not {name, *others} & os.environ.keys()
     adapters.keep_compiled(tmp_path / "out" / "compiled")
     assert Path(os.environ[name]).is_dir()
-    (tmp_path / "file").touch()
-    for given in ({name: "/elsewhere"}, {}):
-        monkeypatch.setattr(os, "environ", given.copy())
-        adapters.keep_compiled(tmp_path / "file" / "compiled")
-        assert os.environ == given
+    assert {name, *others} < os.environ.keys()
