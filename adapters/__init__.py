@@ -93,10 +93,10 @@ class LoadError(ImportError):
 def keep_compiled(folder: Path) -> None:
     """Let frameworks keep in a folder what they compile, for other processes and later ones.
 
-    It is done by their environment variables, before they are loaded. Where the user has set them, or the folder cannot
-    be made, nothing is changed.
+    It is done by their environment variables, before they are loaded. Where the user has set them, the folder cannot be
+    made, or no such framework is installed, nothing is changed.
     """
-    if JAX_KEEPS not in os.environ:
+    if JAX_KEEPS not in os.environ and find_spec("jax") is not None:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             os.environ |= {JAX_KEEPS: str(folder.resolve()), **JAX_KEEPS_ALL}

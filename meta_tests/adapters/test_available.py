@@ -219,8 +219,11 @@ def test_what_is_compiled_is_kept_where_the_user_has_said_nothing(
     for variable in (name, *others):
         monkeypatch.delenv(variable)
     (tmp_path / "file").touch()
-    adapters.keep_compiled(tmp_path / "file" / "compiled")
-    assert not {name, *others} & os.environ.keys()
+    for installed, folder in ((None, tmp_path / "compiled"), (object(), tmp_path / "file" / "compiled")):
+        monkeypatch.setattr(adapters, "find_spec", lambda _name, installed=installed: installed)
+        adapters.keep_compiled(folder)
+        assert not {name, *others} & os.environ.keys()
+        assert not folder.exists()
     adapters.keep_compiled(tmp_path / "out" / "compiled")
     assert Path(os.environ[name]).is_dir()
     assert {name, *others} < os.environ.keys()
