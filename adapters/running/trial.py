@@ -72,7 +72,8 @@ def built(adapter: Adapter, spec: RNNSpec, parameters: Sequence[CellParameters],
 class Modules:
     """The last modules of an adapter that compiles, on one device, to be asked again: of the same key.
 
-    An adapter whose compiler sees no weights is given others of them by set_weights, as its users do.
+    An adapter whose compiler sees no weights is given others of them by set_weights, as its users do; but not in a mode
+    that makes something of a module's weights once: saved and loaded, it would not be saved again.
     """
 
     KEPT = 64
@@ -84,7 +85,8 @@ class Modules:
     def of(self, spec: RNNSpec, parameters: Sequence[CellParameters], mode: str) -> Any:
         """A module of exactly these parameters, built, or built before."""
         weights = tuple(array.tobytes() for track in parameters for array in track.arrays().values())
-        key = spec, parameters[0].dtype, mode, weights if self.compiles.weights else None
+        fixed = self.compiles.weights or mode not in ("eager", self.compiles.mode)
+        key = spec, parameters[0].dtype, mode, weights if fixed else None
         module, held = self._kept.pop(key, (None, None))
         if module is None:
             module = built(self.adapter, spec, parameters, self.device, mode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from harness import pool
 from harness.draws import draw_case
 from harness.strategies import Question, questions
 from harness.target import Target
+from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.process import suite
 from meta_tests.common.references import Mirror
 from reference import RNNSpec
@@ -64,7 +66,7 @@ def key(question: Question) -> dict[str, object]:
     return features_of(case.spec, **case.inputs) | {"shape": case.x.shape, "units": case.spec.hidden_size}
 
 
-def target(adapter: Mirror, seed: int = 0) -> Target:
+def target(adapter: Any, seed: int = 0) -> Target:
     return Target(adapter, "cpu", Ledger(), adapter.name, pool=seed)
 
 
@@ -131,6 +133,15 @@ def test_modules_are_built_once_for_a_key() -> None:
     for seed in (0, 0, 1):
         two.check("kept", draw_case(RNNSpec(3, 4), batch=2, time=3, seed=seed))
     assert len(adapter.built) == 3
+
+
+@pytest.mark.parametrize("name", ["keras", "flax"])
+def test_every_mode_answers_with_the_weights_that_it_is_asked_of(name: str) -> None:
+    """Saved and loaded, a module is another one: to set the weights of the first changes nothing in its answer."""
+    one = target(framework_adapter(name))
+    for mode in dict.fromkeys(("eager", "saved", "autograd", one.kept)):
+        for seed in (1, 2):
+            one.check("kept", draw_case(RNNSpec(3, 4), batch=2, time=3, seed=seed), mode=mode)
 
 
 def test_no_more_modules_are_kept_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
