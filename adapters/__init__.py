@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, cast
 
-from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refused, Result, Unsupported
+from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refusal, Refused, Result, Unsupported
 from .running.guard import one_line, told, warnings_shown
 from .running.usable import devices_of
 
@@ -51,6 +51,7 @@ __all__ = [
     "Capabilities",
     "LoadError",
     "NotOffered",
+    "Refusal",
     "Refused",
     "Result",
     "Unsupported",

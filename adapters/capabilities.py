@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is first to ask)
 import numpy as np
@@ -93,7 +93,7 @@ NARROW_ARITHMETICS: dict[tuple[Feature, ...], str] = {
 
 
 class Unsupported(ValueError):
-    """An adapter says no. New code raises one of the two kinds below, which say who said it."""
+    """The adapter says no. New code raises the kind below."""
 
 
 class NotOffered(Unsupported):
@@ -102,6 +102,21 @@ class NotOffered(Unsupported):
 
 class Refused(Unsupported):
     """The framework was asked, and said no, as its adapter had declared. The framework's own words are kept."""
+
+
+class Refusal(NamedTuple):
+    """How a framework says no: by an exception of this type, by its own name, with these words in what it says."""
+
+    exception: str
+    words: str
+
+    def fits(self, told: str) -> bool:
+        """Whether what was raised, told as "Type: words" (running.guard.told), is this refusal."""
+        kind, _, said = told.partition(": ")
+        return kind == self.exception and self.words in said
+
+    def __str__(self) -> str:
+        return f"{self.exception}: {self.words}"
 
 
 def in_base(name: str, value: Any) -> bool:
@@ -116,16 +131,20 @@ def beyond_base() -> tuple[Feature, ...]:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an adapter can do, as data: everything in BASE, and what it offers, but what is listed as unsupported.
+    """What an adapter can ask its framework, as data: everything in BASE, and what it offers, but what is listed here.
 
-    unsupported: feature -> why; asking for it raises Unsupported, which the suite tests. What is neither in BASE nor
-        offered is added to it, with a reason.
-    together: features -> why; each is supported, and all of them at once are not.
+    unsupported: feature -> why; the adapter has no way to ask: asking for it raises NotOffered, which the suite tests.
+        What is neither in BASE nor offered is added to it, with a reason.
+    together: features -> why; each can be asked, and all of them at once cannot.
+    refused: features -> the Refusal; a call with all of them is made, and the framework says no by this exception.
+        Any other exception is a crash. Of one feature alone no cases are drawn; the fixed ones ask.
     emulated: feature -> how; the framework lacks it and the adapter does it (a transposition, a flip).
     arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
         reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
     offers: features beyond BASE that the adapter's methods have arguments for: ("mask", True) for run's mask,
         ("mode", ...) for build's mode; and the cells that it builds beside elman, ("cell", ...).
+
+    What a framework gets wrong is declared nowhere here: it is a finding (findings/), and asked.
     """
 
     unsupported: Mapping[Feature, str] = field(default_factory=dict)
@@ -133,6 +152,7 @@ class Capabilities:
     together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     arithmetics: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     offers: tuple[Feature, ...] = ()
+    refused: Mapping[tuple[Feature, ...], Refusal] = field(default_factory=dict)
     _can: frozenset[Feature] = field(init=False, repr=False, compare=False)  # looked up in every call
 
     def __post_init__(self) -> None:
@@ -145,9 +165,10 @@ class Capabilities:
                     raise ValueError(
                         f"capabilities {kind}: got {short(reason)} for {what!r}, expected a reason in words"
                     )
+        self._check_refusals()
         if not isinstance(self.offers, tuple):
             raise TypeError(f"capabilities offers: got {type(self.offers).__name__}, expected a tuple of features")
-        several = (feature for features in (*self.together, *self.arithmetics) for feature in features)
+        several = (feature for features in (*self.together, *self.arithmetics, *self.refused) for feature in features)
         for feature in (*self.unsupported, *self.emulated, *several, *self.offers):
             pair = isinstance(feature, tuple) and len(feature) == 2
             if not pair or feature[1] not in FEATURES.get(feature[0], ()):
@@ -164,8 +185,16 @@ class Capabilities:
         can = frozenset((name, value) for name in FEATURES for value in self.supported(name))
         object.__setattr__(self, "_can", can)
 
+    def _check_refusals(self) -> None:
+        if not isinstance(self.refused, Mapping):
+            raise TypeError(f"capabilities refused: got {type(self.refused).__name__}, expected a mapping to Refusals")
+        for features, said in self.refused.items():
+            if not isinstance(said, Refusal) or not said.exception.isidentifier() or not said.words.strip():
+                expected = "a Refusal(exception, words): the name of a type, and words that it says"
+                raise ValueError(f"capabilities refused: got {short(said)} for {features!r}, expected {expected}")
+
     def _why_not(self, name: str, value: Any) -> str:
-        """Why a feature is not supported; empty where it is."""
+        """Why a feature is not offered; empty where it is."""
         if reason := self.unsupported.get((name, value)):
             return reason
         if in_base(name, value) or (name, value) in self.offers:
@@ -173,11 +202,13 @@ class Capabilities:
         return NOT_AMONG_OFFERS if name in dict(self.offers) else NO_ARGUMENT.get(name, NOT_AMONG_OFFERS)
 
     def supported(self, name: str) -> tuple[Any, ...]:
-        """The values of a feature that the adapter supports."""
-        return tuple(value for value in FEATURES[name] if not self._why_not(name, value))
+        """The values of a feature that are offered, and of which an answer is expected."""
+        return tuple(
+            value for value in FEATURES[name] if ((name, value),) not in self.refused and not self._why_not(name, value)
+        )
 
-    def refusal(self, features: Mapping[str, Any]) -> str:
-        """Why a call with these features is refused: the first that is unsupported, and its reason; else empty."""
+    def not_offered(self, features: Mapping[str, Any]) -> str:
+        """Why a call with these features cannot be made: the first that is not offered, and its reason; else empty."""
         for name, value in features.items():
             if (name, value) not in self._can and (reason := self._why_not(name, value)):
                 return f"{name} {value}: {reason}"
@@ -186,19 +217,33 @@ class Capabilities:
                 return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
         return ""
 
+    def refusal(self, features: Mapping[str, Any], told: str | None = None) -> Refusal | None:
+        """How the framework refuses a call with these features, as declared; None where it is to answer.
+
+        told: what was raised; then a Refusal that it fits, if any.
+        """
+        return next(
+            (said for several, said in self.refused.items()
+             if features.items() >= set(several) and (told is None or said.fits(told))), None
+        )  # fmt: skip
+
+    def no_answer(self, features: Mapping[str, Any]) -> str:
+        """Why no answer is expected of a call with these features: it is not offered, or refused; else empty."""
+        return self.not_offered(features) or str(self.refusal(features) or "")
+
     def arithmetic(self, features: Mapping[str, Any]) -> str:
         """The arithmetic that an answer with these features is judged by."""
         declared = (name for several, name in self.arithmetics.items() if features.items() >= set(several))
         return next(declared, features["dtype"])
 
     def require(self, features: Mapping[str, Any]) -> None:
-        """Raise NotOffered if any of the features is declared unsupported, ValueError for a word that none knows."""
+        """Raise NotOffered if any of the features is not offered, ValueError for a word that none knows."""
         for name, value in features.items():
             if value not in FEATURES[name]:
                 words = ", ".join(str(word) for word in FEATURES[name])
                 raise ValueError(f"{name}: got {short(value)}, expected one of {words}")
-        if refusal := self.refusal(features):
-            raise NotOffered(refusal)
+        if reason := self.not_offered(features):
+            raise NotOffered(reason)
 
 
 def capabilities_on(adapter: Any, device: str) -> Capabilities:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from reference import LAYOUTS, CellParameters, Lengths, RNNSpec
+from reference import LAYOUTS, Case, CellParameters, Lengths, RNNSpec
 from reference.spec import dtype_name, expect_word
 
 from .capabilities import (  # noqa: F401 (the words of the contract)
@@ -17,6 +17,7 @@ from .capabilities import (  # noqa: F401 (the words of the contract)
     Capabilities,
     Feature,
     NotOffered,
+    Refusal,
     Refused,
     Unsupported,
     beyond_base,
@@ -36,6 +37,18 @@ class Result(NamedTuple):
     output: np.ndarray
     h_n: np.ndarray
     prefixes: Sequence[np.ndarray] | None = None
+
+
+class Idiom(NamedTuple):
+    """Another way in which users of a framework call the layer than `run` does, for the pinned case of a finding.
+
+    says: which, as the end of "asked ...".  answer: (case, device) -> Result, in the case's layout and dtype.
+    isolate: whether it may take the process down, and is asked in one of its own.
+    """
+
+    says: str
+    answer: Callable[[Case, str], Result]
+    isolate: bool = False
 
 
 class Compiles(NamedTuple):
@@ -60,8 +73,10 @@ class Adapter(Protocol):
     `environment() -> dict`, what else decides the numbers: versions, settings, hardware, as str, int, bool or None;
     `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
     `compiles`, a Compiles where the framework compiles for each shape: a run then asks it few shapes, drawn anew;
-    `script(case, device="cpu") -> str`, a stand-alone program that asks the framework this one case, for a bug report:
-    it imports NumPy and the framework and nothing of this suite, also for a case that run refuses.
+    `idioms`, a mapping from a word to an Idiom, in which findings/ have their cases asked;
+    `script(case, device="cpu", way="eager") -> str`, a stand-alone program that asks the framework this one case, in a
+    mode or an idiom, for a bug report: it imports NumPy and the framework and nothing of this suite, also for a case
+    that run refuses. A way of which the adapter writes no script raises NotOffered. `way` may be left out.
     docs/adapters.md tells authors what to write; adapters.conformance.self_check asks whether they did.
     """
 

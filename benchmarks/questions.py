@@ -10,8 +10,8 @@ import numpy as np
 
 import adapters
 from adapters.running.trial import Stack, Trial, examine
-from harness.draws import draw_case
 from reference import Case, RNNSpec, forward, judge, judge_pair
+from reference.draws import draw_case
 
 # The reference may not be slower than what it checks; a judgement may not cost more than three float64 passes, and of a
 # large case not more than ten by the whole trajectory or of two answers. What is around both may cost little: a trial

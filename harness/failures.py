@@ -18,11 +18,10 @@ from pathlib import Path
 from adapters.running.trial import Trial
 from evidence.record.environment import USER_FOLDER
 from reference import Case, Diagnosis
+from reference.draws import draw_case, in_memory
 from reference.faults import Fault
 from reference.judging.primitives import PrimitiveVerdict
 from reference.layout import each_state
-
-from .draws import draw_case, in_memory
 
 FAILURES = USER_FOLDER / "out" / "failures"
 LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes

@@ -54,6 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--cases", type=int, metavar="N", help=f"Hypothesis examples for each property ({profiles.CASES})")
     option("--evidence", metavar="FILE", help="record every verdict in this file (python -m rnn_equivalence)")
     option("--known-failures", metavar="FILE", help="tests that are expected to fail, and why: docs/adapters.md")
+    option("--strict-findings", action="store_true",
+           help="fail where the version at hand has a finding: docs/findings.md")  # fmt: skip
     option("--pool", type=int, metavar="SEED",
            help="draw the keys that are asked of what compiles from this seed, as the run that named it")  # fmt: skip
     option("--progress", type=float, default=30.0, metavar="SECONDS",
@@ -98,6 +100,7 @@ class Plugin:
             target = functools.partial(
                 Target, ledger=self.ledger, journal=journal, isolate=bool(config.getoption("isolate")),
                 failures=Folder(self.run), pool=config.getoption("--pool"),
+                strict=bool(config.getoption("--strict-findings")),
             )  # fmt: skip
             self.targets = targets(config, self.found, target)
         self.times = Times(self.ledger, STARTED)
@@ -109,6 +112,11 @@ class Plugin:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "target" in metafunc.fixturenames:
+            if "finding" in metafunc.fixturenames:
+                pairs = [(target, finding) for target in self.targets for finding in target.findings or [None]]
+                ids = [f"{target.id}-{finding.id if finding else 'none'}" for target, finding in pairs]
+                metafunc.parametrize(("target", "finding"), pairs, ids=ids)
+                return
             metafunc.parametrize("target", self.targets, ids=[target.id for target in self.targets])
 
     @pytest.hookimpl(tryfirst=True)

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from .draws import MEMORY
+from reference.draws import MEMORY
+
 from .strategies import INPUT_SCALES, SEEDS, WEIGHT_SCALES, Draw, Question
 
 if TYPE_CHECKING:

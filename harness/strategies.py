@@ -1,7 +1,7 @@
 """Hypothesis strategies: which questions are asked.
 
 Sizes, features and a seed are Hypothesis' own choices, so they shrink; the numbers come from the seed
-(harness/draws.py). One choice decides between full-precision numbers and numbers of four bits, without
+(reference/draws.py). One choice decides between full-precision numbers and numbers of four bits, without
 changing any other: a failing case shrinks to few, small and readable numbers, and generation stays fast at any
 size. Drawing each weight by itself was rejected: a 10-layer case needs more choices than Hypothesis
 allows, and its arrays are filled with repeated values unless told otherwise, which hides transpositions.
@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from adapters import FEATURES
 from reference import LAYOUTS, Case, RNNSpec
+from reference.draws import MEMORY, draw_case, in_memory
 from reference.layout import each_state
-
-from .draws import MEMORY, draw_case, in_memory
 
 Draw = Callable[..., Any]
 SIZES = st.integers(1, 9)

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,11 +21,13 @@ from adapters.contract import Compiles, capabilities_on, features_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
-from adapters.running.trial import Modules, Stack, Trial, asked_of, attempt, examine
+from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import comparable, kept_answer, verdict_line
-from reference import Case, judge_pair
+from findings import Finding, State, explained
+from findings.states import findings_of, left_out, state_of
+from reference import Case, judge, judge_pair
 
 from . import pool
 from .failures import Failure, Folder
@@ -41,7 +43,7 @@ class Target:
 
     source: what loads the adapter: its name, or module:Class.  isolate: whether every case runs in a process of its
     own, and not only those in the modes of ISOLATED.  failures: where failing cases are kept.  pool: the seed of the
-    keys that are asked where the adapter compiles.
+    keys that are asked where the adapter compiles.  strict: whether a finding that is present fails.
     """
 
     adapter: Adapter
@@ -52,6 +54,8 @@ class Target:
     isolate: bool = False
     failures: Folder = field(default_factory=Folder)
     pool: int = 0
+    strict: bool = False
+    _states: dict[str, State] = field(default_factory=dict)
     _keys: dict[str, list[Question]] = field(default_factory=dict)
 
     @functools.cached_property
@@ -122,7 +126,7 @@ class Target:
         """Whether what a question asks in every test is not declared unsupported together."""
         case = question.case("forward", "tanh", "float32")
         asked = features_of(case.spec, **case.inputs, mode=self.kept)
-        return not self.capabilities.refusal({name: asked[name] for name in pool.OF_A_QUESTION})
+        return not self.capabilities.no_answer({name: asked[name] for name in pool.OF_A_QUESTION})
 
     def draw(self, data: st.DataObject, several: Sequence[tuple[str, ...]], **limits: Any) -> list[Question]:
         """A question for each of several combinations: the same for all, or, where each is compiled, one of its own."""
@@ -130,9 +134,47 @@ class Target:
             return [data.draw(self.questions(**limits), "question")] * len(several)
         return [data.draw(self.questions(*words, **limits), " ".join(("question", *words))) for words in several]
 
-    def refusal(self, case: Case) -> str:
-        """Why the adapter declares that it cannot answer a case; empty when it can."""
-        return asked_of(self.adapter, case, self.device, self.kept)[0]
+    def no_answer(self, case: Case) -> str:
+        """Why no answer to a case is expected: it is not offered, refused, or left out for a finding; else empty."""
+        features = features_of(case.spec, **case.inputs, mode=self.kept)
+        return self.capabilities.no_answer(features) or left_out(self.present(features), features)
+
+    @functools.cached_property
+    def findings(self) -> list[Finding]:
+        """What its framework was seen to get wrong, in whatever version; of a user's own adapter nothing is known."""
+        with warnings_shown():
+            return [] if ":" in self.source else findings_of(self.adapter)
+
+    def state(self, finding: Finding) -> State:
+        """What the pinned case of a finding says of this version; it is asked once, and not recorded."""
+        if finding.id not in self._states:
+            self._states[finding.id] = state_of(finding, self.adapter, self.device, self._ask_pinned)
+        return self._states[finding.id]
+
+    def _ask_pinned(self, case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
+        child = isolate or self.isolate or mode in ISOLATED
+        kind = ChildStack(self.child, self.adapter, case, self.device, mode, idiom) if child else None
+        return examine(self.adapter, case, self.device,
+                       stack=kind or Stack(self.adapter, case, self.device, mode, idiom=idiom))  # fmt: skip
+
+    def present(self, features: Mapping[str, Any]) -> list[Finding]:
+        """The findings that this version has, of those with these features in their trigger."""
+        return [one for one in self.findings if one.holds(features) and self.state(one).present]
+
+    def check_finding(self, finding: Finding) -> None:
+        """Fail where the pinned case of a finding is wrong in another way; where it is present too, if `strict`."""
+        __tracebackhide__ = True
+        told = self.state(finding)
+        if told.trial is None:
+            pytest.skip(f"{self.label}: {finding.id} is not asked: its device is {finding.device}")
+        tested, features = f"finding {finding.id}", finding.case.features()
+        self.ledger.record(self.label, tested, features, told.trial.outcome)
+        self._write(tested, features, told.trial)
+        if told.state == "changed":
+            words = f"{finding} has changed: its case is wrong in another way than it says ({finding.what})"
+            raise AssertionError(f"{words}\n{told.trial}")
+        if told.state == "present" and self.strict and finding.kind == "fault":
+            raise AssertionError(f"--strict-findings: {finding} is present\n{told.trial}\n  avoid it: {finding.avoid}")
 
     def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str | None = None) -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
@@ -164,12 +206,26 @@ class Target:
         started = time.perf_counter()
         verdict = judge_pair(case, expected, actual, declared)
         judged = time.perf_counter()
-        trial = self.record_relation(tested, case, verdict.outcome, verdict=verdict, answer=actual)
+        both = ((self, expected), (other or self, actual))
+        explain = [of.explain(case, answer) for of, answer in both] if verdict.outcome == "disagrees" else []
+        ids = tuple(one for ids in explain if ids for one in ids) if None not in explain else ()
+        outcome = "finding" if ids else verdict.outcome
+        trial = self.record_relation(tested, case, outcome, verdict=verdict, answer=actual, findings=ids)
         self.ledger.spend(self.label, {"judge": judged - started, "ask": time.perf_counter() - started})
-        if verdict.outcome == "disagrees":
+        if outcome == "disagrees":
             kept = f"{self.failures.save(case)}{self.failures.note}"
             raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
-        self._something_was_seen([verdict.outcome])
+        self._something_was_seen([outcome])
+
+    def explain(self, case: Case, answer: Result) -> tuple[str, ...] | None:
+        """The findings that an answer of this target shows: none where it agrees, None where it is wrong otherwise."""
+        features = features_of(case.spec, **case.inputs, mode=self.kept)
+        declared = self.capabilities.arithmetic(features)
+        verdict = judge(case, *answer[:2], prefixes=answer.prefixes, declared=declared)
+        trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict,
+                      answer=answer, arithmetic=declared)  # fmt: skip
+        told = explained(trial, self.present(features), features)
+        return told.findings if told.outcome in ("agrees", "vacuous", "finding") else None
 
     def answer(self, case: Case, stack: Stack | None = None) -> Result:
         """The adapter's answer, for a relation; skips the test where the adapter declares that it has none.
@@ -178,18 +234,23 @@ class Target:
         """
         __tracebackhide__ = True
         started = time.perf_counter()
-        if refusal := self.refusal(case):
-            alone = replace(self.capabilities, together={}).refusal(features_of(case.spec, **case.inputs))
+        if reason := self.no_answer(case):
+            alone = replace(self.capabilities, together={}).not_offered(features_of(case.spec, **case.inputs))
             if not alone and currently_in_test_context():
                 reject()  # another case may not ask for these features together
-            pytest.skip(f"{self.label}: declared unsupported: {refusal}")
+            pytest.skip(f"{self.label}: no answer is expected: {reason}")
         stack = stack or self.stack(case)
         before = dict(stack.seconds)
         result = attempt(stack, case)
         spent = {what: stack.seconds[what] - before[what] for what in before}
         self.ledger.spend(self.label, {**spent, "ask": time.perf_counter() - started})
         if isinstance(result, Trial):
-            self.record_relation("answer", case, result.outcome, message=result.message)
+            features = features_of(case.spec, **case.inputs, mode=self.kept)
+            result = explained(result, self.present(features), features)
+            said = {"message": result.message, "findings": result.findings}
+            self.record_relation("answer", case, result.outcome, **said)
+            if result.findings:
+                pytest.skip(f"{self.label}: no answer, as {', '.join(result.findings)} says: {result.message}")
             raise AssertionError(self._failure("answer", result, None))
         return result
 
@@ -227,30 +288,46 @@ class Target:
         __tracebackhide__ = True
         started = time.perf_counter()
         features = features_of(case.spec, **case.inputs, mode=stack.mode)
-        trial = examine(self.adapter, case, self.device, bound, stack)
+        present = self.present(features)
+        if reason := left_out(present, features):
+            trial = Trial(self.adapter.name, self.adapter.version, self.device, case, "left out", message=reason,
+                          mode=stack.mode)  # fmt: skip
+        else:
+            trial = examine(self.adapter, case, self.device, bound, stack)
+            trial = explained(trial, present, features, bound)
         self.ledger.record(self.label, tested, features, trial.outcome)
         self._write(tested, features, trial)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
-        refusal = self.capabilities.refusal(features)
-        if refusal and trial.outcome != "refused":
-            raise AssertionError(f"{tested}: declared unsupported, but not refused: {refusal}\n{trial}")
-        if not refusal and trial.outcome not in ("agrees", "vacuous"):
-            raise AssertionError(self._failure(tested, trial, bound, stack.mode))
+        not_offered, refusal = self.capabilities.not_offered(features), self.capabilities.refusal(features)
+        match trial.outcome:
+            case "agrees" | "vacuous" | "finding" if not_offered:
+                raise AssertionError(f"{tested}: declared unsupported, but answered: {not_offered}\n{trial}")
+            case "agrees" | "vacuous" | "finding" | "left out":
+                pass
+            case "not offered" if not_offered:
+                pass
+            case "refused" if refusal:
+                pass
+            case "disagrees" | "crashed" | "not offered" | "refused":
+                raise AssertionError(self._failure(tested, trial, bound, stack.mode))
+            case _:
+                raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial.outcome
 
     def _write(self, tested: str, features: dict[str, Any], trial: Trial, relation: bool = False) -> None:
         """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
         case, verdict, answer = trial.case, trial.verdict, trial.answer
-        if verdict is not None and verdict.bound:
+        if verdict is not None and verdict.bound and trial.outcome != "finding":
             self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
         if self.journal is None:
             return
         line = verdict_line(target=self.label, test=running_test(), tested=tested, relation=relation, case=case,
                             features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
-                            answer=answer)  # fmt: skip
+                            answer=answer, idiom=trial.idiom, findings=trial.findings)  # fmt: skip
         keep = line["corpus"] is not None and not relation and comparable(verdict)
         kept = kept_answer(*answer) if keep and answer is not None else None
-        declared = trial.outcome == "refused" and bool(self.capabilities.refusal(features))
+        expected = {"refused": self.capabilities.refusal, "not offered": self.capabilities.not_offered}
+        declared = trial.outcome == "left out" or bool(expected.get(trial.outcome, lambda _: None)(features))
         self.journal.verdict(line, case.to_json(), kept, declared)
 
     @staticmethod

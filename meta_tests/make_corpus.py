@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from evidence.record.corpus import FIRST, FOLDER, FORMAT
-from harness.draws import draw_case
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 from reference.cells import CELLS
+from reference.draws import draw_case
 from reference.files import write_atomically
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")

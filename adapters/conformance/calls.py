@@ -47,7 +47,7 @@ def arguments(subject: Subject) -> Iterator[str]:
     """Neither build nor run changes what it is given. Initial states and lengths are given where that can be."""
     wanted, can = {}, subject.capabilities
     for name, value in FULL.items():
-        wanted |= {} if can.refusal(features(can, **wanted) | {name: value}) else {name: value}
+        wanted |= {} if can.no_answer(features(can, **wanted) | {name: value}) else {name: value}
     case = subject.case(**wanted)
     cells = {f"parameters[{i}] {n}": a for i, cell in enumerate(case.parameters) for n, a in cell.arrays().items()}
     given = {name: array for name, array in (cells | case.inputs).items() if isinstance(array, np.ndarray)}

@@ -81,7 +81,7 @@ def combinations(capabilities: Capabilities, *names: str) -> Iterator[dict[str, 
     """Every combination of supported values of these features with which a usual case is answered."""
     for values in product(*(capabilities.supported(name) for name in names)):
         wanted = dict(zip(names, values, strict=True))
-        if not capabilities.refusal(features(capabilities, **wanted)):
+        if not capabilities.no_answer(features(capabilities, **wanted)):
             yield wanted
 
 
@@ -120,7 +120,7 @@ def everything(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:
     full = {name: value for name, value in FULL.items() if value in capabilities.supported(name)}
     for wanted in combinations(capabilities, *COMBINED):
         asked = [features(capabilities, **wanted), features(capabilities, **wanted, **full)]
-        able = [one for one in asked if not capabilities.refusal(one)]
+        able = [one for one in asked if not capabilities.no_answer(one)]
         yield " ".join(wanted.values()), [sample(one, seed) for seed, one in enumerate(able)]
     for name in (name for name in FEATURES if name not in (*COMBINED, "mode")):
         for wanted in combinations(capabilities, name):

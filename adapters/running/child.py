@@ -22,7 +22,7 @@ from reference.encoding import decode, encode
 
 from .. import load
 from ..contract import NotOffered, Refused, Result, Unsupported
-from .guard import one_line, told, warnings_shown
+from .guard import Told, one_line, told, warnings_shown
 from .trial import Stack
 
 PATIENCE = 600.0  # seconds for one answer, in which the framework may be imported and compile
@@ -45,10 +45,10 @@ class Child:
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[bytes] | None = None  # what it says on stderr
 
-    def answer(self, case: Case, device: str, mode: str) -> Result:
-        """The adapter's answer. Raises Unsupported where it refuses, Died where the process does not live to answer,
-        and RuntimeError, in the adapter's own words, where it raises anything else."""
-        said = self._said(json.dumps({"device": device, "mode": mode, "case": case.to_json()}))
+    def answer(self, case: Case, device: str, mode: str, idiom: str = "") -> Result:
+        """The adapter's answer. Raises Unsupported where it says no, Died where the process does not live to answer,
+        and Told, in the adapter's own words, where it raises anything else."""
+        said = self._said(json.dumps({"device": device, "mode": mode, "idiom": idiom, "case": case.to_json()}))
         with warnings_shown():
             for category, text in said["warnings"]:
                 kind = getattr(builtins, category, None)  # of a category that Python lacks, its name is told
@@ -57,7 +57,7 @@ class Child:
         if "refused" in said:
             raise REFUSALS[said["kind"]](said["refused"])
         if "crashed" in said:
-            raise RuntimeError(said["crashed"])
+            raise Told(said["crashed"])
         prefixes = said["prefixes"] and [decode("prefixes", array) for array in said["prefixes"]]
         return Result(decode("output", said["output"]), decode("h_n", said["h_n"]), prefixes)
 
@@ -112,13 +112,13 @@ class Child:
 class ChildStack(Stack):
     """A stack whose modules are built and run in a process of their own."""
 
-    def __init__(self, child: Child, adapter: Any, case: Case, device: str, mode: str) -> None:
-        super().__init__(adapter, case, device, mode)
+    def __init__(self, child: Child, adapter: Any, case: Case, device: str, mode: str, idiom: str = "") -> None:
+        super().__init__(adapter, case, device, mode, idiom=idiom)
         self._child = child
 
     def answer(self, case: Case) -> Result:
         with self._timed("run"):
-            return self._child.answer(case, self.device, self.mode)
+            return self._child.answer(case, self.device, self.mode, self.idiom)
 
 
 def main() -> None:
@@ -136,10 +136,11 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         case = Case.from_json(asked["case"])
-        key = [asked["device"], asked["mode"], [encode(a) for cell in case.parameters for a in cell.arrays().values()]]
+        way = asked["device"], asked["mode"], asked["idiom"]
+        key = [way, [encode(a) for cell in case.parameters for a in cell.arrays().values()]]
         key.append(str(case.spec))
         if stack is None or stack[0] != key:
-            stack = key, Stack(adapter, case, asked["device"], asked["mode"])
+            stack = key, Stack(adapter, case, *way[:2], idiom=way[2])
         with warnings.catch_warnings(record=True) as now:
             said = _answer(stack[1], case)
         told_once = dict.fromkeys((warning.category.__name__, str(warning.message)) for warning in [*heard, *now])

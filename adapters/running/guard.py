@@ -19,6 +19,12 @@ def one_line(said: object) -> str:
     return " ".join(str(said).split())
 
 
+class Told(RuntimeError):
+    """What was raised in another process, as `told` has it."""
+
+
 def told(error: BaseException) -> str:
     """What was raised, on one line: its type and its words."""
+    if isinstance(error, Told):
+        return str(error)
     return f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")

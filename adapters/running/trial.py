@@ -15,20 +15,36 @@ import numpy as np
 from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose, judge
 from reference.faults import Fault
 from reference.judging.case import id_of
+from reference.spec import expect_word
 
-from ..contract import Adapter, Capabilities, Compiles, Result, Unsupported, capabilities_on, features_of, in_base
-from .guard import warnings_shown
+from ..contract import (
+    Adapter,
+    Capabilities,
+    Compiles,
+    Idiom,
+    Refused,
+    Result,
+    Unsupported,
+    capabilities_on,
+    features_of,
+    in_base,
+)
+from .guard import told, warnings_shown
 
-OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
+OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
 
 
 @dataclass(frozen=True)
 class Trial:
     """What came of a case in an adapter.
 
-    outcome: the verdict's; "refused", where the adapter says no; or "crashed", where anything else was raised.
-    message: the exception, in its own words.  answer: what was judged, by the declared arithmetic.
+    outcome: the verdict's; "finding", where it disagrees or raises just as findings say; "refused", where the
+        framework says no as was declared; "not offered", where the adapter cannot ask; "left out", where a finding
+        that is present says that nothing can be expected; or "crashed", where anything else was raised.
+    message: the exception, in its own words; of a case that was left out, the finding's id.
+    answer: what was judged, by the declared arithmetic.  mode, idiom: how the framework was called.
     seconds: what building the modules ("build"), running them ("run") and judging them ("judge") took.
+    findings: the ids of those that explain the outcome "finding".
     """
 
     adapter: str
@@ -41,6 +57,9 @@ class Trial:
     answer: Result | None = None
     arithmetic: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    mode: str = "eager"
+    idiom: str = ""
+    findings: tuple[str, ...] = ()
 
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
         """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
@@ -102,13 +121,20 @@ class Stack:
     """A stack's modules on one device, in one mode: the whole, and its first layers if asked for.
 
     kept: where they are kept with those of other stacks; nowhere else when None.
+    idiom: one of the adapter's idioms, which builds and runs a case by itself; run's own way when empty.
     seconds: what building and running them took so far.
     """
 
     def __init__(
-        self, adapter: Adapter, case: Case, device: str = "cpu", mode: str = "eager", kept: Modules | None = None
+        self,
+        adapter: Adapter,
+        case: Case,
+        device: str = "cpu",
+        mode: str = "eager",
+        kept: Modules | None = None,
+        idiom: str = "",
     ) -> None:
-        self.adapter, self.device, self.mode = adapter, device, mode
+        self.adapter, self.device, self.mode, self.idiom = adapter, device, mode, idiom
         self._parameters = case.parameters
         self._kept = kept
         self._modules: dict[int, Any] = {}
@@ -116,6 +142,11 @@ class Stack:
 
     def answer(self, case: Case) -> Result:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
+        if self.idiom:
+            idioms: Mapping[str, Idiom] = getattr(self.adapter, "idioms", {})
+            expect_word("idiom", self.idiom, tuple(idioms))
+            with self._timed("run"):
+                return idioms[self.idiom].answer(case, self.device)
         with self._timed("build"):
             module = self._module(case.spec)
         with self._timed("run"):
@@ -149,29 +180,32 @@ class Stack:
     def expect_offered(self, features: Mapping[str, Any]) -> None:
         """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them."""
         capabilities = self.capabilities
+        if self.idiom:
+            return
         if beyond := {name: value for name, value in features.items() if not in_base(name, value)}:
             capabilities.require(beyond)
 
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
-    """Why an adapter declares that it cannot answer a case, empty where it can; and the arithmetic it declares."""
+    """Why no answer to a case is expected of an adapter, empty where it is; and the arithmetic that it declares."""
     features = features_of(case.spec, **case.inputs, mode=mode)
     with warnings_shown():
         capabilities = capabilities_on(adapter, device)
-    return capabilities.refusal(features), capabilities.arithmetic(features)
+    return capabilities.no_answer(features), capabilities.arithmetic(features)
 
 
 def attempt(
     stack: Stack, case: Case, prefixes: bool = False, features: Mapping[str, Any] | None = None
 ) -> Result | Trial:
-    """The answer to a case, or the trial that says why there is none: refused, crashed, or its arguments changed.
+    """The answer to a case, or the trial that says why there is none: refused, not offered, crashed, or its arguments
+    changed.
 
     prefixes: whether the result is to hold the outputs of a stack's lower layers.  features: the case's, if known.
     """
-    asked, message = case.content(), ""
+    asked, features = case.content(), features or stack.features(case)
     try:
         with warnings_shown():
-            stack.expect_offered(features or stack.features(case))
+            stack.expect_offered(features)
             result = stack.answer(case)
             if prefixes:
                 # Modules of their own with the same parameters show what the framework does not: that these compute
@@ -179,15 +213,19 @@ def attempt(
                 shown, below = result.prefixes, range(1, case.spec.num_layers)
                 lower = [stack.answer(case.prefix(n)).output for n in below] if shown is None else list(shown)
                 result = result._replace(prefixes=lower)
-    except Unsupported as refusal:
-        outcome, message = "refused", str(refusal)
-    except (Exception, SystemExit) as error:  # whatever a framework throws is a finding; the trial says so
-        outcome, message = "crashed", f"{type(error).__name__}: {error}"
+    except Refused as said:
+        outcome, message = "refused", str(said)
+    except Unsupported as said:
+        outcome, message = "not offered", str(said)
+    except (Exception, SystemExit) as error:  # whatever a framework throws: the trial says so
+        message = told(error)
+        outcome = "crashed" if stack.capabilities.refusal(features, message) is None else "refused"
     else:
         if case.content() == asked:
             return result
         outcome, message = "disagrees", f"the adapter changed its arguments: the case was {id_of(asked)}"
-    return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message)
+    return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message,
+                 mode=stack.mode, idiom=stack.idiom)  # fmt: skip
 
 
 def examine(
@@ -197,13 +235,14 @@ def examine(
     bound: str | None = None,
     stack: Stack | None = None,
     mode: str = "eager",
+    idiom: str = "",
 ) -> Trial:
     """Build, run and judge one case.
 
     bound: "step", "trajectory", or None for the step bound.  stack: modules already built of these parameters.
-    mode: one of contract.MODES.
+    mode: one of contract.MODES.  idiom: one of the adapter's; its run when empty.
     """
-    stack = stack or Stack(adapter, case, device, mode)
+    stack = stack or Stack(adapter, case, device, mode, idiom=idiom)
     before, features = dict(stack.seconds), stack.features(case)
     result = attempt(stack, case, bound != "trajectory", features)
     seconds = {what: stack.seconds[what] - before[what] for what in before}
@@ -216,4 +255,4 @@ def examine(
     # copies: the adapter may write its next answer into the same memory
     parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=Result(*parts),
-                 arithmetic=declared, seconds=seconds)  # fmt: skip
+                 arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom)  # fmt: skip

@@ -76,7 +76,8 @@ def answer_id(output: np.ndarray, h_n: np.ndarray) -> str:
 def verdict_line(
     *,
     target: str, test: str, tested: str, relation: bool, case: Case, features: Mapping[str, Any], outcome: str,
-    verdict: Verdict | None = None, message: str = "", answer: Sequence[np.ndarray] | None = None,
+    verdict: Verdict | None = None, message: str = "", answer: Sequence[np.ndarray] | None = None, idiom: str = "",
+    findings: Sequence[str] = (),
 ) -> Line:  # fmt: skip
     """What was said of one case: record/schema.py says what each field means.  tested: the property.  answer: output
     and h_n, of which the digest is noted."""
@@ -85,7 +86,7 @@ def verdict_line(
     return {
         "kind": "verdict", "target": target, "test": test, "property": tested, "relation": relation, "case": case.id,
         "corpus": corpus.names().get(case.id), "features": dict(features), "sizes": sizes(case), "outcome": outcome,
-        "message": message, "verdict": said, "answer_id": noted,
+        "message": message, "verdict": said, "answer_id": noted, "idiom": idiom, "findings": list(findings),
     }  # fmt: skip
 
 

@@ -19,12 +19,13 @@ from . import corpus
 from .ledger import FIRST_AXES
 from .lines import FORMAT
 
-Outcome = Literal["agrees", "disagrees", "vacuous", "refused", "crashed"]
+Outcome = Literal["agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed"]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Size = Annotated[int, Field(ge=0, le=2**31)]
 Name = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", description="on one line")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ShortSha256 = Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="first 16 hexadecimal digits of a SHA-256")]
+FindingId = Annotated[str, Field(pattern="^F-[0-9]{3}$")]
 SEALED = '`}` stands in place of `,"sha256":"..."}`, with which this line ends'
 Setting = str | bool | int | float | None
 
@@ -235,6 +236,8 @@ class VerdictLine(Model):
     answer_id: ShortSha256 | None = Field(description="of the answer's dtypes, shapes and bits")
     answer: Answer | None = Field(None, description="kept for the frozen corpus")
     content: str | None = Field(None, description="the case itself as JSON, where it did not agree")
+    idiom: Name = Field("", description="in which the framework was called, in the adapter's word; empty for run's own")
+    findings: list[FindingId] = Field([], description="that explain the outcome `finding`")
 
 
 def question(line: VerdictLine) -> Hashable:

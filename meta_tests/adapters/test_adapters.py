@@ -10,9 +10,9 @@ import pytest
 import adapters
 from adapters.contract import FEATURES, features_of
 from adapters.running.trial import examine
-from harness.draws import MEMORY, draw_case, draw_parameters, in_memory
 from meta_tests.common.frameworks import activation_of, built, framework_adapter
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
+from reference.draws import MEMORY, draw_case, draw_parameters, in_memory
 
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
          "h0": False, "lengths": "full", "mask": False, "num_layers": "1", "time": "more", "batch": "more",
@@ -52,7 +52,7 @@ def case_with(**features: Any) -> Case:
 
 def expect_agreement(adapter: adapters.Adapter, case: Case) -> None:
     """The adapter's answer agrees, or is refused with the declared reason."""
-    trial, refusal = examine(adapter, case), adapter.capabilities.refusal(features_of(case.spec, **case.inputs))
+    trial, refusal = examine(adapter, case), adapter.capabilities.not_offered(features_of(case.spec, **case.inputs))
     assert trial.outcome == ("refused" if refusal else "agrees"), trial
     assert trial.message == refusal
 

@@ -14,8 +14,8 @@ from adapters.capabilities import BASE, FEATURES, NO_ARGUMENT, NOT_AMONG_OFFERS,
 from adapters.contract import Capabilities, cast_exactly, expect_device, features_of
 from adapters.running import trial
 from adapters.running.trial import examine
-from harness.draws import draw_case, draw_parameters
 from reference import RNNSpec, forward
+from reference.draws import draw_case, draw_parameters
 
 from .test_adapters import USUAL, bits
 
@@ -49,8 +49,8 @@ def test_capabilities_say_what_is_supported_and_why_the_rest_is_not():
     assert some.supported("time") == ("1", "more")
     assert some.supported("bias") == (True, False)
     usual, empty = USUAL, USUAL | {"time": "0", "batch": "0"}
-    assert some.refusal(usual) == ""
-    assert some.refusal(empty) == "time 0: nothing to do"
+    assert some.not_offered(usual) == ""
+    assert some.not_offered(empty) == "time 0: nothing to do"
     some.require(usual)
     with pytest.raises(adapters.Unsupported, match=r"^batch 0: nobody there$"):
         some.require(USUAL | {"batch": "0"})
@@ -75,7 +75,7 @@ def test_what_is_neither_in_the_base_nor_offered_is_unsupported():
     assert plain.unsupported == {(name, value): NO_ARGUMENT[name] for name, value in beyond_base()}
     assert offering.supported("mask") == FEATURES["mask"]
     assert set(offering.supported("mode")) == {"eager", "saved", "compiled"}
-    assert offering.refusal({"mode": "traced"}) == f"mode traced: {NOT_AMONG_OFFERS}"
+    assert offering.not_offered({"mode": "traced"}) == f"mode traced: {NOT_AMONG_OFFERS}"
     declared = Capabilities({("mode", "saved"): "the disk is full"}, offers=beyond_base())
     assert declared.unsupported == {("mode", "saved"): "the disk is full"}
 
@@ -117,8 +117,8 @@ def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
     assert before | {"cell": ("elman",)} == {"cell": ("elman",)} | {
         name: adapter.capabilities.supported(name) for name in FEATURES
     }
-    assert adapter.capabilities.refusal({feature: added[-1]}) == f"{feature} {added[-1]}: {reason}"
-    assert Capabilities(offers=((feature, added[-1]),)).refusal({feature: added[-1]}) == ""
+    assert adapter.capabilities.not_offered({feature: added[-1]}) == f"{feature} {added[-1]}: {reason}"
+    assert Capabilities(offers=((feature, added[-1]),)).not_offered({feature: added[-1]}) == ""
     assert examine(adapter, case).outcome == "agrees"
     monkeypatch.setattr(trial, "features_of", lambda *args, **asked: features_of(*args, **asked) | {feature: added[-1]})
     monkeypatch.setattr(adapter, "run", lambda *given: pytest.fail("it must not be asked"))
@@ -186,6 +186,6 @@ def test_what_is_offered_later_is_supported():
     some = Capabilities(unsupported={("mode", "saved"): "nothing to save"})
     more = replace(some, offers=(("mask", True), ("mode", "train"), ("mode", "saved")))
     assert (more.supported("mask"), more.supported("mode")) == ((False, True), ("eager", "train"))
-    assert more.refusal(USUAL | {"mode": "saved"}) == "mode saved: nothing to save"
+    assert more.not_offered(USUAL | {"mode": "saved"}) == "mode saved: nothing to save"
     assert ("mask", True) not in more.unsupported
     assert replace(more, offers=()) == some

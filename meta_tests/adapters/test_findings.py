@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 FLOAT64_LAYER = """
 import adapters
 from reference import RNNSpec, judge
-from harness.draws import draw_case
+from reference.draws import draw_case
 
 keras = adapters.load("keras").framework
 case = draw_case(RNNSpec(3, 5), batch=2, time=4, dtype="float64")

@@ -11,8 +11,8 @@ import adapters
 from adapters import Capabilities
 from adapters.inputs import Inputs
 from adapters.numpy.adapter import ReferenceAdapter
-from harness.draws import draw_case, draw_parameters
 from reference import LAYOUTS, Case, RNNSpec, forward
+from reference.draws import draw_case, draw_parameters
 
 EVERYTHING = Capabilities(offers=(("mask", True),))
 SPEC = RNNSpec(3, 5, 2, "bidirectional")

@@ -14,9 +14,9 @@ import adapters
 from adapters import FEATURES, Capabilities
 from adapters.capabilities import MODES, beyond_base
 from adapters.running.trial import Stack, attempt, examine
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec, judge
+from reference.draws import draw_case
 
 
 def usual(direction: str = "bidirectional", batch: int = 3, time: int = 5, **asked: Any) -> Case:
@@ -124,8 +124,8 @@ def test_features_may_be_unsupported_together_only() -> None:
     both = (("mode", "traced"), ("bias", False))
     capabilities = Capabilities(together={both: "it forgets the bias"}, offers=beyond_base())
     assert capabilities.supported("mode") == FEATURES["mode"] == tuple(MODES)
-    assert not capabilities.refusal({"mode": "traced", "bias": True})
-    assert capabilities.refusal({"mode": "traced", "bias": False, "h0": True}) == (
+    assert not capabilities.not_offered({"mode": "traced", "bias": True})
+    assert capabilities.not_offered({"mode": "traced", "bias": False, "h0": True}) == (
         "mode traced and bias False: it forgets the bias"
     )
     with pytest.raises(ValueError, match="expected one of FEATURES"):
@@ -134,7 +134,7 @@ def test_features_may_be_unsupported_together_only() -> None:
 
 def test_a_gpu_has_modes_that_a_cpu_has_not() -> None:
     adapter: Any = framework_adapter("torch")
-    assert adapter.capabilities_on("cpu").refusal({"mode": "fallback"}) == "mode fallback: a matter of CUDA"
+    assert adapter.capabilities_on("cpu").not_offered({"mode": "fallback"}) == "mode fallback: a matter of CUDA"
     assert {"fallback", "moved"} <= set(adapter.capabilities_on("cuda:1").supported("mode"))
     on_cuda = set(adapter.capabilities_on("cuda").unsupported)
     assert set(adapter.capabilities_on("cpu").unsupported) - on_cuda == {("mode", "fallback"), ("mode", "moved")}

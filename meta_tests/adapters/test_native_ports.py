@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.draws import draw_case
 from meta_tests.adapters.scripts.test_script import run_alone
 from meta_tests.common.frameworks import framework_adapter
 from reference import LAYOUTS, Case, RNNSpec, judge
+from reference.draws import draw_case
 
 SPEC = RNNSpec(3, 5, 2, "bidirectional")
 

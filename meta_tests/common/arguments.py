@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.draws import draw_parameters
 from reference import RNNSpec
+from reference.draws import draw_parameters
 
 SPEC = RNNSpec(3, 4, 2, "bidirectional")
 GOOD = draw_parameters(SPEC)

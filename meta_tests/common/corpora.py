@@ -12,8 +12,8 @@ import pytest
 
 from evidence.record import corpus
 from evidence.verify import questions
-from harness.draws import draw_case
 from reference import Case, RNNSpec
+from reference.draws import draw_case
 
 
 @contextmanager

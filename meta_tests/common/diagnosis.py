@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.draws import draw_case
 from reference import Case, Diagnosis, RNNSpec, diagnose
+from reference.draws import draw_case
 from reference.faults import FAULTS
 
 from .property_cases import faulty_answer

@@ -13,8 +13,8 @@ import numpy as np
 from evidence.record.ledger import AXES, Ledger, sums
 from evidence.record.lines import FORMAT, dump, sealed, verdict_line
 from evidence.record.reader import Evidence, read
-from harness.draws import draw_case
 from reference import Case, RNNSpec, judge
+from reference.draws import draw_case
 
 SHA = "0" * 64
 FEATURES: dict[str, list[Any]] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.draws import draw_case
 from reference import Case, Location, RNNSpec
+from reference.draws import draw_case
 
 HIDDEN, TIME, BATCH = 4, 5, 3
 # so far off that no other element, which sees it through tanh, comes near its fraction of the bound

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec, judge
+from reference.draws import draw_case
 
 
 def cuda(index: int = 0) -> str:

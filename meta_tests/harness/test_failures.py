@@ -9,11 +9,11 @@ import pytest
 from adapters import Result
 from adapters.running.trial import Trial
 from harness import failures
-from harness.draws import draw_case
 from harness.failures import Failure
 from meta_tests.common.diagnosis import diagnosed, usual
 from meta_tests.common.property_cases import faulty_answer
 from reference import Case, Diagnosis, RNNSpec, judge
+from reference.draws import draw_case
 from reference.faults import FAULTS
 
 

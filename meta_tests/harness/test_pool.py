@@ -17,13 +17,13 @@ from adapters.running.trial import Modules, Stack
 from evidence.record import corpus
 from evidence.record.ledger import Ledger
 from harness import pool
-from harness.draws import draw_case
 from harness.strategies import Question, questions
 from harness.target import Target
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.process import suite
 from meta_tests.common.references import Mirror
 from reference import RNNSpec
+from reference.draws import draw_case
 
 REFERENCES = "meta_tests.common.references"
 

@@ -11,10 +11,10 @@ import pytest
 import adapters
 from adapters import Result
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.references import Mirror
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec, diagnose, forward, judge
+from reference.draws import draw_case
 from reference.faults import FAULTS, Fault, implementation
 from reference.faults.masks import MASK_FAULTS
 from reference.layout import sequence_from_time_first, sequence_to_time_first
@@ -175,7 +175,7 @@ def test_an_empty_mask_comes_back() -> None:
 def test_adapters_take_masks_or_say_that_they_do_not(framework: str) -> None:
     adapter = framework_adapter(framework)
     trial = examine(adapter, masked("bidirectional"))
-    declared = adapter.capabilities.refusal({"mask": True})
+    declared = adapter.capabilities.not_offered({"mask": True})
     assert (trial.outcome, trial.message) == (("refused", declared) if declared else ("agrees", ""))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from harness.draws import draw_case, draw_parameters
 from harness.strategies import Question, questions
 from meta_tests.common.arguments import X
 from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, Case, CellParameters, RNNSpec, forward, layout
@@ -17,6 +16,7 @@ from reference.bounds.arithmetic import ARITHMETICS
 from reference.bounds.trajectory import trajectory_bound
 from reference.calculus.numbers import Numbers
 from reference.cells import cell_of
+from reference.draws import draw_case, draw_parameters
 
 DOUBLE = ARITHMETICS["float64"]
 

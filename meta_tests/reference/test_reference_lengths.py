@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.draws import draw_case
 from meta_tests.common.arguments import GOOD, SPEC, X
 from reference import DIRECTIONS, Case, RNNSpec, forward, judge, layout
+from reference.draws import draw_case
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -18,19 +18,30 @@ import reference
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "openvino"}
-OURS = {"reference", "adapters", "evidence", "harness", "tests", "meta_tests", "benchmarks", "rnn_equivalence"}
+OURS = {
+    "reference",
+    "adapters",
+    "evidence",
+    "findings",
+    "harness",
+    "tests",
+    "meta_tests",
+    "benchmarks",
+    "rnn_equivalence",
+}
 TESTING = {"numpy", "ml_dtypes", "hypothesis", "pytest"}
 # what each room may import of ours, and beyond the standard library
 ALLOWED = {
-    "reference": ({"reference"}, {"numpy"}),
+    "reference": ({"reference"}, {"numpy", "ml_dtypes"}),
     "adapters": ({"reference", "adapters"}, {"numpy", "ml_dtypes", *FRAMEWORKS}),
     "evidence": (
         # adapters for the words and features; meta_tests/evidence/verify/test_declarations.py: no framework
-        {"reference", "adapters", "evidence"},
+        {"reference", "adapters", "findings", "evidence"},
         {"numpy", "ml_dtypes", "rich", "pydantic", "jinja2", "markupsafe", "matplotlib"},
     ),
-    "harness": ({"reference", "adapters", "evidence", "harness"}, {*TESTING, "rich"}),
-    "tests": ({"reference", "adapters", "evidence", "harness", "tests"}, TESTING),
+    "findings": ({"reference", "adapters", "findings"}, {"numpy"}),
+    "harness": ({"reference", "adapters", "findings", "evidence", "harness"}, {*TESTING, "rich"}),
+    "tests": ({"reference", "adapters", "findings", "evidence", "harness", "tests"}, TESTING),
     "meta_tests": (OURS, {*TESTING, "rich", "packaging", "flint", "pydantic"}),
     "benchmarks": ({"reference", "adapters", "harness", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
     "rnn_equivalence": (OURS - {"tests", "meta_tests", "benchmarks"}, {"pytest", "click"}),
@@ -78,7 +89,7 @@ def test_every_room_has_its_row() -> None:
     [
         ("reference", "import scipy", {"scipy"}),
         ("reference", "def f():\n    from adapters import load", {"adapters"}),
-        ("adapters", "from harness.draws import draw_case", {"harness"}),
+        ("adapters", "from reference.draws import draw_case", {"harness"}),
         ("evidence", "import torch", {"torch"}),
         ("evidence", "from harness import target", {"harness"}),
         ("harness", "from tests.frameworks import array_of", {"tests"}),
@@ -124,7 +135,7 @@ def test_the_packages_are_those_of_this_repository() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["rnn_equivalence"]
     assert {f"rnn_equivalence/suite/{path}" for path in wheel["force-include"]} == {*wheel["force-include"].values()}
-    assert {"reference", "adapters", "harness", "evidence", "tests"} <= {*wheel["force-include"]}
+    assert {"reference", "adapters", "findings", "harness", "evidence", "tests"} <= {*wheel["force-include"]}
 
 
 TOLERANCE = re.compile(r"\b(rtol|atol|rel_tol|abs_tol|rel|abs|decimal|places)\s*=\s*(?!0[,) ])[0-9.]+(e-?[0-9]+)?")

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.draws import Draw
 from meta_tests.common.implementations import COMBINE, ROUNDING, TANH_ERRORS, Cells, Machine, scan
 from reference import DIRECTIONS, Case, CellParameters, RNNSpec, Verdict, judge
 from reference.arguments import cell_shapes
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
+from reference.draws import Draw
 
 BATCH_OF_CASES = 16
 MOST_TERMS = 64

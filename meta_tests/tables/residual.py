@@ -13,8 +13,8 @@ import numpy as np
 
 from adapters import Adapter
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from reference import DTYPES, RNNSpec
+from reference.draws import draw_case
 
 HIDDEN, BATCH, TIME = 32, 8, 20
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.draws import draw_case
 from reference import Case, RNNSpec, judge
 from reference.bounds.arithmetic import arithmetic
+from reference.draws import draw_case
 
 SIZES = (4, 16, 64, 128, 256, 512)
 ARITHMETICS = ("float64", "float32", "float16", "bfloat16", "float16_accumulate_float32", "bfloat16_accumulate_float32")

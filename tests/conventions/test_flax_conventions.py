@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from adapters import Adapter, NotOffered
-from harness.draws import draw_case
 from reference import Case, CellParameters, RNNSpec, judge
+from reference.draws import draw_case
 from tests.frameworks import array_of, framework_adapter
 
 SPEC, REVERSE, BOTH = (RNNSpec(3, 5, direction=direction) for direction in ("forward", "reverse", "bidirectional"))

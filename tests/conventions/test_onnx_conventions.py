@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from adapters import NotOffered
-from harness.draws import draw_case, draw_parameters
 from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
+from reference.draws import draw_case, draw_parameters
 from tests.frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")

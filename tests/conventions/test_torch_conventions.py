@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from adapters import Adapter
-from harness.draws import draw_case, draw_parameters
 from reference import Case, CellParameters, RNNSpec, forward, judge
+from reference.draws import draw_case, draw_parameters
 from tests.frameworks import array_of, framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")

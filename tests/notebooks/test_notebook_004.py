@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import adapters
-from harness.draws import draw_case
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.bounds.dense import dense_bound
 from reference.bounds.trajectory import trajectory_bound
+from reference.draws import draw_case
 from tests.frameworks import framework_adapter
 
 from .figures import Solved, notebook, printed_interval, solve

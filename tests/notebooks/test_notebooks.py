@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import adapters
-from harness.draws import Draw, draw_case
 from reference import Case, CellParameters, RNNSpec, forward, judge
+from reference.draws import Draw, draw_case
 from tests.frameworks import framework_adapter
 
 from .figures import notebook

@@ -25,7 +25,7 @@ def test_a_port_gives_the_same_answers(
     expected = target.answer(case)
     spec, parameters = target.adapter.read(target.adapter.build(case.spec, case.parameters, target.device))
     for other in every_target:
-        if refusal := other.refusal(case):
+        if refusal := other.no_answer(case):
             target.record_relation(f"port to {other.label}", case, "refused", message=refusal)
         else:
             ported = other.answer(replace(case, spec=spec, parameters=parameters))

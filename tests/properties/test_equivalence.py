@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters import FEATURES
-from harness.draws import draw_case
 from harness.strategies import Question, in_layout
 from harness.target import Target
 from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, RNNSpec
+from reference.draws import draw_case
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 # torch takes 10 ms for a step in a narrow dtype on a CPU, so these are fewer and smaller

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.draws import draw_case
 from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, RNNSpec
+from reference.draws import draw_case
 
 DTYPES = ("float32", "float64")
 

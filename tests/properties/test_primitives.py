@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from adapters.running.primitives import primitive_verdicts
-from harness.draws import draw_case
 from harness.target import Target
 from reference import DTYPES, NONLINEARITIES, RNNSpec
+from reference.draws import draw_case
 
 
 @pytest.mark.own_key
@@ -18,7 +18,7 @@ def test_primitives_agree(target: Target, dtype: str, nonlinearity: str, size: i
     case = draw_case(RNNSpec(size + 1, size, nonlinearity=nonlinearity), batch=4, time=5, dtype=dtype, seed=size)
     verdicts = primitive_verdicts(target.adapter, case, target.device)
     if not verdicts:
-        pytest.skip(f"{target.label}: {target.refusal(case) or 'the adapter has no dense and activation to ask'}")
+        pytest.skip(f"{target.label}: {target.no_answer(case) or 'the adapter has no dense and activation to ask'}")
     for verdict in verdicts:
         target.ledger.figure(target.label, f"error / bound, {verdict.primitive} alone, {dtype}", verdict.max_fraction)
     assert all(verdict.agrees for verdict in verdicts), "; ".join(map(str, verdicts))

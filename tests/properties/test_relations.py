@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import Result
-from harness.draws import draw_case
 from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters, RNNSpec
+from reference.draws import draw_case
 
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 each_direction = pytest.mark.parametrize("direction", DIRECTIONS)

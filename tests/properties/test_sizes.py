@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.draws import draw_case
 from harness.strategies import in_layout
 from harness.target import Target
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
+from reference.draws import draw_case
 
 # beside the widths of vector registers and tiles, and past them
 SIZES = (16, 17, 33, 65)

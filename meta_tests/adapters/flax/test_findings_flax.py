@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.draws import draw_case
 from meta_tests.adapters.scripts.test_script import run_alone
 from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import RNNSpec, judge
+from reference.draws import draw_case
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from adapters.inputs import Inputs
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec
+from reference.draws import draw_case
 
 Patch = pytest.MonkeyPatch
 

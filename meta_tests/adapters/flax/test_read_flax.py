@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import adapters
-from harness.draws import Draw, draw_case
 from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import LAYOUTS, Case, RNNSpec, judge
+from reference.draws import Draw, draw_case
 
 X = Draw(1).uniform((2, 4, 3)).astype("float32")  # (batch, time, input_size)
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import adapters
-from harness.draws import Draw, draw_case, draw_parameters
 from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import Case, RNNSpec, judge
+from reference.draws import Draw, draw_case, draw_parameters
 
 # of a model that is loaded, or is not ours; the outputs carry no mask, and need none
 UNMASKED = pytest.mark.filterwarnings("ignore:Layer '.*' .* was passed an input with a mask")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import adapters
-from harness.draws import Draw
 from meta_tests.common.frameworks import array_of, framework_adapter, judge_last
 from reference import Case, RNNSpec
+from reference.draws import Draw
 
 X = Draw(1).uniform((2, 4, 3)).astype("float32")  # (batch, time, input_size)
 

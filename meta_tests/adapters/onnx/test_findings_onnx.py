@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import adapters
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import SIGMOID_TANH_UNITS
+from reference.draws import draw_case
 
 ROOT = Path(__file__).parents[3]
 
@@ -156,7 +156,7 @@ EMPTY_BATCH = """
 import openvino
 from adapters.onnx.models import stack_model
 from reference import RNNSpec
-from harness.draws import draw_parameters
+from reference.draws import draw_parameters
 
 spec = RNNSpec(3, 5)
 core = openvino.Core()

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec
+from reference.draws import draw_case
 
 RUNTIMES = ("onnxruntime", "onnx", "openvino")
 Replace = Callable[[str, Any], None]

@@ -11,11 +11,11 @@ from adapters.contract import features_of
 from adapters.onnx.script import onnx_script
 from adapters.running.trial import Stack, attempt
 from evidence.record.corpus import cases
-from harness.draws import draw_case
 from meta_tests.adapters.scripts.test_script import execute, run_alone, widened
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.repository.test_house import imported
 from reference import Case, RNNSpec, judge
+from reference.draws import draw_case
 
 RUNTIMES = ("onnxruntime", "onnx", "openvino")
 # of the cases for each cell every thirteenth, which meets all of its words; then one of each other kind
@@ -40,7 +40,7 @@ ASKED += [
 def test_a_script_asks_what_the_adapter_asks(runtime: str, name: str) -> None:
     adapter: Any = framework_adapter(runtime)
     case = cases()[name]
-    if refusal := adapter.capabilities.refusal(features_of(case.spec, **case.inputs)):
+    if refusal := adapter.capabilities.not_offered(features_of(case.spec, **case.inputs)):
         pytest.skip(refusal)
     names, code, printed = execute(adapter.script(case))
     assert code == 0, printed

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import adapters
-from harness.draws import draw_parameters
 from meta_tests.adapters.test_adapters import bits
 from meta_tests.common.frameworks import framework_adapter
 from reference import RNNSpec
+from reference.draws import draw_parameters
 
 
 @pytest.fixture

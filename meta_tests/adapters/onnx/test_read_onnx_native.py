@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import adapters
-from harness.draws import Draw, draw_parameters
 from meta_tests.common.frameworks import framework_adapter
 from reference import DIRECTIONS, NONLINEARITIES, RNNSpec
+from reference.draws import Draw, draw_parameters
 
 TIME, BATCH = 4, 2
 

@@ -11,9 +11,9 @@ import pytest
 import adapters
 from adapters.running.child import Child, ChildStack, Died
 from adapters.running.trial import Trial, attempt, examine
-from harness.draws import draw_case
 from meta_tests.evidence.record.test_record import suite
 from reference import Case, RNNSpec
+from reference.draws import draw_case
 
 CASE = draw_case(RNNSpec(3, 4, 2, "bidirectional"), batch=3, time=5, h0=True, lengths=(5, 1, 3))
 

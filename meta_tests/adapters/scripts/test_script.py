@@ -23,10 +23,10 @@ from adapters.running.trial import Stack, attempt
 from adapters.scripts.script import filled
 from adapters.torch.script import torch_script
 from evidence.record.corpus import cases
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.repository.test_house import imported
 from reference import Case, RNNSpec, judge
+from reference.draws import draw_case
 
 FRAMEWORKS = ("torch", "keras", "flax")
 # of the cases for each cell every seventh, which meets all of its words; then one of each other kind
@@ -93,7 +93,7 @@ def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
 def test_a_script_asks_what_the_adapter_asks(framework: str, name: str) -> None:
     """The answer has the same bits, the equations are right by the judge, and nothing lies outside the bounds."""
     adapter, case = framework_adapter(framework), cases()[name]
-    if refusal := adapter.capabilities.refusal(features_of(case.spec, **case.inputs)):
+    if refusal := adapter.capabilities.not_offered(features_of(case.spec, **case.inputs)):
         pytest.skip(refusal)  # float64 on most backends of Keras
     names, code, printed = execute(script_of(framework, case))
     assert code == 0, printed

@@ -18,9 +18,9 @@ from adapters.onnx.script import RUNTIMES, onnx_script
 from adapters.scripts.literals import text_literal
 from adapters.scripts.script import script
 from adapters.torch.script import TEMPLATE, torch_script
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec
+from reference.draws import draw_case
 
 HOSTILE = (
     '"); import os; os.system("x") #',

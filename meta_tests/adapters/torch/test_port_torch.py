@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import adapters
-from harness.draws import Draw, draw_case, draw_parameters
 from meta_tests.adapters.torch.user_modules import READ, REFUSED, Tampering
 from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import DIRECTIONS, LAYOUTS, RNNSpec
+from reference.draws import Draw, draw_case, draw_parameters
 
 BATCH, TIME = 2, 3
 Answers = dict[str, tuple[Any, Any]]

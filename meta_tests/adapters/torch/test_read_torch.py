@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import adapters
-from harness.draws import Draw
 from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import Case, RNNSpec, judge
+from reference.draws import Draw
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,12 @@ from evidence.record import corpus
 from evidence.record.journal import Journal, finish, partial_path
 from evidence.record.reader import read
 from evidence.record.runs import miscounts
-from harness.draws import draw_case
 from harness.recording import Recording, journal_of
 from meta_tests.common.command import main as evidence
 from meta_tests.common.records import few, record
 from meta_tests.common.references import Answerless, Integer, Listing, Mirror, Odd, Unsure
 from reference import RNNSpec
+from reference.draws import draw_case
 
 ROOT = Path(__file__).parents[3]
 CORPUS = "tests/properties/test_corpus.py"

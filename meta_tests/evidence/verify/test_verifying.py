@@ -24,12 +24,12 @@ from evidence.verify.again import ask_again
 from evidence.verify.questions import all_tests
 from evidence.verify.target_checks import NOT_REACHED
 from evidence.verify.verify import conclusion, verify
-from harness.draws import draw_case
 from meta_tests.common import command
 from meta_tests.common.records import FEW, ask, ask_the_corpus, edited, few, record, recording, run_digest
 from meta_tests.common.references import Answerless, Crashing, Doubling, Integer, Mirror
 from meta_tests.common.report import finished
 from reference import Case, RNNSpec
+from reference.draws import draw_case
 from reference.judging.verdict import OWN_STEPS
 
 Line = dict[str, Any]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.draws import draw_case
 from meta_tests.common.scale import at_night
 from meta_tests.reference.bounds.ball import exact_stack, exact_steps, largest_radius, outside
 from reference import DIRECTIONS, DTYPES, Case, RNNSpec, forward
@@ -16,6 +15,7 @@ from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Expected, step_bound
 from reference.bounds.trajectory import trajectory_bound
 from reference.cells import cell_of
+from reference.draws import draw_case
 from reference.recurrence import Track, initial_states
 
 SEEDS = range(at_night(40, 1500))

@@ -7,13 +7,13 @@ import pytest
 
 import adapters
 from adapters.contract import features_of
-from harness.draws import Draw, draw_case
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.dense import dense_bound
 from reference.bounds.step import Enclosure
 from reference.bounds.trajectory import trajectory_bound
+from reference.draws import Draw, draw_case
 
 OUTPUTS = 5  # as many as the forward layer has units: a transposed weight fits
 SPECS = {
@@ -61,7 +61,7 @@ def drawn(spec: RNNSpec, dtype: str) -> tuple[Case, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", SPECS)
 def test_a_head_agrees(adapter: adapters.Adapter, name: str, steps: slice, dtype: str):
     case, weight, bias = drawn(SPECS[name], dtype)
-    if refusal := adapter.capabilities.refusal(features_of(case.spec, **case.inputs)):
+    if refusal := adapter.capabilities.not_offered(features_of(case.spec, **case.inputs)):
         pytest.skip(f"{adapter.name}: {refusal}")
     expected = head_reference(case, weight, bias, steps)
     for device in adapter.devices():

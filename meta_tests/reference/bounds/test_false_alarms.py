@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.draws import Draw, draw_case
 from meta_tests.common.implementations import Cells, Machine, scan
 from meta_tests.common.scale import at_night
 from meta_tests.tables.false_alarms import BOUNDS, Batch, count, draw_machine, verdicts, wrong_tanh
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS
+from reference.draws import Draw, draw_case
 
 CASES = at_night(2_800, 100_000) // len(ARITHMETICS) + 1
 IN_ORDER = tuple(range(100))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import reference.bounds.trajectory
-from harness.draws import draw_case
 from reference import Case, CellParameters, RNNSpec
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
 from reference.bounds.step import Expected
@@ -19,6 +18,7 @@ from reference.calculus.signed import Carried, Moved, Signed
 from reference.calculus.slopes import relu_slope_deviation, tanh_slope_deviation
 from reference.calculus.sums import Sum
 from reference.cells import cell_of
+from reference.draws import draw_case
 from reference.layout import reverse_within_lengths
 
 U = {name: declared.unit_roundoff for name, declared in ARITHMETICS.items()}

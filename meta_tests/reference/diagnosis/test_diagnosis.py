@@ -10,7 +10,6 @@ import pytest
 
 from adapters import Result
 from adapters.running.trial import Trial
-from harness.draws import draw_case
 from meta_tests.common.diagnosis import diagnosed, usual
 from meta_tests.common.equivalent import EQUIVALENT
 from meta_tests.common.frameworks import framework_adapter
@@ -19,6 +18,7 @@ from meta_tests.common.scale import nightly
 from meta_tests.tables.diagnosis import MOST_WRONG, PAIRS, row, verdict_on_diagnosis
 from reference import Diagnosis, Explanation, RNNSpec, diagnose, judge
 from reference.diagnosis import diagnosis
+from reference.draws import draw_case
 from reference.faults import COMMONEST, FAULTS, Fault
 
 

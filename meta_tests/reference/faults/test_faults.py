@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from harness import profiles
-from harness.draws import draw_case
 from meta_tests.common.equivalent import EQUIVALENT, REASONS
 from meta_tests.common.property_cases import DEFAULT, drawn_cases, pooled_cases, verdict_on, visible_in
 from meta_tests.toy.cells import delay, pair
 from meta_tests.toy.test_toy import stack
 from reference import DIRECTIONS, LAYOUTS, Case, RNNSpec, cells, judge
 from reference.cells import Weight
+from reference.draws import draw_case
 from reference.faults import COMMONEST, FAULTS, Fault, Where, implementation
 from reference.faults.machine import as_time_first, in_time_first
 from reference.faults.weights import gate_by_gate, made_from, reordered

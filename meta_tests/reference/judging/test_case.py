@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.draws import draw_case
 from meta_tests.common.arguments import FOREIGN, GOOD, SPEC, X
 from reference import DIRECTIONS, DTYPES, LAYOUTS, Case, CellParameters, RNNSpec, forward
+from reference.draws import draw_case
 
 
 def usual(**changes: Any) -> Case:

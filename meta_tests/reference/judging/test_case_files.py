@@ -139,7 +139,7 @@ def test_a_spec_without_a_field_is_none(field: str) -> None:
         ("torch", "other.json", "expected 'rnn-equivalence case 1'"),
         ("mxnet", "case.json", f"adapter: got 'mxnet', expected one of {', '.join(adapters.KNOWN)}, or module:Class"),
         ("no_such_module:Adapter", "case.json", "No module named 'no_such_module'"),
-        ("harness.draws:NoSuch", "case.json", "harness.draws has no 'NoSuch'"),
+        ("reference.draws:NoSuch", "case.json", "reference.draws has no 'NoSuch'"),
         (":Adapter", "case.json", "error: "),
         (".draws:Adapter", "case.json", "error: "),
     ],

@@ -10,10 +10,10 @@ import pytest
 
 import reference.calculus.sums
 from evidence.record import corpus
-from harness.draws import draw_case
 from meta_tests.common.usual_case import named, stack, usual
 from reference import Case, RNNSpec, judge, judge_pair
 from reference.bounds.trajectory import DEAREST_PRODUCTS, products_cost
+from reference.draws import draw_case
 from reference.judging.verdict import OWN_STEPS, PAIR
 from reference.layout import sequence_to_time_first
 

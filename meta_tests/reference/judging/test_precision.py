@@ -8,10 +8,10 @@ import pytest
 import adapters
 from adapters import Capabilities
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.references import Mirror
 from reference import Case, CellParameters, RNNSpec, diagnose, judge
+from reference.draws import draw_case
 from reference.faults import Fault, implementation
 from reference.faults.arithmetic import of_operands
 from reference.faults.changes import significant
@@ -101,7 +101,7 @@ def test_of_several_declared_arithmetics_the_first_is_taken() -> None:
 def test_where_a_setting_has_an_effect_it_is_seen(framework: str, mode: str) -> None:
     """What is computed in narrower products is wrong as IEEE float32, and right as declared."""
     adapter, case = framework_adapter(framework), usual()
-    if refusal := adapter.capabilities.refusal({"mode": mode}):
+    if refusal := adapter.capabilities.not_offered({"mode": mode}):
         pytest.skip(f"{framework}: {refusal}")
     allowed, ieee = (examine(adapter, case, mode=of) for of in (mode, "eager"))
     assert (allowed.outcome, ieee.outcome) == ("agrees", "agrees")
@@ -115,7 +115,7 @@ def test_where_a_setting_has_an_effect_it_is_seen(framework: str, mode: str) -> 
 def test_mixed_precision_answers_as_a_layer_of_the_narrow_dtype(framework: str, dtype: str) -> None:
     """Weights in float32 that the narrow dtype holds exactly: the same question, and the same arithmetic."""
     adapter, case = framework_adapter(framework), usual(dtype, 12)
-    if refusal := adapter.capabilities.refusal({"mode": "mixed", "dtype": dtype}):
+    if refusal := adapter.capabilities.not_offered({"mode": "mixed", "dtype": dtype}):
         pytest.skip(f"{framework}: {refusal}")
     trial = examine(adapter, case, mode="mixed")
     assert trial.outcome == "agrees"

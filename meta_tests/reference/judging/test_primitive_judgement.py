@@ -10,11 +10,11 @@ import pytest
 import adapters
 from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import examine
-from harness.draws import draw_case
 from harness.failures import Failure
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.references import Mirror
 from reference import DTYPES, NONLINEARITIES, Case, RNNSpec
+from reference.draws import draw_case
 from reference.judging.primitives import judge_activation, judge_product
 
 CASE = draw_case(RNNSpec(6, 5), batch=3, time=4, h0=True)

@@ -14,10 +14,11 @@ from typing import Any
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
 import numpy as np
 
-from reference import Case, CellParameters, RNNSpec
-from reference.arguments import cell_shapes
-from reference.cells import cell_of
-from reference.layout import from_state_tuple, sequence_axes
+from .arguments import cell_shapes
+from .cells import cell_of
+from .judging.case import Case
+from .layout import from_state_tuple, sequence_axes
+from .spec import CellParameters, RNNSpec
 
 ROUNDED_STEP = 1 / 8
 # the same values laid out differently: what users pass when they slice, transpose or freeze arrays

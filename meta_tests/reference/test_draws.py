@@ -7,10 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness import draws
-from harness.draws import MEMORY, Draw, draw_case, in_memory
 from harness.strategies import in_layout
-from reference import LAYOUTS, RNNSpec
+from reference import LAYOUTS, RNNSpec, draws
+from reference.draws import MEMORY, Draw, draw_case, in_memory
 from reference.layout import each_state
 
 

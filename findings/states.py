@@ -1,0 +1,123 @@
+"""Whether the version at hand has a finding, as its pinned case says, and whether findings explain a wrong answer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adapters.contract import Adapter
+from adapters.running.child import Child, ChildStack
+from adapters.running.trial import Stack, Trial, examine
+from reference import Case, judge
+from reference.diagnosis.planted import judge_planted
+
+from .finding import Finding, all_findings
+
+STATES = {
+    "present": "the answer to its case is as wrong as it says",
+    "gone": "the answer to its case is right",
+    "changed": "the answer to its case is wrong in another way",
+    "not asked": "its device is not here",
+}
+MOST_AT_ONCE = 3  # findings that explain one answer together
+# asks a case in a mode and an idiom, in a process of its own where that is True
+Ask = Callable[[Case, str, str, bool], Trial]
+
+
+@dataclass(frozen=True)
+class State:
+    """A finding, and what its pinned case says of it here.
+
+    state: one of STATES.  trial: what came of the case; None where it was not asked.
+    """
+
+    finding: Finding
+    state: str
+    trial: Trial | None = None
+
+    @property
+    def present(self) -> bool:
+        return self.state == "present"
+
+
+def findings_of(adapter: Adapter) -> list[Finding]:
+    """The findings of an adapter's framework, on its backend."""
+    return [one for one in all_findings() if one.concerns(adapter.name, getattr(adapter, "backend", ""))]
+
+
+def states_of(adapter: Adapter, device: str, source: str) -> list[State]:
+    """The state of every finding that an adapter's framework was seen to have.  source: what loads the adapter."""
+    child = Child(source)
+
+    def ask(case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
+        kind = ChildStack(child, adapter, case, device, mode, idiom) if isolate else None
+        stack = kind or Stack(adapter, case, device, mode, idiom=idiom)
+        return examine(adapter, case, device, stack=stack)
+
+    try:
+        return [state_of(finding, adapter, device, ask) for finding in findings_of(adapter)]
+    finally:
+        child.close()
+
+
+def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask) -> State:
+    """What the pinned case of a finding says here."""
+    if not device.startswith(finding.device):
+        return State(finding, "not asked")
+    pinned, idioms = finding.case, getattr(adapter, "idioms", {})
+    isolate = pinned.idiom in idioms and idioms[pinned.idiom].isolate
+    trial = ask(pinned.case(), pinned.mode, pinned.idiom, isolate)
+    if trial.outcome == "agrees":
+        return State(finding, "gone", trial)
+    if finding.what.not_expressible and trial.outcome in ("disagrees", "crashed"):
+        return State(finding, "present", replace(trial, outcome="finding", findings=(finding.id,)))
+    told = explained(trial, [finding], pinned.features())
+    return State(finding, "present" if told.findings == (finding.id,) else "changed", told)
+
+
+def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, Any], bound: str | None = None) -> Trial:
+    """The trial, with the outcome "finding" where findings that are present say just what came of its case.
+
+    features: what the case asks for.  bound: by which it was judged.  The answer lies within the bounds of the
+    reference with the faults planted, in the arithmetic of the finding; or the exception is the one.
+    """
+    inside = [finding for finding in present if finding.holds(features, trial.idiom)]
+    if trial.outcome == "crashed":
+        raised = [one.id for one in inside if one.what.exception and one.what.exception.fits(trial.message)]
+        return replace(trial, outcome="finding", findings=tuple(raised[:1])) if raised else trial
+    if trial.outcome != "disagrees" or trial.answer is None:
+        return trial
+    for several in _together([one for one in inside if one.what.fault or one.what.arithmetic]):
+        outcome = _judged(trial, several, bound)
+        if outcome == "agrees":
+            return replace(trial, outcome="finding", findings=tuple(one.id for one in several))
+        if outcome == "vacuous":
+            return replace(trial, outcome="vacuous")
+    return trial
+
+
+def _together(findings: Sequence[Finding]) -> Iterator[tuple[Finding, ...]]:
+    """One finding, then two, ...: of several, one alone may be an arithmetic."""
+    for number in range(1, MOST_AT_ONCE + 1):
+        for several in itertools.combinations(findings, number):
+            if sum(one.what.arithmetic is not None for one in several) <= 1:
+                yield several
+
+
+def _judged(trial: Trial, several: Sequence[Finding], bound: str | None) -> str:
+    """The verdict's outcome on an answer, by the reference that is as wrong as these findings say."""
+    assert trial.answer is not None
+    output, h_n, prefixes = trial.answer
+    declared = next((one.what.arithmetic for one in several if one.what.arithmetic), trial.arithmetic)
+    faults = [one.what.fault for one in several if one.what.fault]
+    lower = None if bound == "trajectory" else prefixes
+    if not faults:
+        return judge(trial.case, output, h_n, lower, declared, bound).outcome
+    return judge_planted(trial.case, output, h_n, prefixes, declared, faults).outcome
+
+
+def left_out(present: Sequence[Finding], features: Mapping[str, Any], idiom: str = "") -> str:
+    """The id of the finding for which a case is left out: nothing can be expected of its answer. Empty where none."""
+    return next((one.id for one in present if one.what.not_expressible and one.holds(features, idiom)), "")
