@@ -97,29 +97,33 @@ class Elements:
         if (sharp | ~valid).all():
             return by_steps
         self.sharp = False
-        if self.steps:
-            nothing = Enclosure(*(np.broadcast_to(one, actual.shape) for one in (0.0, np.inf, 1.0)))
-            whole = expected_of(track, nothing)
-        else:
-            whole = track_bound(track, x.radius, h0.radius, self.promised)
-        pairs = (sharp, by_steps.output, whole.output), (last, by_steps.h_n, whole.h_n)
-        return Expected(*(Enclosure(*(np.where(own, *two) for two in zip(a, b, strict=True))) for own, a, b in pairs))
+        radii = x.radius, h0.radius
+        whole = _nothing(track, actual) if self.steps else track_bound(track, *radii, self.promised)
+        return Expected(
+            Enclosure(*(np.where(sharp, *two) for two in zip(by_steps.output, whole.output, strict=True))),
+            Enclosure(*(np.where(last, *two) for two in zip(by_steps.h_n, whole.h_n, strict=True))),
+        )
 
     def _by_steps(self, question: Case, track: Track, actual: np.ndarray) -> Expected:
         """One step from each state in `actual`, as the faults take it."""
         others = [fault for fault in self.steps if fault.step and fault.step.activation is not Step.right]
-        if not others:
-            expected = step_bound(track, actual, self.promised)
-        elif len(others) == 1 and others[0].arithmetic is None:
-            expected = _otherwise_activated(question, track, actual, others[0], self.promised)
-        elif len(others) == 1:
-            expected = _otherwise_activated(question, track, actual, others[0], arithmetic(others[0].arithmetic or ""))
+        if len(others) > 1:  # which comes first is not known
+            return _nothing(track, actual)
+        if others:
+            judged = arithmetic(others[0].arithmetic) if others[0].arithmetic else self.promised
+            expected = _otherwise_activated(question, track, actual, others[0], judged)
         else:
-            raise NotImplementedError("faults: got two that activate a sum otherwise, expected one")
+            expected = step_bound(track, actual, self.promised)
         for fault in self.steps:
             if fault.step and fault.step.activation is Step.right:
-                expected = Expected(*(changed(one, fault.step.state, self.dtype) for one in expected[:2]))
+                output, h_n = (changed(one, fault.step.state, self.dtype) for one in expected[:2])
+                expected = Expected(output, h_n)
         return expected
+
+
+def _nothing(track: Track, actual: np.ndarray) -> Expected:
+    """What is expected where nothing is known."""
+    return expected_of(track, Enclosure(*(np.broadcast_to(one, actual.shape) for one in (0.0, np.inf, 1.0))))
 
 
 def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:

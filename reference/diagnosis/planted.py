@@ -1,8 +1,8 @@
 """Is an answer that of the reference with known faults planted in it? It is judged element by element.
 
 A fault that asks another question changes the case. One `around` the layer moves the elements of right answers: tags
-show where each comes from, so that the right answer is known again from the faulty one, and is judged by its own steps.
-What is put in their place must be there exactly, and copies must be equal. One in the arithmetic is judged step by step.
+show where each comes from, so that the right answer is known again from the faulty one, and judged by its own steps.
+What is put in their place must be there exactly, and copies must be equal. One in the arithmetic is judged by steps.
 """
 
 from __future__ import annotations
@@ -51,11 +51,16 @@ def judge_planted(
     given = [sequence_to_time_first(array, case.layout) for array in (*(prefixes or ()), output)]
     arrays = [*given, state_to_batched(h_n, case.layout)]
     asked, around = ([one for one in faults if getattr(one, kind)] for kind in ("asked", "around"))
-    kept = [fault for fault in faults if fault.step and fault.where.holds(as_time_first(_all_asked(asked, case)))]
+    question = as_time_first(_all_asked(asked, case))
+    steps = [fault for fault in faults if fault.step and fault.where.holds(question)]
+    seen: list[Verdict] = []
     with np.errstate(all="ignore"):
-        orders = [[*asked, *moving, *kept] for moving in itertools.permutations(around)]
-        seen = [_verdict(case, arrays, promised, order, own) for order in orders for own in (True, False)]
-    return min((one for one in seen if one is not None), key=lambda verdict: OUTCOMES.index(verdict.outcome))
+        for moving, own in itertools.product(itertools.permutations(around), (True, False)):
+            verdict = _verdict(case, arrays, promised, [*asked, *moving, *steps], own)
+            seen += [verdict] if verdict is not None else []
+            if seen[-1].outcome == "agrees":
+                break
+    return min(seen, key=lambda verdict: OUTCOMES.index(verdict.outcome))
 
 
 class _Tagged(NamedTuple):

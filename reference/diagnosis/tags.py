@@ -96,13 +96,8 @@ class Numbered:
         first, second = ([*one.tracks.values()] for one in both)
         self.tracks, self.places, self.count = list(zip(first, second, strict=True)), [], 0
         for asked in first:
-            shapes = asked.output.shape, asked.h_n.shape
-            ends = self.count + np.cumsum([0, *map(np.prod, shapes)], dtype=int)
-            self.places.append([np.arange(*ends[i : i + 2]).reshape(shape) for i, shape in enumerate(shapes)])
-            self.count = int(ends[-1])
-        self._tags = [
-            np.concatenate([_drawn_alone(asked) for asked in one] or [np.zeros(0)]) for one in (first, second)
-        ]
+            self.places.append([self._count(tags) for tags in asked[1:]])
+        self._tags = [np.concatenate([*map(_drawn_alone, one), np.zeros(0)]) for one in (first, second)]
         self._order = [np.argsort(tags) for tags in self._tags]
 
     def source(self, *arrays: np.ndarray) -> Source:
@@ -111,6 +106,10 @@ class Numbered:
         moved = (first == second) & (first >= 0)
         constant = ~moved & (first < 0) & (second < 0) & says_the_same(*arrays)
         return Source(np.where(moved, first, -1), np.where(constant, arrays[0], np.nan), ~moved & ~constant)
+
+    def _count(self, tags: np.ndarray) -> np.ndarray:
+        start, self.count = self.count, self.count + tags.size
+        return np.arange(start, self.count).reshape(tags.shape)
 
     @staticmethod
     def _number(array: np.ndarray, tags: np.ndarray, order: np.ndarray) -> np.ndarray:
