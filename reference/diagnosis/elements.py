@@ -4,7 +4,6 @@ trajectory of its track where it does not."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from ..bounds.trajectory import track_bound
 from ..calculus.balls import Ball, Balls, Open
 from ..calculus.slopes import Activation
 from ..cells import cell_of
-from ..faults import Fault, implementation
+from ..faults import Fault
 from ..faults.machine import initial_states, lengths_of
-from ..faults.step import Step
+from ..faults.step import NumPyKernel, Step, StepChange
 from ..judging.case import Case
 from ..judging.comparison import says_the_same, vacuous_elements
 from ..layout import last_states, valid_steps
@@ -111,7 +110,7 @@ class Elements:
             return _nothing(track, actual)
         if others:
             judged = arithmetic(others[0].arithmetic) if others[0].arithmetic else self.promised
-            expected = _otherwise_activated(question, track, actual, others[0], judged)
+            expected = _otherwise_activated(question, track, actual, others[0].step, judged)
         else:
             expected = step_bound(track, actual, self.promised)
         for fault in self.steps:
@@ -137,16 +136,15 @@ def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:
 
 
 def _otherwise_activated(
-    question: Case, track: Track, actual: np.ndarray, fault: Fault, judged: Arithmetic
+    question: Case, track: Track, actual: np.ndarray, change: StepChange | None, judged: Arithmetic
 ) -> Expected:
     """By twice the radius of a step whose activation has a slope of at most 1; the faulty step may round on both sides
     as the judged one does."""
+    assert change is not None, "a fault in the arithmetic of a step"
     previous = np.concatenate([track.states[0][None], track.in_order(actual)])[: len(actual)].astype(np.float64)
     x = track.in_order(track.x).astype(np.float64)
-    flat = [np.ascontiguousarray(array.reshape(1, -1, array.shape[-1])) for array in (x, previous)]
-    spec = replace(question.spec, direction="forward")
-    alone = Case(spec, question.parameters, flat[0], flat[1], None, "time_first")
-    value = implementation([fault], Case.answer)(alone).output.reshape(actual.shape).astype(np.float64)
+    flat = [array.reshape(-1, array.shape[-1]) for array in (x, previous)]
+    value = change.take(NumPyKernel(), question, flat[0], (flat[1],))[0].reshape(actual.shape).astype(np.float64)
     balls, cell = _AnySlope(judged), track.cell
     weights = balls.weights(track.parameters)
     (h,) = cell.step(balls, weights, cell.project(balls, weights, x), (previous,))

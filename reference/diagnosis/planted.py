@@ -25,7 +25,7 @@ from ..judging.judge import question_of, verdict_on, wrong_form
 from ..judging.verdict import Verdict
 from ..layout import sequence_to_time_first, state_to_batched
 from .elements import Elements, changed
-from .tags import SEEDS, Numbered, Tags
+from .tags import SIDES, Numbered, Tags
 
 OUTCOMES = ("agrees", "vacuous", "disagrees")  # of several ways to plant the faults, the first of these counts
 
@@ -75,7 +75,7 @@ def _verdict(
 ) -> Verdict | None:
     """arrays: the outputs that are known, that of the whole stack last, and h_n, time first.  own: whether each prefix
     has a call of its own.  None where that cannot be, or makes no difference."""
-    several = [_tagged(case, faults, seed, len(arrays) - 2, own) for seed in SEEDS]
+    several = [_tagged(case, faults, side, len(arrays) - 2, own) for side in SIDES]
     if None in several:
         return None
     first, second = [one for one in several if one is not None]
@@ -94,8 +94,8 @@ def _verdict(
     return verdict_on(case, seen, promised, "step" if elements.sharp and not changes else "trajectory")
 
 
-def _tagged(case: Case, faults: Sequence[Fault], seed: int, lower: int, own: bool) -> _Tagged | None:
-    tags, question = Tags(seed), _wide(_all_asked(faults, case))
+def _tagged(case: Case, faults: Sequence[Fault], side: int, lower: int, own: bool) -> _Tagged | None:
+    tags, question = Tags(side), _wide(_all_asked(faults, case))
     run = implementation([fault for fault in faults if fault.around and not fault.monotone], tags.run)
     answers = [(question, run(question))]
     if own:
