@@ -1,7 +1,7 @@
 """The diagnosis: which known fault would explain an answer that disagrees.
 
 Every fault that could show in the case is tried against the answer, then the commonest in pairs; explanation.py says
-how.
+how. Where none explains it, those that findings name are tried, by planted.py.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..cells import cell_of
 from ..faults import COMMONEST, FAULTS, Fault
+from ..faults.found import FOUND
+from ..faults.machine import unpacked
 from ..faults.masks import MASK_FAULTS
 from ..judging.case import Case
 from ..judging.judge import wrong_form
 from ..judging.verdict import Location
 from ..layout import take_steps
 from .explanation import Answer, Explanation, shows
+from .planted import judge_planted
 
 # Numbers that a case's states hold, and steps that its tracks take, above which pairs, or anything at all, would take
 # more than some ten seconds.
@@ -99,19 +103,40 @@ def diagnose(
     output: np.ndarray,
     h_n: np.ndarray,
     prefixes: Sequence[np.ndarray] | None = None,
-    faults: Iterable[Fault] = tuple(FAULTS.values()),
+    faults: Iterable[Fault] = (*FAULTS.values(), *FOUND.values()),
     paired: Iterable[Fault] = COMMONEST,
     declared: str | None = None,
 ) -> Diagnosis:
     """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
-    faults: those to try singly.  paired: those to try in pairs, where no single one explains the answer.
+    faults: those to try singly; of these the family "found" last, where nothing else explains the answer.
+    paired: those to try in pairs, where no single one explains the answer.
     declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first,
     then all but those in lengths, with lengths in place of the mask.
     """
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
     answer = Answer(case, output, h_n, prefixes, declared)
+    catalogue, found = ([one for one in faults if (one.family == "found") is last] for last in (False, True))
+    told = _by_catalogue(answer, catalogue, paired)
+    return told if told.explanations or told.problem else _as_found(answer, told, found)
+
+
+def _as_found(answer: Answer, told: Diagnosis, faults: Iterable[Fault]) -> Diagnosis:
+    """What is said where the catalogue explains nothing, with the faults that findings name."""
+    case, given = answer.case, (answer.actual.output, unpacked(answer.case.spec, answer.actual.h_n))
+    if len(cell_of(case.spec).states) > 1 or answer.actual.output.size * case.spec.num_layers > LARGEST_FOR_PAIRS:
+        return told
+    seen = [(fault, judge_planted(case, *given, answer.given, answer.declared, [fault]))
+            for fault in answer.visible(faults)]  # fmt: skip
+    found = [Explanation((fault,), one.max_error, one.max_fraction) for fault, one in seen if one.outcome == "agrees"]
+    tried = told.tried + len(seen)
+    return replace(told, explanations=tuple(found), tried=tried, first=None if found else told.first)
+
+
+def _by_catalogue(answer: Answer, faults: Iterable[Fault], paired: Iterable[Fault]) -> Diagnosis:
+    case, prefixes, declared = answer.case, answer.given, answer.declared
+    output, h_n = answer.actual.output, unpacked(case.spec, answer.actual.h_n)
     if case.mask is None:
         return _tried(answer, faults, paired)
     found = _tried(answer, MASK_FAULTS.values(), ())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from meta_tests.common.scale import at_night
-from reference import DIRECTIONS, DTYPES, Case, RNNSpec
+from reference import DIRECTIONS, DTYPES, Case, RNNSpec, diagnose
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.trajectory import trajectory_bound
 from reference.diagnosis.planted import judge_planted
@@ -22,7 +22,7 @@ from reference.faults.machine import as_time_first
 from reference.faults.masks import MASK_FAULTS
 
 ALL = FAULTS | MASK_FAULTS | FOUND
-MASK = np.array([[1, 0, 1, 0, 1], [0, 0, 0, 0, 0], [0, 1, 1, 1, 0]], bool)
+MASK = np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]], bool)  # none its own reversal
 # faults that compute numbers in another way than by a step, and so leave nothing to be judged by
 COMPUTED = {
     "dropout_on_the_output", "dropout_between_layers", "halves_averaged", "layers_add_their_input", "state_averaged",
@@ -199,3 +199,17 @@ def test_an_answer_of_another_form_disagrees() -> None:
     output, h_n, _ = answer(case)
     verdict = judge_planted(case, output[:, :2], h_n, [], None, [FOUND["inputs_in_float32"]])
     assert (verdict.outcome, verdict.reason) == ("disagrees", "shape")
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", FOUND)
+def test_a_diagnosis_names_it_where_the_catalogue_does_not(name: str, masked: bool) -> None:
+    """The first explanation is no other than this fault, or one of the catalogue that does the same in the case."""
+    dtype, nonlinearity = ("bfloat16" if name.startswith("bf") else "float64"), ("relu" if "relu" in name else "tanh")
+    case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity), dtype, masked)
+    case.x[0, 0] = np.nan if "nan" in name else case.x[0, 0]
+    if visible(case, FOUND[name]):
+        told = diagnose(case, *answer(case, FOUND[name]))
+        named = [fault.name for explanation in told.explanations for fault in explanation.faults]
+        assert named == [name], str(told)
+        assert diagnose(case, *answer(case, FOUND[name]), faults=FAULTS.values(), paired=()).explanations == ()
