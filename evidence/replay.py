@@ -44,6 +44,9 @@ def replay(
     Raises Unusable where the case is not there, or was not kept.
     """
     line, asked = find(evidence, name, target, mode)
+    if line.idiom:
+        how = f"in the idiom {line.idiom!r}: python -m rnn_equivalence findings asks the findings' cases again"
+        raise Unusable(f"case {line.case} was asked {how}")
     source, chosen, said = adapter or source_of(asked), mode_of(line), line.verdict
     if not DEVICE.fullmatch(asked.device):
         raise Unusable(f"device: got {asked.device!r}, expected cpu, cuda, or cuda: and a number")

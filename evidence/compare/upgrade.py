@@ -186,7 +186,7 @@ def freeze(both: Together, one: Side) -> list[str]:
 
 
 def record(both: Together, one: Side) -> None:
-    """Run the corpus and the findings in an environment. A framework that disagrees is a result; one that cannot be run is not."""
+    """Run the corpus and the findings there. A framework that disagrees is a result; one that cannot be run is not."""
     print(f"{one.name}: running the corpus", flush=True)
     run = f"-m pytest {ASKED} -q -p no:cacheprovider --progress=10"
     workers = (os.cpu_count() or 1) // 2  # the other side has as many

@@ -71,7 +71,6 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "columns": found,
         "findings": problems.findings(found, "fault"),
         "documented": problems.findings(found, "documented"),
-        "gone": [one for kind in problems.KINDS for one in problems.findings(found, kind, "gone")],
         "absent": absent,
         "totals": {outcome: sum(column.outcomes[outcome] for column in found) for outcome in columns.OUTCOMES},
         "tests": [problems.tests_of(run) for run in evidence.runs],

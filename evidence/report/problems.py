@@ -100,7 +100,7 @@ def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
             words = "good", "agrees", f"{within}; where {defaults} is at work, they differ: {', '.join(documented)}."
         if any(run.end and run.end.selection for run in evidence.runs):
             words = "warn", "part of the suite", f"All that was asked agrees, but not all was asked: {within}."
-    return Conclusion(*words, _warnings(evidence), _notes(total), brief)
+    return Conclusion(*words, _warnings(evidence), [*_notes(total), *_gone(found)], brief)
 
 
 def _is(count: int, past: bool = False) -> str:
@@ -153,6 +153,12 @@ def _notes(total: Counter[str]) -> list[str]:
         f"{many(left, 'case')} {_is(left, past=True)} left out: the findings named say why.": left,
     }
     return [words for words, count in notes.items() if count]
+
+
+def _gone(found: list[Column]) -> list[str]:
+    """What these versions have right, of what was seen wrong in others."""
+    gone = [f"{one.finding.id} in {one.where}" for kind in KINDS for one in findings(found, kind, "gone")]
+    return [f"Gone, of what other versions have wrong: {'; '.join(gone)}."] if gone else []
 
 
 def tests_of(run: Run) -> Counter[str]:

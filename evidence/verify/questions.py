@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..record import corpus
 from ..record.corpus import PROPERTY, Corpus
@@ -56,9 +57,11 @@ def all_tests(asked: Corpus | None = None) -> Mapping[str, Test]:
     return found | {whole: replace(found[whole], tests=len(cases))}
 
 
-def number_for_a_target(asked: Corpus | None = None, target: TargetLine | None = None) -> int:
-    """How many tests of tests/properties there are for each target, of whose framework no finding is known; for this
-    one: each finding has a test, and no finding one."""
+def number_for_a_target(asked: Corpus | None = None, target: Any = None) -> int:
+    """How many tests of tests/properties there are for each target, of whose framework no finding is known.
+
+    target: with its `findings`: each has a test, and where there is none there is one.
+    """
     return sum(test.tests for test in all_tests(asked).values()) + max(len(target.findings) - 1 if target else 0, 0)
 
 

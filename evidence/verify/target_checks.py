@@ -54,7 +54,7 @@ class Target:
         self.times: Counter[tuple[str, str]] = Counter()  # property and name, of the corpus
         self.stopped: set[tuple[str, str]] = set()  # the same, where a test failed: it asks no more
         self.again: list[VerdictLine] = []
-        self.declined = 0
+        self.declined: Counter[str] = Counter()  # what was not asked, and why
 
     def problems(self, line: VerdictLine, others: Mapping[str, Target]) -> Iterator[str]:
         """What is wrong with a line of this target."""
@@ -103,8 +103,8 @@ class Target:
             yield f"{why}; its test did not fail"
         if not passed and failed and line.corpus in self.asked.cases and line.property in self.asked.asked:
             self.stopped.add((line.property, str(line.corpus)))
-        if (line.outcome == "not offered" and line.message in lacks) or line.outcome == "left out":
-            self.declined += 1
+        if line.outcome == "left out" or (line.outcome == "not offered" and line.message in lacks):
+            self.declined["not offered, as declared" if lacks else f"left out, as {line.message[:80]} says"] += 1
         elif line.outcome == "refused" and refusals and not fits:
             yield f"it was refused in the words {line.message[:200]!r}, which are not those that were declared"
         elif line.relation and port and lacks:
@@ -208,7 +208,8 @@ class Target:
         by = "; ".join(f"{entry.asked} by the arithmetic {entry.reason}" for entry in self.declared.arithmetics)
         checked += (
             f"; {self.shown} kept answers were judged again, with the verdicts recorded"
-            f"{f' ({by}, as declared)' if by else ''}; {self.declined} were not asked, as declared or left out"
+            f"{f' ({by}, as declared)' if by else ''}"
+            f"{''.join(f'; {count} were {why}' for why, count in self.declined.items())}"
             f"{f'; {again} that refused or crashed were asked again here' if again else ''}"
         )
         return Check(checked, few([*self._not_once(), *found]), self.unshown + Counter(unshown))

@@ -103,7 +103,7 @@ def test_what_disagrees_is_kept_though_it_was_drawn(tmp_path: Path) -> None:
     assert dict(difference(of(new), new).counts()) == {"same bits": 7, "still outside": 2}
     assert not any(line.answer or line.content for line in of(new).runs[0].verdicts)
     no = record(tmp_path / "no.json", Reluctant(), cases=[*few(), *drawn])
-    assert dict(difference(old, of(no)).counts()) == {"same bits": 7, "now refused": 2}
+    assert dict(difference(old, of(no)).counts()) == {"same bits": 7, "now not offered": 2}
 
 
 def test_a_fixed_test_of_which_a_part_is_kept_is_not_held_to_the_whole(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_fixed_test_of_which_a_part_is_kept_is_not_held_to_the_whole(tmp_path:
         nan = [replace(case, x=case.x * np.array(factor, case.dtype)) for case in few()[:1] for factor in (np.nan, 0.2)]
         ask(target, f"{FOLDER}{NAN}[mirror-cpu-nan-x-forward]", "NaN and infinity", *nan)
     (run,) = of(read(tmp_path / "part.json")).runs
-    assert [line.outcome for line in run.verdicts] == ["refused"]
+    assert [line.outcome for line in run.verdicts] == ["not offered"]
     assert not any("it asks for 2" in problem for problem in problems(of(read(tmp_path / "part.json"))))
 
 
