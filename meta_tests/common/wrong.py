@@ -56,7 +56,7 @@ FINDINGS = {
         made("F-902", "Float32 is multiplied in TF32", 'nonlinearity = ["tanh"]\ndtype = ["float32"]',
              'arithmetic = "tf32"'),
         made("F-903", "A batch of one is no batch", 'batch = ["1"]\nlayout = ["batch_first"]',
-             'exception = "IndexError"\nwords = "no batch"', batch=1),
+             'exception = "IndexError"\nwords = "no batch"', 'dtype = "float64"', batch=1),
         made("F-904", "What is in memory is added", 'layout = ["unbatched"]', 'not_expressible = "it is random"',
              'layout = "unbatched"', batch=1),
         made("F-905", "Initial states are ignored by default", 'h0 = [true]\ndtype = ["float64"]',

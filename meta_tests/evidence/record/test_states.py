@@ -46,7 +46,7 @@ def test_a_run_records_every_finding_of_a_framework_and_the_answer_to_its_case(t
         name: "present" if name in ("F-901", "F-906") else "gone" for name in FINDINGS
     }
     assert of.findings[0].model_dump()["trigger"] == {"nonlinearity": ["relu"], "dtype": ["float32"]}
-    assert of.findings[0].what == "agrees with the reference if the biases are ignored"
+    assert of.findings[0].what == "agrees with the reference if both biases are ignored"
     lines = {one.property: one for one in run.verdicts}
     assert lines["finding F-906"].idiom == "twice"
     assert all(one.answer for one in lines.values())

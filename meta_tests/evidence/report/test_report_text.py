@@ -35,7 +35,7 @@ HOSTILE = (
     "\"'><script>alert(1)</script><img src=x onerror=alert(1)>`|`{{ 7*7 }}$x$ [a](http://b)**c**"
     "\n# d\n\n---\n```\n~~~\n* e\n<!-- &amp;"
 )
-ON_ONE_LINE = {"adapter", "source", "version", "backend", "device", "exception"}  # the reader accepts no others
+ON_ONE_LINE = {"adapter", "source", "version", "backend", "device", "exception", "idiom"}  # no others are read
 KEPT = {"kind", "id", "link", "format", "complete", "outcome", "case", "answer_id", "target", "label", "array",
         "started", "seed"}  # fmt: skip
 

@@ -86,8 +86,11 @@ def no_pinned(lines: list[Line]) -> None:
 
 def gone(lines: list[Line]) -> None:
     """The case of the finding is called right."""
-    lines_of, right = those(lines, "finding", "finding F-901")[0], those(lines, "agrees")[0]
-    lines_of.update(outcome="agrees", findings=[], verdict=right["verdict"])
+    line = those(lines, "finding", "finding F-901")[0]
+    line.update(outcome="agrees", findings=[])
+    line["verdict"] |= {"outside": 0, "first": None, "reason": "", "max_fraction": 0.5}
+    worst = line["verdict"]["worst"]
+    worst["bound"] = 2 * abs(worst["actual"] - worst["expected"])
 
 
 def called_present(lines: list[Line]) -> None:
@@ -132,7 +135,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "called a disagreement": (changes("finding", outcome="disagrees", findings=[]), "its test did not fail"),
     "an idiom": (changes("agrees", idiom="twice"), "it was asked in the idiom 'twice'"),
     "no idiom": (changes("finding", "finding F-906", idiom=""), "it was asked in the idiom ''"),
-    "pinned: gone": (gone, "with another"),
+    "pinned: gone": (gone, "recorded as agrees, with another outcome"),
     "pinned: another case": (changes("finding", "finding F-901", case="0" * 16), "the case of the finding is"),
     "pinned: no answer": (changes("finding", "finding F-901", answer=None), "no answer is kept that shows it"),
     "pinned: another's": (changes("finding", "finding F-901", findings=["F-902"]), "others than 'finding F-901'"),
