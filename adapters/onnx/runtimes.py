@@ -185,7 +185,7 @@ def openvino() -> Runtime:
             "fixed shapes": Way("of a model with all shapes fixed", loading(lambda feeds: True), isolate=True),
             "default precision": Way("in the precision that OpenVINO chooses", loading(settings={}), dtypes=("float32",)),
             "arrays as they come": Way(
-                "by the arrays that a compiled model gives", loading(array_of=as_it_comes), dtypes=("bfloat16",)
+                "by the arrays that a compiled model gives", loading(array_of=rounded), dtypes=("bfloat16",)
             ),
         },
     )
@@ -195,11 +195,12 @@ def _of_some_sequences(feeds: dict[str, np.ndarray]) -> bool:
     return feeds.get("sequence_lens", np.empty(0)).size > 0
 
 
-def as_it_comes(value: Any) -> np.ndarray:
-    """A copy of a tensor's NumPy array."""
-    return value.data.copy()
-
-
 def array_of(value: Any) -> np.ndarray:
     """A copy of a tensor's numbers: bfloat16 comes as float16 of the same bits."""
-    return as_it_comes(value).view("bfloat16" if value.element_type.get_type_name() == "bf16" else value.data.dtype)
+    bfloat16 = value.element_type.get_type_name() == "bf16"
+    return value.data.view("bfloat16" if bfloat16 else value.data.dtype).copy()
+
+
+def rounded(value: Any) -> np.ndarray:
+    """The numbers of a tensor's NumPy array, rounded to bfloat16."""
+    return value.data.astype("bfloat16")
