@@ -93,25 +93,7 @@ class Pinned:
             words["mask"] = tuple(_integers(f"case mask {row}", steps) for row, steps in enumerate(words["mask"]))
         words["set"] = tuple(Set.parse(f"case set {number}", one) for number, one in enumerate(words.get("set", ())))
         pinned = cls(**words)
-        for name, known in (("mode", MODES), ("dtype", DTYPES), ("layout", LAYOUTS)):
-            expect_word(f"case {name}", getattr(pinned, name), tuple(known))
-        sizes = [getattr(pinned, name) for name in SIZES]
-        numbers = max(sizes[0] * sizes[1] * max(sizes[2], 1), sizes[3] ** 2 * max(sizes[4], 1))
-        if min(sizes) < 0 or numbers > LARGEST:
-            expected = f"sizes of at least 0, and at most {LARGEST:,} numbers in an array"
-            raise ValueError(f"case {', '.join(SIZES)}: got {sizes}, expected {expected}")
-        if pinned.seed < 0:
-            raise ValueError(f"case seed: got {pinned.seed}, expected an integer of at least 0")
-        for name in ("input_scale", "weight_scale"):
-            if not 0 < getattr(pinned, name) < float("inf"):
-                raise ValueError(f"case {name}: got {getattr(pinned, name)}, expected a number above 0")
-        if pinned.layout == "unbatched" and pinned.batch != 1:
-            raise ValueError(f"case batch: got {pinned.batch}, expected 1 of an unbatched sequence")
-        for name, rows in (("lengths", pinned.lengths), ("mask", pinned.mask)):
-            if rows is not None and len(rows) != pinned.batch:
-                raise ValueError(f"case {name}: got {len(rows)} entries, expected one for each of {pinned.batch}")
-        if any(len(steps) != pinned.time or {*steps} - {0, 1} for steps in pinned.mask or ()):
-            raise ValueError(f"case mask: got {short(pinned.mask)}, expected {pinned.time} of 0 or 1 for each sequence")
+        _expect_sense(pinned)
         return pinned
 
     def case(self) -> Case:
@@ -153,3 +135,26 @@ def _integers(name: str, values: Any) -> tuple[int, ...]:
     if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
         raise ValueError(f"{name}: got {short(values)}, expected a list of integers")
     return tuple(values)
+
+
+def _expect_sense(pinned: Pinned) -> None:
+    """Raise ValueError, naming the field, where no case can be made of these words and sizes."""
+    for name, known in (("mode", MODES), ("dtype", DTYPES), ("layout", LAYOUTS)):
+        expect_word(f"case {name}", getattr(pinned, name), tuple(known))
+    sizes = [getattr(pinned, name) for name in SIZES]
+    numbers = max(sizes[0] * sizes[1] * max(sizes[2], 1), sizes[3] ** 2 * max(sizes[4], 1))
+    if min(sizes) < 0 or numbers > LARGEST:
+        expected = f"sizes of at least 0, and at most {LARGEST:,} numbers in an array"
+        raise ValueError(f"case {', '.join(SIZES)}: got {sizes}, expected {expected}")
+    if pinned.seed < 0:
+        raise ValueError(f"case seed: got {pinned.seed}, expected an integer of at least 0")
+    for name in ("input_scale", "weight_scale"):
+        if not 0 < getattr(pinned, name) < float("inf"):
+            raise ValueError(f"case {name}: got {getattr(pinned, name)}, expected a number above 0")
+    if pinned.layout == "unbatched" and pinned.batch != 1:
+        raise ValueError(f"case batch: got {pinned.batch}, expected 1 of an unbatched sequence")
+    for name, rows in (("lengths", pinned.lengths), ("mask", pinned.mask)):
+        if rows is not None and len(rows) != pinned.batch:
+            raise ValueError(f"case {name}: got {len(rows)} entries, expected one for each of {pinned.batch}")
+    if any(len(steps) != pinned.time or {*steps} - {0, 1} for steps in pinned.mask or ()):
+        raise ValueError(f"case mask: got {short(pinned.mask)}, expected {pinned.time} of 0 or 1 for each sequence")

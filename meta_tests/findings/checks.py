@@ -82,11 +82,12 @@ def neighbours(finding: Finding) -> Iterator[Pinned]:
 
 
 def inside(finding: Finding) -> Iterator[Pinned]:
-    """The pinned case with every combination of the trigger's values."""
-    for values in itertools.product(*finding.trigger.values()):
-        made = with_features(finding.case, **dict(zip(finding.trigger, values, strict=True)))
-        if made is not None:
-            yield made
+    """The pinned case with every combination of the trigger's values, and with each value of all other features."""
+    changes = [
+        dict(zip(finding.trigger, values, strict=True)) for values in itertools.product(*finding.trigger.values())
+    ]
+    changes += [{name: value} for name in FEATURES if name not in finding.trigger for value in FEATURES[name]]
+    yield from filter(None, (with_features(finding.case, **wanted) for wanted in changes))
 
 
 def too_narrow(finding: Finding, asked: Asked) -> Iterator[str]:
@@ -99,11 +100,20 @@ def too_narrow(finding: Finding, asked: Asked) -> Iterator[str]:
 
 
 def not_as_said(finding: Finding, asked: Asked) -> Iterator[str]:
-    """Cases inside the trigger that are wrong in another way than the finding says."""
+    """Cases inside the trigger that are wrong in another way than the finding says, and values in it of which none is
+    wrong: the trigger is too wide."""
+    seen: dict[tuple[str, Any], set[bool]] = {}
     for pinned in inside(finding):
         trial = asked.came(pinned, asked.present())
         if not asked.allowed(pinned, trial):
             yield f"inside the trigger of {finding.id}, {pinned}:\n{trial}"
+        elif trial.outcome in ("agrees", "finding"):
+            for name in finding.trigger:
+                seen.setdefault((name, pinned.features()[name]), set()).add(finding.id in trial.findings)
+    if asked.states[finding.id].present:
+        for (name, value), wrong in seen.items():
+            if True not in wrong:
+                yield f"{finding.id}: no case of {name} {value} is wrong, and it is in the trigger"
 
 
 def taken_for_it(finding: Finding, asked: Asked) -> Iterator[str]:
