@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -148,7 +149,8 @@ class Target:
     def state(self, finding: Finding) -> State:
         """What the pinned case of a finding says of this version; it is asked once, and not recorded."""
         if finding.id not in self._states:
-            self._states[finding.id] = state_of(finding, self.adapter, self.device, self._ask_pinned)
+            told = self._states[finding.id] = state_of(finding, self.adapter, self.device, self._ask_pinned)
+            self.ledger.note(self.label, "state", f"{finding.id} {told.state}")
         return self._states[finding.id]
 
     def _ask_pinned(self, case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
@@ -261,6 +263,7 @@ class Target:
         """
         trial = Trial(self.adapter.name, self.adapter.version, self.device, case, outcome, **what)
         self.ledger.record_relation(self.label, tested, outcome)
+        self._note(trial)
         self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
         return trial
 
@@ -296,6 +299,7 @@ class Target:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
         self.ledger.record(self.label, tested, features, trial.outcome)
+        self._note(trial, features)
         self._write(tested, features, trial)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         not_offered, refusal = self.capabilities.not_offered(features), self.capabilities.refusal(features)
@@ -313,6 +317,16 @@ class Target:
             case _:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial.outcome
+
+    def _note(self, trial: Trial, features: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Of which findings a case tells, and that what the framework was to refuse is now answered."""
+        for finding in trial.findings:
+            self.ledger.note(self.label, "finding", finding)
+        if trial.outcome == "left out":
+            self.ledger.note(self.label, "left out", trial.message)
+        for several in self.capabilities.refused if trial.outcome == "agrees" else ():
+            if features.items() >= set(several):
+                self.ledger.note(self.label, "now answers", " with ".join(f"{name} {value}" for name, value in several))
 
     def _write(self, tested: str, features: dict[str, Any], trial: Trial, relation: bool = False) -> None:
         """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
