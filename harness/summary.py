@@ -10,14 +10,13 @@ import pytest
 
 from adapters import FEATURES, Availability
 from adapters.running.trial import OUTCOMES
-from evidence.record.ledger import AXES, Ledger
+from evidence.record.ledger import AXES, FILLED, Ledger
 
 from . import headline, times
 from .table import Table, text
 from .target import Target
 
 DTYPES, PHIS = FEATURES["dtype"], FEATURES["nonlinearity"]
-SEEN = ("agrees", "finding", "left out")  # of which one at least is expected of what is supported
 STATES = {"absent": "is absent", "crashed": "crashed"}  # of a framework that is not judged
 
 
@@ -35,7 +34,7 @@ class Summary:
         return [adapter.name for adapter in self.found if adapter.state == "crashed"]
 
     def missing(self) -> list[str]:
-        """Combinations and values that an adapter supports, and that got no case that agrees or that a finding covers."""
+        """Combinations and values that are supported, and that got no case that agrees or that a finding covers."""
         return [f"{target.label}: {words}" for target in self.targets for words in self._missing(target)]
 
     def _missing(self, target: Target) -> Iterator[str]:
@@ -43,11 +42,11 @@ class Summary:
         if not all(supported(name) for name in FEATURES):
             yield "some feature has no supported value, so nothing can be judged"
         for combination in product(*(supported(name) for name in AXES)):
-            if not any(self.ledger.combination_cases(label, combination, outcome) for outcome in SEEN):
+            if not any(self.ledger.combination_cases(label, combination, outcome) for outcome in FILLED):
                 yield ", ".join(combination)
         for name in FEATURES:
             for value in supported(name):
-                if not any(self.ledger.cases(label, name, value, outcome) for outcome in SEEN):
+                if not any(self.ledger.cases(label, name, value, outcome) for outcome in FILLED):
                     yield f"{name} {value}"
 
     def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:

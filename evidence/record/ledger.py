@@ -11,7 +11,8 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
-DRAWS = 3  # how this suite draws in the profile ci: schema.RunOptions.draws
+DRAWS = 4  # how this suite draws in the profile ci: schema.RunOptions.draws
+FILLED = ("agrees", "finding", "left out")  # outcomes that fill a combination: it was asked, and all is known of it
 COUNTS = ("combinations", "features", "relations", "seconds", "notes")
 
 
@@ -110,13 +111,16 @@ class Ledger:
 
 def sums(ledger: Ledger, header: Mapping[str, Any]) -> dict[str, Any]:
     """What the last line of a run counts: `outcomes` of each target; `cells`, which are every combination of every
-    target with its cases by outcome, and why it is unsupported, where it is."""
+    target with its cases by outcome, and why no answer is expected, where none is."""
     came, cells = ledger.by_combination(), []
     for target in header["targets"]:
         for values in product(*(header["features"][name] for name in ledger.axes)):
             asked = dict(zip(ledger.axes, values, strict=True))
-            reasons = [f"{', '.join(f'{name} {value}' for name, value in said['features'].items())}: {said['reason']}"
-                       for said in target["unsupported"] if said["features"].items() <= asked.items()]  # fmt: skip
+            declared = [(said["features"], said["reason"]) for said in target["unsupported"]]
+            declared += [(said["features"], f"refused, {said['exception']}: {said['words']}")
+                         for said in target.get("refused", ())]  # fmt: skip
+            reasons = [f"{', '.join(f'{name} {value}' for name, value in of.items())}: {reason}"
+                       for of, reason in declared if of.items() <= asked.items()]  # fmt: skip
             outcomes = dict(sorted(came[target["label"], *map(str, values)].items()))
             cells.append({"target": target["label"], "cell": list(values), "unsupported": "; ".join(reasons),
                           "outcomes": outcomes})  # fmt: skip
