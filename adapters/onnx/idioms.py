@@ -40,7 +40,9 @@ def batch_first(load: Load) -> Load:
             for size in value.type.tensor_type.shape.dim[:2]:
                 size.Clear()
         element = model.graph.input[0].type.tensor_type.elem_type
-        outputs = [helper.make_tensor_value_info(name, element, [None] * rank) for name, rank in zip(node.output, (4, 3))]
+        outputs = [
+            helper.make_tensor_value_info(name, element, [None] * rank) for name, rank in zip(node.output, (4, 3))
+        ]
         alone = helper.make_graph([node], "layer", model.graph.input, outputs, model.graph.initializer)
         model.graph.CopyFrom(alone)
         call, names = load(model), [*node.output]

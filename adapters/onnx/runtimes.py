@@ -105,7 +105,9 @@ def reference_evaluator() -> Runtime:
         ),
         ways={
             "layout 1": Way("with layout=1 of the RNN operator", batch_first(load)),
-            "two activations": Way("with activations Affine and Tanh, of a forward half of zeros", affine_forward(load)),
+            "two activations": Way(
+                "with activations Affine and Tanh, of a forward half of zeros", affine_forward(load)
+            ),
         },
     )
 
@@ -183,7 +185,9 @@ def openvino() -> Runtime:
             "layout 1": Way("with layout=1 of the RNN operator", batch_first(load)),
             "dynamic shapes": Way("of a model whose axes time and batch are dynamic", loading(lambda feeds: False)),
             "fixed shapes": Way("of a model with all shapes fixed", loading(lambda feeds: True), isolate=True),
-            "default precision": Way("in the precision that OpenVINO chooses", loading(settings={}), dtypes=("float32",)),
+            "default precision": Way(
+                "in the precision that OpenVINO chooses", loading(settings={}), dtypes=("float32",)
+            ),
             "arrays as they come": Way(
                 "by the arrays that a compiled model gives", loading(array_of=rounded), dtypes=("bfloat16",)
             ),

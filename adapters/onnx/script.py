@@ -49,7 +49,9 @@ def onnx_script(case: Case, runtime: str, device: str = "cpu", way: str = "eager
     if way in ("layout 1", "two activations") and case.spec.num_layers > 1:
         raise NotOffered(f"num_layers: got {case.spec.num_layers}, asked of one layer alone")
     mentioned = {word for words in WAYS.values() for word in words.values()}
-    fixed = way == "fixed shapes" or (way != "dynamic shapes" and case.lengths is not None and np.size(case.lengths) > 0)
+    fixed = way == "fixed shapes" or (
+        way != "dynamic shapes" and case.lengths is not None and np.size(case.lengths) > 0
+    )
     more = {
         **{name: name == runtime for name in RUNTIMES},
         **{word: WAYS[runtime].get(way) == word for word in mentioned},

@@ -58,7 +58,11 @@ class TorchOnnxAdapter(Framework):
     capabilities = Capabilities(
         unsupported={
             ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
-            **{("mode", mode): "torch exports in two ways: eager and exported" for mode in MODES if mode not in EXPORTERS},
+            **{
+                ("mode", mode): "torch exports in two ways: eager and exported"
+                for mode in MODES
+                if mode not in EXPORTERS
+            },
         },
         refused={
             (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,

@@ -20,7 +20,9 @@ def torch_onnx_script(case: Case, device: str = "cpu", way: str = "eager") -> st
     if way not in WAYS:
         raise NotOffered(f"way: got {way!r}, expected {', '.join(WAYS)}")
     if case.lengths is not None or case.mask is not None or case.spec.direction == "reverse":
-        raise NotOffered("a script is written of torch.nn.RNN alone, without lengths, masks and a single reverse direction")
+        raise NotOffered(
+            "a script is written of torch.nn.RNN alone, without lengths, masks and a single reverse direction"
+        )
     ways = {name.replace(" ", "_"): name == way for name in WAYS}
     return script(case, TEMPLATE, TITLE, "torch, onnx, onnxscript, onnxruntime", device, ON_CPU,
                   copies=copies(case), **ways)  # fmt: skip
