@@ -276,7 +276,7 @@ class Target:
         return result
 
     def _parts(self) -> Sequence[tuple[Target, Case, Result]]:
-        """The cases that this target was asked, and its answers, since the last relation of the test that is running."""
+        """The cases that it was asked since the last relation of the test that is running, and its answers."""
         parts = [(self, case, answer) for test, case, answer in self._answered if test == running_test()]
         self._answered.clear()
         return parts

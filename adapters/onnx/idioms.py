@@ -41,7 +41,8 @@ def batch_first(load: Load) -> Load:
                 size.Clear()
         element = model.graph.input[0].type.tensor_type.elem_type
         outputs = [
-            helper.make_tensor_value_info(name, element, [None] * rank) for name, rank in zip(node.output, (4, 3))
+            helper.make_tensor_value_info(name, element, [None] * rank)
+            for name, rank in zip(node.output, (4, 3), strict=True)
         ]
         alone = helper.make_graph([node], "layer", model.graph.input, outputs, model.graph.initializer)
         model.graph.CopyFrom(alone)
@@ -70,8 +71,10 @@ def _read(y: np.ndarray, y_h: np.ndarray, shape: tuple[int, ...]) -> dict[str, n
 
 
 def affine_forward(load: Load) -> Load:
-    """Loads a bidirectional layer with activations=["Affine", "Tanh"]. NotOffered unless the weights of its forward half
-    are all zeros: Affine(a) = a is tanh(a) there."""
+    """Loads a bidirectional layer with activations=["Affine", "Tanh"].
+
+    NotOffered unless the weights of its forward half are all zeros: Affine(a) = a is tanh(a) there.
+    """
 
     def loaded(model: Any) -> Call:
         node = only_rnn(model)
