@@ -74,7 +74,9 @@ class Unit:
 
     def load(self, array: np.ndarray) -> np.ndarray:
         """A number that comes from outside, as it is kept."""
-        return self.round(array, "float32" if self.declared.narrow and self.kept == "float32" else self.declared.storage)
+        return self.round(
+            array, "float32" if self.declared.narrow and self.kept == "float32" else self.declared.storage
+        )
 
     def operand(self, array: np.ndarray, weight: bool = False) -> np.ndarray:
         """What is multiplied: a narrow product's operands are rounded to its bits."""
@@ -172,7 +174,8 @@ def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinear
     Returns (case, time, batch, hidden_size) in storage's dtype.
     """
     unit, dtype = Unit(machine), x.dtype
-    w_ih, w_hh = (unit.operand(unit.load(w if machine.weight_bits is None else keep_bits(w, machine.weight_bits)), weight=True)
+    bits = machine.weight_bits
+    w_ih, w_hh = (unit.operand(unit.load(w if bits is None else keep_bits(w, bits)), weight=True)
                   for w in (cells.w_ih, cells.w_hh))  # fmt: skip
     biases = _biases(unit, cells)
     x, h = unit.load(x), unit.load(h)
@@ -193,7 +196,11 @@ def _biases(unit: Unit, cells: Cells) -> list[np.ndarray]:
     if cells.b_ih is None or cells.b_hh is None:
         return []
     both = [unit.load(b)[:, None] for b in (cells.b_ih, cells.b_hh)]
-    return [unit.round(both[0] + both[1], unit.kept if unit.declared.narrow else unit.storage)] if unit.machine.one_bias else both
+    return (
+        [unit.round(both[0] + both[1], unit.kept if unit.declared.narrow else unit.storage)]
+        if unit.machine.one_bias
+        else both
+    )
 
 
 def _products(w: np.ndarray, v: np.ndarray) -> list[np.ndarray]:

@@ -124,7 +124,11 @@ class Arithmetic:
 
 
 def _declare(
-    name: str, storage: str, accumulator: str | None = None, operand_bits: int | None = None, computed: str | None = None
+    name: str,
+    storage: str,
+    accumulator: str | None = None,
+    operand_bits: int | None = None,
+    computed: str | None = None,
 ) -> Arithmetic:
     """An arithmetic from the formats' IEEE 754 parameters: significand bits, smallest and largest exponent."""
     computed = computed or storage

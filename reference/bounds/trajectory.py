@@ -89,7 +89,8 @@ def carry(
 ) -> tuple[np.ndarray, np.ndarray]:
     """E_t = sum over s of |J_t ... J_{s+1}| own_s, in windows; an earlier window enters by its last E.
 
-    x: (time, batch, features), in processing order, as are all.  output: the reference's states.  h0: (batch, hidden_size).
+    x: (time, batch, features), in processing order, as are all.
+    output: the reference's states.  h0: (batch, hidden_size).
     Returns E, infinite, and NaN or infinite ever after, where a sum may overflow; and the scale; both (time, batch,
     hidden_size).
     """

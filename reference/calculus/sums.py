@@ -93,7 +93,7 @@ class Sum:
     def rounded_to_infinity(self, inputs: np.ndarray) -> np.ndarray:
         """Where a finite operand may be infinite in a format of a smaller range: booleans (..., units)."""
         reads, weighs = ((np.abs(a) > self.largest_operand) & np.isfinite(a) for a in (inputs, self.weights))
-        return reads.any(axis=-1, keepdims=True) | weighs.any(axis=0)
+        return np.logical_or(reads.any(axis=-1, keepdims=True), weighs.any(axis=0))
 
     def may_overflow(self, radius: np.ndarray) -> np.ndarray:
         """Where a sum may overflow, by its radius alone; NaN counts."""

@@ -4,7 +4,6 @@ trajectory of its track where it does not."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from ..bounds.trajectory import track_bound
 from ..calculus.balls import Ball, Balls, Open
 from ..calculus.slopes import Activation
 from ..cells import cell_of
-from ..faults import Fault, implementation
+from ..faults import Fault
 from ..faults.machine import initial_states, lengths_of
-from ..faults.step import Step
+from ..faults.step import NumPyKernel, Step, StepChange
 from ..judging.case import Case
 from ..judging.comparison import says_the_same, vacuous_elements
 from ..layout import last_states, valid_steps
@@ -97,29 +96,33 @@ class Elements:
         if (sharp | ~valid).all():
             return by_steps
         self.sharp = False
-        if self.steps:
-            nothing = Enclosure(*(np.broadcast_to(one, actual.shape) for one in (0.0, np.inf, 1.0)))
-            whole = expected_of(track, nothing)
-        else:
-            whole = track_bound(track, x.radius, h0.radius, self.promised)
-        pairs = (sharp, by_steps.output, whole.output), (last, by_steps.h_n, whole.h_n)
-        return Expected(*(Enclosure(*(np.where(own, *two) for two in zip(a, b, strict=True))) for own, a, b in pairs))
+        radii = x.radius, h0.radius
+        whole = _nothing(track, actual) if self.steps else track_bound(track, *radii, self.promised)
+        return Expected(
+            Enclosure(*(np.where(sharp, *two) for two in zip(by_steps.output, whole.output, strict=True))),
+            Enclosure(*(np.where(last, *two) for two in zip(by_steps.h_n, whole.h_n, strict=True))),
+        )
 
     def _by_steps(self, question: Case, track: Track, actual: np.ndarray) -> Expected:
         """One step from each state in `actual`, as the faults take it."""
         others = [fault for fault in self.steps if fault.step and fault.step.activation is not Step.right]
-        if not others:
-            expected = step_bound(track, actual, self.promised)
-        elif len(others) == 1 and others[0].arithmetic is None:
-            expected = _otherwise_activated(question, track, actual, others[0], self.promised)
-        elif len(others) == 1:
-            expected = _otherwise_activated(question, track, actual, others[0], arithmetic(others[0].arithmetic or ""))
+        if len(others) > 1:  # which comes first is not known
+            return _nothing(track, actual)
+        if others:
+            judged = arithmetic(others[0].arithmetic) if others[0].arithmetic else self.promised
+            expected = _otherwise_activated(question, track, actual, others[0].step, judged)
         else:
-            raise NotImplementedError("faults: got two that activate a sum otherwise, expected one")
+            expected = step_bound(track, actual, self.promised)
         for fault in self.steps:
             if fault.step and fault.step.activation is Step.right:
-                expected = Expected(*(changed(one, fault.step.state, self.dtype) for one in expected[:2]))
+                output, h_n = (changed(one, fault.step.state, self.dtype) for one in expected[:2])
+                expected = Expected(output, h_n)
         return expected
+
+
+def _nothing(track: Track, actual: np.ndarray) -> Expected:
+    """What is expected where nothing is known."""
+    return expected_of(track, Enclosure(*(np.broadcast_to(one, actual.shape) for one in (0.0, np.inf, 1.0))))
 
 
 def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:
@@ -133,16 +136,15 @@ def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:
 
 
 def _otherwise_activated(
-    question: Case, track: Track, actual: np.ndarray, fault: Fault, judged: Arithmetic
+    question: Case, track: Track, actual: np.ndarray, change: StepChange | None, judged: Arithmetic
 ) -> Expected:
     """By twice the radius of a step whose activation has a slope of at most 1; the faulty step may round on both sides
     as the judged one does."""
+    assert change is not None, "a fault in the arithmetic of a step"
     previous = np.concatenate([track.states[0][None], track.in_order(actual)])[: len(actual)].astype(np.float64)
     x = track.in_order(track.x).astype(np.float64)
-    flat = [np.ascontiguousarray(array.reshape(1, -1, array.shape[-1])) for array in (x, previous)]
-    spec = replace(question.spec, direction="forward")
-    alone = Case(spec, question.parameters, flat[0], flat[1], None, "time_first")
-    value = implementation([fault], Case.answer)(alone).output.reshape(actual.shape).astype(np.float64)
+    flat = [array.reshape(-1, array.shape[-1]) for array in (x, previous)]
+    value = change.take(NumPyKernel(), question, flat[0], (flat[1],))[0].reshape(actual.shape).astype(np.float64)
     balls, cell = _AnySlope(judged), track.cell
     weights = balls.weights(track.parameters)
     (h,) = cell.step(balls, weights, cell.project(balls, weights, x), (previous,))

@@ -1,8 +1,8 @@
 """Is an answer that of the reference with known faults planted in it? It is judged element by element.
 
 A fault that asks another question changes the case. One `around` the layer moves the elements of right answers: tags
-show where each comes from, so that the right answer is known again from the faulty one, and is judged by its own steps.
-What is put in their place must be there exactly, and copies must be equal. One in the arithmetic is judged step by step.
+show where each comes from, so that the right answer is known again from the faulty one, and judged by its own steps.
+What is put in their place must be there exactly, and copies must be equal. One in the arithmetic is judged by steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..judging.judge import judge, question_of, verdict_on, wrong_form
 from ..judging.verdict import Verdict
 from ..layout import sequence_to_time_first, state_to_batched
 from .elements import Elements, changed
-from .tags import SEEDS, Numbered, Tags
+from .tags import SIDES, Numbered, Tags
 
 OUTCOMES = ("agrees", "vacuous", "disagrees")  # of several ways to plant the faults, the first of these counts
 
@@ -51,16 +51,20 @@ def judge_planted(
     given = [sequence_to_time_first(array, case.layout) for array in (*(prefixes or ()), output)]
     arrays = [*given, state_to_batched(h_n, case.layout)]
     asked, around = ([one for one in faults if getattr(one, kind)] for kind in ("asked", "around"))
+    question = as_time_first(_all_asked(asked, case))
     if len(asked) == len(faults):  # the quick way, by which most are found; an answer may still be right in another one
-        question = as_time_first(_all_asked(faults, case))
         verdict = judge(question, given[-1], arrays[-1], prefixes and given[:-1], promised.name)
         if verdict.outcome != "disagrees":
             return verdict
-    kept = [fault for fault in faults if fault.step and fault.where.holds(as_time_first(_all_asked(asked, case)))]
+    steps = [fault for fault in faults if fault.step and fault.where.holds(question)]
+    seen: list[Verdict] = []
     with np.errstate(all="ignore"):
-        orders = [[*asked, *moving, *kept] for moving in itertools.permutations(around)]
-        seen = [_verdict(case, arrays, promised, order, own) for order in orders for own in (True, False)]
-    return min((one for one in seen if one is not None), key=lambda verdict: OUTCOMES.index(verdict.outcome))
+        for moving, own in itertools.product(itertools.permutations(around), (True, False)):
+            verdict = _verdict(case, arrays, promised, [*asked, *moving, *steps], own)
+            seen += [verdict] if verdict is not None else []
+            if seen[-1].outcome == "agrees":
+                break
+    return min(seen, key=lambda verdict: OUTCOMES.index(verdict.outcome))
 
 
 class _Tagged(NamedTuple):
@@ -75,7 +79,7 @@ def _verdict(
 ) -> Verdict | None:
     """arrays: the outputs that are known, that of the whole stack last, and h_n, time first.  own: whether each prefix
     has a call of its own.  None where that cannot be, or makes no difference."""
-    several = [_tagged(case, faults, seed, len(arrays) - 2, own) for seed in SEEDS]
+    several = [_tagged(case, faults, side, len(arrays) - 2, own) for side in SIDES]
     if None in several:
         return None
     first, second = [one for one in several if one is not None]
@@ -94,8 +98,8 @@ def _verdict(
     return verdict_on(case, seen, promised, "step" if elements.sharp and not changes else "trajectory")
 
 
-def _tagged(case: Case, faults: Sequence[Fault], seed: int, lower: int, own: bool) -> _Tagged | None:
-    tags, question = Tags(seed), _wide(_all_asked(faults, case))
+def _tagged(case: Case, faults: Sequence[Fault], side: int, lower: int, own: bool) -> _Tagged | None:
+    tags, question = Tags(side), _wide(_all_asked(faults, case))
     run = implementation([fault for fault in faults if fault.around and not fault.monotone], tags.run)
     answers = [(question, run(question))]
     if own:

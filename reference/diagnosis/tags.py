@@ -1,7 +1,8 @@
 """Which element of the right answer a fault moves where: numbers that stand for the elements are sent through it.
 
 Such a number is a tag. A tag that comes out again is an element that was moved; what comes out alike for other tags is
-a constant, as zero is; anything else was computed, and is not known here.
+a constant, as zero is; anything else was computed, and is not known here. Each element has two tags, of which one is
+positive and one negative, one far above 1 and one far below, so that what clips or flushes numbers spares one of them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ..judging.comparison import says_the_same
 from ..layout import each_state, sequence_from_time_first, state_from_batched, take_steps, valid_steps
 from ..recurrence import Result
 
-LARGEST_EXPONENT = 30  # of a tag: numbers of any usual size, so that what clips or rounds them is seen
-SEEDS = 1, 2  # of the tags: those that another seed replaces
+EXPONENTS = 12, 30  # of the larger of an element's tags; that of the smaller one is the same below 0
+SIDES = 1, -1  # of 0 and of 1, on which the tags of a run are: as drawn, and the others
 
 
 class Asked(NamedTuple):
@@ -34,11 +35,11 @@ class Asked(NamedTuple):
 
 
 class Tags:
-    """Tags by one seed, the tracks that they were made for, in the order in which these were asked, and the questions
-    to whole stacks."""
+    """The tags on one side, the tracks that they were made for, in the order in which these were asked, and the
+    questions to whole stacks."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
+    def __init__(self, side: int) -> None:
+        self._side, self._random = side, np.random.default_rng(0)
         self.tracks: dict[Any, Asked] = {}
         self.questions: list[Case] = []
 
@@ -70,8 +71,8 @@ class Tags:
         return Result(*self.tracks[key][1:])
 
     def _drawn(self, *shape: int) -> np.ndarray:
-        exponents = self._random.integers(-LARGEST_EXPONENT, LARGEST_EXPONENT, shape)
-        return np.ldexp(self._random.choice([-1.0, 1.0], shape) * self._random.uniform(1, 2, shape), exponents)
+        sign, up = (self._side * self._random.choice([-1, 1], shape) for _ in range(2))
+        return np.ldexp(sign * self._random.uniform(1, 2, shape), up * self._random.integers(*EXPONENTS, shape))
 
 
 class Source(NamedTuple):
@@ -87,30 +88,29 @@ class Source(NamedTuple):
 
 
 class Numbered:
-    """The tags of two seeds, by number: an element is moved, or constant, only if it is with both.
+    """The tags of both sides, by number: an element is moved, or constant, only if it is with both.
 
-    tracks: what each was asked, with the tags of either seed.  places: the numbers of its tags, of output and h_n.
+    tracks: what each was asked, with the tags of either side.  places: the numbers of its tags, of output and h_n.
     """
 
     def __init__(self, both: tuple[Tags, Tags]) -> None:
         first, second = ([*one.tracks.values()] for one in both)
         self.tracks, self.places, self.count = list(zip(first, second, strict=True)), [], 0
         for asked in first:
-            shapes = asked.output.shape, asked.h_n.shape
-            ends = self.count + np.cumsum([0, *map(np.prod, shapes)], dtype=int)
-            self.places.append([np.arange(*ends[i : i + 2]).reshape(shape) for i, shape in enumerate(shapes)])
-            self.count = int(ends[-1])
-        self._tags = [
-            np.concatenate([_drawn_alone(asked) for asked in one] or [np.zeros(0)]) for one in (first, second)
-        ]
+            self.places.append([self._count(tags) for tags in asked[1:]])
+        self._tags = [np.concatenate([*map(_drawn_alone, one), np.zeros(0)]) for one in (first, second)]
         self._order = [np.argsort(tags) for tags in self._tags]
 
     def source(self, *arrays: np.ndarray) -> Source:
-        """arrays: what came out for the tags of either seed."""
+        """arrays: what came out for the tags of either side."""
         first, second = (self._number(*one) for one in zip(arrays, self._tags, self._order, strict=True))
         moved = (first == second) & (first >= 0)
         constant = ~moved & (first < 0) & (second < 0) & says_the_same(*arrays)
         return Source(np.where(moved, first, -1), np.where(constant, arrays[0], np.nan), ~moved & ~constant)
+
+    def _count(self, tags: np.ndarray) -> np.ndarray:
+        start, self.count = self.count, self.count + tags.size
+        return np.arange(start, self.count).reshape(tags.shape)
 
     @staticmethod
     def _number(array: np.ndarray, tags: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def rounded_inputs(case: Case) -> Case:
 
 
 def zero_of_no_steps(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return output, np.where(valid_of(case).any(axis=0)[:, None], h_n, np.zeros_like(h_n))
+    return output, np.where(valid_of(case).any(axis=0, keepdims=True).T, h_n, np.zeros_like(h_n))
 
 
 def carry_of_padding(case: Case, run: Run) -> Result:
