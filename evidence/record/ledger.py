@@ -13,7 +13,7 @@ FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
 DRAWS = 4  # how this suite draws in the profile ci: schema.RunOptions.draws
 FILLED = ("agrees", "finding", "left out")  # outcomes that fill a combination: it was asked, and all is known of it
-COUNTS = ("combinations", "features", "relations", "seconds")
+COUNTS = ("combinations", "features", "relations", "seconds", "notes")
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Ledger:
     target: an adapter on a device, by its label.  axes: the features whose values make a combination.
     relations: counts of (target, property, outcome) of answers that were compared with each other: they are of no
     combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the largest value seen.
+    notes: (target, what, of which) -> how often: "state" of "F-004 present", "finding" and "left out" of "F-004",
+    "now answers" of the features that were declared refused.
     """
 
     axes: tuple[str, ...] = AXES
@@ -30,6 +32,7 @@ class Ledger:
     features: Counter[tuple[str, ...]] = field(default_factory=Counter)
     relations: Counter[tuple[str, ...]] = field(default_factory=Counter)
     seconds: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    notes: Counter[tuple[str, ...]] = field(default_factory=Counter)
     figures: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
@@ -53,6 +56,14 @@ class Ledger:
         """Add what was spent on a target: "build", "run", "judge", all in "ask"; "draw"; "test", which has all."""
         for what, spent in seconds.items():
             self.seconds[target, what] += spent  # type: ignore[assignment] (a Counter of seconds)
+
+    def note(self, target: str, what: str, of: str) -> None:
+        """Count what else was seen of a target."""
+        self.notes[target, what, of] += 1
+
+    def noted(self, target: str, what: str) -> dict[str, int]:
+        """Of which it was noted, and how often, in order."""
+        return {of: count for (label, said, of), count in sorted(self.notes.items()) if (label, said) == (target, what)}
 
     def figure(self, of: str, name: str, value: float) -> None:
         """Keep the largest value of a figure."""
