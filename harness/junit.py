@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from _pytest.junitxml import xml_key
 
 from findings import Finding
 
@@ -35,6 +34,7 @@ class JUnit:
 
     def finish(self, config: pytest.Config) -> None:
         """Name them in the file, before it is written; a worker of pytest-xdist has none."""
-        if (xml := config.stash.get(xml_key, None)) is not None:
+        adding = (getattr(plugin, "add_global_property", None) for plugin in config.pluginmanager.get_plugins())
+        for add in filter(None, adding):
             for named, kind in self.present.items():
-                xml.add_global_property("finding" if kind == "fault" else "documented default", named)
+                add("finding" if kind == "fault" else "documented default", named)

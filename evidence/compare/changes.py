@@ -245,7 +245,8 @@ def conclusion(found: Difference) -> str:
     answered, of, others = found.basis
     rest = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     left = "".join(f"; {', '.join(f'{count:,} {words}' for words, count in others.most_common())}" if others else "")
-    sentence = f"{answered:,} of {of:,} cases of the corpus were answered in both{left}"
+    share = f" ({100 * answered / of:.0f} %)" if of else ""
+    sentence = f"{answered:,} of {of:,} cases of the corpus, in all modes, were answered in both{share}{left}"
     return f"GO: {sentence}; no case is lost or now outside its bound ({', '.join(rest)})"
 
 

@@ -165,6 +165,17 @@ class Evidence:
     runs: tuple[Run, ...]
     sha256: str
 
+    @property
+    def present(self) -> dict[str, set[str]]:
+        """The id of each finding that is present -> the versions that have it, as "keras 3.15.1 on torch 2.13.0"."""
+        found: dict[str, set[str]] = {}
+        for run in self.runs:
+            for target in run.header.targets:
+                for one in target.findings:
+                    if run.state(target.label, one.id) == "present":
+                        found.setdefault(one.id, set()).add(f"{target.adapter} {target.version}")
+        return dict(sorted(found.items()))
+
 
 def miscounts(run: Run) -> Iterator[str]:
     """Where the last line says something else than the lines before it."""

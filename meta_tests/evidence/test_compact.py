@@ -103,7 +103,7 @@ def test_what_disagrees_is_kept_though_it_was_drawn(tmp_path: Path) -> None:
     assert dict(difference(of(new), new).counts()) == {"same bits": 7, "still outside": 2}
     assert not any(line.answer or line.content for line in of(new).runs[0].verdicts)
     no = record(tmp_path / "no.json", Reluctant(), cases=[*few(), *drawn])
-    assert dict(difference(old, of(no)).counts()) == {"same bits": 7, "now not offered": 2}
+    assert dict(difference(old, of(no)).counts()) == {"same bits": 7, "now refused": 2}
 
 
 def test_a_fixed_test_of_which_a_part_is_kept_is_not_held_to_the_whole(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_a_run_records_every_finding_of_a_framework_and_the_answer_to_its_case(t
     assert {one.id: run.state(of.label, one.id) for one in of.findings} == {
         name: "present" if name in ("F-901", "F-906") else "gone" for name in FINDINGS
     }
+    assert read(tmp_path / "run.json").present == {name: {f"reference {of.version}"} for name in ("F-901", "F-906")}
     assert of.findings[0].model_dump()["trigger"] == {"nonlinearity": ["relu"], "dtype": ["float32"]}
     assert of.findings[0].what == "agrees with the reference if both biases are ignored"
     lines = {one.property: one for one in run.verdicts}

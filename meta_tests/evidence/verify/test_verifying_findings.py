@@ -87,7 +87,7 @@ def no_pinned(lines: list[Line]) -> None:
 def gone(lines: list[Line]) -> None:
     """The case of the finding is called right."""
     line = those(lines, "finding", "finding F-901")[0]
-    line.update(outcome="agrees", findings=[])
+    line.update(outcome="agrees", findings=[], content=None)
     line["verdict"] |= {"outside": 0, "first": None, "reason": "", "max_fraction": 0.5}
     worst = line["verdict"]["worst"]
     worst["bound"] = 2 * abs(worst["actual"] - worst["expected"])
@@ -215,6 +215,8 @@ def test_a_refusal_fits_what_was_declared_and_is_asked_again(tmp_path: Path) -> 
     evidence = record(tmp_path / "run.json", Narrow(), cases=case)
     (line,) = evidence.runs[0].verdicts
     assert (line.outcome, line.message) == ("refused", Narrow.words)
+    reasons = {cell.unsupported for cell in evidence.runs[0].end.cells if "forward" in cell.cell}
+    assert reasons == {"direction forward: refused, TypeError: not ahead"}
     assert problems(evidence) == [
         f"{line.corpus}: recorded as refused: 'TypeError: one goes not ahead'; here it is answered"
     ]
