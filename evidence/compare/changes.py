@@ -18,8 +18,8 @@ from rich.text import Text
 from ..markdown import escaped, table
 from ..record import corpus
 from ..record.lines import dump
-from ..record.schema import FindingLine
 from ..words import cut, one_line
+from .fates import FATES, Fate
 
 # what may become of a case, from the worst to the best, and what it means
 KINDS = {
@@ -49,15 +49,6 @@ NO_ANSWER = ("refused", "not offered", "left out")
 ANSWERED = ("agrees", "disagrees", "finding")  # and the bound says something of it
 ALONE = ("missing", "new", "outside, not asked before")
 UNCHANGED = ("same bits", "still refused", "still not offered", "still left out", "still vacuous", "new")
-# what may become of a finding, by its pinned case, and whether that is a go
-FATES = {
-    "appears": False,  # absent or not asked in the old run, which was asked for findings
-    "changed": False,
-    "not asked any more": True,  # its cases say what became of them
-    "goes": True,
-    "still present": True,
-    "present": True,  # the old run was asked for no findings
-}
 MOST_LISTED = 10
 
 
@@ -87,19 +78,6 @@ class Said(NamedTuple):
     kept: bool
     fraction: float | None
     left_out: str = ""
-
-
-class Fate(NamedTuple):
-    """What became of a finding of a target, from the old run to the new one.  kind: one of FATES."""
-
-    kind: str
-    target: str
-    finding: FindingLine
-    old: str
-    new: str
-
-    def __str__(self) -> str:
-        return f"{self.finding} {self.kind} in {self.target} (old: {self.old}, new: {self.new})"
 
 
 @dataclass(slots=True)

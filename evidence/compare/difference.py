@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from ..record import corpus
 from ..record.lines import Unusable, arrays
 from ..record.reader import read
 from ..record.runs import Evidence, miscounts
-from ..record.schema import FindingLine, Header, VerdictLine
-from .changes import Change, Difference, Fate, Place, Said, json_parts, show, to_markdown
+from ..record.schema import Header, VerdictLine
+from .changes import Change, Difference, Place, Said, json_parts, show, to_markdown
+from .fates import fates_of
 
 SEVERITY = ("crashed", "disagrees", "finding", "left out", "vacuous", "refused", "not offered", "agrees")
-ABSENT = ("not asked", None)
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
 NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
 
@@ -56,33 +56,8 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     _measure(old, new, table)
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
-    fates = list(_fates(old, new))
+    fates = list(fates_of(old, new))
     return Difference(table.questions, versions, _environment(old, new), failed, left_out, fates)
-
-
-def _fates(old: Evidence, new: Evidence) -> Iterator[Fate]:
-    """What became of each finding of the targets that the new runs have, and of those that only the old ones knew."""
-    older = all(run.header.older for run in old.runs)
-    before, after = _states(old), _states(new)
-    for target, one in before | after:
-        (was, line), (now, told) = before.get((target, one), ABSENT), after.get((target, one), ABSENT)
-        fate = {"present": "still present" if was == "present" else "present" if older else "appears",
-                "changed": "changed", "gone": "goes", "not asked": "not asked any more"}[now]  # fmt: skip
-        finding = told or line
-        if finding is not None and (now in ("present", "changed") or was == "present"):
-            yield Fate(fate, target, finding, was, now)
-
-
-def _states(evidence: Evidence) -> dict[tuple[str, str], tuple[str, FindingLine]]:
-    """(target, id) -> the finding's state in a file's last run that was asked, and what its header says of it."""
-    found: dict[tuple[str, str], tuple[str, FindingLine]] = {}
-    for run in evidence.runs:
-        for target in run.header.targets:
-            for one in target.findings:
-                state = run.state(target.label, one.id)
-                if state != "not asked" or (target.label, one.id) not in found:
-                    found[target.label, one.id] = state, one
-    return dict(sorted(found.items()))
 
 
 def _versions(evidence: Evidence) -> dict[str, str]:

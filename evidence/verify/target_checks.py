@@ -6,14 +6,12 @@ The reference judges each kept answer to the corpus again, as anyone may who has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from adapters import Result
-from adapters.running.trial import Trial
-from findings import Finding, explained
+from findings import Finding
 from reference import Case, Verdict, judge
 from reference.judging.verdict import OWN_STEPS
 
@@ -23,9 +21,10 @@ from ..record.runs import Run
 from ..record.schema import Answer, Judgement, Place, TargetLine, VerdictLine
 from . import declarations
 from .again import ask_again
-from .check import Check, few, those
+from .check import Check, few
 from .consistency import CHANGED, UNCOMPARED, close, inconsistencies, ordinary
 from .declarations import Declared
+from .explanations import Findings, explanation_problems
 from .questions import PORT, asked_by, misplaced
 
 DRAWN = "on cases that were drawn, or of two answers compared: no answers of them are kept"
@@ -44,8 +43,7 @@ class Target:
     def __init__(self, run: Run, target: TargetLine, asked: Corpus) -> None:
         self.run, self.target, self.asked, self.declared = run, target, asked, declarations.of(target)
         self.failed = run.failed
-        self.findings = declarations.findings_of(target)
-        self.kept_mode = target.compiles.mode if target.compiles else "eager"
+        self.findings = Findings(run, target)
         # answers of the corpus serve for other properties too, where the bits are the same
         self.needed = {name for tested, one in asked.asked.items() if tested != PROPERTY for name in one.names}
         self.kept: dict[str, tuple[str | None, Answer]] = {}
@@ -62,10 +60,10 @@ class Target:
         if test is None:
             yield f"{line.test[:200]!r}: this suite has no such test"
             return
-        if elsewhere := misplaced(line, test, others, self.kept_mode):
+        if elsewhere := misplaced(line, test, others, self.findings.mode):
             yield elsewhere
             return
-        pinned = self.findings.get(line.property.removeprefix(PINNED)) if test.tested == PINNED else None
+        pinned = self.findings.pinned(line) if test.tested == PINNED else None
         if test.tested == PINNED and pinned is None:
             yield f"{line.property!r}: this suite knows no such finding of {self.target.label}"
             return
@@ -76,7 +74,7 @@ class Target:
         wrong = list(inconsistencies(line, declared, test.bound, self.asked, case if pinned else None))
         yield from wrong
         yield from self._outcome(line, declared, port is not None, pinned)
-        yield from self._explained(line, (self, port) if port else (self,), pinned)
+        yield from explanation_problems(line, [of.findings for of in (self, port) if of], pinned)
         if asked and line.corpus not in asked.names:
             yield f"{line.corpus or line.case}: it is not in this suite's corpus, or not asked there"
         if case is not None and not line.relation:
@@ -116,43 +114,6 @@ class Target:
         elif pinned is None or not pinned.what.not_expressible:  # what can be told is to be asked again, if it can be
             self.again.append(line)
 
-    def _explained(self, line: VerdictLine, targets: Sequence[Target], pinned: Finding | None) -> Iterator[str]:
-        """Whether the findings that a line names are known, present, and of such a case."""
-        explained = line.outcome == "finding"
-        named = [line.message] if line.outcome == "left out" else line.findings
-        yield from those(
-            (explained != bool(line.findings), f"{line.outcome}, and it names {len(line.findings)} findings"),
-            (len(set(line.findings)) < len(line.findings), "it names a finding twice"),
-            (explained and pinned and line.findings != [pinned.id], f"it names others than {line.property!r}"),
-            (line.idiom != (pinned.idiom if pinned else ""), f"it was asked in the idiom {line.idiom!r}"),
-        )
-        present = [(one, of) for of in targets for one in of.present(line, pinned)]
-        for name in named:
-            if name not in {one.id for one, _ in present}:
-                yield f"it names {name[:80]!r}, no finding that is present, and of such a case"
-        kinds = [one.what for one, _ in present if one.id in named]
-        if line.outcome == "left out" and not all(what.not_expressible for what in kinds):
-            yield f"left out, and what {line.message} says can be told"
-        if explained and not (pinned and pinned.what.not_expressible):
-            raised = [what.exception for what in kinds if what.exception]
-            if line.verdict is None and not any(one.fits(line.message) for one in raised):
-                yield f"it raised {line.message[:200]!r}, which is not what {', '.join(named)} says"
-            if line.verdict is not None and not all(what.fault or what.arithmetic for what in kinds):
-                yield f"it was answered, and {', '.join(named)} explains no answer"
-        if line.outcome == "vacuous" and ordinary(line) != "vacuous" and not present:
-            yield "recorded as vacuous, with another outcome than its own figures"
-
-    def present(self, line: VerdictLine, pinned: Finding | None = None) -> list[Finding]:
-        """The findings that this version has, by the record, with a line's case in their trigger.
-
-        Of two answers compared, the features are those of an eager call, and the answers of the usual one.
-        """
-        features = line.features | ({"mode": self.kept_mode} if line.relation else {})
-        idiom = pinned.idiom if pinned else ""
-        return [one for one in self.findings.values()
-                if one.holds(features, idiom) and self.target.device.startswith(one.device)
-                and self.run.state(self.target.label, one.id) == "present"]  # fmt: skip
-
     def _rejudge(
         self, case: Case, line: VerdictLine, said: Judgement, bound: str, pinned: Finding | None
     ) -> Iterator[str]:
@@ -169,7 +130,7 @@ class Target:
             try:
                 found, unshown = _again(case, line, said, answer, declared, bound)
                 if not found and ordinary(line) != line.outcome and not (pinned and pinned.what.not_expressible):
-                    found = self._planted(case, line, answer, declared, bound)
+                    found = self.findings.planted(case, line, answer, declared, bound, pinned)
             except (TypeError, ValueError) as error:
                 found, unshown = [str(error)], ""
             else:
@@ -183,19 +144,6 @@ class Target:
             self.unshown[COMPACT if self.run.header.compact else UNSHOWN] += 1
         else:
             yield f"recorded as {line.outcome}, and no answer is kept that shows it"
-
-    def _planted(self, case: Case, line: VerdictLine, answer: Answer, declared: str, bound: str) -> list[str]:
-        """Whether the findings that a line names explain its answer, with none too many."""
-        present = self.present(line, self.findings.get(line.property.removeprefix(PINNED)))
-        named = [one for one in present if one.id in line.findings or line.outcome == "vacuous"]
-        about = self.target.adapter, self.target.version, self.target.device
-        trial = Trial(*about, case, "disagrees", answer=Result(*arrays(answer.model_dump())), arithmetic=declared,
-                      mode=str(line.features["mode"]), idiom=line.idiom)  # fmt: skip
-        told = explained(trial, named, line.features, bound)
-        if (told.outcome, list(told.findings)) == (line.outcome, line.findings):
-            return []
-        came = f"{told.outcome} {', '.join(told.findings)}".rstrip()
-        return [f"recorded as {line.outcome} {', '.join(line.findings)}, by the answer kept it is {came}"]
 
     def check(self) -> Check:
         """Whether every case of the corpus was asked once, and what could be made anew of its verdicts."""
@@ -216,8 +164,7 @@ class Target:
 
     def _pinned_cases(self) -> Iterator[Case]:
         """The cases of findings that are to be asked again."""
-        names = {line.property.removeprefix(PINNED) for line in self.again if line.property.startswith(PINNED)}
-        return (self.findings[name].case.case() for name in names)
+        return (pinned.case.case() for line in self.again if (pinned := self.findings.pinned(line)))
 
     def _not_once(self) -> Iterator[str]:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
