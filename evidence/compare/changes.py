@@ -275,9 +275,9 @@ def _tables(found: Difference) -> list[tuple[str, list[str], list[list[str]]]]:
         ("The versions", ["target", "old", "new"],
          [[label, old or "absent", new or "absent"] for label, (old, new) in found.versions.items()]),
         ("What became of the findings",
-         ["finding", "target", "what became of it", "old", "new", "title", "link", "avoid"],
+         ["finding", "target", "what became of it", "old", "new", "title"],
          [[fate.finding.id, fate.target, fate.kind + " (no-go)" * (not FATES[fate.kind]), fate.old, fate.new,
-           fate.finding.title, fate.finding.link, fate.finding.avoid] for fate in found.fates]),
+           fate.finding.title] for fate in found.fates]),
         ("What became of the cases", ["what became of the cases", *of, ""],
          [[kind + " (no-go)" * (kind in NO_GO), *(str(counts[kind]) for counts in of.values()), KINDS[kind]]
           for kind in present]),
@@ -314,12 +314,18 @@ def _notes(found: Difference) -> list[str]:
     return [*notes, f"{found.failed} tests of the new run failed."] if found.failed else notes
 
 
+def _news(found: Difference) -> list[str]:
+    """What is new of findings, with where it is reported, and how to avoid it."""
+    return [f"{fate}. To avoid it: {fate.finding.avoid}" for fate in found.fates if "present" not in fate.kind]
+
+
 def to_markdown(found: Difference) -> str:
     tables = (
         f"### {title}\n\n{table([*map(escaped, head)], [[*map(escaped, row)] for row in rows])}"
         for title, head, rows in _tables(found)
     )
-    return "\n\n".join([f"**{escaped(conclusion(found))}**", *tables, *_notes(found)]) + "\n"
+    news = map(escaped, _news(found))
+    return "\n\n".join([f"**{escaped(conclusion(found))}**", *news, *tables, *_notes(found)]) + "\n"
 
 
 def show(found: Difference) -> None:
@@ -332,4 +338,6 @@ def show(found: Difference) -> None:
         console.print(printed)
     for note in _notes(found):
         console.print(note, highlight=False)
+    for words in _news(found):
+        console.print(Text(one_line(words)))
     console.print(Text(conclusion(found), style="bold green" if found.go else "bold red"))

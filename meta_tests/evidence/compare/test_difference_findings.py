@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("pydantic")
 pytest.importorskip("rich")
 
-from evidence.compare.changes import conclusion, json_parts, to_markdown
+from evidence.compare.changes import conclusion, json_parts, show, to_markdown
 from evidence.compare.difference import difference
+from evidence.markdown import escaped
 from evidence.merge import compact
 from evidence.record import corpus
 from evidence.record.reader import Evidence, read
@@ -47,7 +48,9 @@ def of(path: Path, *has: str, asked: bool = True) -> Evidence:
     return read(path)
 
 
-def test_one_that_appears_is_a_no_go_and_one_that_goes_is_said(tmp_path: Path) -> None:
+def test_one_that_appears_is_a_no_go_and_one_that_goes_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     without, having = of(tmp_path / "without.json"), of(tmp_path / "having.json", "F-901")
     found = difference(without, having)
     assert not found.go
@@ -56,7 +59,10 @@ def test_one_that_appears_is_a_no_go_and_one_that_goes_is_said(tmp_path: Path) -
     told = json.loads("".join(json_parts(found)))
     assert told["findings"][0]["id"] == "F-901"
     assert told["findings"][0]["link"] == "https://example.org/issues/F-901"
-    assert "Biases are ignored" in to_markdown(found)
+    named = f"{TITLE} appears in reference cpu (old: gone, new: present). To avoid it: Use another version."
+    assert escaped(named) in to_markdown(found)
+    show(found)
+    assert named in " ".join(capsys.readouterr().out.split())
     back = difference(having, without)
     assert back.go
     assert [fate.kind for fate in back.fates] == ["goes"]
