@@ -44,6 +44,9 @@ def replay(
     Raises Unusable where the case is not there, or was not kept.
     """
     line, asked = find(evidence, name, target, mode)
+    if line.idiom:
+        how = f"in the idiom {line.idiom!r}: python -m rnn_equivalence findings asks the findings' cases again"
+        raise Unusable(f"case {line.case} was asked {how}")
     source, chosen, said = adapter or source_of(asked), mode_of(line), line.verdict
     if not DEVICE.fullmatch(asked.device):
         raise Unusable(f"device: got {asked.device!r}, expected cpu, cuda, or cuda: and a number")
@@ -87,7 +90,7 @@ def find(evidence: Evidence, name: str, target: str | None, mode: str | None = N
     found = [(line, asked) for line, asked in found if mode_of(line) == chosen]
     if not found:
         raise Unusable(f"case {name} was not asked in mode {chosen!r}, expected one of {', '.join(modes)}")
-    kinds = ("disagrees", "crashed"), ("agrees", "vacuous"), ("refused",)
+    kinds = ("disagrees", "crashed"), ("finding",), ("agrees", "vacuous"), ("refused", "not offered", "left out")
     labels = next(some for kind in kinds if (some := sorted({a.label for line, a in found if line.outcome in kind})))
     if len(labels) > 1:
         raise Unusable(f"case {name} was asked of {', '.join(labels)}: say which, with --target")

@@ -24,6 +24,7 @@ try:
     from . import known_failures, pool, profiles, recording
     from .failures import Folder, new_run
     from .framework_warnings import FrameworkWarnings
+    from .junit import JUnit, about_finding
     from .progress import Progress, about, in_order
     from .selection import Selection
     from .summary import Summary
@@ -107,7 +108,7 @@ class Plugin:
         gc.freeze()  # frameworks have made a million objects: they stay, and no collection need look at them again
         self.summary = Summary(self.targets, self.found, self.ledger)
         self.known = known_failures.of_file(config)
-        self.progress = Progress(config)
+        self.progress, self.junit = Progress(config), JUnit()
         self.recording = None if self.worker or journal is None else recording.Recording(journal, config)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -171,7 +172,7 @@ class Plugin:
                 return (yield)
         finally:
             if target is not None:
-                item.user_properties.append(("cases", self.ledger.total() - before))
+                item.user_properties += [("cases", self.ledger.total() - before), *about_finding(item)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.recording is not None:
@@ -180,6 +181,7 @@ class Plugin:
             self.known.count(report)
         if not self.worker:
             self.progress.count(report)
+            self.junit.count(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -205,6 +207,7 @@ class Plugin:
         """After every other plugin, whatever it raises, and before the summary: the record is not lost with it."""
         self.selection.stopped = str(session.shouldstop or session.shouldfail or "")
         self.times.close()
+        self.junit.finish(self.config)
         try:
             result = yield
             self.finish(session)

@@ -17,10 +17,11 @@ from ..record.reader import read
 from ..record.runs import Evidence, miscounts
 from ..record.schema import Header, VerdictLine
 from .changes import Change, Difference, Place, Said, json_parts, show, to_markdown
+from .fates import fates_of
 
-SEVERITY = ("crashed", "disagrees", "vacuous", "refused", "agrees")
+SEVERITY = ("crashed", "disagrees", "finding", "left out", "vacuous", "refused", "not offered", "agrees")
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
-NOT_ANSWERED = ("still refused", "still vacuous", "new")
+NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
 
 
 def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = False) -> int:
@@ -55,7 +56,8 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     _measure(old, new, table)
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
-    return Difference(table.questions, versions, _environment(old, new), failed, left_out)
+    fates = list(fates_of(old, new))
+    return Difference(table.questions, versions, _environment(old, new), failed, left_out, fates)
 
 
 def _versions(evidence: Evidence) -> dict[str, str]:
@@ -129,7 +131,7 @@ class _Table:
 
     def key(self, line: VerdictLine) -> bytes:
         """The question, whole: the case's id, and a digest of the rest."""
-        asked = line.target, line.property, line.relation, [line.features[name] for name in self.features]
+        asked = line.target, line.property, line.relation, line.idiom, [line.features[name] for name in self.features]
         return bytes.fromhex(line.case) + hashlib.blake2b(repr(asked).encode(), digest_size=8).digest()
 
     def _place(self, line: VerdictLine, axes: Sequence[str]) -> Place:
@@ -143,7 +145,8 @@ class _Table:
 
 def said_of(line: VerdictLine) -> Said:
     fraction = None if line.verdict is None else line.verdict.max_fraction
-    return Said(line.outcome, int(line.answer_id or "0", 16), line.answer is not None, fraction)
+    left_out = sys.intern(line.message) if line.outcome == "left out" else ""
+    return Said(line.outcome, int(line.answer_id or "0", 16), line.answer is not None, fraction, left_out)
 
 
 def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
@@ -202,5 +205,5 @@ def _facts(header: Header) -> dict[str, Any]:
     facts |= {f"variable {name}": value for name, value in about.pop("variables").items()}
     for target in header.targets:
         facts |= {f"{target.label}: {name}": value for name, value in target.environment.items()}
-        facts |= {f"{target.label}: arithmetic, {entry.words}": entry.reason for entry in target.arithmetics}
+        facts |= {f"{target.label}: arithmetic, {entry.asked}": entry.reason for entry in target.arithmetics}
     return facts | about

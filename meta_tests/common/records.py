@@ -72,7 +72,7 @@ def recording(path: Path, *judged: Any, status: int | None = None, selection: st
         target.close()
     for name in sorted(failed):
         journal.write({"kind": "test", "test": name, "outcome": "failed", "message": "AssertionError"})
-    passed = number_for_a_target() * len(targets) - len(failed)
+    passed = sum(number_for_a_target(None, target) for target in targets) - len(failed)
     ended = int(bool(failed)) if status is None else status
     journal.finish(ended, selection, {"passed": passed, **({"failed": len(failed)} if failed else {})})
 
@@ -80,6 +80,8 @@ def recording(path: Path, *judged: Any, status: int | None = None, selection: st
 def source_of(adapter: Any) -> str:
     """A known adapter's name, or where this suite's tests have it."""
     kind = type(adapter)
+    if named := getattr(adapter, "source", ""):
+        return named
     return adapter.name if kind.__module__.startswith("adapters.") else f"meta_tests.common.references:{kind.__name__}"
 
 

@@ -111,7 +111,7 @@ def test_a_fixed_test_of_which_a_part_is_kept_is_not_held_to_the_whole(tmp_path:
         nan = [replace(case, x=case.x * np.array(factor, case.dtype)) for case in few()[:1] for factor in (np.nan, 0.2)]
         ask(target, f"{FOLDER}{NAN}[mirror-cpu-nan-x-forward]", "NaN and infinity", *nan)
     (run,) = of(read(tmp_path / "part.json")).runs
-    assert [line.outcome for line in run.verdicts] == ["refused"]
+    assert [line.outcome for line in run.verdicts] == ["not offered"]
     assert not any("it asks for 2" in problem for problem in problems(of(read(tmp_path / "part.json"))))
 
 

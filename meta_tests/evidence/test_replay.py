@@ -97,7 +97,7 @@ def test_it_is_run_in_the_mode_that_was_recorded(tmp_path: Path, capfd: pytest.C
     assert command.main(asked) == 1
     out = capfd.readouterr().out
     assert out.startswith("recorded: mirror 1.2 on cpu, in mode compiled: agrees")
-    assert "refused: mode compiled: the adapter's build takes no mode" in out
+    assert "not offered: mode compiled: the adapter's build takes no mode" in out
     assert command.main([*asked, "--mode", "eager"]) == 2
     assert "was not asked in mode 'eager', expected one of compiled" in capfd.readouterr().err
 
@@ -120,7 +120,7 @@ def test_every_number_and_target_of_the_published_record_can_be_replayed() -> No
         line, asked = find(evidence, "000 forward batch_first tanh float32 plain", label)
         assert (line.outcome, asked.label, line.features["mode"]) == ("agrees", label, "eager")
     line, _ = find(evidence, "000", "torch cpu", "functional")
-    assert line.outcome == "refused"
+    assert line.outcome == "not offered"
     with pytest.raises(Unusable, match=r"flax cpu, keras/tensorflow cpu, .*: say which, with --target"):
         find(evidence, "003", None)
 

@@ -21,7 +21,7 @@ from ..faults import Fault, implementation
 from ..faults.machine import as_time_first
 from ..judging.case import Case
 from ..judging.comparison import Part, compare
-from ..judging.judge import question_of, verdict_on, wrong_form
+from ..judging.judge import judge, question_of, verdict_on, wrong_form
 from ..judging.verdict import Verdict
 from ..layout import sequence_to_time_first, state_to_batched
 from .elements import Elements, changed
@@ -52,6 +52,10 @@ def judge_planted(
     arrays = [*given, state_to_batched(h_n, case.layout)]
     asked, around = ([one for one in faults if getattr(one, kind)] for kind in ("asked", "around"))
     question = as_time_first(_all_asked(asked, case))
+    if len(asked) == len(faults):  # the quick way, by which most are found; an answer may still be right in another one
+        verdict = judge(question, given[-1], arrays[-1], prefixes and given[:-1], promised.name)
+        if verdict.outcome != "disagrees":
+            return verdict
     steps = [fault for fault in faults if fault.step and fault.where.holds(question)]
     seen: list[Verdict] = []
     with np.errstate(all="ignore"):

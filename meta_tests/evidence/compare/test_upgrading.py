@@ -207,6 +207,18 @@ def test_both_sides_are_installed_and_judged_at_once(
         upgrading.command(["torch==2.9"], ["torch==2.13.0"], tmp_path)
 
 
+def test_the_cases_of_findings_are_asked_beside_the_corpus(tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    class Both:
+        def run(self, command: list[Any], hear: Any, **options: Any) -> tuple[int, str]:
+            asked.extend(command)
+            return 0, ""
+
+    upgrading.record(Both(), upgrading.side("old", tmp_path, tmp_path, ["torch==2.9"]))  # type: ignore[arg-type]
+    assert {"tests/properties/test_corpus.py", "tests/properties/test_findings.py"} <= set(asked)
+
+
 def test_what_a_run_says_of_its_progress_is_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["....", "12 of 856 tests, 9 cases, 3 a second: test_x", "2 failed, 854 passed in 10.51s", "cases: 8"]
 

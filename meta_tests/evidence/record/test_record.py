@@ -352,8 +352,8 @@ def test_a_part_of_the_suite_says_so(tmp_path: Path) -> None:
     assert read(path).runs[0].end.selection == "stopping after 1 failures"
 
 
-def test_a_case_that_was_refused_as_declared_is_not_kept(tmp_path: Path) -> None:
-    """The reason says all there is to say; one that is refused without being declared is kept."""
+def test_a_case_that_was_not_offered_as_declared_is_not_kept(tmp_path: Path) -> None:
+    """The reason says all there is to say; one that is not declared is kept."""
 
     class Limited(Mirror):
         capabilities = Capabilities({("dtype", "float32"): "too wide"}, offers=(("mask", True),))
@@ -364,6 +364,6 @@ def test_a_case_that_was_refused_as_declared_is_not_kept(tmp_path: Path) -> None
     cases = [draw_case(RNNSpec(2, 3), batch=1, time=2, dtype=dtype) for dtype in ("float32", "float64")]
     (run,) = record(tmp_path / "run.json", Limited(), cases=cases).runs
     assert [(line.outcome, line.content is not None) for line in run.verdicts] == [
-        ("refused", False),
-        ("refused", True),
+        ("not offered", False),
+        ("not offered", True),
     ]

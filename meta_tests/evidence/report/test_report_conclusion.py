@@ -43,7 +43,7 @@ def merged(path: Path, *runs: bytes) -> Evidence:
 
 
 def test_everything_agrees(tmp_path: Path) -> None:
-    made = evidence_of(tmp_path, line(), line("refused", features=ASKED | {"lengths": "with zeros"}), *growing())
+    made = evidence_of(tmp_path, line(), line("not offered", features=ASKED | {"lengths": "with zeros"}), *growing())
     assert heading(made) == "Everything agrees: 13 answers of 1 target lie within their bounds."
     page = Page(report.render_html(made))
     assert "None is in the record." in page.text
@@ -60,7 +60,7 @@ def test_everything_agrees(tmp_path: Path) -> None:
         ([line("disagrees")], {"exit_status": 1}, "1 answer disagrees"),
         ([line("disagrees")] * 2, {"exit_status": 1}, "2 answers disagree"),
         ([line("disagrees"), line("crashed")], {}, "1 answer disagrees and 1 crashed"),
-        ([line("refused")], {}, "1 question was refused without being declared unsupported"),
+        ([line("refused")], {}, "1 question was refused without being declared so"),
         ([failed_test()], {"tests": {"failed": 1}, "exit_status": 1}, "1 test failed"),
         ([failed_test("error")], {"tests": {"error": 1}, "exit_status": 1}, "1 test failed"),
         ([failed_test("xfailed")], {"tests": {"xfailed": 1}}, "1 test failed as was known"),
@@ -122,8 +122,8 @@ def test_two_runs_in_one_file(tmp_path: Path) -> None:
     two = finished(header("one cpu", absent=[]), [line(), line("disagrees")], ended(exit_status=1))
     made = merged(tmp_path / "both.json", one, two)
     assert heading(made) == "Not everything agrees: 1 answer disagrees."
-    assert "| one cpu (run 1) | 1.0 | 1 | 0 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)
-    assert "| one cpu (run 2) | 1.0 | 1 | 1 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)
+    assert "| one cpu (run 1) | 1.0 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)
+    assert "| one cpu (run 2) | 1.0 | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 0 |" in report.render_markdown(made, brief=True)
     text = Page(report.render_html(made)).text
     assert all(run.end.sha256 in text for run in made.runs)
     assert "gone is absent from run 1" in text

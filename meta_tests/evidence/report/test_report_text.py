@@ -15,7 +15,19 @@ from evidence import report
 from evidence.record.lines import dump
 from evidence.record.reader import Evidence, read
 from meta_tests.common.records import run_digest
-from meta_tests.common.report import SHA, Page, ended, evidence_of, failed_test, growing, header, line
+from meta_tests.common.report import (
+    SHA,
+    Page,
+    ended,
+    evidence_of,
+    failed_test,
+    finding,
+    growing,
+    header,
+    line,
+    pinned,
+    target,
+)
 
 markdown_it = pytest.importorskip("markdown_it")  # rich needs it
 
@@ -23,8 +35,9 @@ HOSTILE = (
     "\"'><script>alert(1)</script><img src=x onerror=alert(1)>`|`{{ 7*7 }}$x$ [a](http://b)**c**"
     "\n# d\n\n---\n```\n~~~\n* e\n<!-- &amp;"
 )
-ON_ONE_LINE = {"adapter", "source", "version", "backend", "device"}  # the reader accepts no others
-KEPT = {"kind", "format", "complete", "outcome", "case", "answer_id", "target", "label", "array", "started", "seed"}
+ON_ONE_LINE = {"adapter", "source", "version", "backend", "device", "exception", "idiom"}  # no others are read
+KEPT = {"kind", "id", "link", "format", "complete", "outcome", "case", "answer_id", "target", "label", "array",
+        "started", "seed"}  # fmt: skip
 
 
 def poisoned(value: Any, poison: str, names: bool, key: str = "") -> Any:
@@ -38,7 +51,7 @@ def poisoned(value: Any, poison: str, names: bool, key: str = "") -> Any:
         }
     if isinstance(value, list):
         return [poisoned(of, poison, names, key) for of in value]
-    if key == "corpus" and value == SHA:
+    if (key == "corpus" and value == SHA) or (key == "findings" and isinstance(value, str)):
         return value
     poison = " ".join(poison.split()) if key in ON_ONE_LINE else poison
     return value + poison if isinstance(value, str) else value
@@ -55,10 +68,13 @@ def spoiled(path: Path, poison: str, names: bool) -> Evidence:
     """A run with all that a run can hold, and poison in every string of it."""
     label = f"one cpu{' '.join(poison.split())}"
     lines = [line(), line("disagrees"), line("crashed"), line("vacuous"), line("refused")]
+    lines += [pinned(), pinned(number=2), line("left out"), line("not offered")]
     lines += [failed_test(), failed_test("skipped") | {"test": "another"}]
     lines = [poisoned(of, poison, names) | ({"target": label} if of["kind"] == "verdict" else {}) for of in lines]
     lines += [poisoned(of, poison, names) | {"target": label, "property": of["property"]} for of in growing()]
-    head = poisoned(header(), poison, names) | {"run": header()["run"] | {"started": poison, "profile": poison}}
+    findings = [finding(1), finding(2, kind="documented"), finding(3)]
+    head = poisoned(header(targets=[target("one cpu") | {"findings": findings}]), poison, names)
+    head |= {"run": header()["run"] | {"started": poison, "profile": poison}}
     head["targets"][0]["label"] = label
     made = finished_without_cells(head, lines, ended(selection=poison, finished=poison, tests={"passed" + poison: 1}))
     path.write_bytes(made)
@@ -81,7 +97,7 @@ def test_nothing_in_the_evidence_becomes_html(tmp_path: Path, names: bool) -> No
         "base",
     }
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
-    assert all(link.startswith("#") for link in page.links)
+    assert all(link.startswith("#") or link == finding()["link"] for link in page.links)
     assert page.text.count("<script>alert(1)</script>") > 50
     assert "{{ 7*7 }}" in page.text
 

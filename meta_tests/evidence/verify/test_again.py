@@ -13,11 +13,16 @@ import pytest
 pytest.importorskip("pydantic")
 
 from evidence.record.environment import ROOT
+from evidence.record.ledger import Ledger
 from evidence.record.reader import Run, read
 from evidence.record.schema import question
 from evidence.verify import again as redrawing
 from evidence.verify.again import redraw
+from harness.target import Target
 from meta_tests.common.process import suite
+from meta_tests.common.wrong import FINDINGS, known
+from reference import RNNSpec
+from reference.draws import draw_case
 
 ALL_KINDS = "tests/properties/test_equivalence.py::test_answers_agree_with_the_reference"
 ONLY = "tests/properties/test_relations.py::test_split_in_time_with_the_state_carried_over"
@@ -92,3 +97,26 @@ def test_an_adapter_that_only_draws_has_the_targets_of_a_file_alone(monkeypatch:
     with pytest.raises(AttributeError, match="T0"):
         redrawn.T0  # noqa: B018
     assert Path(redrawn.__file__).name == "question_adapters.py"
+
+
+def test_an_adapter_that_only_draws_knows_what_was_refused_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of such cases no relation is asked: others are drawn in their place, here as in the run."""
+    from harness import question_adapters as redrawn
+
+    refused = {"features": {"layout": "time_first"}, "exception": "TypeError", "words": "batch first"}
+    told = {"adapter": "reference", "backend": "", "device": "cpu", "compiles": None, "unsupported": [],
+            "arithmetics": [], "refused": [refused], "left_out": ["F-904"]}  # fmt: skip
+    monkeypatch.setattr(redrawn, "all_findings", lambda: tuple(FINDINGS.values()))
+    with known():
+        for ids, outcome in ((["F-904"], "left out"), ([], "")):
+            adapter = redrawn.Redrawn(told | {"left_out": ids})
+            target = Target(adapter, "cpu", Ledger(), "harness.question_adapters:T0")
+            assert len(target.findings) == len(FINDINGS)
+            found = {}
+            for layout in ("batch_first", "time_first", "unbatched"):
+                case = draw_case(RNNSpec(2, 3), batch=1 if layout == "unbatched" else 2, time=3, layout=layout)
+                found[layout] = target.not_asked(case)[0]
+                target.check("equivalence", case)
+            assert found == {"batch_first": "", "time_first": "refused", "unbatched": outcome}
+        foreign = Target(adapter, "cpu", Ledger(), "mine:Adapter")
+        assert foreign.findings == []

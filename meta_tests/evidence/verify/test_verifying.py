@@ -34,6 +34,7 @@ from reference.judging.verdict import OWN_STEPS
 
 Line = dict[str, Any]
 CORPUS, TRAJECTORY = corpus.PROPERTY, corpus.TRAJECTORY
+CASES = {case.id: case for case in corpus.cases().values()}
 CORPUS_TESTS = "tests/properties/test_corpus.py"
 
 
@@ -290,8 +291,8 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "a wider arithmetic": (wider_arithmetic, "what it declares arithmetics is not what this version"),
     "asked twice": (twice(CORPUS), "cases were not asked once: '000 forward batch_first tanh float32 plain' 2 times"),
     "not asked": (without(CORPUS), "363 cases were not asked once"),
-    "a refusal's words": (sets(f"{CORPUS}, compiled", "message", "too hot"), "recorded as refused: 'too hot'"),
-    "no words": (sets(f"{CORPUS}, compiled", "message", ""), "refused without a verdict, and the message is ''"),
+    "a refusal's words": (sets(f"{CORPUS}, compiled", "message", "too hot"), "recorded as not offered: 'too hot'"),
+    "no words": (sets(f"{CORPUS}, compiled", "message", ""), "not offered without a verdict, and the message is ''"),
     "a refusal that crashed": (sets(f"{CORPUS}, compiled", "outcome", "crashed"), "recorded as crashed, and declared"),
     "a mode not asked": (without(f"{CORPUS}, compiled"), "in a mode, or by their whole trajectory"),
     "a trajectory's fraction": (sets(TRAJECTORY, "verdict.max_ulps", lambda old: old * 2), "with another max_ulps"),
@@ -305,7 +306,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "beyond tanh": (sets(CORPUS, "verdict.worst.expected", 1024.5), "no layer of tanh is expected"),
     "drawn: a wide bound": (wide_bound, "says nothing, and no element is counted as vacuous"),
     "drawn: no float32": (no_float32, "is no number of float32"),
-    "drawn: an answer": (sets("lengths", "answer", ANSWER), "an answer is kept of the corpus alone"),
+    "drawn: an answer": (sets("lengths", "answer", ANSWER), "an answer is kept of the corpus and of findings alone"),
     "drawn: no number": (sets("lengths", "verdict.max_error", "nan"), "max_error: below 0 or no number"),
     "drawn: a residual": (sets("lengths", "verdict.mean_signed_residual", 1e4), "by these errors it is at most"),
     "drawn: elements": (sets("lengths", "verdict.elements", lambda old: old + 1), "a case of these sizes has"),
@@ -332,7 +333,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "wrong, made good": (all_made_good, "of its bound, at the worst element"),
     "wrong, and called right": (on_wrong(outcome="agrees"), "another outcome than its own figures"),
     "wrong, and called vacuous": (on_wrong(outcome="vacuous"), "another outcome than its own figures"),
-    "a right one, and refused": (refused, "it was refused, and nothing that it asks for is declared unsupported"),
+    "a right one, and refused": (refused, "it was refused, and nothing that it asks for is declared so"),
     "wrong, and passed": (no_failed_tests, "it is recorded as disagrees; its test did not fail"),
     "wrong, and asked 99 times": (doubled_failure, "questions were asked again, and it asks each once"),
     "a test that ended twice": (skipped("tests/test_a.py::test_b", 2), "ended 2 times as skipped"),
@@ -425,7 +426,7 @@ def test_a_whole_run_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     judged = int(out.split("369 cases; ")[1].split()[0])
     unshown = [int(line.split()[2]) for line in out.splitlines() if line.startswith("Not shown: ")]
     assert judged + sum(unshown) == 369 + 72
-    assert "177 were refused as declared" in out
+    assert "177 were not offered, as declared" in out
 
 
 def test_a_test_of_several_cases_that_failed_asks_no_more(tmp_path: Path) -> None:
@@ -543,8 +544,8 @@ def test_a_passed_test_more_is_found_out_where_the_whole_suite_was_run(tmp_path:
     evidence = record(tmp_path / "run.json", Mirror(), selection="")
     assert not [problem for problem in problems(evidence) if "tests ended" in problem]
     assert any("mirror cpu: 0 tests test_hard_cases.py::test_lengths left" in problem for problem in problems(evidence))
-    more = recounted(evidence.path, lambda lines: lines[-1]["tests"].update(passed=769))
-    assert any("769 tests ended" in problem for problem in problems(more))
+    more = recounted(evidence.path, lambda lines: lines[-1]["tests"].update(passed=770))
+    assert any("770 tests ended" in problem for problem in problems(more))
     assert any("no case agrees of " in problem for problem in problems(evidence))
 
 
@@ -565,14 +566,14 @@ def test_what_was_refused_or_crashed_is_asked_again(genuine: Path) -> None:
     target = read(genuine).runs[0].header.targets[0]
     line = next(line for line in read(genuine).runs[0].verdicts if line.property == f"{CORPUS}, compiled")
     words = next(one for one in target.unsupported if one.features == {"mode": "compiled"}).reason
-    told = line.model_copy(update={"outcome": "refused", "message": f"mode compiled: {words}"})
+    told = line.model_copy(update={"outcome": "not offered", "message": f"mode compiled: {words}"})
     eager = {"features": line.features | {"mode": "eager"}, "outcome": "crashed", "message": "ValueError: no"}
     others = [told.model_copy(update={"message": "too hot"}), line.model_copy(update=eager)]
-    found, unshown = ask_again(target, [told, *others])
+    found, unshown = ask_again(target, [told, *others], CASES)
     assert [problem.split("; here ")[1] for problem in found] == [f"the words are {told.message!r}", "it is answered"]
     assert unshown == {}
     elsewhere = target.model_copy(update={"version": "on NumPy 1.0"})
-    (reason, count), *_ = ask_again(elsewhere, [told])[1].items()
+    (reason, count), *_ = ask_again(elsewhere, [told], CASES)[1].items()
     assert (count, reason[-40:]) == (1, "reference on NumPy 1.0 is not installed here"[-40:])
 
 

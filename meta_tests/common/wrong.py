@@ -1,0 +1,132 @@
+"""An adapter in the place of the reference's, which has findings: one of each kind, made here."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters import Result
+from adapters.contract import Idiom, features_of
+from adapters.numpy.adapter import ReferenceAdapter
+from evidence.verify.questions import FOLDER
+from findings.finding import Finding, parse
+from harness.target import Target
+from reference import Case
+from reference.faults import implementation
+
+FILE = """
+id = "{id}"
+title = "{title}"
+kind = "{kind}"
+framework = "reference"
+link = "https://example.org/issues/{id}"
+avoid = "Use another version."
+[versions]
+wrong = ["1"]
+right = []
+[trigger]
+{trigger}
+[what]
+{what}
+[case]
+input_size = 3
+hidden_size = 5
+batch = {batch}
+time = 4
+{case}
+"""
+
+
+def made(named: str, title: str, trigger: str, what: str, case: str = "", **others: object) -> Finding:
+    """others: kind and batch, where they are not the usual ones."""
+    told = {"kind": "fault", "batch": 2, "id": named, "title": title, "trigger": trigger, "what": what, "case": case}
+    return parse(tomllib.loads(FILE.format(**(told | others))))
+
+
+RELU = 'nonlinearity = ["relu"]\ndtype = ["float32"]'
+FINDINGS = {
+    finding.id: finding
+    for finding in (
+        made("F-901", "Biases are ignored", RELU, 'fault = "biases_ignored"', 'nonlinearity = "relu"'),
+        made("F-902", "Float32 is multiplied in TF32", 'nonlinearity = ["tanh"]\ndtype = ["float32"]',
+             'arithmetic = "tf32"'),
+        made("F-903", "A batch of one is no batch", 'batch = ["1"]\nlayout = ["batch_first"]',
+             'exception = "IndexError"\nwords = "no batch"', 'dtype = "float64"', batch=1),
+        made("F-904", "What is in memory is added", 'layout = ["unbatched"]', 'not_expressible = "it is random"',
+             'layout = "unbatched"', batch=1),
+        made("F-905", "Initial states are ignored by default", 'h0 = [true]\ndtype = ["float64"]',
+             'fault = "h0_ignored"', 'h0 = true\ndtype = "float64"', kind="documented"),
+        made("F-906", "Called twice, it doubles its input", 'dtype = ["float64"]\nidiom = "twice"',
+             'fault = "x_doubled"', 'dtype = "float64"\nidiom = "twice"'),
+    )
+}  # fmt: skip
+
+
+class Wrong(ReferenceAdapter):
+    """The reference, with some of FINDINGS in this version."""
+
+    source = "reference"
+
+    def __init__(self, *has: str) -> None:
+        super().__init__()
+        self.has = has
+        self.idioms = {"twice": Idiom("by calling it twice", self.twice)}
+
+    def twice(self, case: Case, device: str) -> Result:
+        return self.answered(case, "F-906") if "F-906" in self.has else Result(*case.answer())
+
+    def run(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: Any = None,
+        lengths: Any = None,
+        layout: str = "batch_first",
+        mask: Any = None,
+    ) -> Result:
+        case = Case(module.spec, tuple(module.parameters), x, h0, lengths, layout, mask=mask)
+        asked = features_of(case.spec, **case.inputs)
+        mine = [FINDINGS[one] for one in self.has if FINDINGS[one].holds(asked)]
+        for finding in mine:
+            if finding.what.exception:
+                raise IndexError("there is no batch here")
+        for finding in mine:
+            return self.answered(case, finding.id)
+        return super().run(module, x, h0, lengths, layout, mask)
+
+    def answered(self, case: Case, finding: str) -> Result:
+        """The answer that is as wrong as a finding says."""
+        what = FINDINGS[finding].what
+        if what.fault:
+            return Result(*implementation((what.fault,), Case.answer)(case))
+        output, h_n = case.answer()
+        if what.arithmetic:
+            return Result(output * np.float32(1 - 2.0**-14), h_n * np.float32(1 - 2.0**-14))
+        return Result(output + 1, h_n)
+
+
+@contextmanager
+def known(*ids: str) -> Iterator[None]:
+    """The suite knows these findings, and no others."""
+    some = tuple(FINDINGS[one] for one in ids or FINDINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("findings.states", "evidence.verify.declarations"):
+            patch.setattr(f"{module}.all_findings", lambda: some)
+        yield
+
+
+def ask_findings(target: Target) -> None:
+    """What tests/properties/test_findings.py asks of a target."""
+    for finding in target.findings:
+        test = f"{FOLDER}test_findings.py::test_the_pinned_case[{target.id}-{finding.id}]"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTEST_CURRENT_TEST", f"{test} (call)")
+            try:
+                target.check_finding(finding)
+            except AssertionError:
+                target.failed.add(test)  # type: ignore[attr-defined]
