@@ -23,14 +23,6 @@ from .modes import BUILT_WITH, KEPT, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunn
 from .read import read_model, tracks
 from .script import keras_script
 
-# Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704). JAX
-# itself makes float32 of it by default, also under a Keras whose result_type does not say so.
-NARROWED = {("dtype", "float64"): f"on {BACKEND}, Keras computes the products of float64 tensors in float32"}
-if BACKEND == "jax" and not import_module("jax").config.jax_enable_x64:
-    NARROWED = {("dtype", "float64"): "JAX makes float32 of float64 unless jax_enable_x64 is set"}
-elif keras.backend.result_type("float64", "float64") == "float64":
-    NARROWED = {}
-
 
 class KerasAdapter(Framework):
     """keras SimpleRNN on the backend that KERAS_BACKEND names."""
@@ -41,8 +33,6 @@ class KerasAdapter(Framework):
     version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
     capabilities = Capabilities(
         unsupported={
-            ("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)",
-            **NARROWED,
             **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
         },
         together=TOGETHER,

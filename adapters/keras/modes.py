@@ -15,7 +15,7 @@ import numpy as np
 from reference import RNNSpec
 
 from .read import cells_of, read_model, tracks
-from .settings import BACKEND, UNROLLED, array_of
+from .settings import BACKEND, array_of
 
 # each layer's output, and all final states
 Answer = tuple[Sequence[Any], Sequence[Any]]
@@ -39,14 +39,11 @@ LACKING = {
 }
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
-MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
 # the modes in which what is compiled for shapes is kept, for other weights too; torch compiles in the mode "compiled"
 # alone, as C++: 5 s for each key
 KEPT = {"tensorflow": "traced", "jax": "compiled", "torch": "eager"}
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
-    (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
-    **{(("mode", "unrolled"), ("direction", d), masked): UNROLLED[1] for d in UNROLLED[0] for masked in MASKED},
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
     **{(("mode", "sequential"), ("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in ("2", "3 to 10")},
