@@ -145,8 +145,14 @@ def parse(content: Mapping[str, Any]) -> Finding:
         device=device,
         backends=_texts("backends", content.get("backends", [])),
     )
+    stored = ARITHMETICS[finding.what.arithmetic].storage if finding.what.arithmetic else None
+    if stored and finding.trigger.get("dtype") != (stored,):
+        raise ValueError(
+            f"trigger dtype: got {finding.trigger.get('dtype')}, expected [{stored!r}], as the arithmetic has"
+        )
     if not finding.holds(case.features(), case.idiom):
-        raise ValueError(f"case: it asks for {case.features()} in the idiom {case.idiom!r}, outside the trigger")
+        asked = {name: case.features()[name] for name in finding.trigger} | {"idiom": case.idiom}
+        raise ValueError(f"case: got {asked}, expected one inside the trigger")
     return finding
 
 
