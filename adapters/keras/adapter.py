@@ -18,9 +18,23 @@ import keras
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
-from ..readers import columns, refuse
-from .modes import BUILT_WITH, KEPT, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
-from .read import read_model, tracks
+from ..readers import refuse
+from .idioms import IDIOMS
+from .modes import (
+    BUILT_WITH,
+    KEPT,
+    LACKING,
+    MODES,
+    ON_CUDA,
+    REFUSED,
+    TOGETHER,
+    ModeRunner,
+    fill,
+    layer_of,
+    one_by_one,
+    plain,
+)
+from .read import read_model
 from .script import keras_script
 
 
@@ -36,6 +50,7 @@ class KerasAdapter(Framework):
             **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
         },
         together=TOGETHER,
+        refused=REFUSED,
         emulated={
             ("layout", "time_first"): "Keras 3 has batch-first layers only; the adapter transposes",
             ("layout", "unbatched"): "Keras layers are batched; the adapter adds and removes a batch of 1",
@@ -46,6 +61,7 @@ class KerasAdapter(Framework):
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
     compiles = Compiles(KEPT[BACKEND])
+    idioms = IDIOMS
     environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
@@ -75,8 +91,9 @@ class KerasAdapter(Framework):
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
         with on(device):
-            layers = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
-            _set(layers, parameters)
+            words = BUILT_WITH.get(mode, {})
+            layers = [layer_of(spec, layer, dtype, **words) for layer in range(spec.num_layers)]
+            fill(layers, parameters)
             stack = ModeRunner(layers, mode, spec, device)
             if mode != "eager":
                 return stack
@@ -97,7 +114,7 @@ class KerasAdapter(Framework):
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
         with on(known.device):
-            _set(known.native.layers, parameters)
+            fill(known.native.layers, parameters)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("batch_first")
@@ -131,29 +148,5 @@ class KerasAdapter(Framework):
         spec, parameters, _ = read_model(module)
         return spec, parameters
 
-    def script(self, case: Case, device: str = "cpu") -> str:
-        x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
-        return keras_script(case, device, BACKEND, x64)
-
-
-def _set(layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
-    for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
-        track.cell.set_weights(columns(cell))
-
-
-def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
-    simple = keras.layers.SimpleRNN(
-        spec.hidden_size,
-        activation=spec.nonlinearity,
-        use_bias=spec.bias,
-        recurrent_initializer="zeros",  # as all weights, replaced at once; the default's QR lacks bfloat16
-        return_sequences=True,
-        return_state=mode != "sequential",
-        zero_output_for_mask=not spec.held,
-        go_backwards=spec.direction == "reverse",
-        dtype=dtype,
-        **BUILT_WITH.get(mode, {}),
-    )
-    built = keras.layers.Bidirectional(simple, dtype=dtype) if spec.direction == "bidirectional" else simple
-    built.build((None, None, spec.layer_input_size(layer)))
-    return built
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        return keras_script(case, device, BACKEND, way)
