@@ -89,8 +89,9 @@ class Finding:
         return self.framework == framework and (not self.backends or backend in self.backends)
 
     def holds(self, features: Mapping[str, Any], idiom: str = USUAL) -> bool:
-        """Whether a case that asks for these features, in this idiom, is inside the trigger."""
-        return idiom == self.idiom and any(
+        """Whether a case that asks for these features, in this idiom, is inside the trigger. What run's own way shows
+        is there in every other as well."""
+        return self.idiom in (USUAL, idiom) and any(
             all(features[name] in values for name, values in trigger.items()) for trigger in (self.trigger, *self.also)
         )
 

@@ -90,7 +90,7 @@ class KerasAdapter(Framework):
         self.capabilities_on(device).require({"dtype": dtype})  # of which weights are kept exactly
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
-        with on(device):
+        with on(device, parameters[0].dtype):
             words = BUILT_WITH.get(mode, {})
             layers = [layer_of(spec, layer, dtype, **words) for layer in range(spec.num_layers)]
             fill(layers, parameters)
@@ -113,12 +113,12 @@ class KerasAdapter(Framework):
         return Known(called, called.spec, np.dtype(called.dtype), called.mode, called.device)
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
-        with on(known.device):
+        with on(known.device, known.dtype):
             fill(known.native.layers, parameters)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("batch_first")
-        with on(known.device, known.mode):
+        with on(known.device, known.dtype, known.mode):
             start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
             valid = None if inputs.valid is None else tensor(inputs.valid)
             outputs, states = known.native(tensor(inputs.x), start, valid)
@@ -127,14 +127,14 @@ class KerasAdapter(Framework):
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
-        with on(device):
+        with on(device, x.dtype):
             head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
             head.build((None, weight.shape[1]))
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
-        with on(device):
+        with on(device, a.dtype):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

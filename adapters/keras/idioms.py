@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 import keras
@@ -21,13 +20,16 @@ from .settings import BACKEND, array_of, on, tensor
 Way = Callable[[ModeRunner, Any, Any, Any], Answer]
 
 
-def asked(way: Way, **words: Any) -> Callable[[Case, str], Result]:
-    """What answers a case by calling new layers in a way.  words: what they are built with."""
+def asked(way: Way, settings: str = "", **words: Any) -> Callable[[Case, str], Result]:
+    """What answers a case by calling new layers in a way.
+
+    settings: the dtype for which those below Keras are set; the case's when empty.  words: what layers are built with.
+    """
 
     def answer(case: Case, device: str) -> Result:
         lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
         given = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout).to("batch_first")
-        with on(device):
+        with on(device, settings or case.dtype):
             stack = ModeRunner(
                 [layer_of(case.spec, layer, case.dtype, len(given.x), **words) for layer in range(case.spec.num_layers)],
                 "eager", case.spec, device,
@@ -134,13 +136,6 @@ def _stateful_predict(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answ
     return [np.concatenate(both, axis=1) for both in zip(first[0], second[0], strict=True)], second[1]
 
 
-def _without_x64(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    """With JAX as it comes, whatever the user has set: its float64 is float32."""
-    with import_module("jax").experimental.enable_x64(False):
-        again = [None if one is None else keras.tree.map_structure(tensor, one) for one in (x, states, mask)]
-        return stack.every_layer(*again)
-
-
 _IDIOMS: Mapping[str, Idiom] = {
     "sequential without input": Idiom(
         "by the first call of a sequential model without an Input", asked(_without_input, return_state=False)
@@ -155,6 +150,6 @@ _IDIOMS: Mapping[str, Idiom] = {
     "stateful": Idiom("with stateful=True", asked(_stateful, stateful=True)),
     "stateful predict": Idiom("by Model.predict of stateful layers, one half of the steps after the other",
                               asked(_stateful_predict, stateful=True)),
-    "without x64": Idiom("without jax_enable_x64", asked(_without_x64)),
+    "without x64": Idiom("without jax_enable_x64, as JAX comes", asked(_whole, settings="float32")),
 }  # fmt: skip
 IDIOMS = {word: idiom for word, idiom in _IDIOMS.items() if word != "without x64" or BACKEND == "jax"}

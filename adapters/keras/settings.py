@@ -51,25 +51,22 @@ import numpy as np  # noqa: E402
 
 from .script import keras_device  # noqa: E402
 
-# A finding (docs/findings.md): the directions in which an unrolled layer is wrong with a mask on this backend, and how
-UNROLLED: tuple[tuple[str, ...], str] = {
-    "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
-    "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
-    "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
-}[BACKEND]
 # JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
 PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
 
 
 @contextmanager
-def on(device: str, mode: str = "eager") -> Iterator[None]:
-    """Keras' scope for a device, with the settings of a mode, until the context ends."""
-    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](mode):
+def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
+    """Keras' scope for a device, with the settings of a mode, until the context ends.
+
+    dtype: of the layers: on JAX, float64 is there for float64 and for nothing else, whatever the user's setting is.
+    """
+    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](dtype, mode):
         yield
 
 
 @contextmanager
-def _tensorflow(mode: str) -> Iterator[None]:
+def _tensorflow(dtype: Any, mode: str) -> Iterator[None]:
     config = import_module("tensorflow").config.experimental
     before = config.tensor_float_32_execution_enabled()
     config.enable_tensor_float_32_execution(mode == "tf32")
@@ -79,10 +76,17 @@ def _tensorflow(mode: str) -> Iterator[None]:
         config.enable_tensor_float_32_execution(before)
 
 
-SETTINGS: dict[str, Callable[[str], AbstractContextManager[Any]]] = {
+@contextmanager
+def _jax(dtype: Any, mode: str) -> Iterator[None]:
+    jax = import_module("jax")
+    with jax.enable_x64(np.dtype(dtype) == np.float64), jax.default_matmul_precision(PRECISIONS.get(mode, "highest")):
+        yield
+
+
+SETTINGS: dict[str, Callable[[Any, str], AbstractContextManager[Any]]] = {
     "tensorflow": _tensorflow,
-    "torch": lambda mode: import_module("adapters.torch.settings").settings(mode),
-    "jax": lambda mode: import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest")),
+    "torch": lambda dtype, mode: import_module("adapters.torch.settings").settings(mode),
+    "jax": lambda dtype, mode: _jax(dtype, mode),
 }
 
 
