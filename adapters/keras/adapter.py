@@ -23,14 +23,6 @@ from .modes import BUILT_WITH, KEPT, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunn
 from .read import read_model, tracks
 from .script import keras_script
 
-# Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704). JAX
-# itself makes float32 of it by default, also under a Keras whose result_type does not say so.
-NARROWED = {("dtype", "float64"): f"on {BACKEND}, Keras computes the products of float64 tensors in float32"}
-if BACKEND == "jax" and not import_module("jax").config.jax_enable_x64:
-    NARROWED = {("dtype", "float64"): "JAX makes float32 of float64 unless jax_enable_x64 is set"}
-elif keras.backend.result_type("float64", "float64") == "float64":
-    NARROWED = {}
-
 
 class KerasAdapter(Framework):
     """keras SimpleRNN on the backend that KERAS_BACKEND names."""
@@ -42,7 +34,6 @@ class KerasAdapter(Framework):
     capabilities = Capabilities(
         unsupported={
             ("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)",
-            **NARROWED,
             **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
         },
         together=TOGETHER,
@@ -84,7 +75,7 @@ class KerasAdapter(Framework):
         self.capabilities_on(device).require({"dtype": dtype})  # of which weights are kept exactly
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
-        with on(device):
+        with on(device, parameters[0].dtype):
             layers = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
             _set(layers, parameters)
             stack = ModeRunner(layers, mode, spec, device)
@@ -106,12 +97,12 @@ class KerasAdapter(Framework):
         return Known(called, called.spec, np.dtype(called.dtype), called.mode, called.device)
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
-        with on(known.device):
+        with on(known.device, known.dtype):
             _set(known.native.layers, parameters)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("batch_first")
-        with on(known.device, known.mode):
+        with on(known.device, known.dtype, known.mode):
             start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
             valid = None if inputs.valid is None else tensor(inputs.valid)
             outputs, states = known.native(tensor(inputs.x), start, valid)
@@ -120,14 +111,14 @@ class KerasAdapter(Framework):
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
-        with on(device):
+        with on(device, x.dtype):
             head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
             head.build((None, weight.shape[1]))
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
-        with on(device):
+        with on(device, a.dtype):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -142,8 +133,7 @@ class KerasAdapter(Framework):
         return spec, parameters
 
     def script(self, case: Case, device: str = "cpu") -> str:
-        x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
-        return keras_script(case, device, BACKEND, x64)
+        return keras_script(case, device, BACKEND)
 
 
 def _set(layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
