@@ -128,6 +128,7 @@ def _stateful_predict(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answ
     _expect("a stateful layer keeps its states itself", states is None)
     _expect("predict takes no mask", mask is None)
     _expect("the second half of the steps comes last", stack.spec.direction == "forward")
+    _expect("two halves, of sequences that there are", len(x) > 0 and x.shape[1] > 1)
     entry = keras.Input(batch_shape=(len(x), None, x.shape[2]), dtype=stack.dtype)
     model, half = keras.Model(entry, stack.every_layer(entry)), x.shape[1] // 2
     first, second = (

@@ -16,17 +16,17 @@ TEMPLATE = Path(__file__).with_suffix(".txt")
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 
 
-def keras_script(case: Case, device: str, backend: str, x64: bool = False) -> str:
+def keras_script(case: Case, device: str, backend: str) -> str:
     """The script of a case for a stack of SimpleRNN layers, called one after another.
 
     device: named as the adapter's are, here or not.  backend: one of BACKENDS, what KERAS_BACKEND is to be, where it is
-    not set.  x64: whether JAX is to keep float64. Raises ValueError for another device or backend.
+    not set. Raises ValueError for another device or backend.
     """
     expect_device(device, ON_CPU_AND_CUDA)
     expect_word("backend", backend, BACKENDS)
     title = "keras.layers.Bidirectional" if case.spec.direction == "bidirectional" else "keras.layers.SimpleRNN"
     words: dict[str, Any] = {
-        "x64": x64,
+        "x64": backend == "jax" and case.dtype == "float64",
         "backend": text_literal(backend),
         "native_device": text_literal(keras_device(device, backend)),
     }
