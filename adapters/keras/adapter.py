@@ -46,9 +46,7 @@ class KerasAdapter(Framework):
     framework: Any = keras
     version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
     capabilities = Capabilities(
-        unsupported={
-            **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
-        },
+        unsupported={**{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()}},
         together=TOGETHER,
         refused=REFUSED,
         emulated={

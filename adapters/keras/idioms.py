@@ -38,8 +38,8 @@ def asked(way: Way, settings: str = "", **words: Any) -> Callable[[Case, str], R
             start = None if given.h0 is None else [tensor(h) for h in given.h0]
             outputs, states = way(stack, tensor(given.x), start, None if given.valid is None else tensor(given.valid))
             # in the case's dtype, where that of the answer is narrower
-            found = [[array_of(one).astype(case.x.dtype) for one in several] for several in (outputs, states)]
-        return given.result(found[0], np.stack(found[1]))
+            output, h_n = ([array_of(one).astype(case.x.dtype) for one in several] for several in (outputs, states))
+        return given.result(output, np.stack(h_n))
 
     return answer
 
@@ -103,12 +103,13 @@ def _last_output(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
     """The last layer's final state is its last output, as return_sequences=False answers it."""
     outputs, final = stack.every_layer(x, states, mask)
     below = outputs[-2] if outputs[1:] else x
-    top, count = stack.layers[-1], len(tracks(stack.layers[-1]))
+    top, units = stack.layers[-1], stack.spec.hidden_size
+    count = len(tracks(top))
     for track in [top, *tracks(top)]:
         track.return_sequences = track.return_state = False
         track.zero_output_for_mask = count == 1  # as Bidirectional has it where it answers the last output
     last = top(below, initial_state=None if states is None else states[-count:], mask=mask)
-    return outputs, [*final[:-count], *keras.ops.split(last, count, axis=-1)]
+    return outputs, [*final[:-count], *(last[:, n * units : (n + 1) * units] for n in range(count))]
 
 
 def _last_output_of_cells(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
@@ -130,7 +131,8 @@ def _stateful_predict(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answ
     _expect("the second half of the steps comes last", stack.spec.direction == "forward")
     _expect("two halves, of sequences that there are", len(x) > 0 and x.shape[1] > 1)
     entry = keras.Input(batch_shape=(len(x), None, x.shape[2]), dtype=stack.dtype)
-    model, half = keras.Model(entry, stack.every_layer(entry)), x.shape[1] // 2
+    model: Any = keras.Model(entry, stack.every_layer(entry))
+    half = x.shape[1] // 2
     first, second = (
         model.predict(array_of(x[:, part]), batch_size=len(x), verbose=0) for part in (slice(half), slice(half, None))
     )
