@@ -27,14 +27,13 @@ def asked(way: Way, settings: str = "", **words: Any) -> Callable[[Case, str], R
     """
 
     def answer(case: Case, device: str) -> Result:
+        spec = case.spec
         lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
         given = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout).to("batch_first")
         with on(device, settings or case.dtype):
-            stack = ModeRunner(
-                [layer_of(case.spec, layer, case.dtype, len(given.x), **words) for layer in range(case.spec.num_layers)],
-                "eager", case.spec, device,
-            )  # fmt: skip
-            fill(stack.layers, case.parameters)
+            layers = [layer_of(spec, layer, case.dtype, len(given.x), **words) for layer in range(spec.num_layers)]
+            fill(layers, case.parameters)
+            stack = ModeRunner(layers, "eager", spec, device)
             start = None if given.h0 is None else [tensor(h) for h in given.h0]
             outputs, states = way(stack, tensor(given.x), start, None if given.valid is None else tensor(given.valid))
             # in the case's dtype, where that of the answer is narrower
