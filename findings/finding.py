@@ -144,7 +144,7 @@ def parse(content: Mapping[str, Any]) -> Finding:
         wrong=_texts("versions wrong", versions["wrong"]),
         right=_texts("versions right", versions["right"]),
         trigger=_features(trigger, {"idiom"}),
-        also=tuple(_features(_table("also", one)) for one in content.get("also", ())),
+        also=_also(content.get("also", [])),
         idiom=_text("trigger idiom", trigger["idiom"]) if "idiom" in trigger else USUAL,
         what=_what(_table("what", content["what"])),
         case=case,
@@ -156,7 +156,7 @@ def parse(content: Mapping[str, Any]) -> Finding:
         raise ValueError(
             f"trigger dtype: got {finding.trigger.get('dtype')}, expected [{stored!r}], as the arithmetic has"
         )
-    if not finding.holds(case.features(), case.idiom):
+    if finding.idiom != case.idiom or not finding.holds(case.features(), case.idiom):
         asked = {name: case.features()[name] for name in finding.trigger} | {"idiom": case.idiom}
         raise ValueError(f"case: got {asked}, expected one inside the trigger")
     return finding
@@ -185,6 +185,12 @@ def _table(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{name}: got {short(value)}, expected a table")
     return value
+
+
+def _also(tables: Any) -> tuple[dict[str, tuple[Any, ...]], ...]:
+    if not isinstance(tables, list):
+        raise ValueError(f"also: got {short(tables)}, expected a list of tables")
+    return tuple(_features(_table("also", one)) for one in tables)
 
 
 def _features(trigger: Mapping[str, Any], beside: Iterable[str] = ()) -> dict[str, tuple[Any, ...]]:

@@ -48,6 +48,10 @@ KEPT = {"tensorflow": "traced", "jax": "compiled", "torch": "eager"}
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
+    **{
+        (("mode", mode), ("dtype", "float64")): "what is set is of products of float32, not of float64"
+        for mode in ("tf32", "bfloat16_products")
+    },
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
     **{(("mode", "sequential"), ("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in ("2", "3 to 10")},
 }
