@@ -83,8 +83,12 @@ def neighbours(finding: Finding) -> Iterator[Pinned]:
 
 def inside(finding: Finding) -> Iterator[Pinned]:
     """The pinned case with every combination of the trigger's values, and with each value of all other features."""
+    usual = {name: FEATURES[name][:1] for name in finding.trigger}
+    triggers = [finding.trigger, *(usual | other for other in finding.also)]
     changes = [
-        dict(zip(finding.trigger, values, strict=True)) for values in itertools.product(*finding.trigger.values())
+        dict(zip(trigger, values, strict=True))
+        for trigger in triggers
+        for values in itertools.product(*trigger.values())
     ]
     changes += [{name: value} for name in FEATURES if name not in finding.trigger for value in FEATURES[name]]
     yield from filter(None, (with_features(finding.case, **wanted) for wanted in changes))
