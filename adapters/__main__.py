@@ -16,7 +16,7 @@ from typing import NoReturn
 from reference import Case
 from reference.judging.judge import BOUNDS
 
-from . import Adapter, available, load
+from . import Adapter, available, load, try_any_version
 from .conformance.self_check import self_check
 from .contract import MODES, expect_device
 from .running.guard import one_line, told, warnings_shown
@@ -31,9 +31,12 @@ def main(given: list[str] | None = None) -> int:
         parser.add_argument(name, nargs="?")
     for option, default, words in (("--device", "cpu", None), ("--mode", "eager", MODES), ("--bound", None, BOUNDS)):
         parser.add_argument(option, default=default, choices=words)
-    for flag in ("--check", "--script"):
+    for flag in ("--check", "--script", "--any-version"):
         parser.add_argument(flag, action="store_true")
-    return command(parser.error, **vars(parser.parse_args(given)))
+    asked = vars(parser.parse_args(given))
+    if asked.pop("any_version"):
+        try_any_version()
+    return command(parser.error, **asked)
 
 
 def command(

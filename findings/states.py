@@ -89,7 +89,8 @@ def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, A
         return replace(trial, outcome="finding", findings=tuple(raised[:1])) if raised else trial
     if trial.outcome != "disagrees" or trial.answer is None:
         return trial
-    for several in _together([one for one in inside if one.what.fault or one.what.arithmetic]):
+    sharpest_first = [*(one for one in inside if one.what.fault), *(one for one in inside if one.what.arithmetic)]
+    for several in _together(sharpest_first):
         outcome = _judged(trial, several, bound)
         if outcome == "agrees":
             return replace(trial, outcome="finding", findings=tuple(one.id for one in several))

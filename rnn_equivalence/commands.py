@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from adapters import KNOWN
+from adapters import KNOWN, try_any_version
 from adapters.contract import MODES
 from evidence.words import visible
 from reference.judging.judge import BOUNDS
@@ -45,6 +45,17 @@ class Unusable(click.ClickException):
     exit_code = 2
 
 
+def any_version() -> click.Option:
+    """--any-version, as pytest takes it: for this process, and for those that it starts."""
+
+    def heard(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+        if given:
+            try_any_version()
+
+    said = "Try older versions too than those that the adapters were run with."
+    return click.Option(["--any-version"], is_flag=True, expose_value=False, callback=heard, help=said)
+
+
 PATH = click.Path(path_type=Path)
 FILE = click.Argument(["file"], type=PATH)
 FOLDER = {"type": PATH, "metavar": "FOLDER"}
@@ -70,7 +81,8 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Option(["--target"], metavar="LABEL", help="Which target, where several were asked."),
         click.Option(["--mode"], help="In which it was asked (default: eager, where it was)."),
         click.Option(["--adapter"], metavar="MODULE:CLASS", help="What to run, where the run judged your own adapter."),
-        click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report.")]),
+        click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report."),
+        any_version()]),
     "merge": ("merge:command", "Put several records into FILE. Contradictions are refused.",
               [FILE, click.Argument(["parts"], type=PATH, nargs=-1, required=True)]),
     "compact": ("merge:command_compact", "Keep in FILE what diff needs of the record FULL, without answers.",
@@ -79,7 +91,8 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
     "upgrade": ("compare.upgrade:command", "Judge two versions, each in a fresh environment: go or no-go.", [
         click.Option(["--from", "old"], **REQUIREMENTS, help="keras==3.5.0 ..., or one constraints file."),
         click.Option(["--to", "new"], **REQUIREMENTS, help="The same, of the other side."),
-        click.Option(["--output"], **FOLDER, help="Where each upgrade gets a folder (default: out/upgrade).")]),
+        click.Option(["--output"], **FOLDER, help="Where each upgrade gets a folder (default: out/upgrade)."),
+        any_version()]),
     "schema": ("record.schema:command", "Print the JSON Schema of a record's line.", []),
 }  # fmt: skip
 
@@ -118,6 +131,9 @@ def adapters(**given: Any) -> None:
     from adapters.__main__ import command
 
     sys.exit(command(click.get_current_context().fail, **given))
+
+
+adapters.params.append(any_version())
 
 
 def evidence(name: str, **given: object) -> None:
