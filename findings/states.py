@@ -83,7 +83,7 @@ def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, A
     features: what the case asks for.  bound: by which it was judged.  The answer lies within the bounds of the
     reference with the faults planted, in the arithmetic of the finding; or the exception is the one.
     """
-    inside = [finding for finding in present if finding.holds(features, trial.idiom)]
+    inside = [*{one.id: one for one in present if one.holds(features, trial.idiom)}.values()]
     if trial.outcome == "crashed":
         raised = [one.id for one in inside if one.what.exception and one.what.exception.fits(trial.message)]
         return replace(trial, outcome="finding", findings=tuple(raised[:1])) if raised else trial
