@@ -57,6 +57,8 @@ class Target:
     strict: bool = False
     _states: dict[str, State] = field(default_factory=dict)
     _keys: dict[str, list[Question]] = field(default_factory=dict)
+    # what was answered for the relation that is being tested: the test, the case and the answer
+    _answered: list[tuple[str, Case, Result]] = field(default_factory=list)
 
     @functools.cached_property
     def capabilities(self) -> Capabilities:
@@ -211,16 +213,18 @@ class Target:
     ) -> None:
         """Fail unless two answers to the same question agree; the reference gives no answer, only the bound.
 
-        other: the target that gave `actual`; this one when None.
+        Both may be put together from several answers: where each of those is right, or wrong just as findings say, the
+        outcome is "finding".  other: the target that gave `actual`; this one when None.
         """
         __tracebackhide__ = True
         declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (self, other or self))
         started = time.perf_counter()
         verdict = judge_pair(case, expected, actual, declared)
         judged = time.perf_counter()
-        both = ((self, expected), (other or self, actual))
-        explain = [of.explain(case, answer) for of, answer in both] if verdict.outcome == "disagrees" else []
-        ids = tuple(one for ids in explain if ids for one in ids) if None not in explain else ()
+        both = [(self, case, expected), (other or self, case, actual)]
+        parts = [*self._parts(), *(other._parts() if other else ())]
+        tried = [both, parts] if verdict.outcome == "disagrees" else []
+        ids = next(filter(None, map(_explained_by, tried)), ())
         outcome = "finding" if ids else verdict.outcome
         trial = self.record_relation(tested, case, outcome, verdict=verdict, answer=actual, findings=ids)
         self.ledger.spend(self.label, {"judge": judged - started, "ask": time.perf_counter() - started})
@@ -247,6 +251,7 @@ class Target:
         __tracebackhide__ = True
         started = time.perf_counter()
         if reason := self.no_answer(case):
+            self._answered.clear()
             alone = replace(self.capabilities, together={}).not_offered(features_of(case.spec, **case.inputs))
             if not alone and currently_in_test_context():
                 reject()  # another case may not ask for these features together
@@ -257,6 +262,7 @@ class Target:
         spent = {what: stack.seconds[what] - before[what] for what in before}
         self.ledger.spend(self.label, {**spent, "ask": time.perf_counter() - started})
         if isinstance(result, Trial):
+            self._answered.clear()
             features = features_of(case.spec, **case.inputs, mode=self.kept)
             result = explained(result, self.present(features), features)
             said = {"message": result.message, "findings": result.findings}
@@ -264,7 +270,14 @@ class Target:
             if result.findings:
                 pytest.skip(f"{self.label}: no answer, as {', '.join(result.findings)} says: {result.message}")
             raise AssertionError(self._failure("answer", result, None))
+        self._answered.append((running_test(), case, result))
         return result
+
+    def _parts(self) -> Sequence[tuple[Target, Case, Result]]:
+        """The cases that it was asked since the last relation of the test that is running, and its answers."""
+        parts = [(self, case, answer) for test, case, answer in self._answered if test == running_test()]
+        self._answered.clear()
+        return parts
 
     def record_relation(self, tested: str, case: Case, outcome: str, **what: Any) -> Trial:
         """Count, and record, what came of an answer that is compared with another answer.
@@ -370,6 +383,12 @@ class Target:
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
+
+
+def _explained_by(answers: Sequence[tuple[Target, Case, Result]]) -> tuple[str, ...]:
+    """The findings that answers show; none where one of them is wrong otherwise."""
+    told = [target.explain(case, answer) for target, case, answer in answers]
+    return () if None in told else tuple(dict.fromkeys(one for ids in told if ids for one in ids))
 
 
 def running_test() -> str:

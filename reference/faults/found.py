@@ -69,6 +69,12 @@ def masked_in_time_order(track: Case, run: Run) -> Result:
     return Result(processed[::-1].astype(output.dtype), h_n)
 
 
+def infinity_to_float32(case: Case) -> Case:
+    largest = np.finfo(np.float32).max
+    return replace(case, x=np.clip(case.x, -largest, largest),
+                   h0=each_state(lambda state: np.clip(state, -largest, largest), case.h0))  # fmt: skip
+
+
 def read_as_float16(numbers: np.ndarray) -> np.ndarray:
     """bfloat16: the numbers that the bits of these are in float16, as near as bfloat16 has them."""
     return np.ascontiguousarray(numbers).view(np.float16).astype(numbers.dtype)
@@ -89,4 +95,6 @@ FOUND = table(
      A_REVERSE & UNCOUNTED, of_run(lambda case, run: by_tracks(case, run, reverse=masked_in_time_order))),
     ("bfloat16_bits_read_as_float16", "the bits of output and h_n are read as float16", BFLOAT16,
      of_numbers(read_as_float16)),
+    ("infinity_is_largest_float32", "infinity in x and h0 is the largest float32", FLOAT64,
+     of_question(infinity_to_float32)),
 )  # fmt: skip
