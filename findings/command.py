@@ -24,7 +24,7 @@ class Row:
     """A finding, and its state, one of STATES, in a version.
 
     version: of the framework; None where it is not installed.  backend: of that version; those that have the finding,
-    where it was not asked.  why: why it was not asked; empty where it was.
+    where it was not asked.  why: why it was not asked, or what came of its case where it has changed; else empty.
     """
 
     id: str
@@ -94,10 +94,18 @@ def rows_of(framework: str) -> Iterator[Row]:
     with warnings_shown():
         states = {state.finding.id: state for state in states_of(adapter, framework, findings_of(adapter))}
     for finding in of:
-        here = states.get(finding.id)
-        why = _elsewhere(finding, adapter) if here is None else f"no {finding.device} is here"
-        state = here or State(finding, "not asked")
-        yield _row(state, adapter, why if state.state == "not asked" else "")
+        state = states.get(finding.id) or State(finding, "not asked")
+        yield _row(state, adapter, _why(state, adapter))
+
+
+def _why(state: State, adapter: Adapter) -> str:
+    """Why a finding was not asked, or what came of its case where it has changed; else empty."""
+    if state.state == "changed" and state.trial:
+        return one_line(state.trial.verdict or f"{state.trial.outcome}: {state.trial.message}")
+    if state.state != "not asked":
+        return ""
+    here = state.finding.concerns(adapter.name, getattr(adapter, "backend", ""))
+    return f"no {state.finding.device} is here" if here else _elsewhere(state.finding, adapter)
 
 
 def _adapter(framework: str) -> Adapter | str:
@@ -144,6 +152,8 @@ def page(rows: Iterable[Row]) -> Iterator[str]:
                 yield f"\n  {row.id} {row.title}"
                 yield textwrap.fill(row.avoid, WIDTH, initial_indent="    avoid: ", subsequent_indent="           ")
                 yield f"    what:  {row.what}\n    link:  {row.link}"
+                if row.why:
+                    yield f"    came:  {row.why}"
     if present:
         yield f"\nA script that shows one: python -m rnn_equivalence findings --script {present[0].id}"
     yield ""
