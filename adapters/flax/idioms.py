@@ -43,7 +43,8 @@ def _of_one_layer(adapter: Adapter, case: Case, device: str, x64: bool, **dtype:
     dtype: what SimpleCell is given beside param_dtype.
     """
     spec = case.spec
-    if spec.num_layers != 1 or spec.direction != "forward" or case.layout != "batch_first" or case.lengths is not None:
+    whole = case.lengths is None and case.mask is None
+    if spec.num_layers != 1 or spec.direction != "forward" or case.layout != "batch_first" or not whole:
         raise NotOffered("the adapter asks so of one forward layer, batch first and without lengths")
     cell = case.parameters[0]
     biases = [cell.b_ih + cell.b_hh] if cell.b_ih is not None else []
