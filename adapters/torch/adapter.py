@@ -24,8 +24,13 @@ from .settings import environment, settings
 LACKING = ("functional", "sequential", "predict", "unrolled")
 ON_CUDA = ("moved", "fallback")
 WIDE = ("float32", "float64")
-# what torch.export says of packed sequences
-UNTRACED = Refusal("TypeError", "zeros(): argument 'size' failed to unpack the object")
+# what torch.export says of packed sequences, which are as many steps as their lengths say
+GUARDED = Refusal("GuardOnDataDependentSymNode", "data-dependent expression")
+UNTRACED = {
+    ("direction", "reverse"): GUARDED,
+    ("h0", True): GUARDED,
+    ("h0", False): Refusal("TypeError", "zeros(): argument 'size' failed to unpack the object"),
+}
 
 
 class TorchAdapter(Framework):
@@ -48,7 +53,11 @@ class TorchAdapter(Framework):
             (("lengths", "with zeros"),): Refusal("RuntimeError", "Length of all samples has to be greater than 0"),
             (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
             (("time", "0"),): Refusal("RuntimeError", "Expected sequence length to be larger than 0 in RNN"),
-            **{(("lengths", lengths), ("mode", "exported")): UNTRACED for lengths in ("mixed", "with zeros")},
+            **{
+                (("lengths", lengths), beside, ("mode", "exported")): said
+                for lengths in ("mixed", "with zeros")
+                for beside, said in UNTRACED.items()
+            },
             (("time", "0"), ("mode", "exported")): Refusal("ValueError", "cat expects at least one tensor"),
         },
         emulated={
