@@ -69,7 +69,7 @@ def _section(one: Finding) -> str:
 
 
 def _refusals() -> Iterator[str]:
-    """What each framework was asked, and said no to, as its adapter declares. What several devices share is told once."""
+    """What each framework was asked, and said no to, as its adapter declares; once for all devices."""
     yield "## Refused\n\nThe framework is asked, and raises this. Where a newer version answers, a run says so.\n"
     yield "| framework | what | what it says |\n|---|---|---|"
     rows = {}
