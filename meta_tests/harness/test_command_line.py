@@ -130,8 +130,8 @@ def test_an_honest_adapter_that_can_do_little_passes(tmp_path: Path) -> None:
 
     This is a whole run: its counts are enforced, and its record says that nothing was left out.
     """
-    run = suite("-vv", "--cases=1", "-n0", "--adapter=meta_tests.common.faulty:Limited", f"--evidence={tmp_path / 'run.json'}",
-                environment={"RNN_PLANTED_IN": PLANTED_IN})  # fmt: skip
+    run = suite("-vv", "--cases=1", "-n0", "--adapter=meta_tests.common.faulty:Limited",
+                f"--evidence={tmp_path / 'run.json'}", environment={"RNN_PLANTED_IN": PLANTED_IN})  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     end = json.loads((tmp_path / "run.json").read_text(encoding="utf-8").splitlines()[-1])
     assert end["selection"] == ""

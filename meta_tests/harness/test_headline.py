@@ -68,7 +68,7 @@ def test_a_target_without_findings_says_so() -> None:
 def test_what_is_wrong_is_red() -> None:
     ledger = Ledger()
     ledger.record_relation("toy cpu", "port", "disagrees")
-    assert list(lines([target(WRONG)], ledger))[0] == (
+    assert next(iter(lines([target(WRONG)], ledger))) == (
         "toy cpu: 0 agree, 1 disagrees; 1 finding known of toy, none was asked", True
     )  # fmt: skip
 
