@@ -25,6 +25,6 @@ def rows_of(evidence: Evidence) -> Iterator[Row]:
             for one in target.findings:
                 state = run.state(target.label, one.id)
                 why = f"the run did not ask it of {target.label}" if state == "not asked" else ""
-                words = (one.kind, *(visible(text) for text in (one.title, one.what, one.link, one.avoid)))
+                title, what, link, avoid = map(visible, (one.title, one.what, one.link, one.avoid))
                 yield Row(one.id, state, visible(target.adapter), visible(target.version), visible(target.backend),
-                          *words, why)  # fmt: skip
+                          one.kind, title, what, link, avoid, why)  # fmt: skip

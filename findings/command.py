@@ -125,7 +125,7 @@ def _elsewhere(finding: Finding, adapter: Adapter) -> str:
 def _row(state: State, adapter: Adapter | None = None, why: str = "") -> Row:
     one = state.finding
     backend = getattr(adapter, "backend", "") if state.state != "not asked" else " or ".join(one.backends)
-    return Row(one.id, state.state, one.framework, adapter and adapter.version, backend, one.kind, one.title,
+    return Row(one.id, state.state, one.framework, adapter.version if adapter else None, backend, one.kind, one.title,
                str(one.what), one.link, one.avoid, why)  # fmt: skip
 
 
