@@ -19,7 +19,7 @@ from hypothesis.strategies import SearchStrategy
 
 from adapters import Adapter, Capabilities, Result
 from adapters.contract import Compiles, capabilities_on, features_of
-from adapters.running.child import Child, ChildStack
+from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
@@ -35,8 +35,6 @@ from .failures import Failure, Folder
 from .strategies import Question, questions
 
 REDRAWN = "harness.question_adapters:"  # adapters in the place of known ones: evidence.verify.again
-# modes in which a compiler runs, which may take its process down
-ISOLATED = ("scripted", "traced", "exported", "compiled")
 
 
 @dataclass(frozen=True, repr=False)

@@ -129,6 +129,26 @@ def run(arguments: tuple[str, ...]) -> None:
 def adapters(**given: Any) -> None:
     """Say what can be loaded here. NAME --check: does it keep the contract? NAME CASE.json: run one case."""
     from adapters.__main__ import command
+    from findings.states import told
+
+    sys.exit(command(click.get_current_context().fail, **given, explain=told))
+
+
+@commands.command()
+@click.argument("file", required=False, type=PATH)
+@click.option("--framework", multiple=True, metavar="NAME", help="Of this framework only; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, for a program.")
+@click.option("--script", metavar="ID", help="Print the stand-alone script of a finding's case, and ask nothing.")
+def findings(file: Path | None, **given: Any) -> None:
+    """Which known faults the installed versions have, and how to avoid each. FILE: those of a record.
+
+    Each finding's own case is asked of what is installed here. Exit status 1: one is wrong in another way than known.
+    """
+    if file is not None:
+        if given["script"] or given["framework"]:
+            raise Unusable("FILE: got it beside --framework or --script, expected it alone or with --json")
+        evidence("findings:command", file=file, as_json=given["as_json"])
+    from findings.command import command
 
     sys.exit(command(click.get_current_context().fail, **given))
 
