@@ -22,6 +22,7 @@ from typing import Literal, cast
 from .contract import FEATURES, Adapter, Capabilities, NotOffered, Refusal, Refused, Result, Unsupported
 from .running.guard import one_line, told, warnings_shown
 from .running.usable import devices_of
+from .versions import expect_versions, try_any_version
 
 TORCH_ONNX = "pip install torch onnxruntime onnxscript"
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
@@ -57,6 +58,7 @@ __all__ = [
     "Unsupported",
     "available",
     "load",
+    "try_any_version",
 ]
 
 
@@ -140,6 +142,7 @@ def load(name: str) -> Adapter:
     if not all(part.isidentifier() for part in (*module.split("."), attribute)):
         raise ValueError(f"adapter: got {name!r}, expected one of {', '.join(KNOWN)}, or module:Class{meant(name)}")
     try:
+        expect_versions(name)
         with warnings_shown():
             made_by = getattr(importlib.import_module(module), attribute, None)
             if made_by is None:

@@ -16,29 +16,36 @@ from typing import NoReturn
 from reference import Case
 from reference.judging.judge import BOUNDS
 
-from . import Adapter, available, load
+from . import Adapter, available, load, try_any_version
 from .conformance.self_check import self_check
 from .contract import MODES, expect_device
 from .running.guard import one_line, told, warnings_shown
-from .running.trial import examine
+from .running.trial import Trial, examine
 from .running.usable import devices_of, expect_capabilities_on, usable
 
+# what findings make of a trial: (trial, adapter, its name, bound) -> Trial; this package knows none
+Explain = Callable[[Trial, Adapter, str, str | None], Trial]
 
-def main(given: list[str] | None = None) -> int:
+
+def main(given: list[str] | None = None, explain: Explain | None = None) -> int:
     """Read the command line, and do what it asks; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
     for name in ("name", "case"):
         parser.add_argument(name, nargs="?")
     for option, default, words in (("--device", "cpu", None), ("--mode", "eager", MODES), ("--bound", None, BOUNDS)):
         parser.add_argument(option, default=default, choices=words)
-    for flag in ("--check", "--script"):
+    for flag in ("--check", "--script", "--any-version"):
         parser.add_argument(flag, action="store_true")
-    return command(parser.error, **vars(parser.parse_args(given)))
+    asked = vars(parser.parse_args(given))
+    if asked.pop("any_version"):
+        try_any_version()
+    return command(parser.error, **asked, explain=explain)
 
 
 def command(
     fail: Callable[[str], NoReturn],
-    name: str | None, case: str | None, device: str, mode: str, bound: str | None, check: bool, script: bool
+    name: str | None, case: str | None, device: str, mode: str, bound: str | None, check: bool, script: bool,
+    explain: Explain | None = None,
 ) -> int:  # fmt: skip
     """List the adapters, check one, or run or print a case; returns the exit status. What cannot be done fails."""
     for stream in (sys.stdout, sys.stderr):
@@ -71,10 +78,13 @@ def command(
     except (ImportError, ValueError) as error:
         fail(one_line(error))
     trial = examine(adapter, read, device, bound, mode=mode)
+    trial = explain(trial, adapter, name, bound) if explain and ":" not in name else trial
     print(trial)
+    if named := ", ".join(trial.findings) or (trial.message if trial.outcome == "left out" else ""):
+        print(f"as {named} says: docs/findings.md")
     if diagnosis := trial.diagnosis():
         print(f"diagnosis: {diagnosis}")
-    return 0 if trial.outcome == "agrees" else 1
+    return 0 if trial.outcome in ("agrees", "finding") else 1
 
 
 def _case(file: str) -> Case:

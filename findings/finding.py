@@ -64,6 +64,7 @@ class Finding:
     empty.  device: "cpu" or "cuda".  wrong, right: versions that were seen.  link: where it is reported, or NO_LINK.
     avoid: how a user avoids it.  note: what was seen, in Markdown.
     trigger: feature -> the values of which a case inside has one.  idiom: how the framework is called; USUAL for run's.
+    also: other triggers; a case inside any of them is inside.
     """
 
     id: str
@@ -81,14 +82,18 @@ class Finding:
     device: str = "cpu"
     backends: tuple[str, ...] = ()
     note: str = ""
+    also: tuple[Mapping[str, tuple[Any, ...]], ...] = ()
 
     def concerns(self, framework: str, backend: str) -> bool:
         """Whether it is of this framework, on this backend."""
         return self.framework == framework and (not self.backends or backend in self.backends)
 
     def holds(self, features: Mapping[str, Any], idiom: str = USUAL) -> bool:
-        """Whether a case that asks for these features, in this idiom, is inside the trigger."""
-        return idiom == self.idiom and all(features[name] in values for name, values in self.trigger.items())
+        """Whether a case that asks for these features, in this idiom, is inside the trigger. What run's own way shows
+        is there in every other as well."""
+        return self.idiom in (USUAL, idiom) and any(
+            all(features[name] in values for name, values in trigger.items()) for trigger in (self.trigger, *self.also)
+        )
 
     def __str__(self) -> str:
         return f"{self.id} {self.title} ({self.link})"
@@ -113,7 +118,7 @@ def read(path: Path) -> Finding:
 
 
 TEXTS = ("id", "title", "kind", "framework", "link", "avoid")
-LEFT_OUT_AT_WILL = {"backends", "device", "note"}
+LEFT_OUT_AT_WILL = {"backends", "device", "note", "also"}
 TABLES = ("versions", "trigger", "what", "case")
 
 
@@ -138,7 +143,8 @@ def parse(content: Mapping[str, Any]) -> Finding:
         **texts,
         wrong=_texts("versions wrong", versions["wrong"]),
         right=_texts("versions right", versions["right"]),
-        trigger={name: _values(name, values) for name, values in trigger.items() if name != "idiom"},
+        trigger=_features(trigger, {"idiom"}),
+        also=_also(content.get("also", [])),
         idiom=_text("trigger idiom", trigger["idiom"]) if "idiom" in trigger else USUAL,
         what=_what(_table("what", content["what"])),
         case=case,
@@ -150,7 +156,7 @@ def parse(content: Mapping[str, Any]) -> Finding:
         raise ValueError(
             f"trigger dtype: got {finding.trigger.get('dtype')}, expected [{stored!r}], as the arithmetic has"
         )
-    if not finding.holds(case.features(), case.idiom):
+    if finding.idiom != case.idiom or not finding.holds(case.features(), case.idiom):
         asked = {name: case.features()[name] for name in finding.trigger} | {"idiom": case.idiom}
         raise ValueError(f"case: got {asked}, expected one inside the trigger")
     return finding
@@ -179,6 +185,16 @@ def _table(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{name}: got {short(value)}, expected a table")
     return value
+
+
+def _also(tables: Any) -> tuple[dict[str, tuple[Any, ...]], ...]:
+    if not isinstance(tables, list):
+        raise ValueError(f"also: got {short(tables)}, expected a list of tables")
+    return tuple(_features(_table("also", one)) for one in tables)
+
+
+def _features(trigger: Mapping[str, Any], beside: Iterable[str] = ()) -> dict[str, tuple[Any, ...]]:
+    return {name: _values(name, values) for name, values in trigger.items() if name not in beside}
 
 
 def _values(name: str, values: Any) -> tuple[Any, ...]:

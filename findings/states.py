@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.contract import Adapter
-from adapters.running.child import Child, ChildStack
+from adapters.contract import Adapter, features_of
+from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from reference import Case, judge
 from reference.diagnosis.planted import judge_planted
@@ -47,19 +47,38 @@ def findings_of(adapter: Adapter) -> list[Finding]:
     return [one for one in all_findings() if one.concerns(adapter.name, getattr(adapter, "backend", ""))]
 
 
-def states_of(adapter: Adapter, device: str, source: str) -> list[State]:
-    """The state of every finding that an adapter's framework was seen to have.  source: what loads the adapter."""
-    child = Child(source)
+def states_of(adapter: Adapter, source: str, findings: Sequence[Finding] | None = None) -> list[State]:
+    """The states of findings in the version at hand, each on the first device of its kind.
 
-    def ask(case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
-        kind = ChildStack(child, adapter, case, device, mode, idiom) if isolate else None
-        stack = kind or Stack(adapter, case, device, mode, idiom=idiom)
-        return examine(adapter, case, device, stack=stack)
+    source: what loads the adapter.  findings: all of its framework, on its backend, when None.
+    """
+    child, there = Child(source), adapter.devices()
+
+    def state(finding: Finding) -> State:
+        device = next((one for one in there if one.startswith(finding.device)), there[0])
+
+        def ask(case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
+            apart = ChildStack(child, adapter, case, device, mode, idiom) if isolate or mode in ISOLATED else None
+            return examine(adapter, case, device, stack=apart or Stack(adapter, case, device, mode, idiom=idiom))
+
+        return state_of(finding, adapter, device, ask)
 
     try:
-        return [state_of(finding, adapter, device, ask) for finding in findings_of(adapter)]
+        return [state(finding) for finding in (findings_of(adapter) if findings is None else findings)]
     finally:
         child.close()
+
+
+def told(trial: Trial, adapter: Adapter, source: str, bound: str | None = None) -> Trial:
+    """What came of a case, by the findings that the version at hand has: "finding" or "left out" where they say so."""
+    features = features_of(trial.case.spec, **trial.case.inputs, mode=trial.mode)
+    inside = [one for one in findings_of(adapter) if one.holds(features, trial.idiom)]
+    if trial.outcome not in ("disagrees", "crashed") or not inside:
+        return trial
+    present = [state.finding for state in states_of(adapter, source, inside) if state.present]
+    if reason := left_out(present, features, trial.idiom):
+        return replace(trial, outcome="left out", message=reason)
+    return explained(trial, present, features, bound)
 
 
 def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask) -> State:
@@ -83,13 +102,14 @@ def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, A
     features: what the case asks for.  bound: by which it was judged.  The answer lies within the bounds of the
     reference with the faults planted, in the arithmetic of the finding; or the exception is the one.
     """
-    inside = [finding for finding in present if finding.holds(features, trial.idiom)]
+    inside = [*{one.id: one for one in present if one.holds(features, trial.idiom)}.values()]
     if trial.outcome == "crashed":
         raised = [one.id for one in inside if one.what.exception and one.what.exception.fits(trial.message)]
         return replace(trial, outcome="finding", findings=tuple(raised[:1])) if raised else trial
     if trial.outcome != "disagrees" or trial.answer is None:
         return trial
-    for several in _together([one for one in inside if one.what.fault or one.what.arithmetic]):
+    sharpest_first = [*(one for one in inside if one.what.fault), *(one for one in inside if one.what.arithmetic)]
+    for several in _together(sharpest_first):
         outcome = _judged(trial, several, bound)
         if outcome == "agrees":
             return replace(trial, outcome="finding", findings=tuple(one.id for one in several))

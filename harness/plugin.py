@@ -57,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--known-failures", metavar="FILE", help="tests that are expected to fail, and why: docs/adapters.md")
     option("--strict-findings", action="store_true",
            help="fail where the version at hand has a finding: docs/findings.md")  # fmt: skip
+    option("--any-version", action="store_true",
+           help="judge older versions too than those that the adapters were run with")  # fmt: skip
     option("--pool", type=int, metavar="SEED",
            help="draw the keys that are asked of what compiles from this seed, as the run that named it")  # fmt: skip
     option("--progress", type=float, default=30.0, metavar="SECONDS",
@@ -66,6 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for name, value in getattr(config, "workerinput", {}).get("drawn", {}).items():
         setattr(config.option, name, value)
+    if config.getoption("--any-version"):
+        adapters.try_any_version()
     profiles.load(config)
     pool.choose(config)
     config.pluginmanager.register(Plugin(config), NAME)

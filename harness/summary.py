@@ -103,14 +103,12 @@ class Summary:
             yield self._figures()
 
     def _outcomes(self) -> Table:
-        rows = []
-        for target in self.targets:
-            outcomes = self.ledger.outcomes(target.label)
-            rows.append((target.label, target.adapter.version, *(str(outcomes[name]) for name in OUTCOMES), ""))
-        for adapter in self.found:
-            if not adapter.loads:
-                rows.append((adapter.name, adapter.version or "", *[""] * len(OUTCOMES), adapter.state))
-        return Table("What came of the cases", ("target", "version", *OUTCOMES, "not judged"), rows)
+        """Of all outcomes the first two, and those that some case had."""
+        came = {target.label: self.ledger.outcomes(target.label) for target in self.targets}
+        names = [name for name in OUTCOMES if name in OUTCOMES[:2] or any(one[name] for one in came.values())]
+        rows = [(label, *(f"{outcomes[name]:,}" for name in names), "") for label, outcomes in came.items()]
+        rows += [(one.name, *[""] * len(names), one.state) for one in self.found if not one.loads]
+        return Table("What came of the cases", ("target", *names, "not judged"), rows)
 
     def _combinations(self, target: Target) -> Table:
         """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""

@@ -19,7 +19,7 @@ from hypothesis.strategies import SearchStrategy
 
 from adapters import Adapter, Capabilities, Result
 from adapters.contract import Compiles, capabilities_on, features_of
-from adapters.running.child import Child, ChildStack
+from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
@@ -35,8 +35,6 @@ from .failures import Failure, Folder
 from .strategies import Question, questions
 
 REDRAWN = "harness.question_adapters:"  # adapters in the place of known ones: evidence.verify.again
-# modes in which a compiler runs, which may take its process down
-ISOLATED = ("scripted", "traced", "exported", "compiled")
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,6 +57,8 @@ class Target:
     strict: bool = False
     _states: dict[str, State] = field(default_factory=dict)
     _keys: dict[str, list[Question]] = field(default_factory=dict)
+    # the tests in which a dtype that is refused, or not offered, was asked
+    _refused: set[str] = field(default_factory=set)
     # what was answered for the relation that is being tested: the test, the case and the answer
     _answered: list[tuple[str, Case, Result]] = field(default_factory=list)
 
@@ -200,6 +200,9 @@ class Target:
         mode: how the modules are called, one of adapters.contract.MODES; by way of _mode when None.
         """
         __tracebackhide__ = True
+        no_answer = currently_in_test_context() and not {case.dtype for case in cases} & {*self._dtypes}
+        if no_answer and running_test() in self._refused:
+            return  # it is asked once, and not of every draw
         stacks: dict[tuple[Any, int, str], Stack] = {}
         outcomes = []
         for case in cases:
@@ -209,6 +212,13 @@ class Target:
                 stacks[key] = self.stack(case, called)
             outcomes.append(self._check(tested, case, bound, stacks[key]))
         self._something_was_seen(outcomes)
+        if no_answer:
+            self._refused.add(running_test())
+
+    @functools.cached_property
+    def _dtypes(self) -> tuple[str, ...]:
+        """Those in which an answer is expected."""
+        return self.capabilities.supported("dtype")
 
     def check_pair(
         self, tested: str, case: Case, expected: Result, actual: Result, other: Target | None = None

@@ -18,10 +18,16 @@ def main() -> None:
     try:
         from .commands import commands
     except ModuleNotFoundError as missing:
-        if missing.name == "click" and sys.argv[1:2] == ["adapters"]:  # NumPy and a framework may be all there is
+        if missing.name == "click":  # NumPy and a framework may be all there is
             from adapters.__main__ import main as adapters
+            from findings.command import main as findings
+            from findings.states import told
 
-            sys.exit(adapters(sys.argv[2:]))
+            match sys.argv[1:2]:
+                case ["adapters"]:
+                    sys.exit(adapters(sys.argv[2:], told))
+                case ["findings"]:
+                    sys.exit(findings(sys.argv[2:]))
         print(f"{missing}; python3 -m pip install -c constraints.txt numpy ml_dtypes click", file=sys.stderr)
         sys.exit(2)
     commands()

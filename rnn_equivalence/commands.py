@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from adapters import KNOWN
+from adapters import KNOWN, try_any_version
 from adapters.contract import MODES
 from evidence.words import visible
 from reference.judging.judge import BOUNDS
@@ -45,6 +45,17 @@ class Unusable(click.ClickException):
     exit_code = 2
 
 
+def any_version() -> click.Option:
+    """--any-version, as pytest takes it: for this process, and for those that it starts."""
+
+    def heard(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+        if given:
+            try_any_version()
+
+    said = "Try older versions too than those that the adapters were run with."
+    return click.Option(["--any-version"], is_flag=True, expose_value=False, callback=heard, help=said)
+
+
 PATH = click.Path(path_type=Path)
 FILE = click.Argument(["file"], type=PATH)
 FOLDER = {"type": PATH, "metavar": "FOLDER"}
@@ -70,7 +81,8 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Option(["--target"], metavar="LABEL", help="Which target, where several were asked."),
         click.Option(["--mode"], help="In which it was asked (default: eager, where it was)."),
         click.Option(["--adapter"], metavar="MODULE:CLASS", help="What to run, where the run judged your own adapter."),
-        click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report.")]),
+        click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report."),
+        any_version()]),
     "merge": ("merge:command", "Put several records into FILE. Contradictions are refused.",
               [FILE, click.Argument(["parts"], type=PATH, nargs=-1, required=True)]),
     "compact": ("merge:command_compact", "Keep in FILE what diff needs of the record FULL, without answers.",
@@ -79,7 +91,8 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
     "upgrade": ("compare.upgrade:command", "Judge two versions, each in a fresh environment: go or no-go.", [
         click.Option(["--from", "old"], **REQUIREMENTS, help="keras==3.5.0 ..., or one constraints file."),
         click.Option(["--to", "new"], **REQUIREMENTS, help="The same, of the other side."),
-        click.Option(["--output"], **FOLDER, help="Where each upgrade gets a folder (default: out/upgrade).")]),
+        click.Option(["--output"], **FOLDER, help="Where each upgrade gets a folder (default: out/upgrade)."),
+        any_version()]),
     "schema": ("record.schema:command", "Print the JSON Schema of a record's line.", []),
 }  # fmt: skip
 
@@ -116,8 +129,31 @@ def run(arguments: tuple[str, ...]) -> None:
 def adapters(**given: Any) -> None:
     """Say what can be loaded here. NAME --check: does it keep the contract? NAME CASE.json: run one case."""
     from adapters.__main__ import command
+    from findings.states import told
+
+    sys.exit(command(click.get_current_context().fail, **given, explain=told))
+
+
+@commands.command()
+@click.argument("file", required=False, type=PATH)
+@click.option("--framework", multiple=True, metavar="NAME", help="Of this framework only; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, for a program.")
+@click.option("--script", metavar="ID", help="Print the stand-alone script of a finding's case, and ask nothing.")
+def findings(file: Path | None, **given: Any) -> None:
+    """Which known faults the installed versions have, and how to avoid each. FILE: those of a record.
+
+    Each finding's own case is asked of what is installed here. Exit status 1: one is wrong in another way than known.
+    """
+    if file is not None:
+        if given["script"] or given["framework"]:
+            raise Unusable("FILE: got it beside --framework or --script, expected it alone or with --json")
+        evidence("findings:command", file=file, as_json=given["as_json"])
+    from findings.command import command
 
     sys.exit(command(click.get_current_context().fail, **given))
+
+
+adapters.params.append(any_version())
 
 
 def evidence(name: str, **given: object) -> None:

@@ -12,6 +12,7 @@ from reference import Case, judge_pair
 from reference.layout import sequence_axes, sequence_to_time_first, state_axes, valid_steps
 
 from ..contract import Result, features_of, in_base
+from ..running.guard import told
 from .declared import NotChecked, unless_refused
 from .samples import FULL, Subject, features, sample
 
@@ -112,10 +113,29 @@ def parameters(subject: Subject) -> Iterator[str]:
 
 
 def refusals(subject: Subject) -> Iterator[str]:
-    """What is declared unsupported raises Unsupported. What is beyond BASE is not asked of an adapter that lacks it."""
-    for (name, value), reason in subject.capabilities.unsupported.items():
+    """What is declared unsupported raises Unsupported, and what is declared refused that exception, or is answered.
+
+    What is beyond BASE is not asked of an adapter that lacks it; a mode is not run: a compiler may end the process.
+    """
+    can = subject.capabilities
+    for (name, value), reason in can.unsupported.items():
         if not in_base(name, value):
             continue
         case = subject.case(**{name: value})
         if answered := unless_refused(lambda case=case: subject.answer(case)):
             yield f"{name} {value!r} is declared unsupported ({reason}), and {answered}; expected adapters.Unsupported"
+    for several, said in can.refused.items():
+        case = subject.case(**dict(several)) if dict(several).get("mode", "eager") == "eager" else None
+        raised = "" if case is None else _raised(subject, case)
+        if case and raised and can.refusal(features_of(case.spec, **case.inputs), raised) is None:
+            asked = " with ".join(f"{name} {value!r}" for name, value in several)
+            yield f"{asked} is declared refused ({said}), and raised {raised}"
+
+
+def _raised(subject: Subject, case: Case) -> str:
+    """What an answer raises, as refusals are told; empty where there is one."""
+    try:
+        subject.answer(case)
+    except Exception as error:
+        return told(error)
+    return ""

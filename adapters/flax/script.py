@@ -10,7 +10,7 @@ from ..contract import NotOffered
 from ..scripts.script import script
 
 TEMPLATE = Path(__file__).with_suffix(".txt")
-WAYS = ("eager", "as it comes")
+WAYS = ("eager", "as it comes", "without dtype", "without x64")
 
 
 def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
@@ -21,4 +21,13 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     if way not in WAYS:
         raise NotOffered(f"way {way}: of Flax a script is written of {', '.join(WAYS)}")
     title = "flax.nnx.Bidirectional" if case.spec.direction == "bidirectional" else "flax.nnx.RNN"
-    return script(case, TEMPLATE, title, "Flax", device, default=way == "as it comes")
+    return script(
+        case,
+        TEMPLATE,
+        title,
+        "Flax",
+        device,
+        default=way == "as it comes",
+        said=way != "without dtype",
+        x64=case.dtype == "float64" and way != "without x64",
+    )

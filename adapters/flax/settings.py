@@ -15,19 +15,13 @@ import flax
 import jax
 import numpy as np
 
-# JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
-PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
+from .numbers import X64, numbers
 
 
 @contextmanager
 def settings(device: Any, dtype: np.dtype, mode: str = "eager") -> Iterator[None]:
-    """What decides numbers, for this thread and as long as it lasts: the user's own settings stay as they are.
-
-    float64 where that is asked for and nowhere else; products in IEEE arithmetic on a GPU too, but in the modes that
-    allow others; the device.
-    """
-    x64 = jax.enable_x64(dtype == np.float64)
-    with x64, jax.default_matmul_precision(PRECISIONS.get(mode, "highest")), jax.default_device(device):
+    """What decides numbers, and the device, for this thread and as long as it lasts."""
+    with numbers(dtype, mode), jax.default_device(device):
         yield
 
 
@@ -53,7 +47,7 @@ def environment() -> dict[str, Any]:
         "Flax": flax.__version__,
         "JAX": jax.__version__,
         "jaxlib": importlib.metadata.version("jaxlib"),
-        "x64": "on for float64 alone (the adapter's choice)",
+        "x64": X64,
         "matmul precision": "highest (the adapter's choice)",
         "XLA_FLAGS": os.environ.get("XLA_FLAGS"),
         "platform": (gpus() or jax.devices("cpu"))[0].client.platform_version,

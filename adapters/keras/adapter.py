@@ -18,18 +18,24 @@ import keras
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
-from ..readers import columns, refuse
-from .modes import BUILT_WITH, KEPT, LACKING, MODES, ON_CUDA, TOGETHER, ModeRunner, one_by_one, plain
-from .read import read_model, tracks
+from ..readers import refuse
+from .idioms import IDIOMS
+from .modes import (
+    BUILT_WITH,
+    KEPT,
+    LACKING,
+    MODES,
+    ON_CUDA,
+    REFUSED,
+    TOGETHER,
+    ModeRunner,
+    fill,
+    layer_of,
+    one_by_one,
+    plain,
+)
+from .read import read_model
 from .script import keras_script
-
-# Where result_type narrows float64, a float64 layer multiplies in float32 and says nothing (keras issue 23704). JAX
-# itself makes float32 of it by default, also under a Keras whose result_type does not say so.
-NARROWED = {("dtype", "float64"): f"on {BACKEND}, Keras computes the products of float64 tensors in float32"}
-if BACKEND == "jax" and not import_module("jax").config.jax_enable_x64:
-    NARROWED = {("dtype", "float64"): "JAX makes float32 of float64 unless jax_enable_x64 is set"}
-elif keras.backend.result_type("float64", "float64") == "float64":
-    NARROWED = {}
 
 
 class KerasAdapter(Framework):
@@ -40,12 +46,9 @@ class KerasAdapter(Framework):
     framework: Any = keras
     version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
     capabilities = Capabilities(
-        unsupported={
-            ("time", "0"): "SimpleRNN reads the first step before it starts (slice index 0 out of bounds)",
-            **NARROWED,
-            **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
-        },
+        unsupported={**{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()}},
         together=TOGETHER,
+        refused=REFUSED,
         emulated={
             ("layout", "time_first"): "Keras 3 has batch-first layers only; the adapter transposes",
             ("layout", "unbatched"): "Keras layers are batched; the adapter adds and removes a batch of 1",
@@ -56,6 +59,7 @@ class KerasAdapter(Framework):
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
     compiles = Compiles(KEPT[BACKEND])
+    idioms = IDIOMS
     environment = staticmethod(environment)
 
     def capabilities_on(self, device: str) -> Capabilities:
@@ -84,9 +88,10 @@ class KerasAdapter(Framework):
         self.capabilities_on(device).require({"dtype": dtype})  # of which weights are kept exactly
         if mode == "mixed":
             dtype, parameters = f"mixed_{dtype}", [cell.astype("float32") for cell in parameters]
-        with on(device):
-            layers = [_layer(spec, layer, dtype, mode) for layer in range(spec.num_layers)]
-            _set(layers, parameters)
+        with on(device, parameters[0].dtype):
+            words = BUILT_WITH.get(mode, {})
+            layers = [layer_of(spec, layer, dtype, **words) for layer in range(spec.num_layers)]
+            fill(layers, parameters)
             stack = ModeRunner(layers, mode, spec, device)
             if mode != "eager":
                 return stack
@@ -106,12 +111,12 @@ class KerasAdapter(Framework):
         return Known(called, called.spec, np.dtype(called.dtype), called.mode, called.device)
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
-        with on(known.device):
-            _set(known.native.layers, parameters)
+        with on(known.device, known.dtype):
+            fill(known.native.layers, parameters)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("batch_first")
-        with on(known.device, known.mode):
+        with on(known.device, known.dtype, known.mode):
             start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
             valid = None if inputs.valid is None else tensor(inputs.valid)
             outputs, states = known.native(tensor(inputs.x), start, valid)
@@ -120,14 +125,14 @@ class KerasAdapter(Framework):
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
-        with on(device):
+        with on(device, x.dtype):
             head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)
             head.build((None, weight.shape[1]))
             head.set_weights([np.array(weight.T, order="C"), np.array(bias)])
             return array_of(head(tensor(x)))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
-        with on(device):
+        with on(device, a.dtype):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
@@ -141,29 +146,5 @@ class KerasAdapter(Framework):
         spec, parameters, _ = read_model(module)
         return spec, parameters
 
-    def script(self, case: Case, device: str = "cpu") -> str:
-        x64 = bool(BACKEND == "jax" and import_module("jax").config.jax_enable_x64)
-        return keras_script(case, device, BACKEND, x64)
-
-
-def _set(layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
-    for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
-        track.cell.set_weights(columns(cell))
-
-
-def _layer(spec: RNNSpec, layer: int, dtype: str, mode: str) -> Any:
-    simple = keras.layers.SimpleRNN(
-        spec.hidden_size,
-        activation=spec.nonlinearity,
-        use_bias=spec.bias,
-        recurrent_initializer="zeros",  # as all weights, replaced at once; the default's QR lacks bfloat16
-        return_sequences=True,
-        return_state=mode != "sequential",
-        zero_output_for_mask=not spec.held,
-        go_backwards=spec.direction == "reverse",
-        dtype=dtype,
-        **BUILT_WITH.get(mode, {}),
-    )
-    built = keras.layers.Bidirectional(simple, dtype=dtype) if spec.direction == "bidirectional" else simple
-    built.build((None, None, spec.layer_input_size(layer)))
-    return built
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        return keras_script(case, device, BACKEND, way)

@@ -12,10 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from reference import RNNSpec
+from reference import CellParameters, RNNSpec
 
+from ..capabilities import Refusal
+from ..readers import columns
 from .read import cells_of, read_model, tracks
-from .settings import BACKEND, UNROLLED, array_of
+from .settings import BACKEND, array_of
 
 # each layer's output, and all final states
 Answer = tuple[Sequence[Any], Sequence[Any]]
@@ -25,6 +27,7 @@ Called = Callable[[Any, Any, Any], Answer]
 # mode -> what the layers are built with
 BUILT_WITH: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.5, "recurrent_dropout": 0.5},
+    "sequential": {"return_state": False},
     "unrolled": {"unroll": True},
 }
 LACKING = {
@@ -39,18 +42,55 @@ LACKING = {
 }
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
-MASKED = (("lengths", "mixed"), ("lengths", "with zeros"), ("mask", True))
 # the modes in which what is compiled for shapes is kept, for other weights too; torch compiles in the mode "compiled"
 # alone, as C++: 5 s for each key
 KEPT = {"tensorflow": "traced", "jax": "compiled", "torch": "eager"}
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
-    (("mode", "predict"), ("dtype", "float64")): "Model.predict rounds float64 arrays to float32",
-    **{(("mode", "unrolled"), ("direction", d), masked): UNROLLED[1] for d in UNROLLED[0] for masked in MASKED},
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
+    **{
+        (("mode", mode), ("dtype", "float64")): "what is set is of products of float32, not of float64"
+        for mode in ("tf32", "bfloat16_products")
+    },
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
     **{(("mode", "sequential"), ("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in ("2", "3 to 10")},
 }
+# Every layer reads the first step before it starts.
+REFUSED = {
+    "tensorflow": {
+        (("time", "0"),): Refusal("InvalidArgumentError", "slice index 0 of dimension 1 out of bounds"),
+        **{(("time", "0"), ("mode", mode)): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")
+           for mode in ("traced", "compiled", "predict")},
+    },
+    "torch": {(("time", "0"),): Refusal("IndexError", "index 0 is out of bounds for dimension 1 with size 0")},
+    "jax": {(("time", "0"),): Refusal("IndexError", "index is out of bounds for axis 1 with size 0")},
+}[BACKEND]  # fmt: skip
+
+
+def layer_of(spec: RNNSpec, layer: int, dtype: str, batch: int | None = None, **words: Any) -> Any:
+    """A layer of a spec, built, that answers its whole sequence, and its states.
+
+    batch: how many sequences there will be; any number when None.  words: what SimpleRNN is given instead.
+    """
+    usual = {
+        "recurrent_initializer": "zeros",  # as all weights, replaced at once; the default's QR is wide alone
+        "return_sequences": True,
+        "return_state": True,
+        "zero_output_for_mask": not spec.held,
+        "go_backwards": spec.direction == "reverse",
+    }
+    simple = keras.layers.SimpleRNN(
+        spec.hidden_size, activation=spec.nonlinearity, use_bias=spec.bias, dtype=dtype, **usual | words
+    )
+    built = keras.layers.Bidirectional(simple, dtype=dtype) if spec.direction == "bidirectional" else simple
+    built.build((batch, None, spec.layer_input_size(layer)))
+    return built
+
+
+def fill(layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
+    """Set the weights of each track."""
+    for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
+        track.cell.set_weights(columns(cell))
 
 
 class ModeRunner:
@@ -179,13 +219,9 @@ def _mixed(stack: ModeRunner, *given: Any) -> Called:
     return lambda x, states, mask: stack.every_layer(wide(x), states and [wide(state) for state in states], mask)
 
 
-def _sequential(stack: ModeRunner, x: Any, *given: Any) -> Called:
-    """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step.
-
-    Without an Input of its own, a sequential model rounds its first inputs to float32: docs/findings.md.
-    """
-    entry = keras.Input(x.shape[1:], dtype=stack.dtype)
-    models = [keras.Sequential([entry, *stack.layers[: layers + 1]]) for layers in range(len(stack.layers))]
+def sequential(stack: ModeRunner, *entry: Any) -> Called:
+    """A sequential model of the first 1, 2, ... layers each; a final state is the output at a direction's last step."""
+    models = [keras.Sequential([*entry, *stack.layers[: layers + 1]]) for layers in range(len(stack.layers))]
 
     def call(x: Any, states: Any, mask: Any) -> Answer:
         outputs = [stack.in_time_order(layers(x, mask=mask, training=False)) for layers in models]
@@ -243,6 +279,6 @@ MODES: dict[str, Callable[..., Called]] = {
     "compiled": _compiled,
     "functional": _functional,
     "predict": _functional,
-    "sequential": _sequential,
+    "sequential": lambda stack, x, *_: sequential(stack, keras.Input(x.shape[1:], dtype=stack.dtype)),
     "mixed": _mixed,
 }

@@ -7,43 +7,36 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from ..versions import expect_versions
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
 
 BACKENDS = ("tensorflow", "torch", "jax")
-OLDEST = (3, 3)  # before, a .keras file of Bidirectional does not load, and 3.0 and 3.1 lack keras.tree
-
-
-def _expect_version() -> None:
-    """Raise ImportError for a Keras that is too old, before it is imported: it may not import at all."""
-    try:
-        found = version("keras")
-    except PackageNotFoundError:
-        raise ImportError("keras is not installed; pip install keras tensorflow") from None
-    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
-        raise ImportError(f"keras {found}: this adapter needs {'.'.join(map(str, OLDEST))} or newer")
 
 
 def _backend() -> str:
     """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use."""
-    named = os.environ.get("KERAS_BACKEND", "")
-    if named and named not in BACKENDS:
-        raise ImportError(f"KERAS_BACKEND {named}: this adapter runs on {', '.join(BACKENDS)}")
+    if named := os.environ.get("KERAS_BACKEND"):
+        _expect_usable(named)
     try:
         backend = import_module("keras").backend.backend()
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
         absent = f"{error.name} is not installed; pip install {error.name}"
-        raise ImportError(f"KERAS_BACKEND {error.name}: {absent}") from error
-    if backend not in BACKENDS:  # named in Keras' own configuration file
-        raise ImportError(f"Keras backend {backend}: this adapter runs on {', '.join(BACKENDS)}")
+        raise ImportError(f"Keras on {error.name}: {absent}") from error
+    _expect_usable(backend)  # which may be named in Keras' own configuration file
     return backend
 
 
-_expect_version()
+def _expect_usable(backend: str) -> None:
+    if backend not in BACKENDS:
+        raise ImportError(f"Keras on {backend}: this adapter runs on {', '.join(BACKENDS)}; KERAS_BACKEND names one")
+    expect_versions(f"keras on {backend}")
+
+
 BACKEND = _backend()
 
 import keras  # noqa: E402 (only where it can be used)
@@ -51,25 +44,19 @@ import numpy as np  # noqa: E402
 
 from .script import keras_device  # noqa: E402
 
-# A finding (docs/findings.md): the directions in which an unrolled layer is wrong with a mask on this backend, and how
-UNROLLED: tuple[tuple[str, ...], str] = {
-    "tensorflow": (("reverse", "bidirectional"), "unrolled and backwards, Keras masks the output in the wrong order"),
-    "torch": (("reverse", "bidirectional"), "unrolled and backwards, Keras takes no mask on torch (AttributeError)"),
-    "jax": (("forward", "bidirectional"), "unrolled, Keras ignores zero_output_for_mask on JAX"),
-}[BACKEND]
-# JAX' words for the products of float32 in a mode; "highest" in all others, for IEEE float32
-PRECISIONS = {"tf32": "tensorfloat32", "bfloat16_products": "bfloat16"}
-
 
 @contextmanager
-def on(device: str, mode: str = "eager") -> Iterator[None]:
-    """Keras' scope for a device, with the settings of a mode, until the context ends."""
-    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](mode):
+def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
+    """Keras' scope for a device, with the settings of a mode, until the context ends.
+
+    dtype: of the layers: on JAX, float64 is there for float64 and for nothing else, whatever the user's setting is.
+    """
+    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](dtype, mode):
         yield
 
 
 @contextmanager
-def _tensorflow(mode: str) -> Iterator[None]:
+def _tensorflow(dtype: Any, mode: str) -> Iterator[None]:
     config = import_module("tensorflow").config.experimental
     before = config.tensor_float_32_execution_enabled()
     config.enable_tensor_float_32_execution(mode == "tf32")
@@ -79,10 +66,10 @@ def _tensorflow(mode: str) -> Iterator[None]:
         config.enable_tensor_float_32_execution(before)
 
 
-SETTINGS: dict[str, Callable[[str], AbstractContextManager[Any]]] = {
+SETTINGS: dict[str, Callable[[Any, str], AbstractContextManager[Any]]] = {
     "tensorflow": _tensorflow,
-    "torch": lambda mode: import_module("adapters.torch.settings").settings(mode),
-    "jax": lambda mode: import_module("jax").default_matmul_precision(PRECISIONS.get(mode, "highest")),
+    "torch": lambda dtype, mode: import_module("adapters.torch.settings").settings(mode),
+    "jax": lambda dtype, mode: import_module("adapters.flax.numbers").numbers(dtype, mode),
 }
 
 
@@ -122,6 +109,6 @@ def environment() -> dict[str, Any]:
         about |= {"CUDA": framework.version.cuda, "float32 matmul precision": "highest (the adapter's choice)"}
         about["deterministic algorithms"] = framework.are_deterministic_algorithms_enabled()
     if BACKEND == "jax":
-        about |= {"jaxlib": import_module("jaxlib").__version__, "x64": framework.config.jax_enable_x64}
+        about |= {"jaxlib": import_module("jaxlib").__version__, "x64": import_module("adapters.flax.numbers").X64}
         about |= {"matmul precision": "highest (the adapter's choice)", "platform": framework.default_backend()}
     return about

@@ -45,7 +45,7 @@ class OnnxStack:
         With h0, h0 (num_cells, batch, hidden_size) is an input too, by that name; with lengths, sequence_lens (batch,)
         of int32: an ONNX model has no input that may be left out. Called so in ONNX Runtime:
         onnxruntime.InferenceSession(stack.model.SerializeToString()).run(["output", "h_n"], {"x": x}).
-        Of sequence_lens each runtime makes its own: see its adapter's capabilities.
+        What each runtime makes of sequence_lens is in docs/findings.md.
         """
         return stack_model(self.spec, self._parameters, self.layout, h0, lengths)
 

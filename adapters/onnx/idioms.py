@@ -86,7 +86,9 @@ def affine_forward(load: Load) -> Load:
         given |= {"activations": ["Affine", "Tanh"], "activation_alpha": [1.0, 1.0], "activation_beta": [0.0, 0.0]}
         del node.attribute[:]
         node.attribute.extend(helper.make_attribute(*one) for one in given.items())
-        return load(model)
+        call = load(model)
+        # Affine makes float32 of a narrow Y_h: it is read in the dtype of the model
+        return lambda feeds: {name: array.astype(feeds["x"].dtype) for name, array in call(feeds).items()}
 
     return loaded
 

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from reference import CellParameters, RNNSpec
 from reference.layout import sequence_axes
 
 from .script import ACTIVATIONS, IR_VERSION, OPSET
-
-
-def expect_onnx(least: tuple[int, int]) -> None:
-    """Raise ImportError where an older onnx is installed."""
-    installed = tuple(int(part) for part in re.findall(r"[0-9]+", onnx.__version__)[:2])
-    if installed < least:
-        raise ImportError(f"got onnx {onnx.__version__}, expected {least[0]}.{least[1]} or later")
-
-
-expect_onnx((1, 19))  # older ones have no name for NumPy's bfloat16
 
 
 def stack_model(

@@ -25,6 +25,8 @@ from ..contract import NotOffered, Refused, Result, Unsupported
 from .guard import Told, one_line, told, warnings_shown
 from .trial import Stack
 
+# modes in which a compiler runs, which may take its process down
+ISOLATED = ("scripted", "traced", "exported", "compiled")
 PATIENCE = 600.0  # seconds for one answer, in which the framework may be imported and compile
 LAST_WORDS = 300  # characters of what a process that died said last
 REFUSALS = {kind.__name__: kind for kind in (NotOffered, Refused, Unsupported)}

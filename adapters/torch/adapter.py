@@ -12,8 +12,9 @@ from reference import Case, CellParameters, RNNSpec
 from reference.spec import dtype_name
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Result, layout_of, with_modes
+from ..contract import Capabilities, Refusal, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
+from .idioms import idioms
 from .models import PaddedRNN, ReverseRNN
 from .modes import MODES, Answer, Arguments, ModeRunner
 from .read import PARAMETER_NAMES, array_of, native, suffix
@@ -23,6 +24,13 @@ from .settings import environment, settings
 LACKING = ("functional", "sequential", "predict", "unrolled")
 ON_CUDA = ("moved", "fallback")
 WIDE = ("float32", "float64")
+# what torch.export says of packed sequences, which are as many steps as their lengths say
+GUARDED = Refusal("GuardOnDataDependentSymNode", "data-dependent expression")
+UNTRACED = {
+    ("direction", "reverse"): GUARDED,
+    ("h0", True): GUARDED,
+    ("h0", False): Refusal("TypeError", "zeros(): argument 'size' failed to unpack the object"),
+}
 
 
 class TorchAdapter(Framework):
@@ -33,16 +41,24 @@ class TorchAdapter(Framework):
     version = str(torch.__version__)  # torch's own class of strings is more than a str
     capabilities = Capabilities(
         unsupported={
-            ("lengths", "with zeros"): "torch.nn.utils.rnn.pack_padded_sequence refuses a length of 0",
-            ("time", "0"): "torch.nn.RNN refuses a sequence without steps",
             ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
             **{("mode", mode): "torch has nothing of the kind" for mode in LACKING},
             **{("mode", mode): "a matter of CUDA" for mode in ON_CUDA},
         },
         together={
-            (("mode", "exported"), ("lengths", "mixed")): "torch.export cannot trace packed sequences",
             (("mode", "scripted"), ("direction", "reverse")): "the ReverseRNN of this adapter cannot be scripted",
             **{(("mode", "mixed"), ("dtype", dtype)): "autocast is to a narrow dtype" for dtype in WIDE},
+        },
+        refused={
+            (("lengths", "with zeros"),): Refusal("RuntimeError", "Length of all samples has to be greater than 0"),
+            (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
+            (("time", "0"),): Refusal("RuntimeError", "Expected sequence length to be larger than 0 in RNN"),
+            **{
+                (("lengths", lengths), beside, ("mode", "exported")): said
+                for lengths in ("mixed", "with zeros")
+                for beside, said in UNTRACED.items()
+            },
+            (("time", "0"), ("mode", "exported")): Refusal("ValueError", "cat expects at least one tensor"),
         },
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after"
@@ -51,6 +67,9 @@ class TorchAdapter(Framework):
         offers=tuple(("mode", mode) for mode in MODES),
     )
     environment = staticmethod(environment)
+
+    def __init__(self) -> None:
+        self.idioms = idioms(self)
 
     @cached_property
     def _on_cuda(self) -> Capabilities:
@@ -128,10 +147,10 @@ class TorchAdapter(Framework):
         known = native(module)
         return known.spec, known.parameters()
 
-    def script(self, case: Case, device: str = "cpu") -> str:
-        """A case with a mask raises Unsupported: there is nothing of torch's to call."""
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        """A case with a mask raises NotOffered: there is nothing of torch's to call."""
         self.capabilities.require({"mask": case.mask is not None})
-        return torch_script(case, device)
+        return torch_script(case, device, way)
 
 
 def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answer:

@@ -6,20 +6,27 @@ from pathlib import Path
 
 from reference import Case
 
+from ..contract import NotOffered
 from ..scripts.script import cell_suffix, script
 
 TEMPLATE = Path(__file__).with_suffix(".txt")
 
 
-def torch_script(case: Case, device: str = "cpu") -> str:
+WAYS = ("eager", "as it comes", "medium")
+
+
+def torch_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     """The script of a case for torch.nn.RNN on a device, here or not; ValueError for what is no name of one.
 
     Sequences are packed where there are lengths, but for an empty batch, which torch does not pack; packed sequences
-    are batched.
+    are batched.  way: one of WAYS, an idiom of torch's but for the first.
     """
+    if way not in WAYS:
+        raise NotOffered(f"way {way}: of torch a script is written of {', '.join(WAYS)}")
     first = case.layout == "batch_first"
     places = {"axis": 1, "row": "row, :length"} if first else {"axis": 0, "row": ":length, row"}
-    return script(case, TEMPLATE, "torch.nn.RNN", "torch", device, copies=copies(case), **places)
+    return script(case, TEMPLATE, "torch.nn.RNN", "torch", device, copies=copies(case),
+                  exact=device != "cpu" and way != "as it comes", medium=way == "medium", **places)  # fmt: skip
 
 
 def copies(case: Case) -> str:

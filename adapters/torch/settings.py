@@ -40,7 +40,7 @@ def _on_cuda(mode: str) -> Iterator[None]:
         enabled=mode != "fallback",
         benchmark=cudnn.benchmark,
         deterministic=cudnn.deterministic or mode == "deterministic",
-        allow_tf32=mode in PRECISIONS,
+        allow_tf32=mode in (*PRECISIONS, "as it comes"),
     ):
         _reduce(False, False)
         try:

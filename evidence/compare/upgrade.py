@@ -17,6 +17,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from shutil import rmtree
 
+from adapters.versions import OLDEST, refused
 from reference import limits
 from reference.files import read_text, write_atomically
 
@@ -134,10 +135,19 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
     for requirement in asked:
         if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*(\[[\w,\-]*\])?\s*([=<>!~].*)?", requirement):
             raise Unusable(f"got {requirement!r}, expected a requirement such as keras==3.5.0, or a constraints file")
+        if words := too_old(requirement):
+            raise Unusable(f"--{name}: {words}")
     beside = [name for name in companions(asked) if name not in _packages(*asked)]
     requirements = (*asked, *beside, *PROJECT["dependencies"])
     record = output.resolve() / f"{name}.json"
     return Side(name, folder.resolve() / name, record, tuple(asked), requirements, pins)
+
+
+def too_old(requirement: str) -> str:
+    """Why every adapter would refuse the version that a requirement pins. Empty where it pins none, or one takes it."""
+    pin = re.fullmatch(r"([\w.-]+)\s*==\s*([\w.+]+)", requirement)
+    words = [refused(pin[1], pin[2], needs[pin[1]]) for needs in OLDEST.values() if pin and pin[1] in needs]
+    return min(words, default="")
 
 
 def companions(asked: Sequence[str]) -> list[str]:

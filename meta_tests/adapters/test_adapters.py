@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import adapters
-from adapters.contract import FEATURES, features_of
-from adapters.running.trial import examine
+from adapters.contract import FEATURES, capabilities_on, features_of
+from adapters.running.trial import Trial, examine
+from findings.states import told
 from meta_tests.common.features import case_with
 from meta_tests.common.frameworks import activation_of, built, framework_adapter
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
@@ -34,10 +35,22 @@ def spec(request: pytest.FixtureRequest) -> RNNSpec:
 
 
 def expect_agreement(adapter: adapters.Adapter, case: Case) -> None:
-    """The adapter's answer agrees, or is refused with the declared reason."""
-    trial, refusal = examine(adapter, case), adapter.capabilities.not_offered(features_of(case.spec, **case.inputs))
-    assert trial.outcome == ("refused" if refusal else "agrees"), trial
-    assert trial.message == refusal
+    """The adapter's answer agrees, or is refused or not offered as declared, or a finding explains it."""
+    expect_declared(adapter, examine(adapter, case), "eager")
+
+
+def expect_declared(adapter: adapters.Adapter, trial: Trial, mode: str) -> None:
+    features = features_of(trial.case.spec, **trial.case.inputs, mode=mode)
+    capabilities = capabilities_on(adapter, trial.device)
+    match told(trial, adapter, adapter.name).outcome:
+        case "agrees" | "finding" | "left out":
+            assert not capabilities.not_offered(features), trial
+        case "not offered":
+            assert trial.message == capabilities.not_offered(features), trial
+        case "refused":
+            assert capabilities.refusal(features, trial.message), trial
+        case outcome:
+            raise AssertionError(f"{outcome}: {trial}")
 
 
 def bits(parameters: list[CellParameters]) -> list[dict[str, tuple[str, tuple[int, ...], bytes]]]:
@@ -59,11 +72,8 @@ def test_a_feature_runs_or_is_refused_with_the_declared_reason(adapter: adapters
     if value == "mixed" and name == "mode":  # which is for narrow dtypes
         case = case_with(dtype="bfloat16")
     assert features_of(case.spec, **case.inputs, mode=mode)[name] == value
-    reason = adapter.capabilities.unsupported.get((name, value))
     for device in adapter.devices():
-        trial = examine(adapter, case, device, mode=mode)
-        assert trial.outcome == ("refused" if reason else "agrees"), trial
-        assert reason is None or reason in trial.message, trial
+        expect_declared(adapter, examine(adapter, case, device, mode=mode), mode)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -184,12 +194,9 @@ def test_a_state_and_lengths_that_do_not_fit_are_refused(adapter: adapters.Adapt
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_sequence_without_steps_is_refused_in_every_layout(adapter: adapters.Adapter, layout: str):
+def test_a_sequence_without_steps_is_answered_or_refused_in_every_layout(adapter: adapters.Adapter, layout: str):
     batch = 1 if layout == "unbatched" else 3
-    trial = examine(adapter, draw_case(RNNSpec(3, 5), batch=batch, time=0, layout=layout))
-    reason = adapter.capabilities.unsupported.get(("time", "0"))
-    assert trial.outcome == ("refused" if reason else "agrees"), trial
-    assert reason is None or trial.message == f"time 0: {reason}"
+    expect_agreement(adapter, draw_case(RNNSpec(3, 5), batch=batch, time=0, layout=layout))
 
 
 def test_a_dtype_that_loses_bits_is_refused_and_names_the_array(adapter: adapters.Adapter):

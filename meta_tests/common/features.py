@@ -52,7 +52,7 @@ def _lengths(pinned: Pinned, kind: str, batch: int, time: int) -> tuple[int, ...
     if pinned.lengths and pinned.features()["lengths"] == kind and (batch, time) == (pinned.batch, pinned.time):
         return pinned.lengths
     zero = 1 if batch > 1 else 0  # which sequence has none where zeros are asked for
-    lengths = (max(1, time - 2 * row % 3) for row in range(batch))
+    lengths = (min(time, max(1, time - 2 * row % 3)) for row in range(batch))
     return tuple(0 if kind == "with zeros" and row == zero else one for row, one in enumerate(lengths))
 
 

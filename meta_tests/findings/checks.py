@@ -83,8 +83,12 @@ def neighbours(finding: Finding) -> Iterator[Pinned]:
 
 def inside(finding: Finding) -> Iterator[Pinned]:
     """The pinned case with every combination of the trigger's values, and with each value of all other features."""
+    usual = {name: FEATURES[name][:1] for name in finding.trigger}
+    triggers = [finding.trigger, *(usual | other for other in finding.also)]
     changes = [
-        dict(zip(finding.trigger, values, strict=True)) for values in itertools.product(*finding.trigger.values())
+        dict(zip(trigger, values, strict=True))
+        for trigger in triggers
+        for values in itertools.product(*trigger.values())
     ]
     changes += [{name: value} for name in FEATURES if name not in finding.trigger for value in FEATURES[name]]
     yield from filter(None, (with_features(finding.case, **wanted) for wanted in changes))
@@ -107,7 +111,7 @@ def not_as_said(finding: Finding, asked: Asked) -> Iterator[str]:
         trial = asked.came(pinned, asked.present())
         if not asked.allowed(pinned, trial):
             yield f"inside the trigger of {finding.id}, {pinned}:\n{trial}"
-        elif trial.outcome in ("agrees", "finding"):
+        elif trial.outcome in ("agrees", "finding") and finding.holds(pinned.features(), pinned.idiom):
             for name in finding.trigger:
                 seen.setdefault((name, pinned.features()[name]), set()).add(finding.id in trial.findings)
     if asked.states[finding.id].present:
@@ -127,7 +131,7 @@ def taken_for_it(finding: Finding, asked: Asked) -> Iterator[str]:
             if planted < MOST_PLANTED and _shows(case, several, finding.what.fault):
                 planted += 1
                 yield from _hidden(finding, asked, Answers(asked.adapter, implementation(several, Case.answer)), fault)
-    if not planted:
+    if not planted and case.answer().output.size:
         yield f"{finding.id}: no fault of the catalogue shows in its case: it tells no answer from another"
 
 

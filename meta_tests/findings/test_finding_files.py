@@ -59,6 +59,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("trigger lengths", ["full"], "case"),
     ("trigger colour", ["red"], "trigger colour"),
     ("trigger h0", [0], "trigger h0"),
+    ("also", {"mask": [True]}, "also"),
+    ("also", [1], "also"),
+    ("also", [{"colour": ["red"]}], "trigger colour"),
+    ("case idiom", "by hand", "case"),
     ("trigger idiom", 1, "trigger idiom"),
     ("trigger idiom", "by hand", "case"),
     ("what fault", NOTHING, "what"),
@@ -124,6 +128,18 @@ def test_the_table_begins_with_a_finding() -> None:
     assert parse(GOOD).id == "F-999"
 
 
+def test_a_case_is_inside_one_trigger_or_another_whatever_the_idiom() -> None:
+    """The features of a finding in run's own way are wrong in every other too; those of an idiom in that one alone."""
+    usual, idiom = parse(GOOD | {"also": [{"mask": [True], "h0": [False]}]}), changed("trigger idiom", "by hand")
+    features = usual.case.features()
+    inside = [{"lengths": "mixed", "mask": False}, {"lengths": "full", "mask": True, "h0": False}]
+    outside = [{"lengths": "full", "mask": False}, {"lengths": "full", "mask": True, "h0": True}]
+    for word in ("", "by hand"):
+        assert [usual.holds(features | some, word) for some in (*inside, *outside)] == [True, True, False, False]
+    alone = parse(idiom | {"case": idiom["case"] | {"idiom": "by hand"}})
+    assert [alone.holds(features, word) for word in ("", "by hand", "else")] == [False, True, False]
+
+
 @pytest.mark.parametrize(("place", "value", "named"), BAD)
 def test_what_is_no_finding_is_refused_in_a_sentence_that_names_the_field(place: str, value: Any, named: str) -> None:
     with pytest.raises(ValueError, match=rf"^{named}\b.*: (got .*, )?expected ") as caught:
@@ -145,7 +161,7 @@ def test_every_file_of_the_folder_is_named_after_a_finding() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_is_a_finding_in_sentences(path: Path) -> None:
     finding: Finding = read(path)
-    assert re.fullmatch(r"[A-Z].*[^.\s]", finding.title), f"title: {finding.title}"
+    assert re.fullmatch(r"([A-Z]|tanh ).*[^.\s]", finding.title), f"title: {finding.title}"
     assert len(finding.title.split()) > 3, f"title: {finding.title}"
     assert re.fullmatch(r"[A-Z].*\.", finding.avoid, re.DOTALL), f"avoid: {finding.avoid}"
     assert finding.link == NO_LINK or re.fullmatch(r"https://\S+", finding.link), f"link: {finding.link}"

@@ -130,14 +130,14 @@ def test_an_honest_adapter_that_can_do_little_passes(tmp_path: Path) -> None:
 
     This is a whole run: its counts are enforced, and its record says that nothing was left out.
     """
-    run = suite("--cases=1", "-n0", "--adapter=meta_tests.common.faulty:Limited", f"--evidence={tmp_path / 'run.json'}",
-                environment={"RNN_PLANTED_IN": PLANTED_IN})  # fmt: skip
+    run = suite("-vv", "--cases=1", "-n0", "--adapter=meta_tests.common.faulty:Limited",
+                f"--evidence={tmp_path / 'run.json'}", environment={"RNN_PLANTED_IN": PLANTED_IN})  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     end = json.loads((tmp_path / "run.json").read_text(encoding="utf-8").splitlines()[-1])
     assert end["selection"] == ""
     assert sum(end["tests"].values()) == number_for_a_target()
     assert "Every supported combination and feature got at least one case that agrees." in run.stdout
-    assert "Limited cpu: direction bidirectional is unsupported: planted" in run.stdout
+    assert "Limited cpu: direction bidirectional is not offered: planted" in run.stdout
 
 
 def test_a_supported_combination_without_a_case_makes_the_run_fail() -> None:
@@ -147,15 +147,16 @@ def test_a_supported_combination_without_a_case_makes_the_run_fail() -> None:
     assert "mirror cpu: reverse, time_first, relu, float32" in run.stdout
 
 
-def test_only_a_case_that_agrees_fills_a_combination() -> None:
+@pytest.mark.parametrize("filled", ["agrees", "finding", "left out"])
+def test_only_a_case_that_agrees_or_that_a_finding_covers_fills_a_combination(filled: str) -> None:
     framework_adapter("torch")
     target, ledger = Target(Faithful(), "cpu", Ledger(), "meta_tests.common.faulty:Faithful"), Ledger()
     everything = {name: values[-1] for name, values in FEATURES.items()}
     combination = ", ".join(str(everything[name]) for name in AXES)
-    for outcome in ("vacuous", "refused", "disagrees", "crashed"):
+    for outcome in ("vacuous", "refused", "not offered", "disagrees", "crashed"):
         ledger.record(target.label, "equivalence", everything, outcome)
         assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()
-    ledger.record(target.label, "equivalence", everything, "agrees")
+    ledger.record(target.label, "equivalence", everything, filled)
     assert f"{target.label}: {combination}" not in Summary([target], [], ledger).missing()
 
 

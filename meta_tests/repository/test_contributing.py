@@ -103,10 +103,9 @@ def test_a_cell_is_a_file_a_mapping_and_a_corpus(clone: Path) -> None:
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert outcomes(clone / "run.json") == {
         "reference cpu": {"agrees": 54},
-        "toy cpu": {"agrees": 12, "refused": 42},
-        "plain loop cpu": {"refused": 54},
+        "toy cpu": {"agrees": 12, "not offered": 42},
+        "plain loop cpu": {"not offered": 54},
     }
-    assert "plain loop cpu: cell toy_pair is unsupported: the adapter does not offer it" in run.stdout
     wrong = suite(*asked, f"--adapter={TOY}:Swapping", "--no-shrink", root=clone)
     assert wrong.returncode == pytest.ExitCode.TESTS_FAILED, wrong.stdout[-3000:] + wrong.stderr
     assert "12 failed" in wrong.stdout
@@ -143,7 +142,7 @@ def test_a_feature_is_a_word_and_who_offers_it(clone: Path) -> None:
     run = suite(*asked, "--evidence=run.json", root=clone)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     found = outcomes(clone / "run.json")
-    assert found["plain loop cpu"].keys() == {"refused"}
+    assert found["plain loop cpu"].keys() == {"not offered"}
     assert found["reference cpu"].keys() == {"agrees"}
 
 
@@ -160,14 +159,24 @@ def test_a_fault_is_a_row(clone: Path) -> None:
     assert "diagnosis: agrees with the reference if the output is zero" in run.stdout
 
 
-def test_a_finding_is_a_paragraph_a_reason_and_a_test() -> None:
-    """Every test that pins a finding is named by docs/findings.md, and every paragraph names one."""
-    page = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
-    paragraphs = page.split("\n### ")[1:]
-    pin = re.compile(r"`(?:meta_)?tests/[\w/]+\.py::\w+`")
-    assert len(paragraphs) > 15
-    assert [text.splitlines()[0] for text in paragraphs if not pin.search(text)] == []
-    files = [name for name in tracked(ROOT) if re.fullmatch(r"meta_tests/adapters/(\w+/)?test_findings\w*\.py", name)]
-    assert len(files) >= 3
-    for name in files:
-        assert f"{name}::" in page
+def test_a_finding_is_a_file(clone: Path) -> None:
+    """Of the reference, which has no fault: the run says that it is gone."""
+    toml = """
+        id = "F-990"
+        title = "The reference ignores lengths"
+        kind = "fault"
+        framework = "reference"
+        link = "none known"
+        avoid = "Do not."
+        versions = { wrong = ["1.0"], right = [] }
+        trigger = { lengths = ["mixed"] }
+        what = { fault = "lengths_ignored" }
+        case = { input_size = 3, hidden_size = 5, batch = 2, time = 4, lengths = [4, 2] }
+    """
+    (clone / "findings/F-990.toml").write_text(toml, encoding="utf-8")
+    assert touched(clone) == {"findings/F-990.toml"}
+    assert beyond("a finding", touched(clone)) == []
+    run = suite("tests/properties/test_findings.py", "--framework=reference", root=clone)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr
+    assert "reference cpu: gone, the case agrees now: F-990" in run.stdout
+    assert "F-990 present" not in run_module(clone, "rnn_equivalence", "findings", "--framework", "reference")

@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from adapters.versions import OLDEST, TORCH
 from meta_tests.minima import PROJECT, WITH_EVERY_EXTRA, declared, lowest
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,25 @@ def test_every_declared_dependency_is_installed_at_its_minimum(extra: str) -> No
         (pin,) = pins[canonicalize_name(one.name)].specifier
         assert pin.operator == "=="
         assert pin.version in one.specifier
+
+
+# extra -> what of adapters/versions.py it is for
+ADAPTERS = {
+    "tensorflow": ("keras", "keras on tensorflow"),
+    "jax": ("keras", "keras on jax"),
+    "keras-torch": ("keras", "keras on torch"),
+    "all": ("torch", "keras", "keras on tensorflow"),
+}
+
+
+@pytest.mark.parametrize("extra", [*frameworks(), "all"])
+def test_what_is_older_than_an_extra_allows_is_refused(extra: str) -> None:
+    """And nothing else is; of torch, no older release was run, and some are tried all the same."""
+    taken = {name: version for adapter in ADAPTERS.get(extra, (extra,)) for name, version in OLDEST[adapter].items()}
+    asked = {one.name: next(iter(one.specifier)).version for one in map(Requirement, OPTIONAL[extra])}
+    if "torch" in taken:
+        assert (taken.pop("torch"), asked.pop("torch")) == (TORCH, "2.13")
+    assert taken == {name: version for name, version in asked.items() if name not in ("numpy", "ml_dtypes")}
 
 
 @pytest.mark.parametrize("extra", [name for name in OPTIONAL if name != "dev"])

@@ -14,10 +14,10 @@ from ..recurrence import Result
 from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
-from .machine import by_tracks, lengths_of
+from .machine import by_layers, by_tracks, lengths_of, stacked
 from .masks import mask_of
 from .rows import of_answer, of_numbers, of_question, of_run, table
-from .where import A_REVERSE, FLOAT64, H0, PADDING, RELU, STEPS
+from .where import A_REVERSE, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
 
 BFLOAT16 = Where("bfloat16", lambda case: case.dtype == "bfloat16", presupposed=True)
 NO_STEPS = Where("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all(), presupposed=True)
@@ -75,6 +75,40 @@ def infinity_to_float32(case: Case) -> Case:
                    h0=each_state(lambda state: np.clip(state, -largest, largest), case.h0))  # fmt: skip
 
 
+def masked_above_in_time_order(case: Case, run: Run) -> Result:
+    """A reverse stack whose upper layers read their mask in time order, and their sequence in processing order."""
+
+    def layer_run(layer: int, asked: Case, run: Run) -> Result:
+        return run(replace(asked, lengths=None, mask=valid_of(asked)[::-1]) if layer else asked)
+
+    return by_layers(case, run, layer_run=layer_run)
+
+
+def last_masked(case: Case) -> np.ndarray:
+    """Where the last layer ends on a step that does not count: booleans (directions, batch, 1)."""
+    ends = {"forward": -1, "reverse": 0}
+    return ~np.stack([valid_of(case)[ends[direction]] for direction in case.spec.directions])[..., None]
+
+
+def last_output_zero(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    *below, top = stacked(h_n, case)
+    return output, np.concatenate([*below, np.where(last_masked(case), np.zeros_like(top), top)])
+
+
+def last_output_of_the_first_layer(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    *below, top = stacked(h_n, case)
+    return output, np.concatenate([*below, np.where(last_masked(case), below[0], top)])
+
+
+def in_two_halves(case: Case, run: Run) -> Result:
+    """The second half of the steps starts from zeros, as if the first had not been."""
+    half = len(case.x) // 2
+    parts = [run(replace(case, x=np.ascontiguousarray(case.x[part]), lengths=None,
+                         mask=None if valid_of(case).all() else valid_of(case)[part]))
+             for part in (slice(half), slice(half, None))]  # fmt: skip
+    return Result(np.concatenate([output for output, _ in parts]), parts[-1].h_n)
+
+
 def read_as_float16(numbers: np.ndarray) -> np.ndarray:
     """bfloat16: the numbers that the bits of these are in float16, as near as bfloat16 has them."""
     return np.ascontiguousarray(numbers).view(np.float16).astype(numbers.dtype)
@@ -97,4 +131,13 @@ FOUND = table(
      of_numbers(read_as_float16)),
     ("infinity_is_largest_float32", "infinity in x and h0 is the largest float32", FLOAT64,
      of_question(infinity_to_float32)),
+    ("mask_forgotten", "every step counts, whatever the mask and the lengths", UNCOUNTED,
+     of_question(lambda case: replace(case, mask=None, lengths=None))),
+    ("mask_above_in_time_order", "the layers above the first have their mask reversed in time", LAYERS & UNCOUNTED,
+     of_run(masked_above_in_time_order)),
+    ("last_output_zero", "the last layer's h_n is 0 where its last step is masked", UNCOUNTED,
+     of_answer(last_output_zero)),
+    ("last_output_of_the_first_layer", "the last layer's h_n is the first one's where its last step is masked",
+     LAYERS & UNCOUNTED, of_answer(last_output_of_the_first_layer)),
+    ("second_half_from_zeros", "the second half of the steps starts from zeros", SEQUENCE, of_run(in_two_halves)),
 )  # fmt: skip

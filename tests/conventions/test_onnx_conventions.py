@@ -166,14 +166,6 @@ def test_a_port_takes_lengths_by_their_own_name(layout: str):
     assert verdict.outcome == "agrees", verdict
 
 
-def test_an_onnx_that_is_too_old_is_refused_by_both_versions(models: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "1.9.0rc1")
-    with pytest.raises(ImportError, match=r"^got onnx 1\.9\.0rc1, expected 1\.19 or later$"):
-        models.expect_onnx((1, 19))
-    monkeypatch.setattr(framework_adapter("onnx").framework, "__version__", "2.0.0")
-    models.expect_onnx((1, 19))
-
-
 ARGUMENTS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "no device": ({"device": None}, ValueError, "device: got None, expected one of cpu"),
     "no dtype": ({"dtype": ""}, ValueError, "dtype: got '', expected one of"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 import adapters
+from adapters.versions import ANY_VERSION, TORCH
 from meta_tests.common.frameworks import array_of, framework_adapter
 from reference import Case, RNNSpec, judge
 from reference.draws import Draw, draw_case, draw_parameters
@@ -453,21 +456,26 @@ def test_a_bad_argument_of_build_is_named(adapter: adapters.Adapter, words: dict
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_keras_that_cannot_be_used_is_refused_with_what_is_needed(
+def test_a_backend_that_cannot_be_used_is_refused_in_one_sentence(
     adapter: adapters.Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from adapters.keras import settings
 
+    words = "this adapter runs on tensorflow, torch, jax; KERAS_BACKEND names one"
     for named in ("numpy", "openvino", "theano"):
         monkeypatch.setenv("KERAS_BACKEND", named)
-        with pytest.raises(ImportError, match=rf"KERAS_BACKEND {named}: this adapter runs on tensorflow, torch, jax$"):
+        with pytest.raises(ImportError, match=rf"^Keras on {named}: {words}$"):
             settings._backend()
-    for found in ("3.0.0", "3.2.1", "2.15.0"):
-        monkeypatch.setattr(settings, "version", lambda name, found=found: found)
-        with pytest.raises(ImportError, match=rf"^keras {found}: this adapter needs 3\.\d+ or newer$"):
-            settings._expect_version()
-    monkeypatch.setattr(settings, "version", lambda name: "3.15.1")
-    settings._expect_version()
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setattr(adapter.framework.backend, "backend", lambda: "numpy")  # of Keras' own file
+    with pytest.raises(ImportError, match=rf"^Keras on numpy: {words}$"):
+        settings._backend()
+    monkeypatch.setattr(settings, "BACKENDS", ("torch",))
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.delenv(ANY_VERSION, raising=False)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.13.1+cpu" if name == "torch" else "99")
+    with pytest.raises(ImportError, match=rf"^torch 1\.13\.1\+cpu: this adapter needs {re.escape(TORCH)} or newer; "):
+        settings._backend()
 
 
 def test_a_backend_that_is_not_installed_is_named(adapter: adapters.Adapter) -> None:
@@ -476,4 +484,4 @@ def test_a_backend_that_is_not_installed_is_named(adapter: adapters.Adapter) -> 
     finished = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert "LoadError: adapter keras: KERAS_BACKEND jax: jax is not installed; pip install" in finished.stderr
+    assert "LoadError: adapter keras: Keras on jax: jax is not installed; pip install" in finished.stderr

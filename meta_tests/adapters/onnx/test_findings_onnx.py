@@ -1,4 +1,4 @@
-"""What is behind the findings of the ONNX runtimes and the exporters: an assumption, and the ways in which they are asked."""
+"""What is behind the findings of the ONNX runtimes and the exporters: an assumption, and how they are asked."""
 
 from __future__ import annotations
 

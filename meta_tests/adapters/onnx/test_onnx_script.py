@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.contract import features_of
+from adapters.contract import NotOffered, features_of
 from adapters.onnx.script import onnx_script
-from adapters.running.trial import Stack, attempt
+from adapters.running.trial import examine
 from evidence.record.corpus import cases
-from meta_tests.adapters.scripts.test_script import execute, run_alone, widened
+from findings.states import findings_of, left_out
+from meta_tests.adapters.scripts.test_script import execute, widened
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.repository.test_house import imported
 from reference import Case, RNNSpec, judge
@@ -40,25 +41,23 @@ ASKED += [
 def test_a_script_asks_what_the_adapter_asks(runtime: str, name: str) -> None:
     adapter: Any = framework_adapter(runtime)
     case = cases()[name]
-    if refusal := adapter.capabilities.not_offered(features_of(case.spec, **case.inputs)):
-        pytest.skip(refusal)
+    if reason := left_out(findings_of(adapter), features_of(case.spec, **case.inputs)):
+        pytest.skip(reason)
+    trial = examine(adapter, case)
+    if trial.answer is None:  # the script raises what is raised here
+        pytest.skip(trial.message)
     names, code, printed = execute(adapter.script(case))
-    assert code == 0, printed
-    result = attempt(Stack(adapter, case), case)
+    assert code == 0 or trial.outcome == "disagrees", printed
+    result = trial.answer
     for array in ("output", "h_n"):
         assert np.array_equal(names["actual"][array], getattr(result, array).astype(np.float64), equal_nan=True)
     assert judge(widened(case), **names["expected"]).outcome == "agrees"
 
 
-def test_a_finding_is_seen_from_a_script_alone(tmp_path: Any) -> None:
-    """The reference evaluator ignores sequence_lens; ONNX Runtime does not."""
-    framework_adapter("onnxruntime")
-    case = draw_case(RNNSpec(3, 5), batch=2, time=4, lengths=(4, 2))
-    run = run_alone(onnx_script(case, "onnx"), tmp_path)
-    assert run.returncode == 1, run.stderr
-    assert "output (2, 4, 5): 10 of 40 elements lie outside the bound" in run.stdout
-    run = run_alone(onnx_script(case, "onnxruntime"), tmp_path)
-    assert run.returncode == 0, run.stderr
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_way_without_a_script_is_not_offered(runtime: str) -> None:
+    with pytest.raises(NotOffered, match=r"^way: got 'traced', expected eager, "):
+        onnx_script(draw_case(RNNSpec(3, 5), batch=2, time=4), runtime, way="traced")
 
 
 @pytest.mark.parametrize(
