@@ -137,7 +137,7 @@ class Capabilities:
         What is neither in BASE nor offered is added to it, with a reason.
     together: features -> why; each can be asked, and all of them at once cannot.
     refused: features -> the Refusal; a call with all of them is made, and the framework says no by this exception.
-        Any other exception is a crash. Of one feature alone no cases are drawn; the fixed ones ask.
+        Any other exception is a crash. Of one feature alone, or in eager calls, no cases are drawn; the fixed ones ask.
     emulated: feature -> how; the framework lacks it and the adapter does it (a transposition, a flip).
     arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
         reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
@@ -203,9 +203,9 @@ class Capabilities:
 
     def supported(self, name: str) -> tuple[Any, ...]:
         """The values of a feature that are offered, and of which an answer is expected."""
-        return tuple(
-            value for value in FEATURES[name] if ((name, value),) not in self.refused and not self._why_not(name, value)
-        )
+        values = (value for value in FEATURES[name] if not self._why_not(name, value))
+        ways = (), (("mode", "eager"),)
+        return tuple(value for value in values if not any(((name, value), *way) in self.refused for way in ways))
 
     def not_offered(self, features: Mapping[str, Any]) -> str:
         """Why a call with these features cannot be made: the first that is not offered, and its reason; else empty."""

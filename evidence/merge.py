@@ -1,9 +1,9 @@
 """Files made of other files: several runs in one, or of a run what is needed beside the code.
 
 Keras' backends, shards and machines are merged; runs that contradict each other are refused. A compact record is small,
-and enough for `diff`: it has each run's header, its verdicts on the corpus, every other verdict that does not agree,
-the tests that did not pass, and its end, with counts made anew, and no answers. Its header says of which record it was
-made, so that no reader takes it for the record in full.
+and enough for `diff`: it has each run's header, its verdicts on the corpus and on the findings' cases, every other one
+that does not agree, the tests that did not pass, and its end, with counts made anew, and no answers. Its header says of
+which record it was made, so that no reader takes it for the record in full.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import get_args
 
 from .record.ledger import Ledger, sums
-from .record.lines import Unusable, dump, read_lines, sealed, write_lines
+from .record.lines import PINNED, Unusable, dump, read_lines, sealed, write_lines
 from .record.reader import read
 from .record.runs import Evidence, Run, miscounts
-from .record.schema import Outcome, question
+from .record.schema import Outcome, VerdictLine, question
 
 
 def command(file: Path, parts: Sequence[Path]) -> int:
@@ -97,7 +97,7 @@ def _expect_one_word(runs: Sequence[tuple[Evidence, Run]]) -> None:
                 raise Unusable(
                     f"{runs[first][0].path} and {part.path} contradict each other: {line.target} "
                     f"{versions[line.target]}, {line.property}, case {line.case}, "
-                    f"{line.features.get('mode', 'in its only mode')}: {outcome} and {line.outcome}"
+                    f"{line.idiom or line.features.get('mode', 'in its only mode')}: {outcome} and {line.outcome}"
                 )
 
 
@@ -118,13 +118,18 @@ def compact(evidence: Evidence, path: Path) -> None:
     write_lines(path, runs[0] if len(runs) == 1 else _merged(runs, digests))
 
 
+def _compared(line: VerdictLine) -> bool:
+    """Whether `diff` needs a verdict."""
+    fixed = (line.corpus is not None and not line.relation) or line.property.startswith(PINNED)
+    return fixed or line.outcome != "agrees"
+
+
 def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     """The lines of one run."""
     assert run.end is not None
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
-    kept = [line.model_dump(exclude={"answer", "content"})
-            for line in run.verdicts if line.outcome != "agrees" or (line.corpus and not line.relation)]  # fmt: skip
+    kept = [line.model_dump(exclude={"answer", "content"}) for line in run.verdicts if _compared(line)]
     ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
     for line in kept:
         ledger.add(line)

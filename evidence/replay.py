@@ -87,7 +87,7 @@ def find(evidence: Evidence, name: str, target: str | None, mode: str | None = N
     found = [(line, asked) for line, asked in found if mode_of(line) == chosen]
     if not found:
         raise Unusable(f"case {name} was not asked in mode {chosen!r}, expected one of {', '.join(modes)}")
-    kinds = ("disagrees", "crashed"), ("agrees", "vacuous"), ("refused",)
+    kinds = ("disagrees", "crashed"), ("finding",), ("agrees", "vacuous"), ("refused", "not offered", "left out")
     labels = next(some for kind in kinds if (some := sorted({a.label for line, a in found if line.outcome in kind})))
     if len(labels) > 1:
         raise Unusable(f"case {name} was asked of {', '.join(labels)}: say which, with --target")

@@ -14,6 +14,7 @@ from adapters.capabilities import FEATURES, Refusal
 from reference import limits
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.faults import FAULTS, Fault
+from reference.faults.found import FOUND
 from reference.faults.masks import MASK_FAULTS
 from reference.files import read_text
 from reference.spec import short
@@ -29,7 +30,7 @@ KINDS = {
 NO_LINK = "none known"
 USUAL = ""  # the idiom of every case that is drawn
 WHAT = ("fault", "arithmetic", "exception", "not_expressible")
-PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS
+PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,14 @@ def parse(content: Mapping[str, Any]) -> Finding:
         device=device,
         backends=_texts("backends", content.get("backends", [])),
     )
+    stored = ARITHMETICS[finding.what.arithmetic].storage if finding.what.arithmetic else None
+    if stored and finding.trigger.get("dtype") != (stored,):
+        raise ValueError(
+            f"trigger dtype: got {finding.trigger.get('dtype')}, expected [{stored!r}], as the arithmetic has"
+        )
     if not finding.holds(case.features(), case.idiom):
-        raise ValueError(f"case: it asks for {case.features()} in the idiom {case.idiom!r}, outside the trigger")
+        asked = {name: case.features()[name] for name in finding.trigger} | {"idiom": case.idiom}
+        raise ValueError(f"case: got {asked}, expected one inside the trigger")
     return finding
 
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from adapters.capabilities import MODES, features_of
-from reference import Case, RNNSpec
+from reference import LAYOUTS, Case, RNNSpec
+from reference.arguments import check_inputs
 from reference.draws import draw_case
-from reference.spec import expect_word, short
+from reference.spec import DTYPES, expect_word, short
 
 SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell")
 DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale")
+SIZES = ("batch", "time", "input_size", "hidden_size", "num_layers")
 LARGEST = 10_000  # numbers of x, of a state, of a weight
 
 
@@ -28,6 +30,17 @@ class Set:
     array: str
     value: float
     at: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, where: str, given: Any) -> Set:
+        """From a table. Raises ValueError, naming the field."""
+        if not isinstance(given, dict) or {"array", "value"} - {*given} or {*given} - {"array", "value", "at"}:
+            raise ValueError(f"{where}: got {short(given)}, expected a table of array, value and, if need be, at")
+        if not isinstance(given["array"], str):
+            raise ValueError(f"{where} array: got {short(given['array'])}, expected text")
+        if isinstance(given["value"], bool) or not isinstance(given["value"], int | float):
+            raise ValueError(f"{where} value: got {short(given['value'])}, expected a number")
+        return cls(given["array"], given["value"], _integers(f"{where} at", given.get("at", [])))
 
 
 @dataclass(frozen=True)
@@ -75,19 +88,16 @@ class Pinned:
             raise ValueError(f"case {missing[0]}: got nothing, expected a number")
         words = dict(given)
         if "lengths" in words:
-            words["lengths"] = tuple(words["lengths"])
+            words["lengths"] = _integers("case lengths", words["lengths"])
         if "mask" in words:
-            words["mask"] = tuple(map(tuple, words["mask"]))
-        words["set"] = tuple(Set(one["array"], one["value"], tuple(one.get("at", ()))) for one in words.get("set", ()))
+            words["mask"] = tuple(_integers(f"case mask {row}", steps) for row, steps in enumerate(words["mask"]))
+        words["set"] = tuple(Set.parse(f"case set {number}", one) for number, one in enumerate(words.get("set", ())))
         pinned = cls(**words)
-        expect_word("case mode", pinned.mode, tuple(MODES))
-        sizes = (pinned.batch * pinned.time * max(pinned.input_size, 1), pinned.hidden_size**2 * pinned.num_layers)
-        if min(sizes) < 0 or max(sizes) > LARGEST:
-            raise ValueError(f"case: got {max(sizes):,} numbers in an array, expected at most {LARGEST:,}")
+        _expect_sense(pinned)
         return pinned
 
     def case(self) -> Case:
-        """The case itself; the same on every machine."""
+        """The case itself; the same on every machine. Raises ValueError, naming the field, where there is none."""
         spec = RNNSpec(**{name: getattr(self, name) for name in SPEC})
         drawn = draw_case(spec, **{name: getattr(self, name) for name in DRAWN}, lengths=self.lengths)
         mask = None if self.mask is None else np.array(self.mask, bool)
@@ -95,17 +105,22 @@ class Pinned:
             mask = np.ascontiguousarray(mask.T)
         case = replace(drawn, mask=mask[0] if mask is not None and self.layout == "unbatched" else mask)
         for one in self.set:
-            self._array(case, one.array)[one.at or ...] = one.value
+            array = self._array(case, one.array)
+            if len(one.at) > array.ndim or any(not 0 <= i < size for i, size in zip(one.at, array.shape, strict=False)):
+                raise ValueError(f"case set {one.array} at: got {list(one.at)}, expected indices of {array.shape}")
+            array[one.at or ...] = one.value
+        check_inputs(spec, case.x, case.h0, case.lengths, case.layout, case.x.dtype, case.mask)
         return case
 
     @staticmethod
     def _array(case: Case, name: str) -> np.ndarray:
+        track, number, weight = [*name.split(), "", "", ""][:3]
         if name in ("x", "h0"):
             found = getattr(case, name)
-        else:
-            track, number, weight = name.split()
-            expect_word("case set array", track, ("track",))
+        elif track == "track" and number.isdecimal() and int(number) < len(case.parameters):
             found = case.parameters[int(number)].arrays().get(weight)
+        else:
+            found = None
         if not isinstance(found, np.ndarray):
             raise ValueError(f"case set array: got {name!r}, expected x, h0 or an array such as 'track 0 w_ih'")
         return found
@@ -114,3 +129,32 @@ class Pinned:
         """What it asks of an adapter."""
         case = self.case()
         return features_of(case.spec, **case.inputs, mode=self.mode)
+
+
+def _integers(name: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
+        raise ValueError(f"{name}: got {short(values)}, expected a list of integers")
+    return tuple(values)
+
+
+def _expect_sense(pinned: Pinned) -> None:
+    """Raise ValueError, naming the field, where no case can be made of these words and sizes."""
+    for name, known in (("mode", MODES), ("dtype", DTYPES), ("layout", LAYOUTS)):
+        expect_word(f"case {name}", getattr(pinned, name), tuple(known))
+    sizes = [getattr(pinned, name) for name in SIZES]
+    numbers = max(sizes[0] * sizes[1] * max(sizes[2], 1), sizes[3] ** 2 * max(sizes[4], 1))
+    if min(sizes) < 0 or numbers > LARGEST:
+        expected = f"sizes of at least 0, and at most {LARGEST:,} numbers in an array"
+        raise ValueError(f"case {', '.join(SIZES)}: got {sizes}, expected {expected}")
+    if pinned.seed < 0:
+        raise ValueError(f"case seed: got {pinned.seed}, expected an integer of at least 0")
+    for name in ("input_scale", "weight_scale"):
+        if not 0 < getattr(pinned, name) < float("inf"):
+            raise ValueError(f"case {name}: got {getattr(pinned, name)}, expected a number above 0")
+    if pinned.layout == "unbatched" and pinned.batch != 1:
+        raise ValueError(f"case batch: got {pinned.batch}, expected 1 of an unbatched sequence")
+    for name, rows in (("lengths", pinned.lengths), ("mask", pinned.mask)):
+        if rows is not None and len(rows) != pinned.batch:
+            raise ValueError(f"case {name}: got {len(rows)} entries, expected one for each of {pinned.batch}")
+    if any(len(steps) != pinned.time or {*steps} - {0, 1} for steps in pinned.mask or ()):
+        raise ValueError(f"case mask: got {short(pinned.mask)}, expected {pinned.time} of 0 or 1 for each sequence")

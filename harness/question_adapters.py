@@ -1,4 +1,5 @@
-"""Adapters that are there to be asked: they declare what a record's targets declare, and answer as the reference does.
+"""Adapters that are there to be asked: they declare what a record's targets declare, and answer as the reference does,
+but for what a finding leaves out in the record.
 
 `python -m rnn_equivalence verify` runs the properties on them, in a process whose variable RNN_REDRAWN names a file of
 targets, to see which questions the profile ci asks. The first is harness.question_adapters:T0, the second T1, ...
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Capabilities, Result
-from adapters.contract import Compiles, beyond_base, cast_exactly, features_of
+from adapters.contract import Compiles, Refusal, Refused, beyond_base, cast_exactly, features_of
+from findings import all_findings
 from reference import forward
 
 
@@ -25,31 +27,42 @@ class Redrawn:
     def __init__(self, told: dict[str, Any]) -> None:
         self.name, self.backend, self.device = told["adapter"], told["backend"], told["device"]
         self.compiles = told["compiles"] and Compiles(**told["compiles"])
-        refused = [(tuple(entry["features"].items()), entry["reason"]) for entry in told["unsupported"]]
+        self.left_out = [finding for finding in all_findings() if finding.id in told["left_out"]]
+        lacks = [(tuple(entry["features"].items()), entry["reason"]) for entry in told["unsupported"]]
         self.capabilities = Capabilities(
-            unsupported={several[0]: reason for several, reason in refused if len(several) == 1},
-            together={several: reason for several, reason in refused if len(several) > 1},
+            unsupported={several[0]: reason for several, reason in lacks if len(several) == 1},
+            together={several: reason for several, reason in lacks if len(several) > 1},
+            refused={tuple(entry["features"].items()): Refusal(entry["exception"], entry["words"])
+                     for entry in told["refused"]},
             arithmetics={tuple(entry["features"].items()): entry["reason"] for entry in told["arithmetics"]},
             offers=beyond_base(),
-        )
+        )  # fmt: skip
 
     def devices(self) -> tuple[str, ...]:
         return (self.device,)
 
-    def build(self, spec: Any, parameters: Any, device: str = "cpu", dtype: str | None = None, mode: str = "") -> Any:
-        return spec, list(cast_exactly(parameters, dtype))
+    def build(
+        self, spec: Any, parameters: Any, device: str = "cpu", dtype: str | None = None, mode: str = "eager"
+    ) -> Any:
+        return spec, list(cast_exactly(parameters, dtype)), mode
 
     def run(
         self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first", mask: Any = None
     ) -> Result:
-        self.capabilities.require(features_of(module[0], x, h0, lengths, layout, mask=mask))
-        return Result(*forward(*module, x, h0, lengths, layout, mask))
+        spec, parameters, mode = module
+        asked = features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode)
+        self.capabilities.require(asked)
+        if said := self.capabilities.refusal(asked):
+            raise Refused(str(said))
+        if any(finding.holds(asked) for finding in self.left_out):
+            raise RuntimeError("as wrong as the finding says: its cases are left out")
+        return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
 
     def set_weights(self, module: Any, parameters: Any) -> None:
         module[1][:] = parameters
 
     def read(self, module: Any) -> Any:
-        return module
+        return module[:2]
 
 
 @cache

@@ -16,7 +16,7 @@ from evidence.record import corpus
 from evidence.record.environment import environment, suite
 from evidence.record.journal import Journal, now, partial_path
 from evidence.record.ledger import AXES, DRAWS
-from evidence.record.lines import FORMAT, Line, declarations
+from evidence.record.lines import FORMAT, Line, declarations, finding_line, refusals
 
 from .known_failures import outcome_of
 from .target import Target
@@ -50,6 +50,8 @@ def _target(target: Target) -> Line:
         "unsupported": declarations(
             {(one,): why for one, why in capabilities.unsupported.items()} | dict(capabilities.together)
         ),
+        "refused": refusals(capabilities.refused),
+        "findings": [finding_line(finding) for finding in target.findings],
         "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
         "arithmetics": declarations(capabilities.arithmetics),
         "environment": _environment(target),

@@ -1,4 +1,4 @@
-"""The count at the end of a run: tables of combinations, what is unsupported and why, and what is missing."""
+"""The count at the end of a run: what came of each target, and what is missing; the long tables with -v."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from adapters import FEATURES, Availability
 from adapters.running.trial import OUTCOMES
-from evidence.record.ledger import AXES, Ledger
+from evidence.record.ledger import AXES, FILLED, Ledger
 
-from . import times
+from . import headline, times
 from .table import Table, text
 from .target import Target
 
@@ -34,7 +34,7 @@ class Summary:
         return [adapter.name for adapter in self.found if adapter.state == "crashed"]
 
     def missing(self) -> list[str]:
-        """Combinations and values that an adapter declares supported and that got no case that agrees."""
+        """Combinations and values that are supported, and that got no case that agrees or that a finding covers."""
         return [f"{target.label}: {words}" for target in self.targets for words in self._missing(target)]
 
     def _missing(self, target: Target) -> Iterator[str]:
@@ -42,19 +42,22 @@ class Summary:
         if not all(supported(name) for name in FEATURES):
             yield "some feature has no supported value, so nothing can be judged"
         for combination in product(*(supported(name) for name in AXES)):
-            if not self.ledger.combination_cases(label, combination, "agrees"):
+            if not any(self.ledger.combination_cases(label, combination, outcome) for outcome in FILLED):
                 yield ", ".join(combination)
         for name in FEATURES:
             for value in supported(name):
-                if not self.ledger.cases(label, name, value, "agrees"):
+                if not any(self.ledger.cases(label, name, value, outcome) for outcome in FILLED):
                     yield f"{name} {value}"
 
     def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
         """All of it.  part: why not everything was run; empty where it was."""
-        terminal.section("combinations")
-        labels = [target.label for target in self.targets]
-        tables = [*self._tables(), *([times.table(self.ledger, labels)] if terminal.verbosity > 0 else [])]
-        for line in (*"".join(map(text, tables)).splitlines(), *self._words(), times.line(self.ledger, labels)):
+        terminal.section("what came of it")
+        labels, wide = [target.label for target in self.targets], terminal.verbosity > 0
+        for words, red in headline.lines(self.targets, self.ledger):
+            terminal.write_line(words, red=red)
+        tables = [self._outcomes(), *([*self._tables(), times.table(self.ledger, labels)] if wide else [])]
+        told = [*"".join(map(text, tables)).splitlines(), *self._absent(), *(self._declared() if wide else [])]
+        for line in (*told, times.line(self.ledger, labels)):
             terminal.write_line(line)
         if self.crashed:
             terminal.write_line(f"FAILED: installed, and does not load: {', '.join(self.crashed)}", red=True)
@@ -66,18 +69,26 @@ class Summary:
             for line in (f"FAILED: {words}:", *(f"  {one}" for one in missing)):
                 terminal.write_line(line, red=True)
         else:
-            terminal.write_line("Every supported combination and feature got at least one case that agrees.")
+            covered = ", or that a finding covers" if self._some_finding() else ""
+            terminal.write_line(f"Every supported combination and feature got at least one case that agrees{covered}.")
 
-    def _words(self) -> Iterator[str]:
-        """Why a framework is not judged, and what each adapter says of itself."""
+    def _some_finding(self) -> bool:
+        return any(self.ledger.noted(target.label, what) for target in self.targets for what in ("finding", "left out"))
+
+    def _absent(self) -> Iterator[str]:
+        """Why a framework is not judged."""
         for adapter in self.found:
             if not adapter.loads:
                 yield f"{adapter.name} {STATES[adapter.state]}: {adapter.problem}"
+
+    def _declared(self) -> Iterator[str]:
+        """What each adapter says of itself."""
         for target in self.targets:
             declared = target.capabilities
             for what, several in (
-                ("is unsupported:", declared.together),
-                ("is unsupported:", {(one,): reason for one, reason in declared.unsupported.items()}),
+                ("is not offered:", declared.together),
+                ("is not offered:", {(one,): reason for one, reason in declared.unsupported.items()}),
+                ("is refused:", declared.refused),
                 ("is emulated:", {(one,): how for one, how in declared.emulated.items()}),
                 ("is judged by the arithmetic", declared.arithmetics),
             ):
@@ -86,7 +97,6 @@ class Summary:
                     yield f"{target.label}: {asked} {what} {said}"
 
     def _tables(self) -> Iterator[Table]:
-        yield self._outcomes()
         yield from map(self._combinations, self.targets)
         yield self._features()
         if self.ledger.figures:
@@ -112,8 +122,9 @@ class Summary:
         return Table(f"Cases that agree: {target.label}", ("direction", "layout", *columns), rows)
 
     def _count(self, target: Target, *combination: str) -> str:
-        """A combination's cases that agree; a dash where the adapter declares one of its features unsupported."""
-        if any(feature in target.capabilities.unsupported for feature in zip(AXES, combination, strict=True)):
+        """A combination's cases that agree; a dash where one of its features is not offered, or refused."""
+        declared = target.capabilities
+        if any(f in declared.unsupported or (f,) in declared.refused for f in zip(AXES, combination, strict=True)):
             return "-"
         return str(self.ledger.combination_cases(target.label, combination, "agrees"))
 
@@ -122,7 +133,9 @@ class Summary:
 
         def count(target: Target, name: str, value: object) -> str:
             if (name, value) in target.capabilities.unsupported:
-                return "unsupported"
+                return "not offered"
+            if ((name, value),) in target.capabilities.refused:
+                return "refused"
             return str(self.ledger.cases(target.label, name, value, "agrees"))
 
         rows = [

@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
-from evidence.record.lines import comparable, kept_answer, verdict_line
+from evidence.record.lines import PINNED, comparable, kept_answer, verdict_line
 from findings import Finding, State, explained
 from findings.states import findings_of, left_out, state_of
 from reference import Case, judge, judge_pair
@@ -33,6 +34,7 @@ from . import pool
 from .failures import Failure, Folder
 from .strategies import Question, questions
 
+REDRAWN = "harness.question_adapters:"  # adapters in the place of known ones: evidence.verify.again
 # modes in which a compiler runs, which may take its process down
 ISOLATED = ("scripted", "traced", "exported", "compiled")
 
@@ -57,6 +59,8 @@ class Target:
     strict: bool = False
     _states: dict[str, State] = field(default_factory=dict)
     _keys: dict[str, list[Question]] = field(default_factory=dict)
+    # what was answered for the relation that is being tested: the test, the case and the answer
+    _answered: list[tuple[str, Case, Result]] = field(default_factory=list)
 
     @functools.cached_property
     def capabilities(self) -> Capabilities:
@@ -135,20 +139,32 @@ class Target:
         return [data.draw(self.questions(*words, **limits), " ".join(("question", *words))) for words in several]
 
     def no_answer(self, case: Case) -> str:
-        """Why no answer to a case is expected: it is not offered, refused, or left out for a finding; else empty."""
+        """Why no answer to a case is expected; empty where one is."""
+        return self.not_asked(case)[1]
+
+    def not_asked(self, case: Case) -> tuple[str, str]:
+        """The outcome of a case to which no answer is expected, "not offered", "refused" or "left out", and why: two
+        empty words where one is."""
         features = features_of(case.spec, **case.inputs, mode=self.kept)
-        return self.capabilities.no_answer(features) or left_out(self.present(features), features)
+        if reason := self.capabilities.not_offered(features):
+            return "not offered", reason
+        if refusal := self.capabilities.refusal(features):
+            return "refused", str(refusal)
+        finding = left_out(self.present(features), features)
+        return ("left out", finding) if finding else ("", "")
 
     @functools.cached_property
     def findings(self) -> list[Finding]:
         """What its framework was seen to get wrong, in whatever version; of a user's own adapter nothing is known."""
         with warnings_shown():
-            return [] if ":" in self.source else findings_of(self.adapter)
+            known = ":" not in self.source or self.source.startswith(REDRAWN)
+            return findings_of(self.adapter) if known else []
 
     def state(self, finding: Finding) -> State:
         """What the pinned case of a finding says of this version; it is asked once, and not recorded."""
         if finding.id not in self._states:
-            self._states[finding.id] = state_of(finding, self.adapter, self.device, self._ask_pinned)
+            told = self._states[finding.id] = state_of(finding, self.adapter, self.device, self._ask_pinned)
+            self.ledger.note(self.label, "state", f"{finding.id} {told.state}")
         return self._states[finding.id]
 
     def _ask_pinned(self, case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
@@ -167,7 +183,7 @@ class Target:
         told = self.state(finding)
         if told.trial is None:
             pytest.skip(f"{self.label}: {finding.id} is not asked: its device is {finding.device}")
-        tested, features = f"finding {finding.id}", finding.case.features()
+        tested, features = f"{PINNED}{finding.id}", finding.case.features()
         self.ledger.record(self.label, tested, features, told.trial.outcome)
         self._write(tested, features, told.trial)
         if told.state == "changed":
@@ -199,16 +215,18 @@ class Target:
     ) -> None:
         """Fail unless two answers to the same question agree; the reference gives no answer, only the bound.
 
-        other: the target that gave `actual`; this one when None.
+        Both may be put together from several answers: where each of those is right, or wrong just as findings say, the
+        outcome is "finding".  other: the target that gave `actual`; this one when None.
         """
         __tracebackhide__ = True
         declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (self, other or self))
         started = time.perf_counter()
         verdict = judge_pair(case, expected, actual, declared)
         judged = time.perf_counter()
-        both = ((self, expected), (other or self, actual))
-        explain = [of.explain(case, answer) for of, answer in both] if verdict.outcome == "disagrees" else []
-        ids = tuple(one for ids in explain if ids for one in ids) if None not in explain else ()
+        both = [(self, case, expected), (other or self, case, actual)]
+        parts = [*self._parts(), *(other._parts() if other else ())]
+        tried = [both, parts] if verdict.outcome == "disagrees" else []
+        ids = next(filter(None, map(_explained_by, tried)), ())
         outcome = "finding" if ids else verdict.outcome
         trial = self.record_relation(tested, case, outcome, verdict=verdict, answer=actual, findings=ids)
         self.ledger.spend(self.label, {"judge": judged - started, "ask": time.perf_counter() - started})
@@ -235,6 +253,7 @@ class Target:
         __tracebackhide__ = True
         started = time.perf_counter()
         if reason := self.no_answer(case):
+            self._answered.clear()
             alone = replace(self.capabilities, together={}).not_offered(features_of(case.spec, **case.inputs))
             if not alone and currently_in_test_context():
                 reject()  # another case may not ask for these features together
@@ -245,6 +264,7 @@ class Target:
         spent = {what: stack.seconds[what] - before[what] for what in before}
         self.ledger.spend(self.label, {**spent, "ask": time.perf_counter() - started})
         if isinstance(result, Trial):
+            self._answered.clear()
             features = features_of(case.spec, **case.inputs, mode=self.kept)
             result = explained(result, self.present(features), features)
             said = {"message": result.message, "findings": result.findings}
@@ -252,7 +272,14 @@ class Target:
             if result.findings:
                 pytest.skip(f"{self.label}: no answer, as {', '.join(result.findings)} says: {result.message}")
             raise AssertionError(self._failure("answer", result, None))
+        self._answered.append((running_test(), case, result))
         return result
+
+    def _parts(self) -> Sequence[tuple[Target, Case, Result]]:
+        """The cases that it was asked since the last relation of the test that is running, and its answers."""
+        parts = [(self, case, answer) for test, case, answer in self._answered if test == running_test()]
+        self._answered.clear()
+        return parts
 
     def record_relation(self, tested: str, case: Case, outcome: str, **what: Any) -> Trial:
         """Count, and record, what came of an answer that is compared with another answer.
@@ -261,6 +288,7 @@ class Target:
         """
         trial = Trial(self.adapter.name, self.adapter.version, self.device, case, outcome, **what)
         self.ledger.record_relation(self.label, tested, outcome)
+        self._note(trial)
         self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
         return trial
 
@@ -296,6 +324,7 @@ class Target:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
         self.ledger.record(self.label, tested, features, trial.outcome)
+        self._note(trial, features)
         self._write(tested, features, trial)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         not_offered, refusal = self.capabilities.not_offered(features), self.capabilities.refusal(features)
@@ -314,6 +343,16 @@ class Target:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial.outcome
 
+    def _note(self, trial: Trial, features: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Of which findings a case tells, and that what the framework was to refuse is now answered."""
+        for finding in trial.findings:
+            self.ledger.note(self.label, "finding", finding)
+        if trial.outcome == "left out":
+            self.ledger.note(self.label, "left out", trial.message)
+        for several in self.capabilities.refused if trial.outcome == "agrees" else ():
+            if features.items() >= set(several):
+                self.ledger.note(self.label, "now answers", " with ".join(f"{name} {value}" for name, value in several))
+
     def _write(self, tested: str, features: dict[str, Any], trial: Trial, relation: bool = False) -> None:
         """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
         case, verdict, answer = trial.case, trial.verdict, trial.answer
@@ -324,7 +363,8 @@ class Target:
         line = verdict_line(target=self.label, test=running_test(), tested=tested, relation=relation, case=case,
                             features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
                             answer=answer, idiom=trial.idiom, findings=trial.findings)  # fmt: skip
-        keep = line["corpus"] is not None and not relation and comparable(verdict)
+        asked = line["corpus"] is not None or tested.startswith(PINNED)
+        keep = asked and not relation and comparable(verdict)
         kept = kept_answer(*answer) if keep and answer is not None else None
         expected = {"refused": self.capabilities.refusal, "not offered": self.capabilities.not_offered}
         declared = trial.outcome == "left out" or bool(expected.get(trial.outcome, lambda _: None)(features))
@@ -345,6 +385,12 @@ class Target:
         ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
+
+
+def _explained_by(answers: Sequence[tuple[Target, Case, Result]]) -> tuple[str, ...]:
+    """The findings that answers show; none where one of them is wrong otherwise."""
+    told = [target.explain(case, answer) for target, case, answer in answers]
+    return () if None in told else tuple(dict.fromkeys(one for ids in told if ids for one in ids))
 
 
 def running_test() -> str:

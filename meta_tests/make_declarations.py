@@ -15,7 +15,7 @@ from typing import Any
 
 import adapters
 from adapters.contract import capabilities_on
-from evidence.record.lines import declarations
+from evidence.record.lines import declarations, refusals
 from evidence.verify.declarations import FORMAT, PATH
 from reference.files import write_atomically
 
@@ -32,8 +32,6 @@ VERSIONS = {
     "openvino": "{openvino}",
     "reference": "on NumPy {numpy}",
 }
-# declared or not, as the version of the framework has it: what it adds to a record is the record's own word
-VARIES = {"keras": [{"dtype": "float64"}]}
 
 
 def declared(name: str) -> list[dict[str, Any]]:
@@ -53,10 +51,10 @@ def declared(name: str) -> list[dict[str, Any]]:
                 "unsupported": declarations(
                     {(one,): why for one, why in capabilities.unsupported.items()} | dict(capabilities.together)
                 ),
+                "refused": refusals(capabilities.refused),
                 "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
                 "arithmetics": declarations(capabilities.arithmetics),
                 "compiles": (compiles := getattr(adapter, "compiles", None)) and compiles._asdict(),
-                "varies": VARIES.get(name, []),
             }
         )
     return found

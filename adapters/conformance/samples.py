@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -87,11 +87,15 @@ def combinations(capabilities: Capabilities, *names: str) -> Iterator[dict[str, 
 
 @dataclass(frozen=True)
 class Subject:
-    """An adapter on a device, to be checked.  source: what loads it; empty where that is not known."""
+    """An adapter on a device, to be checked.  source: what loads it; empty where that is not known.
+
+    excused: whether its framework is known to be wrong where a case has these features.
+    """
 
     adapter: Adapter
     device: str = "cpu"
     source: str = ""
+    excused: Callable[[Mapping[str, Any]], bool] = lambda features: False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -102,8 +106,10 @@ class Subject:
         return sample(features(self.capabilities, **wanted), seed)
 
     def cases(self, *names: str) -> Iterator[tuple[dict[str, Any], Case]]:
-        """A case for every combination of supported values of these features."""
-        return ((wanted, self.case(**wanted)) for wanted in combinations(self.capabilities, *names))
+        """A case for every combination of supported values of these features that is not excused."""
+        for wanted in combinations(self.capabilities, *names):
+            if not self.excused(features(self.capabilities, **wanted)):
+                yield wanted, self.case(**wanted)
 
     def build(self, case: Case, dtype: str | None = None) -> Any:
         return self.adapter.build(case.spec, case.parameters, self.device, dtype or case.dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..contract import Adapter
 from ..running.guard import warnings_shown
@@ -43,12 +44,15 @@ def self_check(adapter: Adapter, device: str = "cpu", source: str = "") -> list[
     return [ask(name, adapter, device, source) for name in CHECKS]
 
 
-def ask(name: str, adapter: Adapter, device: str = "cpu", source: str = "") -> Finding:
-    """One check of CHECKS. Whatever the adapter raises is a problem; its warnings are shown as warnings."""
+def ask(name: str, adapter: Adapter, device: str = "cpu", source: str = "", **more: Any) -> Finding:
+    """One check of CHECKS. Whatever the adapter raises is a problem; its warnings are shown as warnings.
+
+    more: what else a Subject is told.
+    """
     (section, check), problems = CHECKS[name], list[str]()
     try:
         with warnings_shown():
-            problems.extend(check(Subject(adapter, device, source)))
+            problems.extend(check(Subject(adapter, device, source, **more)))
     except NotChecked as reason:
         return Finding(name, section, unchecked=str(reason))
     except Exception as error:  # the author's code, in whatever way it fails

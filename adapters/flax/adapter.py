@@ -20,6 +20,7 @@ from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..readers import columns
+from .idioms import idioms
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
 from .read import ACTIVATIONS, device_of, read, recurrent_layers, simple_cells
 from .script import flax_script
@@ -39,7 +40,6 @@ class FlaxAdapter(Framework):
     version = f"{flax.__version__} on jax {jax.__version__}"
     capabilities = Capabilities(
         unsupported={
-            ("lengths", "with zeros"): "of a length of 0, nnx.RNN answers the carry after the last padded step",
             ("mask", True): "nnx.RNN takes lengths (seq_lengths) and no mask",
             **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
@@ -55,7 +55,7 @@ class FlaxAdapter(Framework):
     environment, read, script = staticmethod(environment), staticmethod(read), staticmethod(flax_script)
 
     def __init__(self) -> None:
-        self._calls, self._programs = 0, set[Any]()
+        self._calls, self._programs, self.idioms = 0, set[Any](), idioms(self)
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))

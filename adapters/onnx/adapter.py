@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 
 from reference import Case, CellParameters, RNNSpec
 
-from ..contract import Result, layout_of
+from ..contract import Idiom, NotOffered, Result, expect_device, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from . import runtimes
+from .idioms import Way
 from .models import operator_model, stack_model
 from .read import read_model
 from .runtimes import Call, Runtime
@@ -64,6 +66,9 @@ class OnnxAdapter(Framework):
         self.name, self.framework = self._runtime.name, self._runtime.framework
         self.version = str(self.framework.__version__).partition("-")[0]
         self.capabilities, self.compiles = self._runtime.capabilities, self._runtime.compiles
+        self.idioms = {
+            word: Idiom(way.says, partial(self._in_a_way, way), way.isolate) for word, way in self._runtime.ways.items()
+        }
 
     def environment(self) -> dict[str, Any]:
         return dict(self._runtime.environment)
@@ -87,6 +92,14 @@ class OnnxAdapter(Framework):
         lower = [f"output_{layer}" for layer in range(known.spec.num_layers - 1)]
         return inputs.result([np.array(answers[name]) for name in (*lower, "output")], np.array(answers["h_n"]))
 
+    def _in_a_way(self, way: Way, case: Case, device: str) -> Result:
+        """The answer to a case by a model that is loaded in another way."""
+        expect_device(device, self.devices())
+        if case.dtype not in way.dtypes:
+            raise NotOffered(f"dtype: got {case.dtype}, asked {way.says} in {', '.join(way.dtypes)} alone")
+        runtime = replace(self._runtime, load=way.load)
+        return self.run(OnnxStack(case.spec, case.parameters, runtime, "time_first"), **case.inputs)
+
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """The operator Gemm."""
         gemm = operator_model("Gemm", weight.dtype, 2, 2, 1, transB=1)
@@ -98,9 +111,6 @@ class OnnxAdapter(Framework):
         return self._operator(operator_model(ACTIVATIONS[nonlinearity], a.dtype, a.ndim), {"a": a})
 
     def _operator(self, model: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
-        dtype = arrays["a"].dtype.name
-        if dtype not in self._runtime.operators:
-            self.capabilities.require({"dtype": dtype})
         answers = self._runtime.load(model)({name: np.ascontiguousarray(array) for name, array in arrays.items()})
         return np.array(answers["y"])
 
@@ -108,8 +118,8 @@ class OnnxAdapter(Framework):
         """Of what build returns, or of a user's own onnx.ModelProto."""
         return read_model(module.model if isinstance(module, OnnxStack) else module)
 
-    def script(self, case: Case, device: str = "cpu") -> str:
-        return onnx_script(case, self.name, device)
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        return onnx_script(case, self.name, device, way)
 
 
 # an adapter for each runtime, made when it is called

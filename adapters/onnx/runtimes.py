@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 
-from reference.spec import DTYPES
+from ..contract import Capabilities, Compiles, Feature, Refusal
+from .idioms import Call, Load, Way, affine_forward, batch_first
 
-from ..contract import Capabilities, Compiles, Feature, Refused
-
-# a model's inputs by name, to its outputs by name
-Call = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
-
-# what ONNX Runtime and OpenVINO do where the operator's definition is silent
-UNDEFINED = "Y_h of a sequence without steps is 0, and not initial_h; the standard leaves it open (onnx issue 1674)"
-# what the RNN operator does in either
-HIDES_NAN = {(("nonlinearity", "relu"), ("values", "not finite")): "Relu in the RNN operator answers 0 for NaN"}
-NO_KERNEL = "Could not find an implementation for RNN"
+NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
 
 
 @dataclass(frozen=True)
@@ -29,25 +21,23 @@ class Runtime:
     """What computes a model on CPU.
 
     name: of the adapter, and of its scripts.  framework: the package.  load: what makes a model callable.
-    environment: versions and settings, what else decides the numbers.
-    operators: the dtypes in which it computes a model of one operator.  compiles: as an adapter's.
+    environment: versions and settings, what else decides the numbers.  compiles: as an adapter's.
+    ways: other ways in which its users load a model, by the word of an idiom.
     """
 
     name: str
     framework: Any
-    load: Callable[[Any], Call]
+    load: Load
     environment: Mapping[str, Any]
     capabilities: Capabilities
-    operators: tuple[str, ...] = DTYPES
     compiles: Compiles | None = None
+    ways: Mapping[str, Way] = field(default_factory=dict)
 
 
-def _capabilities(
-    batch_first: str, unsupported: dict[Feature, str], emulated: dict[Feature, str] | None = None, **more: Any
-) -> Capabilities:
+def _capabilities(batch_first: str, emulated: dict[Feature, str] | None = None, **more: Any) -> Capabilities:
     """What a runtime of the RNN operator can do.  batch_first: why the adapter transposes."""
     return Capabilities(
-        unsupported={("mask", True): "the RNN operator takes lengths (sequence_lens) and no mask", **unsupported},
+        unsupported={("mask", True): "the RNN operator takes lengths (sequence_lens) and no mask"},
         emulated={
             ("layout", "unbatched"): "the RNN operator is batched; the adapter adds and removes a batch of 1",
             ("layout", "batch_first"): batch_first,
@@ -64,16 +54,11 @@ def onnxruntime() -> Runtime:
     There is a float32 kernel alone: a model of float16 is computed in float32, states and all, and rounded at the end.
     """
     import onnxruntime as package
-    from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
 
     provider, options = "CPUExecutionProvider", package.SessionOptions()
 
     def load(model: Any) -> Call:
-        """A session of a model. Refused where ONNX Runtime has no kernel."""
-        try:
-            session = package.InferenceSession(model.SerializeToString(), providers=[provider])
-        except NoKernel as error:
-            raise Refused(str(error)) from error
+        session = package.InferenceSession(model.SerializeToString(), providers=[provider])
         return _named([output.name for output in session.get_outputs()], session.run)
 
     return Runtime(
@@ -89,16 +74,10 @@ def onnxruntime() -> Runtime:
         },
         capabilities=_capabilities(
             "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
-            {("dtype", dtype): NO_KERNEL for dtype in ("float64", "bfloat16")},
-            together={
-                **HIDES_NAN,
-                **{(("h0", True), asked): UNDEFINED for asked in (("lengths", "with zeros"), ("time", "0"))},
-            },
-            arithmetics={
-                (("nonlinearity", "tanh"), ("dtype", "float32")): "float32_sigmoid_tanh",
-                (("dtype", "float16"),): "float16_of_float32",
-            },
+            refused={(("dtype", dtype),): NO_KERNEL for dtype in ("float64", "bfloat16")},
+            arithmetics={(("dtype", "float16"),): "float16_of_float32"},
         ),
+        ways={"layout 1": Way("with layout=1 of the RNN operator", batch_first(load))},
     )
 
 
@@ -107,23 +86,26 @@ def reference_evaluator() -> Runtime:
     """The reference evaluator of the onnx package: the standard's own operators, in NumPy."""
     from onnx.reference import ReferenceEvaluator
 
-    ignored = "op_rnn.py takes sequence_lens and does not use it: every sequence runs to the end"
+    def load(model: Any) -> Call:
+        return _named([output.name for output in model.graph.output], ReferenceEvaluator(model).run)
+
     return Runtime(
         name="onnx",
         framework=onnx,
-        load=lambda model: _named([output.name for output in model.graph.output], ReferenceEvaluator(model).run),
+        load=load,
         environment={"onnx": str(onnx.__version__), "NumPy": np.__version__},
         capabilities=_capabilities(
             "the adapter transposes; it does not use layout 1 of the RNN operator",
-            {
-                ("nonlinearity", "relu"): "Unknown activation function 'Relu'",
-                ("lengths", "mixed"): ignored,
-                ("lengths", "with zeros"): ignored,
-                ("time", "0"): "need at least one array to stack",
-            },
+            refused={(("time", "0"),): Refusal("ValueError", "need at least one array to stack")},
             # NumPy's dot adds up in float32, and ml_dtypes' does
             arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
         ),
+        ways={
+            "layout 1": Way("with layout=1 of the RNN operator", batch_first(load)),
+            "two activations": Way(
+                "with activations Affine and Tanh, of a forward half of zeros", affine_forward(load)
+            ),
+        },
     )
 
 
@@ -138,32 +120,39 @@ def openvino() -> Runtime:
     import openvino as package
 
     core = package.Core()
-    fixes = "sequence_lens is ignored while shapes are dynamic; the adapter fixes them before the model is compiled"
+    fixes = "the adapter fixes all shapes before a model that takes sequence_lens is compiled"
     # Left to itself, the plugin multiplies float32 in bfloat16 or float16 on processors that do so fast.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
 
-    def load(model: Any) -> Call:
-        """A compiled model; where sequence_lens is an input one for each shape, as it is ignored while shapes are
-        dynamic. Each call has a request of its own, so that threads do not share one.
+    def loading(
+        fixed: Callable[[dict[str, np.ndarray]], bool] = _of_some_sequences,
+        settings: dict[str, str] = settings,
+        array_of: Callable[[Any], np.ndarray] = array_of,
+    ) -> Load:
+        """A way to load a model. Each call has a request of its own, so that threads do not share one.
+
+        fixed: whether the model is given the shapes of a call's inputs before it is compiled: then anew for each.
         """
-        source = model.SerializeToString()
-        compiled: dict[str, Any] = {}
 
-        def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            # a model that is fixed to an empty batch ends the process (SIGFPE) when it is compiled
-            fixed = "sequence_lens" in feeds and feeds["sequence_lens"].size > 0
-            shapes = {name: list(array.shape) for name, array in feeds.items()} if fixed else {}
-            key = repr(shapes)
-            if key not in compiled:
-                read = core.read_model(source, b"")
-                if fixed:
-                    read.reshape(shapes)
-                compiled[key] = core.compile_model(read, "CPU", settings)
-            request = compiled[key].create_infer_request()
-            request.infer({name: tensor(array) for name, array in feeds.items()})
-            return {output.get_any_name(): array_of(request.get_tensor(output)) for output in compiled[key].outputs}
+        def load(model: Any) -> Call:
+            source = model.SerializeToString()
+            compiled: dict[str, Any] = {}
 
-        return call
+            def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+                shapes = {name: list(array.shape) for name, array in feeds.items()} if fixed(feeds) else {}
+                key = repr(shapes)
+                if key not in compiled:
+                    read = core.read_model(source, b"")
+                    if shapes:
+                        read.reshape(shapes)
+                    compiled[key] = core.compile_model(read, "CPU", settings)
+                request = compiled[key].create_infer_request()
+                request.infer({name: tensor(array) for name, array in feeds.items()})
+                return {output.get_any_name(): array_of(request.get_tensor(output)) for output in compiled[key].outputs}
+
+            return call
+
+        return load
 
     def tensor(array: np.ndarray) -> Any:
         """bfloat16 is handed over as its bits, as OpenVINO takes it."""
@@ -171,10 +160,7 @@ def openvino() -> Runtime:
             return package.Tensor(array)
         return package.Tensor(array.view(np.uint16), package.Shape(array.shape), package.Type.bf16)
 
-    def array_of(value: Any) -> np.ndarray:
-        """A copy; bfloat16 comes as float16 of the same bits."""
-        return value.data.view("bfloat16" if value.element_type == package.Type.bf16 else value.data.dtype).copy()
-
+    load = loading()
     return Runtime(
         name="openvino",
         framework=package,
@@ -188,14 +174,34 @@ def openvino() -> Runtime:
         },
         capabilities=_capabilities(
             "OpenVINO ignores layout 1 of the RNN operator; the adapter transposes",
-            {
-                ("dtype", "float64"): "the CPU plugin computes float64 in float32, and answers in float64",
-                ("time", "0"): "the final states of no steps are whatever the memory holds",
-            },
-            together={**HIDES_NAN, (("h0", True), ("lengths", "with zeros")): UNDEFINED},
             arithmetics={(("dtype", dtype),): f"{dtype}_of_float32" for dtype in ("float16", "bfloat16")},
             emulated={("lengths", "mixed"): fixes},
         ),
-        operators=("float32", "float16", "bfloat16"),
         compiles=Compiles(weights=True),
+        ways={
+            "layout 1": Way("with layout=1 of the RNN operator", batch_first(load)),
+            "dynamic shapes": Way("of a model whose axes time and batch are dynamic", loading(lambda feeds: False)),
+            "fixed shapes": Way("of a model with all shapes fixed", loading(lambda feeds: True), isolate=True),
+            "default precision": Way(
+                "in the precision that OpenVINO chooses", loading(settings={}), dtypes=("float32",)
+            ),
+            "arrays as they come": Way(
+                "by the arrays that a compiled model gives", loading(array_of=rounded), dtypes=("bfloat16",)
+            ),
+        },
     )
+
+
+def _of_some_sequences(feeds: dict[str, np.ndarray]) -> bool:
+    return feeds.get("sequence_lens", np.empty(0)).size > 0
+
+
+def array_of(value: Any) -> np.ndarray:
+    """A copy of a tensor's numbers: bfloat16 comes as float16 of the same bits."""
+    bfloat16 = value.element_type.get_type_name() == "bf16"
+    return value.data.view("bfloat16" if bfloat16 else value.data.dtype).copy()
+
+
+def rounded(value: Any) -> np.ndarray:
+    """The numbers of a tensor's NumPy array, rounded to bfloat16."""
+    return value.data.astype("bfloat16")

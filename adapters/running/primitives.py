@@ -13,13 +13,17 @@ from .guard import warnings_shown
 from .trial import asked_of
 
 
-def primitive_verdicts(adapter: Adapter, case: Case, device: str) -> list[PrimitiveVerdict]:
+def primitive_verdicts(
+    adapter: Adapter, case: Case, device: str, arithmetic: str | None = None
+) -> list[PrimitiveVerdict]:
     """What is said of the products w_ih x and w_hh h, and of the activation of their sum, each by itself.
 
     Empty where the adapter has no dense or no activation of its own: a user's need not have them.
+    arithmetic: by which they are judged; the declared one when None.
     """
     dense, activation = getattr(adapter, "dense", None), getattr(adapter, "activation", None)
     refusal, declared = asked_of(adapter, case, device, "eager")
+    declared = arithmetic or declared
     if dense is None or activation is None or refusal or not case.x.size:
         return []
     cell, hidden = case.parameters[0], case.spec.hidden_size

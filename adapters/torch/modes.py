@@ -40,7 +40,9 @@ class ModeRunner:
     def __call__(self, batch_first: bool, arguments: Arguments) -> Any:
         x, hx, lengths = arguments
         shape = x.shape if self.mode in ("traced", "exported") else x.dim()  # those two are of one shape
-        key = batch_first, shape, hx is None, lengths is None
+        # what torch refuses is asked anew: what was made of other arguments may not refuse it
+        none = x.numel() == 0, lengths is not None and not lengths.all()
+        key = batch_first, shape, hx is None, lengths is None, none
         gradients = torch.inference_mode if self.mode == "inference" else torch.set_grad_enabled
         mixed = self.mode == "mixed"
         narrow = torch.autocast(x.device.type, getattr(torch, self.dtype.name)) if mixed else nullcontext()

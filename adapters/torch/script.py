@@ -17,10 +17,14 @@ def torch_script(case: Case, device: str = "cpu") -> str:
     Sequences are packed where there are lengths, but for an empty batch, which torch does not pack; packed sequences
     are batched.
     """
+    first = case.layout == "batch_first"
+    places = {"axis": 1, "row": "row, :length"} if first else {"axis": 0, "row": ":length, row"}
+    return script(case, TEMPLATE, "torch.nn.RNN", "torch", device, copies=copies(case), **places)
+
+
+def copies(case: Case) -> str:
+    """The lines that copy a case's weights into rnn, a torch.nn.RNN."""
     cells = enumerate(case.parameters)
     names = [f"{name}_{cell_suffix(case, index)}" for index, cell in cells for name in cell.arrays()]
     native = [name.replace("w_", "weight_").replace("b_", "bias_") for name in names]
-    copies = [f"rnn.{there}.copy_(torch.from_numpy({here}))" for there, here in zip(native, names, strict=True)]
-    first = case.layout == "batch_first"
-    places = {"axis": 1, "row": "row, :length"} if first else {"axis": 0, "row": ":length, row"}
-    return script(case, TEMPLATE, "torch.nn.RNN", "torch", device, copies="\n".join(copies), **places)
+    return "\n".join(f"rnn.{there}.copy_(torch.from_numpy({here}))" for there, here in zip(native, names, strict=True))

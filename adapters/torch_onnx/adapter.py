@@ -10,41 +10,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
 
-from reference import CellParameters, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 
-from ..contract import MODES, Capabilities, Compiles, Result
+from ..contract import MODES, Capabilities, Compiles, Idiom, Refusal, Result
 from ..inputs import Framework, Inputs, Known, expect_built
-from ..onnx.runtimes import HIDES_NAN, NO_KERNEL
+from ..onnx.runtimes import NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, packed, tensor
 from ..torch.models import PaddedRNN
 from ..torch.modes import Arguments, ModeRunner, named
-from .modes import EXPORTERS, by_tracing
+from .modes import EXPORTERS, by_tracing, with_dynamic_steps
+from .script import torch_onnx_script
 
 TORCH = TorchAdapter()
-LACKING = ("lengths", "with zeros"), ("time", "0"), ("mask", True)
-OF_TORCH = {feature: TORCH.capabilities.unsupported[feature] for feature in LACKING}
-RESHAPED = "what is exported puts the halves together by a Reshape to (0, 0, -1), which no empty batch can be given"
+NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torch.export")
 
 
 class Exported(ModeRunner):
     """A torch.nn.RNN that runs as it was exported. An export is kept, and run again for what it can take.
 
-    reverse: whether the sequence is flipped around the layer, which itself runs forward.
+    reverse: whether the sequence is flipped around the layer, which itself runs forward.  export: what exports it.
     """
 
     def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype, reverse: bool) -> None:
         super().__init__(rnn, mode, dtype)
         self.reverse = reverse
+        self.export: Callable[..., Any] = EXPORTERS[mode]
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
-        call = EXPORTERS[self.mode](padded.eval(), named(arguments))
+        call = self.export(padded.eval(), named(arguments))
         return lambda *given: call({name: array.numpy() for name, array in named(given).items()})
 
 
@@ -56,25 +57,40 @@ class TorchOnnxAdapter(Framework):
     version = f"{torch.__version__} in ONNX Runtime {onnxruntime.__version__}"
     capabilities = Capabilities(
         unsupported={
-            **{("dtype", dtype): f"ONNX Runtime: {NO_KERNEL}" for dtype in ("float64", "bfloat16")},
-            **OF_TORCH,
-            **{("mode", mode): "no exporter makes anything of it" for mode in MODES if mode not in EXPORTERS},
+            ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
+            **{
+                ("mode", mode): "torch exports in two ways: eager and exported"
+                for mode in MODES
+                if mode not in EXPORTERS
+            },
         },
-        together={
-            **HIDES_NAN,
-            (("mode", "exported"), ("lengths", "mixed")): "torch.export cannot trace packed sequences",
-            (("batch", "0"), ("direction", "bidirectional")): RESHAPED,
+        refused={
+            (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,
+            (("dtype", "bfloat16"), ("mode", "eager")): Refusal("InvalidGraph", "Type 'tensor(bfloat16)'"),
+            (("dtype", "bfloat16"), ("mode", "exported")): NO_KERNEL,
+            (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
+            (("lengths", "with zeros"),): Refusal("RuntimeError", "Length of all samples has to be greater than 0"),
+            (("time", "0"),): Refusal("RuntimeError", "Expected sequence length to be larger than 0 in RNN"),
+            **{(("mode", "exported"), ("lengths", asked)): NOT_EXPORTED for asked in ("mixed", "with zeros")},
+            (("mode", "exported"), ("time", "0")): NOT_EXPORTED,
         },
-        arithmetics={
-            (("nonlinearity", "tanh"), ("dtype", "float32"), ("mode", "eager")): "float32_sigmoid_tanh",
-            (("dtype", "float16"),): "float16_of_float32",
-        },
+        arithmetics={(("dtype", "float16"),): "float16_of_float32"},
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after"
         },
         offers=(("mode", "exported"),),
     )
     compiles = Compiles(weights=True)
+
+    @cached_property
+    def idioms(self) -> dict[str, Idiom]:
+        says = "of what the newer exporter makes for any number of steps"
+        return {"dynamic steps": Idiom(says, self._with_dynamic_steps)}
+
+    def _with_dynamic_steps(self, case: Case, device: str) -> Result:
+        module = self.build(case.spec, case.parameters, device, mode="exported")
+        module.export = with_dynamic_steps
+        return self.run(module, **case.inputs)
 
     def environment(self) -> dict[str, Any]:
         """Versions of the exporters, and of what runs the exports."""
@@ -110,6 +126,9 @@ class TorchOnnxAdapter(Framework):
             return TORCH.read(module)
         spec, parameters = TORCH.read(module.rnn)
         return (replace(spec, direction="reverse") if module.reverse else spec), parameters
+
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        return torch_onnx_script(case, device, way)
 
 
 def _answer(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..onnx.runtimes import onnxruntime
+from ..torch.models import PaddedRNN
 
 # the axes of an input that are of any size
 FREE = {"x": slice(0, -1), "hx": slice(1, -1), "lengths": slice(1), "input": slice(None)}
@@ -38,11 +39,17 @@ def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
     return _in_order(traced(module, arguments), list(arguments))
 
 
-def by_export(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
-    """The newer exporter: torch.export, which takes a layer apart, step by step."""
+def by_export(module: torch.nn.Module, arguments: dict[str, Tensor], **more: Any) -> Call:
+    """The newer exporter: torch.export, which takes a layer apart, step by step.  more: what it is told beside."""
     with quiet():
-        program: Any = torch.onnx.export(module, kwargs=arguments, dynamo=True, verbose=False)
+        program: Any = torch.onnx.export(module, kwargs=arguments, dynamo=True, verbose=False, **more)
     return _in_order(program.model_proto, list(arguments))
+
+
+def with_dynamic_steps(padded: PaddedRNN, arguments: dict[str, Tensor]) -> Call:
+    """The newer exporter, asked for a model of any number of steps."""
+    steps = {1 if padded.batch_first and arguments["x"].dim() == 3 else 0: torch.export.Dim.DYNAMIC}
+    return by_export(padded, arguments, dynamic_shapes={name: steps if name == "x" else None for name in arguments})
 
 
 EXPORTERS = {"eager": by_tracing, "exported": by_export}

@@ -18,27 +18,46 @@ from rich.text import Text
 from ..markdown import escaped, table
 from ..record import corpus
 from ..record.lines import dump
+from ..record.schema import FindingLine
 from ..words import cut, one_line
 
 # what may become of a case, from the worst to the best, and what it means
 KINDS = {
-    "now outside": "agreed or was refused; now it disagrees or crashes",
+    "now outside": "agreed, was refused, or wrong as a finding says; now it disagrees or crashes",
     "outside, not asked before": "disagrees or crashes in the new run; the old one was not asked",
-    "now refused": "was answered, now the framework or its adapter refuses",
+    "now a finding": "agreed, or had no answer; now it is wrong, as a finding says",
+    "now refused": "was answered, now the framework refuses",
+    "now not offered": "was answered, now the adapter has no way to ask",
+    "now left out": "was asked, now a finding says that nothing can be expected",
     "now vacuous": "was judged, now the bound says nothing",
     "missing": "in the old run only",
-    "still outside": "disagrees or crashes in both",
+    "still outside": "disagrees or crashes in the old run, and is wrong in the new one",
+    "still a finding": "wrong in both, as a finding says",
     "moved": "agrees in both, with other bits",
     "now inside": "did not agree, now it does",
     "still vacuous": "the bound says nothing in both",
-    "still refused": "refused in both",
+    "still refused": "had no answer in the old run, refused in the new one",
+    "still not offered": "had no answer in the old run, not offered in the new one",
+    "still left out": "left out in both, for a finding",
     "new": "in the new run only",
     "same bits": "agrees in both, bit for bit the same",
 }
-NO_GO = ("now outside", "outside, not asked before", "now refused", "now vacuous", "missing")
+NO_GO = ("now outside", "outside, not asked before", "now a finding", "now refused", "now not offered", "now left out",
+         "now vacuous", "missing")  # fmt: skip
 BAD = ("disagrees", "crashed")
+NO_ANSWER = ("refused", "not offered", "left out")
+ANSWERED = ("agrees", "disagrees", "finding")  # and the bound says something of it
 ALONE = ("missing", "new", "outside, not asked before")
-UNCHANGED = ("same bits", "still refused", "still vacuous", "new")
+UNCHANGED = ("same bits", "still refused", "still not offered", "still left out", "still vacuous", "new")
+# what may become of a finding, by its pinned case, and whether that is a go
+FATES = {
+    "appears": False,  # absent or not asked in the old run, which was asked for findings
+    "changed": False,
+    "not asked any more": True,  # its cases say what became of them
+    "goes": True,
+    "still present": True,
+    "present": True,  # the old run was asked for no findings
+}
 MOST_LISTED = 10
 
 
@@ -60,12 +79,27 @@ class Said(NamedTuple):
     """What one run said of a question.
 
     answer_id: 0 where there is none.  kept: whether the answer is.  fraction: None where there is no verdict.
+    left_out: the finding's id, of a case that was left out.
     """
 
     outcome: str
     answer_id: int
     kept: bool
     fraction: float | None
+    left_out: str = ""
+
+
+class Fate(NamedTuple):
+    """What became of a finding of a target, from the old run to the new one.  kind: one of FATES."""
+
+    kind: str
+    target: str
+    finding: FindingLine
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.finding} {self.kind} in {self.target} (old: {self.old}, new: {self.new})"
 
 
 @dataclass(slots=True)
@@ -88,15 +122,16 @@ class Change:
     def kind(self) -> str:
         """One of KINDS; empty for a drawn question that one run alone was asked, unless it fails in the new one."""
         old, new = self.old, self.new
-        if new is not None and new.outcome in BAD:
-            if old is None:
-                return "outside, not asked before"
-            return "still outside" if old.outcome in BAD else "now outside"
         if old is None or new is None:
+            if new is not None and new.outcome in BAD:
+                return "outside, not asked before"
             alone = "new" if old is None else "missing"
             return alone if self.place.compared else ""
+        if new.outcome in (*BAD, "finding"):
+            return _wrong(old.outcome, new.outcome)
         if new.outcome != "agrees":
-            return f"{'still' if new.outcome == old.outcome else 'now'} {new.outcome}"
+            lost = old.outcome not in NO_ANSWER if new.outcome in NO_ANSWER[:2] else old.outcome != new.outcome
+            return f"{'now' if lost else 'still'} {new.outcome}"
         if old.outcome != "agrees":
             return "now inside"
         return "same bits" if old.answer_id == new.answer_id != 0 else "moved"
@@ -117,12 +152,20 @@ class Change:
         return size if size == size else float("inf")  # noqa: PLR0124 (NaN, which has no order)
 
 
+def _wrong(old: str, new: str) -> str:
+    """What became of a question whose answer is wrong now, in one way or another."""
+    if old in BAD:
+        return "still outside"
+    return "now outside" if new in BAD else "still a finding" if old == "finding" else "now a finding"
+
+
 @dataclass(frozen=True)
 class Difference:
     """All changes between two runs, the versions compared, and what else differs between the two environments.
 
     questions: by key; drawn ones that one run alone was asked are among them.
     failed: tests of the new run.  left_out: of the corpora, what only one was asked, in words.
+    fates: what became of the findings.
     """
 
     questions: Mapping[bytes, Change]
@@ -130,6 +173,7 @@ class Difference:
     environment: dict[str, tuple[Any, Any]]
     failed: int
     left_out: Sequence[str]
+    fates: Sequence[Fate] = ()
 
     @property
     def changes(self) -> Iterator[Change]:
@@ -158,9 +202,27 @@ class Difference:
         """How many cases of the corpus both runs were asked."""
         return len({change.place.corpus for change in self.changes if change.kind not in ALONE} - {None})
 
+    @cached_property
+    def basis(self) -> tuple[int, int, Counter[str]]:
+        """How many cases of the corpus, in all modes, were answered in both runs; of how many that the new run has; and
+        what came of the others, in words."""
+        answered, of, others = 0, 0, Counter[str]()
+        for change in self.questions.values():
+            old, new = change.old, change.new
+            if new is None or not change.place.compared:
+                continue
+            of += 1
+            if new.outcome not in ANSWERED:
+                others[f"left out by {new.left_out}" if new.left_out else new.outcome] += 1
+            elif old is None or old.outcome not in ANSWERED:
+                others[f"{old.outcome if old else 'not asked'} before"] += 1
+            else:
+                answered += 1
+        return answered, of, others
+
     @property
     def go(self) -> bool:
-        return not any(self.counts()[kind] for kind in NO_GO)
+        return not any(self.counts()[kind] for kind in NO_GO) and all(FATES[fate.kind] for fate in self.fates)
 
     def counts(self, target: str | None = None) -> Counter[str]:
         """Kind -> changes, of one target or of all."""
@@ -174,13 +236,17 @@ class Difference:
 
 
 def conclusion(found: Difference) -> str:
-    """Go or no-go, in a sentence."""
+    """Go or no-go, in a sentence: against it is what is listed, by name where it is a finding."""
     counts = found.counts()
-    against = [f"{counts[kind]} {kind}" for kind in NO_GO if counts[kind]]
+    against = [f"{fate.finding.id} {fate.kind} in {fate.target}" for fate in found.fates if not FATES[fate.kind]]
+    against += [f"{counts[kind]} {kind}" for kind in NO_GO if counts[kind]]
     if against:
         return f"NO-GO: {', '.join(against)}"
+    answered, of, others = found.basis
     rest = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
-    return f"GO: no case is lost or now outside its bound ({', '.join(rest)})"
+    left = "".join(f"; {', '.join(f'{count:,} {words}' for words, count in others.most_common())}" if others else "")
+    sentence = f"{answered:,} of {of:,} cases of the corpus were answered in both{left}"
+    return f"GO: {sentence}; no case is lost or now outside its bound ({', '.join(rest)})"
 
 
 def json_parts(found: Difference) -> Iterator[str]:
@@ -191,6 +257,21 @@ def json_parts(found: Difference) -> Iterator[str]:
         "conclusion": conclusion(found),
         "versions": {label: list(pair) for label, pair in found.versions.items()},
         "counts": {kind: found.counts()[kind] for kind in KINDS},
+        "findings": [
+            {
+                "id": fate.finding.id,
+                "target": fate.target,
+                "what became of it": fate.kind,
+                "old": fate.old,
+                "new": fate.new,
+                "kind": fate.finding.kind,
+                "title": fate.finding.title,
+                "link": fate.finding.link,
+                "avoid": fate.finding.avoid,
+            }
+            for fate in found.fates
+        ],
+        "answered in both": {"cases": found.basis[0], "of": found.basis[1], "others": dict(found.basis[2])},
         "environment": {name: list(pair) for name, pair in found.environment.items()},
         "corpus cases compared": found.compared,
         "drawn cases not compared": list(found.not_compared),
@@ -214,6 +295,10 @@ def _tables(found: Difference) -> list[tuple[str, list[str], list[list[str]]]]:
     tables = [
         ("The versions", ["target", "old", "new"],
          [[label, old or "absent", new or "absent"] for label, (old, new) in found.versions.items()]),
+        ("What became of the findings",
+         ["finding", "target", "what became of it", "old", "new", "title", "link", "avoid"],
+         [[fate.finding.id, fate.target, fate.kind + " (no-go)" * (not FATES[fate.kind]), fate.old, fate.new,
+           fate.finding.title, fate.finding.link, fate.finding.avoid] for fate in found.fates]),
         ("What became of the cases", ["what became of the cases", *of, ""],
          [[kind + " (no-go)" * (kind in NO_GO), *(str(counts[kind]) for counts in of.values()), KINDS[kind]]
           for kind in present]),

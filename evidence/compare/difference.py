@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from ..record import corpus
 from ..record.lines import Unusable, arrays
 from ..record.reader import read
 from ..record.runs import Evidence, miscounts
-from ..record.schema import Header, VerdictLine
-from .changes import Change, Difference, Place, Said, json_parts, show, to_markdown
+from ..record.schema import FindingLine, Header, VerdictLine
+from .changes import Change, Difference, Fate, Place, Said, json_parts, show, to_markdown
 
-SEVERITY = ("crashed", "disagrees", "vacuous", "refused", "agrees")
+SEVERITY = ("crashed", "disagrees", "finding", "left out", "vacuous", "refused", "not offered", "agrees")
+ABSENT = ("not asked", None)
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
-NOT_ANSWERED = ("still refused", "still vacuous", "new")
+NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
 
 
 def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = False) -> int:
@@ -55,7 +56,33 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     _measure(old, new, table)
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
-    return Difference(table.questions, versions, _environment(old, new), failed, left_out)
+    fates = list(_fates(old, new))
+    return Difference(table.questions, versions, _environment(old, new), failed, left_out, fates)
+
+
+def _fates(old: Evidence, new: Evidence) -> Iterator[Fate]:
+    """What became of each finding of the targets that the new runs have, and of those that only the old ones knew."""
+    older = all(run.header.older for run in old.runs)
+    before, after = _states(old), _states(new)
+    for target, one in before | after:
+        (was, line), (now, told) = before.get((target, one), ABSENT), after.get((target, one), ABSENT)
+        fate = {"present": "still present" if was == "present" else "present" if older else "appears",
+                "changed": "changed", "gone": "goes", "not asked": "not asked any more"}[now]  # fmt: skip
+        finding = told or line
+        if finding is not None and (now in ("present", "changed") or was == "present"):
+            yield Fate(fate, target, finding, was, now)
+
+
+def _states(evidence: Evidence) -> dict[tuple[str, str], tuple[str, FindingLine]]:
+    """(target, id) -> the finding's state in a file's last run that was asked, and what its header says of it."""
+    found: dict[tuple[str, str], tuple[str, FindingLine]] = {}
+    for run in evidence.runs:
+        for target in run.header.targets:
+            for one in target.findings:
+                state = run.state(target.label, one.id)
+                if state != "not asked" or (target.label, one.id) not in found:
+                    found[target.label, one.id] = state, one
+    return dict(sorted(found.items()))
 
 
 def _versions(evidence: Evidence) -> dict[str, str]:
@@ -129,7 +156,7 @@ class _Table:
 
     def key(self, line: VerdictLine) -> bytes:
         """The question, whole: the case's id, and a digest of the rest."""
-        asked = line.target, line.property, line.relation, [line.features[name] for name in self.features]
+        asked = line.target, line.property, line.relation, line.idiom, [line.features[name] for name in self.features]
         return bytes.fromhex(line.case) + hashlib.blake2b(repr(asked).encode(), digest_size=8).digest()
 
     def _place(self, line: VerdictLine, axes: Sequence[str]) -> Place:
@@ -143,7 +170,8 @@ class _Table:
 
 def said_of(line: VerdictLine) -> Said:
     fraction = None if line.verdict is None else line.verdict.max_fraction
-    return Said(line.outcome, int(line.answer_id or "0", 16), line.answer is not None, fraction)
+    left_out = sys.intern(line.message) if line.outcome == "left out" else ""
+    return Said(line.outcome, int(line.answer_id or "0", 16), line.answer is not None, fraction, left_out)
 
 
 def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
@@ -202,5 +230,5 @@ def _facts(header: Header) -> dict[str, Any]:
     facts |= {f"variable {name}": value for name, value in about.pop("variables").items()}
     for target in header.targets:
         facts |= {f"{target.label}: {name}": value for name, value in target.environment.items()}
-        facts |= {f"{target.label}: arithmetic, {entry.words}": entry.reason for entry in target.arithmetics}
+        facts |= {f"{target.label}: arithmetic, {entry.asked}": entry.reason for entry in target.arithmetics}
     return facts | about

@@ -1,4 +1,4 @@
-"""An upgrade before it is made: the corpus in two fresh environments, and what changed between them."""
+"""An upgrade before it is made: the corpus and the findings in two fresh environments, and what changed between."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .difference import difference
 from .together import Together
 
 LONGEST = 1_000  # characters of one constraint
-CORPUS = "tests/properties/test_corpus.py"
+ASKED = "tests/properties/test_corpus.py tests/properties/test_findings.py"
 PINS = ROOT / "constraints.txt"
 OUTPUT = USER_FOLDER / "out" / "upgrade"
 # pinned whatever else has to give way; torch, because an open range would pull gigabytes that the corpus never runs
@@ -196,9 +196,9 @@ def freeze(both: Together, one: Side) -> list[str]:
 
 
 def record(both: Together, one: Side) -> None:
-    """Run the corpus in an environment. A framework that disagrees is a result; one that cannot be run is not."""
+    """Run the corpus and the findings in an environment. A framework that disagrees is a result; one that cannot be run is not."""
     print(f"{one.name}: running the corpus", flush=True)
-    run = f"-m pytest {CORPUS} -q -p no:cacheprovider --progress=10"
+    run = f"-m pytest {ASKED} -q -p no:cacheprovider --progress=10"
     workers = (os.cpu_count() or 1) // 2  # the other side has as many
     command = [one.python, *run.split(), f"--evidence={one.record}", *([f"-n{workers}"] if workers > 1 else [])]
     backends = [backend for backend in BACKENDS if backend in _packages(*one.requirements)]

@@ -11,8 +11,9 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
-DRAWS = 3  # how this suite draws in the profile ci: schema.RunOptions.draws
-COUNTS = ("combinations", "features", "relations", "seconds")
+DRAWS = 4  # how this suite draws in the profile ci: schema.RunOptions.draws
+FILLED = ("agrees", "finding", "left out")  # outcomes that fill a combination: it was asked, and all is known of it
+COUNTS = ("combinations", "features", "relations", "seconds", "notes")
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Ledger:
     target: an adapter on a device, by its label.  axes: the features whose values make a combination.
     relations: counts of (target, property, outcome) of answers that were compared with each other: they are of no
     combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the largest value seen.
+    notes: (target, what, of which) -> how often: "state" of "F-004 present", "finding" and "left out" of "F-004",
+    "now answers" of the features that were declared refused.
     """
 
     axes: tuple[str, ...] = AXES
@@ -29,6 +32,7 @@ class Ledger:
     features: Counter[tuple[str, ...]] = field(default_factory=Counter)
     relations: Counter[tuple[str, ...]] = field(default_factory=Counter)
     seconds: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    notes: Counter[tuple[str, ...]] = field(default_factory=Counter)
     figures: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def record(self, target: str, tested: str, features: Mapping[str, Any], outcome: str) -> None:
@@ -52,6 +56,14 @@ class Ledger:
         """Add what was spent on a target: "build", "run", "judge", all in "ask"; "draw"; "test", which has all."""
         for what, spent in seconds.items():
             self.seconds[target, what] += spent  # type: ignore[assignment] (a Counter of seconds)
+
+    def note(self, target: str, what: str, of: str) -> None:
+        """Count what else was seen of a target."""
+        self.notes[target, what, of] += 1
+
+    def noted(self, target: str, what: str) -> dict[str, int]:
+        """Of which it was noted, and how often, in order."""
+        return {of: count for (label, said, of), count in sorted(self.notes.items()) if (label, said) == (target, what)}
 
     def figure(self, of: str, name: str, value: float) -> None:
         """Keep the largest value of a figure."""
@@ -99,13 +111,16 @@ class Ledger:
 
 def sums(ledger: Ledger, header: Mapping[str, Any]) -> dict[str, Any]:
     """What the last line of a run counts: `outcomes` of each target; `cells`, which are every combination of every
-    target with its cases by outcome, and why it is unsupported, where it is."""
+    target with its cases by outcome, and why no answer is expected, where none is."""
     came, cells = ledger.by_combination(), []
     for target in header["targets"]:
         for values in product(*(header["features"][name] for name in ledger.axes)):
             asked = dict(zip(ledger.axes, values, strict=True))
-            reasons = [f"{', '.join(f'{name} {value}' for name, value in said['features'].items())}: {said['reason']}"
-                       for said in target["unsupported"] if said["features"].items() <= asked.items()]  # fmt: skip
+            declared = [(said["features"], said["reason"]) for said in target["unsupported"]]
+            declared += [(said["features"], f"refused, {said['exception']}: {said['words']}")
+                         for said in target.get("refused", ())]  # fmt: skip
+            reasons = [f"{', '.join(f'{name} {value}' for name, value in of.items())}: {reason}"
+                       for of, reason in declared if of.items() <= asked.items()]  # fmt: skip
             outcomes = dict(sorted(came[target["label"], *map(str, values)].items()))
             cells.append({"target": target["label"], "cell": list(values), "unsupported": "; ".join(reasons),
                           "outcomes": outcomes})  # fmt: skip

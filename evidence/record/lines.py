@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from adapters.capabilities import Refusal
+from findings import Finding
 from reference import Case, Verdict, limits
 from reference.encoding import decode, encode
 from reference.files import opened, written_atomically
@@ -26,6 +28,7 @@ from . import corpus
 
 FORMAT = "rnn-equivalence evidence 1"
 SEAL = b',"sha256":"%b"}\n'  # how a last line ends; its SHA-256 is that of the text in which `}\n` stands there
+PINNED = "finding "  # and its id: the property that asks its pinned case
 CUT_OFF = -1  # the exit status of a run that was cut off and closed later: none of pytest's
 CHUNK = 2**16
 Line = dict[str, Any]
@@ -117,6 +120,18 @@ def arrays(answer: Line) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | Non
     """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
     lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
     return decode("output", answer["output"]), decode("h_n", answer["h_n"]), lower
+
+
+def refusals(refused: Mapping[tuple[tuple[str, Any], ...], Refusal]) -> list[Line]:
+    """How a framework refuses what it is asked, as its adapter declares."""
+    return [{"features": dict(several), **said._asdict()} for several, said in refused.items()]
+
+
+def finding_line(finding: Finding) -> Line:
+    """What a header says of a finding."""
+    kept = ("id", "kind", "title", "link", "avoid", "idiom", "device")
+    trigger = {name: list(values) for name, values in finding.trigger.items()}
+    return {name: getattr(finding, name) for name in kept} | {"trigger": trigger, "what": str(finding.what)}
 
 
 def declarations(declared: Mapping[tuple[tuple[str, Any], ...], str]) -> list[Line]:

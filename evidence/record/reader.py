@@ -14,7 +14,7 @@ from reference.spec import short
 
 from .journal import partial_path
 from .ledger import Ledger
-from .lines import SEAL, Unusable
+from .lines import PINNED, SEAL, Unusable
 from .runs import Evidence, Run, Verdicts, parsed
 from .schema import End, Header, Merged, TestLine, VerdictLine
 
@@ -70,6 +70,8 @@ class _Begun:
         self.properties: set[str] = set()
         self.found = hashlib.sha256()
         self.end: End | None = None
+        self.pinned: dict[tuple[str, str], set[str]] = {}
+        self.explained: set[tuple[str, str]] = set()
         self.labels = _expect_sense(f"{path.name}, line {number}", header)
         self.ledger = Ledger(tuple(header.axes))
 
@@ -109,10 +111,15 @@ class _Begun:
                 expected = f"one of its header's, {features[name]}"
                 raise Unusable(f"{where}: features.{name}: got {value!r}, expected {expected}")
         self.ledger.add(vars(line))
+        self.explained |= {(line.target, one) for one in line.findings}
+        if line.property.startswith(PINNED):
+            of = line.target, line.property.removeprefix(PINNED)
+            self.pinned.setdefault(of, set()).add(line.outcome)
 
     def run(self) -> Run:
-        verdicts = Verdicts(self.path, self.verdicts, self.first, self.last, self.found.hexdigest())
-        return Run(self.header, verdicts, tuple(self.tests), self.end, self.ledger)
+        digest, older = self.found.hexdigest(), self.header.older
+        verdicts = Verdicts(self.path, self.verdicts, self.first, self.last, digest, older)
+        return Run(self.header, verdicts, tuple(self.tests), self.end, self.ledger, self.pinned, self.explained)
 
 
 def _expect_one_reading(where: str, raw: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -79,7 +79,7 @@ class Verdicts:
     """The verdict lines of a run, which stand in its file. Each iteration reads and checks them again.
 
     first, last: numbers of the run's lines, of its header and of its last verdict or test.  sha256: of their text: the
-    verdicts of the same lines are equal.
+    verdicts of the same lines are equal.  older: as Header.older; what "refused" meant then is "not offered" here.
     """
 
     path: Path = field(compare=False)
@@ -87,6 +87,7 @@ class Verdicts:
     first: int = field(compare=False)
     last: int = field(compare=False)
     sha256: str
+    older: bool = False
 
     def __len__(self) -> int:
         return self.count
@@ -98,7 +99,8 @@ class Verdicts:
             found.update(raw)
             if isinstance(line, VerdictLine):
                 count += 1
-                yield line
+                old = self.older and line.outcome == "refused"
+                yield line.model_copy(update={"outcome": "not offered"}) if old else line
         if (count, found.hexdigest()) != (self.count, self.sha256):
             raise Unusable(f"{self.path}: it was changed while it was read")
 
@@ -107,7 +109,8 @@ class Verdicts:
 class Run:
     """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off.
 
-    ledger: what the verdicts add up to.
+    ledger: what the verdicts add up to.  pinned: (target, finding's id) -> what came of its case.
+    explained: (target, id) of the findings that some verdict names.
     """
 
     header: Header
@@ -115,6 +118,22 @@ class Run:
     tests: tuple[TestLine, ...]
     end: End | None
     ledger: Ledger = field(compare=False)
+    pinned: Mapping[tuple[str, str], Set[str]] = field(default_factory=dict, compare=False)
+    explained: Set[tuple[str, str]] = frozenset()
+
+    def state(self, target: str, finding: str) -> str:
+        """Whether a target's version has a finding, by its id: "present", "gone", "changed" or "not asked".
+
+        Its pinned case says so; where that was not asked, a verdict that names it was given because it is present.
+        """
+        match sorted(self.pinned.get((target, finding), ())):
+            case ["finding"]:
+                return "present"
+            case ["agrees"]:
+                return "gone"
+            case []:
+                return "present" if (target, finding) in self.explained else "not asked"
+        return "changed"
 
     @property
     def name(self) -> str:

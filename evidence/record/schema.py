@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
+from adapters.capabilities import Refusal
+from findings.finding import NO_LINK
 from reference import limits
 from reference.judging.verdict import Location
 
@@ -26,6 +28,7 @@ Name = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ShortSha256 = Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="first 16 hexadecimal digits of a SHA-256")]
 FindingId = Annotated[str, Field(pattern="^F-[0-9]{3}$")]
+Link = Annotated[str, Field(pattern=f"^(https://[A-Za-z0-9./?#=&%:_~+-]+|{NO_LINK})$")]  # nothing that ends a link
 SEALED = '`}` stands in place of `,"sha256":"..."}`, with which this line ends'
 Setting = str | bool | int | float | None
 
@@ -57,23 +60,60 @@ class RunOptions(Model):
     shrink: bool
     pool: int | None = Field(None, description="seed of the keys that targets which compile were asked")
     draws: int = Field(
-        1, description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools"
+        1, description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools; 4 asks more"
     )
 
 
-class Declaration(Model):
-    """What an adapter says of a feature, or of several that a case asks for at once."""
+class OfFeatures(Model):
+    """Of a feature, or of several that a case asks for at once."""
 
     features: dict[str, str | bool] = Field(min_length=1)
-    reason: str
 
     def holds(self, asked: Mapping[str, str | bool]) -> bool:
         """Whether a case that asks for these features is meant."""
         return self.features.items() <= asked.items()
 
     @property
-    def words(self) -> str:
+    def asked(self) -> str:
         return " with ".join(f"{name} {value}" for name, value in self.features.items())
+
+
+class Declaration(OfFeatures):
+    """What an adapter says of features."""
+
+    reason: str
+
+
+class RefusalLine(OfFeatures):
+    """How the framework refuses a call with these features, as its adapter declares."""
+
+    exception: Name = Field(description="the name of its type")
+    words: str = Field(description="that it says, among others")
+
+    @property
+    def reason(self) -> str:
+        return str(Refusal(self.exception, self.words))
+
+    def fits(self, told: str) -> bool:
+        """Whether what was raised, told as "Type: words", is this refusal."""
+        return Refusal(self.exception, self.words).fits(told)
+
+
+class FindingLine(Model):
+    """What the framework was seen to get wrong, in whatever version: findings/ of the suite."""
+
+    id: FindingId
+    kind: Literal["fault", "documented"]
+    title: str
+    link: Link = Field(description="where it is reported")
+    avoid: str = Field(description="how a user avoids it")
+    trigger: dict[Name, list[str | bool]] = Field(description="feature -> the values of which a case inside has one")
+    idiom: Name = Field(description="in which a case inside is called; empty for the adapter's run")
+    device: Name = Field(description="on which it is: cpu or cuda")
+    what: str = Field(description="what is wrong, as it is checked")
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.title} ({self.link})"
 
 
 Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS)]
@@ -92,7 +132,15 @@ class TargetLine(Model):
     version: Name
     backend: Name = Field(description="what computes below the framework; empty where nothing does")
     device: Name
-    unsupported: Declarations
+    unsupported: Declarations = Field(description="what the adapter has no way to ask, and why")
+    refused: list[RefusalLine] = Field(
+        default=[], max_length=limits.DECLARATIONS,
+        description="where the framework says no; in a record without this field, the outcome `refused` means"
+        " what is now `not offered`",
+    )  # fmt: skip
+    findings: list[FindingLine] = Field(
+        default=[], max_length=limits.DECLARATIONS, description="known of the framework, whether this version has them"
+    )
     emulated: Declarations
     arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
@@ -156,6 +204,11 @@ class Header(Model):
         if (self.corpus is None) == (not self.corpora):
             raise ValueError("got corpus and corpora, or none of them, expected one")
         return self
+
+    @property
+    def older(self) -> bool:
+        """Whether the run is from before refusals were told apart from what is not offered, and findings were asked."""
+        return bool(self.targets) and not any("refused" in target.model_fields_set for target in self.targets)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -237,12 +290,12 @@ class VerdictLine(Model):
     answer: Answer | None = Field(None, description="kept for the frozen corpus")
     content: str | None = Field(None, description="the case itself as JSON, where it did not agree")
     idiom: Name = Field("", description="in which the framework was called, in the adapter's word; empty for run's own")
-    findings: list[FindingId] = Field([], description="that explain the outcome `finding`")
+    findings: list[FindingId] = Field([], max_length=limits.DECLARATIONS, description="that explain `finding`")
 
 
 def question(line: VerdictLine) -> Hashable:
     """What was asked, whole: two lines with one question can be compared, or contradict each other."""
-    return line.target, line.property, line.case, line.relation, tuple(sorted(line.features.items()))
+    return line.target, line.property, line.case, line.relation, line.idiom, tuple(sorted(line.features.items()))
 
 
 class TestLine(Model):
@@ -257,7 +310,7 @@ class TestLine(Model):
 class Combination(Model):
     target: str
     cell: list[str | bool] = Field(description="a value for each of the header's axes")
-    unsupported: str = Field(description="why, where the adapter declares it so")
+    unsupported: str = Field(description="why no answer is expected, where the adapter declares it so")
     outcomes: dict[Outcome, Count]
 
 

@@ -69,6 +69,9 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "several": len(evidence.runs) > 1,
         "conclusion": problems.conclude(evidence, found),
         "columns": found,
+        "findings": problems.findings(found, "fault"),
+        "documented": problems.findings(found, "documented"),
+        "gone": [one for kind in problems.KINDS for one in problems.findings(found, kind, "gone")],
         "absent": absent,
         "totals": {outcome: sum(column.outcomes[outcome] for column in found) for outcome in columns.OUTCOMES},
         "tests": [problems.tests_of(run) for run in evidence.runs],
@@ -95,6 +98,6 @@ def _render(template: str, shown: dict[str, Any]) -> str:
     )  # fmt: skip
     environment.filters.update(
         value=words.value, many=words.many, moment=words.moment, count="{:,}".format, asked=problems.asked,
-        said=problems.said, code=lambda of: Markup(fenced(of)),
+        said=problems.said, code=lambda of: Markup(fenced(of)), link=Markup,  # schema.Link is plain
     )  # fmt: skip
     return environment.get_template(template).render(shown)

@@ -14,21 +14,25 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
+from ..record.ledger import FILLED
 from ..record.reader import Evidence, Run
-from ..record.schema import Absent, TargetLine, VerdictLine
+from ..record.schema import Absent, FindingLine, TargetLine, VerdictLine
 from ..words import figure, value
 
-OUTCOMES = ("agrees", "disagrees", "vacuous", "refused", "crashed")
+OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
 WRONG = ("disagrees", "crashed", "undeclared")
 GROWING = {"time": "time", "depth": "num_layers"}  # second word of a corpus case's name -> the size that grows
 Asked = tuple[tuple[str, str | bool], ...]  # features and their values
 # state of an entry -> its sign, and what it means
 STATES = {
-    "agree": ("✓", "so many cases agree with the reference; the others are vacuous, or refused as declared"),
-    "disagree": ("✗", "some case disagrees, or crashes"),
+    "agree": ("✓", "so many cases agree with the reference; of the others none is wrong"),
+    "disagree": ("✗", "some case disagrees, or crashes, and no finding covers it"),
+    "finding": ("▲", "some case is wrong, exactly as a finding of that framework says"),
     "vacuous": ("≈", "cases were judged, and the bound was too wide for each"),
-    "refused": ("!", "refused without being declared unsupported"),
-    "unsupported": ("—", "declared unsupported, and refused when asked"),
+    "undeclared": ("!", "refused, or not offered, without being declared so"),
+    "refused": ("⊘", "asked, and the framework said no, as the adapter had declared"),
+    "not offered": ("—", "the adapter has no way to ask"),
+    "left out": ("◌", "not asked: a finding that is present says that nothing can be expected of the answer"),
     "absent": ("∅", "the framework could not be loaded"),
     "not asked": ("·", "no case asked for it"),
 }
@@ -75,7 +79,8 @@ class Column:
     """One target of one run.
 
     number: of the run, from 1; 0 where the file holds one run alone.  outcomes: of cases and relations; "undeclared"
-    counts those of "refused" that were not declared unsupported.  asked: cases compared with the reference: for each
+    counts those of "refused" and "not offered" that were not declared so.  explained: finding's id -> how many verdicts
+    it explains, or leaves out.  asked: cases compared with the reference: for each
     feature's value, and for each combination of the axes, their outcomes.  fractions: bound -> largest error / bound
     of each answer.  growing: verdicts on the corpus' growing cases.  wrong: by test, then by outcome.
     """
@@ -84,6 +89,7 @@ class Column:
     run: Run
     target: TargetLine
     outcomes: Counter[str] = field(default_factory=Counter)
+    explained: Counter[str] = field(default_factory=Counter)
     asked: dict[Asked, Counter[str]] = field(default_factory=dict)
     fractions: dict[str, array[float]] = field(default_factory=dict)
     growing: list[VerdictLine] = field(default_factory=list)
@@ -91,9 +97,11 @@ class Column:
 
     def add(self, line: VerdictLine) -> None:
         """Count one verdict. Of a relation it may be the other target that refused: nothing of it is undeclared."""
-        undeclared = line.outcome == "refused" and not line.relation and not self.unsupported(line.features)
+        said = {"refused": self.target.refused, "not offered": self.target.unsupported}.get(line.outcome)
+        undeclared = said is not None and not line.relation and not any(one.holds(line.features) for one in said)
         outcome = "undeclared" if undeclared else line.outcome
         self.outcomes.update({line.outcome, outcome})
+        self.explained.update([line.message] if line.outcome == "left out" else line.findings)
         if not line.relation:
             combination = tuple((name, line.features[name]) for name in self.axes)
             for key in (*((item,) for item in line.features.items()), combination):
@@ -123,15 +131,26 @@ class Column:
         """How near the errors come to each bound."""
         return {bound: _spread(fractions) for bound, fractions in sorted(self.fractions.items())}
 
-    def unsupported(self, asked: Mapping[str, str | bool]) -> str:
-        """Why the adapter says that it cannot answer what asks for these features; empty where it says nothing."""
-        return "; ".join(f"{d.words}: {d.reason}" for d in self.target.unsupported if d.holds(asked))
+    def declared(self, asked: Mapping[str, str | bool]) -> dict[str, str]:
+        """Why no answer is expected of what asks for these features: "refused" or "not offered" -> the reasons."""
+        kinds = {"not offered": self.target.unsupported, "refused": self.target.refused}
+        found = {kind: [f"{d.asked}: {d.reason}" for d in said if d.holds(asked)] for kind, said in kinds.items()}
+        return {kind: "; ".join(reasons) for kind, reasons in found.items() if reasons}
+
+    @property
+    def findings(self) -> dict[str, list[FindingLine]]:
+        """State -> the findings that the framework's version is in."""
+        found: dict[str, list[FindingLine]] = {}
+        for one in self.target.findings:
+            found.setdefault(self.run.state(self.target.label, one.id), []).append(one)
+        return found
 
     def missing(self) -> int:
-        """How many combinations and values the adapter supports that got no case that agrees."""
+        """How many combinations and values of which an answer is expected got no case that agrees, or as FILLED has."""
         pairs = {name: [(name, value) for value in values] for name, values in self.run.header.features.items()}
         keys = [*product(*(pairs[name] for name in self.axes)), *((pair,) for some in pairs.values() for pair in some)]
-        return sum(not self.unsupported(dict(key)) and not self.asked.get(key, Counter())["agrees"] for key in keys)
+        return sum(not self.declared(dict(key)) and not any(self.asked.get(key, Counter())[one] for one in FILLED)
+                   for key in keys)  # fmt: skip
 
 
 def _spread(fractions: array[float]) -> Spread:
@@ -171,20 +190,22 @@ Rows = list[tuple[str, list[Entry]]]  # of a table: what each row is of, and its
 
 def _entry(column: Column, key: Asked) -> Entry:
     """The state of the cases of a column that asked for these features."""
-    outcomes, declared = column.asked.get(key, Counter()), column.unsupported(dict(key))
-    parts = [f"{count:,} {'refused undeclared' if word == 'undeclared' else word}" for word, count in outcomes.items()]
-    title = "; ".join([", ".join(sorted(parts)) or STATES["not asked"][1], *([declared] if declared else [])])
+    outcomes, declared = column.asked.get(key, Counter()), column.declared(dict(key))
+    parts = [f"{count:,} {word}" for word, count in outcomes.items()]
+    title = "; ".join([", ".join(sorted(parts)) or STATES["not asked"][1], *declared.values()])
     cases, agree, undeclared = outcomes.total(), outcomes["agrees"], outcomes["undeclared"]
     if wrong := outcomes["disagrees"] + outcomes["crashed"]:
         return Entry("disagree", f"{wrong:,} of {cases:,}", title)
     if undeclared:
-        return Entry("refused", f"{undeclared:,} of {cases:,} refused", title)
+        return Entry("undeclared", f"{undeclared:,} of {cases:,} undeclared", title)
+    if found := outcomes["finding"]:
+        return Entry("finding", f"{found:,} of {cases:,}", title)
     if agree:
         return Entry("agree", f"{agree:,}", title, min(4, len(str(agree))))
     if outcomes["vacuous"]:
         return Entry("vacuous", f"{cases:,}", title)
-    state = "unsupported" if declared or outcomes["refused"] else "not asked"
-    return Entry(state, state, title)
+    states = (*declared, *(word for word in ("refused", "not offered", "left out") if outcomes[word]), "not asked")
+    return Entry(states[0], states[0], title)
 
 
 def features_table(evidence: Evidence, found: list[Column], gone: list[Absent]) -> dict[str, Rows]:

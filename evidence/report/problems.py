@@ -10,16 +10,19 @@ from typing import Any, NamedTuple
 from reference.judging.verdict import Location, Verdict
 
 from ..record.runs import Evidence, Run, miscounts
-from ..record.schema import VerdictLine
+from ..record.schema import FindingLine, VerdictLine
 from ..words import cut, joined, many, value
 from .columns import Column, Wrong
+
+KINDS = ("fault", "documented")
 
 
 class Conclusion(NamedTuple):
     """What came of it all.
 
-    level: "good", "warn" (nothing is wrong, and something is missing) or "bad".
+    level: "good", "warn" (nothing is wrong that is not known, and something is missing or known to be) or "bad".
     word: the verdict's name.  sentence: the verdict.  warnings: what else must be read first.  notes: what is no fault.
+    brief: the verdict in a few words, for a badge.
     """
 
     level: str
@@ -27,26 +30,77 @@ class Conclusion(NamedTuple):
     sentence: str
     warnings: list[str]
     notes: list[str]
+    brief: str
+
+
+class Present(NamedTuple):
+    """A finding that some targets have: in which versions, and how many verdicts it explains, or leaves out."""
+
+    finding: FindingLine
+    where: str
+    explains: int
+
+
+def findings(found: list[Column], kind: str, state: str = "present") -> list[Present]:
+    """The findings of a kind that are in a state in some version, by their ids."""
+    lines: dict[str, FindingLine] = {}
+    where: dict[str, dict[str, None]] = {}
+    explains = Counter[str]()
+    for column in found:
+        for one in column.findings.get(state, ()):
+            if one.kind == kind:
+                lines[one.id] = one
+                where.setdefault(one.id, {})[version_of(column)] = None
+                explains[one.id] += column.explained[one.id]
+    return [Present(lines[one], joined([*where[one]]), explains[one]) for one in sorted(lines)]
+
+
+def version_of(column: Column) -> str:
+    """A framework in its version: "keras 3.15.1 on torch 2.13.0"."""
+    return f"{column.target.adapter} {column.target.version}"
+
+
+def headline(found: list[Column]) -> str:
+    """How many findings are present, where, and which; empty where none is. Documented defaults are not among them."""
+    ids: dict[tuple[str, ...], dict[str, None]] = {}  # those of a version -> which versions have these
+    for version in dict.fromkeys(map(version_of, found)):
+        of = [column for column in found if version_of(column) == version]
+        if here := tuple(one.finding.id for one in findings(of, "fault")):
+            ids.setdefault(here, {})[version] = None
+    parts = [f"in {joined([*versions])}: {', '.join(here)}" for here, versions in ids.items()]
+    number = len({one for here in ids for one in here})
+    return f"{many(number, 'finding')} present {'; '.join(parts)}" if parts else ""
 
 
 def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
-    """Everything agrees only if nothing disagreed, crashed or failed, and every run is complete."""
+    """Everything agrees only if nothing disagreed, crashed or failed, no finding is present and every run complete."""
     total = sum((column.outcomes for column in found), Counter())
     cut, agree = sum(bool(run.incomplete) for run in evidence.runs), total["agrees"]
+    present, documented = headline(found), [one.finding.id for one in findings(found, "documented")]
+    brief = f"{agree:,} agree"
     if wrong := _wrong(evidence, found, total):
         words = "bad", "disagrees", f"Not everything agrees: {joined(wrong)}."
+        brief = wrong[0]
     elif cut:
         runs = f"{cut} of {len(evidence.runs)} runs {_is(cut)}" if len(evidence.runs) > 1 else "the run is"
         seen = f"the {many(agree, 'answer')} judged before agree" if agree else "nothing was judged"
         words = "warn", "incomplete", f"No verdict: {runs} incomplete; {seen}."
+        brief = "incomplete"
     elif not agree:
         words = "warn", "nothing judged", "No verdict: no answer was found to agree, and none to disagree."
+        brief = "nothing judged"
+    elif present:
+        words = "warn", "findings", f"{agree:,} answers agree; {present}."
+        brief += f", {present.split(' present')[0]}"
     else:
-        within = f"{many(agree, 'answer')} of {many(len(found), 'target')} lie within their bounds."
-        words = "good", "agrees", f"Everything agrees: {within}"
+        within = f"{many(agree, 'answer')} of {many(len(found), 'target')} lie within their bounds"
+        words = "good", "agrees", f"Everything agrees: {within}."
+        if documented:
+            defaults = many(len(documented), "documented default")
+            words = "good", "agrees", f"{within}; where {defaults} is at work, they differ: {', '.join(documented)}."
         if any(run.end and run.end.selection for run in evidence.runs):
-            words = "warn", "part of the suite", f"All that was asked agrees, but not all was asked: {within}"
-    return Conclusion(*words, _warnings(evidence), _notes(total))
+            words = "warn", "part of the suite", f"All that was asked agrees, but not all was asked: {within}."
+    return Conclusion(*words, _warnings(evidence), _notes(total), brief)
 
 
 def _is(count: int, past: bool = False) -> str:
@@ -57,10 +111,12 @@ def _wrong(evidence: Evidence, found: list[Column], total: Counter[str]) -> list
     """What is wrong, in counts."""
     tests = sum((tests_of(run) for run in evidence.runs), Counter())
     failed, undeclared = tests["failed"] + tests["error"], total["undeclared"]
-    refused = f"{many(undeclared, 'question')} {_is(undeclared, past=True)} refused without being declared unsupported"
+    refused = f"{many(undeclared, 'question')} {_is(undeclared, past=True)} refused without being declared so"
+    changed = [f"{one.finding.id} in {one.where}" for kind in KINDS for one in findings(found, kind, "changed")]
     miscounted = sum(any(miscounts(run)) for run in evidence.runs)
     counted = {
         f"{many(total['disagrees'], 'answer')} disagree{'s' * (total['disagrees'] == 1)}": total["disagrees"],
+        f"{many(len(changed), 'finding')} changed: {', '.join(changed)}": len(changed),
         f"{total['crashed']:,} crashed": total["crashed"],
         refused: undeclared,
         f"{many(failed, 'test')} failed": failed,
@@ -89,12 +145,14 @@ def _warnings(evidence: Evidence) -> list[str]:
 
 
 def _notes(total: Counter[str]) -> list[str]:
-    vacuous, refused = total["vacuous"], total["refused"]
-    wide = f"{many(vacuous, 'answer')} {_is(vacuous)} vacuous: the bound is too wide to say anything."
-    said_no = (
-        f"{many(refused, 'question')} {_is(refused, past=True)} refused; the table below says what is unsupported."
-    )
-    return [*([wide] if vacuous else []), *([said_no] if refused else [])]
+    vacuous, refused, lacks, left = (total[word] for word in ("vacuous", "refused", "not offered", "left out"))
+    notes = {
+        f"{many(vacuous, 'answer')} {_is(vacuous)} vacuous: the bound is too wide to say anything.": vacuous,
+        f"{many(refused, 'question')} {_is(refused, past=True)} refused by a framework, as declared below.": refused,
+        f"{many(lacks, 'question')} {_is(lacks)} not offered: an adapter has no way to ask.": lacks,
+        f"{many(left, 'case')} {_is(left, past=True)} left out: the findings named say why.": left,
+    }
+    return [words for words, count in notes.items() if count]
 
 
 def tests_of(run: Run) -> Counter[str]:

@@ -1,7 +1,8 @@
 """What is asked again of what is installed here, in processes of their own: this package knows no framework.
 
 The questions of the profile ci are drawn again: the same version of Hypothesis draws the same ones every time. Refused
-and crashed cases of the corpus are asked again: `python -m adapters.running.child` answers each with a line of JSON.
+and crashed cases of the corpus, and of findings, are asked again: `python -m adapters.running.child` answers each with
+a line of JSON.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..record import corpus
+from reference import Case
+
 from ..record.environment import ROOT, packages
 from ..record.ledger import DRAWS
 from ..record.lines import Unusable
@@ -28,11 +30,12 @@ from ..record.schema import TargetLine, VerdictLine, question
 from . import declarations
 from .check import Check, few
 from .declarations import entry_of, public, version_of
-from .questions import CORPUS, FOLDER
+from .questions import ANSWER, CORPUS, FOLDER
 
 DRAWING = 300.0  # seconds for each target
 ASKED = FOLDER
-LEFT_OUT = (CORPUS, "test_primitives.py", "test_self_check.py")  # what draws nothing, or is no verdict
+FINDINGS = "test_findings.py"
+LEFT_OUT = (CORPUS, FINDINGS, "test_primitives.py", "test_self_check.py")  # what draws nothing, or is no verdict
 DRAWN_BY = ("hypothesis", "numpy")
 PATIENCE = 60.0  # seconds for all that is asked of one target again
 NOT_SHOWN = "refused or crashed in the framework's own words, and not asked again: "
@@ -58,7 +61,8 @@ def redraw(run: Run) -> Check | None:
         reason = f"of the profile ci, not drawn again: {str(error)[-300:]}"
         return Check(f"{checked}: not shown", [], Counter({reason: len(run.verdicts)}))
     asked, also = _questions(run.verdicts)
-    # a test that failed shrinks, and one with a vacuous answer draws anew: there an answer decides what is asked
+    # a test that failed shrinks, one with a vacuous answer draws anew, and one without an answer, as a finding says,
+    # ends: there an answer decides what is asked
     compared, number = sorted((asked.keys() | drawn.keys()) - run.failed - vacuous - also), len(drawn)
     problems = [
         f"{test}: {(asked[test] - drawn[test]).total()} questions that it does not draw, "
@@ -70,12 +74,12 @@ def redraw(run: Run) -> Check | None:
 
 
 def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
-    """The questions of each test, with their sizes; and the tests with a vacuous answer."""
+    """The questions of each test, with their sizes; and the tests with a vacuous answer, or without one."""
     found, vacuous = Questions(Counter), set[str]()
     for line in lines:
-        if not line.test.startswith(FOLDER + CORPUS):
+        if not line.test.startswith((FOLDER + CORPUS, FOLDER + FINDINGS)):
             found[line.test][hash((question(line), tuple(line.sizes.model_dump().items())))] += 1
-            vacuous |= {line.test} if line.outcome == "vacuous" else set()
+            vacuous |= {line.test} if line.outcome == "vacuous" or line.property == ANSWER else set()
     return found, vacuous
 
 
@@ -84,8 +88,10 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
     targets = []
     for target in run.header.targets:
         known = declarations.of(target)
-        said = {"unsupported": list(known.unsupported), "arithmetics": list(known.arithmetics)}
-        targets.append(target.model_copy(update=said).model_dump())
+        said = {kind: list(getattr(known, kind)) for kind in ("unsupported", "arithmetics", "refused")}
+        left_out = [one.id for one in declarations.findings_of(target).values()
+                    if one.what.not_expressible and run.state(target.label, one.id) == "present"]  # fmt: skip
+        targets.append(target.model_copy(update=said).model_dump() | {"left_out": left_out})
     with tempfile.TemporaryDirectory() as folder:
         told, record = Path(folder, "targets.json"), Path(folder, "drawn.json")
         told.write_text(json.dumps(targets), encoding="utf-8")
@@ -103,20 +109,24 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
         return _questions(read(record).runs[0].verdicts)  # which are read from the file, while it is there
 
 
-def ask_again(target: TargetLine, lines: Sequence[VerdictLine]) -> tuple[list[str], dict[str, int]]:
-    """What is not as recorded of these lines of the corpus; and why some were not asked again -> how many."""
+def ask_again(
+    target: TargetLine, lines: Sequence[VerdictLine], cases: Mapping[str, Case]
+) -> tuple[list[str], dict[str, int]]:
+    """What is not as recorded of these lines; and why some were not asked again -> how many.  cases: by their ids."""
     if lines and (reason := _elsewhere(target)):
         return [], {NOT_SHOWN + reason: len(lines)}
     problems, left, ends = [], list(lines), time.monotonic() + PATIENCE
     while left and time.monotonic() < ends:
-        said = _answers(target, left, ends - time.monotonic())
+        said = _answers(target, left, cases, ends - time.monotonic())
         for asked, answer in zip(left, said, strict=False):
-            if wrong := _other(asked, answer):
-                problems.append(f"{asked.corpus}: recorded as {asked.outcome}: {asked.message[:200]!r}; here {wrong}")
+            if wrong := _other(target, asked, answer):
+                recorded = f"recorded as {asked.outcome}: {asked.message[:200]!r}"
+                problems.append(f"{asked.corpus or asked.property}: {recorded}; here {wrong}")
         if len(said) < len(left):  # the process died of the next one
             dead = left[len(said)]
-            if dead.outcome != "crashed" and time.monotonic() < ends:
-                problems.append(f"{dead.corpus}: recorded as {dead.outcome}; here the process dies of it")
+            if dead.outcome not in ("crashed", "finding") and time.monotonic() < ends:
+                name = dead.corpus or dead.property
+                problems.append(f"{name}: recorded as {dead.outcome}; here the process dies of it")
         left = left[len(said) + 1 :]
     return problems, {f"{NOT_SHOWN}{PATIENCE:g} s were over": len(left)} if left else {}
 
@@ -131,11 +141,12 @@ def _elsewhere(target: TargetLine) -> str:
     return "" if here == public(target.version) else f"{target.adapter} {public(target.version)} is not installed here"
 
 
-def _answers(target: TargetLine, lines: Sequence[VerdictLine], seconds: float) -> list[dict[str, Any]]:
+def _answers(
+    target: TargetLine, lines: Sequence[VerdictLine], cases: Mapping[str, Case], seconds: float
+) -> list[dict[str, Any]]:
     """What the adapter says, one for each line, up to the one that its process died of."""
-    cases = corpus.cases()
-    asked = [{"device": target.device, "mode": line.features["mode"], "case": cases[line.corpus or ""].to_json()}
-             for line in lines]  # fmt: skip
+    asked = [{"device": target.device, "mode": line.features["mode"], "idiom": line.idiom,
+              "case": cases[line.case].to_json()} for line in lines]  # fmt: skip
     given = "".join(json.dumps(one) + "\n" for one in asked)
     command = [sys.executable, "-m", "adapters.running.child", target.source]
     environment = {**os.environ, **({"KERAS_BACKEND": target.backend} if target.backend else {})}
@@ -147,11 +158,17 @@ def _answers(target: TargetLine, lines: Sequence[VerdictLine], seconds: float) -
     return [json.loads(line) for line in done.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def _other(asked: VerdictLine, answer: dict[str, Any]) -> str:
+def _other(target: TargetLine, asked: VerdictLine, answer: dict[str, Any]) -> str:
     """What came of a question here, where it is another outcome, or in other words; empty where it is the same."""
-    came = next((word for word in ("refused", "crashed") if word in answer), "answered")
-    message = str(answer.get(came, ""))
-    if came != asked.outcome:
+    came, message = "answered", ""
+    if "refused" in answer:
+        came, message = "refused" if answer["kind"] == "Refused" else "not offered", str(answer["refused"])
+    elif "crashed" in answer:
+        message = str(answer["crashed"])
+        refusals = declarations.of(target).refusals(asked.features)
+        came = "refused" if any(refusal.fits(message) for refusal in refusals) else "crashed"
+    expected = "crashed" if asked.outcome == "finding" else asked.outcome  # one whose finding is an exception
+    if came != expected:
         return f"it is {came}{f': {message[:200]!r}' if message else ''}"
     return "" if _words(message) == _words(asked.message) else f"the words are {message[:200]!r}"
 

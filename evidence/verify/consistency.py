@@ -25,6 +25,7 @@ from .declarations import Declared
 
 CHANGED = "the adapter changed its arguments: the case was "
 COMPARED = ("value", "non-finite")  # reasons of a disagreement between elements
+NO_VERDICT = ("refused", "not offered", "left out", "crashed")
 UNCOMPARED = ("shape", "dtype")
 # the reference's float64 sums differ in their last bits from one BLAS to another; a float64 answer's error is no larger
 REPEATABLE = 2.0**-20
@@ -35,19 +36,27 @@ def close(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=REPEATABLE) or (math.isnan(one) and math.isnan(other))
 
 
-def inconsistencies(line: VerdictLine, declared: Declared, bound: str, asked: Corpus) -> Iterator[str]:
+def ordinary(line: VerdictLine) -> str:
+    """The outcome of a line before findings explained it."""
+    explained = line.outcome == "finding" or (line.outcome == "vacuous" and line.verdict and line.verdict.outside)
+    return "disagrees" if explained else line.outcome
+
+
+def inconsistencies(
+    line: VerdictLine, declared: Declared, bound: str, asked: Corpus, pinned: Case | None = None
+) -> Iterator[str]:
     """What in a line contradicts itself, or the case that it names or holds.
 
     declared: what the target, or the other target of a port, declares.  bound: the one that its property judges by.
-    asked: the corpus that the run was asked.
+    asked: the corpus that the run was asked.  pinned: the case of the finding that the line asks.
     """
-    yield from _asked(line, asked)
-    yield from _said(line)
+    yield from _asked(line, asked, pinned)
+    yield from _said(line, pinned is not None)
     if line.verdict is not None:
         yield from _judgement(line, line.verdict, declared, bound)
 
 
-def _asked(line: VerdictLine, asked: Corpus) -> Iterator[str]:
+def _asked(line: VerdictLine, asked: Corpus, pinned: Case | None) -> Iterator[str]:
     """Features that contradict the sizes; a case that is another than its id, name or content says."""
     features, given = line.features, line.sizes
     words = {name: str(size) if size < 2 else "more" for name, size in (("time", given.time), ("batch", given.batch))}
@@ -61,7 +70,9 @@ def _asked(line: VerdictLine, asked: Corpus) -> Iterator[str]:
         (features["layout"] == "unbatched" and given.batch != 1, f"an unbatched case has no batch of {given.batch}"),
         (features["mask"] and features["lengths"] != "full", "no case has a mask and lengths"),
     )
-    cases: list[Case] = []
+    cases: list[Case] = [] if pinned is None else [pinned]
+    if pinned is not None and pinned.id != line.case:
+        yield f"the case of the finding is {pinned.id}, the line says {line.case}"
     if line.corpus != (name := asked.names.get(line.case)):
         yield f"it is called {line.corpus!r}, this suite's corpus has {name!r}"
     elif line.corpus is not None:
@@ -83,10 +94,10 @@ def _asked(line: VerdictLine, asked: Corpus) -> Iterator[str]:
             yield f"it asks for {', '.join(f'{name} {really[name]}' for name in other)}, the line says otherwise"
 
 
-def _said(line: VerdictLine) -> Iterator[str]:
+def _said(line: VerdictLine, pinned: bool) -> Iterator[str]:
     """Whether outcome, verdict, message and answer go together."""
     said, words = line.verdict, f"the message {line.message[:80]!r}"
-    if line.outcome in ("refused", "crashed") or (line.outcome == "disagrees" and said is None):
+    if line.outcome in NO_VERDICT or (line.outcome in ("disagrees", "finding") and said is None):
         answered = said is not None or line.answer is not None or line.answer_id is not None
         silent = not line.message or (line.outcome == "disagrees" and not line.message.startswith(CHANGED))
         yield from those(
@@ -100,8 +111,8 @@ def _said(line: VerdictLine) -> Iterator[str]:
         (line.message, f"{line.outcome}, with {words} of a case that has no verdict"),
         (said is None, f"{line.outcome}, and it has no verdict"),
         (not kept, f"{line.outcome}{f' ({reason})' if reason else ''}, with the answer {line.answer_id}"),
-        (line.answer is not None and (line.relation or line.corpus is None),
-         "an answer is kept of the corpus alone, judged by the reference"),
+        (line.answer is not None and (line.relation or (line.corpus is None and not pinned)),
+         "an answer is kept of the corpus and of findings alone, judged by the reference"),
     )  # fmt: skip
 
 
@@ -120,7 +131,7 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: st
     if said.reason in UNCOMPARED:
         blank: dict[str, Any] = dict.fromkeys(vars(said), 0) | {"bound": "", "worst": None, "first": None}
         kept = {"reason": said.reason, "arithmetic": promised, "detail": said.detail}
-        if line.outcome != "disagrees" or vars(said) != blank | kept or not said.detail:
+        if ordinary(line) != "disagrees" or vars(said) != blank | kept or not said.detail:
             yield "an answer of another shape or dtype disagrees, and nothing of it is compared"
         return
     bounds = (bound, *OWN_STEPS) if bound == PAIR else (bound,)
@@ -149,7 +160,7 @@ def _counts(line: VerdictLine, said: Judgement) -> Iterator[str]:
     yield from those(
         (said.elements != expected, f"{said.elements} elements, a case of these sizes has {expected}"),
         (max(said.outside, said.vacuous) > said.elements, f"{said.outside} outside and {of}"),
-        (line.outcome != outcome, f"{other}: {outside}, {said.vacuous} vacuous"),
+        (ordinary(line) != outcome, f"{other}: {outside}, {said.vacuous} vacuous"),
         (said.reason not in reasons, f"{outside}, with the reason {said.reason!r}"),
         ((said.first is None) != (not said.outside),
          f"{outside}, and the first of them is {'not ' * (said.first is None)}named"),

@@ -14,32 +14,36 @@ from pathlib import Path
 from typing import Any
 
 from adapters import KNOWN
+from findings import Finding, all_findings
 
-from ..record.schema import Declaration, Header, TargetLine
+from ..record.lines import finding_line
+from ..record.schema import Declaration, Header, RefusalLine, TargetLine
 
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
+KINDS = ("unsupported", "arithmetics", "emulated", "refused")
 DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What holds for a target: by this suite's own data, or by the word of a foreign adapter's author.
-
-    varies: what a framework's version decides, and the record alone says.
-    """
+    """What holds for a target: by this suite's own data, or by the word of a foreign adapter's author."""
 
     unsupported: tuple[Declaration, ...]
     arithmetics: tuple[Declaration, ...]
-    varies: tuple[Mapping[str, Any], ...] = ()
+    refused: tuple[RefusalLine, ...] = ()
 
-    def refusals(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
-        """In which words a case with these features may be refused; none where it is to be answered."""
+    def not_offered(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
+        """In which words a case with these features is not offered; none where it can be asked."""
         return tuple(
             f"{' and '.join(f'{name} {value}' for name, value in entry.features.items())}: {entry.reason}"
             for entry in self.unsupported
             if entry.holds(asked)
         )
+
+    def refusals(self, asked: Mapping[str, str | bool]) -> tuple[RefusalLine, ...]:
+        """How the framework may refuse a case with these features; none where it is to answer."""
+        return tuple(entry for entry in self.refused if entry.holds(asked))
 
     def arithmetic(self, asked: Mapping[str, str | bool]) -> str:
         """The arithmetic that a case with these features is judged by."""
@@ -67,20 +71,27 @@ def entry_of(target: TargetLine) -> dict[str, Any] | None:
 
 
 def of(target: TargetLine) -> Declared:
-    """What a target declares. For a known adapter the record's word counts only for what varies with the version."""
-    entry = entry_of(target)
-    if entry is None:
-        return Declared(tuple(target.unsupported), tuple(target.arithmetics))
-    varies = tuple(entry["varies"])
-    theirs = tuple(one for one in target.unsupported if one.features in varies)
-    ours = tuple(Declaration(**one) for one in entry["unsupported"] if one["features"] not in varies)
-    return Declared((*ours, *theirs), tuple(Declaration(**one) for one in entry["arithmetics"]), varies)
+    """What a target declares. For a known adapter the record's word counts for nothing."""
+    if (entry := entry_of(target)) is None:
+        return Declared(tuple(target.unsupported), tuple(target.arithmetics), tuple(target.refused))
+    unsupported, arithmetics = (tuple(Declaration(**one) for one in entry[kind]) for kind in KINDS[:2])
+    return Declared(unsupported, arithmetics, tuple(RefusalLine(**one) for one in entry["refused"]))
+
+
+def findings_of(target: TargetLine) -> dict[str, Finding]:
+    """Id -> what this suite knows a target's framework to get wrong. Of a foreign adapter it knows nothing."""
+    known = [] if is_foreign(target) else all_findings()
+    return {finding.id: finding for finding in known if finding.concerns(target.adapter, target.backend)}
 
 
 def wrong(header: Header, target: TargetLine) -> Iterator[str]:
     """Where a header says another thing of a target than this version of the suite."""
     if target.label != f"{target.adapter}{target.backend and '/'}{target.backend} {target.device}":
         yield f"the target {target.label!r} is {target.adapter!r} on {target.backend!r} and {target.device!r}"
+    findings = [finding_line(finding) for finding in findings_of(target).values()]
+    if not header.older and [one.model_dump() for one in target.findings] != findings:
+        ours, theirs = (", ".join(one) or "none" for one in (findings_of(target), [f.id for f in target.findings]))
+        yield f"{target.label}: its findings ({theirs}) are not those of this version of the suite ({ours})"
     if is_foreign(target):
         return
     entry = entry_of(target)
@@ -88,9 +99,8 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
         named = f"adapter {target.source!r} named {target.adapter!r}, backend {target.backend!r}"
         yield f"{target.label}: {named}, device {target.device!r}: this suite has none such"
         return
-    for kind in ("unsupported", "emulated", "arithmetics"):
-        ours, theirs = ([one for one in said if one["features"] not in entry["varies"]]
-                        for said in (entry[kind], [one.model_dump() for one in getattr(target, kind)]))  # fmt: skip
+    for kind in KINDS:
+        ours, theirs = entry[kind], [one.model_dump() for one in getattr(target, kind)]
         if ours != theirs:
             other = next((one for one in (*theirs, *ours) if one not in ours or one not in theirs), "another order")
             yield (

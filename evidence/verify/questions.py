@@ -14,8 +14,9 @@ from pathlib import Path
 
 from ..record import corpus
 from ..record.corpus import PROPERTY, Corpus
+from ..record.lines import PINNED
 from ..record.runs import Run
-from ..record.schema import VerdictLine, question
+from ..record.schema import TargetLine, VerdictLine, question
 
 PATH = Path(__file__).with_name("questions.json")
 FOLDER = "tests/properties/"
@@ -55,9 +56,10 @@ def all_tests(asked: Corpus | None = None) -> Mapping[str, Test]:
     return found | {whole: replace(found[whole], tests=len(cases))}
 
 
-def number_for_a_target(asked: Corpus | None = None) -> int:
-    """How many tests of tests/properties there are for each target."""
-    return sum(test.tests for test in all_tests(asked).values())
+def number_for_a_target(asked: Corpus | None = None, target: TargetLine | None = None) -> int:
+    """How many tests of tests/properties there are for each target, of whose framework no finding is known; for this
+    one: each finding has a test, and no finding one."""
+    return sum(test.tests for test in all_tests(asked).values()) + max(len(target.findings) - 1 if target else 0, 0)
 
 
 def function(test: str) -> str:
@@ -82,7 +84,7 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
         of_relations = line.relation and (test.relation or not test.tested)
         fits = of_relations and line.verdict is None and line.outcome != "agrees"
         return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
-    several = test.tested in (PORT, IN_MODE)  # properties that begin so
+    several = test.tested in (PORT, IN_MODE, PINNED)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
         return f"{name} does not ask {line.property!r}, with relation {line.relation}"
@@ -90,7 +92,7 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
         return f"{line.property!r}: the run has no such target"
     asked = corpus.asked().get(line.property)
     modes = (asked.mode,) if asked else ("eager", kept)
-    if line.features["mode"] not in modes and test.tested != "features":
+    if line.features["mode"] not in modes and test.tested not in ("features", PINNED):
         return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {modes[-1]}"
     return ""
 
@@ -99,7 +101,10 @@ class Tally:
     """How often each test of one run asked, and whether that is what this suite asks."""
 
     def __init__(self, run: Run, asked: Corpus) -> None:
-        self.run, self.tests, self.number = run, all_tests(asked), number_for_a_target(asked)
+        self.run, self.tests = run, all_tests(asked)
+        self.number = sum(number_for_a_target(asked, target) for target in run.header.targets)
+        if run.header.older:
+            self.number -= len(run.header.targets)  # which had no test of findings
         self.failed = run.failed
         self.asked: Counter[str] = Counter()  # test -> verdicts, without vacuous examples: others were drawn instead
         self.questions: set[int] = set()  # of fixed tests: each is asked once
@@ -130,14 +135,22 @@ class Tally:
     def missing(self) -> Iterator[str]:
         """Tests of which too few or too many left a verdict; what was selected, or skipped as declared, may lack."""
         of_target: Counter[tuple[str, str]] = Counter()
-        labels = sorted((t.label for t in self.run.header.targets), key=len, reverse=True)
+        targets = {target.label: target for target in self.run.header.targets}
+        labels = sorted(targets, key=len, reverse=True)
         for name in {*self.asked, *self.failed}:
             label = next((label for label in labels if label.replace(" ", "-") in name), "")
             of_target[label, function(name)] += 1
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete
         for label in labels:
             for name, test in self.tests.items():
+                pinned = test.tested == PINNED
                 there, kept = of_target[label, name], name.startswith(CORPUS) or not self.run.header.compact
-                fewer = there < test.tests and whole and kept and test.tested and not test.relation
-                if there > test.tests or fewer:
-                    yield f"{label}: {there} tests {name} left verdicts, this suite has {test.tests}"
+                number = len(asked_findings(targets[label])) if pinned else test.tests
+                fewer = there < number and whole and (kept or pinned) and test.tested and not test.relation
+                if there > number or fewer:
+                    yield f"{label}: {there} tests {name} left verdicts, this suite has {number}"
+
+
+def asked_findings(target: TargetLine) -> list[str]:
+    """The ids of the findings whose pinned cases are asked of a target: those of its kind of device."""
+    return [one.id for one in target.findings if target.device.startswith(one.device)]

@@ -15,7 +15,7 @@ from adapters.contract import FEATURES
 from ..merge import expect_compatible
 from ..record import corpus
 from ..record.environment import ROOT, VARIABLES, suite
-from ..record.ledger import AXES, FIRST_AXES
+from ..record.ledger import AXES, FILLED, FIRST_AXES
 from ..record.reader import read
 from ..record.runs import FAILED, Evidence, Run, Unusable, miscounts
 from ..words import one_line
@@ -156,7 +156,7 @@ def test_problems(run: Run, tally: Tally, elsewhere: int) -> Iterator[str]:
     errors = run.end.tests.get("error", 0)  # which a test may have beside another outcome
     total = sum(run.end.tests.values()) - errors
     targets, seen = len(run.header.targets), len(tally.asked)
-    ours, own = tally.number * targets + elsewhere, _tests_in("tests/notebooks", "tests/conventions")
+    ours, own = tally.number + elsewhere, _tests_in("tests/notebooks", "tests/conventions")
     most = ours + MOST_PARAMETERS * (own + _tests_in("meta_tests")) * (1 + targets)
     whole = ours <= total + errors and (total <= ours or ours + own <= total)
     if not (whole or run.end.selection) or total > most or seen > total + errors:
@@ -174,7 +174,8 @@ def _tests_in(*folders: str) -> int:
 
 
 def unfilled(run: Run) -> Iterator[str]:
-    """Supported combinations and values without a case that agrees: pytest fails then, where all was run."""
+    """Combinations and values of which an answer is expected, and without a case that agrees, or that a finding
+    explains or leaves out: pytest fails then, where all was run."""
     if run.end is None or run.end.selection or run.end.exit_status != 0 or run.header.compact:
         return
     features, ledger, came = run.header.features, run.ledger, run.ledger.by_combination()
@@ -182,10 +183,11 @@ def unfilled(run: Run) -> Iterator[str]:
     for target in run.header.targets:
         declared, label = declarations.of(target), target.label
         asked = [(dict(zip(ledger.axes, values, strict=True)), " ".join(map(str, values)),
-                  came[label, *map(str, values)]["agrees"]) for values in combinations]  # fmt: skip
-        asked += [({name: value}, f"{name} {value}", ledger.cases(label, name, value, "agrees"))
+                  sum(came[label, *map(str, values)][one] for one in FILLED)) for values in combinations]  # fmt: skip
+        asked += [({name: value}, f"{name} {value}", sum(ledger.cases(label, name, value, one) for one in FILLED))
                   for name, values in features.items() for value in values]  # fmt: skip
-        if empty := [words for of, words, count in asked if not count and not declared.refusals(of)]:
+        if empty := [words for of, words, count in asked
+                     if not (count or declared.not_offered(of) or declared.refusals(of))]:  # fmt: skip
             yield f"{label}: pytest ended with status 0, and no case agrees of {', '.join(empty[:5])}"
 
 
@@ -207,13 +209,13 @@ def _notes(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
         if earlier := corpus.of(run.header.digests).earlier:
             yield f"{run.name} was asked an earlier corpus than this suite has: {'; '.join(earlier)}."
         for target in filter(declarations.is_foreign, run.header.targets):
-            said = [*target.unsupported, *target.emulated, *target.arithmetics]
-            words = "; ".join(f"{one.words}: {one.reason}" for one in said) or "nothing"
+            said = [*target.unsupported, *target.refused, *target.emulated, *target.arithmetics]
+            words = "; ".join(f"{one.asked}: {one.reason}" for one in said) or "nothing"
             yield f"{target.label} is {target.source!r}, code of its author's own, who claims of it: {words}."
         for target in run.header.targets:
-            for one in target.unsupported:
-                if one.features in declarations.of(target).varies:
-                    yield f"That {target.label} has {one.words} unsupported, only its version tells: {one.reason}."
+            for one in target.findings:
+                if run.state(target.label, one.id) == "present":
+                    yield f"{target.label}, {target.version}: {one} is present."
         there = run.header.suite
         if (there.version, there.commit) != (here["version"], here["commit"]) or there.modified:
             changed = ", whose files differed from it" if there.modified else ""

@@ -10,13 +10,11 @@ import pytest
 import adapters
 from adapters.contract import FEATURES, features_of
 from adapters.running.trial import examine
+from meta_tests.common.features import case_with
 from meta_tests.common.frameworks import activation_of, built, framework_adapter
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
 from reference.draws import MEMORY, draw_case, draw_parameters, in_memory
 
-USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
-         "h0": False, "lengths": "full", "mask": False, "num_layers": "1", "time": "more", "batch": "more",
-         "values": "finite"}  # fmt: skip
 SPECS = {
     "one layer": RNNSpec(3, 5),
     "one layer, reverse, relu": RNNSpec(3, 5, direction="reverse", nonlinearity="relu"),
@@ -33,21 +31,6 @@ def adapter(request: pytest.FixtureRequest) -> adapters.Adapter:
 @pytest.fixture(params=SPECS)
 def spec(request: pytest.FixtureRequest) -> RNNSpec:
     return SPECS[request.param]
-
-
-def case_with(**features: Any) -> Case:
-    """A case with these features, and the usual ones beside them."""
-    asked = USUAL | features
-    time = {"0": 0, "1": 1, "more": 4}[asked["time"]]
-    batch = 1 if asked["layout"] == "unbatched" else {"0": 0, "1": 1, "more": 3}[asked["batch"]]
-    lengths = {"full": None, "mixed": [4, 2, 3][:batch], "with zeros": [4, 0, 3][:batch]}[asked["lengths"]]
-    num_layers = {"1": 1, "2": 2, "3 to 10": 3}[asked["num_layers"]]
-    spec = RNNSpec(3, 5, num_layers, asked["direction"], asked["nonlinearity"], asked["bias"])
-    words = {name: asked[name] for name in ("dtype", "h0", "layout", "mask")}
-    case = draw_case(spec, batch=batch, time=time, lengths=lengths, seed=7, **words)
-    if asked["values"] == "not finite":
-        case.x.flat[0] = np.nan
-    return case
 
 
 def expect_agreement(adapter: adapters.Adapter, case: Case) -> None:

@@ -52,8 +52,25 @@ def target(label: str) -> dict[str, Any]:
         "label": label, "adapter": label.split()[0], "source": label.split()[0], "version": "1.0", "backend": "",
         "device": "cpu", "environment": {"threads": 2, "wide": True},
         "unsupported": [{"features": {"lengths": "with zeros"}, "reason": "it cannot"}],
+        "refused": [{"features": {"lengths": "with zeros", "bias": False}, "exception": "ValueError", "words": "no"}],
         "emulated": [{"features": {"direction": "reverse"}, "reason": "it flips"}],
     }  # fmt: skip
+
+
+def finding(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """What a header says of a finding."""
+    return {
+        "id": f"F-{number:03}", "kind": "fault", "title": f"It is wrong in the {number}th way",
+        "link": "https://example.org/issues/1", "avoid": "Use another.", "trigger": {"dtype": ["float32"]},
+        "idiom": "", "device": "cpu", "what": "agrees with the reference if something else",
+    } | changes  # fmt: skip
+
+
+def pinned(outcome: str = "finding", number: int = 1, label: str = "one cpu", **changes: Any) -> dict[str, Any]:
+    """The line of a finding's case."""
+    said = line("disagrees" if outcome == "finding" else outcome, label, **changes)
+    named = [f"F-{number:03}"] if outcome == "finding" else []
+    return said | {"property": f"finding F-{number:03}", "outcome": outcome, "findings": named}
 
 
 def case_of(time: int = 3, layers: int = 1) -> Case:

@@ -49,16 +49,22 @@ def trajectory_bound(
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
         for index, direction in enumerate(spec.directions, first):
-            start, weights = states[index], parameters[index].astype(np.float64)
-            track = Track(cell, weights, below.value, (start,), lengths, direction)
-            # the answer by `forward`, and the error carried along it in processing order
-            output, *x_and_error = map(track.in_order, (run_track(track).output, below.value, below.radius))
-            bound, scale = carry(cell, weights, Ball(*x_and_error), output, start, judged)
-            bound[np.isnan(bound)] = np.inf
-            tracks.append(expected_of(track, Enclosure(output, bound, scale)))
+            track = Track(cell, parameters[index], below.value, (states[index],), lengths, direction)
+            tracks.append(track_bound(track, below.radius, np.zeros_like(states[index]), judged))
         outputs = zip(*(track.output[:2] for track in tracks[first:]), strict=True)
         below = Ball(*(np.concatenate(parts, axis=-1) for parts in outputs))
     return tracks
+
+
+def track_bound(track: Track, x_radius: np.ndarray, h0_radius: np.ndarray, judged: Arithmetic | None) -> Expected:
+    """Of one track, whose x and state are float64 and known within these radii: its float64 answer, and the bound."""
+    weights = track.parameters.astype(np.float64)
+    track = track._replace(parameters=weights)
+    # the answer by `forward`, and the error carried along it in processing order
+    output, *x_and_error = map(track.in_order, (run_track(track).output, track.x, x_radius))
+    bound, scale = carry(track.cell, weights, Ball(*x_and_error), output, Ball(track.states[0], h0_radius), judged)
+    bound[np.isnan(bound)] = np.inf
+    return expected_of(track, Enclosure(output, bound, scale))
 
 
 def products_cost(spec: RNNSpec, time: int, batch: int) -> int:
@@ -77,13 +83,14 @@ def carry(
     parameters: CellParameters,
     x: Ball,
     output: np.ndarray,
-    h0: np.ndarray,
+    h0: Ball,
     judged: Arithmetic | None,
     window: int = LONGEST_WINDOW,
 ) -> tuple[np.ndarray, np.ndarray]:
     """E_t = sum over s of |J_t ... J_{s+1}| own_s, in windows; an earlier window enters by its last E.
 
-    x: (time, batch, features), in processing order, as are all.  output: the reference's states.
+    x: (time, batch, features), in processing order, as are all.
+    output: the reference's states.  h0: (batch, hidden_size).
     Returns E, infinite, and NaN or infinite ever after, where a sum may overflow; and the scale; both (time, batch,
     hidden_size).
     """
@@ -92,13 +99,13 @@ def carry(
     window = min(window, longest_window(batch, hidden))
     products = np.empty((hidden, window, batch, hidden))  # unit, source step, batch, unit of the source
     sources = np.empty((window, batch, hidden))
-    known, error = 0, np.zeros((batch, hidden))  # sources whose products are kept, but for the newest: the identity
+    known, error = 0, h0.radius  # sources whose products are kept, but for the newest: the identity
     sources[0] = spread = error
     bound, scale = np.empty((time, batch, hidden)), np.empty((time, batch, hidden))
     # what rounding may take from a sum over all sources and units, given back in advance
     summed = 1 + REFERENCE.gain(window * hidden + x.value.shape[-1] + hidden + 2 + EVALUATION_ROUNDINGS)
     for t in range(time):
-        before = Carried(output[t - 1] if t else h0, error, spread)
+        before = Carried(output[t - 1] if t else h0.value, error, spread)
         projected = cell.project(signed, weights, Ball(x.value[t], x.radius[t]))
         (moved,) = cell.step(signed, weights, projected, (before,))
         spread, known = moved.own, known + 1

@@ -1,0 +1,68 @@
+"""What a run found, in its first lines: for each target how many cases agree, and which findings its version has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from evidence.record.ledger import Ledger
+from findings import Finding
+
+from .target import Target
+
+Line = tuple[str, bool]  # words, and whether they are red
+WRONG = ("disagrees", "crashed")
+
+
+def lines(targets: Sequence[Target], ledger: Ledger) -> Iterator[Line]:
+    """All of it: a line for each target, then one for each finding that is present, and what else is to be known."""
+    for target in targets:
+        yield _of_target(target, ledger)
+    known = {finding.id: finding for target in targets for finding in target.findings}
+    present = {one.id: one for target in targets for one in _in_state(target, ledger, "present")}
+    for finding in sorted(present.values(), key=lambda one: (one.kind != "fault", one.id)):
+        cases = sum(ledger.noted(target.label, "finding").get(finding.id, 0) for target in targets)
+        documented = "documented, and not counted: " if finding.kind == "documented" else ""
+        yield f"  {finding.id} {documented}{finding.title} ({finding.link}); {_cases(cases)}. {finding.avoid}", False
+    if any(target.strict for target in targets) and any(one.kind == "fault" for one in present.values()):
+        yield "--strict-findings: each fault that is present fails.", True
+    for target in targets:
+        yield from _else(target, ledger, known)
+
+
+def _of_target(target: Target, ledger: Ledger) -> Line:
+    outcomes = ledger.outcomes(target.label)
+    wrong = "".join(f", {outcomes[name]:,} {name}" for name in WRONG if outcomes[name])
+    faults = [one.id for one in _in_state(target, ledger, "present") if one.kind == "fault"]
+    asked, version = ledger.noted(target.label, "state"), f"{target.adapter.name} {target.adapter.version}"
+    if faults:
+        found = f"{_several(len(faults), 'finding')} present in {version}: {', '.join(faults)}"
+    elif target.findings and not asked:
+        found = f"{_several(len(target.findings), 'finding')} known of {target.adapter.name}, none was asked"
+    else:
+        found = f"no finding is {'present in' if target.findings else 'known of'} {version}"
+    return f"{target.label}: {outcomes['agrees']:,} agree{wrong}; {found}", bool(wrong)
+
+
+def _else(target: Target, ledger: Ledger, known: dict[str, Finding]) -> Iterator[Line]:
+    """What has changed, what is gone, what was left out, and what is answered that was refused."""
+    for finding in _in_state(target, ledger, "changed"):
+        yield f"{target.label}: CHANGED, its case is wrong in another way than it says: {finding}", True
+    if gone := [one.id for one in _in_state(target, ledger, "gone")]:
+        yield f"{target.label}: gone, the case agrees now: {', '.join(gone)}", False
+    for one, count in ledger.noted(target.label, "left out").items():
+        yield f"{target.label}: {_several(count, 'case')} left out for {one} {known[one].title}", False
+    for features, count in ledger.noted(target.label, "now answers").items():
+        yield f"{target.label}: {features} was declared refused; now answers, and agrees ({_cases(count)})", False
+
+
+def _in_state(target: Target, ledger: Ledger, state: str) -> list[Finding]:
+    noted = ledger.noted(target.label, "state")
+    return [finding for finding in target.findings if f"{finding.id} {state}" in noted]
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _cases(count: int) -> str:
+    return f"seen in {_several(count, 'case')}" if count else "seen in its own case alone"

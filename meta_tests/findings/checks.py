@@ -1,0 +1,182 @@
+"""What must be true of every finding, whatever it is: each check says in words what is not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from adapters import FEATURES, Adapter, Result
+from adapters.contract import Idiom, capabilities_on
+from adapters.running.child import Child, ChildStack
+from adapters.running.trial import Stack, Trial, examine
+from findings import Finding, explained
+from findings.finding import PLANTED
+from findings.pinned import Pinned
+from findings.states import findings_of, left_out, state_of
+from meta_tests.common.features import with_features
+from reference import Case, CellParameters, RNNSpec
+from reference.faults import Fault, Run, implementation
+
+DEVICE = "cpu"
+LOUD = 0.25  # of the largest number: so far is a planted answer from the right one, and from the finding's own
+MOST_PLANTED = 6
+
+
+class Asked:
+    """An adapter, and the states of the findings of its framework in the version at hand.
+
+    findings: those that are known; those of findings/ when None.
+    """
+
+    def __init__(self, adapter: Adapter, source: str, findings: Sequence[Finding] | None = None) -> None:
+        self.adapter, self.child = adapter, Child(source)
+        known = findings_of(adapter) if findings is None else findings
+        self.states = {one.id: state_of(one, adapter, DEVICE, self.ask) for one in known}
+
+    def ask(self, case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
+        kind = ChildStack(self.child, self.adapter, case, DEVICE, mode, idiom) if isolate else None
+        return examine(self.adapter, case, DEVICE, stack=kind or Stack(self.adapter, case, DEVICE, mode, idiom=idiom))
+
+    def came(self, pinned: Pinned, present: Sequence[Finding]) -> Trial:
+        """What came of a case, where these findings are present."""
+        features = pinned.features()
+        if reason := left_out(present, features, pinned.idiom):
+            name, version = self.adapter.name, self.adapter.version
+            return Trial(name, version, DEVICE, pinned.case(), "left out", message=reason)
+        return explained(self.ask(pinned.case(), pinned.mode, pinned.idiom, self.isolates(pinned)), present, features)
+
+    def isolates(self, pinned: Pinned) -> bool:
+        idioms: Any = getattr(self.adapter, "idioms", {})
+        return bool(pinned.idiom) and idioms[pinned.idiom].isolate
+
+    def present(self) -> list[Finding]:
+        return [state.finding for state in self.states.values() if state.present]
+
+    def allowed(self, pinned: Pinned, trial: Trial) -> bool:
+        """Whether what came is right, or said before: by a finding, or by the adapter."""
+        features, can = pinned.features(), capabilities_on(self.adapter, DEVICE)
+        match trial.outcome:
+            case "agrees" | "vacuous" | "finding" | "left out":
+                return True
+            case "refused":
+                return can.refusal(features) is not None
+            case "not offered":
+                return bool(pinned.idiom or can.not_offered(features))
+            case _:
+                return False
+
+
+def neighbours(finding: Finding) -> Iterator[Pinned]:
+    """The pinned case with each feature of the trigger outside it; of an idiom, the case in run's own way."""
+    for name, values in finding.trigger.items():
+        for other in FEATURES[name]:
+            made = None if other in values else with_features(finding.case, **{name: other})
+            if made is not None:
+                yield made
+    if finding.idiom:
+        yield replace(finding.case, idiom="")
+
+
+def inside(finding: Finding) -> Iterator[Pinned]:
+    """The pinned case with every combination of the trigger's values, and with each value of all other features."""
+    changes = [
+        dict(zip(finding.trigger, values, strict=True)) for values in itertools.product(*finding.trigger.values())
+    ]
+    changes += [{name: value} for name in FEATURES if name not in finding.trigger for value in FEATURES[name]]
+    yield from filter(None, (with_features(finding.case, **wanted) for wanted in changes))
+
+
+def too_narrow(finding: Finding, asked: Asked) -> Iterator[str]:
+    """Neighbours that are wrong: what is wrong reaches beyond the trigger."""
+    others = [one for one in asked.present() if one.id != finding.id]
+    for pinned in neighbours(finding):
+        trial = asked.came(pinned, others)
+        if not asked.allowed(pinned, trial):
+            yield f"outside the trigger of {finding.id}, {pinned}:\n{trial}"
+
+
+def not_as_said(finding: Finding, asked: Asked) -> Iterator[str]:
+    """Cases inside the trigger that are wrong in another way than the finding says, and values in it of which none is
+    wrong: the trigger is too wide."""
+    seen: dict[tuple[str, Any], set[bool]] = {}
+    for pinned in inside(finding):
+        trial = asked.came(pinned, asked.present())
+        if not asked.allowed(pinned, trial):
+            yield f"inside the trigger of {finding.id}, {pinned}:\n{trial}"
+        elif trial.outcome in ("agrees", "finding"):
+            for name in finding.trigger:
+                seen.setdefault((name, pinned.features()[name]), set()).add(finding.id in trial.findings)
+    if asked.states[finding.id].present:
+        for (name, value), wrong in seen.items():
+            if True not in wrong:
+                yield f"{finding.id}: no case of {name} {value} is wrong, and it is in the trigger"
+
+
+def taken_for_it(finding: Finding, asked: Asked) -> Iterator[str]:
+    """Other wrong answers to the pinned case that the finding explains: its words would hide them.
+
+    Each is that of a layer with another fault in it, with the finding's own fault and without it.
+    """
+    case, planted = finding.case.case(), 0
+    for fault in PLANTED.values():
+        for several in [[fault, finding.what.fault], [fault]] if finding.what.fault else [[fault]]:
+            if planted < MOST_PLANTED and _shows(case, several, finding.what.fault):
+                planted += 1
+                yield from _hidden(finding, asked, Answers(asked.adapter, implementation(several, Case.answer)), fault)
+    if not planted:
+        yield f"{finding.id}: no fault of the catalogue shows in its case: it tells no answer from another"
+
+
+def _hidden(finding: Finding, asked: Asked, adapter: Any, fault: Fault) -> Iterator[str]:
+    features, pinned = finding.case.features(), finding.case
+    trial = examine(adapter, pinned.case(), DEVICE, mode=pinned.mode, idiom=pinned.idiom)
+    told = explained(trial, [*asked.present(), finding], features)
+    state = state_of(finding, adapter, DEVICE, lambda *_: trial).state
+    if told.outcome != "disagrees" or not (state == "changed" or finding.what.not_expressible):
+        yield f"{finding.id} takes for its own what comes of {fault.name}, and is {state}:\n{told}"
+
+
+def _shows(case: Case, several: Sequence[Fault], own: Fault | None) -> bool:
+    """Whether an answer with these faults is far from the right one, and from the finding's own."""
+    if not all(fault.where.holds(case) for fault in several):
+        return False
+    wrong = implementation(several, Case.answer)(case)
+    others = [case.answer(), *([implementation([own], Case.answer)(case)] if own else [])]
+    return all(_distance(wrong, other) > LOUD * _distance(case.answer(), None) for other in others)
+
+
+def _distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray] | None) -> float:
+    """The largest difference of two answers, of one to nothing its largest number; infinite beside NaN alone."""
+    largest = 0.0
+    for index, array in enumerate(one):
+        wide = np.asarray(array, np.float64)
+        beside = np.zeros_like(wide) if other is None else np.asarray(other[index], np.float64)
+        known = np.isfinite(wide) & np.isfinite(beside)
+        if other is not None and not np.array_equal(wide[~known], beside[~known], equal_nan=True):
+            return float("inf")
+        largest = max(largest, float(np.abs(wide - beside)[known].max(initial=0)))
+    return largest
+
+
+class Answers:
+    """An adapter that answers what a run does, in every mode and idiom of another."""
+
+    def __init__(self, adapter: Adapter, run: Run) -> None:
+        self.name, self.version, self.capabilities = adapter.name, adapter.version, adapter.capabilities
+        self.backend, self._run = getattr(adapter, "backend", ""), run
+        idioms: Mapping[str, Idiom] = getattr(adapter, "idioms", {})
+        self.idioms = {word: Idiom(one.says, lambda case, device: self._answer(case)) for word, one in idioms.items()}
+
+    def _answer(self, case: Case) -> Result:
+        return Result(*(array.astype(case.dtype) for array in self._run(case)))
+
+    def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], *way: Any, **words: Any) -> Any:
+        return spec, parameters
+
+    def run(self, module: Any, *inputs: Any, **words: Any) -> Result:
+        names = ("x", "h0", "lengths", "layout", "mask")
+        return self._answer(Case(*module, **dict(zip(names, inputs, strict=False)), **words))
