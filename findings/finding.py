@@ -90,6 +90,11 @@ class Finding:
         """Whether a case that asks for these features, in this idiom, is inside the trigger."""
         return idiom == self.idiom and all(features[name] in values for name, values in self.trigger.items())
 
+    def hides(self, other: Finding) -> bool:
+        """Whether nothing can be expected of the answer to another's case where this one is present."""
+        mine, its = self.what.not_expressible, other.what.not_expressible
+        return bool(mine and not its) and self.holds(other.case.features(), other.case.idiom)
+
     def __str__(self) -> str:
         return f"{self.id} {self.title} ({self.link})"
 

@@ -19,7 +19,7 @@ STATES = {
     "present": "the answer to its case is as wrong as it says",
     "gone": "the answer to its case is right",
     "changed": "the answer to its case is wrong in another way",
-    "not asked": "its device is not here",
+    "not asked": "its device is not here, or nothing can be expected of an answer to its case, as another says",
 }
 MOST_AT_ONCE = 3  # findings that explain one answer together
 # asks a case in a mode and an idiom, in a process of its own where that is True
@@ -57,17 +57,21 @@ def states_of(adapter: Adapter, device: str, source: str) -> list[State]:
         return examine(adapter, case, device, stack=stack)
 
     try:
-        return [state_of(finding, adapter, device, ask) for finding in findings_of(adapter)]
+        found = findings_of(adapter)
+        first = [state_of(one, adapter, device, ask) for one in found if one.what.not_expressible]
+        hiding = [told.finding for told in first if told.present]
+        known = {told.finding.id: told for told in first}
+        return [known.get(one.id) or state_of(one, adapter, device, ask, hiding) for one in found]
     finally:
         child.close()
 
 
-def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask) -> State:
-    """What the pinned case of a finding says here."""
-    if not device.startswith(finding.device):
+def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask, present: Sequence[Finding] = ()) -> State:
+    """What the pinned case of a finding says here.  present: findings that are, and may hide it."""
+    if not device.startswith(finding.device) or any(one.hides(finding) for one in present):
         return State(finding, "not asked")
     pinned, idioms = finding.case, getattr(adapter, "idioms", {})
-    isolate = pinned.idiom in idioms and idioms[pinned.idiom].isolate
+    isolate = pinned.isolate or (pinned.idiom in idioms and idioms[pinned.idiom].isolate)
     trial = ask(pinned.case(), pinned.mode, pinned.idiom, isolate)
     if trial.outcome == "agrees":
         return State(finding, "gone", trial)
