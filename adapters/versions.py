@@ -20,9 +20,9 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "keras on jax": {"jax": "0.4.31"},  # 0.4.30 has no matmul precision "highest"
     "keras on torch": {"torch": TORCH},
     "flax": {"flax": "0.12.2"},  # older ones do not load with today's JAX
-    "onnx": {"onnx": "1.19"},  # older ones have no name for NumPy's bfloat16
-    "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # 1.20 has no RNN of opset 22
-    "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.5"},
+    "onnx": {"onnx": "1.23"},  # 1.22 has no bidirectional RNN, runs reverse forward, takes no lengths
+    "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # onnx 1.18 does not know bfloat16; 1.20 has no opset 22
+    "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
 }
 

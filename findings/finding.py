@@ -95,6 +95,11 @@ class Finding:
             all(features[name] in values for name, values in trigger.items()) for trigger in (self.trigger, *self.also)
         )
 
+    def hides(self, other: Finding) -> bool:
+        """Whether nothing can be expected of the answer to another's case where this one is present."""
+        mine, its = self.what.not_expressible, other.what.not_expressible
+        return bool(mine and not its) and self.holds(other.case.features(), other.case.idiom)
+
     def __str__(self) -> str:
         return f"{self.id} {self.title} ({self.link})"
 

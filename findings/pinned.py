@@ -48,7 +48,8 @@ class Pinned:
     """A case in a few words: what reference.draws.draw_case and RNNSpec are told, and how the framework is called.
 
     lengths: of each sequence.  mask: for each sequence, 1 where a step counts and 0 where it does not.
-    mode, idiom: how it is called.  set: numbers that are not drawn.
+    mode, idiom: how it is called.  isolate: in a process of its own, which it may take down.
+    set: numbers that are not drawn.
     """
 
     batch: int
@@ -71,6 +72,7 @@ class Pinned:
     mask: tuple[tuple[int, ...], ...] | None = None
     mode: str = "eager"
     idiom: str = ""
+    isolate: bool = False
     set: tuple[Set, ...] = ()
 
     @classmethod

@@ -19,7 +19,7 @@ STATES = {
     "present": "the answer to its case is as wrong as it says",
     "gone": "the answer to its case is right",
     "changed": "the answer to its case is wrong in another way",
-    "not asked": "its device is not here",
+    "not asked": "its device is not here, or nothing can be expected of an answer to its case, as another says",
 }
 MOST_AT_ONCE = 3  # findings that explain one answer together
 # asks a case in a mode and an idiom, in a process of its own where that is True
@@ -54,17 +54,21 @@ def states_of(adapter: Adapter, source: str, findings: Sequence[Finding] | None 
     """
     child, there = Child(source), adapter.devices()
 
-    def state(finding: Finding) -> State:
+    def state(finding: Finding, hiding: Sequence[Finding] = ()) -> State:
         device = next((one for one in there if one.startswith(finding.device)), there[0])
 
         def ask(case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
             apart = ChildStack(child, adapter, case, device, mode, idiom) if isolate or mode in ISOLATED else None
             return examine(adapter, case, device, stack=apart or Stack(adapter, case, device, mode, idiom=idiom))
 
-        return state_of(finding, adapter, device, ask)
+        return state_of(finding, adapter, device, ask, hiding)
 
     try:
-        return [state(finding) for finding in (findings_of(adapter) if findings is None else findings)]
+        found = findings_of(adapter) if findings is None else findings
+        first = [state(one) for one in found if one.what.not_expressible]
+        hiding = [told.finding for told in first if told.present]
+        known = {told.finding.id: told for told in first}
+        return [known.get(one.id) or state(one, hiding) for one in found]
     finally:
         child.close()
 
@@ -81,12 +85,12 @@ def told(trial: Trial, adapter: Adapter, source: str, bound: str | None = None) 
     return explained(trial, present, features, bound)
 
 
-def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask) -> State:
-    """What the pinned case of a finding says here."""
-    if not device.startswith(finding.device):
+def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask, present: Sequence[Finding] = ()) -> State:
+    """What the pinned case of a finding says here.  present: findings that are, and may hide it."""
+    if not device.startswith(finding.device) or any(one.hides(finding) for one in present):
         return State(finding, "not asked")
     pinned, idioms = finding.case, getattr(adapter, "idioms", {})
-    isolate = pinned.idiom in idioms and idioms[pinned.idiom].isolate
+    isolate = pinned.isolate or (pinned.idiom in idioms and idioms[pinned.idiom].isolate)
     trial = ask(pinned.case(), pinned.mode, pinned.idiom, isolate)
     if trial.outcome == "agrees":
         return State(finding, "gone", trial)

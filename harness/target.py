@@ -27,7 +27,7 @@ from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import PINNED, comparable, kept_answer, verdict_line
 from findings import Finding, State, explained
-from findings.states import findings_of, left_out, state_of
+from findings.states import STATES, findings_of, left_out, state_of
 from reference import Case, judge, judge_pair
 
 from . import pool
@@ -163,7 +163,9 @@ class Target:
     def state(self, finding: Finding) -> State:
         """What the pinned case of a finding says of this version; it is asked once, and not recorded."""
         if finding.id not in self._states:
-            told = self._states[finding.id] = state_of(finding, self.adapter, self.device, self._ask_pinned)
+            hiding = [one for one in self.findings if one.hides(finding) and self.state(one).present]
+            told = state_of(finding, self.adapter, self.device, self._ask_pinned, hiding)
+            self._states[finding.id] = told
             self.ledger.note(self.label, "state", f"{finding.id} {told.state}")
         return self._states[finding.id]
 
@@ -182,7 +184,7 @@ class Target:
         __tracebackhide__ = True
         told = self.state(finding)
         if told.trial is None:
-            pytest.skip(f"{self.label}: {finding.id} is not asked: its device is {finding.device}")
+            pytest.skip(f"{self.label}: {finding.id} is not asked: {STATES['not asked']}")
         tested, features = f"{PINNED}{finding.id}", finding.case.features()
         self.ledger.record(self.label, tested, features, told.trial.outcome)
         self._write(tested, features, told.trial)
