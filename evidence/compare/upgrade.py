@@ -145,7 +145,7 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
 
 def too_old(requirement: str) -> str:
     """Why every adapter would refuse the version that a requirement pins. Empty where it pins none, or one takes it."""
-    pin = re.fullmatch(r"([\w.-]+)\s*==\s*([\w.+]+)", requirement)
+    pin = re.fullmatch(r"([\w.-]+)\s*==\s*(\d[\w.+]*)", requirement)
     words = [refused(pin[1], pin[2], needs[pin[1]]) for needs in OLDEST.values() if pin and pin[1] in needs]
     return min(words, default="")
 
