@@ -9,6 +9,7 @@ from __future__ import annotations
 import decimal
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -162,7 +163,7 @@ def _cells(case: Case) -> str:
 def trajectory(case: Case) -> dict[str, Enclosure]:
     """What is expected of "output" and "h_n" by the trajectory bound, in the case's layout.
 
-    The bound is 0 where NaN is certain, which the trajectory bound itself says nothing of.
+    The bound is 0 where NaN or infinity is certain, which the trajectory bound itself says nothing of.
     """
     if case.mask is not None:
         plain, order = case.without_mask()
@@ -178,8 +179,9 @@ def trajectory(case: Case) -> dict[str, Enclosure]:
     states = [np.stack([cell.h_n[field] for cell in cells]) for field in fields]
     given = [inputs.result([output], h_n) for output, h_n in zip(outputs, states, strict=True)]
     parts = {"output": Enclosure(*(one.output for one in given)), "h_n": Enclosure(*(one.h_n for one in given))}
-    certain = _certain_nan(case)._asdict()
-    return {n: part._replace(bound=np.where(np.isnan(certain[n]), 0, part.bound)) for n, part in parts.items()}
+    certain, infinite = _certain_nan(case)._asdict(), _certain_infinity(case)._asdict()
+    exact = {name: np.isnan(certain[name]) | np.isinf(infinite[name]) for name in parts}
+    return {name: part._replace(bound=np.where(exact[name], 0, part.bound)) for name, part in parts.items()}
 
 
 def _certain_nan(case: Case) -> Result:
@@ -191,6 +193,18 @@ def _certain_nan(case: Case) -> Result:
     cells = [CellParameters.of({name: nan_or_zero(a) for name, a in cell.arrays().items()}) for cell in case.parameters]
     h0 = None if case.h0 is None else nan_or_zero(case.h0)
     return forward(case.spec, cells, nan_or_zero(case.x), h0, case.lengths, case.layout)
+
+
+def _certain_infinity(case: Case) -> Result:
+    """The answer where it is infinite because x or h0 is, and nothing else comes near to overflow; else all zeros."""
+
+    def finite(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else np.where(np.isfinite(array), array, 0).astype(array.dtype)
+
+    calm, largest = replace(case, x=finite(case.x), h0=finite(case.h0)).answer(), arithmetic(case.dtype).largest
+    if all(np.all(np.abs(array.astype(np.float64)) < largest**0.5) for array in calm):
+        return case.answer()
+    return Result(*(np.zeros_like(array) for array in calm))
 
 
 def rounded_up(array: np.ndarray) -> np.ndarray:
