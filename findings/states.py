@@ -11,7 +11,7 @@ from adapters.contract import Adapter, features_of
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from reference import Case, judge
-from reference.diagnosis.planted import judge_planted
+from reference.diagnosis.faulty import judge_planted
 
 from .finding import Finding, all_findings
 

@@ -22,7 +22,7 @@ from ..judging.judge import wrong_form
 from ..judging.verdict import Location
 from ..layout import take_steps
 from .explanation import Answer, Explanation, shows
-from .planted import judge_planted
+from .faulty import judge_planted
 
 # Numbers that a case's states hold, and steps that its tracks take, above which pairs, or anything at all, would take
 # more than some ten seconds.

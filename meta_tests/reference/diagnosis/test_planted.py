@@ -14,7 +14,7 @@ from meta_tests.common.scale import at_night
 from reference import DIRECTIONS, DTYPES, Case, RNNSpec, diagnose
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.trajectory import trajectory_bound
-from reference.diagnosis.planted import judge_planted
+from reference.diagnosis.faulty import judge_planted
 from reference.draws import draw_case
 from reference.faults import FAULTS, Fault, implementation
 from reference.faults.found import FOUND
