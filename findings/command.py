@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
@@ -41,7 +42,10 @@ class Row:
 
     @property
     def where(self) -> str:
-        return " ".join(filter(None, (self.framework, self.version, self.backend and f"on {self.backend}")))
+        backend = self.backend and f"on {self.backend}"
+        return " ".join(
+            filter(None, (self.framework, self.version, "" if backend in (self.version or "") else backend))
+        )
 
 
 def main(given: list[str]) -> int:
@@ -92,6 +96,7 @@ def rows_of(framework: str) -> Iterator[Row]:
         yield from (_row(State(finding, "not asked"), why=adapter) for finding in of)
         return
     with warnings_shown():
+        warnings.showwarning = lambda *_: None  # what a framework warns of is told by a run
         states = {state.finding.id: state for state in states_of(adapter, framework, findings_of(adapter))}
     for finding in of:
         state = states.get(finding.id) or State(finding, "not asked")

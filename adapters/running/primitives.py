@@ -19,7 +19,8 @@ def primitive_verdicts(
     """What is said of the products w_ih x and w_hh h, and of the activation of their sum, each by itself.
 
     Empty where the adapter has no dense or no activation of its own: a user's need not have them.
-    arithmetic: by which they are judged; the declared one when None.
+    arithmetic: of a finding, by which they are judged, in whatever dtype the activation answers; the declared one when
+    None.
     """
     dense, activation = getattr(adapter, "dense", None), getattr(adapter, "activation", None)
     refusal, declared = asked_of(adapter, case, device, "eager")
@@ -37,6 +38,7 @@ def primitive_verdicts(
         products = [(weight, bias, rows, dense(weight, bias, rows, device)) for weight, bias, rows in operands]
         a = np.add(*(product[-1] for product in products)).astype(x.dtype)
         activated = activation(a, case.spec.nonlinearity, device)
+        activated = activated if arithmetic is None else activated.astype(a.dtype)
     return [
         *(judge_product(*product, declared) for product in products),
         judge_activation(a, case.spec.nonlinearity, activated, declared),

@@ -10,8 +10,9 @@ import pytest
 from adapters.contract import features_of
 from adapters.running.primitives import primitive_verdicts
 from harness.target import Target
-from reference import DTYPES, NONLINEARITIES, RNNSpec
+from reference import DTYPES, NONLINEARITIES, Case, RNNSpec
 from reference.draws import draw_case
+from reference.judging.primitives import PrimitiveVerdict
 
 
 @pytest.mark.own_key
@@ -22,13 +23,15 @@ def test_primitives_agree(target: Target, dtype: str, nonlinearity: str, size: i
     case = draw_case(RNNSpec(size + 1, size, nonlinearity=nonlinearity), batch=4, time=5, dtype=dtype, seed=size)
     present = target.present(features_of(case.spec, **case.inputs, mode=target.kept))
     arithmetics = [finding.what.arithmetic for finding in present if finding.what.arithmetic]
-    verdicts = primitive_verdicts(target.adapter, case, target.device)
-    for arithmetic in arithmetics:
-        other = primitive_verdicts(target.adapter, case, target.device, arithmetic)
-        if not all(verdict.agrees for verdict in verdicts) and all(verdict.agrees for verdict in other):
-            verdicts = other
+    by_findings = (alone(target, case, name) for name in arithmetics)
+    right = (verdicts for verdicts in by_findings if all(verdict.agrees for verdict in verdicts))
+    verdicts = next(right, None) or alone(target, case)
     if not verdicts:
         pytest.skip(f"{target.label}: {target.no_answer(case) or 'the adapter has no dense and activation to ask'}")
     for verdict in verdicts:
         target.ledger.figure(target.label, f"error / bound, {verdict.primitive} alone, {dtype}", verdict.max_fraction)
     assert all(verdict.agrees for verdict in verdicts), "; ".join(map(str, verdicts))
+
+
+def alone(target: Target, case: Case, arithmetic: str | None = None) -> list[PrimitiveVerdict]:
+    return primitive_verdicts(target.adapter, case, target.device, arithmetic)
