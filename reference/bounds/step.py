@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..calculus.balls import Ball, Balls, recovered
+from ..calculus.balls import Balls
+from ..calculus.scan import BEFORE, Scan
 from ..layout import last_states, valid_steps
 from ..recurrence import Track
 from .arithmetic import Arithmetic
@@ -57,7 +58,7 @@ def step_bound(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected
     Raises NotImplementedError for an operand of which no bound is proved.
     """
     if len(track.cell.states) > 1:
-        return _step_by_step(track, track.in_order(actual), judged)
+        return _with_hidden(track, track.in_order(actual), judged)
     (h0,), actual = track.states, track.in_order(actual)
     previous = np.concatenate([h0[None], actual[:-1]])[: len(actual)]
     x, cell, balls = track.in_order(track.x), track.cell, Balls(judged)
@@ -76,21 +77,14 @@ def step_bound(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected
     return expected_of(track, Enclosure(value, bound, scale))
 
 
-def _step_by_step(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected:
-    """The steps of a cell with hidden states, from every state that is reported, and the hidden ones as balls, each
-    narrowed by what the reported state says of it."""
-    cell, balls, x = track.cell, Balls(judged), track.in_order(track.x)
-    weights = balls.weights(track.parameters)
-    h, *hidden = track.states
-    carried, steps = [Ball(state.astype(np.float64), np.zeros(state.shape)) for state in hidden], []
-    for t, reported in enumerate(actual):
-        before = h, *carried
-        after = cell.step(balls, weights, cell.project(balls, weights, x[t]), before)
-        judged_h, *carried = [balls.closed(state) for state in after]
-        carried = [recovered(balls, judged_h, state, reported) for state in carried]
-        steps.append([Enclosure(*np.broadcast_arrays(*state[:3])) for state in (judged_h, *carried)])
-        h = reported
-    return expected_of(track, *stacked(track, steps))
+def _with_hidden(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected:
+    """The steps of a cell with a hidden state: all that depends on reported states at once, the rest in order."""
+    cell, scan, x = track.cell, Scan(judged), track.in_order(track.x)
+    (h0, c0), weights = track.states, scan.weights(track.parameters)
+    previous = np.concatenate([h0[None], actual[:-1]])[: len(actual)]
+    h, c = cell.step(scan, weights, cell.project(scan, weights, x), (previous, BEFORE))
+    output, hidden = (Enclosure(*np.broadcast_arrays(*ball)) for ball in scan.through(h, c, actual, c0))
+    return expected_of(track, output, [hidden])
 
 
 def stacked(track: Track, steps: Sequence[Sequence[Enclosure]]) -> tuple[Enclosure, list[Enclosure]]:

@@ -74,7 +74,7 @@ def _in_balls(track: Track, error: np.ndarray, judged: Arithmetic | None) -> Exp
     steps: list[list[Enclosure]] = []
     for value, radius in zip(x, error, strict=True):
         after = cell.step(balls, weights, cell.project(balls, weights, Ball(value, radius)), states)
-        states = tuple(balls.closed(state)._replace(made=()) for state in after)
+        states = tuple(map(balls.closed, after))
         steps.append([Enclosure(*np.broadcast_arrays(*state[:3])) for state in states])
     return expected_of(track, *stacked(track, steps))
 

@@ -21,15 +21,11 @@ EVALUATED = 1 + EVALUATION_ERROR
 
 
 class Ball(NamedTuple):
-    """value: float64.  radius: how far from it a computed number may lie.  scale: a radius this wide says nothing.
-
-    made: the operation that it is the answer of, and its operands, where `recovered` can go back through it.
-    """
+    """value: float64.  radius: how far from it a computed number may lie.  scale: a radius this wide says nothing."""
 
     value: np.ndarray
     radius: np.ndarray
     scale: np.ndarray | float = 1.0
-    made: tuple[Any, ...] = ()
 
     def part(self, index: Any) -> Ball:
         return Ball(self.value[index], self.radius[index])
@@ -212,7 +208,6 @@ class Balls(Sums):
         return Ball(value, radius * EVALUATED, magnitude + carried + self._least(radius))
 
     def multiply(self, a: Any, b: Any) -> Ball:
-        """made: for `recovered`."""
         if isinstance(a, Matrix):
             a = Ball(a.array.astype(np.float64), np.zeros(a.array.shape))
         a, b = self.closed(a), self.closed(b)
@@ -220,7 +215,7 @@ class Balls(Sums):
         largest = (left + a.radius) * (right + b.radius)
         radius = a.radius * right + left * b.radius + a.radius * b.radius
         radius += self.unit * largest + OWN * np.abs(value) + self._flushed * (1 + left + right)
-        return Ball(value, radius * EVALUATED, 1.0, ("multiply", a, b))
+        return Ball(value, radius * EVALUATED)
 
     def mix(self, z: Any, n: Any, h: Any) -> Ball:
         """What z, n and h carry on is the same whatever the formula; of the roundings the largest of three formulas:
@@ -270,13 +265,13 @@ class Balls(Sums):
         return Ball(value, bound, 1.0 if activation.bounded else model.scale(base))
 
     def _activated(self, a: Ball, activation: Activation) -> Ball:
-        """Of an argument that is known as a ball.  made: for `recovered`."""
+        """Of an argument that is known as a ball."""
         relative, own, floor = activation_errors(self.judged, activation.name)
         value = activation.phi(a.value)
         bound = activation.largest_slope(a.value, a.radius) * a.radius * (1 + own)
         bound += np.abs(value) * relative + floor + activation.flushes * self.promised.smallest_normal
         bound = self._limited(value, bound * EVALUATED, activation)
-        return Ball(value, bound, 1.0 if activation.bounded else a.scale, (activation.name, a))
+        return Ball(value, bound, 1.0 if activation.bounded else a.scale)
 
     def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation) -> np.ndarray:
         """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step."""
@@ -293,31 +288,3 @@ class Balls(Sums):
     def _least(self, radius: np.ndarray) -> np.ndarray:
         """A scale below which underflow alone would make a radius say nothing."""
         return np.where(radius > 0, self._flushed / (self.promised.unit_roundoff or 1), 0)
-
-
-def recovered(balls: Balls, h: Ball, c: Ball, reported: np.ndarray) -> Ball:
-    """What a reported h says of the hidden state in it: c, and what h = o tanh(c) leaves of it, where h was made so.
-
-    reported: h as the framework answered it.  Where both have nothing in common h is wrong, which is told of h.
-    """
-    if not h.made or h.made[0] != "multiply" or h.made[2].made[:1] != ("tanh",) or h.made[2].made[1] is not c:
-        return c
-    gate, promised = h.made[1], balls.promised
-    _, own, floor = activation_errors(balls.judged, "tanh")
-    magnitude = np.abs(reported.astype(np.float64))
-    lost = 2 * promised.smallest_normal
-    rounded = 2 * promised.unit_roundoff + balls.shown + EVALUATION_ERROR
-    least = ((magnitude - lost) / ((gate.value + gate.radius) * (1 + rounded)) - floor) / (1 + own)
-    most = ((magnitude + lost) / ((gate.value - gate.radius) * (1 - rounded)) + floor) / (1 - own)
-    most = np.where((gate.value - gate.radius > 0) & (most < 1), most, 1.0)
-    with np.errstate(divide="ignore"):
-        low = np.arctanh(np.clip(least, 0, 1)) * (1 - EVALUATION_ERROR)
-        high = np.arctanh(most) * (1 + EVALUATION_ERROR)
-    signed, negative = magnitude > lost, np.signbit(reported)
-    ends = np.where(signed, low, -high), high
-    below, above = (np.where(negative, -ends[1], ends[0]), np.where(negative, -ends[0], ends[1]))
-    below, above = np.maximum(below, c.value - c.radius), np.minimum(above, c.value + c.radius)
-    middle, known = (below + above) / 2, (below <= above) & np.isfinite(below) & np.isfinite(above)
-    radius = (above - below) / 2 + EVALUATION_ERROR * (np.abs(middle) + (above - below))
-    narrower = known & (radius < c.radius)
-    return Ball(np.where(narrower, middle, c.value), np.where(narrower, radius, c.radius), c.scale)
