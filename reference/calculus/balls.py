@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -191,7 +192,8 @@ class Balls(Sums):
             radius = radius + model.alpha * (np.abs(term.value) + term.radius) + model.growth * model.smallest_normal
         overflows, scale = model.may_overflow(radius), model.scale(radius)
         radius = (carried + radius + model.beta * (np.abs(value) + carried)) * model.evaluated
-        return Ball(value, np.where(overflows, np.inf, radius), scale)
+        strange = [np.isnan(ball.value).any(axis=-1, keepdims=True) & ~np.any(ball.radius) for ball in balls]
+        return _known(Ball(value, np.where(overflows, np.inf, radius), scale), terms, strange)
 
     @staticmethod
     def _operand(operand: Any) -> Ball:
@@ -205,7 +207,7 @@ class Balls(Sums):
         value, carried = a.value + b.value, a.radius + b.radius
         magnitude = np.abs(a.value) + np.abs(b.value)
         radius = carried + (self.unit + OWN) * (np.abs(value) + carried) + 2 * self._flushed
-        return Ball(value, radius * EVALUATED, magnitude + carried + self._least(radius))
+        return _known(Ball(value, radius * EVALUATED, magnitude + carried + self._least(radius)), (a, b))
 
     def multiply(self, a: Any, b: Any) -> Ball:
         if isinstance(a, Matrix):
@@ -215,7 +217,7 @@ class Balls(Sums):
         largest = (left + a.radius) * (right + b.radius)
         radius = a.radius * right + left * b.radius + a.radius * b.radius
         radius += self.unit * largest + OWN * np.abs(value) + self._flushed * (1 + left + right)
-        return Ball(value, radius * EVALUATED)
+        return _known(Ball(value, radius * EVALUATED), (a, b))
 
     def mix(self, z: Any, n: Any, h: Any) -> Ball:
         """What z, n and h carry on is the same whatever the formula; of the roundings the largest of three formulas:
@@ -232,13 +234,13 @@ class Balls(Sums):
         roundings *= self.unit * (1 + self.unit) ** 4
         radius = carried + roundings + self.unit * (np.abs(value) + carried + roundings)
         radius += OWN * (np.abs(value) + 3 * (largest_n + largest_h)) + 8 * self._flushed
-        return Ball(value, radius * EVALUATED)
+        return _known(Ball(value, radius * EVALUATED), (z, n, h))
 
     def clip(self, a: Any, limit: float) -> Ball:
         a = self.closed(a)
         value = np.clip(a.value, -limit, limit)
         ends = (np.clip(a.value + sign * a.radius, -limit, limit) for sign in (-1, 1))
-        return Ball(value, np.maximum(*(np.abs(end - value) for end in ends)))
+        return _known(Ball(value, np.maximum(*(np.abs(end - value) for end in ends))), (a,))
 
     def activated(self, total: Any, activation: Activation) -> Ball:
         if not isinstance(total, Open):
@@ -261,7 +263,8 @@ class Balls(Sums):
         if overflows:  # what is not finite, and known exactly, must come out exactly
             bound[np.isnan(bound)] = np.inf
             bound[(radius == 0) & ~np.isfinite(value)] = 0
-        bound = self._limited(value, bound, activation)
+        if activation is SIGMOID:
+            bound = self._limited(value, bound, activation)
         return Ball(value, bound, 1.0 if activation.bounded else model.scale(base))
 
     def _activated(self, a: Ball, activation: Activation) -> Ball:
@@ -271,14 +274,15 @@ class Balls(Sums):
         bound = activation.largest_slope(a.value, a.radius) * a.radius * (1 + own)
         bound += np.abs(value) * relative + floor + activation.flushes * self.promised.smallest_normal
         bound = self._limited(value, bound * EVALUATED, activation)
-        return Ball(value, bound, 1.0 if activation.bounded else a.scale)
+        return _known(Ball(value, bound, 1.0 if activation.bounded else a.scale), (a,))
 
     def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation) -> np.ndarray:
         """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step."""
-        if activation is not SIGMOID:
+        if not activation.bounded:
             return bound
         relative, own, floor = activation_errors(self.judged, activation.name)
-        return np.minimum(bound, (np.maximum(1 - value, value) + relative + own + floor) * EVALUATED)
+        farthest = np.maximum(1 - value, value) if activation is SIGMOID else 1 + np.abs(value)
+        return np.fmin(bound, (farthest + relative + own + floor) * EVALUATED)
 
     @property
     def _flushed(self) -> float:
@@ -288,3 +292,19 @@ class Balls(Sums):
     def _least(self, radius: np.ndarray) -> np.ndarray:
         """A scale below which underflow alone would make a radius say nothing."""
         return np.where(radius > 0, self._flushed / (self.promised.unit_roundoff or 1), 0)
+
+
+def _known(ball: Ball, operands: Sequence[Ball], strange: Sequence[np.ndarray] = ()) -> Ball:
+    """The ball, with a radius that is no NaN: 0 where the answer is NaN for certain, as an operand is, and infinite
+    where nothing is known: next to overflow, and at infinities, of which the formulas make different things.
+
+    strange: where other operands are NaN.
+    """
+    if math.isfinite(ball.radius.sum()):
+        return ball
+    certain: Any = False
+    for nan in (*(np.isnan(operand.value) & (operand.radius == 0) for operand in operands), *strange):
+        certain = certain | nan
+    value = np.where(certain, np.nan, ball.value)
+    radius = np.where(np.isnan(ball.radius) | ~np.isfinite(value), np.inf, ball.radius)
+    return Ball(value, np.where(certain, 0, radius), ball.scale)

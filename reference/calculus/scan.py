@@ -103,11 +103,13 @@ class Scan(Balls):
         promised, (_, own, floor) = self.promised, activation_errors(self.judged, "tanh")
         magnitude, lost = np.abs(reported.astype(np.float64)), 2 * promised.smallest_normal
         rounded = 2 * promised.unit_roundoff + self.shown + EVALUATION_ERROR
-        least = ((magnitude - lost) / ((gate.value + gate.radius) * (1 + rounded)) - floor) / (1 + own)
+        least = (magnitude - lost) / ((gate.value + gate.radius) * (1 + rounded)) - floor
+        least /= np.where(least > 0, 1 + own, 1 - own)
         smallest = np.maximum(gate.value - gate.radius, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             most = ((magnitude + lost) / (smallest * (1 - rounded)) + floor) / (1 - own)
-            low = np.arctanh(np.clip(least, 0, 1)) * (1 - EVALUATION_ERROR)
+            low = np.arctanh(np.clip(least, -1, 1))
+            low -= EVALUATION_ERROR * np.abs(low)
             high = np.arctanh(np.where(most < 1, most, 1.0)) * (1 + EVALUATION_ERROR)
         low = np.where(magnitude > lost, low, -high)
         negative = np.signbit(reported)
