@@ -26,7 +26,7 @@ class Ball(NamedTuple):
 
     value: np.ndarray
     radius: np.ndarray
-    scale: np.ndarray | float = 1.0
+    scale: Any = 1.0  # an array of the same shape, or a number
 
     def part(self, index: Any) -> Ball:
         return Ball(self.value[index], self.radius[index])
@@ -108,9 +108,18 @@ class OpenSums:
     def relu(self, a: Open) -> Any:
         return self.activated(a, RELU)
 
-    def activated(self, total: Open, activation: Activation) -> Any:
+    def activated(self, total: Any, activation: Activation) -> Any:
         """What a reader makes of an activation."""
         raise NotImplementedError
+
+    def multiply(self, a: Any, b: Any) -> Any:
+        raise NotImplementedError(f"multiply: {type(self).__name__} has no bound for it")
+
+    def mix(self, z: Any, n: Any, h: Any) -> Any:
+        raise NotImplementedError(f"mix: {type(self).__name__} has no bound for it")
+
+    def clip(self, a: Any, limit: float) -> Any:
+        raise NotImplementedError(f"clip: {type(self).__name__} has no bound for it")
 
 
 class Sums(OpenSums):
@@ -294,7 +303,7 @@ class Balls(Sums):
         return np.where(radius > 0, self._flushed / (self.promised.unit_roundoff or 1), 0)
 
 
-def _known(ball: Ball, operands: Sequence[Ball], strange: Sequence[np.ndarray] = ()) -> Ball:
+def _known(ball: Ball, operands: Sequence[Ball], strange: Sequence[Any] = ()) -> Ball:
     """The ball, with a radius that is no NaN: 0 where the answer is NaN for certain, as an operand is, and infinite
     where nothing is known: next to overflow, and at infinities, of which the formulas make different things.
 

@@ -2,18 +2,18 @@
 
 fault: what a fault is.  machine: an implementation with faults planted in it.  where, changes, rows, step: what they
 are made of.  weights: the faults in the weights and the biases, made from those of a cell.  layers, inputs, states,
-directions, lengths, arithmetic, outputs: a table each.  masks: those that only a layer with a mask can have.
+directions, lengths, arithmetic, outputs, gates: a table each.  masks: those that only a layer with a mask can have.
 """
 
 from __future__ import annotations
 
-from . import arithmetic, directions, inputs, layers, lengths, outputs, states, weights
+from . import arithmetic, directions, gates, inputs, layers, lengths, outputs, states, weights
 from .fault import Fault, Run, Where
 from .machine import implementation
 
 __all__ = ["COMMONEST", "FAULTS", "Fault", "Run", "Where", "implementation"]
 
-FAMILIES = (weights, layers, inputs, states, directions, lengths, arithmetic, outputs)
+FAMILIES = (weights, layers, inputs, states, directions, lengths, arithmetic, outputs, gates)
 FAULTS = {name: fault for module in FAMILIES for name, fault in module.FAULTS.items()}
 # what a diagnosis tries in pairs: those that porting guides and issue threads report most
 COMMONEST = tuple(
