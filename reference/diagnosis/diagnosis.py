@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..faults import COMMONEST, FAULTS, Fault
+from ..faults import COMMONEST, FAULTS, GATED_FAULTS, Fault
 from ..faults.masks import MASK_FAULTS
 from ..judging.case import Case
 from ..judging.judge import wrong_form
@@ -99,7 +99,7 @@ def diagnose(
     output: np.ndarray,
     h_n: np.ndarray,
     prefixes: Sequence[np.ndarray] | None = None,
-    faults: Iterable[Fault] = tuple(FAULTS.values()),
+    faults: Iterable[Fault] = tuple((FAULTS | GATED_FAULTS).values()),
     paired: Iterable[Fault] = COMMONEST,
     declared: str | None = None,
 ) -> Diagnosis:
