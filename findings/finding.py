@@ -14,6 +14,7 @@ from adapters.capabilities import FEATURES, Refusal
 from reference import limits
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.faults import FAULTS, Fault
+from reference.faults.found import FOUND
 from reference.faults.masks import MASK_FAULTS
 from reference.files import read_text
 from reference.spec import short
@@ -29,7 +30,7 @@ KINDS = {
 NO_LINK = "none known"
 USUAL = ""  # the idiom of every case that is drawn
 WHAT = ("fault", "arithmetic", "exception", "not_expressible")
-PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS
+PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND
 
 
 @dataclass(frozen=True)

@@ -59,21 +59,31 @@ class Unit:
     def __init__(self, machine: Machine) -> None:
         declared = machine.declared
         self.machine = machine
-        self.storage = declared.storage
-        self.accumulator = machine.accumulator or ("float32" if declared.wide else declared.storage)
+        self.declared = declared
+        # in which sums are stored, if apart: float32 where it is narrower, or wider than what is computed
+        self.storage = "float32" if declared.narrow else declared.storage
+        self.accumulator = machine.accumulator or ("float32" if declared.wide else self.storage)
         wrong = machine.accumulator and arithmetic(machine.accumulator).unit_roundoff
         self.unit_roundoff = wrong or declared.accumulator_roundoff
-        # what is fed back: what is shown, or float32 of which storage is shown
-        self.kept = "float32" if declared.name.endswith("_of_float32") else self.storage
-        self.carrier = np.longdouble if self.storage == "float64" else np.float64
+        # what is fed back, and what the biases are: what is shown, or float32 of which storage is shown
+        of_float32 = declared.name.endswith("_of_float32")
+        self.kept = "float32" if of_float32 else declared.storage
+        self.activated = "bfloat16" if declared.computed == "bfloat16" else self.kept
+        self.carrier = np.longdouble if self.kept == "float64" else np.float64
         self.random = np.random.Generator(np.random.PCG64(machine.seed))
 
     def load(self, array: np.ndarray) -> np.ndarray:
-        """An operand of storage's values; a narrow product's operands are rounded to its bits."""
-        return self.flushed(array.astype(self.carrier), self.storage)
+        """A number that comes from outside, as it is kept."""
+        return self.round(
+            array, "float32" if self.declared.narrow and self.kept == "float32" else self.declared.storage
+        )
 
-    def operand(self, array: np.ndarray) -> np.ndarray:
-        narrowed = self.machine.declared.operand_roundoff if self.kept == self.storage else 0.0
+    def operand(self, array: np.ndarray, weight: bool = False) -> np.ndarray:
+        """What is multiplied: a narrow product's operands are rounded to its bits."""
+        if self.declared.narrow:
+            cut = weight and self.declared.computed == "bfloat16"
+            return self.flushed(cut_weights(array) if cut else self.round(array, self.declared.computed), "float32")
+        narrowed = self.declared.operand_roundoff if self.kept == self.declared.storage else 0.0
         return keep_bits(array, round(-np.log2(narrowed))) if narrowed else array
 
     def round(self, array: np.ndarray, dtype: str) -> np.ndarray:
@@ -121,9 +131,9 @@ class Unit:
         """phi(a) as it is kept; tanh off by at most c u |tanh(a)|, with the rounding to storage, which takes one u, and
         by what is declared to be off whatever its size."""
         if nonlinearity == "relu":
-            return self.round(np.maximum(a, 0), self.kept)
-        u, floor = self.machine.declared.unit_roundoff, self.machine.declared.tanh_floor
-        allowed = (ACTIVATION_UNITS[self.storage] * self.machine.tanh_excess - 1) * u / (1 + u)
+            return self.round(np.maximum(a, 0), self.activated)
+        u, floor = arithmetic(self.declared.computed).unit_roundoff, self.declared.tanh_floor
+        allowed = (ACTIVATION_UNITS[self.declared.computed] * self.machine.tanh_excess - 1) * u / (1 + u)
         error = {
             "none": lambda: 0.0,
             "up": lambda: allowed,
@@ -131,13 +141,21 @@ class Unit:
             "random": lambda: allowed * self.random.uniform(-1, 1, a.shape),
             "random sign": lambda: allowed * (2 * self.random.integers(0, 2, a.shape) - 1),
         }[self.machine.tanh_error]()
-        return self.round(np.tanh(a) * (1 + error) + floor / (1 + u) * np.sign(error), self.kept)
+        return self.round(np.tanh(a) * (1 + error) + floor / (1 + u) * np.sign(error), self.activated)
 
 
 def keep_bits(array: np.ndarray, bits: int) -> np.ndarray:
     """Each number rounded to so many significant bits, to nearest; 11 are TF32's."""
     mantissa, exponent = np.frexp(array)
     return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits).astype(array.dtype)
+
+
+def cut_weights(array: np.ndarray) -> np.ndarray:
+    """float32's numbers as 8 bits, as OpenVINO makes bfloat16 of weights: half a unit is added only where the last bit
+    that is kept is 1."""
+    bits = array.astype(np.float32).view(np.uint32)
+    rounded = (bits + ((bits & np.uint32(0x1_0000)) >> np.uint32(1))) & np.uint32(0xFFFF_0000)
+    return rounded.view(np.float32).astype(array.dtype)
 
 
 @dataclass(frozen=True)
@@ -156,7 +174,8 @@ def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinear
     Returns (case, time, batch, hidden_size) in storage's dtype.
     """
     unit, dtype = Unit(machine), x.dtype
-    w_ih, w_hh = (unit.operand(unit.load(w if machine.weight_bits is None else keep_bits(w, machine.weight_bits)))
+    bits = machine.weight_bits
+    w_ih, w_hh = (unit.operand(unit.load(w if bits is None else keep_bits(w, bits)), weight=True)
                   for w in (cells.w_ih, cells.w_hh))  # fmt: skip
     biases = _biases(unit, cells)
     x, h = unit.load(x), unit.load(h)
@@ -165,10 +184,10 @@ def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinear
         from_input = products_of(w_ih, unit.operand(x[:, t]))
         from_state = products_of(w_hh, unit.operand(h))
         a = _staged(unit, from_input, from_state, biases) if machine.staged else unit.round(
-            unit.sum([*from_input, *from_state, *biases]), machine.declared.storage
+            unit.sum([*from_input, *from_state, *biases]), unit.storage
         )  # fmt: skip
         h = unit.activate(a, nonlinearity)
-        states.append(unit.round(h, unit.storage))
+        states.append(unit.round(h, machine.declared.storage))
     return np.stack(states, axis=1).astype(dtype)
 
 
@@ -177,7 +196,11 @@ def _biases(unit: Unit, cells: Cells) -> list[np.ndarray]:
     if cells.b_ih is None or cells.b_hh is None:
         return []
     both = [unit.load(b)[:, None] for b in (cells.b_ih, cells.b_hh)]
-    return [unit.round(both[0] + both[1], unit.storage)] if unit.machine.one_bias else both
+    return (
+        [unit.round(both[0] + both[1], unit.kept if unit.declared.narrow else unit.storage)]
+        if unit.machine.one_bias
+        else both
+    )
 
 
 def products_of(w: np.ndarray, v: np.ndarray) -> list[np.ndarray]:

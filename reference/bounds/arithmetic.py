@@ -28,6 +28,9 @@ STORED_ROUNDINGS = 5
 # more products of a block, the accumulator and the sum, each to 2 u of the largest (Fasi, Higham, Mikaitis and Pranesh,
 # Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021): (4 + 2) / 4 * 2 < 4.
 MATRIX_UNIT_UNITS = 4.0
+# Relative rounding of an operand whose weights are rounded to 8 bits by up to the whole of 2 u, and the other operands
+# by u: (1 + 1.5 u)^2 > (1 + 2 u) (1 + u). OpenVINO rounds weights so: those whose last bit kept is even are cut off.
+CUT_WEIGHTS = 1.5 * 2.0**-8
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Arithmetic:
     unit_roundoff: u of storage, half the distance from 1 to the next number.
     accumulator_roundoff: u of the additions inside a matrix product; storage's own unless a matrix unit makes them.
     operand_roundoff: relative rounding of a product's operands before it; 0 unless they are narrowed (TF32).
-    smallest_normal, largest: of storage; what lies below or above may be flushed or overflow.
+    computed: dtype of operands and activations, where all is computed in a narrower one than storage; else storage.
+    smallest_normal, largest: of `computed`; what lies below or above may be flushed or overflow.
     accumulator_smallest_normal: the same of the accumulator.
     tanh_floor, sigmoid_floor: absolute error of the computed tanh and sigmoid, beside the relative one of A3; 0 unless
         one is declared.
@@ -49,6 +53,7 @@ class Arithmetic:
     unit_roundoff: float
     accumulator_roundoff: float
     operand_roundoff: float
+    computed: str
     smallest_normal: float
     largest: float
     accumulator_smallest_normal: float
@@ -57,6 +62,11 @@ class Arithmetic:
 
     def __hash__(self) -> int:
         return hash(self.name)  # of all fields it would take longer than what is cached
+
+    @property
+    def operation_roundoff(self) -> float:
+        """u of one elementwise operation: of the format in which all is computed."""
+        return 2.0 ** -_FORMATS[self.computed][0]
 
     @property
     def shown_roundoff(self) -> float:
@@ -98,6 +108,11 @@ class Arithmetic:
         """Whether matrix products add up in more digits than storage has."""
         return self.accumulator_roundoff < self.unit_roundoff
 
+    @property
+    def narrow(self) -> bool:
+        """Whether operands are rounded to a format of fewer digits than storage's, and maybe of smaller range."""
+        return self.computed != self.storage
+
     @functools.cache  # noqa: B019
     def underflow(self, terms: int, others: int = 0) -> float:
         """The most that such a sum may lose below the smallest normal numbers (A4), later roundings included.
@@ -111,28 +126,41 @@ class Arithmetic:
         return (1 + self.gain(terms, others)) * lost
 
     def activation_error(self, nonlinearity: str) -> float:
-        """Largest relative error of the computed activation; relu is exact. Raises KeyError for another word."""
-        units = {"tanh": ACTIVATION_UNITS[self.storage], "sigmoid": SIGMOID_UNITS[self.storage], "relu": 0.0}
-        return units[nonlinearity] * self.unit_roundoff
+        """Largest relative error of the computed activation. Raises KeyError for another word.
+
+        relu is exact, but for a rounding to the format in which all is computed, where sums are kept in a wider one.
+        """
+        u = 2.0 ** -_FORMATS[self.computed][0]
+        rounded = u if self.narrow and self.accumulator_roundoff < u else 0.0
+        units = {"tanh": ACTIVATION_UNITS[self.computed] * u, "sigmoid": SIGMOID_UNITS[self.computed] * u}
+        return {**units, "relu": rounded}[nonlinearity]
 
     def activation_floor(self, nonlinearity: str) -> float:
         """Absolute error of the computed activation, beside the relative one. Raises KeyError for another word."""
         return {"tanh": self.tanh_floor, "sigmoid": self.sigmoid_floor, "relu": 0.0}[nonlinearity]
 
 
-def _declare(name: str, storage: str, accumulator: str | None = None, operand_bits: int | None = None) -> Arithmetic:
+def _declare(
+    name: str,
+    storage: str,
+    accumulator: str | None = None,
+    operand_bits: int | None = None,
+    computed: str | None = None,
+) -> Arithmetic:
     """An arithmetic from the formats' IEEE 754 parameters: significand bits, smallest and largest exponent."""
-    bits, low, high = _FORMATS[storage]
+    computed = computed or storage
+    bits, low, high = _FORMATS[computed]
     added = 2.0**-bits if accumulator is None else MATRIX_UNIT_UNITS * 2.0 ** -_FORMATS[accumulator][0]
     return Arithmetic(
         name=name,
         storage=storage,
-        unit_roundoff=2.0**-bits,
+        unit_roundoff=2.0 ** -_FORMATS[storage][0],
         accumulator_roundoff=added,
         operand_roundoff=0.0 if operand_bits is None else 2.0**-operand_bits,
+        computed=computed,
         smallest_normal=2.0**low,
         largest=(2 - 2.0 ** (1 - bits)) * 2.0**high,
-        accumulator_smallest_normal=2.0 ** _FORMATS[accumulator or storage][1],
+        accumulator_smallest_normal=2.0 ** _FORMATS[accumulator or computed][1],
     )
 
 
@@ -161,6 +189,14 @@ ARITHMETICS = {
         _declare("tf32", "float32", accumulator="float32", operand_bits=11),
         # products of operands rounded to bfloat16, added up in float32
         _declare("bfloat16_products", "float32", accumulator="float32", operand_bits=8),
+        # all in float32, and shown as float64; or products in float32, and what follows in float32 or better
+        _declare("float64_of_float32", "float64", operand_bits=24, computed="float32"),
+        _declare("float64_of_float32_products", "float64", operand_bits=24, computed="float32"),
+        # products of bfloat16, added up in float32; states in bfloat16, shown as float32
+        replace(
+            _declare("float32_of_bfloat16", "float32", accumulator="float32", computed="bfloat16"),
+            operand_roundoff=CUT_WEIGHTS,
+        ),
         # tanh as 2 sigmoid(2 a) - 1, as in ONNX Runtime's RNN operator
         replace(_declare("float32_sigmoid_tanh", "float32"), tanh_floor=SIGMOID_TANH_UNITS * 2.0**-24),
     )

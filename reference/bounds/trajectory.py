@@ -48,29 +48,37 @@ def trajectory_bound(
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
         for index, direction in enumerate(spec.directions, first):
-            start, weights = tuple(state[index] for state in states), parameters[index].astype(np.float64)
-            track = Track(cell, weights, below.value, start, lengths, direction)
-            if not cell.signed:
-                tracks.append(_in_balls(track, below.radius, judged))
-                continue
-            # the answer by `forward`, and the error carried along it in processing order
-            output, *x_and_error = map(track.in_order, (run_track(track).output, below.value, below.radius))
-            bound, scale = carry(cell, weights, Ball(*x_and_error), output, start[0], judged)
-            bound[np.isnan(bound)] = np.inf
-            tracks.append(expected_of(track, Enclosure(output, bound, scale)))
+            start = tuple(state[index] for state in states)
+            track = Track(cell, parameters[index], below.value, start, lengths, direction)
+            tracks.append(track_bound(track, below.radius, [np.zeros_like(state) for state in start], judged))
         outputs = zip(*(track.output[:2] for track in tracks[first:]), strict=True)
         below = Ball(*(np.concatenate(parts, axis=-1) for parts in outputs))
     return tracks
 
 
-def _in_balls(track: Track, error: np.ndarray, judged: Arithmetic | None) -> Expected:
-    """A track in balls, every step from the ball of the one before: absolute values are taken at each.
+def track_bound(
+    track: Track, x_radius: np.ndarray, start_radii: Sequence[np.ndarray], judged: Arithmetic | None
+) -> Expected:
+    """Of one track, whose x and states are float64 and known within these radii: its float64 answer, and the bound."""
+    weights = track.parameters.astype(np.float64)
+    track = track._replace(parameters=weights)
+    if not track.cell.signed:
+        return _in_balls(track, x_radius, start_radii, judged)
+    # the answer by `forward`, and the error carried along it in processing order
+    output, *x_and_error = map(track.in_order, (run_track(track).output, track.x, x_radius))
+    start = Ball(track.states[0], start_radii[0])
+    bound, scale = carry(track.cell, weights, Ball(*x_and_error), output, start, judged)
+    bound[np.isnan(bound)] = np.inf
+    return expected_of(track, Enclosure(output, bound, scale))
 
-    error: how far x may lie from the reference's, (time, batch, features).
-    """
-    cell, balls, x, error = track.cell, Balls(judged), track.in_order(track.x), track.in_order(error)
+
+def _in_balls(
+    track: Track, x_radius: np.ndarray, start_radii: Sequence[np.ndarray], judged: Arithmetic | None
+) -> Expected:
+    """A track in balls, every step from the ball of the one before: absolute values are taken at each."""
+    cell, balls, x, error = track.cell, Balls(judged), track.in_order(track.x), track.in_order(x_radius)
     weights = balls.weights(track.parameters)
-    states = tuple(Ball(state, np.zeros(state.shape)) for state in track.states)
+    states = tuple(Ball(*pair) for pair in zip(track.states, start_radii, strict=True))
     steps: list[list[Enclosure]] = []
     for value, radius in zip(x, error, strict=True):
         after = cell.step(balls, weights, cell.project(balls, weights, Ball(value, radius)), states)
@@ -95,13 +103,14 @@ def carry(
     parameters: CellParameters,
     x: Ball,
     output: np.ndarray,
-    h0: np.ndarray,
+    h0: Ball,
     judged: Arithmetic | None,
     window: int = LONGEST_WINDOW,
 ) -> tuple[np.ndarray, np.ndarray]:
     """E_t = sum over s of |J_t ... J_{s+1}| own_s, in windows; an earlier window enters by its last E.
 
-    x: (time, batch, features), in processing order, as are all.  output: the reference's states.
+    x: (time, batch, features), in processing order, as are all.
+    output: the reference's states.  h0: (batch, hidden_size).
     Returns E, infinite, and NaN or infinite ever after, where a sum may overflow; and the scale; both (time, batch,
     hidden_size).
     """
@@ -110,13 +119,13 @@ def carry(
     window = min(window, longest_window(batch, hidden))
     products = np.empty((hidden, window, batch, hidden))  # unit, source step, batch, unit of the source
     sources = np.empty((window, batch, hidden))
-    known, error = 0, np.zeros((batch, hidden))  # sources whose products are kept, but for the newest: the identity
+    known, error = 0, h0.radius  # sources whose products are kept, but for the newest: the identity
     sources[0] = spread = error
     bound, scale = np.empty((time, batch, hidden)), np.empty((time, batch, hidden))
     # what rounding may take from a sum over all sources and units, given back in advance
     summed = 1 + REFERENCE.gain(window * hidden + x.value.shape[-1] + hidden + 2 + EVALUATION_ROUNDINGS)
     for t in range(time):
-        before = Carried(output[t - 1] if t else h0, error, spread)
+        before = Carried(output[t - 1] if t else h0.value, error, spread)
         projected = cell.project(signed, weights, Ball(x.value[t], x.radius[t]))
         (moved,) = cell.step(signed, weights, projected, (before,))
         spread, known = moved.own, known + 1

@@ -172,7 +172,7 @@ class Balls(Sums):
     def __init__(self, judged: Arithmetic | None) -> None:
         super().__init__(judged)
         self.promised = judged or REFERENCE
-        self.unit = 0.0 if judged is None else judged.unit_roundoff  # of one operation of the judged side
+        self.unit = 0.0 if judged is None else judged.operation_roundoff  # of the judged side
         self.shown = self.promised.shown_roundoff
 
     def closed(self, a: Any) -> Ball:

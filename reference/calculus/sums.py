@@ -54,6 +54,7 @@ class Sum:
         self.alpha = sum(alphas) + self.beta * REFERENCE.gain(self.terms)
         self.underflow = sum(each.underflow(self.terms, others) for each in both)
         self.smallest_normal = both[1].smallest_normal
+        self.largest_operand = both[1].largest if both[1].narrow else np.inf
         self.growth = 1 + both[1].gain(self.terms, others)
         self.largest_sum = both[1].largest / self.growth  # of magnitudes: no partial sum can overflow
         # what rounding may take from a bound while it is evaluated, given back in advance
@@ -85,9 +86,17 @@ class Sum:
         return inputs
 
     def radius(self, inputs: np.ndarray) -> np.ndarray:
-        """How far two computed sums may lie apart, but for beta * |a|."""
+        """How far two computed sums may lie apart, but for beta * |a|; infinite where an operand is rounded to that."""
         magnitudes = inputs.astype(self.radii.dtype)
-        return product(np.abs(magnitudes, out=magnitudes), self.radii)
+        found = product(np.abs(magnitudes, out=magnitudes), self.radii)
+        if self.largest_operand < np.inf:
+            found[self.rounded_to_infinity(inputs)] = np.inf
+        return found
+
+    def rounded_to_infinity(self, inputs: np.ndarray) -> np.ndarray:
+        """Where a finite operand may be infinite in a format of a smaller range: booleans (..., units)."""
+        reads, weighs = ((np.abs(a) > self.largest_operand) & np.isfinite(a) for a in (inputs, self.weights))
+        return np.logical_or(reads.any(axis=-1, keepdims=True), weighs.any(axis=0))
 
     def may_overflow(self, radius: np.ndarray) -> np.ndarray:
         """Where a sum may overflow, by its radius alone; NaN counts."""
@@ -100,7 +109,7 @@ class Sum:
         finite = np.isfinite(self.magnitudes)
         finite[-1] = np.isfinite(self.biases).all(axis=0)
         weights = np.where(finite, self.magnitudes, 0)
-        return ~(terms @ weights <= self.largest_sum)
+        return ~(terms @ weights <= self.largest_sum) | self.rounded_to_infinity(inputs)
 
     def infinity_meets_subnormal(self, inputs: np.ndarray) -> np.ndarray:
         """Where a product has an infinite operand, and one that is not 0 but may be flushed: (..., units)."""

@@ -3,7 +3,7 @@
 fault: what a fault is.  machine: an implementation with faults planted in it.  where, changes, rows, step: what they
 are made of.  weights: the faults in the weights and the biases, made from those of a cell.  layers, inputs, states,
 directions, lengths, arithmetic, outputs: a table each.  masks: those that only a layer with a mask can have; gates:
-those that only a cell with gates can have.
+those that only a cell with gates can have; found: those that findings name.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ..judging.case import Case
 from ..recurrence import Result
+from .changes import Change
 from .step import StepChange
 
 Run = Callable[[Case], Result]
@@ -54,6 +55,7 @@ class Fault:
     asked, around, step: what it does; exactly one of them is there.
     as_given: whether it sees the case in its own layout and memory; all others see it time first and batched.
     arithmetic: the declared arithmetic in which the faulty answer is right; None for the case's own.
+    monotone: what `around` makes of each number of the answer, where that is all it does, and never turns their order.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Fault:
     step: StepChange | None = None
     as_given: bool = False
     arithmetic: str | None = None
+    monotone: Change | None = None
 
     def __str__(self) -> str:
         return self.says

@@ -26,6 +26,7 @@ from ..layout import (
     state_from_batched,
     state_to_batched,
     state_tuple,
+    take_steps,
     valid_steps,
 )
 from ..recurrence import Result
@@ -73,6 +74,10 @@ def _by_faulty_steps(case: Case, run: Run, fault: Fault, kernel: Kernel) -> Resu
     """The whole stack, every step as a fault takes it."""
     change = fault.step
     assert change is not None, "a fault is asked, around or a step"
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        output, h_n = _by_faulty_steps(plain, run, fault, kernel)
+        return Result(take_steps(output, np.argsort(order, axis=0), case.layout), h_n)
 
     def track_run(track: Case, _run: Run) -> Result:
         def advance(_k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
@@ -142,7 +147,7 @@ def layer_case(case: Case, layer: int, x: np.ndarray, h0: np.ndarray | None = No
     direction = spec.direction if d is None else spec.directions[d]
     single = replace(spec, input_size=x.shape[-1], num_layers=1, direction=direction)
     states = unpacked(single, (initial_states(case) if h0 is None else h0)[chosen])
-    return Case(single, case.parameters[chosen], x, states, case.lengths, "time_first")
+    return Case(single, case.parameters[chosen], x, states, case.lengths, "time_first", case.mask)
 
 
 def by_layers(

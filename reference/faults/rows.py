@@ -105,3 +105,9 @@ def of_output(change: Change) -> Does:
 def of_h_n(change: Change) -> Does:
     """change: of (layers, directions, batch, units)."""
     return of_answer(lambda case, output, h_n: (output, change(stacked(h_n, case)).reshape(h_n.shape)))
+
+
+def of_numbers(monotone: Change) -> Does:
+    """Each number of the answer becomes another. monotone: elementwise; of two numbers the larger stays the larger, or
+    they become the same."""
+    return {**of_answer(lambda _case, output, h_n: (monotone(output), monotone(h_n))), "monotone": monotone}

@@ -42,7 +42,7 @@ def judge(
     Raises TypeError or ValueError for an undeclared arithmetic, one of another dtype, a step bound without the
     prefixes, and arguments of another kind; an output or h_n that is no such array disagrees.
     """
-    promised, bound = _question(case, prefixes, declared, bound)
+    promised, bound = question_of(case, prefixes, declared, bound)
     wrong = wrong_form(case, output, h_n, prefixes or ())
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
@@ -53,7 +53,7 @@ def judge(
     with np.errstate(all="ignore"):
         answer = _answer(case, output, h_n, prefixes or ())
         tracks = _step_tracks(case, answer.layers, promised) if bound == "step" else _trajectory_tracks(case, promised)
-        return _verdict(case, [compare(part) for part in _parts(case, answer, tracks)], promised, bound)
+        return verdict_on(case, [compare(part) for part in _parts(case, answer, tracks)], promised, bound)
 
 
 class _Given(NamedTuple):
@@ -95,7 +95,7 @@ def judge_pair(
             got = type(answer).__name__
             raise TypeError(f"{field}: got {got}, expected the two arrays output and h_n, and prefixes if known")
     answers = [_Given(*answer) for answer in (expected, actual)]
-    asked = [_question(case, one.prefixes, name, "trajectory") for one, name in zip(answers, declared, strict=True)]
+    asked = [question_of(case, one.prefixes, name, "trajectory") for one, name in zip(answers, declared, strict=True)]
     (first, promised), bounds = zip(*asked, strict=True)
     for one in answers:
         wrong = wrong_form(case, one.output, one.h_n, one.prefixes or ())
@@ -118,7 +118,7 @@ def judge_pair(
         both = zip(answers, (of_expected, of_actual), strict=True)
         parts = (_parts(case, _answer(case, one.output, one.h_n), tracks) for one, tracks in both)
         seen = [compare(_apart(a, e)) for e, a in zip(*parts, strict=True)]
-        verdict = _verdict(case, seen, promised, PAIR)
+        verdict = verdict_on(case, seen, promised, PAIR)
     visible = all(_visible(case, one.prefixes) for one in answers)
     return _by_own_steps(case, answers, declared) if verdict.outcome == "vacuous" and visible else verdict
 
@@ -144,7 +144,7 @@ def _apart(actual: Part, expected: Part) -> Part:
     return actual._replace(expected=value, bound=bound, scale=scale)
 
 
-def _question(
+def question_of(
     case: Case, prefixes: Sequence[np.ndarray] | None, declared: str | None, bound: str | None
 ) -> tuple[Arithmetic, str]:
     """The arithmetic and the bound to judge by. Raises unless the arguments of judge say which."""
@@ -239,7 +239,8 @@ def _trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
     return trajectory_bound(case.spec, case.parameters, x, from_state_tuple(states), lengths, promised)
 
 
-def _verdict(case: Case, seen: list[Comparison], promised: Arithmetic, bound: str) -> Verdict:
+def verdict_on(case: Case, seen: list[Comparison], promised: Arithmetic, bound: str) -> Verdict:
+    """What the comparison of all parts of an answer says."""
     outside = sum(c.outside for c in seen)
     vacuous = sum(c.vacuous for c in seen)
     worst = max(seen, key=lambda c: c.max_fraction)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import ml_dtypes
+import numpy as np
 import pytest
 
-from reference import DTYPES
+from meta_tests.common.implementations import cut_weights
+from reference import DTYPES, Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS, MATRIX_UNIT_UNITS, STORED_ROUNDINGS, _declare, arithmetic
 
 U = {name: declared.unit_roundoff for name, declared in ARITHMETICS.items()}
@@ -124,3 +127,60 @@ def test_underflow_of_a_wide_accumulator_is_that_of_its_storage() -> None:
 def test_an_activation_is_off_by_its_units(dtype: str, units: int) -> None:
     assert arithmetic(dtype).activation_error("tanh") == units * U[dtype]
     assert arithmetic(dtype).activation_error("relu") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "storage", "computed", "accumulated", "operand"),
+    [
+        ("float64_of_float32", "float64", "float32", 2.0**-24, 2.0**-24),
+        ("float64_of_float32_products", "float64", "float32", 2.0**-24, 2.0**-24),
+        ("float32_of_bfloat16", "float32", "bfloat16", ACCUMULATED, 1.5 * 2.0**-8),
+    ],
+)
+def test_an_arithmetic_that_is_computed_in_a_narrower_format(
+    name: str, storage: str, computed: str, accumulated: float, operand: float
+) -> None:
+    declared, format_ = arithmetic(name), arithmetic(computed)
+    assert (declared.storage, declared.computed, declared.narrow, declared.wide) == (storage, computed, True, False)
+    assert declared.unit_roundoff == U[storage]
+    assert (declared.accumulator_roundoff, declared.operand_roundoff) == (accumulated, operand)
+    assert (declared.smallest_normal, declared.largest) == (format_.smallest_normal, format_.largest)
+    assert declared.activation_error("tanh") == format_.activation_error("tanh")
+    assert declared.activation_error("relu") == (U["bfloat16"] if computed == "bfloat16" else 0)
+    assert not format_.narrow
+
+
+def test_weights_that_are_cut_are_off_by_no_more_than_is_declared() -> None:
+    """Over every significand of 12 bits: a weight by up to 2 u, and the operand that it meets by u."""
+    numbers = np.arange(2**11, 2**12) / 2.0**11
+    cut = np.abs(cut_weights(numbers) / numbers - 1).max()
+    assert cut > 1.7 * U["bfloat16"], "a rounding to nearest is off by u"
+    assert (1 + 2 * U["bfloat16"]) * (1 + U["bfloat16"]) < (1 + arithmetic("float32_of_bfloat16").operand_roundoff) ** 2
+
+
+@pytest.mark.parametrize("where", ["x", "w_ih", "b_ih"])
+@pytest.mark.parametrize("name", ["float64_of_float32", "float64_of_float32_products"])
+def test_an_operand_beyond_the_narrower_range_is_vacuous_and_not_wrong(name: str, where: str) -> None:
+    """float32 makes infinity of 1e39, or 0 times infinity; beside an infinity as it is given it may make NaN of it."""
+    arrays = {"x": np.full((1, 2, 2), 1e-5), "w_ih": np.full((1, 2), 1e-5), "b_ih": np.zeros(1)}
+    arrays[where].flat[0] = 1e39
+    cell = CellParameters(arrays["w_ih"], np.zeros((1, 1)), arrays["b_ih"], np.zeros(1))
+    case = Case(RNNSpec(2, 1, nonlinearity="relu"), [cell], arrays["x"])
+    answers = [case.answer(), replace(case, x=np.where(case.x > 1e38, np.inf, case.x)).answer()]
+    for output, h_n in answers:
+        for bound in ("step", "trajectory"):
+            assert judge(case, output, h_n, declared=name, bound=bound).outcome == "vacuous"
+    assert judge(case, *case.answer(), bound="step").outcome == "agrees"
+    arrays["x"][0, 0, 1] = -np.inf
+    infinite = replace(case, x=arrays["x"])
+    nan = np.full((1, 2, 1), np.nan)
+    assert judge(infinite, nan, nan[:, 1:], declared=name).outcome == "vacuous"
+
+
+@pytest.mark.parametrize(("number", "outcome"), [(1e-50, "agrees"), (1e-30, "disagrees")])
+def test_an_operand_below_the_narrower_range_may_be_flushed(number: float, outcome: str) -> None:
+    cell = CellParameters(np.full((1, 1), 1e10), np.zeros((1, 1)))
+    case = Case(RNNSpec(1, 1, bias=False), [cell], np.full((1, 1, 1), number))
+    zero = np.zeros((1, 1, 1))
+    assert judge(case, zero, zero, declared="float64_of_float32").outcome == outcome
+    assert judge(case, zero, zero).outcome == "disagrees"

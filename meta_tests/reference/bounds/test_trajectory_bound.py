@@ -70,7 +70,7 @@ class Steps(NamedTuple):
     def carry(self, window: int = LONGEST_WINDOW) -> np.ndarray:
         parameters, x = self.case.parameters[0].astype(np.float64), Ball(self.case.x.astype(np.float64), self.x_error)
         output, h0 = (array.astype(np.float64) for array in (self.case.prefix(1).answer().output, self.case.h0[0]))
-        given = parameters, x, output, h0, self.judged and arithmetic(self.judged), window
+        given = parameters, x, output, Ball(h0, np.zeros_like(h0)), self.judged and arithmetic(self.judged), window
         return carry(cell_of(self.case.spec), *given)[0]
 
 
