@@ -47,7 +47,8 @@ def judge_planted(
     """
     promised, _ = question_of(case, prefixes, declared, None)
     if not cell_of(case.spec).signed:
-        raise NotImplementedError(f"planted: got the cell {case.spec.cell}, expected elman: its steps have no bound here")
+        expected = "elman: the steps of others have no bound here"
+        raise NotImplementedError(f"planted: got the cell {case.spec.cell}, expected {expected}")
     if wrong := wrong_form(case, output, h_n, prefixes or ()):
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     given = [sequence_to_time_first(array, case.layout) for array in (*(prefixes or ()), output)]

@@ -29,7 +29,9 @@ def test_no_correct_gated_cell_is_rejected(name: str, cell: str) -> None:
     counted = count(name, cell, CASES)
     assert counted.rejected == 0, counted
     assert counted.cases > 3 * counted.vacuous, "most cases must be judged"
-    assert 0.2 < counted.largest_fraction <= 1, "the machines must come near the bound"
+    # the machines of a narrower format round more finely than they may
+    least = 0.01 if arithmetic(name).narrow else 0.2
+    assert least < counted.largest_fraction <= 1, "the machines must come near the bound"
 
 
 WRONG: dict[str, tuple[str, dict[str, Any]]] = {
