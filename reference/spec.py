@@ -19,6 +19,9 @@ LAYOUTS = ("batch_first", "time_first", "unbatched")
 NONLINEARITIES = ("tanh", "relu")
 # the fields of RNNSpec in 0.1.0, which its JSON always has
 FIRST = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias")
+# the fields that only an LSTM has, and the cells whose activations are no choice
+OF_LSTM = ("peepholes", "input_forget", "projection_size", "clip")
+GATED = ("gru", "gru_reset_before", "lstm")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 # One length for each sequence of the batch, a single one for an unbatched sequence, or None: all are full.
@@ -52,7 +55,10 @@ class RNNSpec:
     input_size: features of x.  hidden_size: units of every layer and direction.
     num_layers: layers in the stack; layer l > 0 reads layer l - 1's output.
     direction: "forward", "reverse" (from the last valid step to the first) or "bidirectional".
-    nonlinearity: "tanh" or "relu".  bias: whether b_ih and b_hh are there.  cell: one of reference.cells.CELLS.
+    nonlinearity: "tanh" or "relu", of the cell "elman"; the others have no choice, and are "tanh".
+    bias: whether b_ih and b_hh are there.  cell: one of reference.cells.CELLS.
+    peepholes, input_forget, projection_size, clip: of the cell "lstm" alone, as reference.cells.lstm has them;
+    projection_size 0 and clip None stand for none.
     layout, held: how the native module is called that an adapter read this from, kept for the one that is built of it;
     None where it was not read. They are no part of the equations: specs that differ in them alone are equal.
     layout: one of LAYOUTS.  held: whether the output at a masked step, or beyond a length, is that of the step before,
@@ -67,6 +73,10 @@ class RNNSpec:
     nonlinearity: str = "tanh"
     bias: bool = True
     cell: str = "elman"
+    peepholes: bool = False
+    input_forget: bool = False
+    projection_size: int = 0
+    clip: float | None = None
     layout: str | None = field(default=None, compare=False, repr=False)
     held: bool | None = field(default=None, compare=False, repr=False)
 
@@ -79,14 +89,36 @@ class RNNSpec:
             object.__setattr__(self, name, int(given))
         expect_word("direction", self.direction, DIRECTIONS)
         expect_word("nonlinearity", self.nonlinearity, NONLINEARITIES)
-        if not isinstance(self.bias, bool | np.bool_):
-            raise TypeError(f"bias: got {short(self.bias)}, expected True or False")
-        object.__setattr__(self, "bias", bool(self.bias))
+        for name in ("bias", "peepholes", "input_forget"):
+            given = getattr(self, name)
+            if not isinstance(given, bool | np.bool_):
+                raise TypeError(f"{name}: got {short(given)}, expected True or False")
+            object.__setattr__(self, name, bool(given))
         expect_word("cell", self.cell, cells.CELLS)
+        self._check_variants()
         if self.layout is not None:
             expect_word("layout", self.layout, LAYOUTS)
         if self.held is not None and not isinstance(self.held, bool):
             raise TypeError(f"held: got {short(self.held)}, expected True, False or None")
+
+    def _check_variants(self) -> None:
+        """What only some cells have."""
+        size, clip = self.projection_size, self.clip
+        if isinstance(size, bool | np.bool_) or not isinstance(size, int | np.integer):
+            raise TypeError(f"projection_size: got {short(size)}, expected an integer of at least 0")
+        expect(0 <= size < self.hidden_size, "projection_size", size, f"0, or less than hidden_size {self.hidden_size}")
+        object.__setattr__(self, "projection_size", int(size))
+        if clip is not None:
+            if isinstance(clip, bool | np.bool_) or not isinstance(clip, int | float | np.integer | np.floating):
+                raise TypeError(f"clip: got {short(clip)}, expected a number above 0, or None")
+            expect(0 < clip < float("inf"), "clip", clip, "a finite number above 0, or None")
+            object.__setattr__(self, "clip", float(clip))
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name in OF_LSTM and value != one.default and self.cell != "lstm":
+                expect(False, one.name, value, f"{one.default}, as the cell {self.cell} has none")
+        if self.cell in GATED and self.nonlinearity != "tanh":
+            expect(False, "nonlinearity", self.nonlinearity, f"tanh, as the cell {self.cell} has no other")
 
     def to_dict(self) -> dict[str, Any]:
         """What the equations depend on, by name: the fields of 0.1.0, and newer ones that are not at their defaults.

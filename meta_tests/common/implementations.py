@@ -181,8 +181,8 @@ def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinear
     x, h = unit.load(x), unit.load(h)
     states = []
     for t in range(x.shape[1]):
-        from_input = _products(w_ih, unit.operand(x[:, t]))
-        from_state = _products(w_hh, unit.operand(h))
+        from_input = products_of(w_ih, unit.operand(x[:, t]))
+        from_state = products_of(w_hh, unit.operand(h))
         a = _staged(unit, from_input, from_state, biases) if machine.staged else unit.round(
             unit.sum([*from_input, *from_state, *biases]), unit.storage
         )  # fmt: skip
@@ -203,7 +203,7 @@ def _biases(unit: Unit, cells: Cells) -> list[np.ndarray]:
     )
 
 
-def _products(w: np.ndarray, v: np.ndarray) -> list[np.ndarray]:
+def products_of(w: np.ndarray, v: np.ndarray) -> list[np.ndarray]:
     """The exact products w[k] v[k], one array (case, batch, hidden_size) for each input k."""
     return [v[:, :, None, k] * w[:, None, :, k] for k in range(w.shape[-1])]
 

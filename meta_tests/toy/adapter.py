@@ -37,18 +37,20 @@ def layer(matrix: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) ->
 
 class Toy:
     name, version = "toy", "1"
-    capabilities = Capabilities(
-        unsupported={
-            ("layout", "time_first"): ONE_WAY,
-            ("layout", "unbatched"): ONE_WAY,
-            ("lengths", "mixed"): ONE_WAY,
-            ("lengths", "with zeros"): ONE_WAY,
-            ("time", "0"): ONE_WAY,
-            # these two are asked where the toy's file lies in reference/cells
-            **{("cell", word): "the toy is no other" for word in FEATURES.get("cell", ()) if word != "toy_pair"},
-        },
-        offers=tuple(("cell", word) for word in FEATURES.get("cell", ()) if word == "toy_pair"),
-    )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            unsupported={
+                ("layout", "time_first"): ONE_WAY,
+                ("layout", "unbatched"): ONE_WAY,
+                ("lengths", "mixed"): ONE_WAY,
+                ("lengths", "with zeros"): ONE_WAY,
+                ("time", "0"): ONE_WAY,
+                **{("cell", word): "the toy is no other" for word in FEATURES["cell"] if word != "toy_pair"},
+            },
+            offers=tuple(("cell", word) for word in FEATURES["cell"] if word == "toy_pair"),
+        )
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)

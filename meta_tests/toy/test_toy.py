@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapters import FEATURES
 from adapters.running.trial import examine
 from meta_tests.toy.adapter import Forgetting, Imprecise, Swapping, Toy
 from reference import Case, CellParameters, RNNSpec, cells, forward, judge, judge_pair
@@ -29,6 +30,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
         found = cells.collect()
     assert found.keys() == {*COLLECTED, "toy_pair", "toy_delay"}
     monkeypatch.setattr(cells, "CELLS", found)
+    monkeypatch.setitem(FEATURES, "cell", (*FEATURES["cell"], "toy_pair", "toy_delay"))
 
 
 def draw(spec: RNNSpec, dtype: str, batch: int, time: int, seed: int = 0, h0: bool = True, **more: Any) -> Case:
@@ -249,17 +251,21 @@ def test_a_state_that_does_not_fit_is_named(change: Any, message: str) -> None:
 
 
 @pytest.mark.usefixtures("known")
-def test_what_has_no_bound_says_so() -> None:
+def test_a_hidden_state_is_judged_too() -> None:
     case = stack(cell="toy_delay")
     output, h_n = case.answer()
     lower = [case.prefix(1).answer().output]
     for bound in ("step", "trajectory"):
-        with pytest.raises(NotImplementedError, match="bound: got a cell with d beside h, expected h alone"):
-            judge(case, output, h_n, lower, bound=bound)
+        assert judge(case, output, h_n, lower, bound=bound).outcome == "agrees"
     assert judge(case, output, h_n[0], lower).detail == "h_n: got ndarray, expected a tuple of 2 arrays: h_n, d_n"
     assert judge(case, output, (h_n[0], h_n[1][:1]), lower).detail.startswith("d_n has shape (1, 2, 4)")
     same = judge_pair(case, (output, h_n), (output.copy(), h_n))
     assert (same.outcome, same.elements) == ("agrees", output.size + 2 * h_n[0].size)
+    h_n[1][3, 1, 2] += 1e-3
+    verdict = judge(case, output, h_n, lower)
+    assert verdict.outcome == "disagrees"
+    assert verdict.first is not None
+    assert (verdict.first.array, verdict.first.layer) == ("d_n", 1)
 
 
 def test_the_toys_are_gone_when_a_test_ends() -> None:

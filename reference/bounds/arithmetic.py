@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 # Wide dtypes: worst seen 8.4 u (docs/error-bounds.md, table A3), with room for other machines.
 # Narrow dtypes: computed in float32 and rounded once, 1 u; sweeps over every argument confirm it.
 ACTIVATION_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
+# The same of the sigmoid, measured inside the frameworks' layers; 16 bits: worst 2.5 u.
+SIGMOID_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 4.0, "bfloat16": 4.0}
 # A tanh that is computed as 2 sigmoid(2 a) - 1, as ONNX Runtime's RNN does: off by so many u of 1, beside A3.
 # Worst seen 3.0 (float32, all of [-20, 20]), with the same room as A3.
 SIGMOID_TANH_UNITS = 6.0
@@ -42,7 +44,8 @@ class Arithmetic:
     computed: dtype of operands and activations, where all is computed in a narrower one than storage; else storage.
     smallest_normal, largest: of `computed`; what lies below or above may be flushed or overflow.
     accumulator_smallest_normal: the same of the accumulator.
-    tanh_floor: absolute error of the computed tanh, beside the relative one of A3; 0 unless one is declared.
+    tanh_floor, sigmoid_floor: absolute error of the computed tanh and sigmoid, beside the relative one of A3; 0 unless
+        one is declared.
     """
 
     name: str
@@ -55,35 +58,48 @@ class Arithmetic:
     largest: float
     accumulator_smallest_normal: float
     tanh_floor: float = 0.0
+    sigmoid_floor: float = 0.0
 
     def __hash__(self) -> int:
         return hash(self.name)  # of all fields it would take longer than what is cached
 
+    @property
+    def operation_roundoff(self) -> float:
+        """u of one elementwise operation: of the format in which all is computed."""
+        return 2.0 ** -_FORMATS[self.computed][0]
+
+    @property
+    def shown_roundoff(self) -> float:
+        """How far, relatively, a state that is shown may lie from the one that is fed back: it is rounded to storage
+        where all is computed in a wider format."""
+        return self.operand_roundoff if self.operand_roundoff == self.unit_roundoff else 0.0
+
     @functools.cache  # noqa: B019 (there are few arithmetics)
-    def gain(self, terms: int) -> float:
+    def gain(self, terms: int, others: int = 0) -> float:
         """Largest relative error of a sum of `terms` products and biases, in any order, fused or not.
 
         Relative to the sum of the absolute values: (1 + u)^k - 1, which is never above Higham's gamma_k
         (Accuracy and Stability of Numerical Algorithms, 2nd ed., lemma 3.1) and holds for every k.
+        others: those of the terms that are neither; a partial sum is rounded to storage once more for each.
         """
         logarithm = (terms + EXTRA_ROUNDINGS) * math.log1p(self.accumulator_roundoff)
         logarithm += 2 * math.log1p(self.operand_roundoff)
         if self.wide:
-            logarithm += STORED_ROUNDINGS * math.log1p(self.unit_roundoff)
+            logarithm += (STORED_ROUNDINGS + others) * math.log1p(self.unit_roundoff)
         return math.expm1(min(logarithm, 700.0))
 
     @functools.cache  # noqa: B019
-    def spread(self, terms: int) -> tuple[float, float]:
+    def spread(self, terms: int, others: int = 0) -> tuple[float, float]:
         """(alpha, beta): such a sum of exact value a is off by at most alpha * (sum of absolute values) + beta * |a|.
 
         Errors of additions add up without growing, and each is at most u times a partial sum, which is at most
         (sum of absolute values + |a|) / 2 but for its own error: about half of `gain` where terms cancel.
         """
-        gain = self.gain(terms)
+        gain = self.gain(terms, others)
         product = math.expm1(2 * math.log1p(self.operand_roundoff) + math.log1p(self.accumulator_roundoff))
         additions = (terms - 1 + EXTRA_ROUNDINGS) * self.accumulator_roundoff
         if self.wide:
-            additions += STORED_ROUNDINGS * self.unit_roundoff
+            additions += (STORED_ROUNDINGS + others) * self.unit_roundoff
         alpha = product + additions * (0.5 + gain)
         return (alpha, additions / 2) if alpha < gain else (gain, 0.0)
 
@@ -98,7 +114,7 @@ class Arithmetic:
         return self.computed != self.storage
 
     @functools.cache  # noqa: B019
-    def underflow(self, terms: int) -> float:
+    def underflow(self, terms: int, others: int = 0) -> float:
         """The most that such a sum may lose below the smallest normal numbers (A4), later roundings included.
 
         The smallest normal number for each product, addition and bias, of the format that holds it: at most
@@ -106,8 +122,8 @@ class Arithmetic:
         """
         lost = 2 * terms * self.accumulator_smallest_normal
         if self.wide:
-            lost += (STORED_ROUNDINGS + 2) * self.smallest_normal
-        return (1 + self.gain(terms)) * lost
+            lost += (STORED_ROUNDINGS + 2 + others) * self.smallest_normal
+        return (1 + self.gain(terms, others)) * lost
 
     def activation_error(self, nonlinearity: str) -> float:
         """Largest relative error of the computed activation. Raises KeyError for another word.
@@ -116,11 +132,12 @@ class Arithmetic:
         """
         u = 2.0 ** -_FORMATS[self.computed][0]
         rounded = u if self.narrow and self.accumulator_roundoff < u else 0.0
-        return {"tanh": ACTIVATION_UNITS[self.computed] * u, "relu": rounded}[nonlinearity]
+        units = {"tanh": ACTIVATION_UNITS[self.computed] * u, "sigmoid": SIGMOID_UNITS[self.computed] * u}
+        return {**units, "relu": rounded}[nonlinearity]
 
     def activation_floor(self, nonlinearity: str) -> float:
         """Absolute error of the computed activation, beside the relative one. Raises KeyError for another word."""
-        return {"tanh": self.tanh_floor, "relu": 0.0}[nonlinearity]
+        return {"tanh": self.tanh_floor, "sigmoid": self.sigmoid_floor, "relu": 0.0}[nonlinearity]
 
 
 def _declare(

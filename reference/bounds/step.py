@@ -6,13 +6,13 @@ length and any conditioning, and needs no loop over time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..calculus.balls import Balls
-from ..cells import Cell
+from ..calculus.scan import BEFORE, Scan
 from ..layout import last_states, valid_steps
 from ..recurrence import Track
 from .arithmetic import Arithmetic
@@ -50,20 +50,15 @@ class Expected(NamedTuple):
     hidden: tuple[Enclosure, ...] = ()
 
 
-def expect_no_hidden_states(cell: Cell) -> None:
-    """Raise NotImplementedError for a cell that carries more than it reports."""
-    hidden = ", ".join(state.name for state in cell.states[1:])
-    if hidden:
-        raise NotImplementedError(f"bound: got a cell with {hidden} beside h, expected h alone: no bound is proved")
-
-
 def step_bound(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected:
-    """One exact step from each state in `actual`, and the bound around it: all at once, in blocks of time.
+    """One exact step from each state in `actual`, and the bound around it: all at once, in blocks of time; step by
+    step where the cell has a hidden state, which is carried along as a ball.
 
     actual: (time, batch, size), what the framework answered for this track.
-    Raises NotImplementedError for a cell of which no bound is proved.
+    Raises NotImplementedError for an operand of which no bound is proved.
     """
-    expect_no_hidden_states(track.cell)
+    if len(track.cell.states) > 1:
+        return _with_hidden(track, track.in_order(actual), judged)
     (h0,), actual = track.states, track.in_order(actual)
     previous = np.concatenate([h0[None], actual[:-1]])[: len(actual)]
     x, cell, balls = track.in_order(track.x), track.cell, Balls(judged)
@@ -71,29 +66,58 @@ def step_bound(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected
     value, bound = np.empty(previous.shape), np.empty(previous.shape)
     scale = np.ndarray(value.shape, buffer=ONE, strides=(0, 0, 0))  # np.broadcast_to takes ten times as long
     for block in time_blocks(*previous.shape):
-        balls.out = value[block], bound[block]
+        if cell.signed:  # the last activation is the state, and can be computed where it belongs
+            balls.out = value[block], bound[block]
         (h,) = cell.step(balls, weights, cell.project(balls, weights, x[block]), (previous[block],))
+        if not cell.signed:
+            value[block], bound[block] = h[:2]
         if isinstance(h.scale, np.ndarray):
             scale = scale if scale.flags.writeable else np.empty(value.shape)
             scale[block] = h.scale
     return expected_of(track, Enclosure(value, bound, scale))
 
 
-def expected_of(track: Track, steps: Enclosure) -> Expected:
+def _with_hidden(track: Track, actual: np.ndarray, judged: Arithmetic) -> Expected:
+    """The steps of a cell with a hidden state: all that depends on reported states at once, the rest in order."""
+    cell, scan, x = track.cell, Scan(judged), track.in_order(track.x)
+    (h0, c0), weights = track.states, scan.weights(track.parameters)
+    previous = np.concatenate([h0[None], actual[:-1]])[: len(actual)]
+    h, c = cell.step(scan, weights, cell.project(scan, weights, x), (previous, BEFORE))
+    output, hidden = (Enclosure(*np.broadcast_arrays(*ball)) for ball in scan.through(h, c, actual, c0))
+    return expected_of(track, output, [hidden])
+
+
+def stacked(track: Track, steps: Sequence[Sequence[Enclosure]]) -> tuple[Enclosure, list[Enclosure]]:
+    """The enclosures of each state after each step as one of the first state, in time, and those of the others."""
+    if not steps:
+        none = [Enclosure(*[np.zeros((0, *state.shape))] * 3) for state in track.states]
+        return none[0], none[1:]
+    first, *others = [Enclosure(*map(np.stack, zip(*each, strict=True))) for each in zip(*steps, strict=True)]
+    return first, others
+
+
+def expected_of(track: Track, steps: Enclosure, hidden: Sequence[Enclosure] = ()) -> Expected:
     """A track's steps in processing order as its output, at the time steps they belong to, and its h_n.
 
-    Beyond a sequence's length the output is exactly zero; a length of 0 leaves h_n exactly at h0.
+    hidden: the other states after each step.  Beyond a sequence's length the output is exactly zero; a length of 0
+    leaves every final state exactly at its initial one.
     """
     lengths = track.lengths
+    finals = [_final(*pair, lengths) for pair in zip((steps, *hidden), track.states, strict=True)]
+    if lengths is not None:
+        ended = ~valid_steps(lengths, len(steps.value))[..., None]
+        steps = Enclosure(*(np.where(ended, beyond, a) for a, beyond in zip(steps, (0, 0, 1), strict=True)))
+    return Expected(steps.each(track.in_order), finals[0], tuple(finals[1:]))
+
+
+def _final(steps: Enclosure, start: np.ndarray, lengths: np.ndarray | None) -> Enclosure:
+    """A state at the end: after its sequence's last step, or as it started where there is none."""
     if lengths is None and len(steps.value):
-        return Expected(steps.each(track.in_order), steps.each(lambda a: a[-1]))
-    start = Enclosure.exactly(track.states[0].astype(np.float64))
+        return steps.each(lambda a: a[-1])
+    exactly = Enclosure.exactly(start.astype(np.float64))
     if lengths is None:
-        return Expected(steps, start)
-    ended = ~valid_steps(lengths, len(steps.value))[..., None]
-    steps = Enclosure(*(np.where(ended, beyond, a) for a, beyond in zip(steps, (0, 0, 1), strict=True)))
-    h_n = Enclosure(*(last_states(a, h, lengths) for a, h in zip(steps, start, strict=True)))
-    return Expected(steps.each(track.in_order), h_n)
+        return exactly
+    return Enclosure(*(last_states(a, h, lengths) for a, h in zip(steps, exactly, strict=True)))
 
 
 def time_blocks(time: int, batch: int, size: int) -> list[slice]:

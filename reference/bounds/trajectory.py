@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..calculus.balls import Ball
+from ..calculus.balls import Ball, Balls
 from ..calculus.signed import Carried, Moved, Signed
 from ..calculus.sums import EVALUATION_ROUNDINGS
 from ..cells import Cell, cell_of
 from ..recurrence import Track, initial_states, run_track
 from ..spec import CellParameters, RNNSpec
 from .arithmetic import REFERENCE, Arithmetic
-from .step import Enclosure, Expected, expect_no_hidden_states, expected_of
+from .step import Enclosure, Expected, expected_of, stacked
 
 # The Jacobian products kept at once hold at most this many float64 numbers (128 MiB).
 PRODUCT_ELEMENTS = 2**24
@@ -41,30 +41,50 @@ def trajectory_bound(
     Raises NotImplementedError for a cell of which no bound is proved.
     """
     cell = cell_of(spec)
-    expect_no_hidden_states(cell)
     x = x.astype(np.float64)
     below = Ball(x, np.zeros_like(x))
-    states = initial_states(spec, x, h0, "time_first")[0].astype(np.float64)
+    states = [state.astype(np.float64) for state in initial_states(spec, x, h0, "time_first")]
     tracks: list[Expected] = []
     for layer in range(spec.num_layers):
         first = layer * spec.num_directions
         for index, direction in enumerate(spec.directions, first):
-            track = Track(cell, parameters[index], below.value, (states[index],), lengths, direction)
-            tracks.append(track_bound(track, below.radius, np.zeros_like(states[index]), judged))
+            start = tuple(state[index] for state in states)
+            track = Track(cell, parameters[index], below.value, start, lengths, direction)
+            tracks.append(track_bound(track, below.radius, [np.zeros_like(state) for state in start], judged))
         outputs = zip(*(track.output[:2] for track in tracks[first:]), strict=True)
         below = Ball(*(np.concatenate(parts, axis=-1) for parts in outputs))
     return tracks
 
 
-def track_bound(track: Track, x_radius: np.ndarray, h0_radius: np.ndarray, judged: Arithmetic | None) -> Expected:
-    """Of one track, whose x and state are float64 and known within these radii: its float64 answer, and the bound."""
+def track_bound(
+    track: Track, x_radius: np.ndarray, start_radii: Sequence[np.ndarray], judged: Arithmetic | None
+) -> Expected:
+    """Of one track, whose x and states are float64 and known within these radii: its float64 answer, and the bound."""
     weights = track.parameters.astype(np.float64)
     track = track._replace(parameters=weights)
+    if not track.cell.signed:
+        return _in_balls(track, x_radius, start_radii, judged)
     # the answer by `forward`, and the error carried along it in processing order
     output, *x_and_error = map(track.in_order, (run_track(track).output, track.x, x_radius))
-    bound, scale = carry(track.cell, weights, Ball(*x_and_error), output, Ball(track.states[0], h0_radius), judged)
+    start = Ball(track.states[0], start_radii[0])
+    bound, scale = carry(track.cell, weights, Ball(*x_and_error), output, start, judged)
     bound[np.isnan(bound)] = np.inf
     return expected_of(track, Enclosure(output, bound, scale))
+
+
+def _in_balls(
+    track: Track, x_radius: np.ndarray, start_radii: Sequence[np.ndarray], judged: Arithmetic | None
+) -> Expected:
+    """A track in balls, every step from the ball of the one before: absolute values are taken at each."""
+    cell, balls, x, error = track.cell, Balls(judged), track.in_order(track.x), track.in_order(x_radius)
+    weights = balls.weights(track.parameters)
+    states = tuple(Ball(*pair) for pair in zip(track.states, start_radii, strict=True))
+    steps: list[list[Enclosure]] = []
+    for value, radius in zip(x, error, strict=True):
+        after = cell.step(balls, weights, cell.project(balls, weights, Ball(value, radius)), states)
+        states = tuple(map(balls.closed, after))
+        steps.append([Enclosure(*np.broadcast_arrays(*state[:3])) for state in states])
+    return expected_of(track, *stacked(track, steps))
 
 
 def products_cost(spec: RNNSpec, time: int, batch: int) -> int:

@@ -20,19 +20,46 @@ class Operations(Protocol):
     """What every reader has. What a quantity is, is the reader's own: an array, a ball, a sum that is still open."""
 
     def weights(self, parameters: CellParameters) -> dict[str, Any]:
-        """The weights by name, as `affine` takes them; those that are absent are left out."""
+        """The weights by name, as the others take them; those that are absent are left out."""
         ...
 
     def affine(self, products: Sequence[tuple[Any, Any]], biases: Sequence[Any] = (), start: Any = None) -> Any:
-        """start + the sum of weight @ operand + the sum of the biases, in whatever order.
+        """start + the sum of weight @ operand + the sum of the biases, in whatever order: a sum that is still open.
 
-        products: pairs of a weight and an operand (..., features).  start: what an earlier call answered, to which
-        terms are added; it is used up.
+        products: pairs of a weight and an operand (..., features).  start: an open sum to which terms are added; it is
+        used up.
         """
         ...
 
+    def split(self, a: Any, gates: Sequence[int]) -> tuple[Any, ...]:
+        """The gates that stand side by side in the last axis of a quantity, or below each other in a weight.
+
+        gates: how many of them each part has; all gates are of one size.
+        """
+        ...
+
+    def add(self, a: Any, b: Any) -> Any:
+        """a + b. Of an open sum, which is used up, an open sum: b is one more, or one more term."""
+        ...
+
+    def multiply(self, a: Any, b: Any) -> Any:
+        """a * b, elementwise."""
+        ...
+
+    def mix(self, z: Any, n: Any, h: Any) -> Any:
+        """(1 - z) n + z h, elementwise, by any of the formulas for it."""
+        ...
+
+    def clip(self, a: Any, limit: float) -> Any:
+        """a, but no less than -limit and no more than limit."""
+        ...
+
+    def sigmoid(self, a: Any) -> Any:
+        """1 / (1 + exp(-a)).  a: an open sum, which is used up, or any other quantity, which is not."""
+        ...
+
     def tanh(self, a: Any) -> Any:
-        """a: what the last call of affine answered, which is used up, or any other quantity, which is not."""
+        """a: as in sigmoid."""
         ...
 
     def relu(self, a: Any) -> Any: ...
@@ -45,4 +72,7 @@ def activate(operations: Operations, nonlinearity: str, a: Any) -> Any:
             return operations.tanh(a)
         case "relu":
             return operations.relu(a)
-    raise ValueError(f"nonlinearity: got {nonlinearity!r}, expected one that the calculus computes: tanh, relu")
+        case "sigmoid":
+            return operations.sigmoid(a)
+    words = "tanh, relu, sigmoid"
+    raise ValueError(f"nonlinearity: got {nonlinearity!r}, expected one that the calculus computes: {words}")

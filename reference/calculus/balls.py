@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bounds.arithmetic import REFERENCE, Arithmetic
 from ..spec import CellParameters
-from .slopes import RELU, TANH, Activation
-from .sums import Sum, product
+from .slopes import RELU, SIGMOID, TANH, Activation
+from .sums import EVALUATION_ERROR, Sum, product
+
+# the roundings of the reference's own operations, and of a radius while it is evaluated
+OWN = 4 * REFERENCE.unit_roundoff
+EVALUATED = 1 + EVALUATION_ERROR
 
 
 class Ball(NamedTuple):
@@ -20,7 +26,10 @@ class Ball(NamedTuple):
 
     value: np.ndarray
     radius: np.ndarray
-    scale: np.ndarray | float = 1.0
+    scale: Any = 1.0  # an array of the same shape, or a number
+
+    def part(self, index: Any) -> Ball:
+        return Ball(self.value[index], self.radius[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +37,21 @@ class Matrix:
     """A weight of a cell, by itself: sums of the same weights share their model."""
 
     array: np.ndarray
+    parts: dict[tuple[int, int], Matrix] = field(default_factory=dict, repr=False)
+
+    def rows(self, start: int, end: int) -> Matrix:
+        """Some of its rows; the same ones are the same Matrix."""
+        if (start, end) not in self.parts:
+            self.parts[start, end] = Matrix(self.array[start:end])
+        return self.parts[start, end]
 
 
 class Open(NamedTuple):
-    """A sum to which terms may be added: its bound depends on all of them."""
+    """A sum to which terms may be added: its bound depends on all of them.  terms: beside products and biases."""
 
     products: tuple[tuple[Matrix, Any], ...]
     biases: tuple[Matrix, ...]
+    terms: tuple[Any, ...] = ()
 
 
 @functools.cache
@@ -57,7 +74,33 @@ class OpenSums:
         self, products: Sequence[tuple[Matrix, Any]], biases: Sequence[Matrix] = (), start: Open | None = None
     ) -> Open:
         before = start or Open((), ())
-        return Open((*before.products, *products), (*before.biases, *biases))
+        return Open((*before.products, *products), (*before.biases, *biases), before.terms)
+
+    def split(self, a: Any, gates: Sequence[int]) -> tuple[Any, ...]:
+        ends = list(itertools.accumulate(gates, initial=0))
+        return tuple([self._gates(a, start, end, ends[-1]) for start, end in itertools.pairwise(ends)])
+
+    def _gates(self, a: Any, start: int, end: int, every: int) -> Any:
+        """The gates from `start` to `end`, of all."""
+        if isinstance(a, Matrix):
+            size = len(a.array) // every
+            return a.rows(start * size, end * size)
+        if isinstance(a, Open):
+            products = tuple((self._gates(weight, start, end, every), operand) for weight, operand in a.products)
+            biases = tuple(self._gates(bias, start, end, every) for bias in a.biases)
+            return Open(products, biases, tuple(self._gates(term, start, end, every) for term in a.terms))
+        size = (a.value if isinstance(a, Ball) else a).shape[-1] // every
+        index = (..., slice(start * size, end * size))
+        return a.part(index) if isinstance(a, Ball) else a[index]
+
+    def add(self, a: Any, b: Any) -> Any:
+        """Of open sums."""
+        if isinstance(b, Open):
+            return Open((*a.products, *b.products), (*a.biases, *b.biases), (*a.terms, *b.terms))
+        return a._replace(terms=(*a.terms, b))
+
+    def sigmoid(self, a: Open) -> Any:
+        return self.activated(a, SIGMOID)
 
     def tanh(self, a: Open) -> Any:
         return self.activated(a, TANH)
@@ -65,9 +108,18 @@ class OpenSums:
     def relu(self, a: Open) -> Any:
         return self.activated(a, RELU)
 
-    def activated(self, total: Open, activation: Activation) -> Any:
+    def activated(self, total: Any, activation: Activation) -> Any:
         """What a reader makes of an activation."""
         raise NotImplementedError
+
+    def multiply(self, a: Any, b: Any) -> Any:
+        raise NotImplementedError(f"multiply: {type(self).__name__} has no bound for it")
+
+    def mix(self, z: Any, n: Any, h: Any) -> Any:
+        raise NotImplementedError(f"mix: {type(self).__name__} has no bound for it")
+
+    def clip(self, a: Any, limit: float) -> Any:
+        raise NotImplementedError(f"clip: {type(self).__name__} has no bound for it")
 
 
 class Sums(OpenSums):
@@ -80,7 +132,7 @@ class Sums(OpenSums):
 
     def __init__(self, judged: Arithmetic | None) -> None:
         self.judged = judged
-        self._models: dict[tuple[Matrix, ...], Sum] = {}
+        self._models: dict[tuple[Any, ...], Sum] = {}
 
     def model(self, total: Open) -> Sum:
         """The sum's model, made when it is first asked for. Raises NotImplementedError where no bound is proved."""
@@ -93,10 +145,10 @@ class Sums(OpenSums):
                     f"expected one of {', '.join(kind.__name__ for kind in self.known)}: no bound is proved"
                 )
         matrices = tuple(weight for weight, _ in total.products)
-        key = (*matrices, *total.biases)
+        key = (*matrices, *total.biases, len(total.terms))
         if key not in self._models:
             arrays, biases = ([one.array for one in several] for several in (matrices, total.biases))
-            self._models[key] = Sum(arrays, biases, self.judged)
+            self._models[key] = Sum(arrays, biases, self.judged, len(total.terms))
         return self._models[key]
 
     def activation_bound(self, phi: np.ndarray, nonlinearity: str, model: Sum) -> np.ndarray:
@@ -109,14 +161,101 @@ class Sums(OpenSums):
 
 
 class Balls(Sums):
-    """Balls around exact operands: arrays of any dtype, such as the states that a framework itself reports.
+    """Operands are exact, arrays of any dtype, such as the states that a framework itself reports; or Balls.
 
-    out: where value and radius of the next activation go; new arrays when None.
+    out: where value and radius of the next activation of a sum of exact operands go; new arrays when None.
     """
 
+    known = (np.ndarray, Ball)
     out: tuple[np.ndarray, np.ndarray] | tuple[None, None] = (None, None)
 
-    def activated(self, total: Open, activation: Activation) -> Ball:
+    def __init__(self, judged: Arithmetic | None) -> None:
+        super().__init__(judged)
+        self.promised = judged or REFERENCE
+        self.unit = 0.0 if judged is None else judged.operation_roundoff  # of the judged side
+        self.shown = self.promised.shown_roundoff
+
+    def closed(self, a: Any) -> Ball:
+        """A quantity as a ball: of a state that is reported, with what its storage may have rounded off."""
+        if isinstance(a, Ball):
+            return a
+        if isinstance(a, Open):
+            return self._summed(a)
+        value = a.astype(np.float64, copy=False)
+        return Ball(value, self.shown * np.abs(value))
+
+    def _summed(self, total: Open) -> Ball:
+        model = self.model(total)
+        operands = [operand for _, operand in total.products]
+        balls, terms = [self._operand(operand) for operand in operands], [self.closed(term) for term in total.terms]
+        inputs = model.inputs([ball.value for ball in balls])
+        value, largest, carried = product(inputs, model.weights), np.abs(inputs), np.zeros(())
+        for rows, ball in zip(model.rows, balls, strict=True):
+            if np.ndim(ball.radius):
+                largest[..., rows] += ball.radius
+                carried = carried + product(np.ascontiguousarray(ball.radius), model.magnitudes[rows])
+        radius = model.radius(largest).astype(np.float64, copy=False)
+        for term in terms:
+            value = value + term.value
+            carried = carried + term.radius
+            radius = radius + model.alpha * (np.abs(term.value) + term.radius) + model.growth * model.smallest_normal
+        overflows, scale = model.may_overflow(radius), model.scale(radius)
+        radius = (carried + radius + model.beta * (np.abs(value) + carried)) * model.evaluated
+        strange = [np.isnan(ball.value).any(axis=-1, keepdims=True) & ~np.any(ball.radius) for ball in balls]
+        return _known(Ball(value, np.where(overflows, np.inf, radius), scale), terms, strange)
+
+    @staticmethod
+    def _operand(operand: Any) -> Ball:
+        """An operand of a product: its rounding to storage is counted with the product's."""
+        return operand if isinstance(operand, Ball) else Ball(operand, np.zeros(()))
+
+    def add(self, a: Any, b: Any) -> Any:
+        if isinstance(a, Open):
+            return super().add(a, b)
+        a, b = self.closed(a), self.closed(b)
+        value, carried = a.value + b.value, a.radius + b.radius
+        magnitude = np.abs(a.value) + np.abs(b.value)
+        radius = carried + (self.unit + OWN) * (np.abs(value) + carried) + 2 * self._flushed
+        return _known(Ball(value, radius * EVALUATED, magnitude + carried + self._least(radius)), (a, b))
+
+    def multiply(self, a: Any, b: Any) -> Ball:
+        if isinstance(a, Matrix):
+            a = Ball(a.array.astype(np.float64), np.zeros(a.array.shape))
+        a, b = self.closed(a), self.closed(b)
+        value, left, right = a.value * b.value, np.abs(a.value), np.abs(b.value)
+        largest = (left + a.radius) * (right + b.radius)
+        radius = a.radius * right + left * b.radius + a.radius * b.radius
+        radius += self.unit * largest + OWN * np.abs(value) + self._flushed * (1 + left + right)
+        return _known(Ball(value, radius * EVALUATED), (a, b))
+
+    def mix(self, z: Any, n: Any, h: Any) -> Ball:
+        """What z, n and h carry on is the same whatever the formula; of the roundings the largest of three formulas:
+        (1 - z) n + z h, n + z (h - n) and h + (1 - z) (n - h)."""
+        z, n, h = self.closed(z), self.closed(n), self.closed(h)
+        rest, apart = 1 - z.value, h.value - n.value
+        value = n.value + z.value * apart
+        left, right, between = (np.abs(one) for one in (rest, z.value, apart))
+        carried = left * n.radius + right * h.radius + z.radius * (between + n.radius + h.radius)
+        left, right = left + z.radius, right + z.radius
+        largest_n, largest_h = np.abs(n.value) + n.radius, np.abs(h.value) + h.radius
+        between = between + n.radius + h.radius
+        roundings = np.maximum(3 * left * largest_n + 2 * right * largest_h, np.maximum(2 * right, 3 * left) * between)
+        roundings *= self.unit * (1 + self.unit) ** 4
+        radius = carried + roundings + self.unit * (np.abs(value) + carried + roundings)
+        radius += OWN * (np.abs(value) + 3 * (largest_n + largest_h)) + 8 * self._flushed
+        return _known(Ball(value, radius * EVALUATED), (z, n, h))
+
+    def clip(self, a: Any, limit: float) -> Ball:
+        a = self.closed(a)
+        value = np.clip(a.value, -limit, limit)
+        ends = (np.clip(a.value + sign * a.radius, -limit, limit) for sign in (-1, 1))
+        return _known(Ball(value, np.maximum(*(np.abs(end - value) for end in ends))), (a,))
+
+    def activated(self, total: Any, activation: Activation) -> Ball:
+        if not isinstance(total, Open):
+            return self._activated(self.closed(total), activation)
+        if total.terms or any(isinstance(operand, Ball) for _, operand in total.products):
+            return self._activated(self._summed(total), activation)
         model = self.model(total)
         inputs = model.inputs([operand for _, operand in total.products])
         base, a = model.radius(inputs), product(inputs, model.weights)
@@ -129,7 +268,52 @@ class Balls(Sums):
         bound = np.multiply(activation.largest_slope(a, radius, out=a), radius, out=into_radius)
         bound *= 1 + activation_errors(self.judged, activation.name)[1]
         bound += self.activation_bound(value, activation.name, model)
+        bound += (activation.flushes - 1) * model.smallest_normal
         if overflows:  # what is not finite, and known exactly, must come out exactly
             bound[np.isnan(bound)] = np.inf
             bound[(radius == 0) & ~np.isfinite(value)] = 0
+        if activation is SIGMOID:
+            bound = self._limited(value, bound, activation)
         return Ball(value, bound, 1.0 if activation.bounded else model.scale(base))
+
+    def _activated(self, a: Ball, activation: Activation) -> Ball:
+        """Of an argument that is known as a ball."""
+        relative, own, floor = activation_errors(self.judged, activation.name)
+        value = activation.phi(a.value)
+        bound = activation.largest_slope(a.value, a.radius) * a.radius * (1 + own)
+        bound += np.abs(value) * relative + floor + activation.flushes * self.promised.smallest_normal
+        bound = self._limited(value, bound * EVALUATED, activation)
+        return _known(Ball(value, bound, 1.0 if activation.bounded else a.scale), (a,))
+
+    def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation) -> np.ndarray:
+        """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step."""
+        if not activation.bounded:
+            return bound
+        relative, own, floor = activation_errors(self.judged, activation.name)
+        farthest = np.maximum(1 - value, value) if activation is SIGMOID else 1 + np.abs(value)
+        return np.fmin(bound, (farthest + relative + own + floor) * EVALUATED)
+
+    @property
+    def _flushed(self) -> float:
+        """What one operation may lose below the smallest normal number."""
+        return self.promised.smallest_normal + REFERENCE.smallest_normal
+
+    def _least(self, radius: np.ndarray) -> np.ndarray:
+        """A scale below which underflow alone would make a radius say nothing."""
+        return np.where(radius > 0, self._flushed / (self.promised.unit_roundoff or 1), 0)
+
+
+def _known(ball: Ball, operands: Sequence[Ball], strange: Sequence[Any] = ()) -> Ball:
+    """The ball, with a radius that is no NaN: 0 where the answer is NaN for certain, as an operand is, and infinite
+    where nothing is known: next to overflow, and at infinities, of which the formulas make different things.
+
+    strange: where other operands are NaN.
+    """
+    if math.isfinite(ball.radius.sum()):
+        return ball
+    certain: Any = False
+    for nan in (*(np.isnan(operand.value) & (operand.radius == 0) for operand in operands), *strange):
+        certain = certain | nan
+    value = np.where(certain, np.nan, ball.value)
+    radius = np.where(np.isnan(ball.radius) | ~np.isfinite(value), np.inf, ball.radius)
+    return Ball(value, np.where(certain, 0, radius), ball.scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,6 +54,33 @@ class Numbers:
         rows = answer.reshape(-1, weight.shape[1])  # a view: only the last axis may be a part of a wider one
         np.matmul(operand.reshape(-1, len(weight)), weight, out=rows)  # without out, bfloat16 gives float32
         return answer
+
+    def split(self, a: np.ndarray, gates: Sequence[int]) -> tuple[np.ndarray, ...]:
+        """Views. A matrix stands as (features, gates * units)."""
+        size, ends = a.shape[-1] // sum(gates), list(itertools.accumulate(gates, initial=0))
+        return tuple([a[..., start * size : end * size] for start, end in itertools.pairwise(ends)])
+
+    def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return a + b
+
+    def multiply(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return a * b
+
+    def mix(self, z: np.ndarray, n: np.ndarray, h: np.ndarray) -> np.ndarray:
+        """As n + z (h - n), in the place of no operand."""
+        answer = h - n
+        answer *= z
+        answer += n
+        return answer
+
+    def clip(self, a: np.ndarray, limit: float) -> np.ndarray:
+        return np.clip(a, a.dtype.type(-limit), a.dtype.type(limit))
+
+    def sigmoid(self, a: np.ndarray) -> np.ndarray:
+        answer = np.negative(a)
+        np.exp(answer, answer)
+        answer += 1
+        return np.divide(1, answer, out=answer)
 
     def tanh(self, a: np.ndarray) -> np.ndarray:
         return np.tanh(a, a) if a is self._sum else np.tanh(a)

@@ -15,6 +15,7 @@ class Activation(NamedTuple):
 
     slope: at a point.  largest_slope: on [a - radius, a + radius].  deviation: how far the slope anywhere on that
     interval lies from the slope at a.  bounded: whether it stays in [-1, 1].
+    flushes: below how many times the smallest normal number a result may be flushed to zero (A4).
     """
 
     name: str
@@ -23,6 +24,7 @@ class Activation(NamedTuple):
     largest_slope: Callable[..., np.ndarray]
     deviation: Callable[[np.ndarray, np.ndarray], np.ndarray]
     bounded: bool
+    flushes: float = 1.0
 
 
 def tanh_slope(a: np.ndarray) -> np.ndarray:
@@ -66,5 +68,30 @@ def relu_slope_deviation(a: np.ndarray, radius: np.ndarray) -> np.ndarray:
     return (np.abs(a) <= radius).astype(np.float64)
 
 
+def logistic(a: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """1 / (1 + exp(-a)), elementwise."""
+    answer = np.exp(np.negative(a, out=out), out=out)
+    answer += 1
+    return np.divide(1, answer, out=answer)
+
+
+def logistic_slope(a: np.ndarray) -> np.ndarray:
+    """sigma(a) sigma(-a), elementwise."""
+    return logistic(a) * logistic(-a)
+
+
+def largest_logistic_slope(a: np.ndarray, radius: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """The slope at the interval's point nearest 0."""
+    nearest = np.maximum(np.abs(a) - radius, 0)
+    return np.multiply(logistic_slope(nearest), 1 + EVALUATION_ERROR, out=out)
+
+
+def logistic_slope_deviation(a: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    at_a = logistic_slope(a)
+    flatter = at_a - logistic_slope(np.abs(a) + radius)
+    return np.maximum(largest_logistic_slope(a, radius) - at_a, flatter) + EVALUATION_ERROR
+
+
 TANH = Activation("tanh", np.tanh, tanh_slope, largest_tanh_slope, tanh_slope_deviation, True)
 RELU = Activation("relu", positive, relu_slope, largest_relu_slope, relu_slope_deviation, False)
+SIGMOID = Activation("sigmoid", logistic, logistic_slope, largest_logistic_slope, logistic_slope_deviation, True, 4.0)

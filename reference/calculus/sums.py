@@ -21,6 +21,7 @@ class Sum:
 
     matrices: (units, operand's size) each.  biases: (units,) each; two roundings are counted for them, as
     a framework keeps two.  judged: the arithmetic promised; None stands for the exact answer, which does not round.
+    others: terms beside them, which are added too.
     Raises NotImplementedError for more than two biases, and for more than two products in a wide accumulator: their
     roundings are not counted.
     The radius is how far two computed sums may lie apart, one in `judged`, one in the reference's float64: alpha * m +
@@ -29,7 +30,9 @@ class Sum:
     computed here may err to either side of it.
     """
 
-    def __init__(self, matrices: Sequence[np.ndarray], biases: Sequence[np.ndarray], judged: Arithmetic | None) -> None:
+    def __init__(
+        self, matrices: Sequence[np.ndarray], biases: Sequence[np.ndarray], judged: Arithmetic | None, others: int = 0
+    ) -> None:
         ends = list(itertools.accumulate((matrix.shape[1] for matrix in matrices), initial=0))
         self.rows = [slice(*pair) for pair in itertools.pairwise(ends)]  # those of each operand
         self.weights = np.empty((ends[-1] + 1, len(matrices[0])), order="F")
@@ -40,19 +43,19 @@ class Sum:
         self.magnitudes = np.abs(self.weights)
         magnitudes = [np.abs(bias) for bias in self.biases]
         self.magnitudes[-1] = sum(magnitudes[1:], magnitudes[0])
-        self.judged, self.terms = judged, ends[-1] + 2  # products, and two biases
+        self.judged, self.terms = judged, ends[-1] + 2 + others  # products, two biases, others
         both = (REFERENCE, judged or REFERENCE)
         if len(biases) > 2 or (len(matrices) > 2 and both[1].wide):
             given = f"{len(matrices)} products and {len(biases)} biases"
             raise NotImplementedError(f"affine: got {given}, expected at most 2 of each: no more roundings are counted")
-        alphas, betas = zip(*(each.spread(self.terms) for each in both), strict=True)
+        alphas, betas = zip(*(each.spread(self.terms, others) for each in both), strict=True)
         self.beta = sum(betas)
         # |a| is known but for the roundings of the one computed here
         self.alpha = sum(alphas) + self.beta * REFERENCE.gain(self.terms)
-        self.underflow = sum(each.underflow(self.terms) for each in both)
+        self.underflow = sum(each.underflow(self.terms, others) for each in both)
         self.smallest_normal = both[1].smallest_normal
         self.largest_operand = both[1].largest if both[1].narrow else np.inf
-        self.growth = 1 + both[1].gain(self.terms)
+        self.growth = 1 + both[1].gain(self.terms, others)
         self.largest_sum = both[1].largest / self.growth  # of magnitudes: no partial sum can overflow
         # what rounding may take from a bound while it is evaluated, given back in advance
         self.evaluated = 1 + REFERENCE.gain(self.terms + EVALUATION_ROUNDINGS)

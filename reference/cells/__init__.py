@@ -50,8 +50,10 @@ class Cell(Protocol):
     """A kind of recurrence, with the sizes of one spec.
 
     states: what it carries. The first one, h, is the output, and the only one that is reported.
+    signed: whether a step is one activation of one sum, of which calculus.signed knows the Jacobian.
     """
 
+    signed: bool
     states: tuple[State, ...]
 
     def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:

@@ -26,6 +26,8 @@ WEIGHTS = (
 class Elman:
     """nonlinearity: the word for phi."""
 
+    signed = True
+
     def __init__(self, spec: RNNSpec) -> None:
         self.nonlinearity = spec.nonlinearity
         self.states = (State("h", spec.hidden_size),)

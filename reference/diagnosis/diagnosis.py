@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..cells import cell_of
-from ..faults import COMMONEST, FAULTS, Fault
+from ..faults import COMMONEST, FAULTS, GATED_FAULTS, Fault
 from ..faults.found import FOUND
 from ..faults.machine import unpacked
 from ..faults.masks import MASK_FAULTS
@@ -103,7 +103,7 @@ def diagnose(
     output: np.ndarray,
     h_n: np.ndarray,
     prefixes: Sequence[np.ndarray] | None = None,
-    faults: Iterable[Fault] = (*FAULTS.values(), *FOUND.values()),
+    faults: Iterable[Fault] = (*FAULTS.values(), *GATED_FAULTS.values(), *FOUND.values()),
     paired: Iterable[Fault] = COMMONEST,
     declared: str | None = None,
 ) -> Diagnosis:
@@ -125,7 +125,7 @@ def diagnose(
 def _as_found(answer: Answer, told: Diagnosis, faults: Iterable[Fault]) -> Diagnosis:
     """What is said where the catalogue explains nothing, with the faults that findings name."""
     case, given = answer.case, (answer.actual.output, unpacked(answer.case.spec, answer.actual.h_n))
-    if len(cell_of(case.spec).states) > 1 or answer.actual.output.size * case.spec.num_layers > LARGEST_FOR_PAIRS:
+    if not cell_of(case.spec).signed or answer.actual.output.size * case.spec.num_layers > LARGEST_FOR_PAIRS:
         return told
     seen = [(fault, judge_planted(case, *given, answer.given, answer.declared, [fault]))
             for fault in answer.visible(faults)]  # fmt: skip

@@ -96,7 +96,7 @@ class Elements:
         if (sharp | ~valid).all():
             return by_steps
         self.sharp = False
-        radii = x.radius, h0.radius
+        radii = x.radius, [h0.radius]
         whole = _nothing(track, actual) if self.steps else track_bound(track, *radii, self.promised)
         return Expected(
             Enclosure(*(np.where(sharp, *two) for two in zip(by_steps.output, whole.output, strict=True))),

@@ -97,9 +97,8 @@ class Answer:
 
     @functools.cached_property
     def steps(self) -> list[tuple[Case, np.ndarray]] | None:
-        """None where a state is not known."""
-        hidden = len(cell_of(self.case.spec).states) > 1
-        if self.prefixes is None or hidden:
+        """None where a state is not known, or a step is more than one activation."""
+        if self.prefixes is None or not cell_of(self.case.spec).signed:
             return None
         return _steps(self.usual, [*self.prefixes, self.output], self.h_n)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..calculus.balls import Open, OpenSums
+from ..calculus.balls import Matrix, Open, OpenSums
 from ..calculus.numbers import activation
 from ..calculus.slopes import Activation
 from ..cells import cell_of
@@ -45,17 +45,18 @@ class Step:
     """A sum in a step that is about to be activated.
 
     products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), of the
-    first products.  nonlinearity: of its activation.
+    first products.  nonlinearity: of its activation.  terms: (batch, units), what is added to them.
     """
 
     kernel: Kernel
     products: Sequence[tuple[np.ndarray, np.ndarray]]
     biases: Sequence[np.ndarray]
     nonlinearity: str
+    terms: Sequence[np.ndarray] = ()
 
     @property
     def dtype(self) -> np.dtype:
-        return self.products[0][1].dtype
+        return self.products[0][1].dtype if self.products else self.terms[0].dtype
 
     def sum(self, operand: Change = same) -> np.ndarray:
         """The preactivation (batch, units), each operand of the products changed before it is used."""
@@ -63,6 +64,7 @@ class Step:
         for (weight, x), bias in itertools.zip_longest(self.products, self.biases):
             bias = np.zeros(len(weight), self.dtype) if bias is None else bias
             terms.append(self.kernel.dense(operand(weight), bias, operand(x)))
+        terms += self.terms
         return sum(terms[1:], terms[0])
 
     def activate(self, a: np.ndarray) -> np.ndarray:
@@ -74,7 +76,8 @@ class Step:
 
     def astype(self, dtype: str) -> Step:
         products = [(weight.astype(dtype), operand.astype(dtype)) for weight, operand in self.products]
-        return replace(self, products=products, biases=[bias.astype(dtype) for bias in self.biases])
+        biases, terms = ([one.astype(dtype) for one in several] for several in (self.biases, self.terms))
+        return replace(self, products=products, biases=biases, terms=terms)
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,43 @@ class StepChange:
         cell, operations = cell_of(track.spec), _Operations(kernel, self.activation)
         weights = operations.weights(track.parameters[0])
         after = cell.step(operations, weights, cell.project(operations, weights, x), states)
-        return tuple(self.state(state) for state in after)
+        return tuple(self.state(operations.closed(state)) for state in after)
 
 
 @dataclass(frozen=True)
 class _Operations(OpenSums):
-    """Reads a step in arrays, so that a fault may change all of it."""
+    """Reads a step in arrays, so that a fault may change all of it.
+
+    The sums that are activated are the fault's; those that a gate multiplies, and all other operations, are right.
+    """
 
     kernel: Kernel
     activation: Callable[[Step], np.ndarray]
 
-    def activated(self, total: Open, activation: Activation) -> np.ndarray:
-        products = [(weight.array, operand) for weight, operand in total.products]
-        return self.activation(Step(self.kernel, products, [bias.array for bias in total.biases], activation.name))
+    def activated(self, total: Any, activation: Activation) -> np.ndarray:
+        return self.activation(self._step(total, activation.name))
+
+    def _step(self, total: Any, nonlinearity: str) -> Step:
+        if not isinstance(total, Open):
+            return Step(self.kernel, (), (), nonlinearity, (total,))
+        products = [(weight.array, self.closed(operand)) for weight, operand in total.products]
+        terms = tuple(map(self.closed, total.terms))
+        return Step(self.kernel, products, [bias.array for bias in total.biases], nonlinearity, terms)
+
+    def closed(self, a: Any) -> np.ndarray:
+        if isinstance(a, Matrix):
+            return a.array
+        return self._step(a, "tanh").sum() if isinstance(a, Open) else a
+
+    def add(self, a: Any, b: Any) -> Any:
+        return super().add(a, b) if isinstance(a, Open) else a + self.closed(b)
+
+    def multiply(self, a: Any, b: Any) -> np.ndarray:
+        return self.closed(a) * self.closed(b)
+
+    def mix(self, z: Any, n: Any, h: Any) -> np.ndarray:
+        return (1 - z) * n + z * h
+
+    def clip(self, a: Any, limit: float) -> np.ndarray:
+        closed = self.closed(a)
+        return np.clip(closed, closed.dtype.type(-limit), closed.dtype.type(limit))

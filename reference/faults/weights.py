@@ -233,5 +233,11 @@ def _of_biases(names: Sequence[str]) -> Iterator[Fault]:
     yield _made("biases_kind_by_kind", says, BIAS & BOTH & STEPS, kind_by_kind, "biases", names)
 
 
-SPECS = [RNNSpec(1, 1, cell=word) for word in CELLS]
-FAULTS = {fault.name: fault for spec in SPECS for fault in made_from(cell_of(spec).weights(spec))}
+def _of_cells(*words: str) -> dict[str, Fault]:
+    specs = [RNNSpec(2, 2, cell=word, **({"peepholes": True, "projection_size": 1} if word == "lstm" else {}))
+             for word in words]  # fmt: skip
+    return {fault.name: fault for spec in specs for fault in made_from(cell_of(spec).weights(spec))}
+
+
+FAULTS = _of_cells("elman")
+OF_EVERY_CELL = _of_cells(*CELLS)

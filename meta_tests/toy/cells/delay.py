@@ -24,6 +24,8 @@ WEIGHTS = (
 
 
 class Delay:
+    signed = False
+
     def __init__(self, spec: RNNSpec) -> None:
         self.states = (State("h", spec.hidden_size), State("d", spec.hidden_size, reported=False))
 

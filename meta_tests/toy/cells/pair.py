@@ -27,6 +27,8 @@ WEIGHTS = (
 
 
 class Pair:
+    signed = True
+
     def __init__(self, spec: RNNSpec) -> None:
         self.states = (State("h", 2 * spec.hidden_size),)
 
