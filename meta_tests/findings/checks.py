@@ -162,7 +162,7 @@ def _distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray] | None) -> 
         known = np.isfinite(wide) & np.isfinite(beside)
         if other is not None and not np.array_equal(wide[~known], beside[~known], equal_nan=True):
             return float("inf")
-        largest = max(largest, float(np.abs(wide - beside)[known].max(initial=0)))
+        largest = max(largest, float(np.abs(wide[known] - beside[known]).max(initial=0)))
     return largest
 
 
