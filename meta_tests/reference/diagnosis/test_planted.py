@@ -205,7 +205,8 @@ def test_an_answer_of_another_form_disagrees() -> None:
 @pytest.mark.parametrize("name", FOUND)
 def test_a_diagnosis_names_it_where_the_catalogue_does_not(name: str, masked: bool) -> None:
     """The explanations are this fault alone, or all those of the catalogue that do the same in the case."""
-    dtype, nonlinearity = ("bfloat16" if name.startswith("bf") else "float64"), ("relu" if "relu" in name else "tanh")
+    dtype = "bfloat16" if name.startswith("bf") else "float64"
+    nonlinearity = "relu" if name.startswith(("relu", "infinity")) else "tanh"
     case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity), dtype, masked)
     shows = next((number for word, number in (("nan", np.nan), ("infinity", np.inf)) if word in name), None)
     case.x[0, 0] = case.x[0, 0] if shows is None else shows
