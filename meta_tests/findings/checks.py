@@ -84,7 +84,7 @@ def neighbours(finding: Finding) -> Iterator[Pinned]:
 def inside(finding: Finding) -> Iterator[Pinned]:
     """The pinned case with every combination of the trigger's values, and with each value of all other features."""
     usual = {name: FEATURES[name][:1] for name in finding.trigger}
-    triggers = [finding.trigger, *(usual | other for other in finding.also)]
+    triggers = [finding.trigger, *({**usual, **other} for other in finding.also)]
     changes = [
         dict(zip(trigger, values, strict=True))
         for trigger in triggers

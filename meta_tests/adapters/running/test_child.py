@@ -64,15 +64,27 @@ def test_a_process_that_hangs_is_ended() -> None:
         asked("Hanging", patience=2.0)
 
 
-def test_refusals_and_crashes_keep_their_words() -> None:
-    child = Child("meta_tests.common.references:Refusing")
-    adapter = adapters.load("meta_tests.common.references:Refusing")
+@pytest.mark.parametrize(
+    ("name", "outcome", "message"),
+    [
+        ("Refusing", "not offered", "not on a Sunday"),
+        ("Declining", "not offered", "nobody can ask"),
+        ("Forbidding", "refused", "BufferError: there is no state here"),
+        ("Crashing", "crashed", "ZeroDivisionError: no units"),
+    ],
+)
+def test_refusals_and_crashes_keep_their_words(name: str, outcome: str, message: str) -> None:
+    child = Child(f"meta_tests.common.references:{name}")
+    adapter = adapters.load(f"meta_tests.common.references:{name}")
     try:
         trial = attempt(ChildStack(child, adapter, CASE, "cpu", "eager"), CASE)
         assert isinstance(trial, Trial)
-        assert (trial.outcome, trial.message) == ("refused", "not on a Sunday")
+        assert (trial.outcome, trial.message) == (outcome, message)
     finally:
         child.close()
+
+
+def test_what_was_raised_in_the_process_is_raised_here() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError: no units"):
         asked("Crashing")
     with pytest.raises(adapters.NotOffered, match="nobody can ask"):
