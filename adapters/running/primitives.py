@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference import Case
+from reference.bounds.arithmetic import arithmetic as arithmetic_of
 from reference.judging.primitives import PrimitiveVerdict, judge_activation, judge_product
 from reference.layout import sequence_to_time_first
 
@@ -37,6 +38,8 @@ def primitive_verdicts(
     with warnings_shown():
         products = [(weight, bias, rows, dense(weight, bias, rows, device)) for weight, bias, rows in operands]
         a = np.add(*(product[-1] for product in products)).astype(x.dtype)
+        if (judged := arithmetic_of(declared)).narrow:  # alone, the activation is asked what the layer would ask it
+            a = a.astype(judged.computed).astype(x.dtype)
         activated = activation(a, case.spec.nonlinearity, device)
         activated = activated if arithmetic is None else activated.astype(a.dtype)
     return [

@@ -33,6 +33,7 @@ KINDS = {
     "missing": "in the old run only",
     "still outside": "disagrees or crashes in the old run, and is wrong in the new one",
     "still a finding": "wrong in both, as a finding says",
+    "a finding, left out before": "nothing could be expected of it; now it is wrong, as a finding says",
     "moved": "agrees in both, with other bits",
     "now inside": "did not agree, now it does",
     "still vacuous": "the bound says nothing in both",
@@ -134,7 +135,8 @@ def _wrong(old: str, new: str) -> str:
     """What became of a question whose answer is wrong now, in one way or another."""
     if old in BAD:
         return "still outside"
-    return "now outside" if new in BAD else "still a finding" if old == "finding" else "now a finding"
+    known = {"finding": "still a finding", "left out": "a finding, left out before"}
+    return "now outside" if new in BAD else known.get(old, "now a finding")
 
 
 @dataclass(frozen=True)

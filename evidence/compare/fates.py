@@ -10,8 +10,9 @@ from ..record.schema import FindingLine
 
 # what may become of a finding, by its pinned case, and whether that is a go
 FATES = {
-    "appears": False,  # absent or not asked in the old run, which was asked for findings
+    "appears": False,  # absent, or not asked, in the old run
     "changed": False,
+    "seen now": True,  # the old run asked others, and could not ask it: another said that nothing could be expected
     "not asked any more": True,  # its cases say what became of them
     "goes": True,
     "still present": True,
@@ -37,9 +38,11 @@ def fates_of(old: Evidence, new: Evidence) -> Iterator[Fate]:
     """What became of each finding of the targets that the new runs have, and of those that only the old ones knew."""
     older = all(run.header.older for run in old.runs)
     before, after = _states(old), _states(new)
+    asked = {target for (target, _), (state, _) in before.items() if state != "not asked"}
     for target, one in before | after:
         (was, line), (now, told) = before.get((target, one), ABSENT), after.get((target, one), ABSENT)
-        fate = {"present": "still present" if was == "present" else "present" if older else "appears",
+        shown = {"present": "still present", "not asked": "seen now" if line and target in asked else "appears"}
+        fate = {"present": "present" if older else shown.get(was, "appears"),
                 "changed": "changed", "gone": "goes", "not asked": "not asked any more"}[now]  # fmt: skip
         finding = told or line
         if finding is not None and (now in ("present", "changed") or was == "present"):

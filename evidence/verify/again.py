@@ -167,6 +167,10 @@ def _other(target: TargetLine, asked: VerdictLine, answer: dict[str, Any]) -> st
         message = str(answer["crashed"])
         refusals = declarations.of(target).refusals(asked.features)
         came = "refused" if any(refusal.fits(message) for refusal in refusals) else "crashed"
+        if came == asked.outcome == "refused" and any(
+            refusal.fits(message) and refusal.fits(asked.message) for refusal in refusals
+        ):
+            return ""  # the declared words are in both; what else a framework says of it may differ from call to call
     expected = "crashed" if asked.outcome == "finding" else asked.outcome  # one whose finding is an exception
     if came != expected:
         return f"it is {came}{f': {message[:200]!r}' if message else ''}"

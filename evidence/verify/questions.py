@@ -112,8 +112,10 @@ class Tally:
         self.asked: Counter[str] = Counter()  # test -> verdicts, without vacuous examples: others were drawn instead
         self.questions: set[int] = set()  # of fixed tests: each is asked once
         self.again: Counter[str] = Counter()
+        self.ended: set[str] = set()  # tests that an exception ended, which a finding names
 
     def add(self, line: VerdictLine) -> None:
+        self.ended |= {line.test} if line.outcome == "finding" and line.verdict is None else set()
         test = asked_by(line)
         self.asked[line.test] += not (test is not None and test.examples and line.outcome == "vacuous")
         if test is not None and not (test.examples or test.relation):
@@ -131,7 +133,9 @@ class Tally:
                 continue
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (len(self.run.header.targets) if test.tested == PORT else 1)
-            whole = not (failed or test.examples or self.run.incomplete or self.run.header.compact)
+            whole = not (
+                failed or name in self.ended or test.examples or self.run.incomplete or self.run.header.compact
+            )
             if (seen > most and not (failed and test.examples)) or (whole and seen < most):
                 yield f"{name}: {seen} verdicts, and it asks for {most}"
 

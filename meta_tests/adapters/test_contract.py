@@ -17,7 +17,11 @@ from adapters.running.trial import examine
 from reference import RNNSpec, forward
 from reference.draws import draw_case, draw_parameters
 
-from .test_adapters import USUAL, bits
+from .test_adapters import bits
+
+USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
+         "h0": False, "lengths": "full", "mask": False, "num_layers": "1", "time": "more", "batch": "more",
+         "values": "finite"}  # fmt: skip
 
 
 @pytest.mark.parametrize("feature", [("dtype", "float8"), ("dropout", True)])
@@ -52,7 +56,7 @@ def test_capabilities_say_what_is_supported_and_why_the_rest_is_not():
     assert some.not_offered(usual) == ""
     assert some.not_offered(empty) == "time 0: nothing to do"
     some.require(usual)
-    with pytest.raises(adapters.Unsupported, match=r"^batch 0: nobody there$"):
+    with pytest.raises(adapters.NotOffered, match=r"^batch 0: nobody there$"):
         some.require(USUAL | {"batch": "0"})
 
 
@@ -122,8 +126,8 @@ def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
     assert examine(adapter, case).outcome == "agrees"
     monkeypatch.setattr(trial, "features_of", lambda *args, **asked: features_of(*args, **asked) | {feature: added[-1]})
     monkeypatch.setattr(adapter, "run", lambda *given: pytest.fail("it must not be asked"))
-    refused = examine(adapter, case)
-    assert (refused.outcome, refused.message) == ("refused", f"{feature} {added[-1]}: {reason}")
+    declined = examine(adapter, case)
+    assert (declined.outcome, declined.message) == ("not offered", f"{feature} {added[-1]}: {reason}")
 
 
 def test_the_features_of_a_call_are_all_named():

@@ -77,7 +77,7 @@ def test_one_module_answers_ten_calls_of_different_shapes(framework: str, mode: 
     adapter = framework_adapter(framework)
     if reason := adapter.capabilities.unsupported.get(("mode", mode)):
         trial = examine(adapter, usual(), mode=mode)
-        assert (trial.outcome, trial.message) == ("refused", f"mode {mode}: {reason}")
+        assert (trial.outcome, trial.message) == ("not offered", f"mode {mode}: {reason}")
         return
     first = usual("forward")
     stack = Stack(adapter, first, mode=mode)
@@ -116,7 +116,7 @@ def test_an_adapter_that_offers_no_mode_is_called_eagerly() -> None:
     adapter = adapters.load("meta_tests.common.references:Mirror")
     assert adapter.capabilities.supported("mode") == ("eager",)
     trial = examine(adapter, usual(), mode="compiled")
-    assert (trial.outcome, trial.message) == ("refused", "mode compiled: the adapter's build takes no mode")
+    assert (trial.outcome, trial.message) == ("not offered", "mode compiled: the adapter's build takes no mode")
     assert Capabilities({("mode", "eager"): "never"}).supported("mode") == ()
 
 

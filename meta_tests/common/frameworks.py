@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 
 import adapters
+from adapters.capabilities import MODES
+from adapters.running.guard import told
+from findings.finding import Finding
+from findings.states import findings_of, states_of
+from meta_tests.common.features import USUAL
 from reference import CellParameters, RNNSpec
 from tests.frameworks import array_of, framework_adapter, judge_last
 
@@ -18,24 +23,55 @@ __all__ = ["activation_of", "array_of", "built", "framework_adapter", "judge_las
 
 def activation_of(adapter: adapters.Adapter, a: np.ndarray, nonlinearity: str) -> np.ndarray:
     """The adapter's activation; skips the test where it is refused or in another dtype, which is declared."""
-    with skipped_where_declared(adapter, a.dtype.name):
+    with skipped_where_declared(adapter, {"dtype": a.dtype.name}):
         answer = adapter.activation(a, nonlinearity)
         if answer.dtype != a.dtype:
-            raise adapters.Refused(f"an activation of {a.dtype.name} is {answer.dtype}")
+            raise adapters.NotOffered(f"an activation of {a.dtype.name} is {answer.dtype}")
         return answer
 
 
 def built(adapter: adapters.Adapter, spec: RNNSpec, parameters: Sequence[CellParameters]) -> Any:
-    """The adapter's module; skips the test where it is refused, and the dtype is declared unsupported."""
-    with skipped_where_declared(adapter, parameters[0].dtype.name):
+    """The adapter's module; skips the test where its dtype is refused or not offered, which is declared."""
+    with skipped_where_declared(adapter, {"dtype": parameters[0].dtype.name}):
         return adapter.build(spec, parameters)
 
 
 @contextmanager
-def skipped_where_declared(adapter: adapters.Adapter, dtype: str) -> Iterator[None]:
+def skipped_where_declared(adapter: adapters.Adapter, features: Mapping[str, Any]) -> Iterator[None]:
+    """Skip the test where what is raised is declared of these features, or is what a finding says.
+
+    features: in some mode, where they name none.
+    """
     try:
         yield
-    except adapters.Unsupported as error:
-        if ("dtype", dtype) not in adapter.capabilities.unsupported:
+    except Exception as error:
+        said, can = told(error), adapter.capabilities
+        if isinstance(error, adapters.Unsupported):
+            declared = bool(can.not_offered(features))
+        else:
+            refused = any(can.refusal({"mode": mode, **features}, said) for mode in MODES)
+            raised = (one.what.exception for one in present_of(adapter, **features))
+            declared = refused or any(one.fits(said) for one in raised if one)
+        if not declared:
             raise
-        pytest.skip(f"{adapter.name} {adapter.version}: {error}")
+        pytest.skip(f"{adapter.name} {adapter.version}: {said}")
+
+
+def present_of(adapter: adapters.Adapter, **features: Any) -> list[Finding]:
+    """The findings that the version at hand has and that hold of a call with these features, all others usual."""
+    asked = USUAL.features() | features
+    inside = [one for one in findings_of(adapter) if one.holds(asked, "")]
+    return [state.finding for state in states_of(adapter, adapter.name, inside) if state.present] if inside else []
+
+
+def arithmetic_of(adapter: adapters.Adapter, dtype: str) -> str:
+    """What the version at hand computes a dtype in: a narrower one, as a finding that is present says; else itself."""
+    found = (one.what.arithmetic for one in present_of(adapter, dtype=dtype))
+    return next((name for name in found if name and name.startswith(f"{dtype}_of_")), dtype)
+
+
+def infinity_of(adapter: adapters.Adapter, dtype: str) -> float:
+    """What the version at hand takes infinity for: the largest float32 where a finding that is present says so."""
+    faults = (one.what.fault for one in present_of(adapter, dtype=dtype, values="not finite"))
+    taken = any(fault is not None and fault.name == "infinity_is_largest_float32" for fault in faults)
+    return float(np.finfo(np.float32).max) if taken else np.inf

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters import Capabilities, NotOffered, Result, Unsupported
+from adapters import Capabilities, NotOffered, Refusal, Result, Unsupported
 from adapters.contract import Compiles, cast_exactly, expect_device
 from reference import CellParameters, RNNSpec, forward
 
@@ -58,6 +58,8 @@ class Reusing(Doubling):
 
 
 class Refusing(Mirror):
+    """Says no as adapters did before there were kinds of it."""
+
     def run(self, module: Any, **inputs: Any) -> Result:
         raise Unsupported("not on a Sunday")
 
@@ -65,6 +67,17 @@ class Refusing(Mirror):
 class Declining(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
         raise NotOffered("nobody can ask")
+
+
+class Forbidding(Mirror):
+    """Its framework says no to any h0, as declared; to what is unbatched by that exception, which is not."""
+
+    capabilities = Capabilities(refused={(("h0", True),): Refusal("BufferError", "no state")})
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        if inputs["h0"] is not None or inputs["layout"] == "unbatched":
+            raise BufferError("there is no state here")
+        return super().run(module, **inputs)
 
 
 class Crashing(Mirror):

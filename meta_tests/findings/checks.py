@@ -84,7 +84,7 @@ def neighbours(finding: Finding) -> Iterator[Pinned]:
 def inside(finding: Finding) -> Iterator[Pinned]:
     """The pinned case with every combination of the trigger's values, and with each value of all other features."""
     usual = {name: FEATURES[name][:1] for name in finding.trigger}
-    triggers = [finding.trigger, *(usual | other for other in finding.also)]
+    triggers = [finding.trigger, *({**usual, **other} for other in finding.also)]
     changes = [
         dict(zip(trigger, values, strict=True))
         for trigger in triggers
@@ -162,7 +162,7 @@ def _distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray] | None) -> 
         known = np.isfinite(wide) & np.isfinite(beside)
         if other is not None and not np.array_equal(wide[~known], beside[~known], equal_nan=True):
             return float("inf")
-        largest = max(largest, float(np.abs(wide - beside)[known].max(initial=0)))
+        largest = max(largest, float(np.abs(wide[known] - beside[known]).max(initial=0)))
     return largest
 
 

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("click")
 
 import adapters.__main__ as click_free
+from findings.states import told
 from meta_tests.common import command
 from meta_tests.common.usual_case import usual
 from rnn_equivalence.commands import commands
@@ -64,7 +65,9 @@ def test_adapters_is_read_alike_with_and_without_click(arguments: list[str], mon
     seen: list[dict[str, Any]] = []
     monkeypatch.setattr(click_free, "command", lambda fail, **given: seen.append(given) or 1)
     assert click_free.main(arguments) == command.main(["adapters", *arguments]) == 1
+    explains = [given.pop("explain") for given in seen]
     assert seen[0] == seen[1]
+    assert explains == [None, told], "a room below findings knows none"
 
 
 @pytest.mark.parametrize("arguments", [["--mode", "quick"], ["--bound", "none"], ["--nonsense"], ["a", "b", "c"]])

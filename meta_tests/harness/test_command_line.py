@@ -92,8 +92,8 @@ PLANTED = {
                      "direction_ignored", "lengths_ignored", "products_in_tf32", "halves_exchanged")
     },
     "ChangesItsInput": "disagrees: the adapter changed its arguments",
-    "Overreaching": "declared unsupported, but not refused",
-    "Refusing": "refused: lengths: planted",
+    "Overreaching": "declared unsupported, but answered: direction bidirectional: planted",
+    "Refusing": "not offered: lengths: planted",
     "BatchAxisKept": "disagrees (shape)",
     "AnswersInFloat64": "disagrees (dtype)",
     "Crashing": "crashed: MemoryError: no memory for this sequence",

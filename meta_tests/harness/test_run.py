@@ -46,8 +46,8 @@ def test_warnings_are_no_verdicts_and_are_told_once(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert ended(tmp_path / "run.json")["exit_status"] == 0
-    told = run.stdout.partition("warnings of the frameworks")[2].partition("combinations")[0]
-    lines = [re.sub(r" \(shown \d+ times?\)", "", line) for line in told.splitlines()[1:-1]]
+    told = run.stdout.partition("warnings of the frameworks")[2].partition("\n=")[0]
+    lines = [re.sub(r" \(shown \d+ times?\)", "", line) for line in told.splitlines()[1:]]
     assert sorted(lines) == [
         "DeprecationWarning: imported", "FutureWarning: devices", "ImportWarning: environment", "OwnWarning: dense",
         "PendingDeprecationWarning: made", "ResourceWarning: activation", "RuntimeWarning: run",
@@ -72,7 +72,7 @@ def test_a_read_only_clone_at_a_path_that_is_not_ascii_loses_nothing(tmp_path: P
     """On a terminal of ASCII: pytest's cache, Hypothesis' and our failures cannot be written; the record can."""
     clone, written = tmp_path / "klön", tmp_path / "wörk"
     written.mkdir()
-    for name in ("adapters", "reference", "tests", "evidence", "harness", "meta_tests"):
+    for name in ("adapters", "reference", "tests", "evidence", "findings", "harness", "meta_tests"):
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("published", "data"))
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, clone / name)

@@ -176,7 +176,7 @@ def test_adapters_take_masks_or_say_that_they_do_not(framework: str) -> None:
     adapter = framework_adapter(framework)
     trial = examine(adapter, masked("bidirectional"))
     declared = adapter.capabilities.not_offered({"mask": True})
-    assert (trial.outcome, trial.message) == (("refused", declared) if declared else ("agrees", ""))
+    assert (trial.outcome, trial.message) == (("not offered", declared) if declared else ("agrees", ""))
 
 
 def test_an_adapter_that_offers_no_mask_is_given_none() -> None:
@@ -189,4 +189,4 @@ def test_an_adapter_that_offers_no_mask_is_given_none() -> None:
             raise AssertionError("it must not be called")
 
     trial = examine(Plain(), masked())
-    assert (trial.outcome, trial.message) == ("refused", "mask True: the adapter's run takes no mask")
+    assert (trial.outcome, trial.message) == ("not offered", "mask True: the adapter's run takes no mask")

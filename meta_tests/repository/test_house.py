@@ -89,7 +89,9 @@ def test_every_room_has_its_row() -> None:
     [
         ("reference", "import scipy", {"scipy"}),
         ("reference", "def f():\n    from adapters import load", {"adapters"}),
-        ("adapters", "from reference.draws import draw_case", {"harness"}),
+        ("adapters", "from harness import target", {"harness"}),
+        ("adapters", "from findings import Finding", {"findings"}),
+        ("findings", "from evidence.record import lines", {"evidence"}),
         ("evidence", "import torch", {"torch"}),
         ("evidence", "from harness import target", {"harness"}),
         ("harness", "from tests.frameworks import array_of", {"tests"}),

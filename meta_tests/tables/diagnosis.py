@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from adapters import Adapter, Unsupported
+from adapters.running.trial import Stack, Trial, attempt
 from meta_tests.common.property_cases import drawn_cases, faulty_answer, visible_in
 from reference import Case, Diagnosis, diagnose, judge, judge_pair
 from reference.faults import COMMONEST, FAULTS, Fault, implementation
@@ -81,7 +82,10 @@ def disagreements(faults: tuple[Fault, ...], adapter: Adapter) -> Iterator[tuple
     """Drawn cases to which an adapter with these faults gives an answer that the judge rejects, and that answer."""
 
     def run(case: Case) -> Result:
-        return Result(*adapter.run(adapter.build(case.spec, case.parameters), **case.inputs)[:2])
+        answer = attempt(Stack(adapter, case), case)
+        if isinstance(answer, Trial):
+            raise Unsupported(answer.message) if answer.outcome in ("refused", "not offered") else RuntimeError(answer)
+        return Result(*answer[:2])
 
     cases = [case for case in drawn_cases() if all(visible_in(fault, case) for fault in faults)]
     # neighbours share their question: every seventh in turn takes one of each question, in another layout each time

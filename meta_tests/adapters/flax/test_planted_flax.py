@@ -84,7 +84,7 @@ FAULTS: dict[str, tuple[Callable[[Patch], None], Case, str]] = {
         "time_first is taken for batch_first",
     ),
     "halves swapped": (halves_swapped, usual("bidirectional"), "the two directions' parameters are exchanged"),
-    "float64 arrays narrowed": (replaced("tensor", rounded), usual(dtype="float64"), "agrees with none"),
+    "float64 arrays narrowed": (replaced("tensor", rounded), usual(dtype="float64"), "x and h0 are rounded to float32"),
 }
 
 

@@ -64,15 +64,27 @@ def test_a_process_that_hangs_is_ended() -> None:
         asked("Hanging", patience=2.0)
 
 
-def test_refusals_and_crashes_keep_their_words() -> None:
-    child = Child("meta_tests.common.references:Refusing")
-    adapter = adapters.load("meta_tests.common.references:Refusing")
+@pytest.mark.parametrize(
+    ("name", "outcome", "message"),
+    [
+        ("Refusing", "not offered", "not on a Sunday"),
+        ("Declining", "not offered", "nobody can ask"),
+        ("Forbidding", "refused", "BufferError: there is no state here"),
+        ("Crashing", "crashed", "ZeroDivisionError: no units"),
+    ],
+)
+def test_refusals_and_crashes_keep_their_words(name: str, outcome: str, message: str) -> None:
+    child = Child(f"meta_tests.common.references:{name}")
+    adapter = adapters.load(f"meta_tests.common.references:{name}")
     try:
         trial = attempt(ChildStack(child, adapter, CASE, "cpu", "eager"), CASE)
         assert isinstance(trial, Trial)
-        assert (trial.outcome, trial.message) == ("refused", "not on a Sunday")
+        assert (trial.outcome, trial.message) == (outcome, message)
     finally:
         child.close()
+
+
+def test_what_was_raised_in_the_process_is_raised_here() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError: no units"):
         asked("Crashing")
     with pytest.raises(adapters.NotOffered, match="nobody can ask"):
@@ -110,8 +122,14 @@ def test_isolated_a_framework_that_dies_loses_its_case_and_not_the_run() -> None
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stderr
     assert "6 failed, 12 passed" in run.stdout
     assert "crashed: Died: the process of meta_tests.common.references:Segfaulting died: SIGSEGV" in run.stdout
-    row = next(line for line in run.stdout.splitlines() if line.startswith("│ mirror cpu"))
-    assert [cell.strip() for cell in row.split("│")[2:8]] == ["1.2", "12", "0", "0", "0", "6"]
+    head, row = (
+        next(line for line in run.stdout.splitlines() if line.startswith(start))
+        for start in ("┃ target", "│ mirror cpu")
+    )
+    columns = zip(head.split("┃")[2:-1], row.split("│")[2:-1], strict=True)
+    assert {name.strip(): cell.strip() for name, cell in columns} == {
+        "agrees": "12", "disagrees": "0", "crashed": "6", "not judged": ""
+    }  # fmt: skip
 
 
 def test_where_the_time_went_is_told() -> None:

@@ -14,7 +14,18 @@ from adapters import Result
 from adapters.__main__ import main
 from adapters.running.trial import Stack, Trial, attempt, examine
 from meta_tests.common.property_cases import faulty_answer
-from meta_tests.common.references import Complaining, Crashing, Doubling, Mirror, Refusing, Reusing, Showing, Writing
+from meta_tests.common.references import (
+    Complaining,
+    Crashing,
+    Declining,
+    Doubling,
+    Forbidding,
+    Mirror,
+    Refusing,
+    Reusing,
+    Showing,
+    Writing,
+)
 from meta_tests.common.usual_case import usual
 from reference import Case
 from reference.faults import FAULTS
@@ -71,7 +82,9 @@ def test_an_answer_is_kept_from_what_the_adapter_writes_next() -> None:
 @pytest.mark.parametrize(
     ("adapter", "outcome", "message"),
     [
-        (Refusing(), "refused", "not on a Sunday"),
+        (Refusing(), "not offered", "not on a Sunday"),
+        (Declining(), "not offered", "nobody can ask"),
+        (Forbidding(), "refused", "BufferError: there is no state here"),
         (Crashing(), "crashed", "ZeroDivisionError: no units"),
         (Writing(), "disagrees", f"the adapter changed its arguments: the case was {usual().id}"),
     ],
@@ -84,6 +97,12 @@ def test_what_is_no_answer_says_why(adapter: Mirror, outcome: str, message: str)
     assert trial.case is case
     assert (trial.verdict, trial.message) == (None, message)
     assert str(trial).startswith(f"mirror 1.2 on cuda:0: {outcome}: {message}\n")
+
+
+def test_only_a_refusal_of_what_was_declared_is_one() -> None:
+    """The same exception, of a case of which it is not declared, is a crash."""
+    outcomes = [examine(Forbidding(), case).outcome for case in (usual(h0=False), usual(layout="unbatched", h0=False))]
+    assert outcomes == ["agrees", "crashed"]
 
 
 def test_a_frameworks_warning_is_a_warning() -> None:

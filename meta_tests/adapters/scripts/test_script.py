@@ -205,7 +205,7 @@ def test_a_script_imports_numpy_and_its_framework_alone(dtype: str) -> None:
     standard = {"base64", "os", "sys"}
     for case in (usual(dtype=dtype), draw_case(RNNSpec(9, 9), batch=5, time=9, dtype=dtype)):
         assert imported(torch_script(case)) - standard == {"numpy", "torch"}
-        assert imported(keras_script(case, "cpu", "jax", x64=True)) - standard == {"numpy", "keras"}
+        assert imported(keras_script(case, "cpu", "jax")) - standard == {"numpy", "keras"}
         assert imported(flax_script(case)) - standard == {"numpy", "flax", "jax"}
 
 
@@ -215,10 +215,16 @@ def test_a_script_names_the_device_and_the_backend() -> None:
     assert 'torch.from_numpy(x).to("cuda:1", torch.bfloat16)' in on_cuda
     assert "torch.backends.cudnn.flags(allow_tf32=False)" in on_cuda
     assert "output.double().cpu().numpy()" in on_cuda
-    on_jax = keras_script(usual(), "cuda:1", "jax", x64=True)
+    on_jax = keras_script(usual(dtype="float64"), "cuda:1", "jax")
     assert 'with keras.device("gpu:1"):' in on_jax
     assert 'os.environ.setdefault("KERAS_BACKEND", "jax")' in on_jax
     assert 'os.environ.setdefault("JAX_ENABLE_X64", "1")' in on_jax
+    for other in (
+        keras_script(usual(), "cuda:1", "jax"),
+        keras_script(usual(dtype="float64"), "cuda:1", "jax", "without x64"),
+        keras_script(usual(dtype="float64"), "cuda:1", "torch"),
+    ):
+        assert "X64" not in other
     in_flax = flax_script(usual(dtype="float64"), "cuda:1")
     assert 'place = jax.devices("cuda")[1]' in in_flax
     assert "jax.default_device(place)" in in_flax

@@ -44,7 +44,7 @@ HOSTILE = (
 HARMLESS = (" cpu", "cpu ", "meta", "cuda:", "cuda:0:0", "CPU")  # and no name of anything
 WRITERS: dict[str, Callable[[Case, Any], str]] = {
     "torch": torch_script,
-    "keras": lambda case, device: keras_script(case, device, "jax", x64=True),
+    "keras": lambda case, device: keras_script(case, device, "jax"),
     "flax": flax_script,
     **{name: lambda case, device, name=name: onnx_script(case, name, device) for name in RUNTIMES},
 }

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pydantic")
 pytest.importorskip("rich")
 
-from evidence.compare.changes import conclusion, json_parts, show, to_markdown
+from evidence.compare.changes import NO_GO, Change, Said, conclusion, json_parts, show, to_markdown
 from evidence.compare.difference import difference
 from evidence.markdown import escaped
 from evidence.merge import compact
@@ -22,6 +22,7 @@ from meta_tests.common.wrong import FINDINGS, Wrong, ask_findings, known
 from meta_tests.evidence.verify.test_verifying import recounted
 from reference import Case
 
+LEFT_OUT, WRONG = (Said(outcome, 0, False, None) for outcome in ("left out", "finding"))
 TITLE = "F-901 Biases are ignored (https://example.org/issues/F-901)"
 
 
@@ -110,6 +111,21 @@ def test_one_that_was_not_asked_before_is_a_no_go_unless_none_was(tmp_path: Path
     older = recounted(asked_none.path, as_older)
     found = difference(older, new)
     assert (found.go, [fate.kind for fate in found.fates]) == (True, ["present"])
+
+
+def test_one_that_was_hidden_by_another_is_no_no_go(tmp_path: Path) -> None:
+    """F-904 says that nothing can be expected where F-903 would be asked; when that goes, F-903 is seen, and is old."""
+    old, new = of(tmp_path / "old.json", "F-904"), of(tmp_path / "new.json", "F-901")
+
+    def hidden(lines: list) -> None:
+        lines[:] = [line for line in lines if line.get("property") != "finding F-901"]
+
+    found = difference(recounted(old.path, hidden), new)
+    kinds = {fate.finding.id: fate.kind for fate in found.fates}
+    assert kinds["F-901"] == "seen now"
+    assert kinds["F-904"] == "goes"
+    assert Change(b"", next(iter(found.changes)).place, LEFT_OUT, WRONG).kind == "a finding, left out before"
+    assert "a finding, left out before" not in NO_GO
 
 
 def test_what_was_a_finding_and_is_wrong_otherwise_is_outside(tmp_path: Path) -> None:

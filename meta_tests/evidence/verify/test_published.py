@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("pydantic")
 from evidence.record import corpus
 from evidence.record.reader import read
 from evidence.verify.verify import conclusion, verify
+from findings import all_findings
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "evidence" / "published"
@@ -28,7 +30,21 @@ def test_the_published_record_is_compact_and_nothing_is_wrong_with_it() -> None:
     assert not any(run.header.suite.modified for run in evidence.runs)
     verdicts = [line for run in evidence.runs for line in run.verdicts]
     assert {line.corpus for line in verdicts} - {None} == corpus.cases().keys()
-    assert all(line.outcome != "agrees" for line in verdicts if line.corpus is None)
+    drawn = [line for line in verdicts if line.corpus is None and not line.property.startswith("finding ")]
+    assert all(line.outcome != "agrees" for line in drawn)
+
+
+def test_the_published_headline_and_the_page_of_findings_agree() -> None:
+    """What the record has present is in the headline, and on the page as seen wrong in that version."""
+    evidence = read(COMPACT)
+    report = (PUBLISHED / "evidence.md").read_text(encoding="utf-8").partition("| target | version |")[0]
+    page, known = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8"), {one.id: one for one in all_findings()}
+    assert evidence.present
+    assert evidence.present.keys() <= set(re.findall(r"F-[0-9]{3}", report))
+    for name, versions in evidence.present.items():
+        assert f"[{name}](#{name.lower()})" in page
+        numbers = {version.split()[1].partition("+")[0] for version in versions}
+        assert all(any(number in seen for seen in known[name].wrong) for number in numbers), name
 
 
 def test_documents_name_the_record_in_full() -> None:

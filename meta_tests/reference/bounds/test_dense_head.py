@@ -7,7 +7,7 @@ import pytest
 
 import adapters
 from adapters.contract import features_of
-from meta_tests.common.frameworks import framework_adapter
+from meta_tests.common.frameworks import arithmetic_of, framework_adapter, skipped_where_declared
 from reference import Case, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.dense import dense_bound
@@ -28,19 +28,19 @@ def adapter(request: pytest.FixtureRequest) -> adapters.Adapter:
     return framework_adapter(request.param)
 
 
-def states_of(case: Case) -> Enclosure:
+def states_of(case: Case, computed_in: str) -> Enclosure:
     """The top layer's output and its bound, batch first: (batch, time, num_directions * hidden_size)."""
     x = case.x.swapaxes(0, 1)
-    cells = trajectory_bound(case.spec, case.parameters, x, case.h0, None, arithmetic(case.dtype))
+    cells = trajectory_bound(case.spec, case.parameters, x, case.h0, None, arithmetic(computed_in))
     halves = [cell.output for cell in cells[-case.spec.num_directions :]]
     parts = zip(*(half.each(lambda a: a.swapaxes(0, 1)) for half in halves), strict=True)
     return Enclosure(*(np.concatenate(part, axis=-1) for part in parts))
 
 
-def head_reference(case: Case, weight: np.ndarray, bias: np.ndarray, steps: slice) -> Enclosure:
+def head_reference(case: Case, weight: np.ndarray, bias: np.ndarray, steps: slice, computed_in: str) -> Enclosure:
     """head(forward(x)) at these steps, and its bound: the recurrent layer's error goes through the head."""
-    states = states_of(case).each(lambda a: a[:, steps])
-    return dense_bound(weight, bias, states.value, states.bound, arithmetic(case.dtype))
+    states = states_of(case, computed_in).each(lambda a: a[:, steps])
+    return dense_bound(weight, bias, states.value, states.bound, arithmetic(computed_in))
 
 
 def agrees(actual: np.ndarray, expected: Enclosure) -> bool:
@@ -61,11 +61,11 @@ def drawn(spec: RNNSpec, dtype: str) -> tuple[Case, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", SPECS)
 def test_a_head_agrees(adapter: adapters.Adapter, name: str, steps: slice, dtype: str):
     case, weight, bias = drawn(SPECS[name], dtype)
-    if refusal := adapter.capabilities.not_offered(features_of(case.spec, **case.inputs)):
-        pytest.skip(f"{adapter.name}: {refusal}")
-    expected = head_reference(case, weight, bias, steps)
+    features = features_of(case.spec, **case.inputs)
+    expected = head_reference(case, weight, bias, steps, arithmetic_of(adapter, dtype))
     for device in adapter.devices():
-        output = adapter.run(adapter.build(case.spec, case.parameters, device), **case.inputs).output
+        with skipped_where_declared(adapter, features):
+            output = adapter.run(adapter.build(case.spec, case.parameters, device), **case.inputs).output
         actual = adapter.dense(weight, bias, np.ascontiguousarray(output[:, steps]), device)
         assert actual.dtype == dtype
         assert agrees(actual, expected), f"{adapter.name} {adapter.version} on {device}"
@@ -74,7 +74,7 @@ def test_a_head_agrees(adapter: adapters.Adapter, name: str, steps: slice, dtype
 @pytest.mark.parametrize("steps", [slice(None), slice(-1, None)], ids=["every step", "the last step"])
 def test_planted_faults_of_a_head_are_caught(adapter: adapters.Adapter, steps: slice):
     case, weight, bias = drawn(SPECS["forward"], "float32")
-    expected = head_reference(case, weight, bias, steps)
+    expected = head_reference(case, weight, bias, steps, case.dtype)
     every = adapter.run(adapter.build(case.spec, case.parameters), **case.inputs).output
     output, before = every[:, steps].copy(), np.roll(every, 1, axis=1)[:, steps].copy()
     faults = {
