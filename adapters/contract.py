@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from reference import LAYOUTS, Case, CellParameters, Lengths, RNNSpec
+from reference.judging.view import WHOLE, View
 from reference.spec import dtype_name, expect_word
 
 from .capabilities import (  # noqa: F401 (the words of the contract)
@@ -31,24 +34,43 @@ from .capabilities import (  # noqa: F401 (the words of the contract)
 class Result(NamedTuple):
     """What an adapter answers, as NumPy arrays of the case's dtype; the same axes as reference.Result.
 
+    output, h_n: None where an idiom shows none.
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers where the framework shows them, else None.
     """
 
-    output: np.ndarray
-    h_n: np.ndarray
+    output: Any
+    h_n: Any
     prefixes: Sequence[np.ndarray] | None = None
 
 
 class Idiom(NamedTuple):
-    """Another way in which users of a framework call the layer than `run` does, for the pinned case of a finding.
+    """Another way in which users of a framework call the layer than `run` does. It is drawn, and asked, as run is.
 
-    says: which, as the end of "asked ...".  answer: (case, device) -> Result, in the case's layout and dtype.
+    says: which, as the end of "asked ...".
+    answer: (case, device) -> Result, in the case's layout and dtype: what `view` shows of the answer, as
+        reference.judging.view.answer_of gives it; None in place of an array that is not shown.
+    view: what the call shows of the whole answer.
+    without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
+        does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals.
     isolate: whether it may take the process down, and is asked in one of its own.
+    absent: why it cannot be asked on this machine; empty where it can.
     """
 
     says: str
     answer: Callable[[Case, str], Result]
+    view: View = WHOLE
+    without: Mapping[tuple[Feature, ...], str] = MappingProxyType({})
+    refused: Mapping[tuple[Feature, ...], Refusal] = MappingProxyType({})
     isolate: bool = False
+    absent: str = ""
+
+    def narrowed(self, capabilities: Capabilities) -> Capabilities:
+        """What can be asked in this idiom, of what an adapter can do on a device."""
+        alone = {features[0]: why for features, why in self.without.items() if len(features) == 1}
+        several = {features: why for features, why in self.without.items() if len(features) > 1}
+        return replace(capabilities, unsupported={**capabilities.unsupported, **alone},
+                       together={**several, **capabilities.together},
+                       refused={**self.refused, **capabilities.refused})  # fmt: skip
 
 
 class Compiles(NamedTuple):
@@ -73,7 +95,7 @@ class Adapter(Protocol):
     `environment() -> dict`, what else decides the numbers: versions, settings, hardware, as str, int, bool or None;
     `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
     `compiles`, a Compiles where the framework compiles for each shape: a run then asks it few shapes, drawn anew;
-    `idioms`, a mapping from a word to an Idiom, in which findings/ have their cases asked;
+    `idioms`, a mapping from a word to an Idiom, the other ways in which users call the layer;
     `script(case, device="cpu", way="eager") -> str`, a stand-alone program that asks the framework this one case, in a
     mode or an idiom, for a bug report: it imports NumPy and the framework and nothing of this suite, also for a case
     that run refuses. A way of which the adapter writes no script raises NotOffered. `way` may be left out.
@@ -180,3 +202,16 @@ def cast_exactly(parameters: Sequence[CellParameters], dtype: str | None) -> lis
                     f"round them first, with CellParameters.astype({dtype!r})"
                 )
     return cast
+
+
+def idioms_of(adapter: Any) -> Mapping[str, Idiom]:
+    """The idioms of an adapter, by their words; none where it has none."""
+    return getattr(adapter, "idioms", {})
+
+
+def idiom_of(adapter: Any, word: str) -> Idiom | None:
+    """An idiom by its word; None of the empty word, run's own way. Raises ValueError for one that is none."""
+    if not word:
+        return None
+    expect_word("idiom", word, tuple(idioms_of(adapter)))
+    return idioms_of(adapter)[word]

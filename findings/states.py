@@ -10,8 +10,9 @@ from typing import Any
 from adapters.contract import Adapter, features_of
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
-from reference import Case, judge
+from reference import Case
 from reference.diagnosis.faulty import judge_planted
+from reference.judging.partial import judge_view
 
 from .finding import Finding, all_findings
 
@@ -138,8 +139,8 @@ def _judged(trial: Trial, several: Sequence[Finding], bound: str | None) -> str:
     faults = [one.what.fault for one in several if one.what.fault]
     lower = None if bound == "trajectory" else prefixes
     if not faults:
-        return judge(trial.case, output, h_n, lower, declared, bound).outcome
-    return judge_planted(trial.case, output, h_n, prefixes, declared, faults).outcome
+        return judge_view(trial.case, trial.view, output, h_n, lower, declared, bound).outcome
+    return judge_planted(trial.case, output, h_n, prefixes, declared, faults, trial.view).outcome
 
 
 def left_out(present: Sequence[Finding], features: Mapping[str, Any], idiom: str = "") -> str:

@@ -122,6 +122,11 @@ class Plugin:
                 ids = [f"{target.id}-{finding.id if finding else 'none'}" for target, finding in pairs]
                 metafunc.parametrize(("target", "finding"), pairs, ids=ids)
                 return
+            if "idiom" in metafunc.fixturenames:
+                ways = [(target, idiom) for target in self.targets for idiom in target.idioms or [None]]
+                ids = [f"{target.id}-{(idiom or 'none').replace(' ', '_')}" for target, idiom in ways]
+                metafunc.parametrize(("target", "idiom"), ways, ids=ids)
+                return
             metafunc.parametrize("target", self.targets, ids=[target.id for target in self.targets])
 
     @pytest.hookimpl(tryfirst=True)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from adapters import Adapter, Capabilities, Result
-from adapters.contract import Compiles, capabilities_on, features_of
+from adapters.contract import Compiles, Idiom, capabilities_on, features_of, idioms_of
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
@@ -68,6 +68,10 @@ class Target:
         with warnings_shown():
             return capabilities_on(self.adapter, self.device)
 
+    def offered(self, idiom: str) -> Capabilities:
+        """What can be asked on this device, in an idiom."""
+        return self.idioms[idiom].narrowed(self.capabilities)
+
     @functools.cached_property
     def child(self) -> Child:
         """The process for what may take one down; it is started when it is first asked."""
@@ -111,11 +115,14 @@ class Target:
         """How the corpus is asked: eagerly where it is recorded, as it always was; else as any case."""
         return None if self.journal is None else "eager"
 
-    def questions(self, *words: str, **limits: Any) -> SearchStrategy[Question]:
+    def questions(self, *words: str, idiom: str = "", **limits: Any) -> SearchStrategy[Question]:
         """Questions that ask for nothing that the adapter declares unsupported; limits as in strategies.questions.
 
         words: what tells them from others of the same test. Where the target compiles, they are of one key.
+        idiom: in which they are to be asked.
         """
+        if idiom:
+            return questions(self.offered(idiom).supported, **limits)
         if self.compiles is None:
             return questions(self.capabilities.supported, **limits)
         limits["max_layers"] = min(limits.get("max_layers", pool.MOST_LAYERS), pool.MOST_LAYERS)
@@ -175,9 +182,9 @@ class Target:
         return examine(self.adapter, case, self.device,
                        stack=kind or Stack(self.adapter, case, self.device, mode, idiom=idiom))  # fmt: skip
 
-    def present(self, features: Mapping[str, Any]) -> list[Finding]:
-        """The findings that this version has, of those with these features in their trigger."""
-        return [one for one in self.findings if one.holds(features) and self.state(one).present]
+    def present(self, features: Mapping[str, Any], idiom: str = "") -> list[Finding]:
+        """The findings that this version has, of those with these features, and the idiom, in their trigger."""
+        return [one for one in self.findings if one.holds(features, idiom) and self.state(one).present]
 
     def check_finding(self, finding: Finding) -> None:
         """Fail where the pinned case of a finding is wrong in another way; where it is present too, if `strict`."""
@@ -194,12 +201,15 @@ class Target:
         if told.state == "present" and self.strict and finding.kind == "fault":
             raise AssertionError(f"--strict-findings: {finding} is present\n{told.trial}\n  avoid it: {finding.avoid}")
 
-    def check(self, tested: str, *cases: Case, bound: str | None = None, mode: str | None = None) -> None:
+    def check(
+        self, tested: str, *cases: Case, bound: str | None = None, mode: str | None = None, idiom: str = ""
+    ) -> None:
         """Fail unless the adapter's answers agree with the reference, or refuse what it declares unsupported.
 
         Every case is asked and counted, until one fails; cases that share their parameters share their modules.
         Where all verdicts are vacuous the test has seen nothing: inside a property the cases are drawn anew.
         mode: how the modules are called, one of adapters.contract.MODES; by way of _mode when None.
+        idiom: one of the adapter's, in which it is called; in run's own way when empty.
         """
         __tracebackhide__ = True
         no_answer = currently_in_test_context() and not {case.dtype for case in cases} & {*self._dtypes}
@@ -208,10 +218,10 @@ class Target:
         stacks: dict[tuple[Any, int, str], Stack] = {}
         outcomes = []
         for case in cases:
-            called = mode or self._mode(case)
+            called = "eager" if idiom else mode or self._mode(case)
             key = case.spec, id(case.parameters), called
             if key not in stacks:
-                stacks[key] = self.stack(case, called)
+                stacks[key] = self.stack(case, called, idiom)
             outcomes.append(self._check(tested, case, bound, stacks[key]))
         self._something_was_seen(outcomes)
         if no_answer:
@@ -304,15 +314,21 @@ class Target:
         self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
         return trial
 
-    def stack(self, case: Case, mode: str | None = None) -> Stack:
+    def stack(self, case: Case, mode: str | None = None, idiom: str = "") -> Stack:
         """The modules of a case's layers, which are built when they are first asked; in the mode `kept` when None.
 
-        Of a target that compiles they are kept, and asked again by other tests.
+        Of a target that compiles they are kept, and asked again by other tests; an idiom builds its own each time.
         """
         mode = mode or self.kept
-        if self.isolate or (mode in ISOLATED and mode != self.kept):
-            return ChildStack(self.child, self.adapter, case, self.device, mode)
-        return Stack(self.adapter, case, self.device, mode, self._modules)
+        isolated = self.idioms[idiom].isolate if idiom else mode in ISOLATED and mode != self.kept
+        if self.isolate or isolated:
+            return ChildStack(self.child, self.adapter, case, self.device, mode, idiom)
+        return Stack(self.adapter, case, self.device, mode, None if idiom else self._modules, idiom)
+
+    @property
+    def idioms(self) -> Mapping[str, Idiom]:
+        """The other ways in which users call the layer."""
+        return idioms_of(self.adapter)
 
     @functools.cached_property
     def _modules(self) -> Modules | None:
@@ -328,10 +344,10 @@ class Target:
         __tracebackhide__ = True
         started = time.perf_counter()
         features = features_of(case.spec, **case.inputs, mode=stack.mode)
-        present = self.present(features)
-        if reason := left_out(present, features):
+        present = self.present(features, stack.idiom)
+        if reason := left_out(present, features, stack.idiom):
             trial = Trial(self.adapter.name, self.adapter.version, self.device, case, "left out", message=reason,
-                          mode=stack.mode)  # fmt: skip
+                          mode=stack.mode, idiom=stack.idiom, view=stack.view)  # fmt: skip
         else:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
@@ -339,7 +355,7 @@ class Target:
         self._note(trial, features)
         self._write(tested, features, trial)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
-        not_offered, refusal = self.capabilities.not_offered(features), self.capabilities.refusal(features)
+        not_offered, refusal = stack.capabilities.not_offered(features), stack.capabilities.refusal(features)
         match trial.outcome:
             case "agrees" | "vacuous" | "finding" if not_offered:
                 raise AssertionError(f"{tested}: declared unsupported, but answered: {not_offered}\n{trial}")
@@ -350,7 +366,7 @@ class Target:
             case "refused" if refusal:
                 pass
             case "disagrees" | "crashed" | "not offered" | "refused":
-                raise AssertionError(self._failure(tested, trial, bound, stack.mode))
+                raise AssertionError(self._failure(tested, trial, bound))
             case _:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial.outcome
@@ -359,6 +375,8 @@ class Target:
         """Of which findings a case tells, and that what the framework was to refuse is now answered."""
         for finding in trial.findings:
             self.ledger.note(self.label, "finding", finding)
+        if trial.idiom:
+            self.ledger.note(self.label, "idiom", f"{trial.idiom}: {trial.outcome}")
         if trial.outcome == "left out":
             self.ledger.note(self.label, "left out", trial.message)
         for several in self.capabilities.refused if trial.outcome == "agrees" else ():
@@ -389,12 +407,13 @@ class Target:
                 reject()
             raise AssertionError("every verdict was vacuous: the bound says nothing of these cases")
 
-    def _failure(self, tested: str, trial: Trial, bound: str | None, mode: str = "eager") -> Failure:
+    def _failure(self, tested: str, trial: Trial, bound: str | None) -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
         command = ["python", "-m", "rnn_equivalence", "adapters", self.source, self.failures.save(trial.case)]
         command += ["--device", self.device, *(["--bound", bound] if bound else [])]
-        command += ["--mode", mode] if mode != "eager" else []
-        ask = functools.partial(examine, self.adapter, device=self.device, mode=mode)
+        command += ["--mode", trial.mode] if trial.mode != "eager" else []
+        command += ["--idiom", trial.idiom] if trial.idiom else []
+        ask = functools.partial(examine, self.adapter, device=self.device, mode=trial.mode, idiom=trial.idiom)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
 

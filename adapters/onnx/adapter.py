@@ -67,7 +67,8 @@ class OnnxAdapter(Framework):
         self.version = str(self.framework.__version__).partition("-")[0]
         self.capabilities, self.compiles = self._runtime.capabilities, self._runtime.compiles
         self.idioms = {
-            word: Idiom(way.says, partial(self._in_a_way, way), way.isolate) for word, way in self._runtime.ways.items()
+            word: Idiom(way.says, partial(self._in_a_way, way), isolate=way.isolate)
+            for word, way in self._runtime.ways.items()
         }
 
     def environment(self) -> dict[str, Any]:

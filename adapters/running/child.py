@@ -61,7 +61,8 @@ class Child:
         if "crashed" in said:
             raise Told(said["crashed"])
         prefixes = said["prefixes"] and [decode("prefixes", array) for array in said["prefixes"]]
-        return Result(decode("output", said["output"]), decode("h_n", said["h_n"]), prefixes)
+        output, h_n = (said[name] if said[name] is None else decode(name, said[name]) for name in ("output", "h_n"))
+        return Result(output, h_n, prefixes)
 
     def close(self) -> None:
         """End the process."""
@@ -157,7 +158,8 @@ def _answer(stack: Stack, case: Case) -> dict[str, Any]:
             stack.expect_offered(stack.features(case))
             output, h_n, prefixes = stack.answer(case)
         lower = None if prefixes is None else [encode(array) for array in prefixes]
-        return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
+        shown = {"output": output, "h_n": h_n}
+        return {name: None if a is None else encode(a) for name, a in shown.items()} | {"prefixes": lower}
     except Unsupported as refusal:
         kind = next(name for name, kind in REFUSALS.items() if isinstance(refusal, kind))
         return {"refused": str(refusal), "kind": kind}

@@ -12,21 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose, judge
+from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose
 from reference.faults import Fault
 from reference.judging.case import id_of
-from reference.spec import expect_word
+from reference.judging.partial import judge_view
+from reference.judging.view import WHOLE, View
 
 from ..contract import (
     Adapter,
     Capabilities,
     Compiles,
-    Idiom,
     Refused,
     Result,
     Unsupported,
     capabilities_on,
     features_of,
+    idiom_of,
     in_base,
 )
 from .guard import told, warnings_shown
@@ -43,6 +44,7 @@ class Trial:
         that is present says that nothing can be expected; or "crashed", where anything else was raised.
     message: the exception, in its own words; of a case that was left out, the finding's id.
     answer: what was judged, by the declared arithmetic.  mode, idiom: how the framework was called.
+    view: what the answer shows of the reference's.
     seconds: what building the modules ("build"), running them ("run") and judging them ("judge") took.
     findings: the ids of those that explain the outcome "finding".
     """
@@ -60,13 +62,14 @@ class Trial:
     mode: str = "eager"
     idiom: str = ""
     findings: tuple[str, ...] = ()
+    view: View = WHOLE
 
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
         """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
 
         faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """
-        if self.answer is None or self.outcome != "disagrees":
+        if self.answer is None or self.outcome != "disagrees" or self.view != WHOLE:
             return None
         tried = {} if faults is None else {"faults": faults, "paired": faults}
         return diagnose(self.case, *self.answer, declared=self.arithmetic, **tried)
@@ -135,6 +138,7 @@ class Stack:
         idiom: str = "",
     ) -> None:
         self.adapter, self.device, self.mode, self.idiom = adapter, device, mode, idiom
+        self.way = idiom_of(adapter, idiom)
         self._parameters = case.parameters
         self._kept = kept
         self._modules: dict[int, Any] = {}
@@ -142,11 +146,9 @@ class Stack:
 
     def answer(self, case: Case) -> Result:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
-        if self.idiom:
-            idioms: Mapping[str, Idiom] = getattr(self.adapter, "idioms", {})
-            expect_word("idiom", self.idiom, tuple(idioms))
+        if self.way is not None:
             with self._timed("run"):
-                return idioms[self.idiom].answer(case, self.device)
+                return self.way.answer(case, self.device)
         with self._timed("build"):
             module = self._module(case.spec)
         with self._timed("run"):
@@ -170,19 +172,26 @@ class Stack:
 
     @functools.cached_property
     def capabilities(self) -> Capabilities:
-        """What the adapter can do on the stack's device."""
-        return capabilities_on(self.adapter, self.device)
+        """What the adapter can do on the stack's device, in its idiom."""
+        offered = capabilities_on(self.adapter, self.device)
+        return offered if self.way is None else self.way.narrowed(offered)
+
+    @property
+    def view(self) -> View:
+        """What an answer shows of the reference's."""
+        return WHOLE if self.way is None else self.way.view
 
     def features(self, case: Case) -> dict[str, Any]:
         """What a case asks for, called in the stack's mode."""
         return features_of(case.spec, **case.inputs, mode=self.mode)
 
     def expect_offered(self, features: Mapping[str, Any]) -> None:
-        """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them."""
+        """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them. In an
+        idiom nothing else checks what is asked."""
         capabilities = self.capabilities
-        if self.idiom:
-            return
-        if beyond := {name: value for name, value in features.items() if not in_base(name, value)}:
+        if self.way is not None:
+            capabilities.require(features)
+        elif beyond := {name: value for name, value in features.items() if not in_base(name, value)}:
             capabilities.require(beyond)
 
 
@@ -207,7 +216,7 @@ def attempt(
         with warnings_shown():
             stack.expect_offered(features)
             result = stack.answer(case)
-            if prefixes:
+            if prefixes and stack.view == WHOLE:
                 # Modules of their own with the same parameters show what the framework does not: that these compute
                 # the same bits as inside the stack is a property that the suite tests.
                 shown, below = result.prefixes, range(1, case.spec.num_layers)
@@ -250,9 +259,9 @@ def examine(
         return replace(result, seconds=seconds)
     prefixes = None if bound == "trajectory" else result.prefixes
     declared, started = stack.capabilities.arithmetic(features), time.perf_counter()
-    verdict = judge(case, result.output, result.h_n, prefixes=prefixes, declared=declared, bound=bound)
+    verdict = judge_view(case, stack.view, result.output, result.h_n, prefixes, declared, bound)
     seconds["judge"] = time.perf_counter() - started
     # copies: the adapter may write its next answer into the same memory
     parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=Result(*parts),
-                 arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom)  # fmt: skip
+                 arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom, view=stack.view)  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from ..faults import Fault, implementation
 from ..faults.machine import as_time_first
 from ..judging.case import Case
 from ..judging.comparison import Part, compare
-from ..judging.judge import judge, question_of, verdict_on, wrong_form
+from ..judging.judge import question_of, verdict_on
+from ..judging.partial import judge_view, parts_of, wrong_shown
 from ..judging.verdict import Verdict
-from ..layout import sequence_to_time_first, state_to_batched
+from ..judging.view import WHOLE, Shown, View, as_shown, sequence_of, shown
+from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched
 from .elements import Elements, changed
 from .tags import SIDES, Numbered, Tags
 
@@ -32,77 +34,94 @@ OUTCOMES = ("agrees", "vacuous", "disagrees")  # of several ways to plant the fa
 
 def judge_planted(
     case: Case,
-    output: np.ndarray,
-    h_n: np.ndarray,
+    output: np.ndarray | None,
+    h_n: Any,
     prefixes: Sequence[np.ndarray] | None,
     declared: str | None,
     faults: Sequence[Fault],
+    view: View = WHOLE,
 ) -> Verdict:
     """Does an answer agree with the reference in which these faults are planted, in whatever order?
 
-    The arguments are those of judge, and so are the errors raised. The prefixes may come from the call itself, or each
-    from one of its own, which has the faults too. An element is vacuous where its bound says nothing, and where a fault
-    computes it in another way than by a step, or by a change that keeps the order of numbers.
+    The arguments are those of judge_view, and so are the errors raised. The prefixes may come from the call itself, or
+    each from one of its own, which has the faults too. An element is vacuous where its bound says nothing, and where a
+    fault computes it in another way than by a step, or by a change that keeps the order of numbers.
     Raises NotImplementedError for a cell whose step is more than one activation of one sum.
     """
     promised, _ = question_of(case, prefixes, declared, None)
     if not cell_of(case.spec).signed:
         expected = "elman: the steps of others have no bound here"
         raise NotImplementedError(f"planted: got the cell {case.spec.cell}, expected {expected}")
-    if wrong := wrong_form(case, output, h_n, prefixes or ()):
+    if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
-    given = [sequence_to_time_first(array, case.layout) for array in (*(prefixes or ()), output)]
-    arrays = [*given, state_to_batched(h_n, case.layout)]
+    below = [sequence_to_time_first(array, case.layout) for array in prefixes or ()]
+    answer = _Answer(view, below, as_shown(view, case, output, h_n))
     asked, around = ([one for one in faults if getattr(one, kind)] for kind in ("asked", "around"))
     question = as_time_first(_all_asked(asked, case))
     if len(asked) == len(faults):  # the quick way, by which most are found; an answer may still be right in another one
-        verdict = judge(question, given[-1], arrays[-1], prefixes and given[:-1], promised.name)
+        given = sequence_of(view, question, answer.shown.output), from_state_tuple(answer.shown.states or (None,))
+        verdict = judge_view(question, view, *given, prefixes and below, promised.name)
         if verdict.outcome != "disagrees":
             return verdict
     steps = [fault for fault in faults if fault.step and fault.where.holds(question)]
     seen: list[Verdict] = []
     with np.errstate(all="ignore"):
         for moving, own in itertools.product(itertools.permutations(around), (True, False)):
-            verdict = _verdict(case, arrays, promised, [*asked, *moving, *steps], own)
+            verdict = _verdict(case, answer, promised, [*asked, *moving, *steps], own)
             seen += [verdict] if verdict is not None else []
             if seen[-1].outcome == "agrees":
                 break
     return min(seen, key=lambda verdict: OUTCOMES.index(verdict.outcome))
 
 
+class _Answer(NamedTuple):
+    """What an answer shows, time first: the outputs of lower layers, where they are known, and what the view shows."""
+
+    view: View
+    below: list[np.ndarray]
+    shown: Shown
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        output = [] if self.shown.output is None else [self.shown.output]
+        return [*self.below, *output, *self.shown.states]
+
+
 class _Tagged(NamedTuple):
-    """What comes out for tags: the arrays of the answer, time first."""
+    """What comes out for tags, and would be shown: arrays as those of an answer, but that no halves are merged."""
 
     tags: Tags
-    arrays: list[np.ndarray]
+    answer: _Answer
 
 
-def _verdict(
-    case: Case, arrays: Sequence[np.ndarray], promised: Arithmetic, faults: Sequence[Fault], own: bool
-) -> Verdict | None:
-    """arrays: the outputs that are known, that of the whole stack last, and h_n, time first.  own: whether each prefix
-    has a call of its own.  None where that cannot be, or makes no difference."""
-    several = [_tagged(case, faults, side, len(arrays) - 2, own) for side in SIDES]
+def _verdict(case: Case, answer: _Answer, promised: Arithmetic, faults: Sequence[Fault], own: bool) -> Verdict | None:
+    """own: whether each prefix has a call of its own.  None where that cannot be, or makes no difference."""
+    several = [_tagged(case, faults, side, answer, own) for side in SIDES]
     if None in several:
         return None
     first, second = [one for one in several if one is not None]
     numbered = Numbered((first.tags, second.tags))
-    sources = [numbered.source(*pair) for pair in zip(first.arrays, second.arrays, strict=True)]
+    sources = [numbered.source(*pair) for pair in zip(first.answer.arrays, second.answer.arrays, strict=True)]
     changes = [fault.monotone for fault in faults if fault.monotone]
     elements = Elements(numbered, promised, case.x.dtype, [fault for fault in faults if fault.step])
-    if not changes:  # else the right numbers are not known any more
-        elements.show(sources, arrays)
+    # where halves are merged, or numbers changed, the right ones are not known any more
+    merges = answer.view.merges(case.spec.num_directions) and answer.shown.output is not None
+    pairs = [pair for number, pair in enumerate(zip(sources, answer.arrays, strict=True))
+             if not changes and not (merges and number == len(answer.below))]  # fmt: skip
+    if pairs:
+        elements.show(*zip(*pairs, strict=True))
     elements.enclose()
-    ends = itertools.accumulate((array.size for array in arrays), initial=0)
-    enclosures = [elements.expected(source, before) for source, before in zip(sources, ends, strict=False)]
+    sizes = (source.tag.size for source in sources)
+    enclosures = [elements.expected(source, before)
+                  for source, before in zip(sources, itertools.accumulate(sizes, initial=0), strict=False)]  # fmt: skip
     for change in changes:
         enclosures = [changed(enclosure, change, case.x.dtype) for enclosure in enclosures]
-    seen = [compare(part) for part in _parts(case, arrays, enclosures)]
+    seen = [compare(part) for part in _parts(case, answer, enclosures, promised)]
     return verdict_on(case, seen, promised, "step" if elements.sharp and not changes else "trajectory")
 
 
-def _tagged(case: Case, faults: Sequence[Fault], side: int, lower: int, own: bool) -> _Tagged | None:
-    tags, question = Tags(side), _wide(_all_asked(faults, case))
+def _tagged(case: Case, faults: Sequence[Fault], side: int, like: _Answer, own: bool) -> _Tagged | None:
+    tags, question, lower = Tags(side), _wide(_all_asked(faults, case)), len(like.below)
     run = implementation([fault for fault in faults if fault.around and not fault.monotone], tags.run)
     answers = [(question, run(question))]
     if own:
@@ -114,9 +133,11 @@ def _tagged(case: Case, faults: Sequence[Fault], side: int, lower: int, own: boo
         answers = [*((one, tags.answer(one)) for one in below), *answers]
     else:
         return None
-    arrays = [sequence_to_time_first(answer.output, one.layout) for one, answer in answers]
-    same = all(array.shape == arrays[-1].shape for array in arrays)
-    return _Tagged(tags, [*arrays, state_to_batched(answers[-1][1].h_n, question.layout)]) if same else None
+    *below, output = [sequence_to_time_first(answer.output, one.layout) for one, answer in answers]
+    if any(array.shape != output.shape for array in below):
+        return None
+    seen = shown(like.view, question, output, [state_to_batched(answers[-1][1].h_n, question.layout)])
+    return _Tagged(tags, _Answer(like.view, below, seen))
 
 
 def _all_asked(faults: Sequence[Fault], case: Case) -> Case:
@@ -135,12 +156,12 @@ def _wide(case: Case) -> Case:
                    x=case.x.astype(np.float64), h0=h0)  # fmt: skip
 
 
-def _parts(case: Case, arrays: Sequence[np.ndarray], enclosures: Sequence[Enclosure]) -> Iterator[Part]:
-    spec, first = case.spec, case.spec.num_layers + 1 - len(arrays)
-    for layer, (array, enclosure) in enumerate(zip(arrays[:-1], enclosures[:-1], strict=True), first):
+def _parts(case: Case, answer: _Answer, enclosures: Sequence[Enclosure], promised: Arithmetic) -> Iterator[Part]:
+    spec, lower = case.spec, len(answer.below)
+    for layer, (array, enclosure) in enumerate(zip(answer.below, enclosures[:lower], strict=True)):
         for d in range(spec.num_directions):
             half = np.s_[..., spec.half(d)]
-            found = [whole[half] for whole in (array, *enclosure)]
-            yield Part(layer * spec.num_directions + d, "output", *found)
-    for track in range(spec.num_cells):
-        yield Part(track, "h_n", *(whole[track : track + 1] for whole in (arrays[-1], *enclosures[-1])))
+            yield Part(layer * spec.num_directions + d, "output", *(whole[half] for whole in (array, *enclosure)))
+    output = None if answer.shown.output is None else enclosures[lower]
+    states = enclosures[lower + (output is not None) :]
+    yield from parts_of(answer.view, case, answer.shown, (output, tuple(states)), promised)

@@ -49,10 +49,10 @@ def judge(
     if case.mask is not None:
         plain, order = case.without_mask()
         moved = _moved(case.layout, order, _Given(output, h_n, prefixes))
-        return _put_back(judge(plain, *moved, promised.name, bound), order)
+        return put_back(judge(plain, *moved, promised.name, bound), order)
     with np.errstate(all="ignore"):
         answer = _answer(case, output, h_n, prefixes or ())
-        tracks = _step_tracks(case, answer.layers, promised) if bound == "step" else _trajectory_tracks(case, promised)
+        tracks = step_tracks(case, answer.layers, promised) if bound == "step" else trajectory_tracks(case, promised)
         return verdict_on(case, [compare(part) for part in _parts(case, answer, tracks)], promised, bound)
 
 
@@ -70,7 +70,7 @@ def _moved(layout: str, order: np.ndarray, given: _Given) -> _Given:
     return _Given(take_steps(given.output, order, layout), given.h_n, lower)
 
 
-def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
+def put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
     """The verdict on a case whose steps were put in another order, with its places named as they were given."""
     places = {"worst": verdict.worst, "first": verdict.first}
     moved = {name: place for name, place in places.items() if place is not None and place.time is not None}
@@ -104,7 +104,7 @@ def judge_pair(
     if case.mask is not None:
         plain, order = case.without_mask()
         e, a = (_moved(case.layout, order, one) for one in answers)
-        return _put_back(judge_pair(plain, e, a, declared), order)
+        return put_back(judge_pair(plain, e, a, declared), order)
     with np.errstate(all="ignore"):
         arrays = ([one.output, *state_tuple(one.h_n)] for one in answers)
         if all(equal_bits(*pair).all() for pair in zip(*arrays, strict=True)):
@@ -113,8 +113,8 @@ def judge_pair(
         elif bounds == ("step", "step"):
             return _by_own_steps(case, answers, declared)
         else:
-            of_actual = _trajectory_tracks(case, promised)
-            of_expected = of_actual if first == promised else _trajectory_tracks(case, first)
+            of_actual = trajectory_tracks(case, promised)
+            of_expected = of_actual if first == promised else trajectory_tracks(case, first)
         both = zip(answers, (of_expected, of_actual), strict=True)
         parts = (_parts(case, _answer(case, one.output, one.h_n), tracks) for one, tracks in both)
         seen = [compare(_apart(a, e)) for e, a in zip(*parts, strict=True)]
@@ -224,7 +224,7 @@ def _time_first(case: Case) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndar
     return x, states, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
 
 
-def _step_tracks(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic) -> Iterator[Expected]:
+def step_tracks(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic) -> Iterator[Expected]:
     spec = case.spec
     x, states, lengths = _time_first(case)
     for index, parameters in enumerate(case.parameters):
@@ -234,7 +234,7 @@ def _step_tracks(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic
         yield step_bound(track, layers[layer][..., spec.half(d)], promised)
 
 
-def _trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
+def trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
     x, states, lengths = _time_first(case)
     return trajectory_bound(case.spec, case.parameters, x, from_state_tuple(states), lengths, promised)
 

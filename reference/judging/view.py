@@ -1,0 +1,220 @@
+"""What a call answers of the reference's answer: its last step alone, no states, halves added up, ...
+
+Users call a layer in many ways, and few of them show all of it. A view says what is shown, and where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bounds.arithmetic import REFERENCE, Arithmetic
+from ..bounds.step import Enclosure
+from ..cells import cell_of
+from ..layout import (
+    each_state,
+    from_state_tuple,
+    is_batched,
+    sequence_from_time_first,
+    sequence_to_time_first,
+    state_from_batched,
+    state_to_batched,
+    state_tuple,
+    valid_steps,
+)
+from ..spec import expect_word
+from .case import Case
+
+WORDS = {
+    "output": ("every step", "last step", "none"),
+    "states": ("every layer", "last layer", "none"),
+    "masked": ("zero", "held"),
+    "halves": ("concat", "sum", "mul", "ave"),
+}
+
+
+class View(NamedTuple):
+    """What a call shows of output and h_n, in words of WORDS.
+
+    output: at every step; or at the last step that each direction takes, and zero of a sequence without steps.
+    states: of every layer; of the last layer alone.
+    masked: what stands in an output of every step where a step does not count: zero; or what the step that was
+        processed before answered, and zero before the first.
+    halves: how the two directions' outputs of the last layer are put together; of one direction there is nothing to do.
+    """
+
+    output: str = "every step"
+    states: str = "every layer"
+    masked: str = "zero"
+    halves: str = "concat"
+
+    @classmethod
+    def parse(cls, given: dict[str, str]) -> View:
+        """From the words that differ from those of WHOLE. Raises ValueError for a field or word that is none."""
+        for name, word in given.items():
+            expect_word("view", name, tuple(WORDS))
+            expect_word(f"view {name}", word, WORDS[name])
+        return cls(**given)
+
+    def words(self) -> dict[str, str]:
+        """The words that differ from those of WHOLE."""
+        return {name: word for name, word in self._asdict().items() if word != WORDS[name][0]}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {word}" for name, word in self.words().items()) or "whole"
+
+    def merges(self, directions: int) -> bool:
+        """Whether outputs of several directions are made one."""
+        return self.halves != "concat" and directions > 1
+
+
+WHOLE = View()
+
+
+class Shown(NamedTuple):
+    """What is shown, time first and batched.
+
+    output: (time, batch, features); of the last step (1, batch, features); None where there is none.
+    states: (tracks, batch, size) each; empty where there are none.
+    """
+
+    output: np.ndarray | None
+    states: tuple[np.ndarray, ...]
+
+
+def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarray]) -> Shown:
+    """What a view shows of a whole answer, or of numbers that stand for it: elements are moved, and none is computed.
+
+    output: (time, batch, features), that of the last layer.  states: (tracks, batch, size) each, of every layer.
+    The halves stay beside each other: see merged.
+    """
+    directions, valid = case.spec.num_directions, valid_of(case)
+    last_layer = [state[-directions:] for state in states]
+    match view.states:
+        case "every layer":
+            seen = tuple(states)
+        case "last layer":
+            seen = tuple(last_layer)
+        case "none":
+            seen = ()
+        case _:
+            raise ValueError(f"view states: got {view.states!r}, expected one of {', '.join(WORDS['states'])}")
+    match view.output:
+        case "every step":
+            return Shown(held(case, output, valid) if view.masked == "held" else output, seen)
+        case "last step":
+            last = np.concatenate(list(last_layer[0]), axis=-1)
+            return Shown(np.where(valid.any(axis=0).reshape(-1, 1), last, last.dtype.type(0))[None], seen)
+        case "none":
+            return Shown(None, seen)
+    raise ValueError(f"view output: got {view.output!r}, expected one of {', '.join(WORDS['output'])}")
+
+
+def held(case: Case, output: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """An output (time, batch, features) that repeats, where a step does not count, that of the step processed before;
+    zero before the first. valid: where a step counts, (time, batch)."""
+    halves = []
+    for d, direction in enumerate(case.spec.directions):
+        order = {"forward": slice(None), "reverse": slice(None, None, -1)}[direction]
+        counts, half = valid[order], output[order][..., case.spec.half(d)]
+        step = np.where(counts, np.arange(len(counts))[:, None], -1)
+        before = np.maximum.accumulate(step, axis=0)[..., None]
+        repeated = np.take_along_axis(half, np.maximum(before, 0), axis=0) if len(half) else half
+        halves.append(np.where(before < 0, half.dtype.type(0), repeated)[order])
+    return np.concatenate(halves, axis=-1)
+
+
+def valid_of(case: Case) -> np.ndarray:
+    """Where a step counts: booleans (time, batch)."""
+    time, batch, _ = sequence_to_time_first(case.x, case.layout).shape
+    if case.mask is not None:
+        return sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
+    return np.ones((time, batch), bool) if case.lengths is None else valid_steps(np.atleast_1d(case.lengths), time)
+
+
+def merged(view: View, parts: Sequence[Enclosure], promised: Arithmetic | None) -> Enclosure:
+    """The enclosure of what becomes of two halves: each operation rounds once.
+
+    promised: the arithmetic of the operations; None for exact ones.
+    """
+    a, b = parts
+    match view.halves:
+        case "sum" | "ave":
+            value, bound = a.value + b.value, a.bound + b.bound
+        case "mul":
+            value = a.value * b.value
+            bound = np.abs(a.value) * b.bound + a.bound * np.abs(b.value) + a.bound * b.bound
+        case _:
+            raise ValueError(f"view halves: got {view.halves!r}, expected sum, mul or ave")
+    size, roundings = np.abs(value) + bound, REFERENCE.unit_roundoff * 8
+    if promised is not None:
+        # a sum or product, half of a sum, and what both lose below the smallest normal number
+        roundings += 2 * max(promised.unit_roundoff, promised.operation_roundoff)
+        bound = np.where(size < promised.largest, bound + 2 * promised.smallest_normal, np.inf)
+    bound, half = bound + roundings * size, 0.5 if view.halves == "ave" else 1.0
+    scale = a.scale * b.scale if view.halves == "mul" else np.maximum(a.scale, b.scale)
+    return Enclosure(value * half, np.where(np.isnan(bound), np.inf, bound) * half, scale)
+
+
+def answer_of(view: View, case: Case, output: np.ndarray, h_n: Any) -> tuple[np.ndarray | None, Any]:
+    """What a view shows of an answer, in the case's layout; the halves are merged in its dtype.
+
+    Of the last step the output has no axis of time; what is not shown is None.
+    """
+    states = [state_to_batched(state, case.layout) for state in state_tuple(h_n)]
+    seen = shown(view, case, sequence_to_time_first(output, case.layout), states)
+    final = [state_from_batched(state, case.layout) for state in seen.states]
+    if seen.output is not None and view.merges(case.spec.num_directions):
+        a, b = (seen.output[..., case.spec.half(d)] for d in range(2))
+        together = {"sum": lambda: a + b, "mul": lambda: a * b, "ave": lambda: (a + b) / a.dtype.type(2)}[view.halves]()
+        seen = seen._replace(output=together)
+    return sequence_of(view, case, seen.output), each_state(np.ascontiguousarray, tuple(final)) if final else None
+
+
+def sequence_of(view: View, case: Case, output: np.ndarray | None) -> np.ndarray | None:
+    """An output that is shown, in the case's layout."""
+    if output is None or view.output == "every step":
+        return None if output is None else np.ascontiguousarray(sequence_from_time_first(output, case.layout))
+    return output[0] if is_batched(case.layout) else output[0, 0]
+
+
+def wrong_form(view: View, case: Case, output: Any, h_n: Any) -> tuple[str, str] | None:
+    """The reason and a sentence when a shown array is not what the case asks for; None where it is."""
+    for name, given, asked in zip(("output", "h_n"), (output, h_n), answer_of(view, case, *blank(case)), strict=True):
+        if (asked is None) != (given is None):
+            return "shape", f"{name}: got {_called(given)}, expected {_called(asked)}, as the view is {view}"
+        if asked is None:
+            continue
+        several = state_tuple(given), state_tuple(asked)
+        if len(several[0]) != len(several[1]):
+            return "shape", f"{name}: got {len(several[0])} arrays, expected {len(several[1])}"
+        for one, like in zip(*several, strict=True):
+            if type(one) is not np.ndarray:
+                return "dtype", f"{name} is {type(one).__name__}, expected a NumPy array"
+            if one.shape != like.shape:
+                return "shape", f"{name} has shape {one.shape}, expected {like.shape}, as the view is {view}"
+            if one.dtype != case.x.dtype:
+                return "dtype", f"{name} has dtype {one.dtype.name}, expected {case.dtype}"
+    return None
+
+
+def blank(case: Case) -> tuple[np.ndarray, Any]:
+    """A whole answer's arrays, empty of numbers that mean anything."""
+    _, batch, _ = sequence_to_time_first(case.x, case.layout).shape
+    states = [np.zeros((case.spec.num_cells, batch, state.size), case.x.dtype) for state in cell_of(case.spec).states]
+    output = np.zeros((*case.x.shape[:-1], case.spec.output_size), case.x.dtype)
+    return output, from_state_tuple([state_from_batched(state, case.layout) for state in states])
+
+
+def _called(array: Any) -> str:
+    return "nothing" if array is None else "an array"
+
+
+def as_shown(view: View, case: Case, output: np.ndarray | None, h_n: Any) -> Shown:
+    """An answer of the case's layout, time first and batched."""
+    states = () if h_n is None else tuple(state_to_batched(state, case.layout) for state in state_tuple(h_n))
+    if output is None or view.output == "every step":
+        return Shown(None if output is None else sequence_to_time_first(output, case.layout), states)
+    return Shown(output[None] if is_batched(case.layout) else output[None, None], states)
