@@ -13,7 +13,6 @@ import numpy as np
 
 from reference import CellParameters, RNNSpec, forward
 from reference.calculus.numbers import activation
-from reference.cells import CELLS
 
 from ..contract import Capabilities, NotOffered, Result
 from ..inputs import Framework, Inputs, Known, expect_built
@@ -27,14 +26,14 @@ class Module(NamedTuple):
 
 
 class ReferenceAdapter(Framework):
-    """reference.forward, in NumPy. It supports everything, and offers no mode: it is only called eagerly."""
+    """reference.forward, in NumPy. It builds elman, and offers no mode: it is only called eagerly."""
 
     name = "reference"
     version = f"on NumPy {np.__version__}"
     framework: Any = np
     capabilities = Capabilities(
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-        offers=(("mask", True), *(("cell", word) for word in CELLS if word != "elman")),
+        offers=(("mask", True),),
     )
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
