@@ -178,12 +178,13 @@ class Stack:
         return features_of(case.spec, **case.inputs, mode=self.mode)
 
     def expect_offered(self, features: Mapping[str, Any]) -> None:
-        """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them."""
-        capabilities = self.capabilities
-        if self.idiom:
-            return
-        if beyond := {name: value for name, value in features.items() if not in_base(name, value)}:
-            capabilities.require(beyond)
+        """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them.
+
+        An idiom builds the adapter's cells; what else it can do is its own.
+        """
+        names = features.keys() & {"cell"} if self.idiom else features.keys()
+        if beyond := {name: features[name] for name in names if not in_base(name, features[name])}:
+            self.capabilities.require(beyond)
 
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
