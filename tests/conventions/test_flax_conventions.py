@@ -11,6 +11,8 @@ import pytest
 from adapters import Adapter, NotOffered
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.draws import draw_case
+from reference.judging.partial import judge_view
+from reference.judging.view import View
 from tests.frameworks import array_of, framework_adapter
 
 SPEC, REVERSE, BOTH = (RNNSpec(3, 5, direction=direction) for direction in ("forward", "reverse", "bidirectional"))
@@ -123,6 +125,15 @@ def test_bidirectional_puts_its_reverse_half_back_into_time_order(nnx: Any):
 def test_only_the_output_is_answered_unless_return_carry(nnx: Any):
     case = draw_case(BOTH, batch=2, time=4)
     assert np.array_equal(array_of(native(nnx, case)(case.x)), answer(native(nnx, case), case)[0])
+
+
+def test_halves_stand_beside_each_other_unless_merge_fn(nnx: Any):
+    case = draw_case(BOTH, batch=2, time=4)
+    merges = {"concat": {}, "sum": {"merge_fn": lambda a, b: a + b}, "ave": {"merge_fn": lambda a, b: (a + b) / 2}}
+    for halves, words in merges.items():
+        output = array_of(native(nnx, case, **words)(case.x))
+        verdict = judge_view(case, View(states="none", halves=halves), output, None)
+        assert verdict.outcome == "agrees", verdict
 
 
 @pytest.mark.parametrize("spec", [SPEC, REVERSE, BOTH], ids=lambda spec: spec.direction)
