@@ -2,70 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from flax import nnx
 
 from reference import Case
+from reference.judging.view import WHOLE, View
 
-from ..contract import Adapter, Idiom, NotOffered, Result
+from ..contract import Idiom, Result
+from ..inputs import Inputs
+from . import ways
 from .settings import device_named, settings
 
 
-def idioms(adapter: Adapter) -> dict[str, Idiom]:
-    """Those of the adapter, by their words."""
+class Way(NamedTuple):
+    """A function of ways, which says how the layers are called; what it shows; and whether JAX's settings are made."""
 
-    def as_it_comes(case: Case, device: str) -> Result:
-        kind: Any = nnx.SimpleCell
-        with settings(device_named(device), case.x.dtype):
-            kind(case.spec.input_size, case.spec.hidden_size, dtype=case.x.dtype, param_dtype=case.x.dtype,
-                 rngs=nnx.Rngs(0))  # fmt: skip
-        return adapter.run(adapter.build(case.spec, case.parameters, device), **case.inputs)
-
-    def without_dtype(case: Case, device: str) -> Result:
-        return _of_one_layer(adapter, case, device, x64=case.dtype == "float64")
-
-    def without_x64(case: Case, device: str) -> Result:
-        return _of_one_layer(adapter, case, device, x64=False, dtype=case.x.dtype)
-
-    return {
-        "as it comes": Idiom("of a SimpleCell with its own initialisers, whose weights are set then", as_it_comes),
-        "without dtype": Idiom("of a SimpleCell that is given param_dtype, and no dtype", without_dtype),
-        "without x64": Idiom("while jax_enable_x64 is off, as it is by default", without_x64),
-    }
+    says: str
+    call: Callable[[ways.Asked], Any]
+    view: View = WHOLE
+    settings: bool = True
 
 
-def _of_one_layer(adapter: Adapter, case: Case, device: str, x64: bool, **dtype: Any) -> Result:
-    """The answer of one nnx.RNN, as the case's dtype: numbers, where JAX answers a narrower one.
+CARRIES, LAST_SUM = View(output="none"), View(states="none", halves="sum")
+WAYS: Mapping[str, Way] = {
+    "as it comes": Way("of a SimpleCell with its own initialisers, whose weights are set then", ways.as_it_comes),
+    "without dtype": Way("of a SimpleCell that is given param_dtype, and no dtype", ways.without_dtype),
+    "without x64": Way("with none of JAX's settings touched: jax_enable_x64 is off", ways.nothing_set, settings=False),
+    "merged": Way("by nnx.Bidirectional with a merge_fn that adds; unrolled; without carries", ways.merged, LAST_SUM),
+    "carry alone": Way("for its carry, by nnx.RNN without keep_order in nnx.jit", ways.carry_alone, CARRIES),
+    "vmap": Way("of one sequence, by jax.vmap over the batch", ways.vmapped),
+    "loop": Way("by SimpleCell in a loop of Python", ways.loop),
+    "lax.scan": Way("by SimpleCell, taken apart and put together, in jax.lax.scan", ways.lax_scan),
+    "nnx.scan": Way("by SimpleCell in nnx.scan", ways.nnx_scan),
+    "linen": Way("by flax.linen.RNN and Bidirectional", ways.linen_layers),
+    "linen merged": Way("by a linen module whose last layer adds; unrolled; without carries", ways.linen_merged,
+                        LAST_SUM),
+}  # fmt: skip
+IDIOMS = {word: Idiom(way.says, lambda case, device, way=way: _answer(way, case, device), way.view)
+          for word, way in WAYS.items()}  # fmt: skip
 
-    dtype: what SimpleCell is given beside param_dtype.
-    """
+
+def _answer(way: Way, case: Case, device: str) -> Result:
+    """What a way answers, as the case's dtype: numbers, where JAX answers a narrower one. Beyond a length Flax's layers
+    go on; the adapter sets these outputs to zero."""
+    lengths = None if case.lengths is None or not np.size(case.lengths) else np.atleast_1d(case.lengths)
+    inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout)
+    cells = [tuple(track.arrays().values()) for track in case.parameters]
     spec = case.spec
-    whole = case.lengths is None and case.mask is None
-    if spec.num_layers != 1 or spec.direction != "forward" or case.layout != "batch_first" or not whole:
-        raise NotOffered("the adapter asks so of one forward layer, batch first and without lengths")
-    cell = case.parameters[0]
-    biases = [cell.b_ih + cell.b_hh] if cell.b_ih is not None else []
-    kind: Any = nnx.SimpleCell
-    with jax.enable_x64(x64), jax.default_matmul_precision("highest"), jax.default_device(device_named(device)):
-        made = kind(
-            spec.input_size,
-            spec.hidden_size,
-            param_dtype=case.x.dtype,
-            rngs=nnx.Rngs(0),
-            **dtype,
-            recurrent_kernel_init=nnx.initializers.zeros_init(),
-            activation_fn=getattr(nnx, spec.nonlinearity),
-        )
-        made.dense_i.kernel, made.dense_h.kernel = nnx.Param(jnp(cell.w_ih.T)), nnx.Param(jnp(cell.w_hh.T))
-        made.dense_i.bias = nnx.Param(jnp(*biases)) if biases else nnx.data(None)
-        made.dense_i.use_bias = bool(biases)
-        start = None if case.h0 is None else jnp(case.h0[0])
-        carry, output = nnx.RNN(made)(jnp(case.x), initial_carry=start, return_carry=True)
-        return Result(np.array(output).astype(case.dtype), np.array(carry).astype(case.dtype)[None])
-
-
-def jnp(array: np.ndarray) -> Any:
-    return jax.numpy.asarray(np.ascontiguousarray(array))
+    asked = ways.Asked(cells, case.x, case.h0, lengths, spec.direction, spec.nonlinearity, case.dtype,
+                       case.layout == "time_first")  # fmt: skip
+    place: Any = device_named(device)
+    with settings(place, case.x.dtype) if way.settings else jax.default_device(place):
+        outputs, carries = way.call(asked)
+        outputs, carries = ([np.array(one).astype(case.x.dtype) for one in several or ()] for several in (outputs, carries))
+    h_n = np.stack(carries) if carries else None
+    if not outputs:
+        return Result(None, h_n)
+    return inputs.result(outputs, h_n, zero_padding=True)
