@@ -92,13 +92,7 @@ def simple_cell(asked: Asked, n: int) -> Any:
 def cell_filled_then(asked: Asked, n: int, **words: Any) -> Any:
     """A cell that is made as it comes, but for these words, and given its weights then."""
     parts = weights(asked, n)
-    cell = nnx.SimpleCell(
-        *parts[0].shape,
-        activation_fn=getattr(nnx, asked.nonlinearity),
-        param_dtype=jnp.dtype(asked.dtype),
-        rngs=nnx.Rngs(0),
-        **words,
-    )
+    cell = nnx.SimpleCell(*parts[0].shape, activation_fn=getattr(nnx, asked.nonlinearity), rngs=nnx.Rngs(0), **words)
     cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias = (nnx.Param(part) for part in parts)
     return cell
 
@@ -117,19 +111,29 @@ def nnx_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, cell: Any 
 
 def as_it_comes(asked: Asked) -> Any:
     def cell(asked: Asked, n: int) -> Any:
-        return cell_filled_then(asked, n, dtype=jnp.dtype(asked.dtype))
+        return cell_filled_then(asked, n, dtype=jnp.dtype(asked.dtype), param_dtype=jnp.dtype(asked.dtype))
 
     return stack(asked, lambda *given: nnx_layer(*given, cell=cell))
 
 
 def without_dtype(asked: Asked) -> Any:
     def cell(asked: Asked, n: int) -> Any:  # the usual initialiser has no float16 and no bfloat16
-        return cell_filled_then(asked, n, recurrent_kernel_init=nnx.initializers.zeros_init())
+        usual = nnx.initializers.zeros_init()
+        return cell_filled_then(asked, n, param_dtype=jnp.dtype(asked.dtype), recurrent_kernel_init=usual)
 
     return stack(asked, lambda *given: nnx_layer(*given, cell=cell))
 
 
-def nothing_set(asked: Asked) -> Any:
+def without_param_dtype(asked: Asked) -> Any:
+    """As for mixed precision: the parameters are of float32, the usual dtype."""
+
+    def cell(asked: Asked, n: int) -> Any:
+        return cell_filled_then(asked._replace(dtype="float32"), n, dtype=jnp.dtype(asked.dtype))
+
+    return stack(asked, lambda *given: nnx_layer(*given, cell=cell))
+
+
+def layers(asked: Asked) -> Any:
     return stack(asked, nnx_layer)
 
 
@@ -147,7 +151,7 @@ def merged(asked: Asked) -> Any:
         return [], rnns[0](x, initial_carry=start and start[0], seq_lengths=lengths, time_major=asked.time_first,
                            reverse=reverse, keep_order=reverse)  # fmt: skip
 
-    return stack(asked, layer)[0], None
+    return stack(asked, layer)[0], []
 
 
 def carry_alone(asked: Asked) -> Any:
@@ -162,7 +166,7 @@ def carry_alone(asked: Asked) -> Any:
             rnn, x, start and start[0], lengths)  # fmt: skip
         return [carry], output
 
-    return None, stack(asked, layer)[1]
+    return [], stack(asked, layer)[1]
 
 
 def vmapped(asked: Asked) -> Any:
@@ -290,7 +294,7 @@ def linen_layers(asked: Asked) -> Any:
 
 
 def linen_merged(asked: Asked) -> Any:
-    """The layers in one linen module, which is applied as a whole: the last adds its halves up; no carry is returned."""
+    """The layers in one linen module, which is applied as a whole: the last adds its halves up. It returns no carry."""
 
     class Layers(linen.Module):
         layers: Any
@@ -319,4 +323,4 @@ def linen_merged(asked: Asked) -> Any:
     h0 = None if asked.h0 is None else [array(asked, h) for h in asked.h0]
     starts = h0 and [tuple(h0[n : n + 2]) if sides == 2 else h0[n] for n in range(0, len(h0), sides)]
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
-    return Layers(layers).apply({"params": parameters}, x, starts, lengths), None
+    return Layers(layers).apply({"params": parameters}, x, starts, lengths), []
