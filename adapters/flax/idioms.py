@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jax
@@ -16,6 +19,9 @@ from . import ways
 from .script import WAYS, Way
 from .settings import device_named, settings
 
+# JAX keeps every program that it compiles, and each call makes some: after so many calls all are forgotten
+CALLS = itertools.count(1)
+CALLS_KEPT = 50
 WITHOUT: dict[str, Any] = {
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"}
 }
@@ -32,13 +38,22 @@ def answer(way: Way, case: Case, device: str) -> Result:
         time_first=case.layout == "time_first",
     )
     place: Any = device_named(device)
-    with jax.default_device(place) if way.bare else settings(place, case.x.dtype):
+    with bare(place, device) if way.bare else settings(place, case.x.dtype):
         outputs, carries = getattr(ways, way.function)(asked)
         outputs, h_n = ([np.array(one).astype(case.x.dtype) for one in several] for several in (outputs, carries))
+    if next(CALLS) % CALLS_KEPT == 0:
+        jax.clear_caches()
     final = np.stack(h_n) if way.view.states != "none" else None
     if way.view.output == "none":
         return Result(None, final)
     return inputs.result(outputs, final, zero_padding=True)
+
+
+@contextmanager
+def bare(place: Any, device: str) -> Iterator[None]:
+    """None of JAX's settings is touched; but on a GPU, where it may multiply float32 in TF32: a mode asks for that."""
+    with jax.default_device(place), nullcontext() if device == "cpu" else jax.default_matmul_precision("highest"):
+        yield
 
 
 IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}))

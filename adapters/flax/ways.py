@@ -99,7 +99,11 @@ def cell_filled_then(asked: Asked, n: int, **words: Any) -> Any:
 
 def nnx_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, cell: Any = simple_cell) -> tuple[Any, Any]:
     """nnx.RNN, or nnx.Bidirectional, that returns its carry and keeps the order of time."""
-    words = {"initial_carry": start and start[0], "seq_lengths": lengths, "time_major": asked.time_first}
+    words: dict[str, Any] = {
+        "initial_carry": start and start[0],
+        "seq_lengths": lengths,
+        "time_major": asked.time_first,
+    }
     if asked.direction == "bidirectional":
         layer = nnx.Bidirectional(*(nnx.RNN(cell(asked, n + track)) for track in range(2)))
         carries, output = layer(x, **words | {"initial_carry": start and tuple(start)}, return_carry=True)
@@ -225,7 +229,7 @@ def loop(asked: Asked) -> Any:
             carry, outputs[t] = step(cell, carry, steps[t], runs[t])
         return carry, jnp.stack(outputs) if outputs else jnp.zeros((0, *carry.shape), carry.dtype)
 
-    return stack(asked, lambda *given: cell_layer(*given, scan))
+    return stack(asked, lambda *given: cell_layer(*given, scan=scan))
 
 
 def lax_scan(asked: Asked) -> Any:
@@ -241,7 +245,7 @@ def lax_scan(asked: Asked) -> Any:
 
         return run(state, carry, steps, runs)
 
-    return stack(asked, lambda *given: cell_layer(*given, scan))
+    return stack(asked, lambda *given: cell_layer(*given, scan=scan))
 
 
 def nnx_scan(asked: Asked) -> Any:
@@ -250,7 +254,7 @@ def nnx_scan(asked: Asked) -> Any:
                         in_axes=(nnx.Carry, None, 0, 0), out_axes=(nnx.Carry, 0), reverse=reverse)  # fmt: skip
         return over(carry, cell, steps, runs)
 
-    return stack(asked, lambda *given: cell_layer(*given, scan))
+    return stack(asked, lambda *given: cell_layer(*given, scan=scan))
 
 
 # flax.linen
