@@ -155,6 +155,42 @@ def test_without_return_carry_a_length_changes_no_forward_output(nnx: Any):
     assert np.array_equal(array_of(layer(case.x, seq_lengths=np.array(LENGTHS))), array_of(layer(case.x)))
 
 
+def test_without_keep_order_a_sequence_is_turned_within_its_length(nnx: Any):
+    """Its padding stays at the end: the output is not that of keep_order read backwards."""
+    case = draw_case(REVERSE, batch=3, time=4, lengths=LENGTHS)
+    words, lengths = {"reverse": True}, {"seq_lengths": np.array(LENGTHS)}
+    taken = answer(native(nnx, case, **words), case, **lengths)[0]
+    in_time = answer(native(nnx, case, **words, keep_order=True), case, **lengths)[0]
+    for row, length in enumerate(LENGTHS):
+        assert np.array_equal(taken[row, :length], in_time[row, :length][::-1])
+    assert not np.array_equal(taken, in_time[:, ::-1])
+
+
+def test_a_merge_fn_is_given_the_forward_half_first(nnx: Any):
+    """It is called once, with whole outputs; without one they are concatenated."""
+    case = draw_case(BOTH, batch=2, time=4)
+    whole = answer(native(nnx, case), case)[0]
+    merged = answer(native(nnx, case, merge_fn=lambda a, b: a - b), case)[0]
+    assert np.array_equal(merged, whole[..., :5] - whole[..., 5:])
+
+
+def test_linen_has_the_kernels_of_nnx_below_other_names(nnx: Any):
+    """dense_i is "i", dense_h is "h", below "cell"; an RNN is given its weights in each call."""
+    linen = import_module("flax.linen")
+    case = draw_case(SPEC, batch=3, time=4, lengths=LENGTHS)
+    layer = native(nnx, case)
+    cell = {"i": {"kernel": layer.cell.dense_i.kernel.get_value(), "bias": layer.cell.dense_i.bias.get_value()},
+            "h": {"kernel": layer.cell.dense_h.kernel.get_value()}}  # fmt: skip
+    rnn, lengths = linen.RNN(linen.SimpleCell(5)), {"seq_lengths": np.array(LENGTHS)}
+    made = import_module("jax").eval_shape(rnn.init, import_module("jax").random.key(0), case.x)["params"]["cell"]
+    shapes = {part: {name: one.shape for name, one in made[part].items()} for part in made}
+    assert shapes == {part: {name: one.shape for name, one in cell[part].items()} for part in cell}
+    carry, output = rnn.apply({"params": {"cell": cell}}, case.x, return_carry=True, **lengths)
+    valid = np.arange(4)[:, None] < np.array(LENGTHS)[:, None, None]
+    verdict = judge(case, np.where(valid, array_of(output), np.float32(0)), array_of(carry)[None])
+    assert verdict.outcome == "agrees", verdict
+
+
 def test_an_unbatched_sequence_has_no_batch_axis_anywhere(nnx: Any):
     case = draw_case(BOTH, batch=1, time=4, layout="unbatched", lengths=[3])
     output, h_n = answer(native(nnx, case), case, seq_lengths=np.array(3))

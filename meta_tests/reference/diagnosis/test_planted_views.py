@@ -14,8 +14,8 @@ import pytest
 from adapters.contract import Result
 from adapters.running.trial import Trial
 from harness.failures import Failure
+from meta_tests.common.every_view import VIEWS, differ
 from meta_tests.common.scale import at_night
-from meta_tests.common.views import VIEWS, differ
 from reference import DIRECTIONS, Case, RNNSpec, diagnose
 from reference.diagnosis.explanation import shows, visible
 from reference.diagnosis.faulty import judge_planted

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from meta_tests.common.every_view import VIEWS, differ
 from meta_tests.common.implementations import Machine, Unit
 from meta_tests.common.scale import at_night
-from meta_tests.common.views import VIEWS, differ
 from meta_tests.tables.false_alarms import BATCH_OF_CASES, Picks, draw_batch, draw_machine, run
 from reference import DIRECTIONS, DTYPES, LAYOUTS, Case, RNNSpec, Verdict, judge
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
