@@ -57,8 +57,9 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "computed weights": Idiom("of a layer of pruned and parametrized weights", called(ways.computed_weights)),
         "vmap": Idiom("by torch.func.vmap over the modules of an ensemble", called(ways.vmap), without=whole | batched),
         "dynamic batch": Idiom("by torch.export for any number of sequences", called(ways.dynamic_batch),
-                               without=whole | batched, compiles=True),
-        "dynamic steps": Idiom("by torch.export for any number of steps", called(ways.dynamic_steps), without=whole),
+                               without=whole | batched, isolate=True, compiles=True),
+        "dynamic steps": Idiom("by torch.export for any number of steps", called(ways.dynamic_steps), without=whole,
+                               isolate=True),
         "compiled": Idiom("by torch.compile with allow_rnn", called(ways.compiled), isolate=True, compiles=True),
     }  # fmt: skip
 
