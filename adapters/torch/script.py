@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from reference import Case
 
 from ..contract import NotOffered
 from ..scripts.script import cell_suffix, script
+from ..scripts.source import source
 
 TEMPLATE = Path(__file__).with_suffix(".txt")
 SOURCE = Path(__file__).with_name("ways.py")
@@ -49,7 +49,8 @@ def torch_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
 
 def _words(case: Case, way: str) -> dict[str, Any]:
     """What is true of a way, and its function's text."""
-    text, takes = _function(CALLED[way]) if way in CALLED else ("", set[str]())
+    text = function(SOURCE, CALLED[way]) if way in CALLED else ""
+    takes = text.partition("(")[2].partition(")")[0]
     ended, some = case.lengths is not None, case.lengths is not None and np.size(case.lengths) > 0
     runs, packs = "runs" in takes, "lengths" in takes
     told = ", None" if packs or runs else ""
@@ -69,12 +70,9 @@ def _words(case: Case, way: str) -> dict[str, Any]:
     }
 
 
-def _function(name: str) -> tuple[str, set[str]]:
-    """The text of a function of ways.py, without annotations, and its arguments."""
-    found = next(one for one in ast.parse(SOURCE.read_text("utf-8")).body
-                 if isinstance(one, ast.FunctionDef) and one.name == name)  # fmt: skip
-    text = ast.get_source_segment(SOURCE.read_text("utf-8"), found) or ""
-    return text.replace(": Any", "").replace(" -> Any", ""), {argument.arg for argument in found.args.args}
+def function(file: Path, name: str) -> str:
+    """The text of a function and of all that it uses of its file, without annotations."""
+    return source(file, name).replace(": Any", "").replace(" -> Any", "")
 
 
 def copies(case: Case) -> str:
