@@ -80,15 +80,16 @@ def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> R
         inputs = inputs.to("time_first")
     spec = replace(spec, direction="forward") if reverse else spec
     rnn = adapter.build(spec, case.parameters, device, layout=inputs.layout)
-    x, h0 = (None if array is None else tensor(array).to(device) for array in (inputs.x, inputs.h0))
-    steps = None if inputs.lengths is None or "runs" in takes else torch.from_numpy(inputs.lengths)
-    pack = steps is not None and "lengths" not in takes and len(steps) > 0  # torch packs no empty batch
+    x, h0 = tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device)
+    steps: Any = None if inputs.lengths is None or "runs" in takes else torch.from_numpy(inputs.lengths)
+    own = "lengths" in takes or steps is None or not len(steps)  # torch packs no empty batch
+    ends = None if own else steps
     with torch.no_grad(), settings(device=device), torch.random.fork_rng(devices=[]):
         x = flipped(x, steps, rnn.batch_first) if reverse else x
         told = _told(takes, inputs, rnn.batch_first, reverse, device)
-        given = pack_padded_sequence(x, steps, rnn.batch_first, enforce_sorted=False) if pack else x
+        given = x if ends is None else pack_padded_sequence(x, ends, rnn.batch_first, enforce_sorted=False)
         output, h_n = way(rnn, given, h0, *told)
-        if pack:
+        if ends is not None:
             output, _ = pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[1 if rnn.batch_first else 0])
         output = flipped(output, steps, rnn.batch_first) if reverse else output
     return inputs.result([array_of(output)], array_of(h_n))

@@ -14,7 +14,7 @@ import torch
 
 def traced(module: Any, given: Any, axes: Any, **more: Any) -> Any:
     """The older exporter, which runs the module once: an RNN node for each layer."""
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     torch.onnx.export(
         module, (), file, kwargs=given, dynamo=False, input_names=[*given], dynamic_axes=axes, **more
     )  # fmt: skip
@@ -23,7 +23,7 @@ def traced(module: Any, given: Any, axes: Any, **more: Any) -> Any:
 
 def exported(module: Any, given: Any, axes: Any, **more: Any) -> Any:
     """The newer exporter, which takes a layer apart, step by step: of the shapes that are given."""
-    program = torch.onnx.export(module, kwargs=given, dynamo=True, verbose=False, **more)
+    program: Any = torch.onnx.export(module, kwargs=given, dynamo=True, verbose=False, **more)
     return program.model_proto.SerializeToString()
 
 
