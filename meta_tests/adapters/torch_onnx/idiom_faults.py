@@ -40,8 +40,9 @@ def baked(patch: pytest.MonkeyPatch) -> None:
     def of_three(layer: Any, x: Any, hx: Any = None) -> Any:
         if hx is None and torch.jit.is_tracing() and isinstance(x, torch.Tensor) and x.dim() == 3:
             sequences = int(x.shape[0 if layer.batch_first else 1])
-            hx = torch.zeros(layer.num_layers * (2 if layer.bidirectional else 1), sequences, layer.hidden_size)
-        return forward(layer, x, hx if hx is None else hx.to(x.dtype))
+            tracks = layer.num_layers * (2 if layer.bidirectional else 1)
+            hx = torch.zeros(tracks, sequences, layer.hidden_size, dtype=x.dtype)
+        return forward(layer, x, hx)
 
     patch.setattr("torch.nn.RNN.forward", of_three)
 
