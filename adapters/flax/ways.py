@@ -106,7 +106,8 @@ def nnx_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, cell: Any 
     }
     if asked.direction == "bidirectional":
         layer = nnx.Bidirectional(*(nnx.RNN(cell(asked, n + track)) for track in range(2)))
-        carries, output = layer(x, **words | {"initial_carry": start and tuple(start)}, return_carry=True)
+        words["initial_carry"] = start and tuple(start)
+        carries, output = layer(x, **words, return_carry=True)
         return list(carries), output
     layer = nnx.RNN(cell(asked, n), reverse=asked.direction == "reverse", keep_order=True)
     carry, output = layer(x, **words, return_carry=True)
