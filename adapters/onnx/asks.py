@@ -18,7 +18,7 @@ def evaluator_of_a_file(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/stack.onnx"
-        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=32)
+        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
         evaluator = ReferenceEvaluator(path)
     return dict(zip(evaluator.output_names, evaluator.run(None, feeds), strict=True))
 
@@ -32,7 +32,7 @@ def session_of_a_file(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/stack.onnx"
-        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=32)
+        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
         session = onnxruntime.InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, feeds), strict=True))
@@ -77,8 +77,8 @@ def compiled(model: Any, feeds: dict[str, Any], settings: dict[str, str]) -> dic
     import openvino
 
     core = openvino.Core()
-    network = core.compile_model(core.read_model(model.SerializeToString(), b""), "CPU", settings)
-    return {output.get_any_name(): array for output, array in network(feeds).items()}
+    answers = core.compile_model(core.read_model(model.SerializeToString(), b""), "CPU", settings)(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
 def compiled_as_it_comes(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +86,8 @@ def compiled_as_it_comes(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     import openvino
 
     core = openvino.Core()
-    network = core.compile_model(core.read_model(model.SerializeToString(), b""))
-    return {output.get_any_name(): array for output, array in network(feeds).items()}
+    answers = core.compile_model(core.read_model(model.SerializeToString(), b""))(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
 def compiled_for_throughput(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def compiled_for_throughput(model: Any, feeds: dict[str, Any]) -> dict[str, Any]
         network.reshape({name: list(array.shape) for name, array in feeds.items()})
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
     answers = core.compile_model(network, "CPU", settings)(feeds)
-    return {output.get_any_name(): array for output, array in answers.items()}
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
 def converted(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -112,12 +112,12 @@ def converted(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/stack.onnx"
-        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=32)
+        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
         network = openvino.convert_model(path)
         if feeds.get("sequence_lens", feeds["x"][0, :0]).size:
             network.reshape({name: list(array.shape) for name, array in feeds.items()})
         answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
-    return {output.get_any_name(): array for output, array in answers.items()}
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
 def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -137,30 +137,37 @@ def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     first.start_async(feeds)
     first.wait()
     second.wait()
-    return {output.get_any_name(): first.get_tensor(output).data.copy() for output in compiled.outputs}
+    answers = [first.get_output_tensor(number).data.copy() for number in range(len(compiled.outputs))]
+    return dict(zip([output.name for output in model.graph.output], answers, strict=True))
 
 
 def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """openvino.convert_model of a torch.nn.RNN with the model's weights."""
+    """openvino.convert_model of a torch.nn.RNN that has the model's weights."""
+    import warnings
+
     import openvino
     import torch
     from onnx import helper, numpy_helper
 
-    weights = {one.name: torch.tensor(numpy_helper.to_array(one)) for one in model.graph.initializer}
+    def tensor(array: Any) -> Any:
+        return torch.tensor(array.astype("float64")).to(getattr(torch, array.dtype.name))
+
+    weights = {one.name: tensor(numpy_helper.to_array(one)) for one in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.op_type == "RNN"]
     activation = next(helper.get_attribute_value(one)[0] for one in nodes[0].attribute if one.name == "activations")
-    (directions, hidden_size, input_size), bias = weights["W_0"].shape, "B_0" in weights
-    layer = torch.nn.RNN(input_size, hidden_size, len(nodes), activation.decode().lower(), bias,
-                         bidirectional=directions == 2, dtype=weights["W_0"].dtype)  # fmt: skip
+    (directions, hidden, size), bias, dtype = weights["W_0"].shape, "B_0" in weights, weights["W_0"].dtype
+    layer = torch.nn.RNN(size, hidden, len(nodes), activation.decode().lower(), bias, bidirectional=directions == 2,
+                         dtype=dtype)  # fmt: skip
     with torch.no_grad():
-        for name, weight in layer.named_parameters():
-            kind, source, number, reverse = *name.split("_", 2), ""
-            number, _, reverse = number.partition("_")
-            part = weights[f"{ {'weight_ih': 'W', 'weight_hh': 'R'}.get(f'{kind}_{source}', 'B') }_{number[1:]}"]
-            part = part[1 if reverse else 0]
-            halves = {"ih": part[:hidden_size], "hh": part[hidden_size:]}
-            weight.copy_(part if kind == "weight" else halves[source])
-    given = tuple(torch.tensor(feeds[name]) for name in ("x", "h0") if name in feeds)
-    network = openvino.convert_model(layer, example_input=given)
+        for n in range(len(nodes)):
+            for d, end in enumerate(("", "_reverse")[:directions]):
+                getattr(layer, f"weight_ih_l{n}{end}").copy_(weights[f"W_{n}"][d])
+                getattr(layer, f"weight_hh_l{n}{end}").copy_(weights[f"R_{n}"][d])
+                if bias:
+                    getattr(layer, f"bias_ih_l{n}{end}").copy_(weights[f"B_{n}"][d, :hidden])
+                    getattr(layer, f"bias_hh_l{n}{end}").copy_(weights[f"B_{n}"][d, hidden:])
+    with warnings.catch_warnings():  # of torch, which is about to drop what the conversion traces with
+        warnings.simplefilter("ignore")
+        network = openvino.convert_model(layer, example_input=tuple(tensor(array) for array in feeds.values()))
     answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([*feeds.values()])
     return dict(zip(("output", "h_n"), answers.values(), strict=True))

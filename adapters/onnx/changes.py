@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 def only_y(model: Any, feeds: dict[str, Any]) -> None:
@@ -95,23 +95,27 @@ def weights_given(model: Any, feeds: dict[str, Any]) -> None:
 def nothing_left_out(model: Any, feeds: dict[str, Any]) -> None:
     """Every RNN node has all of its inputs: where there was none, biases and states of zeros, and full lengths. Its
     weights are of Constant nodes."""
-    steps, batch = feeds["x"].shape[:2]
+    (steps, batch), nodes = feeds["x"].shape[:2], [node for node in model.graph.node if node.op_type == "RNN"]
+    if "sequence_lens" not in feeds:
+        feeds["sequence_lens"] = np.full(batch, steps, np.int32)
+        model.graph.input.append(helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, ["batch"]))
+    for layer, node in enumerate(nodes):
+        hidden = next(one.i for one in node.attribute if one.name == "hidden_size")
+        directions = 2 if any(one.s == b"bidirectional" for one in node.attribute) else 1
+        node.input[4] = "sequence_lens"
+        if not node.input[3]:
+            node.input[3] = f"B_{layer}"
+            zeros = np.zeros((directions, 2 * hidden), feeds["x"].dtype)
+            model.graph.initializer.append(numpy_helper.from_array(zeros, f"B_{layer}"))
+        if not node.input[5]:
+            node.input[5] = f"initial_h_{layer}"
+            feeds[node.input[5]] = np.zeros((directions, batch, hidden), feeds["x"].dtype)
+            element = model.graph.input[0].type.tensor_type.elem_type
+            shape = [directions, "batch", hidden]
+            model.graph.input.append(helper.make_tensor_value_info(node.input[5], element, shape))
     for tensor in list(model.graph.initializer):
         model.graph.initializer.remove(tensor)
         model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
-    if "sequence_lens" not in feeds:
-        model.graph.initializer.append(numpy_helper.from_array(np.full(batch, steps, np.int32), "sequence_lens"))
-    for node in model.graph.node:
-        if node.op_type == "RNN":
-            hidden = next(one.i for one in node.attribute if one.name == "hidden_size")
-            directions = 2 if any(one.s == b"bidirectional" for one in node.attribute) else 1
-            shapes = {3: (directions, 2 * hidden), 5: (directions, batch, hidden)}
-            for index, shape in shapes.items():
-                if not node.input[index]:
-                    node.input[index] = f"zeros_{index}_{node.output[0]}"
-                    zeros = np.zeros(shape, feeds["x"].dtype)
-                    model.graph.initializer.append(numpy_helper.from_array(zeros, node.input[index]))
-            node.input[4] = "sequence_lens"
 
 
 def fixed_shapes(model: Any, feeds: dict[str, Any]) -> None:
@@ -137,7 +141,7 @@ def layout_1(model: Any, feeds: dict[str, Any]) -> None:
     feeds |= {name: np.ascontiguousarray(a.swapaxes(0, 1)) for name, a in feeds.items() if a.ndim == 3}
 
 
-def two_activations(model: Any, feeds: dict[str, Any], other: str) -> None:
+def two_activations(model: Any, feeds: dict[str, Any], others: dict[bytes, str]) -> None:
     """Each layer's halves are of two RNN nodes, which have another activation in the other direction."""
     nodes = list(model.graph.node)
     del model.graph.node[:]
@@ -147,9 +151,10 @@ def two_activations(model: Any, feeds: dict[str, Any], other: str) -> None:
             continue
         given = {one.name: helper.get_attribute_value(one) for one in node.attribute}
         activation, names = given.pop("activations")[0], [f"{node.output[0]}_{half}" for half in range(2)]
+        other = others[activation]
         for half, name in enumerate(names):
             both = [activation, other] if half == 0 else [other, activation]
-            more = {"activation_alpha": [1.0, 1.0], "activation_beta": [0.0, 0.0]} if other == "Affine" else {}
+            more = {"activation_alpha": [0.0, 0.0], "activation_beta": [0.0, 0.0]} if other == "Affine" else {}
             states = f"{name}_states"
             model.graph.node.extend([
                 helper.make_node("RNN", node.input, [name, states], activations=both, **given, **more),

@@ -78,11 +78,14 @@ OPSETS = (14, 21)
 NOT_YET = {(("dtype", "bfloat16"),): "the operator RNN takes bfloat16 from opset 22 on"}
 
 
-def ways(newest: int, other: str, isolate: bool = False) -> dict[str, Way]:
+ANOTHER = {b"Tanh": "Relu", b"Relu": "Tanh"}
+
+
+def ways(newest: int, others: dict[bytes, str] = ANOTHER, isolate: bool = False) -> dict[str, Way]:
     """Models as users make them, of any runtime.
 
-    newest: the opset that the runtime knows.  other: an activation that it has beside one of the layer's.
-    isolate: whether constants beside dynamic shapes may take the process down.
+    newest: the opset that the runtime knows.  others: the activation that stands beside one of the layer's.
+    isolate: whether an empty batch may take the process down.
     """
     return {
         "layout 1": Way("with layout=1 of the RNN operator", (Step(changes.layout_1),), layout="batch_first"),
@@ -96,29 +99,35 @@ def ways(newest: int, other: str, isolate: bool = False) -> dict[str, Way]:
         "newest opset": Way("as a model of the newest opset that the runtime knows",
                             (Step(changes.in_opset, {"version": newest}),)),
         "clip": Way("with a clip that no preactivation comes near", (Step(changes.clipped_far_off),),
-                    without={(("nonlinearity", "relu"), ("values", "not finite")): "clip makes infinity a number"}),
+                    without={(("nonlinearity", "relu"), ("values", "not finite")): "clip makes infinity a number"},
+                    isolate=isolate),
         "defaults": Way("with direction and activations left out where the standard's defaults say the same",
                         (Step(changes.without_attributes, {"names": ("direction", "activations")}),)),
         "no hidden_size": Way("without the attribute hidden_size, which the standard makes optional",
                               (Step(changes.without_attributes, {"names": ("hidden_size",)}),)),
-        "lower case": Way("with activations named in lower case", (Step(changes.in_lower_case),)),
         "constants": Way("with sequence_lens and initial_h as constants in the model",
                          (Step(changes.constant_inputs),), isolate=isolate),
-        "weights given": Way("with the weights as inputs of the model", (Step(changes.weights_given),)),
+        "weights given": Way("with the weights as inputs of the model", (Step(changes.weights_given),),
+                             isolate=isolate),
         "nothing left out": Way("with zeros for biases and states, and full lengths, where there are none",
                                 (Step(changes.nothing_left_out),), isolate=isolate),
         "fixed shapes": Way("with each size of the inputs said in the model", (Step(changes.fixed_shapes),),
                             isolate=isolate),
         "two activations": Way("with another activation in the other direction",
-                               (Step(changes.two_activations, {"other": other}),),
+                               (Step(changes.two_activations, {"others": others}),),
                                without=dict.fromkeys(((("direction", "forward"),), (("direction", "reverse"),)),
                                                      "a layer of one direction has one activation")),
     }  # fmt: skip
 
 
+# ONNX Runtime takes the names as the standard writes them, and no others
+LOWER_CASE = {"lower case": Way("with activations named in lower case", (Step(changes.in_lower_case),))}
+
+
 def of_evaluator() -> dict[str, Way]:
     return {
-        **ways(onnx.defs.onnx_opset_version(), "Affine"),
+        **ways(onnx.defs.onnx_opset_version(), {b"Tanh": "Affine", b"Relu": "Affine"}),
+        **LOWER_CASE,
         "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.evaluator_of_a_file)),
     }
 
@@ -129,7 +138,7 @@ LEVELS = {"not optimized": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "exte
 def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, Way]:
     """here, known: execution providers that can be asked, and all that there are."""
     return {
-        **ways(newest, "Relu"),
+        **ways(newest),
         "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.session_of_a_file)),
         **{
             word: Way(f"with graph optimization {level}", ask=Step(asks.session_of_a_level, {"level": level}))
@@ -147,12 +156,13 @@ def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, 
 def of_openvino() -> dict[str, Way]:
     f32 = {"INFERENCE_PRECISION_HINT": "f32"}
     return {
-        **ways(onnx.defs.onnx_opset_version(), "Relu", isolate=True),
+        **ways(onnx.defs.onnx_opset_version(), isolate=True),
+        **LOWER_CASE,
         "dynamic shapes": Way("of a model whose axes time and batch are dynamic",
                               ask=Step(asks.compiled, {"settings": f32})),
-        "as it comes": Way("with no setting, of dynamic shapes, by the arrays that a compiled model gives",
-                           ask=Step(asks.compiled_as_it_comes), as_it_comes=True),
-        "throughput": Way("with the performance hint of throughput", ask=Step(asks.compiled_for_throughput)),
+        "as it comes": Way("with no setting, of dynamic shapes", ask=Step(asks.compiled_as_it_comes)),
+        "arrays as they come": Way("with the performance hint of throughput, by the arrays that a compiled model gives",
+                                   ask=Step(asks.compiled_for_throughput), as_it_comes=True),
         "converted": Way("by openvino.convert_model of a file", ask=Step(asks.converted)),
         "converted from torch": Way(
             "by openvino.convert_model of a torch.nn.RNN",
