@@ -140,7 +140,7 @@ class OnnxAdapter(Framework):
         return read_model(module.model if isinstance(module, OnnxStack) else module)
 
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
-        return onnx_script(case, self.name, device, way)
+        return onnx_script(case, self.name, device, way, self._runtime.ways)
 
 
 # an adapter for each runtime, made when it is called

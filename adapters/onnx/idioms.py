@@ -72,6 +72,8 @@ class Way(NamedTuple):
         return np.array(array)
 
 
+RUN = Way("by run's own way")
+
 # the versions of the operator set beside run's in which the operators of a stack changed: RNN with 14, and with 22,
 # Split with 18; the others but in their types
 OPSETS = (14, 21)
