@@ -83,11 +83,10 @@ NOT_YET = {(("dtype", "bfloat16"),): "the operator RNN takes bfloat16 from opset
 ANOTHER = {b"Tanh": "Relu", b"Relu": "Tanh"}
 
 
-def ways(newest: int, others: dict[bytes, str] = ANOTHER, isolate: bool = False) -> dict[str, Way]:
+def ways(newest: int, others: dict[bytes, str] = ANOTHER) -> dict[str, Way]:
     """Models as users make them, of any runtime.
 
     newest: the opset that the runtime knows.  others: the activation that stands beside one of the layer's.
-    isolate: whether an empty batch may take the process down.
     """
     return {
         "layout 1": Way("with layout=1 of the RNN operator", (Step(changes.layout_1),), layout="batch_first"),
@@ -101,20 +100,17 @@ def ways(newest: int, others: dict[bytes, str] = ANOTHER, isolate: bool = False)
         "newest opset": Way("as a model of the newest opset that the runtime knows",
                             (Step(changes.in_opset, {"version": newest}),)),
         "clip": Way("with a clip that no preactivation comes near", (Step(changes.clipped_far_off),),
-                    without={(("nonlinearity", "relu"), ("values", "not finite")): "clip makes infinity a number"},
-                    isolate=isolate),
+                    without={(("nonlinearity", "relu"), ("values", "not finite")): "clip makes infinity a number"}),
         "defaults": Way("with direction and activations left out where the standard's defaults say the same",
                         (Step(changes.without_attributes, {"names": ("direction", "activations")}),)),
         "no hidden_size": Way("without the attribute hidden_size, which the standard makes optional",
                               (Step(changes.without_attributes, {"names": ("hidden_size",)}),)),
         "constants": Way("with sequence_lens and initial_h as constants in the model",
-                         (Step(changes.constant_inputs),), isolate=isolate),
-        "weights given": Way("with the weights as inputs of the model", (Step(changes.weights_given),),
-                             isolate=isolate),
+                         (Step(changes.constant_inputs),)),
+        "weights given": Way("with the weights as inputs of the model", (Step(changes.weights_given),)),
         "nothing left out": Way("with zeros for biases and states, and full lengths, where there are none",
-                                (Step(changes.nothing_left_out),), isolate=isolate),
-        "fixed shapes": Way("with each size of the inputs said in the model", (Step(changes.fixed_shapes),),
-                            isolate=isolate),
+                                (Step(changes.nothing_left_out),)),
+        "fixed shapes": Way("with each size of the inputs said in the model", (Step(changes.fixed_shapes),)),
         "two activations": Way("with another activation in the other direction",
                                (Step(changes.two_activations, {"others": others}),),
                                without=dict.fromkeys(((("direction", "forward"),), (("direction", "reverse"),)),
@@ -157,8 +153,8 @@ def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, 
 
 def of_openvino() -> dict[str, Way]:
     f32 = {"INFERENCE_PRECISION_HINT": "f32"}
-    return {
-        **ways(onnx.defs.onnx_opset_version(), isolate=True),
+    every = {
+        **ways(onnx.defs.onnx_opset_version()),
         **LOWER_CASE,
         "dynamic shapes": Way("of a model whose axes time and batch are dynamic",
                               ask=Step(asks.compiled, {"settings": f32})),
@@ -177,3 +173,5 @@ def of_openvino() -> dict[str, Way]:
         "asked before": Way("by a request that was asked before, while another is under way",
                             ask=Step(asks.asked_before)),
     }  # fmt: skip
+    # compilers and dynamic shapes: what no request survives in one idiom, another meets in other cases
+    return {word: way._replace(isolate=True) for word, way in every.items()}
