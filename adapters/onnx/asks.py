@@ -20,7 +20,8 @@ def evaluator_of_a_file(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
         path = f"{folder}/stack.onnx"
         onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
         evaluator = ReferenceEvaluator(path)
-    return dict(zip(evaluator.output_names, evaluator.run(None, feeds), strict=True))
+    names = [output.name for output in model.graph.output]
+    return dict(zip(names, evaluator.run(names, feeds), strict=True))
 
 
 def session_of_a_file(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:

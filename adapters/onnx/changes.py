@@ -154,7 +154,9 @@ def two_activations(model: Any, feeds: dict[str, Any], others: dict[bytes, str])
         other = others[activation]
         for half, name in enumerate(names):
             both = [activation, other] if half == 0 else [other, activation]
-            more = {"activation_alpha": [0.0, 0.0], "activation_beta": [0.0, 0.0]} if other == "Affine" else {}
+            more: dict[str, Any] = (
+                {"activation_alpha": [0.0, 0.0], "activation_beta": [0.0, 0.0]} if other == "Affine" else {}
+            )
             states = f"{name}_states"
             model.graph.node.extend([
                 helper.make_node("RNN", node.input, [name, states], activations=both, **given, **more),

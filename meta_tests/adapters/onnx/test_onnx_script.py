@@ -57,8 +57,9 @@ def test_a_script_asks_what_the_adapter_asks(runtime: str, name: str) -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_way_without_a_script_is_not_offered(runtime: str) -> None:
+    adapter: Any = framework_adapter(runtime)
     with pytest.raises(NotOffered, match=r"^way: got 'traced', expected eager, "):
-        framework_adapter(runtime).script(draw_case(RNNSpec(3, 5), batch=2, time=4), "cpu", "traced")
+        adapter.script(draw_case(RNNSpec(3, 5), batch=2, time=4), "cpu", "traced")
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
