@@ -8,11 +8,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-import onnx
 import pytest
-from onnx import helper
 
-from adapters.onnx.idioms import LEVELS
 from meta_tests.common.idiom_faults import Planted
 
 RUNTIMES = ("onnxruntime", "onnx", "openvino")
@@ -24,6 +21,7 @@ def handed(name: str, edit: Edit) -> Callable[[pytest.MonkeyPatch], None]:
     """The plant of what a runtime makes of a model, which `edit` changes in place before it is loaded."""
 
     def read(source: Any, told: Told) -> Any:
+        onnx = import_module("onnx")
         if isinstance(source, bytes):
             model = onnx.load_from_string(source)
         elif isinstance(source, str):
@@ -66,7 +64,8 @@ def nodes_of(model: Any) -> list[Any]:
 
 
 def words_of(node: Any) -> dict[str, Any]:
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    value_of = import_module("onnx.helper").get_attribute_value
+    return {one.name: value_of(one) for one in node.attribute}
 
 
 def loses(index: int, where: Callable[[Any, Told], bool]) -> Edit:
@@ -187,6 +186,7 @@ def differing(model: Any, told: Told) -> bool:
 
 
 LOST = "the biases are lost"
+LEVELS = {"not optimized": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
 NO_SIZE = ("onnxruntime", "openvino")
 CALLED = (
     Planted("a compiled model that is called takes zeros for the last sequence", last_sequence_lost, NO_SIZE[1:]),
