@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from reference import Case, CellParameters, RNNSpec
+from reference.judging.view import WHOLE
 
-from ..contract import Idiom, NotOffered, Result, expect_device, layout_of
+from ..contract import Idiom, Result, expect_device, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from . import runtimes
 from .idioms import Way
@@ -58,6 +58,21 @@ class OnnxStack:
         return self._loaded[h0, lengths]
 
 
+def feeds_of(inputs: Inputs) -> dict[str, np.ndarray]:
+    """What is asked, by the names of a model's inputs.  inputs: time first."""
+    feeds = {"x": np.ascontiguousarray(inputs.x)}
+    if inputs.h0 is not None:
+        feeds["h0"] = np.ascontiguousarray(inputs.h0)
+    if inputs.lengths is not None:
+        feeds["sequence_lens"] = inputs.lengths.astype(np.int32)
+    return feeds
+
+
+def outputs_of(spec: RNNSpec) -> list[str]:
+    """The names of each layer's output."""
+    return [*(f"output_{layer}" for layer in range(spec.num_layers - 1)), "output"]
+
+
 class OnnxAdapter(Framework):
     """A runtime, given models of RNN nodes."""
 
@@ -67,8 +82,7 @@ class OnnxAdapter(Framework):
         self.version = str(self.framework.__version__).partition("-")[0]
         self.capabilities, self.compiles = self._runtime.capabilities, self._runtime.compiles
         self.idioms = {
-            word: Idiom(way.says, partial(self._in_a_way, way), isolate=way.isolate)
-            for word, way in self._runtime.ways.items()
+            word: Idiom(way.says, partial(self._in_a_way, way), *way.asked) for word, way in self._runtime.ways.items()
         }
 
     def environment(self) -> dict[str, Any]:
@@ -84,22 +98,28 @@ class OnnxAdapter(Framework):
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("time_first")
-        feeds = {"x": np.ascontiguousarray(inputs.x)}
-        if inputs.h0 is not None:
-            feeds["h0"] = np.ascontiguousarray(inputs.h0)
-        if inputs.lengths is not None:
-            feeds["sequence_lens"] = inputs.lengths.astype(np.int32)
+        feeds = feeds_of(inputs)
         answers = known.native.call("h0" in feeds, "sequence_lens" in feeds)(feeds)
-        lower = [f"output_{layer}" for layer in range(known.spec.num_layers - 1)]
-        return inputs.result([np.array(answers[name]) for name in (*lower, "output")], np.array(answers["h_n"]))
+        return inputs.result([np.array(answers[name]) for name in outputs_of(known.spec)], np.array(answers["h_n"]))
 
     def _in_a_way(self, way: Way, case: Case, device: str) -> Result:
-        """The answer to a case by a model that is loaded in another way."""
+        """The answer to a case by a model that is made, loaded or asked in another way."""
         expect_device(device, self.devices())
-        if case.dtype not in way.dtypes:
-            raise NotOffered(f"dtype: got {case.dtype}, asked {way.says} in {', '.join(way.dtypes)} alone")
-        runtime = replace(self._runtime, load=way.load)
-        return self.run(OnnxStack(case.spec, case.parameters, runtime, "time_first"), **case.inputs)
+        lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+        inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout).to("time_first")
+        feeds, whole = feeds_of(inputs), way.view == WHOLE
+        h0, lengths = "h0" in feeds, "sequence_lens" in feeds
+        model = stack_model(case.spec, case.parameters, "time_first", h0, lengths, every_layer=whole)
+        for change in way.changes:
+            change(model, feeds)
+        answers = {name: way.read(array, case.dtype) for name, array in self._ask(way, model, feeds).items()}
+        outputs = [answers[name] for name in outputs_of(case.spec) if name in answers]
+        # what is not shown is as good as any
+        result = inputs.result(outputs or [inputs.x], answers.get("h_n", inputs.x))
+        return Result(result.output if outputs else None, result.h_n if "h_n" in answers else None, result.prefixes)
+
+    def _ask(self, way: Way, model: Any, feeds: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        return self._runtime.load(model)(feeds) if way.ask is None else way.ask(model, feeds)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """The operator Gemm."""
@@ -120,7 +140,7 @@ class OnnxAdapter(Framework):
         return read_model(module.model if isinstance(module, OnnxStack) else module)
 
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
-        return onnx_script(case, self.name, device, way)
+        return onnx_script(case, self.name, device, way, self._runtime.ways)
 
 
 # an adapter for each runtime, made when it is called

@@ -1,101 +1,177 @@
-"""Other ways in which users make or load ONNX models than run's, in which findings have their cases asked."""
+"""Other ways in which users make, load and ask ONNX models than run's."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import helper, numpy_helper
+import onnx
 
-from reference.spec import DTYPES
+from reference.judging.view import WHOLE, View
 
-from ..contract import NotOffered
+from ..contract import Feature, Refusal
+from . import asks, changes
 
 # a model's inputs by name, to its outputs by name
 Call = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 Load = Callable[[Any], Call]  # of the time-first onnx.ModelProto of a stack
 
 
-class Way(NamedTuple):
-    """says, isolate: as an Idiom's.  load: what makes a callable of a stack's time-first model, in this way.
+class Step(NamedTuple):
+    """A function of changes or of asks, and its words beside the model and what that is given."""
 
-    dtypes: of the cases that are asked so.
+    function: Callable[..., Any]
+    words: Mapping[str, Any] = MappingProxyType({})
+
+    def __call__(self, model: Any, feeds: dict[str, np.ndarray]) -> Any:
+        return self.function(model, feeds, **self.words)
+
+    def source(self) -> str:
+        """The function, as it stands in a script."""
+        return inspect.getsource(self.function).strip()
+
+    def call(self) -> str:
+        """Its call, as it stands in a script."""
+        more = "".join(f", {name}={value!r}" for name, value in self.words.items())
+        return f"{self.function.__name__}(model, feeds{more})"
+
+
+class Way(NamedTuple):
+    """How models are made, loaded and asked in an idiom.
+
+    changes: what is done to the model that run makes.  ask: how it is asked; as run does when None.
+    layout: that of the changed model.  as_it_comes: whether the numbers are read as the NumPy arrays say.
+    The others are an Idiom's.
     """
 
     says: str
-    load: Load
+    changes: tuple[Step, ...] = ()
+    ask: Step | None = None
+    view: View = WHOLE
+    without: Mapping[tuple[Feature, ...], str] = MappingProxyType({})
+    refused: Mapping[tuple[Feature, ...], Refusal] = MappingProxyType({})
     isolate: bool = False
-    dtypes: tuple[str, ...] = DTYPES
+    absent: str = ""
+    layout: str = "time_first"
+    as_it_comes: bool = False
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """An Idiom's fields, behind its answer."""
+        return self.view, self.without, self.refused, self.isolate, self.absent
+
+    def read(self, array: np.ndarray, dtype: str) -> np.ndarray:
+        """A copy of an answer, time first. OpenVINO gives bfloat16 as float16 of the same bits.  dtype: the case's."""
+        array = array.swapaxes(0, 1) if self.layout == "batch_first" else array
+        if dtype == "bfloat16" and array.dtype == "float16":
+            return array.astype(dtype) if self.as_it_comes else np.ascontiguousarray(array).view(dtype).copy()
+        return np.array(array)
 
 
-def batch_first(load: Load) -> Load:
-    """Loads the RNN node alone, with layout=1, and reads Y and Y_h."""
+RUN = Way("by run's own way")
 
-    def loaded(model: Any) -> Call:
-        node = only_rnn(model)
-        node.attribute.append(helper.make_attribute("layout", 1))
-        node.input[5] = "h0" if node.input[5] else ""
-        for value in model.graph.input:
-            for size in value.type.tensor_type.shape.dim[:2]:
-                size.Clear()
-        element = model.graph.input[0].type.tensor_type.elem_type
-        outputs = [
-            helper.make_tensor_value_info(name, element, [None] * rank)
-            for name, rank in zip(node.output, (4, 3), strict=True)
-        ]
-        alone = helper.make_graph([node], "layer", model.graph.input, outputs, model.graph.initializer)
-        model.graph.CopyFrom(alone)
-        call, names = load(model), [*node.output]
-
-        def ask(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            given = {name: np.ascontiguousarray(a.swapaxes(0, 1)) if a.ndim == 3 else a for name, a in feeds.items()}
-            answers = call(given)
-            return _read(answers[names[0]], answers[names[1]], feeds["x"].shape)
-
-        return ask
-
-    return loaded
+# the versions of the operator set beside run's in which the operators of a stack changed: RNN with 14, and with 22,
+# Split with 18; the others but in their types
+OPSETS = (14, 21)
+NOT_YET = {(("dtype", "bfloat16"),): "the operator RNN takes bfloat16 from opset 22 on"}
 
 
-def _read(y: np.ndarray, y_h: np.ndarray, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """output and h_n, time first, of a layer of layout 1. Where Y has the axes of layout 0, and the first two of x are
-    exchanged in it, it is read as its shape says.
+ANOTHER = {b"Tanh": "Relu", b"Relu": "Tanh"}
 
-    shape: of x, time first.
+
+def ways(newest: int, others: dict[bytes, str] = ANOTHER) -> dict[str, Way]:
+    """Models as users make them, of any runtime.
+
+    newest: the opset that the runtime knows.  others: the activation that stands beside one of the layer's.
     """
-    steps, batch, _ = shape
-    as_said = y.shape[:2] == (batch, steps) and len(y_h) == batch
-    y = y.transpose((1, 0, 2, 3) if as_said else (2, 0, 1, 3))
-    return {"output": y.reshape(*y.shape[:2], -1), "h_n": y_h.swapaxes(0, 1) if as_said else y_h}
+    return {
+        "layout 1": Way("with layout=1 of the RNN operator", (Step(changes.layout_1),), layout="batch_first"),
+        "only Y": Way("for Y alone", (Step(changes.only_y),), view=View(states="none")),
+        "only Y_h": Way("for Y_h alone", (Step(changes.only_y_h),), view=View(output="none")),
+        **{
+            f"opset {version}": Way(f"as a model of opset {version}", (Step(changes.in_opset, {"version": version}),),
+                                    without=NOT_YET)
+            for version in OPSETS
+        },
+        "newest opset": Way("as a model of the newest opset that the runtime knows",
+                            (Step(changes.in_opset, {"version": newest}),)),
+        "clip": Way("with a clip that no preactivation comes near", (Step(changes.clipped_far_off),),
+                    without={(("nonlinearity", "relu"), ("values", "not finite")): "clip makes infinity a number"}),
+        "defaults": Way("with direction and activations left out where the standard's defaults say the same",
+                        (Step(changes.without_attributes, {"names": ("direction", "activations")}),)),
+        "no hidden_size": Way("without the attribute hidden_size, which the standard makes optional",
+                              (Step(changes.without_attributes, {"names": ("hidden_size",)}),)),
+        "constants": Way("with sequence_lens and initial_h as constants in the model",
+                         (Step(changes.constant_inputs),)),
+        "weights given": Way("with the weights as inputs of the model", (Step(changes.weights_given),)),
+        "nothing left out": Way("with zeros for biases and states, and full lengths, where there are none",
+                                (Step(changes.nothing_left_out),)),
+        "fixed shapes": Way("with each size of the inputs said in the model", (Step(changes.fixed_shapes),)),
+        "two activations": Way("with another activation in the other direction",
+                               (Step(changes.two_activations, {"others": others}),),
+                               without=dict.fromkeys(((("direction", "forward"),), (("direction", "reverse"),)),
+                                                     "a layer of one direction has one activation")),
+    }  # fmt: skip
 
 
-def affine_forward(load: Load) -> Load:
-    """Loads a bidirectional layer with activations=["Affine", "Tanh"].
-
-    NotOffered unless the weights of its forward half are all zeros: Affine(a) = a is tanh(a) there.
-    """
-
-    def loaded(model: Any) -> Call:
-        node = only_rnn(model)
-        given = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        forward = [weights[name][0] for name in node.input[1:4] if name]
-        if given["activations"] != [b"Tanh", b"Tanh"] or any(map(np.any, forward)):
-            raise NotOffered("two activations: asked of two directions of tanh, the forward one of zero weights alone")
-        given |= {"activations": ["Affine", "Tanh"], "activation_alpha": [1.0, 1.0], "activation_beta": [0.0, 0.0]}
-        del node.attribute[:]
-        node.attribute.extend(helper.make_attribute(*one) for one in given.items())
-        call = load(model)
-        # Affine makes float32 of a narrow Y_h: it is read in the dtype of the model
-        return lambda feeds: {name: array.astype(feeds["x"].dtype) for name, array in call(feeds).items()}
-
-    return loaded
+# ONNX Runtime takes the names as the standard writes them, and no others
+LOWER_CASE = {"lower case": Way("with activations named in lower case", (Step(changes.in_lower_case),))}
 
 
-def only_rnn(model: Any) -> Any:
-    """The RNN node of a model of one layer; NotOffered of another."""
-    nodes = [node for node in model.graph.node if node.op_type == "RNN"]
-    if len(nodes) > 1:
-        raise NotOffered(f"num_layers: got {len(nodes)}, asked of one layer alone")
-    return nodes[0]
+def of_evaluator() -> dict[str, Way]:
+    return {
+        **ways(onnx.defs.onnx_opset_version(), {b"Tanh": "Affine", b"Relu": "Affine"}),
+        **LOWER_CASE,
+        "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.evaluator_of_a_file)),
+    }
+
+
+LEVELS = {"not optimized": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
+
+
+def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, Way]:
+    """here, known: execution providers that can be asked, and all that there are."""
+    return {
+        **ways(newest),
+        "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.session_of_a_file)),
+        **{
+            word: Way(f"with graph optimization {level}", ask=Step(asks.session_of_a_level, {"level": level}))
+            for word, level in LEVELS.items()
+        },
+        "IOBinding": Way("by IOBinding", ask=Step(asks.io_binding)),
+        **{
+            provider: Way(f"by the {provider}", ask=Step(asks.session_of_a_provider, {"provider": provider}),
+                          absent="" if provider in here else "this build of ONNX Runtime does not have it")
+            for provider in known if provider != "CPUExecutionProvider"
+        },
+    }  # fmt: skip
+
+
+def of_openvino() -> dict[str, Way]:
+    f32 = {"INFERENCE_PRECISION_HINT": "f32"}
+    every = {
+        **ways(onnx.defs.onnx_opset_version()),
+        **LOWER_CASE,
+        "dynamic shapes": Way("of a model whose axes time and batch are dynamic",
+                              ask=Step(asks.compiled, {"settings": f32})),
+        "as it comes": Way("with no setting, of dynamic shapes", ask=Step(asks.compiled_as_it_comes)),
+        "arrays as they come": Way("with the performance hint of throughput, by the arrays that a compiled model gives",
+                                   ask=Step(asks.compiled_for_throughput), as_it_comes=True),
+        "converted": Way("by openvino.convert_model of a file", ask=Step(asks.converted)),
+        "converted from torch": Way(
+            "by openvino.convert_model of a torch.nn.RNN",
+            ask=Step(asks.converted_from_torch),
+            without={(("direction", "reverse"),): "torch.nn.RNN has no layer that runs backwards alone",
+                     (("lengths", "mixed"),): "the module takes no lengths",
+                     (("lengths", "with zeros"),): "the module takes no lengths"},
+            absent="" if find_spec("torch") else "torch is not installed",
+        ),
+        "asked before": Way("by a request that was asked before, while another is under way",
+                            ask=Step(asks.asked_before)),
+    }  # fmt: skip
+    # compilers and dynamic shapes: what no request survives in one idiom, another meets in other cases
+    return {word: way._replace(isolate=True) for word, way in every.items()}

@@ -11,7 +11,9 @@ import numpy as np
 import onnx
 
 from ..contract import Capabilities, Compiles, Feature, Refusal
-from .idioms import Call, Load, Way, affine_forward, batch_first
+from .idioms import Call, Load, Way, of_evaluator, of_onnxruntime, of_openvino
+from .models import operator_model
+from .script import OPSET
 
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
 
@@ -77,8 +79,23 @@ def onnxruntime() -> Runtime:
             refused={(("dtype", dtype),): NO_KERNEL for dtype in ("float64", "bfloat16")},
             arithmetics={(("dtype", "float16"),): "float16_of_float32"},
         ),
-        ways={"layout 1": Way("with layout=1 of the RNN operator", batch_first(load))},
+        ways=of_onnxruntime(newest_opset(load), package.get_available_providers(), package.get_all_providers()),
     )
+
+
+def newest_opset(load: Load) -> int:
+    """The newest version of the operator set that ONNX Runtime loads a model of."""
+    for version in range(onnx.defs.onnx_opset_version(), OPSET, -1):
+        model = operator_model("Tanh", np.dtype("float32"), 1)
+        model.opset_import[0].version = version
+        try:
+            load(model)
+        except Exception as error:  # one of its types for each status
+            if "Current official support for domain ai.onnx is till opset" not in str(error):
+                raise
+        else:
+            return version
+    return OPSET
 
 
 @cache
@@ -100,12 +117,7 @@ def reference_evaluator() -> Runtime:
             # NumPy's dot adds up in float32, and ml_dtypes' does
             arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
         ),
-        ways={
-            "layout 1": Way("with layout=1 of the RNN operator", batch_first(load)),
-            "two activations": Way(
-                "with activations Affine and Tanh, of a forward half of zeros", affine_forward(load)
-            ),
-        },
+        ways=of_evaluator(),
     )
 
 
@@ -124,35 +136,26 @@ def openvino() -> Runtime:
     # Left to itself, the plugin multiplies float32 in bfloat16 or float16 on processors that do so fast.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
 
-    def loading(
-        fixed: Callable[[dict[str, np.ndarray]], bool] = _of_some_sequences,
-        settings: dict[str, str] = settings,
-        array_of: Callable[[Any], np.ndarray] = array_of,
-    ) -> Load:
-        """A way to load a model. Each call has a request of its own, so that threads do not share one.
+    def load(model: Any) -> Call:
+        """Each call has a request of its own, so that threads do not share one."""
+        source, names = model.SerializeToString(), [output.name for output in model.graph.output]
+        compiled: dict[str, Any] = {}
 
-        fixed: whether the model is given the shapes of a call's inputs before it is compiled: then anew for each.
-        """
+        def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            fixed = feeds.get("sequence_lens", np.empty(0)).size > 0
+            shapes = {name: list(array.shape) for name, array in feeds.items()} if fixed else {}
+            key = repr(shapes)
+            if key not in compiled:
+                read = core.read_model(source, b"")
+                if shapes:
+                    read.reshape(shapes)
+                compiled[key] = core.compile_model(read, "CPU", settings)
+            request = compiled[key].create_infer_request()
+            request.infer({name: tensor(array) for name, array in feeds.items()})
+            answers = (array_of(request.get_output_tensor(number)) for number in range(len(names)))
+            return dict(zip(names, answers, strict=True))
 
-        def load(model: Any) -> Call:
-            source = model.SerializeToString()
-            compiled: dict[str, Any] = {}
-
-            def call(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-                shapes = {name: list(array.shape) for name, array in feeds.items()} if fixed(feeds) else {}
-                key = repr(shapes)
-                if key not in compiled:
-                    read = core.read_model(source, b"")
-                    if shapes:
-                        read.reshape(shapes)
-                    compiled[key] = core.compile_model(read, "CPU", settings)
-                request = compiled[key].create_infer_request()
-                request.infer({name: tensor(array) for name, array in feeds.items()})
-                return {output.get_any_name(): array_of(request.get_tensor(output)) for output in compiled[key].outputs}
-
-            return call
-
-        return load
+        return call
 
     def tensor(array: np.ndarray) -> Any:
         """bfloat16 is handed over as its bits, as OpenVINO takes it."""
@@ -160,7 +163,6 @@ def openvino() -> Runtime:
             return package.Tensor(array)
         return package.Tensor(array.view(np.uint16), package.Shape(array.shape), package.Type.bf16)
 
-    load = loading()
     return Runtime(
         name="openvino",
         framework=package,
@@ -178,30 +180,11 @@ def openvino() -> Runtime:
             emulated={("lengths", "mixed"): fixes},
         ),
         compiles=Compiles(weights=True),
-        ways={
-            "layout 1": Way("with layout=1 of the RNN operator", batch_first(load)),
-            "dynamic shapes": Way("of a model whose axes time and batch are dynamic", loading(lambda feeds: False)),
-            "fixed shapes": Way("of a model with all shapes fixed", loading(lambda feeds: True), isolate=True),
-            "default precision": Way(
-                "in the precision that OpenVINO chooses", loading(settings={}), dtypes=("float32",)
-            ),
-            "arrays as they come": Way(
-                "by the arrays that a compiled model gives", loading(array_of=rounded), dtypes=("bfloat16",)
-            ),
-        },
+        ways=of_openvino(),
     )
-
-
-def _of_some_sequences(feeds: dict[str, np.ndarray]) -> bool:
-    return feeds.get("sequence_lens", np.empty(0)).size > 0
 
 
 def array_of(value: Any) -> np.ndarray:
     """A copy of a tensor's numbers: bfloat16 comes as float16 of the same bits."""
     bfloat16 = value.element_type.get_type_name() == "bf16"
     return value.data.view("bfloat16" if bfloat16 else value.data.dtype).copy()
-
-
-def rounded(value: Any) -> np.ndarray:
-    """The numbers of a tensor's NumPy array, rounded to bfloat16."""
-    return value.data.astype("bfloat16")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from reference.spec import expect_word
 
 from ..contract import NotOffered
 from ..scripts.script import ON_CPU, script
+from .idioms import RUN, Way
 
 TEMPLATE = Path(__file__).with_suffix(".txt")
 OPSET = 22  # the first in which RNN takes bfloat16
@@ -24,40 +26,37 @@ RUNTIMES = {
 }
 
 
-# the idioms of a runtime, and what says so in the template
-WAYS = {
-    "onnxruntime": {"layout 1": "layout_1"},
-    "onnx": {"layout 1": "layout_1", "two activations": "affine"},
-    "openvino": {
-        "layout 1": "layout_1",
-        "dynamic shapes": "dynamic",
-        "fixed shapes": "fixed",
-        "default precision": "default",
-        "arrays as they come": "as_it_comes",
-    },
-}
+ALL = ("output", "h_n")
 
 
-def onnx_script(case: Case, runtime: str, device: str = "cpu", way: str = "eager") -> str:
+def onnx_script(
+    case: Case, runtime: str, device: str = "cpu", way: str = "eager", ways: Mapping[str, Way] | None = None
+) -> str:
     """The script of a case for one of RUNTIMES, on CPU; ValueError for another runtime or device.
 
-    way: "eager", or one of the runtime's idioms; NotOffered for another, and for what the idiom has no way to ask.
+    way: "eager", or one of `ways`, the runtime's idioms; NotOffered for another.
     """
     expect_word("runtime", runtime, tuple(RUNTIMES))
-    if way not in ("eager", *WAYS[runtime]):
-        raise NotOffered(f"way: got {way!r}, expected eager, {', '.join(WAYS[runtime])}")
-    if way in ("layout 1", "two activations") and case.spec.num_layers > 1:
-        raise NotOffered(f"num_layers: got {case.spec.num_layers}, asked of one layer alone")
-    mentioned = {word for words in WAYS.values() for word in words.values()}
-    fixed = way == "fixed shapes" or (
-        way != "dynamic shapes" and case.lengths is not None and np.size(case.lengths) > 0
-    )
+    known = ways or {}
+    if way not in ("eager", *known):
+        raise NotOffered(f"way: got {way!r}, expected {', '.join(('eager', *known))}")
+    idiom = known.get(way, RUN)
+    steps = [*idiom.changes, *([idiom.ask] if idiom.ask else [])]
+    shown = {"output": idiom.view.output != "none", "h_n": idiom.view.states != "none"}
     more = {
         **{name: name == runtime for name in RUNTIMES},
-        **{word: WAYS[runtime].get(way) == word for word in mentioned},
-        "fixed": fixed,
+        "sources": "\n\n\n".join(step.source() for step in steps),
+        "changes": "\n".join(step.call() for step in idiom.changes),
+        "ask": idiom.ask.call() if idiom.ask else "",
+        "as_it_comes": idiom.as_it_comes,
+        "batch_first_model": idiom.layout == "batch_first",
+        "fixed": (case.lengths is not None and np.size(case.lengths) > 0) or bool(idiom.changes),
+        "output_shown": shown["output"],
+        "states_shown": shown["h_n"],
+        "actual": ", ".join(f'"{name}": {name}.astype("float64")' for name in ALL if shown[name]),
         "operator": ACTIVATIONS.get(case.spec.nonlinearity),
+        "tracks": case.spec.num_cells,
         "opset": OPSET,
         "ir_version": IR_VERSION,
     }
-    return script(case, TEMPLATE, *RUNTIMES[runtime], device, ON_CPU, **more)
+    return script(case, TEMPLATE, *RUNTIMES[runtime], device, ON_CPU, view=idiom.view, **more)

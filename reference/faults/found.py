@@ -17,7 +17,7 @@ from .fault import Run, Where
 from .machine import by_layers, by_tracks, lengths_of, stacked
 from .masks import mask_of
 from .rows import of_answer, of_numbers, of_question, of_run, table
-from .where import A_REVERSE, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
+from .where import A_REVERSE, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS, TANH
 
 BFLOAT16 = Where("bfloat16", lambda case: case.dtype == "bfloat16", presupposed=True)
 NO_STEPS = Where("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all(), presupposed=True)
@@ -114,6 +114,24 @@ def read_as_float16(numbers: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(numbers).view(np.float16).astype(numbers.dtype)
 
 
+def float16_for_bfloat16(case: Case) -> Case:
+    """x and h0 rounded to float16, whose bits are read as bfloat16."""
+
+    def read(numbers: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(numbers.astype(np.float16)).view(numbers.dtype)
+
+    return replace(case, x=read(case.x), h0=each_state(read, case.h0))
+
+
+def another_activation(track: Case, run: Run) -> Result:
+    other = {"tanh": "relu", "relu": "tanh"}[track.spec.nonlinearity]
+    return run(replace(track, spec=replace(track.spec, nonlinearity=other)))
+
+
+def zeros(track: Case, run: Run) -> Result:
+    return Result(*(each_state(np.zeros_like, array) for array in run(track)))
+
+
 FOUND = table(
     "found",
     ("inputs_in_float32", "x and h0 are rounded to float32", FLOAT64, of_question(rounded_inputs)),
@@ -139,5 +157,13 @@ FOUND = table(
      of_answer(last_output_zero)),
     ("last_output_of_the_first_layer", "the last layer's h_n is the first one's where its last step is masked",
      LAYERS & UNCOUNTED, of_answer(last_output_of_the_first_layer)),
+    ("inputs_in_float16_read_as_bfloat16", "the bits of x and h0 in float16 are read as bfloat16", BFLOAT16,
+     of_question(float16_for_bfloat16)),
+    ("tanh_of_nan_is_minus_one", "tanh is -1 where its argument is NaN", TANH & STEPS,
+     of_state(lambda h: np.where(np.isnan(h), -np.ones_like(h), h))),
+    ("another_activation_in_reverse", "the reverse direction computes tanh as relu, and relu as tanh",
+     A_REVERSE & STEPS, of_run(lambda case, run: by_tracks(case, run, reverse=another_activation))),
+    ("reverse_is_zero", "output and h_n of the reverse direction are zero", A_REVERSE & STEPS,
+     of_run(lambda case, run: by_tracks(case, run, reverse=zeros))),
     ("second_half_from_zeros", "the second half of the steps starts from zeros", SEQUENCE, of_run(in_two_halves)),
 )  # fmt: skip

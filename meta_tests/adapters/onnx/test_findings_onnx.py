@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
-from adapters import NotOffered
 from adapters.running.trial import examine
 from meta_tests.common.features import case_with
 from meta_tests.common.frameworks import framework_adapter
@@ -35,11 +35,33 @@ def test_layout_1_is_asked_as_the_standard_has_it(batch: int, direction: str, h0
     assert examine(framework_adapter("onnx"), case, idiom="layout 1").outcome == "agrees"
 
 
-def test_two_activations_are_asked_where_affine_is_tanh_alone() -> None:
-    adapter: Any = framework_adapter("onnx")
-    for case in (draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4), case_with(num_layers="2")):
-        with pytest.raises(NotOffered, match="asked of"):
-            adapter.idioms["two activations"].answer(case, "cpu")
+def test_two_activations_are_asked_as_the_standard_has_it() -> None:
+    """ONNX Runtime agrees: what others get wrong is not the model."""
+    case = draw_case(RNNSpec(3, 5, 2, "bidirectional", "relu"), batch=2, time=4, h0=True)
+    assert examine(framework_adapter("onnxruntime"), case, idiom="two activations").outcome == "agrees"
+
+
+def test_the_newest_opset_is_one_that_the_runtime_loads() -> None:
+    framework_adapter("onnxruntime")
+    runtime = import_module("adapters.onnx.runtimes")
+    newest = runtime.newest_opset(runtime.onnxruntime().load)
+    assert runtime.OPSET <= newest <= import_module("onnx.defs").onnx_opset_version()
+
+
+def test_a_model_that_cannot_be_loaded_is_no_older_opset() -> None:
+    def load(model: Any) -> Any:
+        raise ZeroDivisionError(model.opset_import[0].version)
+
+    framework_adapter("onnx")
+    with pytest.raises(ZeroDivisionError):
+        import_module("adapters.onnx.runtimes").newest_opset(load)
+
+
+def test_providers_that_are_not_here_are_absent() -> None:
+    adapter: Any = framework_adapter("onnxruntime")
+    here = {*adapter.framework.get_available_providers()}
+    absent = {word for word, idiom in adapter.idioms.items() if idiom.absent}
+    assert absent == {*adapter.framework.get_all_providers()} - here
 
 
 REFUSED = [

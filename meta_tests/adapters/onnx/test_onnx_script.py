@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,33 @@ def test_a_script_asks_what_the_adapter_asks(runtime: str, name: str) -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_way_without_a_script_is_not_offered(runtime: str) -> None:
+    adapter: Any = framework_adapter(runtime)
     with pytest.raises(NotOffered, match=r"^way: got 'traced', expected eager, "):
-        onnx_script(draw_case(RNNSpec(3, 5), batch=2, time=4), runtime, way="traced")
+        adapter.script(draw_case(RNNSpec(3, 5), batch=2, time=4), "cpu", "traced")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_script_of_an_idiom_asks_what_the_adapter_asks(runtime: str) -> None:
+    adapter: Any = framework_adapter(runtime)
+    for word, idiom in adapter.idioms.items():
+        if not idiom.absent:
+            asked_as_by_the_adapter(adapter, word)
+
+
+def asked_as_by_the_adapter(adapter: Any, word: str) -> None:
+    spec = RNNSpec(3, 5, 2, "forward" if word == "converted from torch" else "bidirectional")
+    case = draw_case(spec, batch=3, time=4, h0=word != "constants")
+    trial = examine(adapter, case, idiom=word)
+    if trial.answer is None:
+        with pytest.raises(Exception, match=re.escape(trial.message.partition(": ")[2][:20])):
+            execute(adapter.script(case, "cpu", word))
+        return
+    names, code, printed = execute(adapter.script(case, "cpu", word))
+    assert code == 0 or trial.outcome == "disagrees", printed
+    shown = {name: array for name, array in trial.answer._asdict().items() if name != "prefixes" and array is not None}
+    assert shown.keys() == names["actual"].keys()
+    for name, array in shown.items():
+        assert np.array_equal(names["actual"][name], array.astype(np.float64), equal_nan=True)
 
 
 @pytest.mark.parametrize(

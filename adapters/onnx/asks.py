@@ -1,0 +1,174 @@
+"""How users load ONNX models and ask them, in other ways than run: each function answers by the names of outputs.
+
+Each imports what it needs, and stands in scripts as it is here. model: an onnx.ModelProto.  feeds: arrays by the names
+of its inputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def evaluator_of_a_file(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """The model lies in a file, and its weights in another beside it."""
+    import tempfile
+
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/stack.onnx"
+        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
+        evaluator = ReferenceEvaluator(path)
+    names = [output.name for output in model.graph.output]
+    return dict(zip(names, evaluator.run(names, feeds), strict=True))
+
+
+def session_of_a_file(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """The model lies in a file, and its weights in another beside it."""
+    import tempfile
+
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/stack.onnx"
+        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
+        session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def session_of_a_level(model: Any, feeds: dict[str, Any], level: str) -> dict[str, Any]:
+    """A session with another level of graph optimization."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def session_of_a_provider(model: Any, feeds: dict[str, Any], provider: str) -> dict[str, Any]:
+    """A session of another execution provider, and the CPU's for what it does not compute."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[provider, "CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def io_binding(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """The inputs are bound to arrays, and the outputs to memory of the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    binding, names = session.io_binding(), [output.name for output in session.get_outputs()]
+    for name, array in feeds.items():
+        binding.bind_cpu_input(name, array)
+    for name in names:
+        binding.bind_output(name)
+    session.run_with_iobinding(binding)
+    return dict(zip(names, binding.copy_outputs_to_cpu(), strict=True))
+
+
+def compiled(model: Any, feeds: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:
+    """The model is read and compiled, and its shapes stay as they are."""
+    import openvino
+
+    core = openvino.Core()
+    answers = core.compile_model(core.read_model(model.SerializeToString(), b""), "CPU", settings)(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
+
+
+def compiled_as_it_comes(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """The model is read and compiled, with no setting and no device named."""
+    import openvino
+
+    core = openvino.Core()
+    answers = core.compile_model(core.read_model(model.SerializeToString(), b""))(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
+
+
+def compiled_for_throughput(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """Shapes are fixed where there are lengths, which are ignored else."""
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(model.SerializeToString(), b"")
+    if feeds.get("sequence_lens", feeds["x"][0, :0]).size:
+        network.reshape({name: list(array.shape) for name, array in feeds.items()})
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+    answers = core.compile_model(network, "CPU", settings)(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
+
+
+def converted(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """openvino.convert_model of a file. Shapes are fixed where there are lengths, which are ignored else."""
+    import tempfile
+
+    import onnx
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/stack.onnx"
+        onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
+        network = openvino.convert_model(path)
+        if feeds.get("sequence_lens", feeds["x"][0, :0]).size:
+            network.reshape({name: list(array.shape) for name, array in feeds.items()})
+        answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
+
+
+def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """A request that answered another question before, while a second request is under way."""
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(model.SerializeToString(), b"")
+    other = {name: -array for name, array in feeds.items()} | {"x": -feeds["x"][: (len(feeds["x"]) + 1) // 2]}
+    if feeds.get("sequence_lens", feeds["x"][0, :0]).size:  # lengths are ignored else
+        network.reshape({name: list(array.shape) for name, array in feeds.items()})
+        other = {name: -array for name, array in feeds.items()} | {"sequence_lens": feeds["sequence_lens"][::-1].copy()}
+    compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    first, second = compiled.create_infer_request(), compiled.create_infer_request()
+    first.infer(other)
+    second.start_async(other)
+    first.start_async(feeds)
+    first.wait()
+    second.wait()
+    answers = [first.get_output_tensor(number).data.copy() for number in range(len(compiled.outputs))]
+    return dict(zip([output.name for output in model.graph.output], answers, strict=True))
+
+
+def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """openvino.convert_model of a torch.nn.RNN that has the model's weights."""
+    import warnings
+
+    import openvino
+    import torch
+    from onnx import helper, numpy_helper
+
+    def tensor(array: Any) -> Any:
+        return torch.tensor(array.astype("float64")).to(getattr(torch, array.dtype.name))
+
+    weights = {one.name: tensor(numpy_helper.to_array(one)) for one in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type == "RNN"]
+    activation = next(helper.get_attribute_value(one)[0] for one in nodes[0].attribute if one.name == "activations")
+    (directions, hidden, size), bias, dtype = weights["W_0"].shape, "B_0" in weights, weights["W_0"].dtype
+    layer = torch.nn.RNN(size, hidden, len(nodes), activation.decode().lower(), bias, bidirectional=directions == 2,
+                         dtype=dtype)  # fmt: skip
+    with torch.no_grad():
+        for n in range(len(nodes)):
+            for d, end in enumerate(("", "_reverse")[:directions]):
+                getattr(layer, f"weight_ih_l{n}{end}").copy_(weights[f"W_{n}"][d])
+                getattr(layer, f"weight_hh_l{n}{end}").copy_(weights[f"R_{n}"][d])
+                if bias:
+                    getattr(layer, f"bias_ih_l{n}{end}").copy_(weights[f"B_{n}"][d, :hidden])
+                    getattr(layer, f"bias_hh_l{n}{end}").copy_(weights[f"B_{n}"][d, hidden:])
+    with warnings.catch_warnings():  # of torch, which is about to drop what the conversion traces with
+        warnings.simplefilter("ignore")
+        network = openvino.convert_model(layer, example_input=tuple(tensor(array) for array in feeds.values()))
+    answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([*feeds.values()])
+    return dict(zip(("output", "h_n"), answers.values(), strict=True))

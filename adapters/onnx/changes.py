@@ -1,0 +1,169 @@
+"""How users' ONNX models differ from the one that run makes: each function changes such a model, and what it is given.
+
+They import onnx and NumPy alone, and stand in scripts as they are here. model: an onnx.ModelProto, time first, whose
+inputs are x, and where they are given h0 and sequence_lens, and whose outputs are output and h_n. feeds: arrays by the
+names of its inputs. Both are changed in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+
+def only_y(model: Any, feeds: dict[str, Any]) -> None:
+    """No RNN node has an output Y_h, and the model none of states."""
+    for node in list(model.graph.node):
+        if node.op_type == "RNN":
+            del node.output[1:]
+        elif "h_n" in node.output:
+            model.graph.node.remove(node)
+    model.graph.output.remove(next(value for value in model.graph.output if value.name == "h_n"))
+
+
+def only_y_h(model: Any, feeds: dict[str, Any]) -> None:
+    """The last RNN node has no output Y, and the model the states alone."""
+    last = [node for node in model.graph.node if node.op_type == "RNN"][-1]
+    unread = [last.output[0]]
+    for node in list(model.graph.node):
+        if node.op_type != "RNN" and node.input[:1] == unread[-1:]:
+            unread.append(node.output[0])
+            model.graph.node.remove(node)
+    last.output[0] = ""
+    if len(unread) > 1 and not any(node.op_type == "Reshape" for node in model.graph.node):
+        model.graph.initializer.remove(next(one for one in model.graph.initializer if one.name == "halves_together"))
+    model.graph.output.remove(next(value for value in model.graph.output if value.name == "output"))
+
+
+def in_opset(model: Any, feeds: dict[str, Any], version: int) -> None:
+    """The model is of another version of the operator set, as another exporter writes it."""
+    model.opset_import[0].version = version
+    for node in model.graph.node:
+        kept = [one for one in node.attribute if one.name != "num_outputs" or version >= 18]  # of Split
+        del node.attribute[:]
+        node.attribute.extend(kept)
+
+
+def clipped_far_off(model: Any, feeds: dict[str, Any]) -> None:
+    """Each RNN node has a threshold, which no preactivation comes near."""
+    for node in model.graph.node:
+        if node.op_type == "RNN":
+            node.attribute.append(helper.make_attribute("clip", 2.0**100))
+
+
+def without_attributes(model: Any, feeds: dict[str, Any], names: tuple[str, ...]) -> None:
+    """The RNN nodes leave out attributes of these names where the standard says the same without them."""
+    same = {"direction": [b"forward"], "activations": [b"Tanh"]}
+    for node in model.graph.node:
+        kept = []
+        for one in node.attribute:
+            words = [*one.strings, *([one.s] if one.s else [])]
+            if one.name not in names or (one.name in same and any(word not in same[one.name] for word in words)):
+                kept.append(one)
+        if node.op_type == "RNN":
+            del node.attribute[:]
+            node.attribute.extend(kept)
+
+
+def in_lower_case(model: Any, feeds: dict[str, Any]) -> None:
+    """The activations of the RNN nodes are named in lower case."""
+    for node in model.graph.node:
+        for one in node.attribute:
+            if one.name == "activations":
+                one.strings[:] = [name.lower() for name in one.strings]
+
+
+def constant_inputs(model: Any, feeds: dict[str, Any]) -> None:
+    """h0 and sequence_lens are no inputs of the model, and constants in it."""
+    for value in list(model.graph.input):
+        if value.name != "x":
+            model.graph.input.remove(value)
+            model.graph.initializer.append(numpy_helper.from_array(feeds.pop(value.name), value.name))
+
+
+def weights_given(model: Any, feeds: dict[str, Any]) -> None:
+    """The weights of the RNN nodes are inputs of the model."""
+    for tensor in list(model.graph.initializer):
+        if tensor.name[:2] in ("W_", "R_", "B_"):
+            feeds[tensor.name] = numpy_helper.to_array(tensor)
+            model.graph.initializer.remove(tensor)
+            model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+
+
+def nothing_left_out(model: Any, feeds: dict[str, Any]) -> None:
+    """Every RNN node has all of its inputs: where there was none, biases and states of zeros, and full lengths. Its
+    weights are of Constant nodes."""
+    (steps, batch), nodes = feeds["x"].shape[:2], [node for node in model.graph.node if node.op_type == "RNN"]
+    if "sequence_lens" not in feeds:
+        feeds["sequence_lens"] = np.full(batch, steps, np.int32)
+        model.graph.input.append(helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, ["batch"]))
+    for layer, node in enumerate(nodes):
+        hidden = next(one.i for one in node.attribute if one.name == "hidden_size")
+        directions = 2 if any(one.s == b"bidirectional" for one in node.attribute) else 1
+        node.input[4] = "sequence_lens"
+        if not node.input[3]:
+            node.input[3] = f"B_{layer}"
+            zeros = np.zeros((directions, 2 * hidden), feeds["x"].dtype)
+            model.graph.initializer.append(numpy_helper.from_array(zeros, f"B_{layer}"))
+        if not node.input[5]:
+            node.input[5] = f"initial_h_{layer}"
+            feeds[node.input[5]] = np.zeros((directions, batch, hidden), feeds["x"].dtype)
+            element = model.graph.input[0].type.tensor_type.elem_type
+            shape = [directions, "batch", hidden]
+            model.graph.input.append(helper.make_tensor_value_info(node.input[5], element, shape))
+    for tensor in list(model.graph.initializer):
+        model.graph.initializer.remove(tensor)
+        model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
+
+
+def fixed_shapes(model: Any, feeds: dict[str, Any]) -> None:
+    """The model says each size of its inputs."""
+    for value in model.graph.input:
+        for size, number in zip(value.type.tensor_type.shape.dim, feeds[value.name].shape, strict=True):
+            size.dim_value = number
+
+
+def layout_1(model: Any, feeds: dict[str, Any]) -> None:
+    """The RNN nodes are batch first; so are x, h0 and the outputs of the model."""
+    for node in model.graph.node:
+        if node.op_type == "RNN":
+            node.attribute.append(helper.make_attribute("layout", 1))
+        for one in node.attribute:
+            if node.op_type == "Transpose":  # Y is (batch, time, num_directions, hidden_size)
+                one.ints[:] = [0, 1, 2, 3]
+            elif node.op_type in ("Split", "Concat") and one.name == "axis":  # states are (batch, ..., hidden_size)
+                one.i = 1
+    for value in [*model.graph.input, *model.graph.output]:
+        for size in value.type.tensor_type.shape.dim[:2]:
+            size.Clear()
+    feeds |= {name: np.ascontiguousarray(a.swapaxes(0, 1)) for name, a in feeds.items() if a.ndim == 3}
+
+
+def two_activations(model: Any, feeds: dict[str, Any], others: dict[bytes, str]) -> None:
+    """Each layer's halves are of two RNN nodes, which have another activation in the other direction."""
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        if node.op_type != "RNN":
+            model.graph.node.append(node)
+            continue
+        given = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        activation, names = given.pop("activations")[0], [f"{node.output[0]}_{half}" for half in range(2)]
+        other = others[activation]
+        for half, name in enumerate(names):
+            both = [activation, other] if half == 0 else [other, activation]
+            more: dict[str, Any] = (
+                {"activation_alpha": [0.0, 0.0], "activation_beta": [0.0, 0.0]} if other == "Affine" else {}
+            )
+            states = f"{name}_states"
+            model.graph.node.extend([
+                helper.make_node("RNN", node.input, [name, states], activations=both, **given, **more),
+                helper.make_node("Split", [name], [f"{name}_{n}" for n in range(2)], axis=1, num_outputs=2),
+                helper.make_node("Split", [states], [f"{states}_{n}" for n in range(2)], axis=0, num_outputs=2),
+            ])  # fmt: skip
+        model.graph.node.extend([
+            helper.make_node("Concat", [f"{names[n]}_{n}" for n in range(2)], node.output[:1], axis=1),
+            helper.make_node("Concat", [f"{names[n]}_states_{n}" for n in range(2)], node.output[1:], axis=0),
+        ])  # fmt: skip

@@ -1,0 +1,240 @@
+"""Faults of the ONNX runtimes that one idiom alone shows. A runtime cannot be patched inside: it is handed another
+model, or other arrays, of which the right answer is the one that it would give with the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from meta_tests.common.idiom_faults import Planted
+
+RUNTIMES = ("onnxruntime", "onnx", "openvino")
+Told = Mapping[str, Any]  # how a model is loaded: "path", "level", "providers"
+Edit = Callable[[Any, Told], None]
+
+
+def handed(name: str, edit: Edit) -> Callable[[pytest.MonkeyPatch], None]:
+    """The plant of what a runtime makes of a model, which `edit` changes in place before it is loaded."""
+
+    def read(source: Any, told: Told) -> Any:
+        onnx = import_module("onnx")
+        if isinstance(source, bytes):
+            model = onnx.load_from_string(source)
+        elif isinstance(source, str):
+            model = onnx.load(source)
+        else:
+            model = onnx.ModelProto.FromString(source.SerializeToString())
+        edit(model, {"path": isinstance(source, str), **told})
+        return model
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        package = import_module({"onnx": "onnx.reference"}.get(name, name))
+        if name == "onnxruntime":
+            made = package.InferenceSession.__init__
+
+            def session(self: Any, source: Any, sess_options: Any = None, providers: Any = None, **words: Any) -> None:
+                told = {"level": sess_options and sess_options.graph_optimization_level.name, "providers": providers}
+                made(self, read(source, told).SerializeToString(), sess_options, providers=providers, **words)
+
+            patch.setattr(package.InferenceSession, "__init__", session)
+        elif name == "onnx":
+            began = package.ReferenceEvaluator.__init__
+
+            def evaluator(self: Any, source: Any, *more: Any, **words: Any) -> None:
+                began(self, read(source, {}), *more, **words)
+
+            patch.setattr(package.ReferenceEvaluator, "__init__", evaluator)
+        else:
+            reads = package.Core.read_model
+
+            def network(self: Any, source: Any, weights: Any) -> Any:
+                return reads(self, read(source, {}).SerializeToString(), weights)
+
+            patch.setattr(package.Core, "read_model", network)
+
+    return plant
+
+
+def nodes_of(model: Any) -> list[Any]:
+    return [node for node in model.graph.node if node.op_type == "RNN"]
+
+
+def words_of(node: Any) -> dict[str, Any]:
+    value_of = import_module("onnx.helper").get_attribute_value
+    return {one.name: value_of(one) for one in node.attribute}
+
+
+def loses(index: int, where: Callable[[Any, Told], bool]) -> Edit:
+    """The RNN nodes of a model lose an input: 3 the biases, 5 the initial states."""
+
+    def edit(model: Any, told: Told) -> None:
+        if where(model, told):
+            for node in nodes_of(model):
+                if len(node.input) > index:
+                    node.input[index] = ""
+
+    return edit
+
+
+def raises(where: Callable[[Any, Told], bool]) -> Edit:
+    def edit(model: Any, told: Told) -> None:
+        if where(model, told):
+            raise ZeroDivisionError("hidden_size")
+
+    return edit
+
+
+def says(name: str) -> Callable[[Any, Told], bool]:
+    return lambda model, told: any(name in words_of(node) for node in nodes_of(model))
+
+
+def of_opset(test: Callable[[int], bool]) -> Callable[[Any, Told], bool]:
+    return lambda model, told: test(model.opset_import[0].version)
+
+
+def clipped_at_half(model: Any, told: Told) -> None:
+    for node in nodes_of(model):
+        for one in node.attribute:
+            if one.name == "clip":
+                one.f = 0.5
+
+
+def first_activation_alone(model: Any, told: Told) -> None:
+    for node in nodes_of(model):
+        for one in node.attribute:
+            if one.name == "activations":
+                one.strings[:] = [one.strings[0]] * len(one.strings)
+
+
+def in_every_runtime(says: str, edit: Edit, runtimes: tuple[str, ...] = RUNTIMES) -> tuple[Planted, ...]:
+    return tuple(Planted(says, handed(name, edit), (name,)) for name in runtimes)
+
+
+def last_sequence_lost(patch: pytest.MonkeyPatch) -> None:
+    """A compiled model that is called takes zeros for the last sequence."""
+    package = import_module("openvino")
+    calls = package.CompiledModel.__call__
+
+    def called(self: Any, inputs: Any, *more: Any, **words: Any) -> Any:
+        key = "x" if isinstance(inputs, dict) else 0
+        x = inputs[key].copy()
+        x[:, -1:] = 0
+        given = {**inputs, "x": x} if isinstance(inputs, dict) else [x, *inputs[1:]]
+        return calls(self, given, *more, **words)
+
+    patch.setattr(package.CompiledModel, "__call__", called)
+
+
+def inputs_of_before(patch: pytest.MonkeyPatch) -> None:
+    """A request that is started takes the inputs of its question before."""
+    package = import_module("openvino")
+    starts, infers = package.InferRequest.start_async, package.InferRequest.infer
+    asked: set[int] = set()
+
+    def infer(self: Any, inputs: Any, *more: Any, **words: Any) -> Any:
+        asked.add(id(self))
+        return infers(self, inputs, *more, **words)
+
+    patch.setattr(package.InferRequest, "infer", infer)
+    patch.setattr(package.InferRequest, "start_async",
+                  lambda self, inputs: starts(self, None if id(self) in asked else inputs))  # fmt: skip
+
+
+def last_output_unbound(patch: pytest.MonkeyPatch) -> None:
+    package = import_module("onnxruntime")
+    copies = package.IOBinding.copy_outputs_to_cpu
+    patch.setattr(package.IOBinding, "copy_outputs_to_cpu", lambda self: [*copies(self)[:-1], 0 * copies(self)[-1]])
+
+
+def given(*kinds: str) -> Callable[[Any, Told], bool]:
+    """Whether names such as W_0 are among a model's inputs, ..., its initializers or its Constant nodes."""
+
+    def where(model: Any, told: Told) -> bool:
+        graph = model.graph
+        inputs, tensors = [one.name for one in graph.input], [one.name for one in graph.initializer]
+        return bool({*kinds} & {*(f"input {name}" for name in inputs), *(f"constant {name}" for name in tensors)})
+
+    return where
+
+
+def fixed(model: Any, told: Told) -> bool:
+    return bool(model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"))
+
+
+def of_constant_nodes(model: Any, told: Told) -> bool:
+    return any("W_0" in node.output for node in model.graph.node if node.op_type == "Constant")
+
+
+def without_second(model: Any, told: Told) -> bool:
+    return any(len(node.output) == 1 for node in nodes_of(model))
+
+
+def without_first(model: Any, told: Told) -> bool:
+    return any(node.output[0] == "" for node in nodes_of(model))
+
+
+def in_lower_case(model: Any, told: Told) -> bool:
+    return any(name.islower() for node in nodes_of(model) for name in words_of(node).get("activations", [b"T"]))
+
+
+def differing(model: Any, told: Told) -> bool:
+    return any(len({*words_of(node).get("activations", ())}) > 1 for node in nodes_of(model))
+
+
+LOST = "the biases are lost"
+LEVELS = {"not optimized": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
+NO_SIZE = ("onnxruntime", "openvino")
+CALLED = (
+    Planted("a compiled model that is called takes zeros for the last sequence", last_sequence_lost, NO_SIZE[1:]),
+)
+PLANTED: Mapping[str, tuple[Planted, ...]] = {
+    "layout 1": (
+        *in_every_runtime(f"{LOST} with layout 1", loses(3, says("layout")), ("onnx",)),
+        *in_every_runtime("another exception is raised with layout 1", raises(says("layout")), NO_SIZE),
+    ),
+    "only Y": in_every_runtime(f"{LOST} where there is no Y_h", loses(3, without_second)),
+    "only Y_h": in_every_runtime(f"{LOST} where there is no Y", loses(3, without_first)),
+    "opset 14": in_every_runtime(f"{LOST} in opset 14", loses(3, of_opset(lambda version: version == 14))),
+    "opset 21": in_every_runtime(f"{LOST} in opset 21", loses(3, of_opset(lambda version: version == 21))),
+    "newest opset": in_every_runtime(f"{LOST} beyond opset 22", loses(3, of_opset(lambda version: version > 22))),
+    "clip": (
+        *in_every_runtime("clip is half of one, whatever it says", clipped_at_half, NO_SIZE),
+        *in_every_runtime(f"{LOST} with clip", loses(3, says("clip")), ("onnx",)),
+    ),
+    "defaults": in_every_runtime(f"{LOST} without activations",
+                                 loses(3, lambda model, told: not says("activations")(model, told))),
+    "no hidden_size": (
+        *in_every_runtime(f"{LOST} without hidden_size",
+                          loses(3, lambda model, told: not says("hidden_size")(model, told)), ("onnx",)),
+        *in_every_runtime("another exception is raised without hidden_size",
+                          raises(lambda model, told: not says("hidden_size")(model, told)), NO_SIZE),
+    ),
+    "lower case": in_every_runtime(f"{LOST} of activations in lower case", loses(3, in_lower_case), RUNTIMES[1:]),
+    "constants": in_every_runtime("constant initial states are lost", loses(5, given("constant h0"))),
+    "weights given": in_every_runtime(f"{LOST} where they are inputs", loses(3, given("input W_0"))),
+    "nothing left out": in_every_runtime(f"{LOST} of Constant nodes", loses(3, of_constant_nodes)),
+    "fixed shapes": in_every_runtime(f"{LOST} where shapes are fixed", loses(3, fixed)),
+    "two activations": (
+        *in_every_runtime("the first activation is that of both directions", first_activation_alone, RUNTIMES[:1]),
+        *in_every_runtime(f"{LOST} with two activations", loses(3, differing), RUNTIMES[1:]),
+    ),
+    "from a file": in_every_runtime(f"{LOST} in a file", loses(3, lambda model, told: told["path"]), RUNTIMES[:2]),
+    **{
+        word: in_every_runtime(f"{LOST} with {level}",
+                               loses(3, lambda model, told, level=level: told["level"] == level), RUNTIMES[:1])
+        for word, level in LEVELS.items()
+    },
+    "IOBinding": (Planted("the last output is not written", last_output_unbound, RUNTIMES[:1]),),
+    "AzureExecutionProvider": in_every_runtime(
+        f"{LOST} where another provider comes first",
+        loses(3, lambda model, told: bool(told["providers"]) and told["providers"][0] != "CPUExecutionProvider"),
+        RUNTIMES[:1],
+    ),
+    **dict.fromkeys(("dynamic shapes", "as it comes", "arrays as they come"), CALLED),
+    **dict.fromkeys(("converted", "converted from torch"), CALLED),
+    "asked before": (Planted("a request takes the inputs of its question before", inputs_of_before, NO_SIZE[1:]),),
+}  # fmt: skip
