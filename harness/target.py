@@ -75,7 +75,7 @@ class Target:
 
     def fixed(self, idiom: str) -> list[Case]:
         """The fixed cases of an idiom: of one that compiles for each, the one of the run's pool; all in a record."""
-        cases = cases_of(self.offered(idiom))
+        cases = cases_of(self.offered(idiom), self.idioms[idiom].refused)
         few = self.idioms[idiom].compiles and self.journal is None
         return [cases[zlib.crc32(f"{self.pool} {idiom}".encode()) % len(cases)]] if few else cases
 

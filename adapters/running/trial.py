@@ -69,10 +69,10 @@ class Trial:
 
         faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """
-        if self.answer is None or self.outcome != "disagrees" or self.view != WHOLE:
+        if self.answer is None or self.outcome != "disagrees":
             return None
         tried = {} if faults is None else {"faults": faults, "paired": faults}
-        return diagnose(self.case, *self.answer, declared=self.arithmetic, **tried)
+        return diagnose(self.case, *self.answer, declared=self.arithmetic, view=self.view, **tried)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
