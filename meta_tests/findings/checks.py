@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from adapters import FEATURES, Adapter, Result
-from adapters.contract import Idiom, capabilities_on
+from adapters.contract import Idiom, capabilities_on, idiom_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from findings import Finding, explained
@@ -59,6 +59,8 @@ class Asked:
     def allowed(self, pinned: Pinned, trial: Trial) -> bool:
         """Whether what came is right, or said before: by a finding, or by the adapter."""
         features, can = pinned.features(), capabilities_on(self.adapter, DEVICE)
+        idiom = idiom_of(self.adapter, pinned.idiom)
+        can = can if idiom is None else idiom.narrowed(can)
         match trial.outcome:
             case "agrees" | "vacuous" | "finding" | "left out":
                 return True
