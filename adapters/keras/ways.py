@@ -241,7 +241,7 @@ def stateful(given):
 def reset(given):
     """Stateful layers that were asked something else before, and reset."""
     layers = layers_of(given, zero_output_for_mask=True, stateful=True, batch=len(given.x))
-    called(given._replace(x=keras.ops.ones_like(given.x), start=None, mask=None), layers)
+    called(given._replace(x=keras.ops.ones_like(given.x), start=None), layers)
     for layer in layers:
         layer.reset_state()
     return called(given, layers)
