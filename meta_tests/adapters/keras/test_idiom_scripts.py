@@ -12,7 +12,10 @@ from adapters.running.trial import examine
 from harness.seeded import cases_of
 from meta_tests.common.frameworks import framework_adapter
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="keras is not installed")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="keras is not installed"),
+    pytest.mark.filterwarnings("default"),  # those of Keras and of what is below it
+]
 CASES = 3  # of float16, with a mask, and of float64: each in other layers, directions and layouts
 EXIT = {"agrees": 0, "disagrees": 1}
 
