@@ -77,7 +77,7 @@ class Failure:
         trials = [self.ask(case) for case in confirming(self.trial.case)]
         failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
         right = [trial.case for trial in trials if trial.outcome == "agrees"]
-        found = own.confirmed_by(failed).not_refuted_by(right)
+        found = own.confirmed_by(failed).not_refuted_by(right, self.trial.view)
         if found.confirmed and not found.unconfirmed:
             named += [fault for fault in found.explanations[0].faults if fault not in named]
         return found

@@ -69,10 +69,10 @@ class Trial:
 
         faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """
-        if self.answer is None or self.outcome != "disagrees" or self.view != WHOLE:
+        if self.answer is None or self.outcome != "disagrees":
             return None
         tried = {} if faults is None else {"faults": faults, "paired": faults}
-        return diagnose(self.case, *self.answer, declared=self.arithmetic, **tried)
+        return diagnose(self.case, *self.answer, declared=self.arithmetic, view=self.view, **tried)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
@@ -218,7 +218,7 @@ def attempt(
         with warnings_shown():
             stack.expect_offered(features)
             result = stack.answer(case)
-            if prefixes and stack.view == WHOLE:
+            if prefixes and stack.view == WHOLE and not (stack.way and stack.way.compiles):
                 # Modules of their own with the same parameters show what the framework does not: that these compute
                 # the same bits as inside the stack is a property that the suite tests.
                 shown, below = result.prefixes, range(1, case.spec.num_layers)

@@ -18,6 +18,7 @@ from findings import Finding, all_findings
 
 from ..record.lines import finding_line
 from ..record.schema import Declaration, Header, RefusalLine, TargetLine
+from .added import said_then
 
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
@@ -100,7 +101,7 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
         yield f"{target.label}: {named}, device {target.device!r}: this suite has none such"
         return
     for kind in KINDS:
-        ours, theirs = entry[kind], [one.model_dump() for one in getattr(target, kind)]
+        ours, theirs = list(said_then(header, entry[kind])), [one.model_dump() for one in getattr(target, kind)]
         if ours != theirs:
             other = next((one for one in (*theirs, *ours) if one not in ours or one not in theirs), "another order")
             yield (

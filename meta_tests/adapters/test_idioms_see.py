@@ -46,7 +46,11 @@ class Asked:
         """The cases of an idiom. This fails where something in them is wrong without a fault; after it the states of
         the findings are known by which they are judged with one."""
         if word not in self.cases:
-            cases = tuple(cases_of(self.target.offered(word) if word else self.target.capabilities))
+            target = self.target
+            offered, refused = (
+                (target.offered(word), target.idioms[word].refused) if word else (target.capabilities, ())
+            )
+            cases = tuple(cases_of(offered, refused))
             for case in cases:
                 self.target.present(features_of(case.spec, **case.inputs), word)
             if word:

@@ -149,9 +149,3 @@ FOUND = table(
     ("all_in_float32", "x and h0 are rounded to float32, and all is computed in it", FLOAT64,
      {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),
 )  # fmt: skip
-# What only some calls show: no part of the whole answer is wrong.
-SHOWN = table(
-    "shown",
-    ("last_output_of_no_steps_is_h0", "an output before any step that counts is the last layer's initial state",
-     UNCOUNTED & H0, {"asked": lambda case: case, "seen": h0_first}),
-)  # fmt: skip
