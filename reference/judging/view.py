@@ -116,7 +116,9 @@ def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarra
             return Shown(fill[view.masked](), seen)
         case "last step":
             last = np.concatenate(list(last_layer[0]), axis=-1)
-            return Shown(np.where(valid.any(axis=0).reshape(-1, 1), last, first_of(view, case, last))[None], seen)
+            if view.first == "zero":  # where there is no step, the state is h0
+                last = np.where(valid.any(axis=0).reshape(-1, 1), last, last.dtype.type(0))
+            return Shown(last[None], seen)
         case "none":
             return Shown(None, seen)
     raise ValueError(f"view output: got {view.output!r}, expected one of {', '.join(WORDS['output'])}")
