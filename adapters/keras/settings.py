@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -13,11 +13,14 @@ from ..versions import expect_versions
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
 
-BACKENDS = ("tensorflow", "torch", "jax")
+BACKENDS = ("tensorflow", "torch", "jax", "numpy")
 
 
 def _backend() -> str:
-    """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use."""
+    """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use.
+
+    Keras' backend of NumPy imports JAX too.
+    """
     if named := os.environ.get("KERAS_BACKEND"):
         _expect_usable(named)
     try:
@@ -70,12 +73,15 @@ SETTINGS: dict[str, Callable[[Any, str], AbstractContextManager[Any]]] = {
     "tensorflow": _tensorflow,
     "torch": lambda dtype, mode: import_module("adapters.torch.settings").settings(mode),
     "jax": lambda dtype, mode: import_module("adapters.flax.numbers").numbers(dtype, mode),
+    "numpy": lambda dtype, mode: nullcontext(),  # it has none
 }
 
 
 def gpu_count() -> int:
     if BACKEND == "torch":  # keras.distribution is not implemented on it
         return import_module("torch").cuda.device_count()
+    if BACKEND == "numpy":
+        return 0
     return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
 
 
