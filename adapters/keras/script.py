@@ -50,6 +50,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager") -> s
     words: dict[str, Any] = {
         "x64": backend == "jax" and case.dtype == "float64" and way != "without x64",
         "backend": text_literal(backend),
+        "on_device": backend != "numpy",  # which has one device, and in Keras 3.5 no scope for it
         "native_device": text_literal(keras_device(device, backend)),
         **{word: word in WAYS[way] for word in set().union(*WAYS.values())},
     }

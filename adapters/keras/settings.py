@@ -17,10 +17,7 @@ BACKENDS = ("tensorflow", "torch", "jax", "numpy")
 
 
 def _backend() -> str:
-    """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use.
-
-    Keras' backend of NumPy imports JAX too.
-    """
+    """The backend that Keras has, or that KERAS_BACKEND names; ImportError for one that this adapter cannot use."""
     if named := os.environ.get("KERAS_BACKEND"):
         _expect_usable(named)
     try:
@@ -29,7 +26,7 @@ def _backend() -> str:
         if error.name not in BACKENDS:
             raise
         absent = f"{error.name} is not installed; pip install {error.name}"
-        raise ImportError(f"Keras on {error.name}: {absent}") from error
+        raise ImportError(f"Keras on {named or error.name}: {absent}") from error
     _expect_usable(backend)  # which may be named in Keras' own configuration file
     return backend
 
@@ -54,7 +51,9 @@ def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
 
     dtype: of the layers: on JAX, float64 is there for float64 and for nothing else, whatever the user's setting is.
     """
-    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](dtype, mode):
+    # on NumPy, which has one device, Keras 3.5 and 3.6 have no scope for it
+    scope = nullcontext() if BACKEND == "numpy" else keras.device(keras_device(device, BACKEND))
+    with scope, SETTINGS[BACKEND](dtype, mode):
         yield
 
 
