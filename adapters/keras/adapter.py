@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reference import Case, CellParameters, RNNSpec
+from reference.judging.view import WHOLE
 
 # Before keras itself is imported: it refuses what cannot be used.
 from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # isort: split
@@ -147,4 +148,5 @@ class KerasAdapter(Framework):
         return spec, parameters
 
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
-        return keras_script(case, device, BACKEND, way)
+        view = self.idioms[way].view if way in self.idioms else WHOLE
+        return keras_script(case, device, BACKEND, way, view)

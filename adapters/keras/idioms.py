@@ -1,157 +1,133 @@
-"""Other ways in which users call SimpleRNN layers than `run` does: findings have their cases asked in these."""
+"""Other ways in which users call SimpleRNN layers than `run` does: what each shows, and what it cannot be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
 from reference import Case
+from reference.judging.view import View, sequence_of
+from reference.layout import sequence_to_time_first, state_from_batched
 
-from ..contract import Idiom, NotOffered, Result
+from ..capabilities import FEATURES, Feature, Refusal
+from ..contract import Idiom, Result
 from ..inputs import Inputs
-from .modes import BACKWARDS, Answer, ModeRunner, fill, layer_of, sequential
-from .read import tracks
-from .settings import BACKEND, array_of, on, tensor
+from ..readers import columns
+from . import ways
+from .modes import BACKWARDS
+from .script import WORDS, way_of
+from .settings import BACKEND, array_of, keras_device, on, tensor
 
-# each layer's output and all final states, of layers, x, initial states or None, and a mask or None
-Way = Callable[[ModeRunner, Any, Any, Any], Answer]
+
+@contextmanager
+def untouched(device: str, dtype: str) -> Iterator[None]:
+    """A device alone: whatever else decides numbers is as the user has it."""
+    with keras.device(keras_device(device, BACKEND)):
+        yield
 
 
-def asked(way: Way, settings: str = "", **words: Any) -> Callable[[Case, str], Result]:
-    """What answers a case by calling new layers in a way.
-
-    settings: the dtype for which those below Keras are set; the case's when empty.  words: what layers are built with.
-    """
+def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> Callable[[Case, str], Result]:
+    """What answers a case by calling new layers in a way.  settings: what is put in place for the call."""
 
     def answer(case: Case, device: str) -> Result:
-        spec = case.spec
         lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
         given = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout).to("batch_first")
-        with on(device, settings or case.dtype):
-            layers = [layer_of(spec, layer, case.dtype, len(given.x), **words) for layer in range(spec.num_layers)]
-            fill(layers, case.parameters)
-            stack = ModeRunner(layers, "eager", spec, device)
+        spec, directions = case.spec, case.spec.num_directions
+        tracks = [columns(cell) for cell in case.parameters]
+        weights = [tracks[n : n + directions] for n in range(0, len(tracks), directions)]
+        words = {"activation": spec.nonlinearity, "use_bias": spec.bias, "dtype": case.dtype, **WORDS}
+        with settings(device, case.dtype):
             start = None if given.h0 is None else [tensor(h) for h in given.h0]
-            outputs, states = way(stack, tensor(given.x), start, None if given.valid is None else tensor(given.valid))
-            # in the case's dtype, where that of the answer is narrower
-            output, h_n = ([array_of(one).astype(case.x.dtype) for one in several] for several in (outputs, states))
-        return given.result(output, np.stack(h_n))
+            mask = None if given.valid is None else tensor(given.valid)
+            outputs, states = way(ways.Given(tensor(given.x), start, mask, weights, words, spec.direction))
+            # in the case's dtype, where that of the answer is another
+            several, final = ([array_of(one).astype(case.x.dtype) for one in of] for of in (outputs, states))
+        *below, output = [_of_time(view, case, one) for one in several]
+        h_n = state_from_batched(np.stack(final), case.layout) if final else None
+        return Result(output, h_n, below or None)
 
     return answer
 
 
-def _expect(what: str, there: bool) -> None:
-    if not there:
-        raise NotOffered(f"idiom: {what}")
+def _of_time(view: View, case: Case, output: np.ndarray) -> Any:
+    """A sequence (batch, time, features), or a last output (batch, features), in the case's layout."""
+    if output.ndim == 2:
+        return sequence_of(view, case, output[None])
+    return sequence_of(view, case, sequence_to_time_first(output, "batch_first"))
 
 
-def _whole(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    return stack.every_layer(x, states, mask)
+def _each(name: str, *values: Any) -> tuple[tuple[Feature, ...], ...]:
+    return tuple(((name, value),) for value in values)
 
 
-def _without_input(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    _expect("a sequential model takes no initial states", states is None)
-    _expect(BACKWARDS, stack.spec.direction != "reverse" or len(stack.layers) == 1)
-    return sequential(stack)(x, states, mask)
+SEVERAL = ("2", "3 to 10")
+ONE_WAY = dict.fromkeys(_each("direction", "forward", "reverse"), "Bidirectional has two directions")
+NOT_BOTH = {(("direction", "bidirectional"),): "the cells of RNN run in one direction"}
+NO_H0 = {(("h0", True),): "a sequential model takes no initial states"}
+KEEPS = {(("h0", True),): "a stateful model has its states from the call before"}
+NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in SEVERAL}
+ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
+         for n in SEVERAL}  # fmt: skip
+LAST, ALONE = View(output="last step", states="none"), View(states="none")
 
-
-def _mask_handed_on(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    """A functional model that is called with the mask: each layer has it from its sequence, as from Masking."""
-    _expect(BACKWARDS, stack.spec.direction != "reverse" or len(stack.layers) == 1)
-    called = [x, *(states or ())]
-    entry = [keras.Input(one.shape[1:], dtype=stack.dtype) for one in called]
-    model = keras.Model(entry, stack.every_layer(entry[0], entry[1:] or None))
-    model.supports_masking = True
-    return model(called, mask=[mask, *[None] * len(entry[1:])])
-
-
-def _turned_once(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    """The first layer goes backwards, and those above it read its output in the order in which it comes."""
-    _expect("of the direction reverse", stack.spec.direction == "reverse")
-    _expect("a sequential model takes no initial states", states is None)
-    for layer in stack.layers[1:]:
-        layer.go_backwards = False
-    entry = sequence = keras.Input(x.shape[1:], dtype=stack.dtype)
-    outputs, final = [], []
-    for layer in stack.layers:
-        sequence, state = layer(sequence)
-        outputs.append(stack.in_time_order(sequence))
-        final.append(state)
-    model = keras.Model(entry, [outputs, final])
-    model.supports_masking = True
-    return model(x, mask=mask)
-
-
-def _list_of_cells(stack: ModeRunner, x: Any, states: Any, mask: Any, **words: Any) -> Answer:
-    """RNN([cell, ...]), for which Keras stacks the cells itself; of one cell, RNN(cell)."""
-    _expect("of one direction", stack.spec.direction != "bidirectional")
-    words = {"return_sequences": True, "zero_output_for_mask": True} | words
-    cells = [one.cell for one in stack.layers]
-    layer = keras.layers.RNN(
-        cells if cells[1:] else cells[0], return_state=True, dtype=stack.dtype,
-        go_backwards=stack.spec.direction == "reverse", **words,
-    )  # fmt: skip
-    output, *final = layer(x, initial_state=states, mask=mask)
-    return [stack.in_time_order(output) if words["return_sequences"] else output], keras.tree.flatten(final)
-
-
-def _last_output(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    """The last layer's final state is its last output, as return_sequences=False answers it."""
-    outputs, final = stack.every_layer(x, states, mask)
-    below = outputs[-2] if outputs[1:] else x
-    top, units = stack.layers[-1], stack.spec.hidden_size
-    count = len(tracks(top))
-    for track in [top, *tracks(top)]:
-        track.return_sequences = track.return_state = False
-        track.zero_output_for_mask = count == 1  # as Bidirectional has it where it answers the last output
-    last = top(below, initial_state=None if states is None else states[-count:], mask=mask)
-    return outputs, [*final[:-count], *(last[:, n * units : (n + 1) * units] for n in range(count))]
-
-
-def _last_output_of_cells(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    """The same of RNN([cell, ...]), where masked steps repeat the output."""
-    outputs, final = _list_of_cells(stack, x, states, mask)
-    (last,), _ = _list_of_cells(stack, x, states, mask, return_sequences=False, zero_output_for_mask=False)
-    return outputs, [*final[:-1], last]
-
-
-def _stateful(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    _expect("a stateful layer keeps its states itself", states is None)
-    return stack.every_layer(x, None, mask)
-
-
-def _stateful_predict(stack: ModeRunner, x: Any, states: Any, mask: Any) -> Answer:
-    """Model.predict of the first half of the steps, and then of the second."""
-    _expect("a stateful layer keeps its states itself", states is None)
-    _expect("predict takes no mask", mask is None)
-    _expect("the second half of the steps comes last", stack.spec.direction == "forward")
-    _expect("two halves, of sequences that there are", len(x) > 0 and x.shape[1] > 1)
-    entry = keras.Input(batch_shape=(len(x), None, x.shape[2]), dtype=stack.dtype)
-    model: Any = keras.Model(entry, stack.every_layer(entry))
-    half = x.shape[1] // 2
-    first, second = (
-        model.predict(array_of(x[:, part]), batch_size=len(x), verbose=0) for part in (slice(half), slice(half, None))
-    )
-    return [np.concatenate(both, axis=1) for both in zip(first[0], second[0], strict=True)], second[1]
-
-
-_IDIOMS: Mapping[str, Idiom] = {
-    "sequential without input": Idiom(
-        "by the first call of a sequential model without an Input", asked(_without_input, return_state=False)
-    ),
-    "mask handed on": Idiom("by a functional model whose layers have the mask from their sequence",
-                            asked(_mask_handed_on)),
-    "turned once": Idiom("by layers above one that goes backwards", asked(_turned_once)),
-    "list of cells": Idiom("by RNN([cell, ...])", asked(_list_of_cells)),
-    "last output": Idiom("by return_sequences=False, with zero_output_for_mask", asked(_last_output)),
-    "last output of cells": Idiom("by RNN([cell, ...], return_sequences=False)", asked(_last_output_of_cells)),
-    "as it comes": Idiom("with the default initialisers", asked(_whole, recurrent_initializer="orthogonal")),
-    "stateful": Idiom("with stateful=True", asked(_stateful, stateful=True)),
-    "stateful predict": Idiom("by Model.predict of stateful layers, one half of the steps after the other",
-                              asked(_stateful_predict, stateful=True)),
-    "without x64": Idiom("without jax_enable_x64, as JAX comes", asked(_whole, settings="float32")),
+_IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
+    # what is returned
+    "sequences alone": ("by return_sequences=True alone, of layers of several sizes", ALONE, {"without": ADDED}),
+    "last output": ("by return_sequences=False, with zero_output_for_mask", LAST, {}),
+    "last output and states": ("by return_sequences=False and return_state=True", View(output="last step"), {}),
+    "held": ("where masked steps repeat the output", View(masked="held"), {
+        "without": {(("direction", "bidirectional"),): "Bidirectional answers zero at masked steps, whatever it is told"},
+    }),
+    "as it comes": ("with the default words and initialisers, and no setting touched", LAST, {"settings": untouched}),
+    "unrolled to the last output": ("by unroll=True and return_sequences=False", View(output="last step"), {}),
+    # where the mask comes from
+    "sequential without input": ("by the first call of a sequential model without an Input", ALONE,
+                                 {"without": {**NO_H0, **NOT_BACKWARDS}}),
+    "mask handed on": ("by a functional model whose layers have the mask from their sequence", View(),
+                       {"without": NOT_BACKWARDS}),
+    "turned once": ("by layers above one that goes backwards", ALONE, {"without": {
+        **NO_H0, **dict.fromkeys(_each("direction", "forward", "bidirectional"), "it is of one that goes backwards"),
+    }}),
+    "Masking": ("by a sequential model with Masking", ALONE, {"without": {**NO_H0, **NOT_BACKWARDS}}),
+    "Embedding": ("by a sequential model with Embedding(mask_zero=True)", LAST,
+                  {"without": {**NO_H0, **NOT_BACKWARDS}}),
+    # states that are kept
+    "stateful": ("with stateful=True, one part of the steps after the other", View(), {}),
+    "reset": ("by stateful layers that were asked before, and reset", ALONE, {}),
+    "stateful predict": ("by Model.predict of stateful layers, one half of the steps after the other", View(),
+                         {"without": {**KEEPS, **NOT_BACKWARDS}}),
+    # cells
+    "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
+    "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
+    "stacked cells": ("by RNN(StackedRNNCells([...])) of several sizes", View(), {"without": {**NOT_BOTH, **ADDED}}),
+    "RNN of a cell": ("by RNN(SimpleRNNCell(...))", View(), {}),
+    # around the layer
+    "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {"without": ONE_WAY}),
+    "halves multiplied": ("by Bidirectional(merge_mode=\"mul\")", View(states="none", halves="mul"),
+                          {"without": ONE_WAY}),
+    "halves averaged": ("by Bidirectional(merge_mode=\"ave\"), of the last output",
+                        View(output="last step", states="none", halves="ave"), {"without": ONE_WAY}),
+    "two outputs": ("by Bidirectional(merge_mode=None)", View(), {"without": ONE_WAY}),
+    "own backward layer": ("by Bidirectional(backward_layer=...)", View(), {"without": ONE_WAY}),
+    "dtype inside": ("by Bidirectional of a layer that alone is given a dtype", View(), {"without": ONE_WAY}),
+    "dtype policy": ("by layers that have their dtype from keras.config.set_dtype_policy", View(), {}),
+    "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), {}),
+    "TimeDistributed": ("by TimeDistributed, which takes the sequences of a batch one by one", ALONE, {
+        "without": {(("h0", True),): "TimeDistributed takes no initial states"},
+        "refused": {(("batch", "0"),): Refusal("ValueError", "TimeDistributed.call()")},
+    }),
 }  # fmt: skip
-IDIOMS = {word: idiom for word, idiom in _IDIOMS.items() if word != "without x64" or BACKEND == "jax"}
+
+
+def _idiom(word: str, says: str, view: View, words: dict[str, Any]) -> Idiom:
+    """The idiom of a word: its way is the function of that name."""
+    more = dict(words)
+    way = getattr(ways, way_of(word))
+    return Idiom(says, asked(way, view, more.pop("settings", on)), view, **more)
+
+
+IDIOMS = {word: _idiom(word, *row) for word, row in _IDIOMS.items()}

@@ -2,59 +2,81 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from reference import Case
+from reference.judging.view import WHOLE, View
 from reference.spec import expect_word
 
 from ..readers import refuse
 from ..scripts.literals import text_literal
 from ..scripts.script import ON_CPU_AND_CUDA, expect_device, script
 
-# Its recurrent_initializer: the default has no bfloat16, and on torch leaves another memory layout, so other bits.
+# What layers are given: the default has no bfloat16, and on torch leaves another memory layout, so other bits.
+WORDS = {"recurrent_initializer": "zeros"}
 TEMPLATE = Path(__file__).with_suffix(".txt")
+WAYS = Path(__file__).with_name("ways.py")
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
+# mode -> the words for what its script does
+MODES = {"eager": {"called"}, "unrolled": {"called", "unrolled"}, "predict": {"predict"}}
 
 
-# way -> the words for what its script does
-WAYS = {
-    "eager": {"called"},
-    "unrolled": {"called", "unrolled"},
-    "as it comes": {"called", "as_it_comes"},
-    "without x64": {"called"},
-    "stateful": {"called", "is_stateful"},
-    "mask handed on": {"modelled", "mask_handed_on"},
-    "turned once": {"modelled", "turned_once"},
-    "predict": {"modelled", "predict"},
-    "stateful predict": {"modelled", "stateful_predict", "is_stateful"},
-    "sequential without input": {"sequential_without_input"},
-    "list of cells": {"cells_in_a_list"},
-    "last output": {"last_output"},
-    "last output of cells": {"cells_in_a_list", "last_output_of_cells"},
-}
-
-
-def keras_script(case: Case, device: str, backend: str, way: str = "eager") -> str:
+def keras_script(case: Case, device: str, backend: str, way: str = "eager", view: View = WHOLE) -> str:
     """The script of a case for a stack of SimpleRNN layers, called one after another.
 
     device: named as the adapter's are, here or not.  backend: one of BACKENDS, what KERAS_BACKEND is to be, where it is
-    not set.  way: one of WAYS. Raises ValueError for another device or backend, NotOffered for another way.
+    not set.  way: one of MODES, or an idiom, which shows `view`. Raises ValueError for another device or backend,
+    NotOffered for another way.
     """
     expect_device(device, ON_CPU_AND_CUDA)
     expect_word("backend", backend, BACKENDS)
-    refuse("script", {f"{way}: the adapter writes none of it": way not in WAYS})
-    simple = case.spec.num_layers == 1 and case.spec.direction == "forward" and case.lengths is case.mask is None
-    refuse("script", {f"{way}: of one layer that runs forward, without a mask": way.startswith("seq") and not simple})
+    name = way_of(way)
+    refuse("script", {f"{way}: the adapter writes none of it": way not in MODES and name not in functions()})
     title = "keras.layers.Bidirectional" if case.spec.direction == "bidirectional" else "keras.layers.SimpleRNN"
     words: dict[str, Any] = {
-        "x64": backend == "jax" and case.dtype == "float64" and way != "without x64",
+        "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
         "backend": text_literal(backend),
         "on_device": backend != "numpy",  # which has one device, and in Keras 3.5 no scope for it
         "native_device": text_literal(keras_device(device, backend)),
-        **{word: word in WAYS[way] for word in set().union(*WAYS.values())},
+        **{word: word in MODES.get(way, ()) for word in set().union(*MODES.values())},
+        "idiom": way not in MODES,
+        "layered": way in MODES,
+        "way": name,
+        "ways": "" if way in MODES else source(name),
+        "h_n_shown": view.states != "none",
+        "every_step": view.output == "every step",
     }
     return script(case, TEMPLATE, title, f"Keras on {backend}", device, **words)
+
+
+def way_of(idiom: str) -> str:
+    """The name of the function in ways.py that calls layers in an idiom."""
+    return idiom.lower().replace(" ", "_")
+
+
+@cache
+def functions() -> Mapping[str, tuple[str, frozenset[str]]]:
+    """What ways.py defines: the text of each, and the names in it."""
+    text = WAYS.read_text("utf-8")
+    found = [one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
+    return {one.name: (ast.get_source_segment(text, one) or "", frozenset(_names(one))) for one in found}
+
+
+def source(name: str) -> str:
+    """The text of a way, below that of all that it uses, in the order of ways.py."""
+    used, open_ = set[str](), {"Given", name}
+    while open_:
+        used |= open_
+        open_ = {inner for one in open_ for inner in functions()[one][1] if inner in functions()} - used
+    return "\n\n\n".join(text for one, (text, _) in functions().items() if one in used)
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    return (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
 
 
 def keras_device(device: str, backend: str) -> str:
