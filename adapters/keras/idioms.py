@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from reference import Case
@@ -20,14 +18,7 @@ from ..readers import columns
 from . import ways
 from .modes import BACKWARDS
 from .script import WORDS, way_of
-from .settings import BACKEND, array_of, keras_device, on, tensor
-
-
-@contextmanager
-def untouched(device: str, dtype: str) -> Iterator[None]:
-    """A device alone: whatever else decides numbers is as the user has it."""
-    with keras.device(keras_device(device, BACKEND)):
-        yield
+from .settings import array_of, on, tensor, untouched
 
 
 def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> Callable[[Case, str], Result]:

@@ -51,10 +51,14 @@ def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
 
     dtype: of the layers: on JAX, float64 is there for float64 and for nothing else, whatever the user's setting is.
     """
-    # on NumPy, which has one device, Keras 3.5 and 3.6 have no scope for it
-    scope = nullcontext() if BACKEND == "numpy" else keras.device(keras_device(device, BACKEND))
-    with scope, SETTINGS[BACKEND](dtype, mode):
+    with untouched(device), SETTINGS[BACKEND](dtype, mode):
         yield
+
+
+def untouched(device: str, *_: Any) -> AbstractContextManager[Any]:
+    """Keras' scope for a device alone: whatever else decides numbers is as the user has it."""
+    # on NumPy, which has one device, Keras 3.5 and 3.6 have none
+    return nullcontext() if BACKEND == "numpy" else keras.device(keras_device(device, BACKEND))
 
 
 @contextmanager
