@@ -14,7 +14,7 @@ from adapters.capabilities import FEATURES, Refusal
 from reference import limits
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.faults import FAULTS, Fault
-from reference.faults.found import FOUND
+from reference.faults.found import FOUND, SHOWN
 from reference.faults.masks import MASK_FAULTS
 from reference.files import read_text
 from reference.spec import short
@@ -30,7 +30,7 @@ KINDS = {
 NO_LINK = "none known"
 USUAL = ""  # the idiom of every case that is drawn
 WHAT = ("fault", "arithmetic", "exception", "not_expressible")
-PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND
+PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND | SHOWN
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Finding:
     empty.  device: "cpu" or "cuda".  wrong, right: versions that were seen.  link: where it is reported, or NO_LINK.
     avoid: how a user avoids it.  note: what was seen, in Markdown.
     trigger: feature -> the values of which a case inside has one.  idiom: how the framework is called; USUAL for run's.
-    also: other triggers; a case inside any of them is inside.
+    also: other triggers, each of an idiom of its own where it says one; a case inside any of them is inside.
     """
 
     id: str
@@ -91,8 +91,10 @@ class Finding:
     def holds(self, features: Mapping[str, Any], idiom: str = USUAL) -> bool:
         """Whether a case that asks for these features, in this idiom, is inside the trigger. What run's own way shows
         is there in every other as well."""
-        return self.idiom in (USUAL, idiom) and any(
-            all(features[name] in values for name, values in trigger.items()) for trigger in (self.trigger, *self.also)
+        return any(
+            trigger.get("idiom", (self.idiom,))[0] in (USUAL, idiom)
+            and all(features[name] in values for name, values in trigger.items() if name != "idiom")
+            for trigger in (self.trigger, *self.also)
         )
 
     def hides(self, other: Finding) -> bool:
@@ -195,7 +197,9 @@ def _table(name: str, value: Any) -> Mapping[str, Any]:
 def _also(tables: Any) -> tuple[dict[str, tuple[Any, ...]], ...]:
     if not isinstance(tables, list):
         raise ValueError(f"also: got {short(tables)}, expected a list of tables")
-    return tuple(_features(_table("also", one)) for one in tables)
+    given = [_table("also", one) for one in tables]
+    idioms = [{"idiom": (_text("also idiom", one["idiom"]),)} if "idiom" in one else {} for one in given]
+    return tuple({**_features(one, {"idiom"}), **idiom} for one, idiom in zip(given, idioms, strict=True))
 
 
 def _features(trigger: Mapping[str, Any], beside: Iterable[str] = ()) -> dict[str, tuple[Any, ...]]:

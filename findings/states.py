@@ -135,8 +135,9 @@ def _judged(trial: Trial, several: Sequence[Finding], bound: str | None) -> str:
     """The verdict's outcome on an answer, by the reference that is as wrong as these findings say."""
     assert trial.answer is not None
     output, h_n, prefixes = trial.answer
-    declared = next((one.what.arithmetic for one in several if one.what.arithmetic), trial.arithmetic)
     faults = [one.what.fault for one in several if one.what.fault]
+    named = (*(one.what.arithmetic for one in several), *(fault.arithmetic for fault in faults))
+    declared = next(filter(None, named), trial.arithmetic)
     lower = None if bound == "trajectory" else prefixes
     if not faults:
         return judge_view(trial.case, trial.view, output, h_n, lower, declared, bound).outcome

@@ -11,7 +11,7 @@ from reference import Case
 from reference.judging.view import View, sequence_of
 from reference.layout import sequence_to_time_first, state_from_batched
 
-from ..capabilities import FEATURES, Feature, Refusal
+from ..capabilities import Feature, Refusal
 from ..contract import Idiom, Result
 from ..inputs import Inputs
 from ..readers import columns
@@ -71,7 +71,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "last output": ("by return_sequences=False, with zero_output_for_mask", LAST, {}),
     "last output and states": ("by return_sequences=False and return_state=True", View(output="last step"), {}),
     "held": ("where masked steps repeat the output", View(masked="held"), {
-        "without": {(("direction", "bidirectional"),): "Bidirectional answers zero at masked steps, whatever it is told"},
+        "without": {(("direction", "bidirectional"),): "Bidirectional answers zero at masked steps, whatever is said"},
     }),
     "as it comes": ("with the default words and initialisers, and no setting touched", LAST, {"settings": untouched}),
     "unrolled to the last output": ("by unroll=True and return_sequences=False", View(output="last step"), {}),
@@ -94,7 +94,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     # cells
     "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
     "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
-    "stacked cells": ("by RNN(StackedRNNCells([...])) of several sizes", View(), {"without": {**NOT_BOTH, **ADDED}}),
+    "stacked cells": ("by RNN(StackedRNNCells([...])) of several sizes", ALONE, {"without": {**NOT_BOTH, **ADDED}}),
     "RNN of a cell": ("by RNN(SimpleRNNCell(...))", View(), {}),
     # around the layer
     "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {"without": ONE_WAY}),

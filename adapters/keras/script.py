@@ -50,7 +50,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "h_n_shown": view.states != "none",
         "every_step": view.output == "every step",
     }
-    return script(case, TEMPLATE, title, f"Keras on {backend}", device, **words)
+    return script(case, TEMPLATE, title, f"Keras on {backend}", device, view=view, **words)
 
 
 def way_of(idiom: str) -> str:

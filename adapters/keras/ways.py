@@ -214,10 +214,10 @@ def embedding(given):
 def parts_of(given, number):
     """x and the mask in so many parts, in the order in which a direction reads them; one for both directions."""
     number = 1 if given.direction == "bidirectional" else min(number, given.x.shape[1])
-    ends = [given.x.shape[1] * n // number for n in range(number + 1)] if number else [0, 0]
+    time = given.x.shape[1]
+    steps = [slice(time * n // number, time * (n + 1) // number) for n in range(number)] or [slice(0)]
     parts = [
-        given._replace(x=given.x[:, a:b], mask=None if given.mask is None else given.mask[:, a:b])
-        for a, b in zip(ends[:-1], ends[1:], strict=True)
+        given._replace(x=given.x[:, part], mask=None if given.mask is None else given.mask[:, part]) for part in steps
     ]
     return parts[::-1] if given.direction == "reverse" else parts
 
@@ -241,7 +241,7 @@ def stateful(given):
 def reset(given):
     """Stateful layers that were asked something else before, and reset."""
     layers = layers_of(given, zero_output_for_mask=True, stateful=True, batch=len(given.x))
-    called(given._replace(x=keras.ops.ones_like(given.x), start=None, mask=None), layers)
+    called(given._replace(x=keras.ops.ones_like(given.x), start=None), layers)
     for layer in layers:
         layer.reset_state()
     return called(given, layers)
@@ -303,13 +303,10 @@ def stacked_cells(given):
         keras.layers.StackedRNNCells(cells_of(wide), dtype=dtype),
         go_backwards=given.direction == "reverse",
         return_sequences=True,
-        return_state=True,
         zero_output_for_mask=True,
         dtype=dtype,
     )
-    output, *states = layer(given.x, initial_state=wide.start, mask=given.mask)
-    output = cut(given, in_time_order(layer, output))
-    return [output], [cut(given, state) for state in keras.tree.flatten(states)]
+    return [cut(given, in_time_order(layer, layer(given.x, initial_state=wide.start, mask=given.mask)))], []
 
 
 def rnn_of_a_cell(given):
@@ -402,7 +399,7 @@ def floatx(given):
 def timedistributed(given):
     """TimeDistributed(SimpleRNN(...)), which takes the sequences of a batch for the steps of one, one by one."""
     below, mask = given.x[None], None if given.mask is None else given.mask[None]
-    for n, layer in enumerate(layers_of(given, zero_output_for_mask=True)):
+    for layer in layers_of(given, zero_output_for_mask=True):
         around = keras.layers.TimeDistributed(layer, dtype=given.words["dtype"])
         below = around(below, mask=mask)
         below = keras.ops.flip(below, axis=2) if given.direction == "reverse" else below

@@ -91,7 +91,11 @@ def inside(finding: Finding) -> Iterator[Pinned]:
         for values in itertools.product(*trigger.values())
     ]
     changes += [{name: value} for name in FEATURES if name not in finding.trigger for value in FEATURES[name]]
-    yield from filter(None, (with_features(finding.case, **wanted) for wanted in changes))
+    for wanted in changes:
+        idiom = {"idiom": wanted.pop("idiom")} if "idiom" in wanted else {}
+        made = with_features(finding.case, **wanted)
+        if made is not None:
+            yield replace(made, **idiom)
 
 
 def too_narrow(finding: Finding, asked: Asked) -> Iterator[str]:

@@ -49,6 +49,8 @@ def judge_planted(
     Raises NotImplementedError for a cell whose step is more than one activation of one sum.
     """
     promised, _ = question_of(case, prefixes, declared, None)
+    for fault in faults:
+        view = fault.seen(view) if fault.seen else view
     if not cell_of(case.spec).signed:
         expected = "elman: the steps of others have no bound here"
         raise NotImplementedError(f"planted: got the cell {case.spec.cell}, expected {expected}")

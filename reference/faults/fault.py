@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..judging.case import Case
+from ..judging.view import View
 from ..recurrence import Result
 from .changes import Change
 from .step import StepChange
@@ -55,6 +56,7 @@ class Fault:
     asked, around, step: what it does; exactly one of them is there.
     as_given: whether it sees the case in its own layout and memory; all others see it time first and batched.
     arithmetic: the declared arithmetic in which the faulty answer is right; None for the case's own.
+    seen: what it makes of the view in which an answer with it is right, beside what it does.
     monotone: what `around` makes of each number of the answer, where that is all it does, and never turns their order.
     """
 
@@ -68,6 +70,7 @@ class Fault:
     as_given: bool = False
     arithmetic: str | None = None
     monotone: Change | None = None
+    seen: Callable[[View], View] | None = None
 
     def __str__(self) -> str:
         return self.says

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
+from ..judging.view import View
 from ..layout import each_state, valid_steps
 from ..recurrence import Result
 from .arithmetic import of_state
@@ -110,17 +111,21 @@ def last_output_of_the_first_layer(case: Case, output: np.ndarray, h_n: np.ndarr
 
 
 def in_two_halves(case: Case, run: Run) -> Result:
-    """The second half of the steps starts from zeros, as if the first had not been."""
-    half = len(case.x) // 2
+    """The half of the steps that is read second starts from zeros, as if the other had not been."""
+    half, reverse = len(case.x) // 2, case.spec.direction == "reverse"
     parts = [run(replace(case, x=np.ascontiguousarray(case.x[part]), lengths=None,
                          mask=None if valid_of(case).all() else valid_of(case)[part]))
              for part in (slice(half), slice(half, None))]  # fmt: skip
-    return Result(np.concatenate([output for output, _ in parts]), parts[-1].h_n)
+    return Result(np.concatenate([output for output, _ in parts]), parts[0 if reverse else -1].h_n)
 
 
 def read_as_float16(numbers: np.ndarray) -> np.ndarray:
     """bfloat16: the numbers that the bits of these are in float16, as near as bfloat16 has them."""
     return np.ascontiguousarray(numbers).view(np.float16).astype(numbers.dtype)
+
+
+def h0_first(view: View) -> View:
+    return view._replace(first="h0")
 
 
 FOUND = table(
@@ -149,6 +154,15 @@ FOUND = table(
     ("last_output_zero", "the last layer's h_n is 0 where its last step is masked", UNCOUNTED,
      of_answer(last_output_zero)),
     ("last_output_of_the_first_layer", "the last layer's h_n is the first one's where its last step is masked",
-     LAYERS & UNCOUNTED, of_answer(last_output_of_the_first_layer)),
-    ("second_half_from_zeros", "the second half of the steps starts from zeros", SEQUENCE, of_run(in_two_halves)),
+     LAYERS & UNCOUNTED, {**of_answer(last_output_of_the_first_layer), "seen": h0_first}),
+    ("second_half_from_zeros", "the half of the steps that is read second starts from zeros", SEQUENCE,
+     of_run(in_two_halves)),
+    ("all_in_float32", "x and h0 are rounded to float32, and all is computed in it", FLOAT64,
+     {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),
+)  # fmt: skip
+# What only some calls show: no part of the whole answer is wrong.
+SHOWN = table(
+    "shown",
+    ("last_output_of_no_steps_is_h0", "an output before any step that counts is the last layer's initial state",
+     UNCOUNTED & H0, {"asked": lambda case: case, "seen": h0_first}),
 )  # fmt: skip

@@ -49,7 +49,7 @@ def judge_view(
         if view.merges(directions):
             raise ValueError(f"view: got {view}, expected halves beside each other where an output is held")
         with np.errstate(all="ignore"):
-            verdict, zeroed = _unheld(case, output, promised)
+            verdict, zeroed = _unheld(view, case, output, promised)
         return verdict or judge_view(case, view._replace(masked="zero"), zeroed, h_n, prefixes, promised.name, bound)
     if case.mask is not None:
         plain, order = case.without_mask()
@@ -137,10 +137,12 @@ def _parts_below(case: Case, layers: dict[int, np.ndarray], tracks: Sequence[Exp
         yield Part(index, "output", layers[layer][..., case.spec.half(direction)], *expected.output)
 
 
-def _unheld(case: Case, output: np.ndarray, promised: Arithmetic) -> tuple[Verdict | None, np.ndarray | None]:
+def _unheld(
+    view: View, case: Case, output: np.ndarray, promised: Arithmetic
+) -> tuple[Verdict | None, np.ndarray | None]:
     """An output that is held, with zero where no step counts; or the verdict on one that does not repeat itself."""
     actual, valid = sequence_to_time_first(output, case.layout), valid_of(case)
-    repeated, zero = held(case, actual, valid), actual.dtype.type(0)
+    repeated, zero = held(view, case, actual, valid), actual.dtype.type(0)
     if says_the_same(actual, repeated).all():
         return None, sequence_of(WHOLE, case, np.where(valid[..., None], actual, zero))
     first, seen = case.spec.num_cells - case.spec.num_directions, []

@@ -32,23 +32,26 @@ WORDS = {
     "states": ("every layer", "last layer", "none"),
     "masked": ("zero", "held"),
     "halves": ("concat", "sum", "mul", "ave"),
+    "first": ("zero", "h0"),
 }
 
 
 class View(NamedTuple):
     """What a call shows of output and h_n, in words of WORDS.
 
-    output: at every step; or at the last step that each direction takes, and zero of a sequence without steps.
+    output: at every step; or at the last step that each direction takes, and `first` of a sequence without steps.
     states: of every layer; of the last layer alone.
     masked: what stands in an output of every step where a step does not count: zero; or what the step that was
-        processed before answered, and zero before the first.
+        processed before answered, and `first` before any.
     halves: how the two directions' outputs of the last layer are put together; of one direction there is nothing to do.
+    first: what an output that is held, or the last one, is before any step: zero, or the last layer's initial state.
     """
 
     output: str = "every step"
     states: str = "every layer"
     masked: str = "zero"
     halves: str = "concat"
+    first: str = "zero"
 
     @classmethod
     def parse(cls, given: dict[str, str]) -> View:
@@ -103,26 +106,36 @@ def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarra
             raise ValueError(f"view states: got {view.states!r}, expected one of {', '.join(WORDS['states'])}")
     match view.output:
         case "every step":
-            return Shown(held(case, output, valid) if view.masked == "held" else output, seen)
+            return Shown(held(view, case, output, valid) if view.masked == "held" else output, seen)
         case "last step":
             last = np.concatenate(list(last_layer[0]), axis=-1)
-            return Shown(np.where(valid.any(axis=0).reshape(-1, 1), last, last.dtype.type(0))[None], seen)
+            if view.first == "zero":  # where there is no step, the state is h0
+                last = np.where(valid.any(axis=0).reshape(-1, 1), last, last.dtype.type(0))
+            return Shown(last[None], seen)
         case "none":
             return Shown(None, seen)
     raise ValueError(f"view output: got {view.output!r}, expected one of {', '.join(WORDS['output'])}")
 
 
-def held(case: Case, output: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def first_of(view: View, case: Case, like: np.ndarray) -> np.ndarray:
+    """What stands in an output before any step: (batch, features), in the dtype of another array."""
+    if view.first == "zero" or case.h0 is None:
+        return np.zeros((), like.dtype)
+    last_layer = state_to_batched(state_tuple(case.h0)[0], case.layout)[-case.spec.num_directions :]
+    return np.concatenate(list(last_layer), axis=-1).astype(like.dtype)
+
+
+def held(view: View, case: Case, output: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """An output (time, batch, features) that repeats, where a step does not count, that of the step processed before;
-    zero before the first. valid: where a step counts, (time, batch)."""
-    halves = []
+    what `first` says before any. valid: where a step counts, (time, batch)."""
+    halves, first = [], np.broadcast_to(first_of(view, case, output), output.shape[1:])
     for d, direction in enumerate(case.spec.directions):
         order = {"forward": slice(None), "reverse": slice(None, None, -1)}[direction]
         counts, half = valid[order], output[order][..., case.spec.half(d)]
         step = np.where(counts, np.arange(len(counts))[:, None], -1)
         before = np.maximum.accumulate(step, axis=0)[..., None]
         repeated = np.take_along_axis(half, np.maximum(before, 0), axis=0) if len(half) else half
-        halves.append(np.where(before < 0, half.dtype.type(0), repeated)[order])
+        halves.append(np.where(before < 0, first[..., case.spec.half(d)], repeated)[order])
     return np.concatenate(halves, axis=-1)
 
 
