@@ -40,7 +40,6 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     words: dict[str, Any] = {
         "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
         "backend": text_literal(backend),
-        "on_device": backend != "numpy",  # which has one device, and in Keras 3.5 no scope for it
         "native_device": text_literal(keras_device(device, backend)),
         **{word: word in MODES.get(way, ()) for word in set().union(*MODES.values())},
         "idiom": way not in MODES,

@@ -57,8 +57,7 @@ def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
 
 def untouched(device: str, *_: Any) -> AbstractContextManager[Any]:
     """Keras' scope for a device alone: whatever else decides numbers is as the user has it."""
-    # on NumPy, which has one device, Keras 3.5 and 3.6 have none
-    return nullcontext() if BACKEND == "numpy" else keras.device(keras_device(device, BACKEND))
+    return keras.device(keras_device(device, BACKEND))
 
 
 @contextmanager
