@@ -21,7 +21,7 @@ from reference import Case, Diagnosis
 from reference.draws import draw_case, in_memory
 from reference.faults import Fault
 from reference.judging.primitives import PrimitiveVerdict
-from reference.layout import each_state
+from reference.layout import each_state, state_tuple
 
 FAILURES = USER_FOLDER / "out" / "failures"
 LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
@@ -53,8 +53,10 @@ class Failure:
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
         trial = self.trial
-        answer = hashlib.sha256(b"".join(array.tobytes() for array in (trial.answer or ())[:2])).hexdigest()
-        asked = trial.adapter, trial.device, trial.case.id, answer
+        output, h_n = trial.answer[:2] if trial.answer else (None, None)
+        arrays = [array for array in (output, *state_tuple(h_n)) if array is not None]  # what the call shows
+        answer = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        asked = trial.adapter, trial.device, trial.idiom, trial.case.id, answer
         if asked not in _diagnosed:
             _diagnosed[asked] = self._diagnose((trial.adapter, trial.device))
         return _diagnosed[asked]

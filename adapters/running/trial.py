@@ -77,8 +77,10 @@ class Trial:
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
         lengths = None if case.lengths is None else np.asarray(case.lengths).tolist()
+        way = f", in the idiom {self.idiom!r}" if self.idiom else ""
+        came = self.verdict or f"{self.outcome}: {self.message}"
         return (
-            f"{self.adapter} {self.version} on {self.device}: {self.verdict or f'{self.outcome}: {self.message}'}\n"
+            f"{self.adapter} {self.version} on {self.device}{way}: {came}\n"
             f"  {spec}\n"
             f"  x {case.x.shape} {case.dtype}, {case.layout}, h0 {'given' if case.h0 is not None else 'zero'}, "
             f"lengths {lengths},{'' if case.mask is None else ' with a mask,'} case {case.id}"
