@@ -62,6 +62,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("also", {"mask": [True]}, "also"),
     ("also", [1], "also"),
     ("also", [{"colour": ["red"]}], "trigger colour"),
+    ("also", [{"mask": [True], "idiom": ["by hand"]}], "also idiom"),
     ("case idiom", "by hand", "case"),
     ("trigger idiom", 1, "trigger idiom"),
     ("trigger idiom", "by hand", "case"),
@@ -138,6 +139,8 @@ def test_a_case_is_inside_one_trigger_or_another_whatever_the_idiom() -> None:
         assert [usual.holds(features | some, word) for some in (*inside, *outside)] == [True, True, False, False]
     alone = parse(idiom | {"case": idiom["case"] | {"idiom": "by hand"}})
     assert [alone.holds(features, word) for word in ("", "by hand", "else")] == [False, True, False]
+    both = parse(GOOD | {"also": [{"mask": [True], "idiom": "by hand"}]})
+    assert [both.holds(features | inside[1], word) for word in ("", "by hand", "else")] == [False, True, False]
 
 
 @pytest.mark.parametrize(("place", "value", "named"), BAD)

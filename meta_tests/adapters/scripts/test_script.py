@@ -221,7 +221,7 @@ def test_a_script_names_the_device_and_the_backend() -> None:
     assert 'os.environ.setdefault("JAX_ENABLE_X64", "1")' in on_jax
     for other in (
         keras_script(usual(), "cuda:1", "jax"),
-        keras_script(usual(dtype="float64"), "cuda:1", "jax", "without x64"),
+        keras_script(usual(dtype="float64"), "cuda:1", "jax", "as it comes"),
         keras_script(usual(dtype="float64"), "cuda:1", "torch"),
     ):
         assert "X64" not in other
