@@ -81,7 +81,12 @@ def test_what_a_target_needs_is_installed(name: str, backend: str, tmp_path: Pat
     judged = target(f"{name} cpu") | {"source": name, "backend": backend if name == "keras" else ""}
     text = reproduce(evidence_of(tmp_path, head=header(targets=[judged])).runs[0])
     line = next(line for line in text.splitlines() if " pip install " in line).split()
-    homes = {"keras": "keras-numpy" if backend == "numpy" else backend, "onnxruntime": "onnx", "onnx": "", "reference": ""}
+    homes = {
+        "keras": "keras-numpy" if backend == "numpy" else backend,
+        "onnxruntime": "onnx",
+        "onnx": "",
+        "reference": "",
+    }
     line += [package(name) for name in line]
     needed = extra(home) if (home := homes.get(name, name)) else {adapters.KNOWN[name][1]}
     brought = {"onnx"} if "onnxscript" in line else {"keras"} if (name, backend) == ("keras", "torch") else set()
