@@ -18,6 +18,7 @@ BACKENDS = {
     "tensorflow": ("torch", "keras", "onnxruntime", "onnx", "torch-onnx", "openvino", "reference"),
     "torch": ("keras",),
     "jax": ("keras", "flax"),
+    "numpy": ("keras",),
 }
 # what `nox -s evidence` judges where it is not asked for --all, and what it installs for it
 USUAL = {"tensorflow": ("torch", "keras")}
@@ -28,6 +29,7 @@ FRAMEWORKS = {
     "tensorflow": "tensorflow",
     "jax": "jax",
     "keras-torch": "torch",
+    "keras-numpy": "numpy",
     "flax": "",
     "onnx": "",
     "onnxruntime": "",

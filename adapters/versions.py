@@ -19,6 +19,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "keras on tensorflow": {"tensorflow": "2.17"},
     "keras on jax": {"jax": "0.4.31"},  # 0.4.30 has no matmul precision "highest"
     "keras on torch": {"torch": TORCH},
+    "keras on numpy": {"keras": "3.7", "jax": "0.4.31"},  # 3.6 keeps no mask, and has no device; it imports JAX
     "flax": {"flax": "0.12.2"},  # older ones do not load with today's JAX
     "onnx": {"onnx": "1.23"},  # 1.22 has no bidirectional RNN, runs reverse forward, takes no lengths
     "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # onnx 1.18 does not know bfloat16; 1.20 has no opset 22

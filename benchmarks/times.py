@@ -28,6 +28,7 @@ TARGETS = {
     "keras/tensorflow": ("keras", "tensorflow"),
     "keras/torch": ("keras", "torch"),
     "keras/jax": ("keras", "jax"),
+    "keras/numpy": ("keras", "numpy"),
     "flax": ("flax", ""),
     "reference": ("reference", ""),
 }

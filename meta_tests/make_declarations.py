@@ -19,7 +19,7 @@ from evidence.record.lines import declarations, refusals
 from evidence.verify.declarations import FORMAT, PATH
 from reference.files import write_atomically
 
-BACKENDS = {"keras": ("tensorflow", "torch", "jax")}
+BACKENDS = {"keras": ("tensorflow", "torch", "jax", "numpy")}
 DEVICES = ("cpu", "cuda")
 # what an adapter's version is made of: distributions, each for its version
 VERSIONS = {

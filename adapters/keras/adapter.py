@@ -59,7 +59,7 @@ class KerasAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=(("mask", True), *(("mode", mode) for mode in MODES)),
     )
-    compiles = Compiles(KEPT[BACKEND])
+    compiles = Compiles(KEPT) if KEPT else None
     idioms = IDIOMS
     environment = staticmethod(environment)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from reference import Case
@@ -20,14 +18,7 @@ from ..readers import columns
 from . import ways
 from .modes import BACKWARDS
 from .script import WORDS, way_of
-from .settings import BACKEND, array_of, keras_device, on, tensor
-
-
-@contextmanager
-def untouched(device: str, dtype: str) -> Iterator[None]:
-    """A device alone: whatever else decides numbers is as the user has it."""
-    with keras.device(keras_device(device, BACKEND)):
-        yield
+from .settings import BACKEND, array_of, on, tensor, untouched
 
 
 def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> Callable[[Case, str], Result]:
@@ -119,6 +110,10 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "TimeDistributed": ("by TimeDistributed, which takes the sequences of a batch one by one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states"},
         "refused": {(("batch", "0"),): Refusal("ValueError", "TimeDistributed.call()")},
+    }),
+    "TimeDistributed predict": ("by Model.predict of TimeDistributed, of two sequences each and then of one", ALONE, {
+        "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS},
+        "absent": "" if BACKEND == "tensorflow" else "the number of sequences is known in every call but TensorFlow's",
     }),
 }  # fmt: skip
 

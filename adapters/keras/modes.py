@@ -39,12 +39,22 @@ LACKING = {
     "fallback": "Keras' SimpleRNN uses no kernel of cuDNN",
     **({} if BACKEND == "tensorflow" else {"traced": "tf.function is TensorFlow's"}),
     **({"bfloat16_products": "TensorFlow has no such setting"} if BACKEND == "tensorflow" else {}),
+    **(
+        {
+            "autograd": "NumPy computes no gradients",
+            "compiled": "NumPy compiles nothing",
+            "tf32": "NumPy has no such setting",
+            "bfloat16_products": "NumPy has no such setting",
+        }
+        if BACKEND == "numpy"
+        else {}
+    ),
 }
 ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
 
 # the modes in which what is compiled for shapes is kept, for other weights too; torch compiles in the mode "compiled"
 # alone, as C++: 5 s for each key
-KEPT = {"tensorflow": "traced", "jax": "compiled", "torch": "eager"}
+KEPT = {"tensorflow": "traced", "jax": "compiled", "torch": "eager"}.get(BACKEND)
 BACKWARDS = "a layer that goes backwards hands on its output in processing order"
 TOGETHER = {
     **{(("mode", "mixed"), ("dtype", dtype)): "mixed policies are narrow" for dtype in ("float32", "float64")},
@@ -64,6 +74,7 @@ REFUSED = {
     },
     "torch": {(("time", "0"),): Refusal("IndexError", "index 0 is out of bounds for dimension 1 with size 0")},
     "jax": {(("time", "0"),): Refusal("IndexError", "index is out of bounds for axis 1 with size 0")},
+    "numpy": {(("time", "0"),): Refusal("IndexError", "index 0 is out of bounds for axis 1 with size 0")},
 }[BACKEND]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ _FLIPPED: Any = keras.ops.flip(keras.KerasTensor((1, 1, 1)), axis=1)
 FLIP = type(_FLIPPED._keras_history.operation)
 DIRECTIONS = {(False,): "forward", (True,): "reverse", (False, True): "bidirectional"}  # by each track's go_backwards
 # The directions in which an unrolled layer that answers zero at masked steps is wrong on this backend
-UNROLLED = {"jax": ("forward", "reverse", "bidirectional")}.get(BACKEND, ("reverse", "bidirectional"))
+UNROLLED = ("forward",) * (BACKEND in ("jax", "numpy")) + ("reverse", "bidirectional")
 # What Bidirectional takes over from its halves when it is made
 SHARED = ("return_sequences", "return_state", "stateful")
 # What Keras itself sets on its instances, over what their classes have

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..versions import expect_versions
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
 
-BACKENDS = ("tensorflow", "torch", "jax")
+BACKENDS = ("tensorflow", "torch", "jax", "numpy")
 
 
 def _backend() -> str:
@@ -26,7 +26,7 @@ def _backend() -> str:
         if error.name not in BACKENDS:
             raise
         absent = f"{error.name} is not installed; pip install {error.name}"
-        raise ImportError(f"Keras on {error.name}: {absent}") from error
+        raise ImportError(f"Keras on {named or error.name}: {absent}") from error
     _expect_usable(backend)  # which may be named in Keras' own configuration file
     return backend
 
@@ -51,8 +51,13 @@ def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
 
     dtype: of the layers: on JAX, float64 is there for float64 and for nothing else, whatever the user's setting is.
     """
-    with keras.device(keras_device(device, BACKEND)), SETTINGS[BACKEND](dtype, mode):
+    with untouched(device), SETTINGS[BACKEND](dtype, mode):
         yield
+
+
+def untouched(device: str, *_: Any) -> AbstractContextManager[Any]:
+    """Keras' scope for a device alone: whatever else decides numbers is as the user has it."""
+    return keras.device(keras_device(device, BACKEND))
 
 
 @contextmanager
@@ -70,12 +75,15 @@ SETTINGS: dict[str, Callable[[Any, str], AbstractContextManager[Any]]] = {
     "tensorflow": _tensorflow,
     "torch": lambda dtype, mode: import_module("adapters.torch.settings").settings(mode),
     "jax": lambda dtype, mode: import_module("adapters.flax.numbers").numbers(dtype, mode),
+    "numpy": lambda dtype, mode: nullcontext(),  # it has none
 }
 
 
 def gpu_count() -> int:
     if BACKEND == "torch":  # keras.distribution is not implemented on it
         return import_module("torch").cuda.device_count()
+    if BACKEND == "numpy":
+        return 0
     return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
 
 

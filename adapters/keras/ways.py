@@ -406,3 +406,18 @@ def timedistributed(given):
         below = around(below, mask=mask)
         below = keras.ops.flip(below, axis=2) if given.direction == "reverse" else below
     return [below[0]], []
+
+
+def timedistributed_predict(given):
+    """Model.predict of TimeDistributed(SimpleRNN(...)), of samples of two sequences, and then of one."""
+    dtype, (x, number) = given.words["dtype"], marked(given)
+    below = entry = keras.Input((None, *x.shape[1:]), dtype=dtype)
+    if given.mask is not None:
+        below = keras.layers.Masking(mask_value=number, dtype=dtype)(below)
+    for layer in layers_of(given, zero_output_for_mask=True):
+        below = keras.layers.TimeDistributed(layer, dtype=dtype)(below)
+    below = keras.ops.flip(below, axis=2) if given.direction == "reverse" else below
+    model = keras.Model(entry, below)
+    for several in (np.stack([x, x], axis=1), x[:, None]):
+        answer = model.predict(several, batch_size=max(len(x), 1), verbose=0)
+    return [answer[:, 0]], []

@@ -20,8 +20,7 @@ def primitive_verdicts(
     """What is said of the products w_ih x and w_hh h, and of the activation of their sum, each by itself.
 
     Empty where the adapter has no dense or no activation of its own: a user's need not have them.
-    arithmetic: of a finding, by which they are judged, in whatever dtype the activation answers; the declared one when
-    None.
+    arithmetic: of a finding, by which they are judged, in whatever dtype they answer; the declared one when None.
     """
     dense, activation = getattr(adapter, "dense", None), getattr(adapter, "activation", None)
     refusal, declared = asked_of(adapter, case, device, "eager")
@@ -36,7 +35,10 @@ def primitive_verdicts(
     b_ih, b_hh = (none if bias is None else bias for bias in (cell.b_ih, cell.b_hh))
     operands = (cell.w_ih, b_ih, x), (cell.w_hh, b_hh, h)
     with warnings_shown():
-        products = [(weight, bias, rows, dense(weight, bias, rows, device)) for weight, bias, rows in operands]
+        answered = [dense(*operand, device) for operand in operands]
+        if arithmetic is not None:
+            answered = [product.astype(x.dtype) for product in answered]
+        products = [(*operand, product) for operand, product in zip(operands, answered, strict=True)]
         a = np.add(*(product[-1] for product in products)).astype(x.dtype)
         if (judged := arithmetic_of(declared)).narrow:  # alone, the activation is asked what the layer would ask it
             a = a.astype(judged.computed).astype(x.dtype)

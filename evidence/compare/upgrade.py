@@ -156,7 +156,8 @@ def companions(asked: Sequence[str]) -> list[str]:
     for name in map(package, asked):
         homes = [extra for extra, names in FRAMEWORKS.items() if name in names][:1]
         if name == "keras":
-            homes = [os.environ.get("KERAS_BACKEND", homes[0])]
+            backend = os.environ.get("KERAS_BACKEND", homes[0])
+            homes = ["jax" if backend == "numpy" else backend]  # which Keras' backend of NumPy imports
         chosen += [need for extra in homes for need in FRAMEWORKS.get(extra, ())]
     return list(dict.fromkeys(chosen))
 

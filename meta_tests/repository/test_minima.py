@@ -60,6 +60,7 @@ ADAPTERS = {
     "tensorflow": ("keras", "keras on tensorflow"),
     "jax": ("keras", "keras on jax"),
     "keras-torch": ("keras", "keras on torch"),
+    "keras-numpy": ("keras", "keras on numpy"),
     "all": ("torch", "keras", "keras on tensorflow"),
 }
 

@@ -85,6 +85,20 @@ def masked_above_in_time_order(case: Case, run: Run) -> Result:
     return by_layers(case, run, layer_run=layer_run)
 
 
+def zeros_that_count(case: Case) -> Case:
+    x = np.where(valid_of(case)[..., None], case.x, np.zeros_like(case.x))
+    return replace(case, x=x, mask=None, lengths=None)
+
+
+def masked_below_alone(case: Case, run: Run) -> Result:
+    """A stack of which the first layer alone has the mask."""
+
+    def layer_run(layer: int, asked: Case, run: Run) -> Result:
+        return run(replace(asked, lengths=None, mask=None) if layer else asked)
+
+    return by_layers(case, run, layer_run=layer_run)
+
+
 def last_masked(case: Case) -> np.ndarray:
     """Where the last layer ends on a step that does not count: booleans (directions, batch, 1)."""
     ends = {"forward": -1, "reverse": 0}
@@ -158,6 +172,10 @@ FOUND = table(
      of_question(lambda case: replace(case, mask=None, lengths=None))),
     ("mask_above_in_time_order", "the layers above the first have their mask reversed in time", LAYERS & UNCOUNTED,
      of_run(masked_above_in_time_order)),
+    ("padding_read_as_zeros", "every step counts, with x = 0 where the mask and the lengths say that it does not",
+     UNCOUNTED, of_question(zeros_that_count)),
+    ("mask_forgotten_above", "in the layers above the first every step counts", LAYERS & UNCOUNTED,
+     of_run(masked_below_alone)),
     ("last_output_zero", "the last layer's h_n is 0 where its last step is masked", UNCOUNTED,
      of_answer(last_output_zero)),
     ("last_output_of_the_first_layer", "the last layer's h_n is the first one's where its last step is masked",

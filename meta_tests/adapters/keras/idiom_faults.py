@@ -186,4 +186,5 @@ PLANTED = {
     "dtype policy": (Planted("every policy is float16", changed("config.set_dtype_policy", of_float16)),),
     "floatx": (Planted("set_floatx takes no bfloat16", changed("config.set_floatx", refused)),),
     "TimeDistributed": (Planted("every sequence is the first", changed("layers.TimeDistributed.call", first_for_all)),),
+    "TimeDistributed predict": (Planted("predict is of zeros", changed("Model.predict", rounded)),),
 }  # fmt: skip

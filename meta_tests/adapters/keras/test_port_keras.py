@@ -461,14 +461,14 @@ def test_a_backend_that_cannot_be_used_is_refused_in_one_sentence(
 ) -> None:
     from adapters.keras import settings
 
-    words = "this adapter runs on tensorflow, torch, jax; KERAS_BACKEND names one"
-    for named in ("numpy", "openvino", "theano"):
+    words = "this adapter runs on tensorflow, torch, jax, numpy; KERAS_BACKEND names one"
+    for named in ("openvino", "theano"):
         monkeypatch.setenv("KERAS_BACKEND", named)
         with pytest.raises(ImportError, match=rf"^Keras on {named}: {words}$"):
             settings._backend()
     monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setattr(adapter.framework.backend, "backend", lambda: "numpy")  # of Keras' own file
-    with pytest.raises(ImportError, match=rf"^Keras on numpy: {words}$"):
+    monkeypatch.setattr(adapter.framework.backend, "backend", lambda: "openvino")  # of Keras' own file
+    with pytest.raises(ImportError, match=rf"^Keras on openvino: {words}$"):
         settings._backend()
     monkeypatch.setattr(settings, "BACKENDS", ("torch",))
     monkeypatch.setenv("KERAS_BACKEND", "torch")
@@ -478,10 +478,11 @@ def test_a_backend_that_cannot_be_used_is_refused_in_one_sentence(
         settings._backend()
 
 
-def test_a_backend_that_is_not_installed_is_named(adapter: adapters.Adapter) -> None:
+@pytest.mark.parametrize("backend", ["jax", "numpy"])  # which imports JAX too
+def test_a_backend_that_is_not_installed_is_named(adapter: adapters.Adapter, backend: str) -> None:
     code = "import sys; sys.modules['jax'] = None; import adapters; adapters.load('keras')"
-    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(Path(__file__).parents[3])}
     finished = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert "LoadError: adapter keras: Keras on jax: jax is not installed; pip install" in finished.stderr
+    assert f"LoadError: adapter keras: Keras on {backend}: jax is not installed; pip install" in finished.stderr
