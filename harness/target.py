@@ -23,6 +23,7 @@ from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
+from evidence.record import seeded
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import PINNED, comparable, kept_answer, verdict_line
@@ -392,11 +393,13 @@ class Target:
             return
         line = verdict_line(target=self.label, test=running_test(), tested=tested, relation=relation, case=case,
                             features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
-                            answer=answer, idiom=trial.idiom, findings=trial.findings)  # fmt: skip
-        asked = line["corpus"] is not None or tested.startswith(PINNED)
+                            answer=answer, idiom=trial.idiom, findings=trial.findings,
+                            view=trial.view)  # fmt: skip
+        asked = line["corpus"] is not None or tested.startswith(PINNED) or tested == seeded.PROPERTY
         keep = asked and not relation and comparable(verdict)
         kept = kept_answer(*answer) if keep and answer is not None else None
-        expected = {"refused": self.capabilities.refusal, "not offered": self.capabilities.not_offered}
+        can = self.offered(trial.idiom) if trial.idiom else self.capabilities
+        expected = {"refused": can.refusal, "not offered": can.not_offered}
         declared = trial.outcome == "left out" or bool(expected.get(trial.outcome, lambda _: None)(features))
         self.journal.verdict(line, case.to_json(), kept, declared)
 
