@@ -66,14 +66,13 @@ def asked_in_idioms(target: Target, ledger: Ledger) -> dict[str, Counter[str]]:
 
 
 def idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
-    """For each target that has other ways of a call: in how many it was asked."""
-    for target in targets:
+    """For each target that was asked, and has other ways of a call: in how many of them."""
+    for target in (target for target in targets if target.idioms and ledger.outcomes(target.label)):
         found = asked_in_idioms(target, ledger)
         asked, absent = [one for one in found.values() if one], len(target.idioms) - len(found)
         some = "" if len(asked) == len(found) else f"{len(asked)} of "
         words = f"{some}{_several(len(found), 'idiom')} asked, {_several(sum(map(Counter.total, asked)), 'case')}"
-        if target.idioms:
-            yield f"{target.label}: {words}{f'; {absent} absent' if absent else ''}"
+        yield f"{target.label}: {words}{f'; {absent} absent' if absent else ''}"
 
 
 def _in_state(target: Target, ledger: Ledger, state: str) -> list[Finding]:

@@ -1,5 +1,6 @@
-"""python -m meta_tests.make_corpus: draw the corpus of each family and write evidence/record/corpora/FAMILY.jsonl.
+"""python -m meta_tests.make_corpus [FAMILY ...]: draw the corpus of each family and write it.
 
+Written is evidence/record/corpora/FAMILY.jsonl, of the families that have one, and of those that are named.
 Needed only to add cases. Append them: a published case that changes, or another order, makes the runs recorded before
 incomparable with those after. Where the number of cases was published, add it to PUBLISHED.
 """
@@ -7,6 +8,7 @@ incomparable with those after. Where the number of cases was published, add it t
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
@@ -14,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from evidence.record.corpus import FIRST, FOLDER, FORMAT
+from evidence.record.corpus import FIRST, FOLDER, FORMAT, families
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 from reference.cells import CELLS
 from reference.draws import draw_case
 from reference.files import write_atomically
+from reference.spec import expect_word
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
@@ -141,5 +144,6 @@ def text(family: str) -> str:
 
 
 if __name__ == "__main__":
-    for family in CELLS:
+    for family in dict.fromkeys((*families(), *sys.argv[1:])):
+        expect_word("family", family, tuple(CELLS))
         write_atomically(FOLDER / f"{family}.jsonl", text(family))

@@ -18,10 +18,12 @@ import numpy as np
 
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, Result, RNNSpec, forward
 from reference import layout as layouts
-from reference.bounds.arithmetic import arithmetic
+from reference.bounds.arithmetic import Arithmetic, arithmetic
 from reference.bounds.step import Enclosure
 from reference.bounds.trajectory import trajectory_bound
 from reference.judging.comparison import vacuous_elements
+from reference.judging.partial import Whole, shown_of, whole_of
+from reference.judging.view import WHOLE, View, answer_of, merged, sequence_of
 from reference.spec import DTYPES, expect, expect_word
 
 from ..inputs import Inputs
@@ -50,15 +52,16 @@ def script(
     package: str,
     device: str,
     devices: re.Pattern[str] = ON_CPU_AND_CUDA,
+    view: View = WHOLE,
     **more: Any,
 ) -> str:
     """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception.
 
     template: the file of the framework's part, as `filled` reads it: it imports the framework, prints its version,
-    builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output" and "h_n",
-    in float64 and in the case's layout; np and sys are there.
+    builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output" and "h_n"
+    that the view shows, in float64 and in the case's layout; np and sys are there.
     title, package: what is called, and what is needed beside NumPy, in words.
-    device: one that may not be here.  devices: what it may be called.
+    device: one that may not be here.  devices: what it may be called.  view: what the call shows of the answer.
     more: words that the template uses beside those of `_words`.
     Raises ValueError or TypeError, naming the field, where a word that goes into a script is none of those known: what
     stands in a script runs when the script does.
@@ -66,10 +69,14 @@ def script(
     for name, text in (("title", title), ("package", package)):
         expect(isinstance(text, str) and WORDS.fullmatch(text) is not None, name, text, "words of ASCII")
     expect_device(device, devices)
-    words = {**_words(case, device), **more, "title": title, "package": package}
-    parts = trajectory(case)
+    words = {**_words(case, device), **_words_of(view, case), **more, "title": title, "package": package}
+    parts = trajectory(case, view)
     words["wide"] = sum(int(vacuous_elements(*part).sum()) for part in parts.values())
-    words |= {f"{name}_bound": array_literal(rounded_up(part.bound), np.inf) for name, part in parts.items()}
+    bounds = {name: array_literal(rounded_up(part.bound), np.inf) for name, part in parts.items()}
+    words["bounds"] = "\n".join(f"{name}_bound = {text}" for name, text in bounds.items())
+    words["bound_names"] = ", ".join(f'"{name}": {name}_bound' for name in bounds)
+    words["expected"] = ", ".join(f'"{name}": {EXPECTED[name][view.output == "last step"]}' for name in bounds)
+    words["expected"] = Template(words["expected"]).substitute(words)
     words["decoded"] = DECODED.strip() if any("decoded(" in str(word) for word in words.values()) else ""
     words["native"] = filled(template.read_text("utf-8"), words)
     return re.sub(r"\n{4,}", "\n\n\n", filled(TEMPLATE.read_text("utf-8"), words)) + "\n"
@@ -143,6 +150,24 @@ def _words(case: Case, device: str) -> dict[str, Any]:
     }
 
 
+# what is expected of each array, in the case's layout, from time-first ones; and where there is no axis of time
+EXPECTED = {"output": ("output$from_time_first", "output$from_batched"), "h_n": ("h_n$state_back",) * 2}
+
+
+def _words_of(view: View, case: Case) -> dict[str, Any]:
+    """What is true of what a call shows."""
+    ended, merges = case.lengths is not None or case.mask is not None, view.merges(case.spec.num_directions)
+    return {
+        "partial": view != WHOLE,
+        "held": view.masked == "held" and view.output == "every step" and ended,
+        "last_step": view.output == "last step",
+        "last_layer": view.states == "last layer",
+        "merges": merges,
+        "merging": {"sum": "a + b", "mul": "a * b", "ave": "(a + b) / 2"}[view.halves] if merges else "",
+        "from_batched": "" if layouts.is_batched(case.layout) else "[0]",
+    }
+
+
 def cell_suffix(case: Case, index: int) -> str:
     """The end of the names of cell `index`, as torch has it: "l0", "l0_reverse", "l1", ..."""
     layer, direction = divmod(index, case.spec.num_directions)
@@ -160,28 +185,38 @@ def _cells(case: Case) -> str:
     return "\n".join([*lines, "cells = [", *cells, "]"])
 
 
-def trajectory(case: Case) -> dict[str, Enclosure]:
-    """What is expected of "output" and "h_n" by the trajectory bound, in the case's layout.
+def trajectory(case: Case, view: View = WHOLE) -> dict[str, Enclosure]:
+    """What is expected of "output" and "h_n", those that a view shows, by the trajectory bound, in the case's layout.
 
     The bound is 0 where NaN or infinity is certain, which the trajectory bound itself says nothing of.
     """
-    if case.mask is not None:
-        plain, order = case.without_mask()
-        parts, back = trajectory(plain), np.argsort(order, axis=0)
-        output = parts["output"].each(lambda array: layouts.take_steps(array, back, case.layout))
-        return {**parts, "output": output}
-    lengths = None if case.lengths is None else np.atleast_1d(case.lengths)
-    inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout).to("time_first")
+    promised = arithmetic(case.dtype)
     with np.errstate(all="ignore"):
-        cells = trajectory_bound(case.spec, case.parameters, inputs.x, inputs.h0, lengths, arithmetic(case.dtype))
-    top, fields = cells[-case.spec.num_directions :], range(len(Enclosure._fields))
-    outputs = [np.concatenate([cell.output[field] for cell in top], axis=-1) for field in fields]
-    states = [np.stack([cell.h_n[field] for cell in cells]) for field in fields]
-    given = [inputs.result([output], h_n) for output, h_n in zip(outputs, states, strict=True)]
-    parts = {"output": Enclosure(*(one.output for one in given)), "h_n": Enclosure(*(one.h_n for one in given))}
-    certain, infinite = _certain_nan(case)._asdict(), _certain_infinity(case)._asdict()
+        output, states = shown_of(view, case, _whole(case, promised))
+        if output is not None and view.merges(case.spec.num_directions):
+            halves = [output.each(lambda a, d=d: a[..., case.spec.half(d)]) for d in range(case.spec.num_directions)]
+            output = merged(view, halves, promised)
+    parts: dict[str, Enclosure] = {}
+    if output is not None:
+        parts["output"] = Enclosure(*(np.asarray(sequence_of(view, case, array)) for array in output))
+    if states:
+        parts["h_n"] = states[0].each(lambda array: layouts.state_from_batched(array, case.layout))
+    given = [answer_of(view, case, *answer) for answer in (_certain_nan(case), _certain_infinity(case))]
+    certain, infinite = (dict[str, Any](zip(("output", "h_n"), one, strict=True)) for one in given)
     exact = {name: np.isnan(certain[name]) | np.isinf(infinite[name]) for name in parts}
     return {name: part._replace(bound=np.where(exact[name], 0, part.bound)) for name, part in parts.items()}
+
+
+def _whole(case: Case, promised: Arithmetic) -> Whole:
+    """The whole answer by the trajectory bound, time first."""
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        output, states = _whole(plain, promised)
+        back = np.argsort(order, axis=0)
+        return output.each(lambda array: layouts.take_steps(array, back, "time_first")), states
+    lengths = None if case.lengths is None else np.atleast_1d(case.lengths)
+    inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout).to("time_first")
+    return whole_of(case, trajectory_bound(case.spec, case.parameters, inputs.x, inputs.h0, lengths, promised))
 
 
 def _certain_nan(case: Case) -> Result:

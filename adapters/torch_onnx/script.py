@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from reference import Case
 
@@ -23,6 +24,6 @@ def torch_onnx_script(case: Case, device: str = "cpu", way: str = "eager") -> st
         raise NotOffered(
             "a script is written of torch.nn.RNN alone, without lengths, masks and a single reverse direction"
         )
-    ways = {name.replace(" ", "_"): name == way for name in WAYS}
+    ways: dict[str, Any] = {name.replace(" ", "_"): name == way for name in WAYS}
     return script(case, TEMPLATE, TITLE, "torch, onnx, onnxscript, onnxruntime", device, ON_CPU,
                   copies=copies(case), **ways)  # fmt: skip

@@ -28,6 +28,7 @@ from ..record.reader import read
 from ..record.runs import Run
 from ..record.schema import TargetLine, VerdictLine, question
 from . import declarations
+from .added import in_full
 from .check import Check, few
 from .declarations import entry_of, public, version_of
 from .questions import ANSWER, CORPUS, FOLDER
@@ -76,7 +77,7 @@ def redraw(run: Run) -> Check | None:
 def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
     """The questions of each test, with their sizes; and the tests with a vacuous answer, or without one."""
     found, vacuous = Questions(Counter), set[str]()
-    for line in lines:
+    for line in in_full(lines):
         if not line.test.startswith((FOLDER + CORPUS, FOLDER + FINDINGS)):
             found[line.test][hash((question(line), tuple(line.sizes.model_dump().items())))] += 1
             vacuous |= {line.test} if line.outcome == "vacuous" or line.property == ANSWER else set()

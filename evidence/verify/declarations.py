@@ -20,6 +20,7 @@ from reference import Case
 from ..record import seeded
 from ..record.lines import capabilities, finding_line, idiom_of
 from ..record.schema import Declaration, Header, IdiomLine, RefusalLine, TargetLine
+from .added import said_then
 
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
@@ -125,7 +126,7 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
         yield f"{target.label}: {named}, device {target.device!r}: this suite has none such"
         return
     for kind in KINDS:
-        ours, theirs = entry[kind], [one.model_dump() for one in getattr(target, kind)]
+        ours, theirs = list(said_then(header, entry[kind])), [one.model_dump() for one in getattr(target, kind)]
         if ours != theirs:
             other = next((one for one in (*theirs, *ours) if one not in ours or one not in theirs), "another order")
             yield (
@@ -133,7 +134,7 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
                 f"({len(theirs)} entries, expected {len(ours)}; among them {other}): see suite.commit"
             )
     if header.knows_idioms:
-        yield from _idioms(target, entry["idioms"])
+        yield from _idioms(header, target, entry["idioms"])
     if target.compiles is not None and target.compiles.model_dump() != entry["compiles"]:
         yield f"{target.label}: it compiles {target.compiles.model_dump()}, and the adapter {entry['compiles']}"
     version = version_of(entry, header.environment.packages)
@@ -141,9 +142,11 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
         yield f"{target.label}: version {target.version!r}, and the packages of the record make it {version!r}"
 
 
-def _idioms(target: TargetLine, ours: list[dict[str, Any]]) -> Iterator[str]:
+def _idioms(header: Header, target: TargetLine, declared: list[dict[str, Any]]) -> Iterator[str]:
     """Where a header declares other idioms. Which are absent, each machine says itself."""
-    ours, theirs = ([one | {"absent": ""} for one in some] for some in (ours, [i.model_dump() for i in target.idioms]))
+    then = ({kind: list(said_then(header, one[kind])) for kind in ("without", "refused")} for one in declared)
+    ours = [one | kinds | {"absent": ""} for one, kinds in zip(declared, then, strict=True)]
+    theirs = [one.model_dump() | {"absent": ""} for one in target.idioms]
     if ours != theirs:
         named = dict.fromkeys(one["word"] for one in (*ours, *theirs) if one not in ours or one not in theirs)
         other = ", ".join(named) or "another order"

@@ -20,6 +20,7 @@ from ..record.reader import read
 from ..record.runs import FAILED, Evidence, Run, Unusable, miscounts
 from ..words import one_line
 from . import declarations
+from .added import in_full
 from .again import redraw
 from .check import Check, few, those
 from .questions import CORPUS, FOLDER, Tally, function
@@ -82,7 +83,7 @@ def _checks(run: Run) -> list[Check]:
     targets = {target.label: Target(run, target, asked) for target in run.header.targets}
     tally, wrong = Tally(run, asked), list[str]()
     unshown, elsewhere, left_out = Counter[str](), set[str](), run.header.digests.keys() - corpus.families().keys()
-    for line in run.verdicts:
+    for line in in_full(run.verdicts):
         family = corpus.family_of(line.corpus) if line.corpus and line.test.startswith(f"{FOLDER}{CORPUS}") else None
         if family in left_out:
             unshown[f"of the corpus of {family}, which this suite has not"] += 1

@@ -21,7 +21,7 @@ from .test_adapters import bits
 
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
          "h0": False, "lengths": "full", "mask": False, "num_layers": "1", "time": "more", "batch": "more",
-         "values": "finite"}  # fmt: skip
+         "values": "finite", "cell": "elman"}  # fmt: skip
 
 
 @pytest.mark.parametrize("feature", [("dtype", "float8"), ("dropout", True)])
@@ -75,8 +75,10 @@ def test_offers_that_are_no_tuple_are_refused():
 
 def test_what_is_neither_in_the_base_nor_offered_is_unsupported():
     plain, offering = Capabilities(), Capabilities(offers=(("mask", True), ("mode", "saved"), ("mode", "compiled")))
-    assert {name: plain.supported(name) for name in FEATURES} == BASE
-    assert plain.unsupported == {(name, value): NO_ARGUMENT[name] for name, value in beyond_base()}
+    assert {name: plain.supported(name) for name in FEATURES} == BASE | {"cell": ("elman",)}
+    reasons = {one: NO_ARGUMENT.get(one[0], NOT_AMONG_OFFERS) for one in beyond_base()}
+    assert plain.unsupported == reasons
+    assert reasons["cell", "gru"] == NOT_AMONG_OFFERS
     assert offering.supported("mask") == FEATURES["mask"]
     assert set(offering.supported("mode")) == {"eager", "saved", "compiled"}
     assert offering.not_offered({"mode": "traced"}) == f"mode traced: {NOT_AMONG_OFFERS}"
@@ -105,12 +107,13 @@ class Old:
     [
         ("mode", (*FEATURES["mode"], "asleep"), NO_ARGUMENT["mode"]),
         ("layout", (*FEATURES["layout"], "feature_first"), NOT_AMONG_OFFERS),
-        ("cell", ("elman", "gru"), NOT_AMONG_OFFERS),
+        ("cell", (*FEATURES["cell"], "one more"), NOT_AMONG_OFFERS),
+        ("gradients", (False, True), NOT_AMONG_OFFERS),
     ],
 )
 @pytest.mark.parametrize("made", ["before", "after"])
 def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
-    feature: str, added: tuple[str, ...], reason: str, made: str, monkeypatch: pytest.MonkeyPatch
+    feature: str, added: tuple[Any, ...], reason: str, made: str, monkeypatch: pytest.MonkeyPatch
 ):
     """A mode, a value of a feature, and a feature. It is asked for what it was asked for before, and nothing else."""
     adapter, case = Old(), draw_case(RNNSpec(3, 5), batch=3, time=4, h0=True)
@@ -118,9 +121,8 @@ def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
     monkeypatch.setitem(FEATURES, feature, added)
     if made == "after":
         adapter.capabilities = Capabilities()
-    assert before | {"cell": ("elman",)} == {"cell": ("elman",)} | {
-        name: adapter.capabilities.supported(name) for name in FEATURES
-    }
+    now = {name: adapter.capabilities.supported(name) for name in FEATURES}
+    assert now == {feature: added[:1]} | before
     assert adapter.capabilities.not_offered({feature: added[-1]}) == f"{feature} {added[-1]}: {reason}"
     assert Capabilities(offers=((feature, added[-1]),)).not_offered({feature: added[-1]}) == ""
     assert examine(adapter, case).outcome == "agrees"

@@ -38,9 +38,9 @@ def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
     moved = made.layout != pinned.layout or (batch, time, many) != (pinned.batch, pinned.time, pinned.num_layers)
     if moved or made.direction != pinned.direction:
         made = replace(made, set=tuple(one for one in made.set if not one.at and "track" not in one.array))
-    if asked["values"] == "not finite" and made.features()["values"] == "finite":
-        made = replace(made, set=(*made.set, Set("x", float("nan"), (0, 0))))
     try:
+        if asked["values"] == "not finite" and made.features()["values"] == "finite":
+            made = replace(made, set=(*made.set, Set("x", float("nan"), (0, 0))))
         return made if made.features() == asked | {"batch": made.features()["batch"]} else None
     except (ValueError, IndexError):  # there is no such case
         return None

@@ -34,7 +34,7 @@ def test_a_case_is_found_by_id_name_or_number(evidence: Evidence) -> None:
     for given in (case.id, case.id[:6], name, "000"):
         line, asked = find(evidence, given, "mirror cpu")
         assert (line.case, asked.label) == (case.id, "mirror cpu")
-        assert case_of(line) is case
+        assert case_of(line, asked) is case
 
 
 def test_the_target_that_failed_is_meant_where_only_one_did(evidence: Evidence) -> None:
@@ -68,14 +68,16 @@ def test_a_drawn_case_is_kept_where_it_did_not_agree(evidence: Evidence) -> None
     drawn = [line for line in evidence.runs[0].verdicts if line.corpus is None]
     kept = [line for line in drawn if line.content]
     assert {line.target for line in kept} == {"other cpu"}
-    assert case_of(kept[0]).id == kept[0].case
+    targets = {target.label: target for target in evidence.runs[0].header.targets}
+    other = targets["other cpu"]
+    assert case_of(kept[0], other).id == kept[0].case
     right = next(line for line in drawn if line.target == "mirror cpu")
     with pytest.raises(Unusable, match="was not kept: a record keeps the corpus"):
-        case_of(right)
+        case_of(right, targets["mirror cpu"])
     with pytest.raises(Unusable, match="the case that was kept is "):
-        case_of(kept[0].model_copy(update={"case": "0" * 16}))
+        case_of(kept[0].model_copy(update={"case": "0" * 16}), other)
     with pytest.raises(Unusable, match="format: got None"):
-        case_of(kept[0].model_copy(update={"content": "{}"}))
+        case_of(kept[0].model_copy(update={"content": "{}"}), other)
 
 
 def test_it_is_run_again(evidence: Evidence, capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def test_a_cell_is_a_file_a_mapping_and_a_corpus(clone: Path) -> None:
     """The toy: the reference computes it at once, its own adapter maps its weights, and no other adapter is asked."""
     shutil.copyfile(clone / "meta_tests/toy/cells/pair.py", clone / "reference/cells/toy_pair.py")
     (clone / "plain.py").write_text(EXAMPLE, encoding="utf-8")
-    run_module(clone, "meta_tests.make_corpus")
+    run_module(clone, "meta_tests.make_corpus", "toy_pair")
     new = {"reference/cells/toy_pair.py", "evidence/record/corpora/toy_pair.jsonl"}
     assert touched(clone) == new | {"plain.py"}
     assert beyond("a cell", new) == []

@@ -36,8 +36,8 @@ def judge_view(
     once. An output that is held must be repeated exactly.
     """
     if view == WHOLE:
-        assert output is not None
-        return judge(case, output, h_n, prefixes, declared, bound)
+        given: Any = output  # None too, an answer of another kind: judge says so
+        return judge(case, given, h_n, prefixes, declared, bound)
     directions = case.spec.num_directions
     by_steps = view.output == "every step" and not view.merges(directions)
     promised, bound = question_of(case, prefixes, declared, bound)
@@ -46,7 +46,10 @@ def judge_view(
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     if view.masked == "held" and view.output == "every step":
         assert output is not None
-        verdict, zeroed = _unheld(case, output, promised)
+        if view.merges(directions):
+            raise ValueError(f"view: got {view}, expected halves beside each other where an output is held")
+        with np.errstate(all="ignore"):
+            verdict, zeroed = _unheld(case, output, promised)
         return verdict or judge_view(case, view._replace(masked="zero"), zeroed, h_n, prefixes, promised.name, bound)
     if case.mask is not None:
         plain, order = case.without_mask()
@@ -62,8 +65,10 @@ def judge_view(
         tracks = step_tracks(case, layers, promised) if bound == "step" else trajectory_tracks(case, promised)
         expected = list(tracks)
         below = _parts_below(case, layers, expected) if bound == "step" else ()
-        whole = _whole(case, expected)
-        seen = [compare(part) for part in (*below, *parts_of(view, case, answer, _shown(view, case, whole), promised))]
+        whole = whole_of(case, expected)
+        seen = [
+            compare(part) for part in (*below, *parts_of(view, case, answer, shown_of(view, case, whole), promised))
+        ]
         return verdict_on(case, seen, promised, bound)
 
 
@@ -78,7 +83,8 @@ def wrong_shown(view: View, case: Case, output: Any, h_n: Any, prefixes: Sequenc
 Whole = tuple[Enclosure, tuple[Enclosure, ...]]  # the last layer's output, and the states of every layer
 
 
-def _whole(case: Case, tracks: Sequence[Expected]) -> Whole:
+def whole_of(case: Case, tracks: Sequence[Expected]) -> Whole:
+    """What is expected of a stack's tracks, as one answer."""
     last = [track.output for track in tracks[-case.spec.num_directions :]]
     states = [
         [(track.h_n, *track.hidden)[number] for track in tracks] for number in range(len(cell_of(case.spec).states))
@@ -89,7 +95,7 @@ def _whole(case: Case, tracks: Sequence[Expected]) -> Whole:
     )
 
 
-def _shown(view: View, case: Case, whole: Whole) -> tuple[Enclosure | None, tuple[Enclosure, ...]]:
+def shown_of(view: View, case: Case, whole: Whole) -> tuple[Enclosure | None, tuple[Enclosure, ...]]:
     """What a view shows of where a whole answer must lie. What it puts there itself must be there exactly."""
     output, states = whole
     fields = [shown(view, case, out, of) for out, *of in zip(output, *states, strict=True)]

@@ -14,8 +14,10 @@ from adapters import FEATURES
 from adapters.contract import features_of
 from evidence.record import corpus
 from evidence.record.ledger import AXES
+from evidence.verify import declarations
 from meta_tests import make_corpus
 from meta_tests.common.corpora import added_case, added_family, grown
+from reference.cells import CELLS
 
 FROZEN = "491b37f5c3a3830198fc6ea0b24b0b2f2ce7694e5a5f28b301fe867ebaf0f0f7"
 
@@ -44,9 +46,15 @@ def test_every_combination_and_feature_is_asked() -> None:
     assert all(combinations[one] >= 3 for one in product(*(FEATURES[name] for name in AXES)))
     found = {(name, value) for features in asked for name, value in features.items()}
     possible = {(name, value) for name, values in FEATURES.items() for value in values}
-    assert possible - found == {("mode", mode) for mode in FEATURES["mode"] if mode != "eager"}, (
-        "test_corpus.py asks them"
-    )
+    modes = {("mode", mode) for mode in FEATURES["mode"] if mode != "eager"}  # test_corpus.py asks them
+    assert possible - found == modes | {("cell", word) for word in CELLS if word not in corpus.families()}
+
+
+def test_the_cells_that_some_adapter_offers_have_a_corpus_and_no_others_have() -> None:
+    """Of a cell that nobody offers, every case would be counted as not offered, by every target."""
+    offered = {word for word in CELLS for entry in declarations.known().values()
+               if not any(said["features"] == {"cell": word} for said in entry["unsupported"])}  # fmt: skip
+    assert corpus.families().keys() == offered
 
 
 def test_it_is_small_and_no_case_stands_in_it_twice() -> None:

@@ -40,7 +40,8 @@ def test_a_header_that_says_otherwise_what_is_compiled_is_noticed() -> None:
     same = ("adapter", "source", "backend", "unsupported", "refused", "emulated", "arithmetics")
     line = {name: entry[name] for name in same}
     line |= {"label": "openvino cpu", "device": "cpu", "version": "2026.3.0", "environment": {}}
-    header: Any = SimpleNamespace(older=True, environment=SimpleNamespace(packages={"openvino": "2026.3.0"}))
+    environment = SimpleNamespace(packages={"openvino": "2026.3.0"})
+    header: Any = SimpleNamespace(older=True, knows_idioms=False, features=adapters.FEATURES, environment=environment)
     for compiles, noticed in ((None, []), (entry["compiles"], []), ({"mode": "traced", "weights": True}, ["traced"])):
         problems = list(wrong(header, TargetLine(**line, compiles=compiles)))
         assert len(problems) == len(noticed)

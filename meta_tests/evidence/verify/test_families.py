@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +14,13 @@ import pytest
 pytest.importorskip("pydantic")
 
 import adapters
+from adapters.contract import FEATURES
 from evidence.compare.changes import to_markdown
 from evidence.compare.difference import difference
 from evidence.record import corpus
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable
+from evidence.verify import declarations
 from evidence.verify.verify import conclusion, verify
 from meta_tests.common.corpora import added_case, added_family, forget, grown
 from meta_tests.common.records import ask_the_corpus, record, recording
@@ -30,6 +33,14 @@ FROZEN = corpus.digests()["elman"]
 PART = "only the corpus was run"
 
 
+def before_cells(lines: list[Line]) -> None:
+    """As if the suite knew no feature "cell"."""
+    for line in lines:
+        line.get("features", {}).pop("cell", None)
+    for target in lines[0]["targets"]:
+        target["unsupported"] = [one for one in target["unsupported"] if "cell" not in one["features"]]
+
+
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record of the whole corpus of today, as a record of 0.1.0 has it: of elman alone, under the name `corpus`."""
@@ -40,6 +51,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def as_it_was(lines: list[Line]) -> None:
         assert lines[0].pop("corpora") == {"elman": FROZEN}
         del lines[0]["axes"]
+        before_cells(lines)
         lines[0]["corpus"] = FROZEN
         lines[0]["suite"] |= {"commit": "0" * 40, "modified": False}
 
@@ -116,6 +128,7 @@ def test_a_family_that_this_suite_has_not_is_left_out_and_named(old: Path, tmp_p
     with recording(tmp_path / "gru.json", adapters.load("reference"), selection=PART) as (target,):
         ask_the_corpus(target, corpus.PROPERTY, numbers=("gru",))
     header, *family, _ = (json.loads(line) for line in (tmp_path / "gru.json").read_text().splitlines())
+    before_cells([header, *family])
     (folder / "gru.jsonl").unlink()
     forget()
 
@@ -187,11 +200,19 @@ def test_combinations_are_counted_by_the_axes_of_the_header(tmp_path: Path, old:
 
 
 def test_a_feature_that_is_added_makes_no_older_record_wrong(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a family of cells may need one."""
-    from adapters.contract import FEATURES
-
-    monkeypatch.setitem(FEATURES, "cell", ("elman", "gru"))
+    """Nor what is declared of it: each case of the record asked for its first value."""
+    assert "cell" in FEATURES
+    assert "cell" not in read(old).runs[0].header.features
     assert said(old).startswith("The file is as it was written")
+    entries = {key: copy.deepcopy(entry) for key, entry in declarations.known().items()}
+    monkeypatch.setattr(declarations, "known", lambda: entries)
+    for one in (declared := entries["reference", "", "cpu"]["arithmetics"]):
+        one["features"]["cell"] = "elman"
+    assert said(old).startswith("The file is as it was written")
+    for one in declared:
+        one["features"]["cell"] = "gru"
+    first, *_ = problems(read(old))
+    assert "reference cpu: what it declares arithmetics is not what this version of the suite declares" in first
 
     def fewer(lines: list[Line]) -> None:
         for line in lines[:-1]:
