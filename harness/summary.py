@@ -101,7 +101,7 @@ class Summary:
         yield from map(self._combinations, self.targets)
         yield self._features()
         if any(target.idioms for target in self.targets):
-            yield self._idioms()
+            yield self.idioms()
         if self.ledger.figures:
             yield self._figures()
 
@@ -147,7 +147,7 @@ class Summary:
         labels = (target.label for target in self.targets)
         return Table("Cases that agree, by feature", ("feature", "value", *labels), rows)
 
-    def _idioms(self) -> Table:
+    def idioms(self) -> Table:
         """All targets: rows are their idioms, columns the outcomes of what was asked in each."""
         found = {target.label: headline.asked_in_idioms(target, self.ledger) for target in self.targets}
         came = [outcomes for words in found.values() for outcomes in words.values()]

@@ -125,6 +125,18 @@ class Wrong(ReferenceAdapter):
         return Result(output + 1, h_n)
 
 
+class Fallen(Wrong):
+    """In one idiom it is wrong: the last output is twice what it should be."""
+
+    def __init__(self, *has: str) -> None:
+        super().__init__(*has or ("F-906",))
+        self.idioms["last output"] = self.idioms["last output"]._replace(answer=self.last)
+
+    def last(self, case: Case, device: str) -> Result:
+        output, _ = answer_of(LAST, case, *case.answer())
+        return Result(2 * np.asarray(output), None)
+
+
 @contextmanager
 def known(*ids: str) -> Iterator[None]:
     """The suite knows these findings, and no others."""

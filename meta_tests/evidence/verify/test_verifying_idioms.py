@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("pydantic")
 
-from adapters import Result
 from evidence.record import seeded
 from evidence.record.lines import idiom_lines
 from evidence.record.reader import Unusable, read
 from evidence.verify import declarations
 from evidence.verify.verify import conclusion, verify
 from meta_tests.common.records import recording
-from meta_tests.common.wrong import Wrong, ask_findings, ask_idioms, known
+from meta_tests.common.wrong import Fallen, Wrong, ask_findings, ask_idioms, known
 from meta_tests.evidence.verify.test_verifying import recounted
 
 Line = dict[str, Any]
@@ -210,18 +208,6 @@ def test_a_record_from_before_idioms_is_right_and_says_so(genuine: Path) -> None
     evidence = recounted(genuine, before)
     assert problems(evidence) == []
     assert "is from before idioms were asked" in conclusion(evidence, [])
-
-
-class Fallen(Wrong):
-    """In one idiom it is wrong: the last output is that of the first step."""
-
-    def __init__(self) -> None:
-        super().__init__("F-906")
-        self.idioms["last output"] = self.idioms["last output"]._replace(answer=self.last)
-
-    def last(self, case: Any, device: str) -> Result:
-        output, _ = Wrong().idioms["last output"].answer(case, device)[:2]
-        return Result(np.asarray(output) * case.x.dtype.type(2), None)
 
 
 def test_what_disagrees_in_an_idiom_fails_its_test_and_is_judged_again(tmp_path: Path) -> None:
