@@ -145,7 +145,7 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
 def _idioms(header: Header, target: TargetLine, declared: list[dict[str, Any]]) -> Iterator[str]:
     """Where a header declares other idioms. Which are absent, each machine says itself."""
     then = ({kind: list(said_then(header, one[kind])) for kind in ("without", "refused")} for one in declared)
-    ours = [one | kinds | {"absent": ""} for one, kinds in zip(declared, then, strict=True)]
+    ours: list[dict[str, Any]] = [one | kinds | {"absent": ""} for one, kinds in zip(declared, then, strict=True)]
     theirs = [one.model_dump() | {"absent": ""} for one in target.idioms]
     if ours != theirs:
         named = dict.fromkeys(one["word"] for one in (*ours, *theirs) if one not in ours or one not in theirs)

@@ -43,7 +43,6 @@ def test_each_idiom_has_a_row_with_its_outcomes(tmp_path: Path) -> None:
     text = Page(report.render_html(evidence)).text
     assert "In which ways the layers were called" in text
     assert "held as it holds; it shows: masked held ✓ 2 agrees, 1 vacuous" in text
-    assert "undeclared" not in text.split("Disagreements, crashes")[0].split("called")[0].split("STATES")[0][:200]
 
 
 def test_the_first_screen_says_how_many_were_asked(tmp_path: Path) -> None:
@@ -60,9 +59,7 @@ def test_what_is_wrong_in_an_idiom_is_said_with_the_command_that_asks_it_again(t
     for text in (report.render_html(evidence), report.render_markdown(evidence)):
         assert "in the idiom" in text
         assert "which shows: output last step, states none" in text
-        assert (
-            "--idiom=last output" in text or "--idiom=last\\ output" in text or "&#39;--idiom=last output&#39;" in text
-        )
+        assert "--idiom=last output" in text
 
 
 def test_what_an_idiom_declares_is_not_undeclared(tmp_path: Path) -> None:
