@@ -228,5 +228,25 @@ def test_what_disagrees_in_an_idiom_fails_its_test_and_is_judged_again(tmp_path:
     assert any("its test did not fail" in one for one in problems(recounted(tmp_path / "run.json", passed)))
 
 
+class Falling(Wrong):
+    """In one idiom it falls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idioms["last output"] = self.idioms["last output"]._replace(answer=self.fall)
+
+    def fall(self, case: Any, device: str) -> Any:
+        raise RuntimeError("it fell")
+
+
+def test_what_falls_in_an_idiom_has_its_view_too(tmp_path: Path) -> None:
+    with recording(tmp_path / "run.json", Falling(), selection="a part") as (target,):
+        ask_idioms(target, "last output")
+    evidence = read(tmp_path / "run.json")
+    (line,) = evidence.runs[0].verdicts
+    assert (line.outcome, line.view) == ("crashed", {"output": "last step", "states": "none"})
+    assert not any("its view is" in problem for problem in problems(evidence))
+
+
 def test_the_data_has_the_idioms_of_this_adapter() -> None:
     assert declarations.known()["reference", "", "cpu"]["idioms"] == idiom_lines(Wrong().idioms)
