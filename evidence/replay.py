@@ -137,8 +137,9 @@ def source_of(asked: TargetLine) -> str:
 
 def case_of(line: VerdictLine, asked: TargetLine) -> Case:
     """The case of a verdict: from the corpus, of those that idioms are asked, or kept with the verdict."""
-    known, declared = corpus.cases().get(line.corpus or ""), declarations.of(asked)
-    if line.property == seeded.PROPERTY and (idiom := declared.idiom(line.idiom)):
+    known = corpus.cases().get(line.corpus or "")
+    declared = declarations.of(asked) if line.property == seeded.PROPERTY else None
+    if declared and (idiom := declared.idiom(line.idiom)):
         known = declared.seeded(idiom).get(line.case)
     if known is not None and known.id == line.case:
         return known
