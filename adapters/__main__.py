@@ -10,6 +10,7 @@ import argparse
 import io
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +19,8 @@ from reference.judging.judge import BOUNDS
 
 from . import Adapter, available, load, try_any_version
 from .conformance.self_check import self_check
-from .contract import MODES, expect_device
+from .contract import MODES, expect_device, idiom_of
+from .running.child import Child, ChildStack
 from .running.guard import one_line, told, warnings_shown
 from .running.trial import Trial, examine
 from .running.usable import devices_of, expect_capabilities_on, usable
@@ -32,7 +34,8 @@ def main(given: list[str] | None = None, explain: Explain | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m adapters", description=__doc__)
     for name in ("name", "case"):
         parser.add_argument(name, nargs="?")
-    for option, default, words in (("--device", "cpu", None), ("--mode", "eager", MODES), ("--bound", None, BOUNDS)):
+    options = ("--device", "cpu", None), ("--mode", "eager", MODES), ("--idiom", "", None), ("--bound", None, BOUNDS)
+    for option, default, words in options:
         parser.add_argument(option, default=default, choices=words)
     for flag in ("--check", "--script", "--any-version"):
         parser.add_argument(flag, action="store_true")
@@ -44,16 +47,17 @@ def main(given: list[str] | None = None, explain: Explain | None = None) -> int:
 
 def command(
     fail: Callable[[str], NoReturn],
-    name: str | None, case: str | None, device: str, mode: str, bound: str | None, check: bool, script: bool,
-    explain: Explain | None = None,
+    name: str | None, case: str | None, device: str, mode: str, idiom: str, bound: str | None, check: bool,
+    script: bool, explain: Explain | None = None,
 ) -> int:  # fmt: skip
     """List the adapters, check one, or run or print a case; returns the exit status. What cannot be done fails."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name or a message may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     asked = [option for option, of in (("--bound", bound), ("--check", check), ("--script", script)) if of]
-    if len(asked) > 1:
-        fail(f"argument {asked[1]}: not allowed with argument {asked[0]}")
+    ways = [option for option, of in (("--mode", mode != "eager"), ("--idiom", idiom), ("--check", check)) if of]
+    for one in (several for several in (asked, ways) if len(several) > 1):
+        fail(f"argument {one[1]}: not allowed with argument {one[0]}")
     if name is None:
         found = available()
         for one in found:
@@ -66,8 +70,9 @@ def command(
         adapter = load(name)
         if not check:
             usable(adapter, name)
+        idiom_of(adapter, idiom)
         if script and read:
-            print(_script(adapter, name, read, device), end="")
+            print(_script(adapter, name, read, device, idiom or mode), end="")
             return 0
         expect_device(device, devices_of(adapter, name))
         if read is None:
@@ -75,9 +80,9 @@ def command(
             print(*findings, sep="\n")
             return int(any(finding.problems for finding in findings))
         expect_capabilities_on(adapter, name, device)
+        trial = _trial(adapter, name, read, device, bound, mode, idiom)
     except (ImportError, ValueError) as error:
         fail(one_line(error))
-    trial = examine(adapter, read, device, bound, mode=mode)
     trial = explain(trial, adapter, name, bound) if explain and ":" not in name else trial
     print(trial)
     if named := ", ".join(trial.findings) or (trial.message if trial.outcome == "left out" else ""):
@@ -85,6 +90,16 @@ def command(
     if diagnosis := trial.diagnosis():
         print(f"diagnosis: {diagnosis}")
     return 0 if trial.outcome in ("agrees", "finding") else 1
+
+
+def _trial(adapter: Adapter, name: str, case: Case, device: str, bound: str | None, mode: str, idiom: str) -> Trial:
+    """What comes of a case. Raises ValueError where the idiom cannot be asked here."""
+    way = idiom_of(adapter, idiom)
+    if way and way.absent:
+        raise ValueError(f"--idiom: {idiom} is absent: {way.absent}")
+    with closing(Child(name)) as child:
+        apart = ChildStack(child, adapter, case, device, mode, idiom) if way and way.isolate else None
+        return examine(adapter, case, device, bound, apart, mode, idiom)
 
 
 def _case(file: str) -> Case:
@@ -97,13 +112,13 @@ def _case(file: str) -> Case:
         raise ValueError(f"{file}: {error}") from error
 
 
-def _script(adapter: Adapter, name: str, case: Case, device: str) -> str:
+def _script(adapter: Adapter, name: str, case: Case, device: str, way: str) -> str:
     write = getattr(adapter, "script", None)
     if write is None:
         raise ValueError(f"--script: {name} writes no scripts: it has no method script(case, device)")
     try:
         with warnings_shown():
-            return write(case, device)
+            return write(case, device) if way == "eager" else write(case, device, way)
     except Exception as error:  # a ValueError, and so Unsupported, speaks for itself
         raise ValueError(f"--script: {error if isinstance(error, ValueError) else told(error)}") from error
 

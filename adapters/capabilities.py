@@ -192,7 +192,8 @@ class Capabilities:
         if not isinstance(self.refused, Mapping):
             raise TypeError(f"capabilities refused: got {type(self.refused).__name__}, expected a mapping to Refusals")
         for features, said in self.refused.items():
-            if not isinstance(said, Refusal) or not said.exception.isidentifier() or not said.words.strip():
+            kinds = said.exception.split(" or ") if isinstance(said, Refusal) else [""]
+            if not all(kind.isidentifier() for kind in kinds) or not said.words.strip():
                 expected = "a Refusal(exception, words): the name of a type, and words that it says"
                 raise ValueError(f"capabilities refused: got {short(said)} for {features!r}, expected {expected}")
 

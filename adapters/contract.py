@@ -52,8 +52,12 @@ class Idiom(NamedTuple):
     view: what the call shows of the whole answer.
     without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
         does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals.
+    answers: features that the adapter declares as refused, or as not offered, and that this idiom answers.
     isolate: whether it may take the process down, and is asked in one of its own.
     absent: why it cannot be asked on this machine; empty where it can.
+    compiles: whether a compiler works for each case, for seconds. A run then asks one fixed case, which its pool
+        chooses, and draws none; a recorded run asks all fixed ones. No lower layers are asked for, so that stacks are
+        judged by the trajectory bound.
     """
 
     says: str
@@ -63,14 +67,18 @@ class Idiom(NamedTuple):
     refused: Mapping[tuple[Feature, ...], Refusal] = MappingProxyType({})
     isolate: bool = False
     absent: str = ""
+    answers: tuple[tuple[Feature, ...], ...] = ()
+    compiles: bool = False
 
     def narrowed(self, capabilities: Capabilities) -> Capabilities:
         """What can be asked in this idiom, of what an adapter can do on a device."""
         alone = {features[0]: why for features, why in self.without.items() if len(features) == 1}
         several = {features: why for features, why in self.without.items() if len(features) > 1}
-        return replace(capabilities, unsupported={**capabilities.unsupported, **alone},
-                       together={**several, **capabilities.together},
-                       refused={**self.refused, **capabilities.refused})  # fmt: skip
+        offered = {feature: why for feature, why in capabilities.unsupported.items() if (feature,) not in self.answers}
+        refused = {some: said for some, said in capabilities.refused.items() if some not in self.answers}
+        more = (feature for (feature, *others) in self.answers if not others and not in_base(*feature))
+        return replace(capabilities, unsupported={**offered, **alone}, offers=(*capabilities.offers, *more),
+                       together={**several, **capabilities.together}, refused={**self.refused, **refused})  # fmt: skip
 
 
 class Compiles(NamedTuple):

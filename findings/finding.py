@@ -16,6 +16,7 @@ from reference.bounds.arithmetic import ARITHMETICS
 from reference.faults import FAULTS, Fault
 from reference.faults.found import FOUND
 from reference.faults.masks import MASK_FAULTS
+from reference.faults.views import VIEW_FAULTS
 from reference.files import read_text
 from reference.spec import short
 
@@ -30,7 +31,7 @@ KINDS = {
 NO_LINK = "none known"
 USUAL = ""  # the idiom of every case that is drawn
 WHAT = ("fault", "arithmetic", "exception", "not_expressible")
-PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND
+PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND | VIEW_FAULTS
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from reference import Case, Diagnosis
 from reference.draws import draw_case, in_memory
 from reference.faults import Fault
 from reference.judging.primitives import PrimitiveVerdict
-from reference.layout import each_state
+from reference.layout import each_state, state_tuple
 
 FAILURES = USER_FOLDER / "out" / "failures"
 LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
@@ -53,8 +53,10 @@ class Failure:
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
         trial = self.trial
-        answer = hashlib.sha256(b"".join(array.tobytes() for array in (trial.answer or ())[:2])).hexdigest()
-        asked = trial.adapter, trial.device, trial.case.id, answer
+        output, h_n = trial.answer[:2] if trial.answer else (None, None)
+        arrays = [array for array in (output, *state_tuple(h_n)) if array is not None]  # what the call shows
+        answer = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        asked = trial.adapter, trial.device, trial.idiom, trial.case.id, answer
         if asked not in _diagnosed:
             _diagnosed[asked] = self._diagnose((trial.adapter, trial.device))
         return _diagnosed[asked]
@@ -75,7 +77,7 @@ class Failure:
         trials = [self.ask(case) for case in confirming(self.trial.case)]
         failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
         right = [trial.case for trial in trials if trial.outcome == "agrees"]
-        found = own.confirmed_by(failed).not_refuted_by(right)
+        found = own.confirmed_by(failed).not_refuted_by(right, self.trial.view)
         if found.confirmed and not found.unconfirmed:
             named += [fault for fault in found.explanations[0].faults if fault not in named]
         return found

@@ -73,6 +73,12 @@ class Target:
         """What can be asked on this device, in an idiom."""
         return self.idioms[idiom].narrowed(self.capabilities)
 
+    def fixed(self, idiom: str) -> list[Case]:
+        """The fixed cases of an idiom: of one that compiles for each, the one of the run's pool; all in a record."""
+        cases = seeded.cases_of(self.offered(idiom), self.idioms[idiom].refused)
+        few = self.idioms[idiom].compiles and self.journal is None
+        return [cases[zlib.crc32(f"{self.pool} {idiom}".encode()) % len(cases)]] if few else cases
+
     @functools.cached_property
     def child(self) -> Child:
         """The process for what may take one down; it is started when it is first asked."""
@@ -380,7 +386,8 @@ class Target:
             self.ledger.note(self.label, "idiom", f"{trial.idiom}: {trial.outcome}")
         if trial.outcome == "left out":
             self.ledger.note(self.label, "left out", trial.message)
-        for several in self.capabilities.refused if trial.outcome == "agrees" else ():
+        offered = self.offered(trial.idiom) if trial.idiom else self.capabilities
+        for several in offered.refused if trial.outcome == "agrees" else ():
             if features.items() >= set(several):
                 self.ledger.note(self.label, "now answers", " with ".join(f"{name} {value}" for name, value in several))
 

@@ -124,6 +124,7 @@ def run(arguments: tuple[str, ...]) -> None:
 @click.argument("case", required=False)
 @click.option("--device", default="cpu", show_default=True, help="Where the layer runs.")
 @click.option("--mode", type=click.Choice(MODES), default="eager", show_default=True, help="How the module is called.")
+@click.option("--idiom", default="", metavar="WORD", help="Another way in which the layer is called: docs/adapters.md.")
 @click.option("--bound", type=click.Choice(BOUNDS), help="The bound to judge by (default: step).")
 @click.option("--check", is_flag=True, help="Run the self-check: does the adapter keep the contract?")
 @click.option("--script", is_flag=True, help="Run nothing: print the case as a stand-alone script, for a bug report.")

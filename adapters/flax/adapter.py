@@ -20,7 +20,7 @@ from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..readers import columns
-from .idioms import idioms
+from .idioms import IDIOMS
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
 from .read import ACTIVATIONS, device_of, read, recurrent_layers, simple_cells
 from .script import flax_script
@@ -51,11 +51,11 @@ class FlaxAdapter(Framework):
         arithmetics=NARROW_ARITHMETICS,
         offers=tuple(("mode", mode) for mode in MODES),
     )
-    compiles = Compiles("compiled")
+    compiles, idioms = Compiles("compiled"), IDIOMS
     environment, read, script = staticmethod(environment), staticmethod(read), staticmethod(flax_script)
 
     def __init__(self) -> None:
-        self._calls, self._programs, self.idioms = 0, set[Any](), idioms(self)
+        self._calls, self._programs = 0, set[Any]()
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))

@@ -2,70 +2,59 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 
 from reference import Case
 
-from ..contract import Adapter, Idiom, NotOffered, Result
+from ..contract import Idiom, Result
+from ..inputs import Inputs
+from . import ways
+from .script import WAYS, Way
 from .settings import device_named, settings
 
-
-def idioms(adapter: Adapter) -> dict[str, Idiom]:
-    """Those of the adapter, by their words."""
-
-    def as_it_comes(case: Case, device: str) -> Result:
-        kind: Any = nnx.SimpleCell
-        with settings(device_named(device), case.x.dtype):
-            kind(case.spec.input_size, case.spec.hidden_size, dtype=case.x.dtype, param_dtype=case.x.dtype,
-                 rngs=nnx.Rngs(0))  # fmt: skip
-        return adapter.run(adapter.build(case.spec, case.parameters, device), **case.inputs)
-
-    def without_dtype(case: Case, device: str) -> Result:
-        return _of_one_layer(adapter, case, device, x64=case.dtype == "float64")
-
-    def without_x64(case: Case, device: str) -> Result:
-        return _of_one_layer(adapter, case, device, x64=False, dtype=case.x.dtype)
-
-    return {
-        "as it comes": Idiom("of a SimpleCell with its own initialisers, whose weights are set then", as_it_comes),
-        "without dtype": Idiom("of a SimpleCell that is given param_dtype, and no dtype", without_dtype),
-        "without x64": Idiom("while jax_enable_x64 is off, as it is by default", without_x64),
-    }
+# JAX keeps every program that it compiles, and each call makes some: after so many calls all are forgotten
+CALLS = itertools.count(1)
+CALLS_KEPT = 50
+WITHOUT: dict[str, Any] = {
+    "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"}
+}
 
 
-def _of_one_layer(adapter: Adapter, case: Case, device: str, x64: bool, **dtype: Any) -> Result:
-    """The answer of one nnx.RNN, as the case's dtype: numbers, where JAX answers a narrower one.
-
-    dtype: what SimpleCell is given beside param_dtype.
-    """
-    spec = case.spec
-    whole = case.lengths is None and case.mask is None
-    if spec.num_layers != 1 or spec.direction != "forward" or case.layout != "batch_first" or not whole:
-        raise NotOffered("the adapter asks so of one forward layer, batch first and without lengths")
-    cell = case.parameters[0]
-    biases = [cell.b_ih + cell.b_hh] if cell.b_ih is not None else []
-    kind: Any = nnx.SimpleCell
-    with jax.enable_x64(x64), jax.default_matmul_precision("highest"), jax.default_device(device_named(device)):
-        made = kind(
-            spec.input_size,
-            spec.hidden_size,
-            param_dtype=case.x.dtype,
-            rngs=nnx.Rngs(0),
-            **dtype,
-            recurrent_kernel_init=nnx.initializers.zeros_init(),
-            activation_fn=getattr(nnx, spec.nonlinearity),
-        )
-        made.dense_i.kernel, made.dense_h.kernel = nnx.Param(jnp(cell.w_ih.T)), nnx.Param(jnp(cell.w_hh.T))
-        made.dense_i.bias = nnx.Param(jnp(*biases)) if biases else nnx.data(None)
-        made.dense_i.use_bias = bool(biases)
-        start = None if case.h0 is None else jnp(case.h0[0])
-        carry, output = nnx.RNN(made)(jnp(case.x), initial_carry=start, return_carry=True)
-        return Result(np.array(output).astype(case.dtype), np.array(carry).astype(case.dtype)[None])
+def answer(way: Way, case: Case, device: str) -> Result:
+    """What a way answers, as the case's dtype: numbers, where JAX answers a narrower one. Beyond a length Flax's layers
+    go on; the adapter sets these outputs to zero."""
+    lengths = None if case.lengths is None or not np.size(case.lengths) else np.atleast_1d(case.lengths)
+    inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout)
+    asked = ways.Asked(
+        [tuple(track.arrays().values()) for track in case.parameters],
+        *(case.x, case.h0, lengths, case.spec.direction, case.spec.nonlinearity, case.dtype),
+        time_first=case.layout == "time_first",
+    )
+    place: Any = device_named(device)
+    with bare(place, device) if way.bare else settings(place, case.x.dtype):
+        outputs, carries = getattr(ways, way.function)(asked)
+        outputs, h_n = ([np.array(one).astype(case.x.dtype) for one in several] for several in (outputs, carries))
+    if next(CALLS) % CALLS_KEPT == 0:
+        jax.clear_caches()
+    final = np.stack(h_n) if way.view.states != "none" else None
+    if way.view.output == "none":
+        return Result(None, final)
+    return inputs.result(outputs, final, zero_padding=True)
 
 
-def jnp(array: np.ndarray) -> Any:
-    return jax.numpy.asarray(np.ascontiguousarray(array))
+@contextmanager
+def bare(place: Any, device: str) -> Iterator[None]:
+    """None of JAX's settings is touched; but on a GPU, where it may multiply float32 in TF32: a mode asks for that."""
+    with jax.default_device(place), nullcontext() if device == "cpu" else jax.default_matmul_precision("highest"):
+        yield
+
+
+IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}))
+          for word, way in WAYS.items()}  # fmt: skip

@@ -1,33 +1,72 @@
-"""Flax's part of a stand-alone script: nnx layers as their own user writes them. It imports no Flax here."""
+"""Flax's part of a stand-alone script: layers as their own user writes them. It imports no Flax here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from reference import Case
+from reference.judging.view import WHOLE, View
 
 from ..contract import NotOffered
 from ..scripts.script import script
+from ..scripts.source import source
 
-TEMPLATE = Path(__file__).with_suffix(".txt")
-WAYS = ("eager", "as it comes", "without dtype", "without x64")
+TEMPLATE, FUNCTIONS = Path(__file__).with_suffix(".txt"), Path(__file__).with_name("ways.py")
+
+
+class Way(NamedTuple):
+    """An idiom: which, as the end of "asked ..."; the function of ways.py that asks so; what it shows.
+
+    bare: whether none of JAX's settings is touched.
+    """
+
+    says: str
+    function: str
+    view: View = WHOLE
+    bare: bool = False
+
+
+CARRIES, SUM = View(output="none"), View(states="none", halves="sum")
+WAYS: Mapping[str, Way] = {
+    "as it comes": Way("of a SimpleCell with its own initialisers, whose weights are set then", "as_it_comes"),
+    "without dtype": Way("of a SimpleCell that is given param_dtype, and no dtype", "without_dtype"),
+    "without param_dtype": Way("of a SimpleCell that is given dtype, and no param_dtype", "without_param_dtype"),
+    "without x64": Way("with none of JAX's settings touched: jax_enable_x64 is off", "layers", bare=True),
+    "merged": Way("by nnx.Bidirectional with a merge_fn that adds; unrolled; without carries", "merged", SUM),
+    "carry alone": Way("for its carry, by nnx.RNN without keep_order in nnx.jit", "carry_alone", CARRIES),
+    "vmap": Way("of one sequence, by jax.vmap over the batch", "vmapped"),
+    "loop": Way("by SimpleCell in a loop of Python", "loop"),
+    "lax.scan": Way("by SimpleCell, taken apart and put together, in jax.lax.scan", "lax_scan"),
+    "nnx.scan": Way("by SimpleCell in nnx.scan", "nnx_scan"),
+    "linen": Way("by flax.linen.RNN and Bidirectional", "linen_layers"),
+    "linen merged": Way("by a linen module whose last layer adds; unrolled; without carries", "linen_merged", SUM),
+}
 
 
 def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
-    """The script of a case for nnx.RNN or nnx.Bidirectional layers, called one after another.
+    """The script of a case for nnx.RNN or nnx.Bidirectional layers, called one after another, or in a way of WAYS.
 
-    device: named as the adapter's are, here or not; ValueError for another name.  way: one of WAYS.
+    device: named as the adapter's are, here or not; ValueError for another name.  way: "eager", or one of WAYS.
     """
-    if way not in WAYS:
-        raise NotOffered(f"way {way}: of Flax a script is written of {', '.join(WAYS)}")
-    title = "flax.nnx.Bidirectional" if case.spec.direction == "bidirectional" else "flax.nnx.RNN"
+    if way not in ("eager", *WAYS):
+        raise NotOffered(f"way {way}: of Flax a script is written of eager, {', '.join(WAYS)}")
+    idiom = WAYS.get(way)
+    view, bare = (idiom.view, idiom.bare) if idiom else (WHOLE, False)
+    kind = "Bidirectional" if case.spec.direction == "bidirectional" else "RNN"
     return script(
         case,
         TEMPLATE,
-        title,
+        f"flax.linen.{kind}" if way.startswith("linen") else f"flax.nnx.{kind}",
         "Flax",
         device,
-        default=way == "as it comes",
-        said=way != "without dtype",
-        x64=case.dtype == "float64" and way != "without x64",
+        view=view,
+        idiom=idiom is not None,
+        function=idiom and idiom.function,
+        functions=source(FUNCTIONS, idiom.function) if idiom else "",
+        bare=bare,
+        x64=case.dtype == "float64",
+        output_shown=view.output != "none",
+        h_n_shown=view.states != "none",
     )

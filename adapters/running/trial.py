@@ -69,16 +69,18 @@ class Trial:
 
         faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """
-        if self.answer is None or self.outcome != "disagrees" or self.view != WHOLE:
+        if self.answer is None or self.outcome != "disagrees":
             return None
         tried = {} if faults is None else {"faults": faults, "paired": faults}
-        return diagnose(self.case, *self.answer, declared=self.arithmetic, **tried)
+        return diagnose(self.case, *self.answer, declared=self.arithmetic, view=self.view, **tried)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case
         lengths = None if case.lengths is None else np.asarray(case.lengths).tolist()
+        way = f", in the idiom {self.idiom!r}" if self.idiom else ""
+        came = self.verdict or f"{self.outcome}: {self.message}"
         return (
-            f"{self.adapter} {self.version} on {self.device}: {self.verdict or f'{self.outcome}: {self.message}'}\n"
+            f"{self.adapter} {self.version} on {self.device}{way}: {came}\n"
             f"  {spec}\n"
             f"  x {case.x.shape} {case.dtype}, {case.layout}, h0 {'given' if case.h0 is not None else 'zero'}, "
             f"lengths {lengths},{'' if case.mask is None else ' with a mask,'} case {case.id}"
@@ -216,7 +218,7 @@ def attempt(
         with warnings_shown():
             stack.expect_offered(features)
             result = stack.answer(case)
-            if prefixes and stack.view == WHOLE:
+            if prefixes and stack.view == WHOLE and not (stack.way and stack.way.compiles):
                 # Modules of their own with the same parameters show what the framework does not: that these compute
                 # the same bits as inside the stack is a property that the suite tests.
                 shown, below = result.prefixes, range(1, case.spec.num_layers)

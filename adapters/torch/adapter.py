@@ -12,7 +12,7 @@ from reference import Case, CellParameters, RNNSpec
 from reference.spec import dtype_name
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Refusal, Result, layout_of, with_modes
+from ..contract import Capabilities, Refusal, Result, features_of, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from .idioms import idioms
 from .models import PaddedRNN, ReverseRNN
@@ -20,6 +20,7 @@ from .modes import MODES, Answer, Arguments, ModeRunner
 from .read import PARAMETER_NAMES, array_of, native, suffix
 from .script import torch_script
 from .settings import environment, settings
+from .tensors import packed, tensor
 
 LACKING = ("functional", "sequential", "predict", "unrolled")
 ON_CUDA = ("moved", "fallback")
@@ -148,8 +149,11 @@ class TorchAdapter(Framework):
         return known.spec, known.parameters()
 
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
-        """A case with a mask raises NotOffered: there is nothing of torch's to call."""
-        self.capabilities.require({"mask": case.mask is not None})
+        """Raises NotOffered for a case with a mask, which torch.nn.RNN has not, and for one that an idiom lacks."""
+        if way in self.idioms:
+            self.idioms[way].narrowed(self.capabilities).require(features_of(case.spec, **case.inputs))
+        else:
+            self.capabilities.require({"mask": case.mask is not None})
         return torch_script(case, device, way)
 
 
@@ -158,21 +162,3 @@ def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answe
     vars(view)["batch_first"] = batch_first  # torch's __setattr__ takes ten times as long
     with torch.no_grad():
         return view(x, hx) if lengths is None else PaddedRNN(view)(x, hx, lengths)
-
-
-def packed(inputs: Inputs, device: str = "cpu") -> tuple[Inputs, Arguments]:
-    """What is asked, in a layout that torch takes, and its tensors."""
-    # torch packs no empty batch, and there is nothing to pack
-    steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
-    if steps is not None and inputs.layout == "unbatched":  # packed sequences are batched
-        inputs = inputs.to("time_first")
-    return inputs, (tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device), steps)
-
-
-def tensor(array: np.ndarray) -> torch.Tensor:
-    """A tensor of the same values, dtype and, where torch can express them, strides."""
-    if not array.flags.writeable or any(stride < 0 or stride % array.itemsize for stride in array.strides):
-        array = array.copy(order="K")
-    if dtype_name(array.dtype) == "bfloat16":
-        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
-    return torch.from_numpy(array)

@@ -1,31 +1,107 @@
-"""Other ways in which users call torch.nn.RNN than run does: with settings that run replaces."""
+"""Other ways in which users call torch.nn.RNN than run does: those of ways.py, and settings that run replaces."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import Case
 
-from ..contract import Idiom, NotOffered, Result
+from ..contract import Idiom, Refusal, Result
 from ..inputs import Inputs
+from . import ways
+from .models import flipped
+from .read import array_of
+from .settings import settings
+from .tensors import tensor
+
+LENGTHS = (("lengths", "mixed"), ("lengths", "with zeros"))
+NOTHING_PACKED = {(("batch", "0"),): Refusal("RuntimeError", "Cannot pack empty tensors")}
+NO_LIST = {(("batch", "0"),): Refusal("RuntimeError", "received an empty list of sequences")}
 
 
 def idioms(adapter: Any) -> dict[str, Idiom]:
     """Those of the adapter, by their words."""
 
-    def with_settings(mode: str) -> Any:
+    def with_settings(mode: str) -> Callable[[Case, str], Result]:
         def answer(case: Case, device: str) -> Result:
-            if case.mask is not None:
-                raise NotOffered("torch.nn.RNN takes no mask")
             known = adapter._known(adapter.build(case.spec, case.parameters, device))._replace(mode=mode)
-            steps = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths)).astype(np.int64)
-            return adapter._run(known, Inputs(case.x, case.h0, steps, None, case.layout, case.layout))
+            return adapter._run(known, _inputs(case))
 
         return answer
 
+    def called(way: Callable[..., Any]) -> Callable[[Case, str], Result]:
+        return lambda case, device: _answer(adapter, case, device, way)
+
+    whole = {(feature,): "it takes tensors, and no packed sequences" for feature in LENGTHS}
+    batched = {(("layout", "unbatched"),): "it goes over the axis of sequences, which there is none"}
     return {
-        "as it comes": Idiom("with the settings that torch has when it is imported", with_settings("as it comes")),
+        "as it comes": Idiom("with no setting touched, as torch is imported", with_settings("as it comes")),
         "medium": Idiom('after torch.set_float32_matmul_precision("medium")', with_settings("bfloat16_products")),
-    }
+        "cells": Idiom("by a loop over torch.nn.RNNCell", called(ways.loop_over_cells),
+                       answers=((("mask", True),), (("time", "0"),), (("lengths", "with zeros"),),
+                                (("lengths", "with zeros"), ("time", "0")))),
+        "sorted": Idiom("by sequences that were sorted by length, with enforce_sorted=True",
+                        called(ways.sorted_by_length), refused=NOTHING_PACKED),
+        "list": Idiom("by pack_sequence of a list, and unpack_sequence", called(ways.list_of_sequences),
+                      refused=NO_LIST),
+        "functional call": Idiom("by torch.func.functional_call", called(ways.functional_call)),
+        "assigned": Idiom("of a layer that was made on the device meta and given its weights by "
+                          "load_state_dict(assign=True), in float64, copied and converted", called(ways.assigned)),
+        "computed weights": Idiom("of a layer of pruned and parametrized weights", called(ways.computed_weights)),
+        "vmap": Idiom("by torch.func.vmap over the modules of an ensemble", called(ways.vmap), without=whole | batched),
+        "dynamic batch": Idiom("by torch.export for any number of sequences", called(ways.dynamic_batch),
+                               without=whole | batched, isolate=True, compiles=True),
+        "dynamic steps": Idiom("by torch.export for any number of steps", called(ways.dynamic_steps), without=whole,
+                               isolate=True),
+        "compiled": Idiom("by torch.compile with allow_rnn", called(ways.compiled), isolate=True, compiles=True),
+    }  # fmt: skip
+
+
+def _inputs(case: Case) -> Inputs:
+    steps = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths)).astype(np.int64)
+    return Inputs(case.x, case.h0, steps, case.mask, case.layout, case.layout)
+
+
+def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> Result:
+    """Of a way that takes padded sequences and lengths, or which steps run; of another, sequences are packed.
+
+    torch.nn.RNN has no reverse direction alone: each sequence is flipped before and after. Of which steps run, all are.
+    """
+    spec, inputs, takes = case.spec, _inputs(case), {*inspect.signature(way).parameters}
+    reverse = spec.direction == "reverse"
+    if inputs.layout == "unbatched" and ("lengths" in takes or inputs.valid is not None):
+        inputs = inputs.to("time_first")
+    spec = replace(spec, direction="forward") if reverse else spec
+    rnn = adapter.build(spec, case.parameters, device, layout=inputs.layout)
+    x, h0 = tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device)
+    steps: Any = None if inputs.lengths is None or "runs" in takes else torch.from_numpy(inputs.lengths)
+    own = "lengths" in takes or steps is None or not len(steps)  # torch packs no empty batch
+    ends = None if own else steps
+    with torch.no_grad(), settings(device=device), torch.random.fork_rng(devices=[]):
+        x = flipped(x, steps, rnn.batch_first) if reverse else x
+        told = _told(takes, inputs, rnn.batch_first, reverse, device)
+        given = x if ends is None else pack_padded_sequence(x, ends, rnn.batch_first, enforce_sorted=False)
+        output, h_n = way(rnn, given, h0, *told)
+        if ends is not None:
+            output, _ = pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[1 if rnn.batch_first else 0])
+        output = flipped(output, steps, rnn.batch_first) if reverse else output
+    return inputs.result([array_of(output)], array_of(h_n))
+
+
+def _told(takes: set[str], inputs: Inputs, batch_first: bool, reverse: bool, device: str) -> tuple[Any, ...]:
+    """What a way takes beside x and h0."""
+    if "lengths" in takes:
+        return (None if inputs.lengths is None else inputs.lengths.tolist(),)
+    if "runs" not in takes:
+        return ()
+    if inputs.valid is None:
+        return (None,)
+    runs = torch.from_numpy(np.array(inputs.valid.T if batch_first else inputs.valid)).to(device)
+    return (runs.flip(0) if reverse else runs,)

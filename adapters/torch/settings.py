@@ -16,7 +16,13 @@ PRECISIONS = {"tf32": "high", "bfloat16_products": "medium"}
 
 @contextmanager
 def settings(mode: str = "eager", device: str = "cuda") -> Iterator[None]:
-    """The settings of a mode, until the context ends. Those that only a GPU obeys stay as they are for the CPU."""
+    """The settings of a mode, until the context ends. Those that only a GPU obeys stay as they are for the CPU.
+
+    "as it comes": none is touched.
+    """
+    if mode == "as it comes":
+        yield
+        return
     precision = torch.get_float32_matmul_precision()
     before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     with nullcontext() if device == "cpu" else _on_cuda(mode):
@@ -40,7 +46,7 @@ def _on_cuda(mode: str) -> Iterator[None]:
         enabled=mode != "fallback",
         benchmark=cudnn.benchmark,
         deterministic=cudnn.deterministic or mode == "deterministic",
-        allow_tf32=mode in (*PRECISIONS, "as it comes"),
+        allow_tf32=mode in PRECISIONS,
     ):
         _reduce(False, False)
         try:

@@ -19,18 +19,33 @@ import torch
 
 from reference import Case, CellParameters, RNNSpec
 
-from ..contract import MODES, Capabilities, Compiles, Idiom, Refusal, Result
+from ..contract import MODES, Capabilities, Compiles, Feature, Idiom, Refusal, Result
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..onnx.runtimes import NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, packed, tensor
 from ..torch.models import PaddedRNN
 from ..torch.modes import Arguments, ModeRunner, named
-from .modes import EXPORTERS, by_tracing, with_dynamic_steps
+from . import ways
+from .modes import EXPORTERS, Export, session
 from .script import torch_onnx_script
 
 TORCH = TorchAdapter()
 NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torch.export")
+# a reverse layer is flipped, and packed sequences are sorted
+IN_OPSET_7: dict[tuple[Feature, ...], Refusal] = {
+    (("direction", "reverse"),): Refusal("UnsupportedOperatorError or OnnxExporterError", "opset"),
+    **{(("lengths", asked),): Refusal("SymbolicValueError or OnnxExporterError", "ONNX export")
+       for asked in ("mixed", "with zeros")},
+}  # fmt: skip
+# what the newer exporter refuses in place of what the older one does
+NEWER: dict[tuple[Feature, ...], Refusal] = {
+    (("dtype", "bfloat16"), ("mode", "eager")): NO_KERNEL,
+    **{(("lengths", asked),): NOT_EXPORTED for asked in ("mixed", "with zeros")},
+    (("time", "0"),): NOT_EXPORTED,
+}
+OLDER = ((("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
+         (("lengths", "with zeros"),), (("time", "0"),))  # fmt: skip
 
 
 class Exported(ModeRunner):
@@ -42,10 +57,10 @@ class Exported(ModeRunner):
     def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype, reverse: bool) -> None:
         super().__init__(rnn, mode, dtype)
         self.reverse = reverse
-        self.export: Callable[..., Any] = EXPORTERS[mode]
+        self.export = EXPORTERS[mode]
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
-        call = self.export(padded.eval(), named(arguments))
+        call = session(self.export, padded.eval(), named(arguments))
         return lambda *given: call({name: array.numpy() for name, array in named(given).items()})
 
 
@@ -84,13 +99,29 @@ class TorchOnnxAdapter(Framework):
 
     @cached_property
     def idioms(self) -> dict[str, Idiom]:
-        says = "of what the newer exporter makes for any number of steps"
-        return {"dynamic steps": Idiom(says, self._with_dynamic_steps)}
+        def older(says: str, export: Export, **more: Any) -> Idiom:
+            return Idiom(f"of what the older exporter makes {says}", self._exported(export, "eager"), **more)
 
-    def _with_dynamic_steps(self, case: Case, device: str) -> Result:
-        module = self.build(case.spec, case.parameters, device, mode="exported")
-        module.export = with_dynamic_steps
-        return self.run(module, **case.inputs)
+        def newer(says: str, export: Export) -> Idiom:
+            return Idiom(f"of what the newer exporter makes {says}", self._exported(export, "exported"),
+                         refused=NEWER, answers=OLDER, isolate=True)  # fmt: skip
+
+        return {
+            "fixed shapes": older("for the shapes of the case", ways.fixed_shapes),
+            "other sizes": older("of an example of other sizes", ways.other_sizes),
+            "oldest opset": older("in opset 7", ways.oldest_opset, refused=IN_OPSET_7),
+            "dynamic batch": newer("for any number of sequences", ways.dynamic_batch),
+            "newest opset": newer("for any number of sequences in opset 23", ways.newest_opset),
+            "dynamic steps": newer("for any number of steps", ways.dynamic_steps),
+        }
+
+    def _exported(self, export: Export, mode: str) -> Callable[[Case, str], Result]:
+        def answer(case: Case, device: str) -> Result:
+            module = self.build(case.spec, case.parameters, device, mode=mode)
+            module.export = export
+            return self.run(module, **case.inputs)
+
+        return answer
 
     def environment(self) -> dict[str, Any]:
         """Versions of the exporters, and of what runs the exports."""
@@ -133,5 +164,5 @@ class TorchOnnxAdapter(Framework):
 
 def _answer(module: torch.nn.Module, array: np.ndarray) -> np.ndarray:
     """Of a module of one array, exported by tracing."""
-    (answer,) = by_tracing(module, {"input": tensor(np.ascontiguousarray(array))})({"input": array})
+    (answer,) = session(ways.traced, module, {"input": tensor(np.ascontiguousarray(array))})({"input": array})
     return answer

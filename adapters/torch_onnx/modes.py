@@ -1,8 +1,7 @@
-"""torch's two exporters to ONNX: given a PaddedRNN, a recurrent layer with its packing around it."""
+"""torch's exporters to ONNX: given a PaddedRNN, a recurrent layer with its packing around it."""
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,12 +14,29 @@ import torch
 from torch import Tensor
 
 from ..onnx.runtimes import onnxruntime
-from ..torch.models import PaddedRNN
+from . import ways
 
-# the axes of an input that are of any size
-FREE = {"x": slice(0, -1), "hx": slice(1, -1), "lengths": slice(1), "input": slice(None)}
 # inputs by name to outputs, in their order
 Call = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
+# a module, its arguments, and their axes of any size, to a model's bytes: ways.py
+Export = Callable[[torch.nn.Module, dict[str, Tensor], dict[str, dict[int, str]]], bytes]
+EXPORTERS: dict[str, Export] = {"eager": ways.traced, "exported": ways.exported}
+
+
+def axes_of(arguments: dict[str, Tensor], batch_first: bool) -> dict[str, dict[int, str]]:
+    """The names of the axes of any size, of x, hx and lengths of a PaddedRNN.
+
+    Of another module's input, all its axes are.
+    """
+    sequence = ("batch", "time") if batch_first else ("time", "batch")
+    names = {"x": sequence, "hx": (None, "batch"), "lengths": ("batch",)}
+    single = {"x": ("time",), "hx": (), "lengths": ("batch",)}
+    found = {}
+    for name, array in arguments.items():
+        of_one = name in ("x", "hx") and arguments["x"].dim() == 2
+        free = (single if of_one else names).get(name, tuple(f"axis {axis}" for axis in range(array.dim())))
+        found[name] = {axis: called for axis, called in enumerate(free) if called}
+    return found
 
 
 def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:
@@ -28,37 +44,24 @@ def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:
 
     arguments: x, hx and lengths of a PaddedRNN, or the input of another module, which is of any size.
     """
-    free = {name: [*range(array.dim())][FREE[name]] for name, array in arguments.items()}
-    file: Any = io.BytesIO()  # which the annotation of export leaves out
+    return onnx.load_from_string(_model(ways.traced, module, arguments))
+
+
+def session(export: Export, module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
+    """A module, exported for arguments like these, in ONNX Runtime."""
+    return _in_order(onnx.load_from_string(_model(export, module, arguments)), list(arguments))
+
+
+def _model(export: Export, module: Any, arguments: dict[str, Tensor]) -> bytes:
     with quiet():
-        torch.onnx.export(module, (), file, kwargs=arguments, dynamo=False, input_names=[*arguments], dynamic_axes=free)
-    return onnx.load_from_string(file.getvalue())
-
-
-def by_tracing(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
-    return _in_order(traced(module, arguments), list(arguments))
-
-
-def by_export(module: torch.nn.Module, arguments: dict[str, Tensor], **more: Any) -> Call:
-    """The newer exporter: torch.export, which takes a layer apart, step by step.  more: what it is told beside."""
-    with quiet():
-        program: Any = torch.onnx.export(module, kwargs=arguments, dynamo=True, verbose=False, **more)
-    return _in_order(program.model_proto, list(arguments))
-
-
-def with_dynamic_steps(padded: PaddedRNN, arguments: dict[str, Tensor]) -> Call:
-    """The newer exporter, asked for a model of any number of steps."""
-    steps = {1 if padded.batch_first and arguments["x"].dim() == 3 else 0: torch.export.Dim.DYNAMIC}
-    return by_export(padded, arguments, dynamic_shapes={name: steps if name == "x" else None for name in arguments})
-
-
-EXPORTERS = {"eager": by_tracing, "exported": by_export}
+        return export(module, arguments, axes_of(arguments, getattr(module, "batch_first", False)))
 
 
 def _in_order(model: Any, names: list[str]) -> Call:
     """A session of an exported model; its inputs keep their order, whatever their names have become."""
     call = onnxruntime().load(model)
-    there = [value.name for value in model.graph.input]
+    fixed = {weight.name for weight in model.graph.initializer}  # below opset 9 they are inputs too
+    there = [value.name for value in model.graph.input if value.name not in fixed]
     if len(there) != len(names):
         raise RuntimeError(f"exported: got inputs {there}, expected {names}")
     outputs = [value.name for value in model.graph.output]

@@ -7,7 +7,7 @@ offers more, or less, changes no other case, so that two runs can be compared ca
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle, islice
 from typing import Any
 
@@ -82,6 +82,7 @@ def _answered(offered: Capabilities, name: str, value: Any) -> bool:
     return value in offered.supported(name)
 
 
-def cases_of(offered: Capabilities) -> list[Case]:
-    """The cases of rows."""
-    return [case_of(asked, zlib.crc32(repr(sorted(asked.items())).encode())) for asked in rows(offered)]
+def cases_of(offered: Capabilities, refused: Iterable[tuple[tuple[str, Any], ...]] = ()) -> list[Case]:
+    """The cases of rows.  refused: features that are refused together; a case that asks for each comes last."""
+    said_no = [dict(several) for several in refused if not offered.not_offered({**USUAL, **dict(several)})]
+    return [case_of(asked, zlib.crc32(repr(sorted(asked.items())).encode())) for asked in (*rows(offered), *said_no)]

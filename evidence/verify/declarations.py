@@ -52,7 +52,7 @@ class Declared:
         """The fixed cases that an idiom is asked, by their ids."""
         said = [[one.model_dump() for one in some] for some in (self.unsupported, self.refused, self.arithmetics)]
         way = idiom_of(idiom.model_dump(), lambda case, _: case.answer())
-        return {case.id: case for case in seeded.cases_of(way.narrowed(capabilities(*said)))}
+        return {case.id: case for case in seeded.cases_of(way.narrowed(capabilities(*said)), way.refused)}
 
     def not_offered(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
         """In which words a case with these features is not offered; none where it can be asked."""

@@ -1,7 +1,7 @@
 """The diagnosis: which known fault would explain an answer that disagrees.
 
 Every fault that could show in the case is tried against the answer, then the commonest in pairs; explanation.py says
-how. Where none explains it, those that findings name are tried, by planted.py.
+how. Where none explains it, those that findings name are tried, by faulty.py; so are all where an answer shows part.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,15 @@ from ..faults import COMMONEST, FAULTS, GATED_FAULTS, Fault
 from ..faults.found import FOUND
 from ..faults.machine import unpacked
 from ..faults.masks import MASK_FAULTS
+from ..faults.views import VIEW_FAULTS
 from ..judging.case import Case
-from ..judging.judge import wrong_form
+from ..judging.partial import judge_view, wrong_shown
 from ..judging.verdict import Location
-from ..layout import take_steps
+from ..judging.view import WHOLE, View
+from ..layout import sequence_to_time_first, take_steps
 from .explanation import Answer, Explanation, shows
 from .faulty import judge_planted
+from .partial import explanations_in
 
 # Numbers that a case's states hold, and steps that its tracks take, above which pairs, or anything at all, would take
 # more than some ten seconds.
@@ -63,11 +67,14 @@ class Diagnosis:
             kept = kept._of_those(lambda faults, fits=fits: frozenset(faults) in fits)
         return kept
 
-    def not_refuted_by(self, right: Sequence[Case]) -> Diagnosis:
-        """The explanations that would not show in other cases, which the same implementation answered rightly."""
+    def not_refuted_by(self, right: Sequence[Case], view: View = WHOLE) -> Diagnosis:
+        """The explanations that would not show in other cases, which the same implementation answered rightly.
+
+        view: what the answers show.
+        """
         kept = self
         for case in right:
-            kept = kept._of_those(lambda faults, case=case: not shows(faults, case))
+            kept = kept._of_those(lambda faults, case=case: not shows(faults, case, view))
         return kept
 
     def _of_those(self, fit: Callable[[tuple[Fault, ...]], bool]) -> Diagnosis:
@@ -100,12 +107,13 @@ class Diagnosis:
 
 def diagnose(
     case: Case,
-    output: np.ndarray,
-    h_n: np.ndarray,
+    output: np.ndarray | None,
+    h_n: Any,
     prefixes: Sequence[np.ndarray] | None = None,
-    faults: Iterable[Fault] = (*FAULTS.values(), *GATED_FAULTS.values(), *FOUND.values()),
+    faults: Iterable[Fault] = (*FAULTS.values(), *GATED_FAULTS.values(), *FOUND.values(), *VIEW_FAULTS.values()),
     paired: Iterable[Fault] = COMMONEST,
     declared: str | None = None,
+    view: View = WHOLE,
 ) -> Diagnosis:
     """Which known faults explain an answer that disagrees; the first arguments are those of judge.
 
@@ -113,13 +121,33 @@ def diagnose(
     paired: those to try in pairs, where no single one explains the answer.
     declared: the arithmetic that is promised, as in judge.  Of a case with a mask, faults in masks are tried first,
     then all but those in lengths, with lengths in place of the mask.
+    view: what the answer shows. Where that is not all, faults in what is shown are tried first.
     """
-    if wrong := wrong_form(case, output, h_n, prefixes or ()):
+    if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
         return Diagnosis(problem=wrong[1])
+    if view != WHOLE:
+        return _in_view(case, (output, h_n, prefixes, declared), faults, paired, view)
+    assert output is not None
     answer = Answer(case, output, h_n, prefixes, declared)
-    catalogue, found = ([one for one in faults if (one.family == "found") is last] for last in (False, True))
+    ours = [one for one in faults if not one.shown]
+    catalogue, found = ([one for one in ours if (one.family == "found") is last] for last in (False, True))
     told = _by_catalogue(answer, catalogue, paired)
     return told if told.explanations or told.problem else _as_found(answer, told, found)
+
+
+def _in_view(
+    case: Case, answer: tuple[Any, Any, Any, Any], faults: Iterable[Fault], paired: Iterable[Fault], view: View
+) -> Diagnosis:
+    """What is said of an answer that shows part: output, h_n, prefixes, and the arithmetic that is declared."""
+    time, batch, _ = sequence_to_time_first(case.x, case.layout).shape
+    size, steps = time * batch * case.spec.output_size * case.spec.num_layers, time * case.spec.num_cells
+    if size > LARGEST_FOR_PAIRS or steps > LONGEST_FOR_PAIRS:
+        return Diagnosis(problem=_too_large(size, steps, LARGEST_FOR_PAIRS, LONGEST_FOR_PAIRS))
+    if not cell_of(case.spec).signed:
+        return Diagnosis(problem=f"of the cell {case.spec.cell} only an answer that shows all is diagnosed")
+    found, tried, pairs = explanations_in(view, case, answer, faults, paired)
+    first = None if found else judge_view(case, view, *answer).first
+    return Diagnosis(found, tried, pairs, first=first)
 
 
 def _as_found(answer: Answer, told: Diagnosis, faults: Iterable[Fault]) -> Diagnosis:
@@ -154,8 +182,7 @@ def _tried(answer: Answer, faults: Iterable[Fault], paired: Iterable[Fault]) -> 
     spec, time = answer.case.spec, len(answer.usual.x)
     size, steps = answer.actual.output.size * spec.num_layers, time * spec.num_cells
     if size > LARGEST or steps > LONGEST:
-        return Diagnosis(problem=f"the case's states hold {size:,} numbers in {steps:,} steps; at most {LARGEST:,} in "
-                         f"{LONGEST:,} are tried")  # fmt: skip
+        return Diagnosis(problem=_too_large(size, steps, LARGEST, LONGEST))
     with np.errstate(all="ignore"):
         singles, pairs = [(fault,) for fault in answer.visible(faults)], []
         found = answer.explanations(singles)
@@ -164,6 +191,11 @@ def _tried(answer: Answer, faults: Iterable[Fault], paired: Iterable[Fault]) -> 
             found = answer.explanations(pairs)
         untried = 0 if found or not np.isnan(answer.allowed) else sum(fault.around is not None for (fault,) in singles)
     return Diagnosis(found, len(singles) - untried, len(pairs), untried, first=None if found else answer.first)
+
+
+def _too_large(size: int, steps: int, largest: int, longest: int) -> str:
+    held = f"the case's states hold {size:,} numbers in {steps:,} steps"
+    return f"{held}; at most {largest:,} in {longest:,} are tried"
 
 
 def _larger(count: int) -> str:

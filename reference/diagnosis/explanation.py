@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,10 +32,13 @@ from ..faults.machine import (
     unpacked,
     zero_padding,
 )
+from ..faults.views import answer_with
 from ..judging.case import Case
 from ..judging.comparison import settle, vacuous_elements
 from ..judging.judge import judge
+from ..judging.partial import judge_view
 from ..judging.verdict import Location
+from ..judging.view import WHOLE, View
 from ..layout import each_state, last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
 
@@ -109,7 +112,7 @@ class Answer:
 
     def visible(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults that could show in this case."""
-        return [fault for fault in faults if fault.where.holds(self.case if fault.as_given else self.usual)]
+        return [*visible(faults, self.case)]
 
     def explanations(self, candidates: Iterable[tuple[Fault, ...]]) -> tuple[Explanation, ...]:
         """Those of the candidates that explain the answer, best first. Which of two faults is the outer one matters:
@@ -143,12 +146,12 @@ class Answer:
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""
         error = self._distance(implementation(faults, Case.answer)(self.case))
-        used = _fraction(np.array(error), self.allowed)
+        used = used_part(np.array(error), self.allowed)
         return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
 
     def _distance(self, expected: Result) -> float:
         pairs = (expected.output, self.actual.output), (packed(expected.h_n), self.actual.h_n)
-        return max(float(_errors(*pair).max(initial=0)) for pair in pairs)
+        return max(distance(*pair) for pair in pairs)
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""
@@ -156,7 +159,7 @@ class Answer:
         for asked, states in steps:
             expected = run(asked).output[0]
             error = _errors(expected, states)
-            used = _fraction(error, _allowed_in_a_step(asked, expected, fault.arithmetic or self.declared))
+            used = used_part(error, _allowed_in_a_step(asked, expected, fault.arithmetic or self.declared))
             if not used <= 1:
                 return None
             largest, fraction = max(largest, float(error.max(initial=0))), max(fraction, used)
@@ -216,14 +219,27 @@ def _errors(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
     return settle(error, actual, expected)
 
 
-def _fraction(error: np.ndarray, allowed: np.ndarray | float) -> float:
+def used_part(error: np.ndarray, allowed: np.ndarray | float) -> float:
     """The largest part of the allowed difference that an error takes: nothing where there is none, NaN where nothing
     is known to be allowed."""
     return float(np.where((error == 0) & ~np.isnan(allowed), 0, error / allowed).max(initial=0))
 
 
-def shows(faults: tuple[Fault, ...], case: Case) -> bool:
+def distance(expected: np.ndarray, actual: np.ndarray) -> float:
+    """The largest absolute difference."""
+    return float(_errors(expected, actual).max(initial=0))
+
+
+def visible(faults: Iterable[Fault], case: Case, view: View = WHOLE) -> Iterator[Fault]:
+    """The faults that could show in a case, where an answer shows what a view says."""
+    usual = as_time_first(case)
+    for fault in faults:
+        if fault.where.holds(case if fault.as_given else usual) and (not fault.shown or fault.shown(view)):
+            yield fault
+
+
+def shows(faults: tuple[Fault, ...], case: Case, view: View = WHOLE) -> bool:
     """Whether the judge sees the faults in the reference's answer to a case."""
     faulty = implementation(faults, Case.answer)
     prefixes = [faulty(case.prefix(layers)).output for layers in range(1, case.spec.num_layers)]
-    return judge(case, *faulty(case), prefixes=prefixes).outcome == "disagrees"
+    return judge_view(case, view, *answer_with(faults, view, case), prefixes).outcome == "disagrees"

@@ -18,13 +18,14 @@ from ..bounds.arithmetic import Arithmetic
 from ..bounds.step import Enclosure
 from ..cells import cell_of
 from ..faults import Fault, implementation
-from ..faults.machine import as_time_first
+from ..faults.machine import all_asked, as_time_first
+from ..faults.views import seen_in
 from ..judging.case import Case
 from ..judging.comparison import Part, compare
 from ..judging.judge import question_of, verdict_on
 from ..judging.partial import judge_view, parts_of, wrong_shown
 from ..judging.verdict import Verdict
-from ..judging.view import WHOLE, Shown, View, as_shown, sequence_of, shown
+from ..judging.view import WHOLE, Show, Shown, View, as_shown, sequence_of, shown
 from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched
 from .elements import Elements, changed
 from .tags import SIDES, Numbered, Tags
@@ -55,10 +56,12 @@ def judge_planted(
     if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     below = [sequence_to_time_first(array, case.layout) for array in prefixes or ()]
-    answer = _Answer(view, below, as_shown(view, case, output, h_n))
     asked, around = ([one for one in faults if getattr(one, kind)] for kind in ("asked", "around"))
-    question = as_time_first(_all_asked(asked, case))
-    if len(asked) == len(faults):  # the quick way, by which most are found; an answer may still be right in another one
+    question = as_time_first(all_asked(asked, case))
+    view, show = seen_in(view, question, faults)
+    answer = _Answer(view, below, as_shown(view, case, output, h_n), show)
+    # the quick way, by which most are found; an answer may still be right in another one
+    if show is shown and all(one.asked or one.shown for one in faults):
         given = sequence_of(view, question, answer.shown.output), from_state_tuple(answer.shown.states or (None,))
         verdict = judge_view(question, view, *given, prefixes and below, promised.name)
         if verdict.outcome != "disagrees":
@@ -66,7 +69,7 @@ def judge_planted(
     steps = [fault for fault in faults if fault.step and fault.where.holds(question)]
     seen: list[Verdict] = []
     with np.errstate(all="ignore"):
-        for moving, own in itertools.product(itertools.permutations(around), (True, False)):
+        for moving, own in itertools.product(itertools.permutations(around), (True, False)[: 1 + bool(below)]):
             verdict = _verdict(case, answer, promised, [*asked, *moving, *steps], own)
             seen += [verdict] if verdict is not None else []
             if seen[-1].outcome == "agrees":
@@ -75,11 +78,15 @@ def judge_planted(
 
 
 class _Answer(NamedTuple):
-    """What an answer shows, time first: the outputs of lower layers, where they are known, and what the view shows."""
+    """What an answer shows, time first: the outputs of lower layers, where they are known, and what the view shows.
+
+    show: what puts it there.
+    """
 
     view: View
     below: list[np.ndarray]
     shown: Shown
+    show: Show
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -106,12 +113,11 @@ def _verdict(case: Case, answer: _Answer, promised: Arithmetic, faults: Sequence
     elements = Elements(numbered, promised, case.x.dtype, [fault for fault in faults if fault.step])
     # where halves are merged, or numbers changed, the right ones are not known any more
     merges = answer.view.merges(case.spec.num_directions) and answer.shown.output is not None
-    pairs = [pair for number, pair in enumerate(zip(sources, answer.arrays, strict=True))
-             if not changes and not (merges and number == len(answer.below))]  # fmt: skip
-    if pairs:
-        elements.show(*zip(*pairs, strict=True))
+    known = [not changes and not (merges and number == len(answer.below)) for number in range(len(sources))]
+    if any(known):
+        elements.show([*itertools.compress(sources, known)], [*itertools.compress(answer.arrays, known)])
     elements.enclose()
-    sizes = (source.tag.size for source in sources)
+    sizes = (source.tag.size * there for source, there in zip(sources, known, strict=True))
     enclosures = [elements.expected(source, before)
                   for source, before in zip(sources, itertools.accumulate(sizes, initial=0), strict=False)]  # fmt: skip
     for change in changes:
@@ -121,11 +127,11 @@ def _verdict(case: Case, answer: _Answer, promised: Arithmetic, faults: Sequence
 
 
 def _tagged(case: Case, faults: Sequence[Fault], side: int, like: _Answer, own: bool) -> _Tagged | None:
-    tags, question, lower = Tags(side), _wide(_all_asked(faults, case)), len(like.below)
+    tags, question, lower = Tags(side), _wide(all_asked(faults, case)), len(like.below)
     run = implementation([fault for fault in faults if fault.around and not fault.monotone], tags.run)
     answers = [(question, run(question))]
     if own:
-        below = [_wide(_all_asked(faults, case.prefix(layers))) for layers in range(1, lower + 1)]
+        below = [_wide(all_asked(faults, case.prefix(layers))) for layers in range(1, lower + 1)]
         answers = [*((one, run(one)) for one in below), *answers]
     elif lower and len(tags.questions) == 1:
         (whole,) = tags.questions
@@ -136,17 +142,8 @@ def _tagged(case: Case, faults: Sequence[Fault], side: int, like: _Answer, own: 
     *below, output = [sequence_to_time_first(answer.output, one.layout) for one, answer in answers]
     if any(array.shape != output.shape for array in below):
         return None
-    seen = shown(like.view, question, output, [state_to_batched(answers[-1][1].h_n, question.layout)])
-    return _Tagged(tags, _Answer(like.view, below, seen))
-
-
-def _all_asked(faults: Sequence[Fault], case: Case) -> Case:
-    """The question that is answered in place of a case."""
-    for fault in faults:
-        if fault.asked:
-            form = case if fault.as_given else as_time_first(case)
-            case = fault.asked(form) if fault.where.holds(form) else case
-    return case
+    seen = like.show(like.view, question, output, [state_to_batched(answers[-1][1].h_n, question.layout)])
+    return _Tagged(tags, _Answer(like.view, below, seen, like.show))
 
 
 def _wide(case: Case) -> Case:

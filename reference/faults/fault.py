@@ -1,10 +1,11 @@
 """A fault: what an implementation gets wrong, in words and as a function, and where that can be seen.
 
-A fault comes in one of three kinds:
+A fault comes in one of four kinds:
 
     asked    Case -> Case: the layer answers another question (weights transposed, h0 ignored, lengths off by one)
     around   (Case, Run) -> Result: the layer runs otherwise, or its answer is spoilt (a direction ignored)
     step     StepChange: the arithmetic of one step (another activation, products in a narrow format)
+    shown    View -> Seen: a right answer is shown otherwise by a call that shows part of it (another step for the last)
 
 A Run answers a case: the reference, or a framework's own module. The first two kinds only ask it other questions
 and rearrange its answers, so they can be planted in any implementation.
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..judging.case import Case
+from ..judging.view import Show, View
 from ..recurrence import Result
 from .changes import Change
 from .step import StepChange
@@ -23,6 +25,8 @@ from .step import StepChange
 Run = Callable[[Case], Result]
 Asked = Callable[[Case], Case]
 Around = Callable[[Case, Run], Result]
+# the view whose words say what a call shows in place of another, and what moves the elements of the right answer there
+Seen = tuple[View, Show]
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,11 @@ class Fault:
     name: an identifier.  family: what is wrong, for most the module that holds it.
     says: what is wrong, as the end of "agrees with the reference if ...".
     where: what a case must have for the fault to be visible.
-    asked, around, step: what it does; exactly one of them is there.
+    asked, around, step, shown: what it does; exactly one of them is there.  shown: None of a view that has nothing of
+        the kind.
     as_given: whether it sees the case in its own layout and memory; all others see it time first and batched.
     arithmetic: the declared arithmetic in which the faulty answer is right; None for the case's own.
+    seen: what it makes of the view in which an answer with it is right, beside what it does.
     monotone: what `around` makes of each number of the answer, where that is all it does, and never turns their order.
     """
 
@@ -65,9 +71,11 @@ class Fault:
     asked: Asked | None = None
     around: Around | None = None
     step: StepChange | None = None
+    shown: Callable[[View], Seen | None] | None = None
     as_given: bool = False
     arithmetic: str | None = None
     monotone: Change | None = None
+    seen: Callable[[View], View] | None = None
 
     def __str__(self) -> str:
         return self.says

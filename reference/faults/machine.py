@@ -55,7 +55,7 @@ def implementation(faults: Sequence[Fault], run: Run, kernel: Kernel | None = No
 
 def _planted(fault: Fault, run: Run, kernel: Kernel) -> Run:
     def faulty(case: Case) -> Result:
-        if not fault.where.holds(case):  # the fault is in code that this case does not reach
+        if fault.shown or not fault.where.holds(case):  # the fault is in code that this case does not reach
             return run(case)
         if fault.asked is not None:
             return run(fault.asked(case))
@@ -96,6 +96,15 @@ def as_time_first(case: Case) -> Case:
     lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     mask = None if case.mask is None else sequence_to_time_first(case.mask[..., None], case.layout)[..., 0]
     return Case(case.spec, case.parameters, x, h0, lengths, "time_first", mask)
+
+
+def all_asked(faults: Sequence[Fault], case: Case) -> Case:
+    """The question that is answered in place of a case."""
+    for fault in faults:
+        if fault.asked:
+            form = case if fault.as_given else as_time_first(case)
+            case = fault.asked(form) if fault.where.holds(form) else case
+    return case
 
 
 def in_time_first(case: Case, run: Run) -> Result:

@@ -13,10 +13,10 @@ from ..cells import cell_of
 from ..layout import sequence_to_time_first, take_steps
 from . import judge as judging
 from .case import Case
-from .comparison import Part, compare, says_the_same
-from .judge import judge, put_back, question_of, step_tracks, trajectory_tracks, verdict_on
+from .comparison import Part, compare, says_the_same, vacuous_elements
+from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
 from .verdict import Verdict
-from .view import WHOLE, Shown, View, as_shown, blank, held, merged, sequence_of, shown, valid_of, wrong_form
+from .view import WHOLE, Shown, View, answer_of, as_shown, blank, held, merged, sequence_of, shown, valid_of, wrong_form
 
 
 def judge_view(
@@ -36,40 +36,57 @@ def judge_view(
     once. An output that is held must be repeated exactly.
     """
     if view == WHOLE:
-        given: Any = output  # None too, an answer of another kind: judge says so
-        return judge(case, given, h_n, prefixes, declared, bound)
-    directions = case.spec.num_directions
-    by_steps = view.output == "every step" and not view.merges(directions)
+        return judge(case, output, h_n, prefixes, declared, bound)  # type: ignore[arg-type] - None is an answer's fault
+    by_steps = view.output == "every step" and not view.merges(case.spec.num_directions)
     promised, bound = question_of(case, prefixes, declared, bound)
     bound = bound if by_steps else "trajectory"
     if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
-    if view.masked == "held" and view.output == "every step":
+    if view.masked == "held" and by_steps:
         assert output is not None
-        if view.merges(directions):
-            raise ValueError(f"view: got {view}, expected halves beside each other where an output is held")
-        with np.errstate(all="ignore"):
-            verdict, zeroed = _unheld(case, output, promised)
+        verdict, zeroed = _unheld(view, case, output, promised)
         return verdict or judge_view(case, view._replace(masked="zero"), zeroed, h_n, prefixes, promised.name, bound)
-    if case.mask is not None:
-        plain, order = case.without_mask()
-        if output is not None and view.output == "every step":
-            output = take_steps(output, order, case.layout)
-        lower = None if prefixes is None else [take_steps(array, order, case.layout) for array in prefixes]
-        return put_back(judge_view(plain, view, output, h_n, lower, promised.name, bound), order)
+    plain, order = (case, None) if case.mask is None else case.without_mask()
     with np.errstate(all="ignore"):
         answer = as_shown(view, case, output, h_n)
-        layers = {} if prefixes is None else {n: sequence_to_time_first(a, case.layout) for n, a in enumerate(prefixes)}
+        layers = {n: sequence_to_time_first(array, case.layout) for n, array in enumerate(prefixes or ())}
         if by_steps and answer.output is not None:
             layers[case.spec.num_layers - 1] = answer.output
-        tracks = step_tracks(case, layers, promised) if bound == "step" else trajectory_tracks(case, promised)
-        expected = list(tracks)
+        expected = _put_back(_expected(plain, _in(order, layers), promised, bound), order)
         below = _parts_below(case, layers, expected) if bound == "step" else ()
         whole = whole_of(case, expected)
-        seen = [
-            compare(part) for part in (*below, *parts_of(view, case, answer, shown_of(view, case, whole), promised))
-        ]
-        return verdict_on(case, seen, promised, bound)
+        parts = *below, *parts_of(view, case, answer, shown_of(view, case, whole), promised)
+        return verdict_on(case, [compare(part) for part in parts], promised, bound)
+
+
+def widest(view: View, case: Case, declared: str | None) -> float:
+    """The largest trajectory bound of what is shown; NaN where some bound says nothing."""
+    promised, _ = question_of(case, None, declared, "trajectory")
+    plain, order = (case, None) if case.mask is None else case.without_mask()
+    with np.errstate(all="ignore"):
+        whole = whole_of(case, _put_back(trajectory_tracks(plain, promised), order))
+        answer = as_shown(view, case, *answer_of(view, case, *case.answer()))
+        parts = [*parts_of(view, case, answer, shown_of(view, case, whole), promised)]
+    vacuous = any(vacuous_elements(*part[3:]).any() for part in parts)
+    return np.nan if vacuous else max(float(part.bound.max(initial=0)) for part in parts)
+
+
+def _in(order: np.ndarray | None, layers: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Outputs, time first, whose steps are put in another order; None for the one that they have."""
+    return layers if order is None else {n: take_steps(array, order, "time_first") for n, array in layers.items()}
+
+
+def _expected(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic, bound: str) -> list[Expected]:
+    return [*step_tracks(case, layers, promised)] if bound == "step" else trajectory_tracks(case, promised)
+
+
+def _put_back(tracks: list[Expected], order: np.ndarray | None) -> list[Expected]:
+    """What is expected of steps that were put in an order, at their own places."""
+    if order is None:
+        return tracks
+    places = np.argsort(order, axis=0)
+    return [track._replace(output=track.output.each(lambda array: take_steps(array, places, "time_first")))
+            for track in tracks]  # fmt: skip
 
 
 def wrong_shown(view: View, case: Case, output: Any, h_n: Any, prefixes: Sequence[Any]) -> tuple[str, str] | None:
@@ -98,7 +115,9 @@ def whole_of(case: Case, tracks: Sequence[Expected]) -> Whole:
 def shown_of(view: View, case: Case, whole: Whole) -> tuple[Enclosure | None, tuple[Enclosure, ...]]:
     """What a view shows of where a whole answer must lie. What it puts there itself must be there exactly."""
     output, states = whole
-    fields = [shown(view, case, out, of) for out, *of in zip(output, *states, strict=True)]
+    exactly = view._replace(first="zero")  # h0 has no bound
+    fields = [shown(told, case, out, of)
+              for told, out, *of in zip((view, exactly, exactly), output, *states, strict=True)]  # fmt: skip
     outputs = [one.output for one in fields if one.output is not None]
     seen = Enclosure(*outputs) if outputs else None
     if seen is not None:  # a zero that the view puts there has no scale
@@ -137,15 +156,19 @@ def _parts_below(case: Case, layers: dict[int, np.ndarray], tracks: Sequence[Exp
         yield Part(index, "output", layers[layer][..., case.spec.half(direction)], *expected.output)
 
 
-def _unheld(case: Case, output: np.ndarray, promised: Arithmetic) -> tuple[Verdict | None, np.ndarray | None]:
+@np.errstate(all="ignore")
+def _unheld(
+    view: View, case: Case, output: np.ndarray, promised: Arithmetic
+) -> tuple[Verdict | None, np.ndarray | None]:
     """An output that is held, with zero where no step counts; or the verdict on one that does not repeat itself."""
     actual, valid = sequence_to_time_first(output, case.layout), valid_of(case)
-    repeated, zero = held(case, actual, valid), actual.dtype.type(0)
+    repeated, zero = held(view, case, actual, valid), actual.dtype.type(0)
     if says_the_same(actual, repeated).all():
         return None, sequence_of(WHOLE, case, np.where(valid[..., None], actual, zero))
     first, seen = case.spec.num_cells - case.spec.num_directions, []
     for d in range(case.spec.num_directions):
         half = np.s_[..., case.spec.half(d)]
         exactly = Enclosure.exactly(repeated[half].astype(np.float64))
-        seen.append(compare(Part(first + d, "output", actual[half], *exactly)))
+        with np.errstate(all="ignore"):
+            seen.append(compare(Part(first + d, "output", actual[half], *exactly)))
     return verdict_on(case, seen, promised, "step"), None

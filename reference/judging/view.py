@@ -5,13 +5,14 @@ Users call a layer in many ways, and few of them show all of it. A view says wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bounds.arithmetic import REFERENCE, Arithmetic
 from ..bounds.step import Enclosure
+from ..calculus.balls import EVALUATED, OWN
 from ..cells import cell_of
 from ..layout import (
     each_state,
@@ -32,23 +33,27 @@ WORDS = {
     "states": ("every layer", "last layer", "none"),
     "masked": ("zero", "held"),
     "halves": ("concat", "sum", "mul", "ave"),
+    "first": ("zero", "h0"),
 }
+TIME_ORDER = {"forward": slice(None), "reverse": slice(None, None, -1)}
 
 
 class View(NamedTuple):
     """What a call shows of output and h_n, in words of WORDS.
 
-    output: at every step; or at the last step that each direction takes, and zero of a sequence without steps.
+    output: at every step; or at the last step that each direction takes, and `first` of a sequence without steps.
     states: of every layer; of the last layer alone.
     masked: what stands in an output of every step where a step does not count: zero; or what the step that was
-        processed before answered, and zero before the first.
+        processed before answered, and `first` before any.
     halves: how the two directions' outputs of the last layer are put together; of one direction there is nothing to do.
+    first: what an output that is held, or the last one, is before any step: zero, or the last layer's initial state.
     """
 
     output: str = "every step"
     states: str = "every layer"
     masked: str = "zero"
     halves: str = "concat"
+    first: str = "zero"
 
     @classmethod
     def parse(cls, given: dict[str, str]) -> View:
@@ -84,6 +89,10 @@ class Shown(NamedTuple):
     states: tuple[np.ndarray, ...]
 
 
+# what a view shows of numbers, and where; `shown`, or one that is wrong
+Show = Callable[[View, Case, np.ndarray, Sequence[np.ndarray]], Shown]
+
+
 def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarray]) -> Shown:
     """What a view shows of a whole answer, or of numbers that stand for it: elements are moved, and none is computed.
 
@@ -103,27 +112,45 @@ def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarra
             raise ValueError(f"view states: got {view.states!r}, expected one of {', '.join(WORDS['states'])}")
     match view.output:
         case "every step":
-            return Shown(held(case, output, valid) if view.masked == "held" else output, seen)
+            fill = {"zero": lambda: output, "held": lambda: held(view, case, output, valid)}
+            return Shown(fill[view.masked](), seen)
         case "last step":
             last = np.concatenate(list(last_layer[0]), axis=-1)
-            return Shown(np.where(valid.any(axis=0).reshape(-1, 1), last, last.dtype.type(0))[None], seen)
+            return Shown(np.where(valid.any(axis=0).reshape(-1, 1), last, first_of(view, case, last))[None], seen)
         case "none":
             return Shown(None, seen)
     raise ValueError(f"view output: got {view.output!r}, expected one of {', '.join(WORDS['output'])}")
 
 
-def held(case: Case, output: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def first_of(view: View, case: Case, like: np.ndarray) -> np.ndarray:
+    """What stands in an output before any step: (batch, features), in the dtype of another array."""
+    start = {"zero": lambda: None, "h0": lambda: case.h0}[view.first]()
+    if start is None:
+        return np.zeros((sequence_to_time_first(case.x, case.layout).shape[1], case.spec.output_size), like.dtype)
+    last_layer = state_to_batched(state_tuple(start)[0], case.layout)[-case.spec.num_directions :]
+    return np.concatenate(list(last_layer), axis=-1).astype(like.dtype)
+
+
+def held(
+    view: View, case: Case, output: np.ndarray, valid: np.ndarray, order: Mapping[str, slice] = TIME_ORDER
+) -> np.ndarray:
     """An output (time, batch, features) that repeats, where a step does not count, that of the step processed before;
-    zero before the first. valid: where a step counts, (time, batch)."""
-    halves = []
-    for d, direction in enumerate(case.spec.directions):
-        order = {"forward": slice(None), "reverse": slice(None, None, -1)}[direction]
-        counts, half = valid[order], output[order][..., case.spec.half(d)]
-        step = np.where(counts, np.arange(len(counts))[:, None], -1)
-        before = np.maximum.accumulate(step, axis=0)[..., None]
-        repeated = np.take_along_axis(half, np.maximum(before, 0), axis=0) if len(half) else half
-        halves.append(np.where(before < 0, half.dtype.type(0), repeated)[order])
+    what `first` says before any. valid: where a step counts, (time, batch).  order: of the steps, by direction.
+    """
+    before = first_of(view, case, output)
+    ways = [(case.spec.half(d), order[direction]) for d, direction in enumerate(case.spec.directions)]
+    halves = [repeated(output[..., half], valid, way, before[:, half]) for half, way in ways]
     return np.concatenate(halves, axis=-1)
+
+
+def repeated(half: np.ndarray, valid: np.ndarray, order: slice, first: np.ndarray) -> np.ndarray:
+    """An array (time, batch, units) that repeats, where a step does not count, the one before that does, in the order
+    of time or against it; `first` before any."""
+    counts, half = valid[order], half[order]
+    step = np.where(counts, np.arange(len(counts))[:, None], -1)
+    before = np.maximum.accumulate(step, axis=0)[..., None]
+    again = np.take_along_axis(half, np.maximum(before, 0), axis=0) if len(half) else half
+    return np.where(before < 0, first, again)[order]
 
 
 def valid_of(case: Case) -> np.ndarray:
@@ -135,36 +162,60 @@ def valid_of(case: Case) -> np.ndarray:
 
 
 def merged(view: View, parts: Sequence[Enclosure], promised: Arithmetic | None) -> Enclosure:
-    """The enclosure of what becomes of two halves: each operation rounds once.
+    """The enclosure of what becomes of two halves by one operation. docs/error-bounds.md proves it: "Merged halves".
 
-    promised: the arithmetic of the operations; None for exact ones.
+    promised: the arithmetic of the operation; None for an exact one.
     """
     a, b = parts
+    left, right = np.abs(a.value), np.abs(b.value)
+    zeros = [(one.value == 0) & (one.bound == 0) for one in parts]
+    scales = [np.where(zero, 0, one.scale) for zero, one in zip(zeros, parts, strict=True)]
+    smallest = REFERENCE.smallest_normal + (0 if promised is None else promised.smallest_normal)
+    half = 0.5 if view.halves == "ave" else 1.0
     match view.halves:
         case "sum" | "ave":
-            value, bound = a.value + b.value, a.bound + b.bound
+            value, carried, scale = a.value + b.value, a.bound + b.bound, scales[0] + scales[1]
+            nothing, lost, settled = zeros[0] & zeros[1], 2 / half, True
         case "mul":
-            value = a.value * b.value
-            bound = np.abs(a.value) * b.bound + a.bound * np.abs(b.value) + a.bound * b.bound
+            value, scale = a.value * b.value, scales[0] * scales[1]
+            carried = left * b.bound + a.bound * right + a.bound * b.bound
+            nothing, lost = zeros[0] | zeros[1], np.maximum(1, np.maximum(left, right))
+            # infinity times what may be flushed, or is of either sign, has more than one value
+            away = [zero | ~np.isfinite(one.value) | (np.abs(one.value) - one.bound >= smallest)
+                    for zero, one in zip(zeros, parts, strict=True)]  # fmt: skip
+            settled = away[0] & away[1]
         case _:
             raise ValueError(f"view halves: got {view.halves!r}, expected sum, mul or ave")
-    size, roundings = np.abs(value) + bound, REFERENCE.unit_roundoff * 8
+    roundings = OWN * np.abs(value) + merging_roundoff(promised) * (np.abs(value) + carried)
+    bound = (carried + roundings + lost * smallest) * EVALUATED
     if promised is not None:
-        # a sum or product, half of a sum, and what both lose below the smallest normal number
-        roundings += 2 * max(promised.unit_roundoff, promised.operation_roundoff)
-        bound = np.where(size < promised.largest, bound + 2 * promised.smallest_normal, np.inf)
-    bound, half = bound + roundings * size, 0.5 if view.halves == "ave" else 1.0
-    scale = a.scale * b.scale if view.halves == "mul" else np.maximum(a.scale, b.scale)
-    return Enclosure(value * half, np.where(np.isnan(bound), np.inf, bound) * half, scale)
+        bound = np.where(np.abs(value) + bound < promised.largest, bound, np.inf)
+    known = np.isfinite(a.bound) & np.isfinite(b.bound)
+    nan = [np.isnan(one.value) & (one.bound == 0) for one in parts]
+    strange = ~(np.isfinite(a.value) & np.isfinite(b.value))
+    certain = nan[0] | nan[1] | (known & np.where(strange, settled, nothing))
+    bound = np.where(certain, 0, np.where(np.isnan(bound), np.inf, bound))
+    return Enclosure(value * half, bound * half, np.where(nothing, 1, scale * half))
 
 
-def answer_of(view: View, case: Case, output: np.ndarray, h_n: Any) -> tuple[np.ndarray | None, Any]:
+def merging_roundoff(promised: Arithmetic | None) -> float:
+    """How far, relatively, one operation on two states may round: to the format in which all is computed, and before
+    that to the one in which sums are kept, where that has more digits."""
+    if promised is None:
+        return 0.0
+    rounded, kept = promised.operation_roundoff, promised.accumulator_roundoff
+    return rounded + kept * (1 + rounded) if kept < rounded else rounded
+
+
+def answer_of(
+    view: View, case: Case, output: np.ndarray, h_n: Any, show: Show = shown
+) -> tuple[np.ndarray | None, Any]:
     """What a view shows of an answer, in the case's layout; the halves are merged in its dtype.
 
-    Of the last step the output has no axis of time; what is not shown is None.
+    Of the last step the output has no axis of time; what is not shown is None.  show: what moves the elements.
     """
     states = [state_to_batched(state, case.layout) for state in state_tuple(h_n)]
-    seen = shown(view, case, sequence_to_time_first(output, case.layout), states)
+    seen = show(view, case, sequence_to_time_first(output, case.layout), states)
     final = [state_from_batched(state, case.layout) for state in seen.states]
     if seen.output is not None and view.merges(case.spec.num_directions):
         a, b = (seen.output[..., case.spec.half(d)] for d in range(2))

@@ -11,6 +11,8 @@ import pytest
 from adapters import Adapter, NotOffered
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.draws import draw_case
+from reference.judging.partial import judge_view
+from reference.judging.view import View
 from tests.frameworks import array_of, framework_adapter
 
 SPEC, REVERSE, BOTH = (RNNSpec(3, 5, direction=direction) for direction in ("forward", "reverse", "bidirectional"))
@@ -125,6 +127,15 @@ def test_only_the_output_is_answered_unless_return_carry(nnx: Any):
     assert np.array_equal(array_of(native(nnx, case)(case.x)), answer(native(nnx, case), case)[0])
 
 
+def test_halves_stand_beside_each_other_unless_merge_fn(nnx: Any):
+    case = draw_case(BOTH, batch=2, time=4)
+    merges = {"concat": {}, "sum": {"merge_fn": lambda a, b: a + b}, "ave": {"merge_fn": lambda a, b: (a + b) / 2}}
+    for halves, words in merges.items():
+        output = array_of(native(nnx, case, **words)(case.x))
+        verdict = judge_view(case, View(states="none", halves=halves), output, None)
+        assert verdict.outcome == "agrees", verdict
+
+
 @pytest.mark.parametrize("spec", [SPEC, REVERSE, BOTH], ids=lambda spec: spec.direction)
 def test_beyond_a_length_the_output_goes_on_and_the_carry_does_not(nnx: Any, spec: RNNSpec):
     """What lies beyond was computed from the padding. A sequence is reversed within its length."""
@@ -142,6 +153,42 @@ def test_without_return_carry_a_length_changes_no_forward_output(nnx: Any):
     case = draw_case(SPEC, batch=3, time=4)
     layer = native(nnx, case)
     assert np.array_equal(array_of(layer(case.x, seq_lengths=np.array(LENGTHS))), array_of(layer(case.x)))
+
+
+def test_without_keep_order_a_sequence_is_turned_within_its_length(nnx: Any):
+    """Its padding stays at the end: the output is not that of keep_order read backwards."""
+    case = draw_case(REVERSE, batch=3, time=4, lengths=LENGTHS)
+    words, lengths = {"reverse": True}, {"seq_lengths": np.array(LENGTHS)}
+    taken = answer(native(nnx, case, **words), case, **lengths)[0]
+    in_time = answer(native(nnx, case, **words, keep_order=True), case, **lengths)[0]
+    for row, length in enumerate(LENGTHS):
+        assert np.array_equal(taken[row, :length], in_time[row, :length][::-1])
+    assert not np.array_equal(taken, in_time[:, ::-1])
+
+
+def test_a_merge_fn_is_given_the_forward_half_first(nnx: Any):
+    """It is called once, with whole outputs; without one they are concatenated."""
+    case = draw_case(BOTH, batch=2, time=4)
+    whole = answer(native(nnx, case), case)[0]
+    merged = answer(native(nnx, case, merge_fn=lambda a, b: a - b), case)[0]
+    assert np.array_equal(merged, whole[..., :5] - whole[..., 5:])
+
+
+def test_linen_has_the_kernels_of_nnx_below_other_names(nnx: Any):
+    """dense_i is "i", dense_h is "h", below "cell"; an RNN is given its weights in each call."""
+    linen = import_module("flax.linen")
+    case = draw_case(SPEC, batch=3, time=4, lengths=LENGTHS)
+    layer = native(nnx, case)
+    cell = {"i": {"kernel": layer.cell.dense_i.kernel.get_value(), "bias": layer.cell.dense_i.bias.get_value()},
+            "h": {"kernel": layer.cell.dense_h.kernel.get_value()}}  # fmt: skip
+    rnn, lengths = linen.RNN(linen.SimpleCell(5)), {"seq_lengths": np.array(LENGTHS)}
+    made = import_module("jax").eval_shape(rnn.init, import_module("jax").random.key(0), case.x)["params"]["cell"]
+    shapes = {part: {name: one.shape for name, one in made[part].items()} for part in made}
+    assert shapes == {part: {name: one.shape for name, one in cell[part].items()} for part in cell}
+    carry, output = rnn.apply({"params": {"cell": cell}}, case.x, return_carry=True, **lengths)
+    valid = np.arange(4)[:, None] < np.array(LENGTHS)[:, None, None]
+    verdict = judge(case, np.where(valid, array_of(output), np.float32(0)), array_of(carry)[None])
+    assert verdict.outcome == "agrees", verdict
 
 
 def test_an_unbatched_sequence_has_no_batch_axis_anywhere(nnx: Any):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from adapters import Adapter
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.draws import draw_case
+from reference.judging.partial import judge_view
+from reference.judging.view import View
 from tests.frameworks import array_of, framework_adapter, judge_last
 
 SPEC = RNNSpec(3, 5)
@@ -127,6 +130,63 @@ def test_beyond_a_length_the_output_is_repeated_or_zero(keras: Any, zeros: bool)
     verdict = judge(case, np.where(mask_of(case)[..., None], output, np.float32(0)), state[None])
     assert verdict.outcome == "agrees", verdict
     assert judge(case, output, state[None]).outcome == ("agrees" if zeros else "disagrees")
+
+
+MASK = np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]], bool)  # none its own reversal
+
+
+def masked(direction: str) -> Case:
+    return replace(draw_case(RNNSpec(3, 5, direction=direction), batch=3, time=5), mask=MASK)
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_the_last_output_is_that_of_the_last_step_that_counts(keras: Any, direction: str):
+    """return_sequences=False. A direction takes the steps that count alone; a row without any has the output zero."""
+    case = masked(direction)
+    last = array_of(native(keras, case, return_sequences=False)(case.x, mask=MASK))
+    view = View(output="last step", states="none")
+    verdict = judge_view(case, view, last, None)
+    assert verdict.outcome == "agrees", verdict
+    assert not last[1].any()
+    whole = Case(case.spec, case.parameters, case.x)
+    assert judge_view(whole, view, last, None).outcome == "disagrees", "the mask had no effect"
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_a_masked_step_repeats_the_output_of_the_step_processed_before(keras: Any, direction: str):
+    """The default of a layer of one direction; zero before the first step that counts."""
+    case = masked(direction)
+    output = array_of(native(keras, case)(case.x, mask=MASK))
+    in_time = np.ascontiguousarray(output[:, ::-1] if direction == "reverse" else output)
+    verdict = judge_view(case, View(states="none", masked="held"), in_time, None)
+    assert verdict.outcome == "agrees", verdict
+    assert judge_view(case, View(states="none"), in_time, None).outcome == "disagrees", "nothing is held"
+
+
+@pytest.mark.parametrize("mode", ["sum", "mul", "ave"])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_halves_are_merged_as_merge_mode_says(keras: Any, mode: str, sequences: bool):
+    """Zero at masked steps, as those of halves that stand beside each other."""
+    case = masked("bidirectional")
+    layer = keras.layers.Bidirectional(keras.layers.SimpleRNN(5, return_sequences=sequences), merge_mode=mode)
+    layer.build(case.x.shape)
+    layer.set_weights([w for cell in case.parameters for w in weights(cell)])
+    output = array_of(layer(case.x, mask=MASK))
+    for halves in ("sum", "mul", "ave"):
+        view = View("every step" if sequences else "last step", "none", halves=halves)
+        assert judge_view(case, view, output, None).outcome == ("agrees" if halves == mode else "disagrees"), halves
+
+
+def test_the_states_of_a_stack_are_its_last_layers(keras: Any):
+    """What return_state answers; those of the layers below each of them answers by itself."""
+    case = draw_case(RNNSpec(3, 3, 2), batch=3, time=4)
+    layers = [keras.layers.SimpleRNN(3, return_sequences=below, return_state=not below) for below in (True, False)]
+    for layer, cell in zip(layers, case.parameters, strict=True):
+        layer.build((3, 4, 3))
+        layer.set_weights(weights(cell))
+    last, state = arrays(layers[1](layers[0](case.x)))
+    verdict = judge_view(case, View(output="last step", states="last layer"), last, state[None])
+    assert verdict.outcome == "agrees", verdict
 
 
 def mask_of(case: Case) -> np.ndarray:

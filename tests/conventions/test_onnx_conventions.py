@@ -13,6 +13,8 @@ import pytest
 from adapters import NotOffered
 from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
 from reference.draws import draw_case, draw_parameters
+from reference.judging.partial import judge_view
+from reference.judging.view import View
 from tests.frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
@@ -114,6 +116,23 @@ def test_states_are_by_direction_then_batch(models: Any, load: Any):
     assert verdict.outcome == "agrees", verdict
     swapped = Case(case.spec, case.parameters, case.x, case.h0[::-1].copy(), layout="time_first")
     assert judge(swapped, answer["output"], answer["h_n"]).outcome == "disagrees"
+
+
+@pytest.mark.parametrize("kept", ["output", "h_n"])
+def test_y_or_y_h_may_be_the_only_output(models: Any, load: Any, kept: str):
+    """Y_h is the last output of each direction, and the state; of Y each layer's halves stand beside each other."""
+    case = draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=4, layout="time_first")
+    model = models.stack_model(case.spec, case.parameters)
+    (other,) = [one for one in model.graph.output if one.name != kept]
+    model.graph.output.remove(other)
+    answer = load(model)({"x": case.x})
+    assert set(answer) == {kept}
+    if kept == "output":
+        verdict = judge_view(case, View(states="none"), answer["output"], None)
+    else:
+        last = np.concatenate(list(answer["h_n"]), axis=-1)
+        verdict = judge_view(case, View(output="last step"), last, answer["h_n"])
+    assert verdict.outcome == "agrees", verdict
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])

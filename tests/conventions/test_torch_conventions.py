@@ -11,6 +11,8 @@ import pytest
 from adapters import Adapter
 from reference import Case, CellParameters, RNNSpec, forward, judge
 from reference.draws import draw_case, draw_parameters
+from reference.judging.partial import judge_view
+from reference.judging.view import View
 from tests.frameworks import array_of, framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
@@ -124,6 +126,22 @@ def test_packed_sequences_end_at_their_lengths_and_are_padded_with_zeros(torch: 
     assert not output[2:, 0].any()
     ignored = forward(case.spec, case.parameters, case.x, layout="time_first")
     assert judge(case, *ignored).reason == "value", "lengths had no effect, so nothing was tested"
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_the_last_output_of_packed_sequences_is_the_last_layers_h_n(torch: Any, adapter: Adapter, direction: str):
+    """Padded again, output[:, -1] is zero of every shorter sequence."""
+    case = draw_case(RNNSpec(3, 5, 2, direction), batch=3, time=4, lengths=[2, 4, 3])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.from_numpy(case.x), torch.tensor(case.lengths), batch_first=True, enforce_sorted=False
+    )
+    output, h_n = adapter.build(case.spec, case.parameters)(packed)
+    padded, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
+    states = array_of(h_n)
+    last = np.concatenate(list(states[-case.spec.num_directions :]), axis=-1)
+    for shown, outcome in ((last, "agrees"), (array_of(padded)[:, -1], "disagrees")):
+        verdict = judge_view(case, View(output="last step"), np.ascontiguousarray(shown), states)
+        assert verdict.outcome == outcome, verdict
 
 
 def test_an_unbatched_sequence_has_no_batch_axis_anywhere(torch: Any, adapter: Adapter):

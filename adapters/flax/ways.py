@@ -1,0 +1,330 @@
+"""Ways in which users call Flax's layers, each as they write it: Flax, JAX and NumPy, and nothing of this suite.
+
+A script for a bug report has the source of one of these functions, and of those that it calls, in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen, nnx
+
+
+class Asked(NamedTuple):
+    """What is asked. Of time first, x has the axis of time first; of an unbatched sequence no array has one of batch.
+
+    cells: of each track w_ih and w_hh, and b_ih and b_hh where there are biases: rows are units.
+    x: (batch, time, features).  h0: of each track (batch, units), or None.  lengths: of each sequence, or None.
+    """
+
+    cells: Any
+    x: Any
+    h0: Any
+    lengths: Any
+    direction: str
+    nonlinearity: str
+    dtype: str
+    time_first: bool
+
+    @property
+    def tracks(self) -> int:
+        """How many a layer has."""
+        return 2 if self.direction == "bidirectional" else 1
+
+    def last(self, n: int) -> bool:
+        """Whether the layer whose first track is n is the last."""
+        return n + self.tracks == len(self.cells)
+
+    @property
+    def time_axis(self) -> int:
+        """Of x and of an output."""
+        return 0 if self.time_first or np.ndim(self.x) == 2 else 1
+
+
+def stack(asked: Asked, layer: Any) -> tuple[list[Any], list[Any]]:
+    """The output of each layer, and the final carry of each track, of layers that are called one after another.
+
+    layer: (asked, first track, x, initial carries or None, lengths) -> carries of its tracks, output.
+    """
+    x, outputs, carries = array(asked, asked.x), [], []
+    h0 = None if asked.h0 is None else [array(asked, h) for h in asked.h0]
+    lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
+    for n in range(0, len(asked.cells), asked.tracks):
+        carry, x = layer(asked, n, x, h0 and h0[n : n + asked.tracks], lengths)
+        outputs.append(x)
+        carries += carry
+    return outputs, carries
+
+
+def array(asked: Asked, numbers: Any) -> Any:
+    """A JAX array of the dtype; of the narrower one where jax_enable_x64 is off."""
+    return jnp.asarray(np.array(numbers, jnp.dtype(asked.dtype), order="C"))
+
+
+def weights(asked: Asked, n: int) -> list[Any]:
+    """The kernels of x and of the carry, whose columns are units, and the one bias."""
+    w_ih, w_hh, *biases = asked.cells[n]
+    bias = biases[0] + biases[1] if biases else np.zeros(len(w_ih))
+    return [array(asked, one) for one in (w_ih.T, w_hh.T, bias)]
+
+
+# flax.nnx
+
+
+def simple_cell(asked: Asked, n: int) -> Any:
+    """A cell that is given its weights when it is made."""
+    kernel, recurrent, bias = weights(asked, n)
+    return nnx.SimpleCell(
+        *kernel.shape,
+        activation_fn=getattr(nnx, asked.nonlinearity),
+        dtype=jnp.dtype(asked.dtype),
+        param_dtype=jnp.dtype(asked.dtype),
+        kernel_init=lambda *_: kernel,
+        recurrent_kernel_init=lambda *_: recurrent,
+        bias_init=lambda *_: bias,
+        rngs=nnx.Rngs(0),
+    )
+
+
+def cell_filled_then(asked: Asked, n: int, **words: Any) -> Any:
+    """A cell that is made as it comes, but for these words, and given its weights then."""
+    parts = weights(asked, n)
+    cell = nnx.SimpleCell(*parts[0].shape, activation_fn=getattr(nnx, asked.nonlinearity), rngs=nnx.Rngs(0), **words)
+    cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias = (nnx.Param(part) for part in parts)
+    return cell
+
+
+def nnx_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, cell: Any = simple_cell) -> tuple[Any, Any]:
+    """nnx.RNN, or nnx.Bidirectional, that returns its carry and keeps the order of time."""
+    words: dict[str, Any] = {
+        "initial_carry": start and start[0],
+        "seq_lengths": lengths,
+        "time_major": asked.time_first,
+    }
+    if asked.direction == "bidirectional":
+        layer = nnx.Bidirectional(*(nnx.RNN(cell(asked, n + track)) for track in range(2)))
+        carries, output = layer(x, **words | {"initial_carry": start and tuple(start)}, return_carry=True)
+        return list(carries), output
+    layer = nnx.RNN(cell(asked, n), reverse=asked.direction == "reverse", keep_order=True)
+    carry, output = layer(x, **words, return_carry=True)
+    return [carry], output
+
+
+def as_it_comes(asked: Asked) -> Any:
+    def cell(asked: Asked, n: int) -> Any:
+        return cell_filled_then(asked, n, dtype=jnp.dtype(asked.dtype), param_dtype=jnp.dtype(asked.dtype))
+
+    return stack(asked, lambda *given: nnx_layer(*given, cell=cell))
+
+
+def without_dtype(asked: Asked) -> Any:
+    def cell(asked: Asked, n: int) -> Any:  # the usual initialiser has no float16 and no bfloat16
+        usual = nnx.initializers.zeros_init()
+        return cell_filled_then(asked, n, param_dtype=jnp.dtype(asked.dtype), recurrent_kernel_init=usual)
+
+    return stack(asked, lambda *given: nnx_layer(*given, cell=cell))
+
+
+def without_param_dtype(asked: Asked) -> Any:
+    """As for mixed precision: the parameters are of float32, the usual dtype."""
+
+    def cell(asked: Asked, n: int) -> Any:
+        return cell_filled_then(asked._replace(dtype="float32"), n, dtype=jnp.dtype(asked.dtype))
+
+    return stack(asked, lambda *given: nnx_layer(*given, cell=cell))
+
+
+def layers(asked: Asked) -> Any:
+    return stack(asked, nnx_layer)
+
+
+def merged(asked: Asked) -> Any:
+    """The last layer adds its halves up, returns no carry and unrolls its loop."""
+
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        if not asked.last(n):
+            return nnx_layer(asked, n, x, start, lengths)
+        rnns = [nnx.RNN(simple_cell(asked, n + track), unroll=3) for track in range(asked.tracks)]
+        if asked.direction == "bidirectional":
+            both = nnx.Bidirectional(*rnns, merge_fn=lambda a, b: a + b, time_major=asked.time_first)
+            return [], both(x, initial_carry=start and tuple(start), seq_lengths=lengths)
+        reverse = asked.direction == "reverse"
+        return [], rnns[0](x, initial_carry=start and start[0], seq_lengths=lengths, time_major=asked.time_first,
+                           reverse=reverse, keep_order=reverse)  # fmt: skip
+
+    return stack(asked, layer)[0], []
+
+
+def carry_alone(asked: Asked) -> Any:
+    """Compiled by nnx.jit, the last layer as it comes: its output, in whatever order, is not looked at."""
+
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        if not asked.last(n) or asked.direction == "bidirectional":
+            return nnx_layer(asked, n, x, start, lengths)
+        rnn = nnx.RNN(simple_cell(asked, n), reverse=asked.direction == "reverse", return_carry=True,
+                      time_major=asked.time_first)  # fmt: skip
+        carry, output = nnx.jit(lambda rnn, *given: rnn(given[0], initial_carry=given[1], seq_lengths=given[2]))(
+            rnn, x, start and start[0], lengths)  # fmt: skip
+        return [carry], output
+
+    return [], stack(asked, layer)[1]
+
+
+def vmapped(asked: Asked) -> Any:
+    """Each sequence of the batch by itself, by jax.vmap around the layers."""
+    batch = 1 if asked.time_first else 0
+    alone = np.ndim(asked.x) == 2
+    x = array(asked, asked.x if not alone else asked.x[None])
+    h0 = None if asked.h0 is None else jnp.stack([array(asked, h if not alone else h[None]) for h in asked.h0])
+    lengths = None if asked.lengths is None else jnp.asarray(asked.lengths)
+    graph, state = nnx.split([simple_cell(asked, n) for n in range(len(asked.cells))])
+
+    def one(state: Any, x: Any, h0: Any, length: Any) -> Any:
+        cells, outputs, carries = nnx.merge(graph, state), [], []
+        for n in range(0, len(cells), asked.tracks):
+            start = None if h0 is None else list(h0[n : n + asked.tracks])
+            carry, x = nnx_layer(asked._replace(time_first=False), n, x, start, length, lambda _, n: cells[n])
+            outputs.append(x)
+            carries += carry
+        return outputs, carries
+
+    moved = jnp.moveaxis(x, batch, 0)
+    outputs, carries = jax.jit(jax.vmap(one, in_axes=(None, 0, 1, 0)))(state, moved, h0, lengths)
+    return ([one[0] if alone else jnp.moveaxis(one, 0, batch) for one in outputs],
+            [one[0] if alone else one for one in carries])  # fmt: skip
+
+
+# the cell without a layer around it
+
+
+def step(cell: Any, carry: Any, x: Any, runs: Any) -> tuple[Any, Any]:
+    """One step of those sequences that have not ended."""
+    new, y = cell(carry, x)
+    return jnp.where(runs, new, carry), jnp.where(runs, y, jnp.zeros_like(y))
+
+
+def cell_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, scan: Any) -> tuple[Any, Any]:
+    """scan: (cell, carry, steps of x, which run, reverse) -> final carry, steps of the output."""
+    steps = jnp.moveaxis(x, asked.time_axis, 0)
+    ends = jnp.full(steps.shape[1:-1], len(steps)) if lengths is None else lengths
+    runs = (jnp.arange(len(steps)).reshape(-1, *[1] * ends.ndim) < ends)[..., None]
+    carries, halves = [], []
+    for track in range(asked.tracks):
+        cell = simple_cell(asked, n + track)
+        carry = cell.initialize_carry(steps.shape[1:], nnx.Rngs(0)) if start is None else start[track]
+        reverse = asked.direction == "reverse" or track == 1
+        carry, half = scan(cell, carry, steps, runs, reverse)
+        carries.append(carry)
+        halves.append(jnp.moveaxis(half, 0, asked.time_axis))
+    return carries, jnp.concatenate(halves, axis=-1)
+
+
+def loop(asked: Asked) -> Any:
+    def scan(cell: Any, carry: Any, steps: Any, runs: Any, reverse: bool) -> tuple[Any, Any]:
+        outputs = [jnp.zeros((*steps.shape[1:-1], cell.hidden_features), steps.dtype)] * len(steps)
+        for t in range(len(steps))[:: -1 if reverse else 1]:
+            carry, outputs[t] = step(cell, carry, steps[t], runs[t])
+        return carry, jnp.stack(outputs) if outputs else jnp.zeros((0, *carry.shape), carry.dtype)
+
+    return stack(asked, lambda *given: cell_layer(*given, scan=scan))
+
+
+def lax_scan(asked: Asked) -> Any:
+    """jax.lax.scan in jax.jit, of a cell that nnx.split takes apart and nnx.merge puts together."""
+
+    def scan(cell: Any, carry: Any, steps: Any, runs: Any, reverse: bool) -> tuple[Any, Any]:
+        graph, state = nnx.split(cell)
+
+        @jax.jit
+        def run(state: Any, carry: Any, steps: Any, runs: Any) -> tuple[Any, Any]:
+            return jax.lax.scan(lambda carry, at: step(nnx.merge(graph, state), carry, *at), carry, (steps, runs),
+                                reverse=reverse)  # fmt: skip
+
+        return run(state, carry, steps, runs)
+
+    return stack(asked, lambda *given: cell_layer(*given, scan=scan))
+
+
+def nnx_scan(asked: Asked) -> Any:
+    def scan(cell: Any, carry: Any, steps: Any, runs: Any, reverse: bool) -> tuple[Any, Any]:
+        over = nnx.scan(lambda carry, cell, x, runs: step(cell, carry, x, runs),
+                        in_axes=(nnx.Carry, None, 0, 0), out_axes=(nnx.Carry, 0), reverse=reverse)  # fmt: skip
+        return over(carry, cell, steps, runs)
+
+    return stack(asked, lambda *given: cell_layer(*given, scan=scan))
+
+
+# flax.linen
+
+
+def linen_rnns(asked: Asked, n: int, **words: Any) -> tuple[list[Any], list[Any]]:
+    """The linen.RNN of each track of a layer, and its parameters."""
+    rnns, parameters = [], []
+    for track in range(asked.tracks):
+        kernel, recurrent, bias = weights(asked, n + track)
+        cell = linen.SimpleCell(
+            kernel.shape[1],
+            activation_fn=getattr(linen, asked.nonlinearity),
+            dtype=jnp.dtype(asked.dtype),
+            param_dtype=jnp.dtype(asked.dtype),
+        )
+        rnns.append(linen.RNN(cell, **words))
+        parameters.append({"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}})
+    return rnns, parameters
+
+
+def linen_layers(asked: Asked) -> Any:
+    """Each layer applied in jax.jit; it returns its carry."""
+
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        rnns, parameters = linen_rnns(asked, n, time_major=asked.time_first)
+        if asked.direction == "bidirectional":
+            both = linen.Bidirectional(*rnns, time_major=asked.time_first)
+            named = {"forward_rnn": parameters[0], "backward_rnn": parameters[1]}
+            carries, output = jax.jit(lambda p, x, h, n: both.apply(
+                {"params": p}, x, initial_carry=h, seq_lengths=n, return_carry=True))(
+                    named, x, start and tuple(start), lengths)  # fmt: skip
+            return list(carries), output
+        words = {"reverse": asked.direction == "reverse", "keep_order": True, "return_carry": True}
+        carry, output = jax.jit(lambda p, x, h, n: rnns[0].apply(
+            {"params": p}, x, initial_carry=h, seq_lengths=n, **words))(
+                parameters[0], x, start and start[0], lengths)  # fmt: skip
+        return [carry], output
+
+    return stack(asked, layer)
+
+
+def linen_merged(asked: Asked) -> Any:
+    """The layers in one linen module, which is applied as a whole: the last adds its halves up. It returns no carry."""
+
+    class Layers(linen.Module):
+        layers: Any
+
+        def __call__(self, x: Any, h0: Any, lengths: Any) -> list[Any]:
+            outputs = []
+            for number, layer in enumerate(self.layers):
+                start = None if h0 is None else h0[number]
+                x = layer(x, initial_carry=start, seq_lengths=lengths, time_major=asked.time_first)
+                outputs.append(x)
+            return outputs
+
+    layers, parameters, sides = [], {}, asked.tracks
+    reverse = asked.direction == "reverse"
+    for n in range(0, len(asked.cells), sides):
+        name = f"layers_{n // sides}"
+        rnns, named = linen_rnns(asked, n, unroll=3, reverse=reverse, keep_order=reverse, split_rngs={"params": True})
+        if sides == 2:
+            words = {"merge_fn": lambda a, b: a + b} if asked.last(n) else {}
+            layers.append(linen.Bidirectional(*rnns, **words))
+            parameters[name] = {"forward_rnn": named[0], "backward_rnn": named[1]}
+        else:
+            layers.append(rnns[0])
+            parameters[name] = named[0]
+    x = array(asked, asked.x)
+    h0 = None if asked.h0 is None else [array(asked, h) for h in asked.h0]
+    starts = h0 and [tuple(h0[n : n + 2]) if sides == 2 else h0[n] for n in range(0, len(h0), sides)]
+    lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
+    return Layers(layers).apply({"params": parameters}, x, starts, lengths), []

@@ -1,0 +1,32 @@
+"""The text of functions that stand alone, for a script that is to hold them too."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def definitions(file: Path) -> Mapping[str, tuple[str, frozenset[str]]]:
+    """What a module defines: the text of each function and class, and the names in it."""
+    text = file.read_text("utf-8")
+    found = [one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
+    return {one.name: (ast.get_source_segment(text, one) or "", frozenset(_names(one))) for one in found}
+
+
+def source(file: Path, *names: str) -> str:
+    """The text of these functions and classes and of all that they use of their module, in its order.
+
+    Raises KeyError for a name that the module does not define.
+    """
+    used, more, defined = set[str](), {*names}, definitions(file)
+    while more:
+        used |= more
+        more = {inner for one in more for inner in defined[one][1] if inner in defined} - used
+    return "\n\n\n".join(text for one, (text, _) in defined.items() if one in used)
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    return (one.id for one in ast.walk(node) if isinstance(one, ast.Name))

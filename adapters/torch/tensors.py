@@ -1,0 +1,29 @@
+"""What is asked, as tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from reference.spec import dtype_name
+
+from ..inputs import Inputs
+from .modes import Arguments
+
+
+def packed(inputs: Inputs, device: str = "cpu") -> tuple[Inputs, Arguments]:
+    """What is asked, in a layout that torch takes, and its tensors."""
+    # torch packs no empty batch, and there is nothing to pack
+    steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
+    if steps is not None and inputs.layout == "unbatched":  # packed sequences are batched
+        inputs = inputs.to("time_first")
+    return inputs, (tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device), steps)
+
+
+def tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor of the same values, dtype and, where torch can express them, strides."""
+    if not array.flags.writeable or any(stride < 0 or stride % array.itemsize for stride in array.strides):
+        array = array.copy(order="K")
+    if dtype_name(array.dtype) == "bfloat16":
+        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(array)

@@ -1,0 +1,148 @@
+"""Other ways in which users call a torch.nn.RNN, each as they write it. A script holds the text of the one it shows.
+
+rnn: the layer, in eval().  x: of its layout; where lengths are no argument, a PackedSequence if there are any.
+h0: the initial states, or None.  Each answers the output, a PackedSequence where x is one, and h_n.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils import rnn as packing
+
+
+def loop_over_cells(rnn: Any, x: Any, h0: Any, runs: Any) -> Any:
+    """A loop over torch.nn.RNNCell, for each layer and direction.
+
+    runs: where a step counts, (time, batch); None where all do.
+    """
+    sequence, states = x.transpose(0, 1) if x.dim() == 3 and rnn.batch_first else x, []
+    for _ in range(rnn.num_layers):
+        halves = []
+        for order in [range(len(sequence)), range(len(sequence))[::-1]][: 2 if rnn.bidirectional else 1]:
+            cell = torch.nn.RNNCell(sequence.shape[-1], rnn.hidden_size, rnn.bias, rnn.nonlinearity)
+            weights = zip(cell.state_dict(), rnn.all_weights[len(states)], strict=True)
+            cell.to(x.device, x.dtype).load_state_dict(dict(weights))
+            h, none = None if h0 is None else h0[len(states)], x.new_zeros(*sequence.shape[1:-1], rnn.hidden_size)
+            half = x.new_zeros(*sequence.shape[:-1], rnn.hidden_size)
+            for t in order:
+                new = cell(sequence[t], h)
+                if runs is not None:
+                    half[t] = torch.where(runs[t, :, None], new, none)
+                    new = torch.where(runs[t, :, None], new, none if h is None else h)
+                else:
+                    half[t] = new
+                h = new
+            halves.append(half)
+            states.append(none if h is None else h)
+        sequence = torch.cat(halves, -1)
+    return sequence.transpose(0, 1) if x.dim() == 3 and rnn.batch_first else sequence, torch.stack(states)
+
+
+def sorted_by_length(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
+    """The sequences are sorted by length, packed, and put back.  lengths: of each; None where all are whole."""
+    batch, time = (0, 1) if rnn.batch_first else (1, 0)
+    lengths = torch.tensor([x.shape[time]] * x.shape[batch] if lengths is None else lengths)
+    lengths, order = lengths.sort(descending=True)
+    order = order.to(x.device)
+    packed = packing.pack_padded_sequence(x.index_select(batch, order), lengths, rnn.batch_first)
+    output, h_n = rnn(packed, None if h0 is None else h0[:, order])
+    output, _ = packing.pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[time])
+    return output.index_select(batch, order.argsort()), h_n[:, order.argsort()]
+
+
+def list_of_sequences(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
+    """A list of float64 sequences is packed, brought to the layer's dtype, and unpacked as a list.
+
+    lengths: of each sequence; None where all are whole.
+    """
+    rows = x if rnn.batch_first else x.transpose(0, 1)
+    lengths = [len(row) for row in rows] if lengths is None else lengths
+    several = [row[:length].double() for row, length in zip(rows, lengths, strict=True)]
+    packed = packing.pack_sequence(several, enforce_sorted=False)
+    output, h_n = rnn(packed.to(x.dtype), h0)
+    output = packing.pad_sequence(packing.unpack_sequence(output), rnn.batch_first)
+    time = 1 if rnn.batch_first else 0
+    missing = list(output.shape)
+    missing[time] = x.shape[time] - output.shape[time]
+    return torch.cat([output, output.new_zeros(missing)], time), h_n
+
+
+def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
+    """A module of other weights is called with these, after these have been changed for the others, and put back."""
+    other = copy.deepcopy(rnn)
+    for weight in other.parameters():
+        weight.fill_(0.5)
+    torch.func.functional_call(rnn, dict(other.named_parameters()), (x, h0))
+    return torch.func.functional_call(other, dict(rnn.named_parameters()), (x, h0))
+
+
+def assigned(rnn: Any, x: Any, h0: Any) -> Any:
+    """A layer without memory is given the weights in float64, copied, and brought to their dtype."""
+    with torch.device("meta"):
+        layer = torch.nn.RNN(
+            rnn.input_size, rnn.hidden_size, rnn.num_layers, nonlinearity=rnn.nonlinearity, bias=rnn.bias,
+            batch_first=rnn.batch_first, bidirectional=rnn.bidirectional,
+        )  # fmt: skip
+    layer.load_state_dict({name: weight.double() for name, weight in rnn.state_dict().items()}, assign=True)
+    return copy.deepcopy(layer).to(rnn.weight_hh_l0.dtype).eval()(x, h0)
+
+
+def computed_weights(rnn: Any, x: Any, h0: Any) -> Any:
+    """The weights of x are pruned, of nothing; all others are computed, by changing the sign of what is kept."""
+
+    class Negative(torch.nn.Module):
+        def forward(self, kept: torch.Tensor) -> torch.Tensor:
+            return -kept
+
+        right_inverse = forward
+
+    layer = copy.deepcopy(rnn)
+    for name in [*rnn.state_dict()]:
+        if name.startswith("weight_ih"):
+            prune.identity(layer, name)
+        else:
+            parametrize.register_parametrization(layer, name, Negative())
+    return layer(x, h0)
+
+
+def vmap(rnn: Any, x: Any, h0: Any) -> Any:
+    """Each sequence is that of a module of its own, as in an ensemble; here all have the same weights."""
+    batch = 0 if rnn.batch_first else 1
+
+    def one(weights: Any, x: Any, h0: Any) -> Any:
+        return torch.func.functional_call(rnn, weights, (x, h0))
+
+    several = {name: weight.expand(x.shape[batch], *weight.shape) for name, weight in rnn.named_parameters()}
+    axes = 0, batch, None if h0 is None else 1
+    return torch.func.vmap(one, in_dims=axes, out_dims=(batch, 1))(several, x, h0)
+
+
+def dynamic_batch(rnn: Any, x: Any, h0: Any) -> Any:
+    """Exported with three sequences, for any number of them, and taken apart into its operations."""
+    batch, free = 0 if rnn.batch_first else 1, torch.export.Dim.DYNAMIC
+    example = x.new_zeros([3 if axis == batch else size for axis, size in enumerate(x.shape)])
+    arguments = [example] if h0 is None else [example, h0.new_zeros(len(h0), 3, rnn.hidden_size)]
+    shapes = [{batch: free}, {1: free}][: len(arguments)]
+    program = torch.export.export(rnn, tuple(arguments), dynamic_shapes=tuple(shapes)).run_decompositions()
+    return program.module()(x) if h0 is None else program.module()(x, h0)
+
+
+def dynamic_steps(rnn: Any, x: Any, h0: Any) -> Any:
+    """Exported with three steps, for any number of them."""
+    time, free = 1 if x.dim() == 3 and rnn.batch_first else 0, torch.export.Dim.DYNAMIC
+    example = x.new_zeros([3 if axis == time else size for axis, size in enumerate(x.shape)])
+    arguments = [example] if h0 is None else [example, h0]
+    shapes = [{time: free}, None][: len(arguments)]
+    program = torch.export.export(rnn, tuple(arguments), dynamic_shapes=tuple(shapes))
+    return program.module()(x) if h0 is None else program.module()(x, h0)
+
+
+def compiled(rnn: Any, x: Any, h0: Any) -> Any:
+    """Compiled, layer and all: without allow_rnn torch.compile leaves a torch.nn.RNN as it is."""
+    torch.compiler.reset()
+    with torch._dynamo.config.patch(allow_rnn=True):
+        return torch.compile(rnn, fullgraph=isinstance(x, torch.Tensor))(x, h0)

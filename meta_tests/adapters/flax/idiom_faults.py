@@ -1,0 +1,125 @@
+"""Faults planted in Flax and JAX that show in one idiom, and not in run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from meta_tests.common.idiom_faults import Planted
+
+Patch = pytest.MonkeyPatch
+
+
+def replaced(where: str, make: Callable[[Any], Any]) -> Callable[[Patch], None]:
+    """A fault in a function: make is given the right one.  where: its module and name, as "flax.nnx:RNN.__call__"."""
+
+    def plant(patch: Patch) -> None:
+        module, _, path = where.partition(":")
+        *parents, name = path.split(".")
+        owner = import_module(module)
+        for parent in parents:
+            owner = getattr(owner, parent)
+        patch.setattr(owner, name, make(getattr(owner, name)))
+
+    return plant
+
+
+def default(word: str, dtype: str) -> Callable[[Patch], None]:
+    """SimpleCell has another default dtype."""
+    return lambda patch: patch.setitem(import_module("flax.nnx").SimpleCell.__init__.__kwdefaults__, word, dtype)
+
+
+def kept(right: Any) -> Any:
+    def setattr_(module: Any, name: str, value: Any) -> None:
+        if name != "kernel" or name not in vars(module):
+            right(module, name, value)
+
+    return setattr_
+
+
+def rounded_by_default(right: Any) -> Any:
+    def call(linear: Any, inputs: Any, *more: Any, **words: Any) -> Any:
+        if import_module("jax").config.jax_default_matmul_precision is None:
+            inputs = inputs.astype("bfloat16").astype(inputs.dtype)
+        return right(linear, inputs, *more, **words)
+
+    return call
+
+
+def subtracted(right: Any) -> Any:
+    def init(both: Any, *rnns: Any, **words: Any) -> None:
+        right(both, *rnns, **words | ({"merge_fn": lambda a, b: a - b} if "merge_fn" in words else {}))
+
+    return init
+
+
+def endless_without_carry(right: Any) -> Any:
+    def call(rnn: Any, inputs: Any, *, return_carry: Any = None, **words: Any) -> Any:
+        given = words if return_carry or rnn.return_carry else words | {"seq_lengths": None}
+        return right(rnn, inputs, return_carry=return_carry, **given)
+
+    return call
+
+
+def forward_without_order(right: Any) -> Any:
+    def call(rnn: Any, inputs: Any, *, keep_order: Any = None, **words: Any) -> Any:
+        turned = {} if keep_order or rnn.keep_order else {"reverse": False}
+        return right(rnn, inputs, keep_order=keep_order, **words | turned)
+
+    return call
+
+
+def carry_dropped_outside_of_traces(right: Any) -> Any:
+    def call(cell: Any, carry: Any, inputs: Any) -> Any:
+        traced = isinstance(inputs, import_module("jax").core.Tracer)
+        return right(cell, carry if traced else carry * 0, inputs)
+
+    return call
+
+
+def first_for_all(right: Any) -> Any:
+    def vmap(function: Any, in_axes: Any = 0, *more: Any, **words: Any) -> Any:
+        mapped = right(function, in_axes, *more, **words)
+        if in_axes != (None, 0, 1, 0):
+            return mapped
+        return lambda state, x, *others: mapped(state, x * 0 + x[:1], *others)
+
+    return vmap
+
+
+def negated(right: Any) -> Any:
+    def split(node: Any) -> Any:
+        graph, state = right(node)
+        return graph, import_module("jax").tree.map(lambda array: -array, state)
+
+    return split
+
+
+SET_LATER = Planted("weights that are set on a layer that was made are dropped",
+                    replaced("flax.nnx:Linear.__setattr__", kept))  # fmt: skip
+PLANTED = {
+    "as it comes": (SET_LATER,),
+    "without dtype": (SET_LATER, Planted("the default dtype is float16", default("dtype", "float16"))),
+    "without param_dtype": (SET_LATER,
+                            Planted("the default param_dtype is float16", default("param_dtype", "float16"))),
+    "without x64": (Planted("products are of bfloat16 by default",
+                            replaced("flax.nnx:Linear.__call__", rounded_by_default)),),
+    "merged": (Planted("a merge_fn of the user's is another", replaced("flax.nnx:Bidirectional.__init__", subtracted)),
+               Planted("without return_carry the lengths are ignored",
+                       replaced("flax.nnx:RNN.__call__", endless_without_carry))),
+    "carry alone": (Planted("without keep_order reverse is ignored",
+                            replaced("flax.nnx:RNN.__call__", forward_without_order)),),
+    "vmap": (Planted("every sequence is the first", replaced("jax:vmap", first_for_all)),),
+    "loop": (Planted("a cell that is not traced drops its carry",
+                     replaced("flax.nnx:SimpleCell.__call__", carry_dropped_outside_of_traces)),),
+    "lax.scan": (Planted("split negates the weights", replaced("flax.nnx:split", negated)),),
+    "nnx.scan": (Planted("nnx.scan ignores reverse", replaced(
+        "flax.nnx:scan", lambda right: lambda step, *, reverse, **words: right(step, **words))),),
+    "linen": (Planted("initial carries are dropped", replaced("flax.linen:RNN.__call__", lambda right: (
+        lambda rnn, x, **words: right(rnn, x, **words | {"initial_carry": None})))),),
+    "linen merged": (Planted("without return_carry the lengths are ignored",
+                             replaced("flax.linen:RNN.__call__", endless_without_carry)),),
+}  # fmt: skip

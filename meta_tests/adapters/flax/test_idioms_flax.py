@@ -1,0 +1,35 @@
+"""Flax's idioms: each has a script, which asks what the idiom asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.flax.script import WAYS
+from adapters.running.trial import Stack, attempt
+from meta_tests.adapters.scripts.test_script import execute
+from meta_tests.common.frameworks import framework_adapter
+from reference import RNNSpec
+from reference.draws import draw_case
+
+CASES = [
+    draw_case(RNNSpec(3, 4, 2, "bidirectional", "relu"), batch=2, time=4, h0=True, lengths=(4, 2)),
+    draw_case(RNNSpec(3, 4, 1, "reverse", bias=False), batch=1, time=3, layout="unbatched"),
+    draw_case(RNNSpec(3, 4, 1), batch=2, time=4, h0=True, lengths=(1, 4), layout="time_first", dtype="float16"),
+]
+
+
+@pytest.mark.parametrize("word", WAYS)
+@pytest.mark.parametrize("case", CASES, ids=["two layers", "unbatched", "float16"])
+def test_the_script_of_an_idiom_asks_what_it_asks(word: str, case: Any) -> None:
+    adapter: Any = framework_adapter("flax")
+    if case.dtype == "float16" and word in ("as it comes", "without dtype"):
+        pytest.skip("it raises: F-021, F-023")
+    answer = attempt(Stack(adapter, case, idiom=word), case)
+    names, code, printed = execute(adapter.script(case, "cpu", word))
+    assert code == 0, printed
+    assert names["actual"].keys() == {name for name in ("output", "h_n") if getattr(answer, name) is not None}
+    for name, array in names["actual"].items():
+        assert np.array_equal(array, getattr(answer, name).astype(np.float64))

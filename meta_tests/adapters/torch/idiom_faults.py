@@ -1,0 +1,143 @@
+"""Faults of torch that show in one idiom alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from meta_tests.common.idiom_faults import Planted
+
+Patch = pytest.MonkeyPatch
+
+
+def narrowed_by(precision: str) -> Callable[[Patch], None]:
+    """The layer reads x in bfloat16 at a float32 matmul precision; at first it is "default"."""
+
+    def plant(patch: Patch) -> None:
+        torch: Any = import_module("torch")
+        now, forward = ["default"], torch.nn.RNN.forward
+
+        def narrow(layer: Any, x: Any, hx: Any = None) -> Any:
+            data = x if isinstance(x, torch.Tensor) else x.data
+            rounded = data.bfloat16().to(data.dtype)
+            given = rounded if data is x else x._replace(data=rounded)
+            return forward(layer, given if now[0] == precision else x, hx)
+
+        patch.setattr("torch.nn.RNN.forward", narrow)
+        patch.setattr("torch.get_float32_matmul_precision", lambda: now[0])
+        patch.setattr("torch.set_float32_matmul_precision", lambda new: now.__setitem__(0, new))
+
+    return plant
+
+
+def no_memory(patch: Patch) -> None:
+    forward = import_module("torch").nn.RNNCell.forward
+    patch.setattr("torch.nn.RNNCell.forward", lambda cell, x, hx=None: forward(cell, x, None))
+
+
+def one_step_less(patch: Patch) -> None:
+    """Those that import pack_padded_sequence by its name keep the right one."""
+    pack = import_module("torch.nn.utils.rnn").pack_padded_sequence
+
+    def short(x: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> Any:
+        return pack(x, (lengths - 1).clamp(min=1) if enforce_sorted else lengths, batch_first, enforce_sorted)
+
+    patch.setattr("torch.nn.utils.rnn.pack_padded_sequence", short)
+
+
+def order_forgotten(patch: Patch) -> None:
+    sequences = import_module("torch.nn.utils.rnn")
+    to = sequences.PackedSequence.to
+    plain = lambda packed: sequences.PackedSequence(packed.data, packed.batch_sizes)  # noqa: E731
+    patch.setattr(
+        "torch.nn.utils.rnn.PackedSequence.to", lambda packed, *how, **words: plain(to(packed, *how, **words))
+    )
+
+
+def stale_weights(patch: Patch) -> None:
+    """As it was before torch 2.0: https://github.com/pytorch/pytorch/issues/90500."""
+    patch.setattr("torch.nn.RNNBase._weights_have_changed", lambda layer: False)
+
+
+def assigned_transposed(patch: Patch) -> None:
+    load = import_module("torch").nn.RNN.load_state_dict
+
+    def transposed(layer: Any, state: Any, strict: bool = True, assign: bool = False) -> Any:
+        turned = {name: weight.T if assign and "weight_hh" in name else weight for name, weight in state.items()}
+        return load(layer, turned, strict, assign)
+
+    patch.setattr("torch.nn.RNN.load_state_dict", transposed)
+
+
+def not_computed(patch: Patch) -> None:
+    patch.setattr("torch.nn.utils.parametrize.ParametrizationList.forward", lambda weight: weight.original)
+
+
+def not_pruned(patch: Patch) -> None:
+    patch.setattr("torch.nn.utils.prune.Identity.compute_mask", lambda method, weight, mask: 0 * mask)
+
+
+def last_first(patch: Patch) -> None:
+    """vmap answers, and gives each sequence the answer of another."""
+    torch: Any = import_module("torch")
+
+    def vmap(called: Any, in_dims: Any, out_dims: Any) -> Any:
+        def of_each(weights: Any, x: Any, h0: Any) -> Any:
+            first = {name: weight[0] for name, weight in weights.items() if len(weight)}
+            rows = [called(first, row, None if h0 is None else h0[:, number])
+                    for number, row in enumerate(x.unbind(in_dims[1]))]  # fmt: skip
+            return tuple(
+                torch.stack(one[::-1], axis) for one, axis in zip(zip(*rows, strict=True), out_dims, strict=True)
+            )
+
+        return of_each
+
+    patch.setattr("torch.func.vmap", vmap)
+
+
+def negated(name: str) -> Callable[[Patch], None]:
+    """What a function of torch makes of a layer answers for -x; it takes any sizes."""
+
+    def plant(patch: Patch) -> None:
+        class Made:
+            def __init__(self, layer: Any) -> None:
+                self.layer = layer
+
+            def run_decompositions(self) -> Made:
+                return self
+
+            def module(self) -> Any:
+                return lambda x, hx=None: self.layer(-x, hx)
+
+        patch.setattr(name, lambda layer, *given, **words: Made(layer))
+
+    return plant
+
+
+def compiled_negated(patch: Patch) -> None:
+    def made(layer: Any, **words: Any) -> Any:
+        return lambda x, hx=None: layer(x._replace(data=-x.data) if hasattr(x, "batch_sizes") else -x, hx)
+
+    patch.setattr("torch.compile", made)
+
+
+PLANTED = {
+    "as it comes": (Planted("products of float32 are narrow by default", narrowed_by("default")),),
+    "medium": (Planted("products of float32 are narrow at medium", narrowed_by("medium")),),
+    "cells": (Planted("a cell forgets its state", no_memory),),
+    "sorted": (Planted("sorted sequences lose their last step", one_step_less),),
+    "list": (Planted("a packed sequence forgets its order where its dtype changes", order_forgotten),),
+    "functional call": (Planted("a layer does not see that its weights were exchanged", stale_weights),),
+    "assigned": (Planted("weights that are assigned are transposed", assigned_transposed),),
+    "computed weights": (
+        Planted("a parametrized weight is the kept one", not_computed),
+        Planted("pruning of nothing prunes all", not_pruned),
+    ),
+    "vmap": (Planted("the answers stand in the wrong order", last_first),),
+    "dynamic batch": (Planted("an exported layer answers for -x", negated("torch.export.export")),),
+    "dynamic steps": (Planted("an exported layer answers for -x", negated("torch.export.export")),),
+    "compiled": (Planted("a compiled layer answers for -x", compiled_negated),),
+}

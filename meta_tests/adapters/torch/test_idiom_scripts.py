@@ -1,0 +1,75 @@
+"""A script of an idiom asks what the idiom asks: it holds the same function, and gives the same numbers."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.contract import NotOffered
+from adapters.running.trial import examine
+from evidence.record.seeded import cases_of
+from meta_tests.adapters.scripts.test_script import execute
+from meta_tests.common.frameworks import framework_adapter
+from reference import Case, RNNSpec
+from reference.draws import draw_case
+
+# those that compile are asked one case, which runs here in this process
+SLOW = {"torch": ("dynamic batch", "compiled"), "torch-onnx": ("newest opset", "dynamic batch")}
+QUICK = {
+    "torch": ("as it comes", "medium", "cells", "sorted", "list", "functional call", "assigned", "computed weights"),
+    "torch-onnx": ("fixed shapes", "other sizes", "oldest opset"),
+}
+
+
+def told_apart(name: str, word: str, case: Case) -> bool:
+    """Whether a script of the case is written; then it must say what the adapter says."""
+    adapter: Any = framework_adapter(name)
+    try:
+        text = adapter.script(case, "cpu", word)
+    except NotOffered:
+        return False
+    answer = examine(adapter, case, idiom=word).answer
+    if answer is not None:  # else the script raises what is raised here
+        names, code, printed = execute(text)
+        assert code == 0, printed
+        for array in ("output", "h_n"):
+            assert np.array_equal(names["actual"][array], getattr(answer, array).astype(np.float64), equal_nan=True)
+    return answer is not None
+
+
+@functools.cache
+def cases_in(name: str, word: str) -> list[Case]:
+    adapter: Any = framework_adapter(name)
+    return cases_of(adapter.idioms[word].narrowed(adapter.capabilities))
+
+
+@pytest.mark.parametrize(("name", "word"), [(name, word) for name, words in QUICK.items() for word in words])
+def test_a_script_of_an_idiom_says_what_the_adapter_says(name: str, word: str) -> None:
+    assert sum([told_apart(name, word, case) for case in cases_in(name, word)]) >= 2
+
+
+@pytest.mark.parametrize(("name", "word"), [(name, word) for name, words in SLOW.items() for word in words])
+def test_a_script_of_an_idiom_that_compiles(name: str, word: str) -> None:
+    assert told_apart(name, word, draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=2, h0=True))
+
+
+def test_every_idiom_has_a_script() -> None:
+    case = draw_case(RNNSpec(3, 5), batch=2, time=4)
+    for name in QUICK:
+        adapter: Any = framework_adapter(name)
+        assert {*QUICK[name], *SLOW[name]} <= {*adapter.idioms}
+        for word in adapter.idioms:
+            assert "sys.exit" in adapter.script(case, "cpu", word)
+
+
+@pytest.mark.parametrize(
+    ("word", "asked"),
+    [("vmap", {"lengths": (2, 4)}), ("sorted", {"mask": True}), ("dynamic steps", {"lengths": (2, 4)})],
+)
+def test_what_an_idiom_cannot_ask_has_no_script(word: str, asked: dict[str, Any]) -> None:
+    adapter: Any = framework_adapter("torch")
+    with pytest.raises(NotOffered):
+        adapter.script(draw_case(RNNSpec(3, 5), batch=2, time=4, **asked), "cpu", word)
