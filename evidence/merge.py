@@ -1,9 +1,9 @@
 """Files made of other files: several runs in one, or of a run what is needed beside the code.
 
 Keras' backends, shards and machines are merged; runs that contradict each other are refused. A compact record is small,
-and enough for `diff`: it has each run's header, its verdicts on the corpus and on the findings' cases, every other one
-that does not agree, the tests that did not pass, and its end, with counts made anew, and no answers. Its header says of
-which record it was made, so that no reader takes it for the record in full.
+and enough for `diff`: it has each run's header, its verdicts on the corpus, on the findings' cases and on the fixed
+cases of idioms, every other one that does not agree, the tests that did not pass, and its end, with counts made anew,
+and no answers. Its header says of which record it was made, so that no reader takes it for the record in full.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import get_args
 
+from .record import seeded
 from .record.ledger import Ledger, sums
 from .record.lines import PINNED, Unusable, dump, read_lines, sealed, write_lines
 from .record.reader import read
@@ -121,6 +122,7 @@ def compact(evidence: Evidence, path: Path) -> None:
 def _compared(line: VerdictLine) -> bool:
     """Whether `diff` needs a verdict."""
     fixed = (line.corpus is not None and not line.relation) or line.property.startswith(PINNED)
+    fixed = fixed or line.property == seeded.PROPERTY
     return fixed or line.outcome != "agrees"
 
 
@@ -129,7 +131,8 @@ def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     assert run.end is not None
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
-    kept = [line.model_dump(exclude={"answer", "content"}) for line in run.verdicts if _compared(line)]
+    compared = filter(_compared, run.verdicts)
+    kept = [line.model_dump(exclude={"answer", "content"}, exclude_unset=True) for line in compared]
     ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
     for line in kept:
         ledger.add(line)

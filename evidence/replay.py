@@ -17,14 +17,16 @@ from adapters import KNOWN
 from adapters.contract import MODES
 from reference import Case
 
-from .record import corpus
+from .record import corpus, seeded
 from .record.environment import ROOT
 from .record.reader import read
 from .record.runs import Evidence, Unusable
 from .record.schema import TargetLine, VerdictLine
+from .verify import declarations
 from .verify.declarations import DEVICE
 from .words import visible
 
+Asked = tuple[VerdictLine, TargetLine]
 LEAST = 4  # digits of an id: three are a number of the corpus
 
 
@@ -34,39 +36,43 @@ def command(file: Path, case: str, **options: Any) -> int:
 
 
 def replay(
-    evidence: Evidence, name: str, target: str | None, adapter: str | None, script: bool, mode: str | None = None
-) -> int:
+    evidence: Evidence, name: str, target: str | None, adapter: str | None, script: bool, mode: str | None = None,
+    idiom: str | None = None,
+) -> int:  # fmt: skip
     """Run a case again, or print the script that does; returns the exit status of `python -m adapters`.
 
     name: a case's id or the beginning of it, or its name or number in the corpus.  target: a label; of the run's only
     one that was asked the case when None.  adapter: module:Class, where the run judged an adapter of the user's own.
-    mode: one of those in which the case was asked; eager, where it was, when None.
+    mode: one of those in which the case was asked; eager, where it was, when None.  idiom: the same of idioms; the
+    adapter's own way, where it was asked in it, when None.
     Raises Unusable where the case is not there, or was not kept.
     """
-    line, asked = find(evidence, name, target, mode)
-    if line.idiom:
-        how = f"in the idiom {line.idiom!r}: python -m rnn_equivalence findings asks the findings' cases again"
-        raise Unusable(f"case {line.case} was asked {how}")
+    line, asked = find(evidence, name, target, mode, idiom)
     source, chosen, said = adapter or source_of(asked), mode_of(line), line.verdict
     if not DEVICE.fullmatch(asked.device):
         raise Unusable(f"device: got {asked.device!r}, expected cpu, cuda, or cuda: and a number")
     if not script:
-        fraction, called = f", {said.max_fraction:.3g} of the bound" if said else "", f", in mode {chosen}"
-        asked_of = f"{asked.adapter} {asked.version} on {asked.device}{called if chosen != 'eager' else ''}"
+        fraction, called = f", {said.max_fraction:.3g} of the bound" if said else "", ""
+        called += f", in mode {chosen}" if chosen != "eager" else ""
+        called += f", in the idiom {line.idiom!r}" if line.idiom else ""
+        asked_of = f"{asked.adapter} {asked.version} on {asked.device}{called}"
         print(visible(f"recorded: {asked_of}: {line.outcome}{fraction} {line.message}".rstrip()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{line.case}.json"
-        case_of(line).save(path)
+        case_of(line, asked).save(path)
         command = [sys.executable, "-m", "adapters", source, str(path), f"--device={asked.device}"]
-        bound = ["--bound", said.bound] if said and said.bound in ("step", "trajectory") else []
+        bound = ["--bound", said.bound] if said and said.bound in ("step", "trajectory") and not line.idiom else []
         command += ["--script"] if script else [*bound, f"--mode={chosen}"]
+        command += [f"--idiom={line.idiom}"] if line.idiom else []
         environment = {**os.environ, **({"KERAS_BACKEND": asked.backend} if source == "keras" else {})}
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
-def find(evidence: Evidence, name: str, target: str | None, mode: str | None = None) -> tuple[VerdictLine, TargetLine]:
-    """The verdict on a case and the target that was asked: in the mode named, else eager, where it was asked so; of
-    several the worst, and the one whose case was kept."""
+def find(
+    evidence: Evidence, name: str, target: str | None, mode: str | None = None, idiom: str | None = None
+) -> tuple[VerdictLine, TargetLine]:
+    """The verdict on a case and the target that was asked: in the mode named, else eager, where it was asked so; in the
+    idiom named, else in none; of several the worst, and the one whose case was kept."""
     # a name or number of the corpus is meant first
     named = next((case.id for called, case in corpus.cases().items() if name in (called, called.split(" ")[0])), None)
     begun = len(name) >= LEAST and re.fullmatch("[0-9a-f]+", name)
@@ -90,12 +96,25 @@ def find(evidence: Evidence, name: str, target: str | None, mode: str | None = N
     found = [(line, asked) for line, asked in found if mode_of(line) == chosen]
     if not found:
         raise Unusable(f"case {name} was not asked in mode {chosen!r}, expected one of {', '.join(modes)}")
+    found = _in_idiom(name, found, idiom)
     kinds = ("disagrees", "crashed"), ("finding",), ("agrees", "vacuous"), ("refused", "not offered", "left out")
     labels = next(some for kind in kinds if (some := sorted({a.label for line, a in found if line.outcome in kind})))
     if len(labels) > 1:
         raise Unusable(f"case {name} was asked of {', '.join(labels)}: say which, with --target")
     of_target = [(line, asked) for line, asked in found if asked.label == labels[0]]
     return max(of_target, key=lambda pair: (pair[0].outcome != "agrees", pair[0].content is not None))
+
+
+def _in_idiom(name: str, found: list[Asked], idiom: str | None) -> list[Asked]:
+    """Those of the idiom named; where none is, those in the adapter's own way, or in the only idiom there is."""
+    words = sorted({line.idiom for line, _ in found})
+    if idiom is None and words[0] and len(words) > 1:
+        raise Unusable(f"case {name} was asked in the idioms {', '.join(words)}: say which, with --idiom")
+    chosen = [(line, asked) for line, asked in found if line.idiom == (words[0] if idiom is None else idiom)]
+    if not chosen:
+        expected = ", ".join(word or "none" for word in words)
+        raise Unusable(f"case {name} was not asked in the idiom {idiom!r}, expected one of {expected}")
+    return chosen
 
 
 def mode_of(line: VerdictLine) -> str:
@@ -116,9 +135,12 @@ def source_of(asked: TargetLine) -> str:
     return asked.source
 
 
-def case_of(line: VerdictLine) -> Case:
-    """The case of a verdict: from the corpus, or kept with the verdict."""
+def case_of(line: VerdictLine, asked: TargetLine) -> Case:
+    """The case of a verdict: from the corpus, of those that idioms are asked, or kept with the verdict."""
     known = corpus.cases().get(line.corpus or "")
+    declared = declarations.of(asked) if line.property == seeded.PROPERTY else None
+    if declared and (idiom := declared.idiom(line.idiom)):
+        known = declared.seeded(idiom).get(line.case)
     if known is not None and known.id == line.case:
         return known
     if line.content is None:

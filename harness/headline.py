@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from evidence.record.ledger import Ledger
@@ -53,6 +54,25 @@ def _else(target: Target, ledger: Ledger, known: dict[str, Finding]) -> Iterator
         yield f"{target.label}: {_several(count, 'case')} left out for {one} {known[one].title}", False
     for features, count in ledger.noted(target.label, "now answers").items():
         yield f"{target.label}: {features} was declared refused; now answers, and agrees ({_cases(count)})", False
+
+
+def asked_in_idioms(target: Target, ledger: Ledger) -> dict[str, Counter[str]]:
+    """Idiom -> outcomes of what a target was asked in it; of those that it declares, and that are there."""
+    found = {word: Counter[str]() for word, idiom in target.idioms.items() if not idiom.absent}
+    for noted, count in ledger.noted(target.label, "idiom").items():
+        word, _, outcome = noted.rpartition(": ")
+        found[word][outcome] += count
+    return found
+
+
+def idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
+    """For each target that was asked, and has other ways of a call: in how many of them."""
+    for target in (target for target in targets if target.idioms and ledger.outcomes(target.label)):
+        found = asked_in_idioms(target, ledger)
+        asked, absent = [one for one in found.values() if one], len(target.idioms) - len(found)
+        some = "" if len(asked) == len(found) else f"{len(asked)} of "
+        words = f"{some}{_several(len(found), 'idiom')} asked, {_several(sum(map(Counter.total, asked)), 'case')}"
+        yield f"{target.label}: {words}{f'; {absent} absent' if absent else ''}"
 
 
 def _in_state(target: Target, ledger: Ledger, state: str) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""What pytest --junitxml names of the findings: properties of each pinned test, and of the test suite."""
+"""What pytest --junitxml names: properties of each test of a finding or an idiom; of the test suite, the findings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from findings import Finding
 from .target import target_of
 
 
-def about_finding(item: pytest.Item) -> Iterator[tuple[str, str]]:
-    """The properties of a test that asked a finding's case; none of another test."""
+def properties_of(item: pytest.Item) -> Iterator[tuple[str, str]]:
+    """The properties of a test that asked a finding's case, or in an idiom; none of another test."""
     target, callspec = target_of(item), getattr(item, "callspec", None)
+    idiom = callspec.params.get("idiom") if callspec else None
+    if isinstance(idiom, str):
+        yield "idiom", idiom
     finding = callspec.params.get("finding") if callspec else None
     if target is not None and isinstance(finding, Finding):
         yield from (("finding", finding.id), ("state", target.state(finding).state), ("kind", finding.kind))

@@ -24,7 +24,7 @@ try:
     from . import known_failures, pool, profiles, recording
     from .failures import Folder, new_run
     from .framework_warnings import FrameworkWarnings
-    from .junit import JUnit, about_finding
+    from .junit import JUnit, properties_of
     from .progress import Progress, about, in_order
     from .selection import Selection
     from .summary import Summary
@@ -181,7 +181,7 @@ class Plugin:
                 return (yield)
         finally:
             if target is not None:
-                item.user_properties += [("cases", self.ledger.total() - before), *about_finding(item)]
+                item.user_properties += [("cases", self.ledger.total() - before), *properties_of(item)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.recording is not None:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Capabilities, Result
-from adapters.contract import Compiles, Refusal, Refused, beyond_base, cast_exactly, features_of
+from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_of
+from evidence.record.lines import capabilities, idiom_of
 from findings import all_findings
-from reference import forward
+from reference import Case, forward
+from reference.judging.view import answer_of
 
 
 class Redrawn:
@@ -28,15 +30,8 @@ class Redrawn:
         self.name, self.backend, self.device = told["adapter"], told["backend"], told["device"]
         self.compiles = told["compiles"] and Compiles(**told["compiles"])
         self.left_out = [finding for finding in all_findings() if finding.id in told["left_out"]]
-        lacks = [(tuple(entry["features"].items()), entry["reason"]) for entry in told["unsupported"]]
-        self.capabilities = Capabilities(
-            unsupported={several[0]: reason for several, reason in lacks if len(several) == 1},
-            together={several: reason for several, reason in lacks if len(several) > 1},
-            refused={tuple(entry["features"].items()): Refusal(entry["exception"], entry["words"])
-                     for entry in told["refused"]},
-            arithmetics={tuple(entry["features"].items()): entry["reason"] for entry in told["arithmetics"]},
-            offers=beyond_base(),
-        )  # fmt: skip
+        self.capabilities = capabilities(told["unsupported"], told["refused"], told["arithmetics"])
+        self.idioms = {one["word"]: self._idiom(one) for one in told["idioms"]}
 
     def devices(self) -> tuple[str, ...]:
         return (self.device,)
@@ -52,11 +47,23 @@ class Redrawn:
         spec, parameters, mode = module
         asked = features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode)
         self.capabilities.require(asked)
-        if said := self.capabilities.refusal(asked):
-            raise Refused(str(said))
-        if any(finding.holds(asked) for finding in self.left_out):
-            raise RuntimeError("as wrong as the finding says: its cases are left out")
+        self._refuse(self.capabilities, asked)
         return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
+
+    def _idiom(self, line: dict[str, Any]) -> Idiom:
+        def answer(case: Case, device: str) -> Result:
+            self._refuse(idiom.narrowed(self.capabilities), features_of(case.spec, **case.inputs), line["word"])
+            return Result(*answer_of(idiom.view, case, *case.answer()))
+
+        idiom = idiom_of(line, answer)
+        return idiom
+
+    def _refuse(self, capabilities: Capabilities, asked: dict[str, Any], idiom: str = "") -> None:
+        """Say no where the framework does."""
+        if said := capabilities.refusal(asked):
+            raise Refused(str(said))
+        if any(finding.holds(asked, idiom) for finding in self.left_out):
+            raise RuntimeError("as wrong as the finding says: its cases are left out")
 
     def set_weights(self, module: Any, parameters: Any) -> None:
         module[1][:] = parameters

@@ -16,7 +16,7 @@ from evidence.record import corpus
 from evidence.record.environment import environment, suite
 from evidence.record.journal import Journal, now, partial_path
 from evidence.record.ledger import AXES, DRAWS
-from evidence.record.lines import FORMAT, Line, declarations, finding_line, refusals
+from evidence.record.lines import FORMAT, Line, declarations, finding_line, idiom_lines, refusals
 
 from .known_failures import outcome_of
 from .target import Target
@@ -52,6 +52,7 @@ def _target(target: Target) -> Line:
         ),
         "refused": refusals(capabilities.refused),
         "findings": [finding_line(finding) for finding in target.findings],
+        "idioms": idiom_lines(target.idioms),
         "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
         "arithmetics": declarations(capabilities.arithmetics),
         "environment": _environment(target),

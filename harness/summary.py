@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -57,7 +58,7 @@ class Summary:
             terminal.write_line(words, red=red)
         tables = [self._outcomes(), *([*self._tables(), times.table(self.ledger, labels)] if wide else [])]
         told = [*"".join(map(text, tables)).splitlines(), *self._absent(), *(self._declared() if wide else [])]
-        for line in (*told, times.line(self.ledger, labels)):
+        for line in (*told, *headline.idioms(self.targets, self.ledger), times.line(self.ledger, labels)):
             terminal.write_line(line)
         if self.crashed:
             terminal.write_line(f"FAILED: installed, and does not load: {', '.join(self.crashed)}", red=True)
@@ -99,6 +100,8 @@ class Summary:
     def _tables(self) -> Iterator[Table]:
         yield from map(self._combinations, self.targets)
         yield self._features()
+        if any(target.idioms for target in self.targets):
+            yield self.idioms()
         if self.ledger.figures:
             yield self._figures()
 
@@ -143,6 +146,19 @@ class Summary:
         ]
         labels = (target.label for target in self.targets)
         return Table("Cases that agree, by feature", ("feature", "value", *labels), rows)
+
+    def idioms(self) -> Table:
+        """All targets: rows are their idioms, columns the outcomes of what was asked in each."""
+        found = {target.label: headline.asked_in_idioms(target, self.ledger) for target in self.targets}
+        came = [outcomes for words in found.values() for outcomes in words.values()]
+        names = [name for name in OUTCOMES if name in OUTCOMES[:2] or any(one[name] for one in came)]
+        rows = [
+            (target.label, word, *(f"{outcomes[name]:,}" for name in names), idiom.absent)
+            for target in self.targets
+            for word, idiom in target.idioms.items()
+            for outcomes in [found[target.label].get(word, Counter[str]())]
+        ]
+        return Table("Idioms, other ways of a call", ("target", "idiom", *names, "absent"), rows)
 
     def _figures(self) -> Table:
         """The run's largest figures, a row for each figure and what it was measured of, a column for each dtype."""

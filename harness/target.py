@@ -23,6 +23,7 @@ from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
+from evidence.record import seeded
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import PINNED, comparable, kept_answer, verdict_line
@@ -32,7 +33,6 @@ from reference import Case, judge, judge_pair
 
 from . import pool
 from .failures import Failure, Folder
-from .seeded import cases_of
 from .strategies import Question, questions
 
 REDRAWN = "harness.question_adapters:"  # adapters in the place of known ones: evidence.verify.again
@@ -75,7 +75,7 @@ class Target:
 
     def fixed(self, idiom: str) -> list[Case]:
         """The fixed cases of an idiom: of one that compiles for each, the one of the run's pool; all in a record."""
-        cases = cases_of(self.offered(idiom), self.idioms[idiom].refused)
+        cases = seeded.cases_of(self.offered(idiom), self.idioms[idiom].refused)
         few = self.idioms[idiom].compiles and self.journal is None
         return [cases[zlib.crc32(f"{self.pool} {idiom}".encode()) % len(cases)]] if few else cases
 
@@ -400,11 +400,13 @@ class Target:
             return
         line = verdict_line(target=self.label, test=running_test(), tested=tested, relation=relation, case=case,
                             features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
-                            answer=answer, idiom=trial.idiom, findings=trial.findings)  # fmt: skip
-        asked = line["corpus"] is not None or tested.startswith(PINNED)
+                            answer=answer, idiom=trial.idiom, findings=trial.findings,
+                            view=trial.view)  # fmt: skip
+        asked = line["corpus"] is not None or tested.startswith(PINNED) or tested == seeded.PROPERTY
         keep = asked and not relation and comparable(verdict)
         kept = kept_answer(*answer) if keep and answer is not None else None
-        expected = {"refused": self.capabilities.refusal, "not offered": self.capabilities.not_offered}
+        can = self.offered(trial.idiom) if trial.idiom else self.capabilities
+        expected = {"refused": can.refusal, "not offered": can.not_offered}
         declared = trial.outcome == "left out" or bool(expected.get(trial.outcome, lambda _: None)(features))
         self.journal.verdict(line, case.to_json(), kept, declared)
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import adapters
-from adapters.contract import capabilities_on
-from evidence.record.lines import declarations, refusals
+from adapters.contract import capabilities_on, idioms_of
+from evidence.record.lines import declarations, idiom_lines, refusals
 from evidence.verify.declarations import FORMAT, PATH
 from reference.files import write_atomically
 
@@ -52,6 +52,7 @@ def declared(name: str) -> list[dict[str, Any]]:
                     {(one,): why for one, why in capabilities.unsupported.items()} | dict(capabilities.together)
                 ),
                 "refused": refusals(capabilities.refused),
+                "idioms": idiom_lines(idioms_of(adapter)),
                 "emulated": declarations({(one,): how for one, how in capabilities.emulated.items()}),
                 "arithmetics": declarations(capabilities.arithmetics),
                 "compiles": (compiles := getattr(adapter, "compiles", None)) and compiles._asdict(),

@@ -80,6 +80,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Argument(["case"]),
         click.Option(["--target"], metavar="LABEL", help="Which target, where several were asked."),
         click.Option(["--mode"], help="In which it was asked (default: eager, where it was)."),
+        click.Option(["--idiom"], help="In which it was asked (default: the adapter's own way, where it was)."),
         click.Option(["--adapter"], metavar="MODULE:CLASS", help="What to run, where the run judged your own adapter."),
         click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report."),
         any_version()]),

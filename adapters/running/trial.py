@@ -236,7 +236,7 @@ def attempt(
             return result
         outcome, message = "disagrees", f"the adapter changed its arguments: the case was {id_of(asked)}"
     return Trial(stack.adapter.name, stack.adapter.version, stack.device, case, outcome, message=message,
-                 mode=stack.mode, idiom=stack.idiom)  # fmt: skip
+                 mode=stack.mode, idiom=stack.idiom, view=stack.view)  # fmt: skip
 
 
 def examine(

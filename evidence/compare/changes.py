@@ -54,8 +54,8 @@ MOST_LISTED = 10
 
 
 class Place(NamedTuple):
-    """What many questions have in common.  compared: whether both runs were to be asked it: a case of a corpus that
-    both have, judged by the reference."""
+    """What many questions have in common.  compared: whether both runs were to be asked it: a case of a corpus, or a
+    fixed one of an idiom, that both have, judged by the reference.  idiom: the word; empty for run's own way."""
 
     target: str
     property: str
@@ -65,6 +65,7 @@ class Place(NamedTuple):
     direction: str
     dtype: str
     mode: str
+    idiom: str = ""
 
 
 class Said(NamedTuple):
@@ -183,9 +184,15 @@ class Difference:
         return len({change.place.corpus for change in self.changes if change.kind not in ALONE} - {None})
 
     @cached_property
+    def idioms(self) -> Counter[tuple[str, str]]:
+        """(target, word) of the idioms that are compared -> how many cases both runs were asked."""
+        places = (change.place for change in self.changes if change.kind not in ALONE and change.place.compared)
+        return Counter((place.target, place.idiom) for place in places if place.idiom)
+
+    @cached_property
     def basis(self) -> tuple[int, int, Counter[str]]:
-        """How many cases of the corpus, in all modes, were answered in both runs; of how many that the new run has; and
-        what came of the others, in words."""
+        """How many cases of the corpus, in all modes, and of idioms, were answered in both runs; of how many that the
+        new run has; and what came of the others, in words."""
         answered, of, others = 0, 0, Counter[str]()
         for change in self.questions.values():
             old, new = change.old, change.new
@@ -226,7 +233,8 @@ def conclusion(found: Difference) -> str:
     rest = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     left = "".join(f"; {', '.join(f'{count:,} {words}' for words, count in others.most_common())}" if others else "")
     share = f" ({100 * answered / of:.0f} %)" if of else ""
-    sentence = f"{answered:,} of {of:,} cases of the corpus, in all modes, were answered in both{share}{left}"
+    modes = "in all modes, and of idioms," if found.idioms else "in all modes,"
+    sentence = f"{answered:,} of {of:,} cases of the corpus, {modes} were answered in both{share}{left}"
     return f"GO: {sentence}; no case is lost or now outside its bound ({', '.join(rest)})"
 
 
@@ -255,6 +263,7 @@ def json_parts(found: Difference) -> Iterator[str]:
         "answered in both": {"cases": found.basis[0], "of": found.basis[1], "others": dict(found.basis[2])},
         "environment": {name: list(pair) for name, pair in found.environment.items()},
         "corpus cases compared": found.compared,
+        "idioms compared": [[*of, count] for of, count in sorted(found.idioms.items())],
         "drawn cases not compared": list(found.not_compared),
         "left out": list(found.left_out),
         "failed tests of the new run": found.failed,
@@ -264,7 +273,8 @@ def json_parts(found: Difference) -> Iterator[str]:
     for number, c in enumerate(found.changes):
         change = {"kind": c.kind, "target": c.place.target, "property": c.place.property, "case": c.case,
                   "corpus": c.place.corpus, "cell": list(c.place.combination), "ulps": c.ulps,
-                  "fractions": list(c.fractions), "message": c.message, "mode": c.place.mode}  # fmt: skip
+                  "fractions": list(c.fractions), "message": c.message, "mode": c.place.mode,
+                  "idiom": c.place.idiom}  # fmt: skip
         yield f"{',' if number else ''}\n  {dump(change).decode().rstrip()}"
     yield "\n ]\n}\n"
 
@@ -298,7 +308,8 @@ def _tables(found: Difference) -> list[tuple[str, list[str], list[list[str]]]]:
 
 def _name(change: Change) -> str:
     case = change.place.corpus or f"{change.place.property} {change.case}"
-    return case + ("" if change.place.mode == "eager" else f", {change.place.mode}")
+    mode, idiom = change.place.mode, change.place.idiom
+    return case + ("" if mode == "eager" else f", {mode}") + (f", in the idiom {idiom!r}" if idiom else "")
 
 
 def _number(value: float | None) -> str:
@@ -312,6 +323,9 @@ def _notes(found: Difference) -> list[str]:
         f"{found.compared} of the {len(corpus.cases())} cases of the corpus were compared.",
         f"Drawn cases that only one of the runs was asked, and that are not compared: {old} old, {new} new.",
     ]
+    if found.idioms:
+        cases, number = found.idioms.total(), len(found.idioms)
+        notes.insert(1, f"{cases:,} fixed cases of {number} idioms were compared, as those of the corpus.")
     notes += [f"Left out: {words}." for words in found.left_out]
     return [*notes, f"{found.failed} tests of the new run failed."] if found.failed else notes
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..record import corpus
+from ..record import corpus, seeded
 from ..record.lines import Unusable, arrays
 from ..record.reader import read
 from ..record.runs import Evidence, miscounts
@@ -48,7 +48,8 @@ def difference(old: Evidence, new: Evidence) -> Difference:
         has, had = (", ".join(sorted(labels)) or "no target" for labels in (after, before))
         raise Unusable(f"nothing to compare: {old.path} has {had}, {new.path} has {has}")
     features = set.intersection(*(set(run.header.features) for evidence in (old, new) for run in evidence.runs))
-    table = _Table(is_common, features)
+    idioms, alone = _common_idioms(old, new)
+    table = _Table(is_common, features, idioms)
     table.read(old, "old")
     table.read(new, "new")
     if not any(change.kind not in ("", *NOT_ANSWERED) for change in table.questions.values() if change.place.compared):
@@ -57,7 +58,7 @@ def difference(old: Evidence, new: Evidence) -> Difference:
     versions = {label: (before.get(label), after.get(label)) for label in before | after}
     failed = sum(run.end.tests.get(word, 0) for run in new.runs if run.end for word in ("failed", "error"))
     fates = list(fates_of(old, new))
-    return Difference(table.questions, versions, _environment(old, new), failed, left_out, fates)
+    return Difference(table.questions, versions, _environment(old, new), failed, [*left_out, *alone], fates)
 
 
 def _versions(evidence: Evidence) -> dict[str, str]:
@@ -90,6 +91,42 @@ def _common_corpus(old: Evidence, new: Evidence) -> tuple[Callable[[str], bool],
     return lambda name: corpus.family_of(name) in whole or name in beginnings, left_out
 
 
+def _common_idioms(old: Evidence, new: Evidence) -> tuple[set[tuple[str, str]], list[str]]:
+    """The idioms, (target, word), whose fixed cases both were asked, and declared alike; and what is to be said of the
+    others of the targets that both have. Declared otherwise, they have other cases: those that both were asked are
+    compared, and none is missing."""
+    before, after = _idioms(old), _idioms(new)
+    labels = _versions(old).keys() & _versions(new).keys()
+    common, others = set[tuple[str, str]](), dict[tuple[str, str], list[str]]()
+    for label, word in sorted(before.keys() | after.keys()):
+        of = label, word
+        if label in labels and (of in before) == (of in after) and before[of] == after[of]:
+            common.add(of)
+        elif label in labels:
+            alone = {(True, False): "only the old run was asked", (False, True): "only the new run was asked"}
+            which = alone.get((of in before, of in after), "are declared otherwise: cases of one run alone")
+            why = "" if of in before and of in after else _absent(new if of in before else old, of)
+            others.setdefault((label, which), []).append(f"{word!r}{f' (absent: {why})' if why else ''}")
+    return common, [f"idioms of {label} that {which}: {', '.join(words)}" for (label, which), words in others.items()]
+
+
+def _idioms(evidence: Evidence) -> dict[tuple[str, str], Any]:
+    """(target, word) of each idiom that was asked -> all that decides which cases, and what is shown."""
+    return {
+        (target.label, one.word): (one.view, one.without, one.refused, target.unsupported, target.refused)
+        for run in evidence.runs
+        for target in run.header.targets
+        for one in target.idioms
+        if (target.label, one.word) in run.idioms
+    }
+
+
+def _absent(evidence: Evidence, of: tuple[str, str]) -> str:
+    """Why an idiom could not be asked, as a header says."""
+    targets = (target for run in evidence.runs for target in run.header.targets if target.label == of[0])
+    return next((one.absent for target in targets for one in target.idioms if one.word == of[1]), "")
+
+
 def _digests(evidence: Evidence) -> dict[str, str]:
     first, *others = (run.header.digests for run in evidence.runs)
     if any(other != first for other in others):
@@ -103,10 +140,13 @@ class _Table:
     """All questions of two files.  questions: what became of each, by its key.
 
     features: that both ask for by name. What only a later suite has is no part of a question that both were asked.
+    idioms: (target, word) of those whose fixed cases are compared, as those of the corpus.
     """
 
-    def __init__(self, is_common: Callable[[str], bool], features: Iterable[str]) -> None:
-        self.is_common, self.features = is_common, sorted(features)
+    def __init__(
+        self, is_common: Callable[[str], bool], features: Iterable[str], idioms: Set[tuple[str, str]] = frozenset()
+    ) -> None:
+        self.is_common, self.features, self.idioms = is_common, sorted(features), idioms
         self.questions: dict[bytes, Change] = {}
         self.places: dict[Place, Place] = {}
 
@@ -137,8 +177,10 @@ class _Table:
     def _place(self, line: VerdictLine, axes: Sequence[str]) -> Place:
         of = {name: str(value) for name, value in line.features.items()}
         compared = line.corpus is not None and not line.relation and self.is_common(line.corpus)
+        if line.property == seeded.PROPERTY:
+            compared = (line.target, line.idiom) in self.idioms
         combination = tuple(of[name] for name in axes)
-        where = of.get("direction", ""), of.get("dtype", ""), of.get("mode", "eager")
+        where = of.get("direction", ""), of.get("dtype", ""), of.get("mode", "eager"), line.idiom
         place = Place(line.target, line.property, line.corpus, compared, combination, *where)
         return self.places.setdefault(place, place)
 
@@ -156,7 +198,7 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
         for key, change in table.questions.items()
         if change.kind in MOVED and change.old and change.old.kept and change.new and change.new.kept
     }
-    before: dict[bytes, Sequence[np.ndarray]] = {}
+    before: dict[bytes, Sequence[Any]] = {}
     for evidence, side in ((old, "old"), (new, "new")):
         for line in chain.from_iterable(run.verdicts for run in evidence.runs if wanted):
             change = wanted.get(table.key(line)) if line.answer else None
@@ -166,9 +208,10 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
                 answer = arrays(line.answer.model_dump())[:2]
             except (TypeError, ValueError) as error:
                 raise Unusable(f"a kept answer: {error}") from error
-            pairs = [*zip(before.get(change.key, answer), answer, strict=True)]
+            shown = [array for array in answer if array is not None]
+            pairs = [*zip(before.get(change.key, shown), shown, strict=False)]
             if side == "old":
-                before[change.key] = answer
+                before[change.key] = shown
             elif change.key in before and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs):
                 change.ulps = max(ulps_apart(a, b) for a, b in pairs)
 

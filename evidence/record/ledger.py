@@ -11,7 +11,8 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = FIRST_AXES
-DRAWS = 4  # how this suite draws in the profile ci: schema.RunOptions.draws
+DRAWS = 5  # how this suite draws in the profile ci: schema.RunOptions.draws
+IDIOMS = 5  # from this way of drawing on, idioms are asked
 FILLED = ("agrees", "finding", "left out")  # outcomes that fill a combination: it was asked, and all is known of it
 COUNTS = ("combinations", "features", "relations", "seconds", "notes")
 
@@ -24,7 +25,7 @@ class Ledger:
     relations: counts of (target, property, outcome) of answers that were compared with each other: they are of no
     combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the largest value seen.
     notes: (target, what, of which) -> how often: "state" of "F-004 present", "finding" and "left out" of "F-004",
-    "now answers" of the features that were declared refused.
+    "idiom" of "held: agrees", "now answers" of the features that were declared refused.
     """
 
     axes: tuple[str, ...] = AXES

@@ -17,11 +17,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from adapters.capabilities import Refusal
+from adapters.capabilities import Capabilities, Refusal, beyond_base
+from adapters.contract import Idiom
 from findings import Finding
 from reference import Case, Verdict, limits
 from reference.encoding import decode, encode
 from reference.files import opened, written_atomically
+from reference.judging.view import WHOLE, View
 from reference.layout import sequence_axes
 
 from . import corpus
@@ -68,28 +70,30 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     return function(value)
 
 
-def answer_id(output: np.ndarray, h_n: np.ndarray) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of an answer's dtypes, shapes and bits."""
+def answer_id(output: np.ndarray | None, h_n: np.ndarray | None) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of an answer's dtypes, shapes and bits; None is not shown."""
     digest = hashlib.sha256()
     for array in (output, h_n):
-        digest.update(f"{array.dtype.name} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
+        told = "nothing " if array is None else f"{array.dtype.name} {array.shape} "
+        digest.update(told.encode() + (b"" if array is None else np.ascontiguousarray(array).tobytes()))
     return digest.hexdigest()[:16]
 
 
 def verdict_line(
     *,
     target: str, test: str, tested: str, relation: bool, case: Case, features: Mapping[str, Any], outcome: str,
-    verdict: Verdict | None = None, message: str = "", answer: Sequence[np.ndarray] | None = None, idiom: str = "",
-    findings: Sequence[str] = (),
+    verdict: Verdict | None = None, message: str = "", answer: Sequence[Any] | None = None, idiom: str = "",
+    findings: Sequence[str] = (), view: View = WHOLE,
 ) -> Line:  # fmt: skip
     """What was said of one case: record/schema.py says what each field means.  tested: the property.  answer: output
-    and h_n, of which the digest is noted."""
+    and h_n, of which the digest is noted.  view: what an idiom shows, noted where that is not all."""
     said = None if verdict is None else {k: v for k, v in verdict.to_dict().items() if k != "outcome"}
     noted = answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None
     return {
         "kind": "verdict", "target": target, "test": test, "property": tested, "relation": relation, "case": case.id,
         "corpus": corpus.names().get(case.id), "features": dict(features), "sizes": sizes(case), "outcome": outcome,
         "message": message, "verdict": said, "answer_id": noted, "idiom": idiom, "findings": list(findings),
+        **({"view": view.words()} if view != WHOLE else {}),
     }  # fmt: skip
 
 
@@ -110,21 +114,51 @@ def sizes(case: Case) -> dict[str, int]:
     }
 
 
-def kept_answer(output: np.ndarray, h_n: np.ndarray, prefixes: Sequence[np.ndarray] | None) -> Line:
-    """An answer, with all that is needed to judge it again."""
+def kept_answer(output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None) -> Line:
+    """An answer, with all that is needed to judge it again; None where an array is not shown."""
     lower = None if prefixes is None else [encode(array) for array in prefixes]
-    return {"output": encode(output), "h_n": encode(h_n), "prefixes": lower}
+    shown = {"output": output, "h_n": h_n}
+    return {name: None if array is None else encode(array) for name, array in shown.items()} | {"prefixes": lower}
 
 
-def arrays(answer: Line) -> tuple[np.ndarray, np.ndarray, list[np.ndarray] | None]:
+def arrays(answer: Line) -> tuple[np.ndarray | None, np.ndarray | None, list[np.ndarray] | None]:
     """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
     lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
-    return decode("output", answer["output"]), decode("h_n", answer["h_n"]), lower
+    output, h_n = (None if answer[name] is None else decode(name, answer[name]) for name in ("output", "h_n"))
+    return output, h_n, lower
 
 
 def refusals(refused: Mapping[tuple[tuple[str, Any], ...], Refusal]) -> list[Line]:
     """How a framework refuses what it is asked, as its adapter declares."""
     return [{"features": dict(several), **said._asdict()} for several, said in refused.items()]
+
+
+def capabilities(unsupported: Sequence[Line], refused: Sequence[Line], arithmetics: Sequence[Line]) -> Capabilities:
+    """What was declared in these lines: `declarations` and `refusals` made them."""
+    lacks = [(tuple(one["features"].items()), one["reason"]) for one in unsupported]
+    return Capabilities(
+        unsupported={several[0]: reason for several, reason in lacks if len(several) == 1},
+        together={several: reason for several, reason in lacks if len(several) > 1},
+        refused={tuple(one["features"].items()): Refusal(one["exception"], one["words"]) for one in refused},
+        arithmetics={tuple(one["features"].items()): one["reason"] for one in arithmetics},
+        offers=beyond_base(),
+    )
+
+
+def idiom_lines(idioms: Mapping[str, Idiom]) -> list[Line]:
+    """What an adapter declares of its idioms."""
+    return [
+        {"word": word, "says": one.says, "view": one.view.words(), "without": declarations(one.without),
+         "refused": refusals(one.refused), "absent": one.absent}
+        for word, one in idioms.items()
+    ]  # fmt: skip
+
+
+def idiom_of(line: Line, answer: Callable[[Case, str], Any]) -> Idiom:
+    """The idiom that such a line declares, with what is to answer in it."""
+    without = {tuple(one["features"].items()): one["reason"] for one in line["without"]}
+    refused = {tuple(one["features"].items()): Refusal(one["exception"], one["words"]) for one in line["refused"]}
+    return Idiom(line["says"], answer, View.parse(line["view"]), without, refused, absent=line["absent"])
 
 
 def finding_line(finding: Finding) -> Line:

@@ -12,6 +12,7 @@ from typing import Any
 from reference import limits
 from reference.spec import short
 
+from . import seeded
 from .journal import partial_path
 from .ledger import Ledger
 from .lines import PINNED, SEAL, Unusable
@@ -72,6 +73,7 @@ class _Begun:
         self.end: End | None = None
         self.pinned: dict[tuple[str, str], set[str]] = {}
         self.explained: set[tuple[str, str]] = set()
+        self.idioms: set[tuple[str, str]] = set()
         self.labels = _expect_sense(f"{path.name}, line {number}", header)
         self.ledger = Ledger(tuple(header.axes))
 
@@ -112,6 +114,7 @@ class _Begun:
                 raise Unusable(f"{where}: features.{name}: got {value!r}, expected {expected}")
         self.ledger.add(vars(line))
         self.explained |= {(line.target, one) for one in line.findings}
+        self.idioms |= {(line.target, line.idiom)} if line.property == seeded.PROPERTY else set()
         if line.property.startswith(PINNED):
             of = line.target, line.property.removeprefix(PINNED)
             self.pinned.setdefault(of, set()).add(line.outcome)
@@ -119,7 +122,8 @@ class _Begun:
     def run(self) -> Run:
         digest, older = self.found.hexdigest(), self.header.older
         verdicts = Verdicts(self.path, self.verdicts, self.first, self.last, digest, older)
-        return Run(self.header, verdicts, tuple(self.tests), self.end, self.ledger, self.pinned, self.explained)
+        seen = self.ledger, self.pinned, self.explained, self.idioms
+        return Run(self.header, verdicts, tuple(self.tests), self.end, *seen)
 
 
 def _expect_one_reading(where: str, raw: bytes) -> None:
@@ -150,6 +154,10 @@ def _expect_sense(where: str, header: Header) -> frozenset[str]:
     labels = [target.label for target in header.targets]
     if len(set(labels)) < len(labels):
         raise Unusable(f"{where}: its header names a target twice: {', '.join(sorted(labels))}")
+    for target in header.targets:
+        words = [idiom.word for idiom in target.idioms]
+        if len(set(words)) < len(words):
+            raise Unusable(f"{where}: {target.label!r} declares an idiom twice: {', '.join(sorted(words))}")
     if not set(header.axes) <= header.features.keys():
         raise Unusable(f"{where}: its header's features make no combinations of {', '.join(header.axes)}")
     combinations = math.prod(len(header.features[name]) for name in header.axes)

@@ -110,7 +110,7 @@ class Run:
     """One run: its header, verdicts, tests that did not pass, and its end, which is missing where it was cut off.
 
     ledger: what the verdicts add up to.  pinned: (target, finding's id) -> what came of its case.
-    explained: (target, id) of the findings that some verdict names.
+    explained: (target, id) of the findings that some verdict names.  idioms: (target, word) of those that were asked.
     """
 
     header: Header
@@ -120,6 +120,7 @@ class Run:
     ledger: Ledger = field(compare=False)
     pinned: Mapping[tuple[str, str], Set[str]] = field(default_factory=dict, compare=False)
     explained: Set[tuple[str, str]] = frozenset()
+    idioms: Set[tuple[str, str]] = field(default=frozenset(), compare=False)
 
     def state(self, target: str, finding: str) -> str:
         """Whether a target's version has a finding, by its id: "present", "gone", "changed" or "not asked".

@@ -10,12 +10,13 @@ import json
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from adapters.capabilities import Refusal
 from findings.finding import NO_LINK
 from reference import limits
 from reference.judging.verdict import Location
+from reference.judging.view import View
 
 from . import corpus
 from .ledger import FIRST_AXES
@@ -60,7 +61,9 @@ class RunOptions(Model):
     shrink: bool
     pool: int | None = Field(None, description="seed of the keys that targets which compile were asked")
     draws: int = Field(
-        1, description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools; 4 asks more"
+        1,
+        description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools; 4 asks more;"
+        " 5 asks idioms",
     )
 
 
@@ -99,6 +102,34 @@ class RefusalLine(OfFeatures):
         return Refusal(self.exception, self.words).fits(told)
 
 
+Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS)]
+
+
+def _view(words: dict[str, str]) -> dict[str, str]:
+    return View.parse(words).words()
+
+
+ViewWords = Annotated[
+    dict[str, str], AfterValidator(_view), Field(description="what is shown, where that differs from a whole answer")
+]
+
+
+class IdiomLine(Model):
+    """Another way in which users call the framework than the adapter's run."""
+
+    word: Name = Field(description="by which verdicts name it")
+    says: str = Field(description="which, as the end of `asked ...`")
+    view: ViewWords
+    without: Declarations = Field(description="calls that cannot be made in it, beside what the target does not offer")
+    refused: list[RefusalLine] = Field(max_length=limits.DECLARATIONS)
+    absent: str = Field(description="why it could not be asked on this machine; empty where it could")
+
+    @property
+    def called(self) -> str:
+        """What it shows, in words."""
+        return str(View(**self.view))
+
+
 class FindingLine(Model):
     """What the framework was seen to get wrong, in whatever version: findings/ of the suite."""
 
@@ -116,7 +147,6 @@ class FindingLine(Model):
         return f"{self.id} {self.title} ({self.link})"
 
 
-Declarations = Annotated[list[Declaration], Field(max_length=limits.DECLARATIONS)]
 ARITHMETICS = "what a case is promised to be computed in, of several the first; else in its dtype"
 
 
@@ -141,6 +171,10 @@ class TargetLine(Model):
     findings: list[FindingLine] = Field(
         default=[], max_length=limits.DECLARATIONS, description="known of the framework, whether this version has them"
     )
+    idioms: list[IdiomLine] = Field(
+        default=[], max_length=limits.DECLARATIONS,
+        description="in which it is asked beside the adapter's run; a record without this field is from before that"
+    )  # fmt: skip
     emulated: Declarations
     arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
@@ -211,6 +245,11 @@ class Header(Model):
         return bool(self.targets) and not any("refused" in target.model_fields_set for target in self.targets)
 
     @property
+    def knows_idioms(self) -> bool:
+        """Whether the run was asked in idioms, where its targets have any."""
+        return any("idioms" in target.model_fields_set for target in self.targets)
+
+    @property
     def digests(self) -> dict[str, str]:
         """Family -> digest of its corpus."""
         return self.corpora or {corpus.FIRST: self.corpus or ""}
@@ -223,8 +262,8 @@ class Array(Model):
 
 
 class Answer(Model):
-    output: Array
-    h_n: Array
+    output: Array | None = Field(description="null, as h_n, where an idiom shows none")
+    h_n: Array | None
     prefixes: list[Array] | None = Field(description="output of the first 1, 2, ... layers")
 
 
@@ -290,6 +329,7 @@ class VerdictLine(Model):
     answer: Answer | None = Field(None, description="kept for the frozen corpus")
     content: str | None = Field(None, description="the case itself as JSON, where it did not agree")
     idiom: Name = Field("", description="in which the framework was called, in the adapter's word; empty for run's own")
+    view: ViewWords = Field({}, description="what the idiom shows, where that is not a whole answer")
     findings: list[FindingId] = Field([], max_length=limits.DECLARATIONS, description="that explain `finding`")
 
 

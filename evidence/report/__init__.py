@@ -18,7 +18,7 @@ from .. import words
 from ..markdown import escaped, fenced
 from ..record.reader import Evidence, read
 from ..record.runs import Unusable
-from . import columns, figures, problems
+from . import columns, figures, idioms, problems
 from .instructions import citation, reproduce, verify
 from .kills import kill_matrix
 
@@ -76,6 +76,7 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "tests": [problems.tests_of(run) for run in evidence.runs],
         "features": columns.features_table(evidence, found, absent),
         "combinations": list(columns.combinations_tables(found)),
+        "idioms": idioms.tables(found),
         "STATES": columns.STATES,
         "problems": list(problems.problems(evidence, found)),
         "replay": lambda line: problems.replay(evidence, line),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import median
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..record.ledger import FILLED
 from ..record.reader import Evidence, Run
-from ..record.schema import Absent, FindingLine, TargetLine, VerdictLine
+from ..record.schema import Absent, FindingLine, IdiomLine, OfFeatures, TargetLine, VerdictLine
 from ..words import figure, value
 
 OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
@@ -82,7 +82,8 @@ class Column:
     counts those of "refused" and "not offered" that were not declared so.  explained: finding's id -> how many verdicts
     it explains, or leaves out.  asked: cases compared with the reference: for each
     feature's value, and for each combination of the axes, their outcomes.  fractions: bound -> largest error / bound
-    of each answer.  growing: verdicts on the corpus' growing cases.  wrong: by test, then by outcome.
+    of each answer.  idioms: word -> outcomes of what was asked in it.  growing: verdicts on the corpus' growing cases.
+    wrong: by test, then by outcome.
     """
 
     number: int
@@ -92,12 +93,13 @@ class Column:
     explained: Counter[str] = field(default_factory=Counter)
     asked: dict[Asked, Counter[str]] = field(default_factory=dict)
     fractions: dict[str, array[float]] = field(default_factory=dict)
+    idioms: dict[str, Counter[str]] = field(default_factory=dict)
     growing: list[VerdictLine] = field(default_factory=list)
     wrong: dict[str, dict[str, Wrong]] = field(default_factory=dict)
 
     def add(self, line: VerdictLine) -> None:
         """Count one verdict. Of a relation it may be the other target that refused: nothing of it is undeclared."""
-        said = {"refused": self.target.refused, "not offered": self.target.unsupported}.get(line.outcome)
+        said = self.reasons(line.idiom).get(line.outcome)
         undeclared = said is not None and not line.relation and not any(one.holds(line.features) for one in said)
         outcome = "undeclared" if undeclared else line.outcome
         self.outcomes.update({line.outcome, outcome})
@@ -106,12 +108,24 @@ class Column:
             combination = tuple((name, line.features[name]) for name in self.axes)
             for key in (*((item,) for item in line.features.items()), combination):
                 self.asked.setdefault(key, Counter())[outcome] += 1
+        if line.idiom:
+            self.idioms.setdefault(line.idiom, Counter())[outcome] += 1
         if line.verdict and line.verdict.bound and line.outcome in ("agrees", "disagrees"):
             self.fractions.setdefault(line.verdict.bound, array("d")).append(line.verdict.max_fraction)
         if any(word in GROWING for word in (line.corpus or "").split()[1:2]):
             self.growing.append(light(line))
         if outcome in WRONG:
             self.wrong.setdefault(line.test, {}).setdefault(line.outcome, Wrong(line)).add(line)
+
+    def idiom(self, word: str) -> IdiomLine | None:
+        """What the target declares of an idiom."""
+        return next((one for one in self.target.idioms if one.word == word), None)
+
+    def reasons(self, idiom: str = "") -> Mapping[str, Sequence[OfFeatures]]:
+        """Of what no answer is expected, in an idiom: "refused" and "not offered" -> what is declared of it."""
+        own = self.idiom(idiom)
+        refused, lacks = (own.refused, own.without) if own else ((), ())
+        return {"refused": [*refused, *self.target.refused], "not offered": [*lacks, *self.target.unsupported]}
 
     @property
     def label(self) -> str:
@@ -190,7 +204,11 @@ Rows = list[tuple[str, list[Entry]]]  # of a table: what each row is of, and its
 
 def _entry(column: Column, key: Asked) -> Entry:
     """The state of the cases of a column that asked for these features."""
-    outcomes, declared = column.asked.get(key, Counter()), column.declared(dict(key))
+    return state_of(column.asked.get(key, Counter()), column.declared(dict(key)))
+
+
+def state_of(outcomes: Counter[str], declared: Mapping[str, str]) -> Entry:
+    """declared: why no answer is expected, by kind."""
     parts = [f"{count:,} {word}" for word, count in outcomes.items()]
     title = "; ".join([", ".join(sorted(parts)) or STATES["not asked"][1], *declared.values()])
     cases, agree, undeclared = outcomes.total(), outcomes["agrees"], outcomes["undeclared"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from reference.judging.verdict import Location, Verdict
+from reference.judging.view import View
 
 from ..record.runs import Evidence, Run, miscounts
 from ..record.schema import FindingLine, VerdictLine
@@ -100,7 +101,7 @@ def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
             words = "good", "agrees", f"{within}; where {defaults} is at work, they differ: {', '.join(documented)}."
         if any(run.end and run.end.selection for run in evidence.runs):
             words = "warn", "part of the suite", f"All that was asked agrees, but not all was asked: {within}."
-    return Conclusion(*words, _warnings(evidence), [*_notes(total), *_gone(found)], brief)
+    return Conclusion(*words, _warnings(evidence), [*_idioms(found), *_notes(total), *_gone(found)], brief)
 
 
 def _is(count: int, past: bool = False) -> str:
@@ -155,6 +156,17 @@ def _notes(total: Counter[str]) -> list[str]:
     return [words for words, count in notes.items() if count]
 
 
+def _idioms(found: list[Column]) -> list[str]:
+    """In how many ways of a call, beside the adapters' own, something was asked. An idiom of several targets counts for
+    each."""
+    cases = sum(outcomes.total() for column in found for outcomes in column.idioms.values())
+    asked = sum(map(len, (column.idioms for column in found)))
+    absent = sum(bool(one.absent) for column in found for one in column.target.idioms)
+    lacking = f"; {absent} {_is(absent)} absent on this machine" if absent else ""
+    notes = [f"{many(asked, 'idiom')}, other ways of a call, {_is(asked, past=True)} asked in {many(cases, 'case')}"]
+    return [f"{notes[0]}{lacking}."] if asked or absent else []
+
+
 def _gone(found: list[Column]) -> list[str]:
     """What these versions have right, of what was seen wrong in others."""
     gone = [f"{one.finding.id} in {one.where}" for kind in KINDS for one in findings(found, kind, "gone")]
@@ -205,13 +217,16 @@ def replay(evidence: Evidence, line: VerdictLine) -> str:
     command = ["python", "-m", "rnn_equivalence", "replay", evidence.path.name, line.case]
     command += ["--target", line.target] if len(sources) > 1 else []
     command += [f"--mode={mode}"] if (mode := str(line.features.get("mode", "eager"))) != "eager" else []
+    command += [f"--idiom={line.idiom}"] if line.idiom else []
     command += ["--adapter", sources[line.target]] if ":" in sources[line.target] else []
     return shlex.join(command)
 
 
 def asked(line: VerdictLine) -> str:
     """The case in one line; a size is said as a number, not as the feature that it falls under."""
-    return ", ".join(f"{name} {value(of)}" for name, of in {**line.features, **line.sizes.model_dump()}.items())
+    idiom = f", in the idiom {line.idiom!r}, which shows: {View(**line.view)}" if line.idiom else ""
+    features = {**line.features, **line.sizes.model_dump()}
+    return ", ".join(f"{name} {value(of)}" for name, of in features.items()) + idiom
 
 
 def said(line: VerdictLine) -> str:

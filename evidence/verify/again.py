@@ -89,7 +89,7 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
     targets = []
     for target in run.header.targets:
         known = declarations.of(target)
-        said = {kind: list(getattr(known, kind)) for kind in ("unsupported", "arithmetics", "refused")}
+        said = {kind: list(getattr(known, kind)) for kind in ("unsupported", "arithmetics", "refused", "idioms")}
         left_out = [one.id for one in declarations.findings_of(target).values()
                     if one.what.not_expressible and run.state(target.label, one.id) == "present"]  # fmt: skip
         targets.append(target.model_copy(update=said).model_dump() | {"left_out": left_out})
@@ -166,7 +166,7 @@ def _other(target: TargetLine, asked: VerdictLine, answer: dict[str, Any]) -> st
         came, message = "refused" if answer["kind"] == "Refused" else "not offered", str(answer["refused"])
     elif "crashed" in answer:
         message = str(answer["crashed"])
-        refusals = declarations.of(target).refusals(asked.features)
+        refusals = declarations.of(target).narrowed(asked.idiom).refusals(asked.features)
         came = "refused" if any(refusal.fits(message) for refusal in refusals) else "crashed"
         if came == asked.outcome == "refused" and any(
             refusal.fits(message) and refusal.fits(asked.message) for refusal in refusals

@@ -7,7 +7,7 @@ line could say, and to the numbers that some answer has.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from adapters.contract import features_of
 from reference import Case
 from reference.bounds.arithmetic import Arithmetic, arithmetic
 from reference.judging.verdict import OWN_STEPS, PAIR
+from reference.judging.view import WHOLE, View
 
 from ..record.corpus import Corpus
 from ..record.lines import sizes
@@ -42,21 +43,38 @@ def ordinary(line: VerdictLine) -> str:
     return "disagrees" if explained else line.outcome
 
 
+def bounds_of(line: VerdictLine, bound: str) -> tuple[str, ...]:
+    """The bounds by which a line may have been judged.  bound: its property's, of a whole answer."""
+    view = View(**line.view)
+    if bound == PAIR:
+        return (bound, *OWN_STEPS)
+    if view == WHOLE:
+        return (bound,)
+    by_steps = view.output == "every step" and not view.merges(_directions(line))
+    if view.masked == "held" or (by_steps and line.sizes.num_layers > 1):
+        return "step", "trajectory"  # what is held is repeated exactly; and a call may show its lower layers
+    return ("step",) if by_steps else ("trajectory",)
+
+
+def _directions(line: VerdictLine) -> int:
+    return 1 + (line.features["direction"] == "bidirectional")
+
+
 def inconsistencies(
-    line: VerdictLine, declared: Declared, bound: str, asked: Corpus, pinned: Case | None = None
+    line: VerdictLine, declared: Declared, bounds: Sequence[str], asked: Corpus, fixed: Case | None = None
 ) -> Iterator[str]:
     """What in a line contradicts itself, or the case that it names or holds.
 
-    declared: what the target, or the other target of a port, declares.  bound: the one that its property judges by.
-    asked: the corpus that the run was asked.  pinned: the case of the finding that the line asks.
+    declared: what the target, or the other target of a port, declares.  bounds: those that its property judges by.
+    asked: the corpus that the run was asked.  fixed: the case that the line asks, of a finding or an idiom.
     """
-    yield from _asked(line, asked, pinned)
-    yield from _said(line, pinned is not None)
+    yield from _asked(line, asked, fixed)
+    yield from _said(line, fixed is not None)
     if line.verdict is not None:
-        yield from _judgement(line, line.verdict, declared, bound)
+        yield from _judgement(line, line.verdict, declared, bounds)
 
 
-def _asked(line: VerdictLine, asked: Corpus, pinned: Case | None) -> Iterator[str]:
+def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str]:
     """Features that contradict the sizes; a case that is another than its id, name or content says."""
     features, given = line.features, line.sizes
     words = {name: str(size) if size < 2 else "more" for name, size in (("time", given.time), ("batch", given.batch))}
@@ -70,9 +88,9 @@ def _asked(line: VerdictLine, asked: Corpus, pinned: Case | None) -> Iterator[st
         (features["layout"] == "unbatched" and given.batch != 1, f"an unbatched case has no batch of {given.batch}"),
         (features["mask"] and features["lengths"] != "full", "no case has a mask and lengths"),
     )
-    cases: list[Case] = [] if pinned is None else [pinned]
-    if pinned is not None and pinned.id != line.case:
-        yield f"the case of the finding is {pinned.id}, the line says {line.case}"
+    cases: list[Case] = [] if fixed is None else [fixed]
+    if fixed is not None and fixed.id != line.case:
+        yield f"the case of the finding is {fixed.id}, the line says {line.case}"
     if line.corpus != (name := asked.names.get(line.case)):
         yield f"it is called {line.corpus!r}, this suite's corpus has {name!r}"
     elif line.corpus is not None:
@@ -94,7 +112,7 @@ def _asked(line: VerdictLine, asked: Corpus, pinned: Case | None) -> Iterator[st
             yield f"it asks for {', '.join(f'{name} {really[name]}' for name in other)}, the line says otherwise"
 
 
-def _said(line: VerdictLine, pinned: bool) -> Iterator[str]:
+def _said(line: VerdictLine, fixed: bool) -> Iterator[str]:
     """Whether outcome, verdict, message and answer go together."""
     said, words = line.verdict, f"the message {line.message[:80]!r}"
     if line.outcome in NO_VERDICT or (line.outcome in ("disagrees", "finding") and said is None):
@@ -111,12 +129,12 @@ def _said(line: VerdictLine, pinned: bool) -> Iterator[str]:
         (line.message, f"{line.outcome}, with {words} of a case that has no verdict"),
         (said is None, f"{line.outcome}, and it has no verdict"),
         (not kept, f"{line.outcome}{f' ({reason})' if reason else ''}, with the answer {line.answer_id}"),
-        (line.answer is not None and (line.relation or (line.corpus is None and not pinned)),
-         "an answer is kept of the corpus and of findings alone, judged by the reference"),
+        (line.answer is not None and (line.relation or (line.corpus is None and not fixed)),
+         "an answer is kept of the corpus, of findings and of idioms alone, judged by the reference"),
     )  # fmt: skip
 
 
-def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: str) -> Iterator[str]:
+def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bounds: Sequence[str]) -> Iterator[str]:
     promised = declared.arithmetic(line.features)
     try:
         judged = arithmetic(promised)
@@ -134,9 +152,8 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: st
         if ordinary(line) != "disagrees" or vars(said) != blank | kept or not said.detail:
             yield "an answer of another shape or dtype disagrees, and nothing of it is compared"
         return
-    bounds = (bound, *OWN_STEPS) if bound == PAIR else (bound,)
     yield from those(
-        (said.bound not in bounds, f"it was judged by the {said.bound!r} bound, its property judges by {bound!r}"),
+        (said.bound not in bounds, f"it was judged by the {said.bound!r} bound, its property judges by {bounds[0]!r}"),
         (said.detail, f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype"),
     )
     yield from _counts(line, said)
@@ -149,10 +166,17 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bound: st
 
 
 def _counts(line: VerdictLine, said: Judgement) -> Iterator[str]:
-    """Elements: every layer's output is compared by the step bound, the last one's else; and all final states."""
-    layers = line.sizes.num_layers
-    states = line.sizes.batch * line.sizes.hidden_size * (1 + (line.features["direction"] == "bidirectional"))
-    expected = states * (line.sizes.time * (layers if said.bound in ("step", *OWN_STEPS) else 1) + layers)
+    """Elements: every layer's output is compared by the step bound, the last one's else; and the final states; of each
+    what the view shows."""
+    layers, view, directions = line.sizes.num_layers, View(**line.view), _directions(line)
+    row = line.sizes.batch * line.sizes.hidden_size  # of one direction, at one step
+    shown = row * (1 if view.merges(directions) else directions)  # of the last layer's output
+    steps = {"every step": line.sizes.time, "last step": 1, "none": 0}[view.output]
+    below = (layers - 1) * line.sizes.time if said.bound in ("step", *OWN_STEPS) else 0
+    finals = {"every layer": layers, "last layer": 1, "none": 0}[view.states]
+    expected = shown * steps + row * directions * (below + finals)
+    if view.masked == "held" and said.outside and said.elements == shown * steps:
+        expected = said.elements  # what is not held is compared with what stands before it, and nothing else
     outcome = "disagrees" if said.outside else "vacuous" if said.vacuous else "agrees"
     outside, of = f"{said.outside} elements outside", f"{said.vacuous} vacuous of {said.elements} elements"
     other = f"recorded as {line.outcome}, with another outcome than its own figures"
@@ -240,7 +264,8 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     ends = {"layer": (place.layer, sizes.num_layers), "batch": (place.batch, sizes.batch),
             "unit": (place.unit, sizes.hidden_size), "time": (place.time or 0, max(sizes.time, 1))}  # fmt: skip
     past = [name for name, (at, size) in ends.items() if at >= size]
-    kind = place.array in ("output", "h_n") and (place.time is None) == (place.array == "h_n")
+    last = "output" if View(**line.view).output == "every step" else "last output"
+    kind = place.array in (last, "h_n") and (place.time is None) == (place.array != "output")
     lower = place.array == "output" and said.bound in ("trajectory", PAIR) and place.layer != sizes.num_layers - 1
     directions = ("forward", "reverse") if of == "bidirectional" else (of,)
     yield from those(
@@ -259,4 +284,5 @@ def _possible(line: VerdictLine) -> tuple[float, float]:
     """The least and the most that is expected: of an initial state, which an empty sequence gives back, anything."""
     if line.features["h0"]:
         return -math.inf, math.inf
-    return {"tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}[str(line.features["nonlinearity"])]
+    added = 2.0 if line.view.get("halves") == "sum" and _directions(line) > 1 else 1.0
+    return {"tanh": (-added, added), "relu": (0.0, math.inf)}[str(line.features["nonlinearity"])]

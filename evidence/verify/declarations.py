@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from adapters import KNOWN
 from findings import Finding, all_findings
+from reference import Case
 
-from ..record.lines import finding_line
-from ..record.schema import Declaration, Header, RefusalLine, TargetLine
+from ..record import seeded
+from ..record.lines import capabilities, finding_line, idiom_of
+from ..record.schema import Declaration, Header, IdiomLine, RefusalLine, TargetLine
 from .added import said_then
 
 PATH = Path(__file__).with_name("declarations.json")
@@ -33,6 +35,24 @@ class Declared:
     unsupported: tuple[Declaration, ...]
     arithmetics: tuple[Declaration, ...]
     refused: tuple[RefusalLine, ...] = ()
+    idioms: tuple[IdiomLine, ...] = ()
+
+    def idiom(self, word: str) -> IdiomLine | None:
+        """The idiom of that word, if it is declared."""
+        return next((one for one in self.idioms if one.word == word), None)
+
+    def narrowed(self, word: str) -> Declared:
+        """What holds in an idiom; the same in run's own way, and in an idiom that is none."""
+        if (idiom := self.idiom(word)) is None:
+            return self
+        lacks, refused = (*idiom.without, *self.unsupported), (*idiom.refused, *self.refused)
+        return replace(self, unsupported=lacks, refused=refused)
+
+    def seeded(self, idiom: IdiomLine) -> Mapping[str, Case]:
+        """The fixed cases that an idiom is asked, by their ids."""
+        said = [[one.model_dump() for one in some] for some in (self.unsupported, self.refused, self.arithmetics)]
+        way = idiom_of(idiom.model_dump(), lambda case, _: case.answer())
+        return {case.id: case for case in seeded.cases_of(way.narrowed(capabilities(*said)), way.refused)}
 
     def not_offered(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
         """In which words a case with these features is not offered; none where it can be asked."""
@@ -74,9 +94,14 @@ def entry_of(target: TargetLine) -> dict[str, Any] | None:
 def of(target: TargetLine) -> Declared:
     """What a target declares. For a known adapter the record's word counts for nothing."""
     if (entry := entry_of(target)) is None:
-        return Declared(tuple(target.unsupported), tuple(target.arithmetics), tuple(target.refused))
+        return Declared(tuple(target.unsupported), tuple(target.arithmetics), tuple(target.refused),
+                        tuple(target.idioms))  # fmt: skip
     unsupported, arithmetics = (tuple(Declaration(**one) for one in entry[kind]) for kind in KINDS[:2])
-    return Declared(unsupported, arithmetics, tuple(RefusalLine(**one) for one in entry["refused"]))
+    absent = {one.word: one.absent for one in target.idioms}  # what a machine lacks is known there alone
+    known = entry["idioms"] if "idioms" in target.model_fields_set else ()
+    idioms = [one | {"absent": absent.get(one["word"], "")} for one in known]
+    return Declared(unsupported, arithmetics, tuple(RefusalLine(**one) for one in entry["refused"]),
+                    tuple(IdiomLine(**one) for one in idioms))  # fmt: skip
 
 
 def findings_of(target: TargetLine) -> dict[str, Finding]:
@@ -108,11 +133,27 @@ def wrong(header: Header, target: TargetLine) -> Iterator[str]:
                 f"{target.label}: what it declares {kind} is not what this version of the suite declares "
                 f"({len(theirs)} entries, expected {len(ours)}; among them {other}): see suite.commit"
             )
+    if header.knows_idioms:
+        yield from _idioms(header, target, entry["idioms"])
     if target.compiles is not None and target.compiles.model_dump() != entry["compiles"]:
         yield f"{target.label}: it compiles {target.compiles.model_dump()}, and the adapter {entry['compiles']}"
     version = version_of(entry, header.environment.packages)
     if version != public(target.version):
         yield f"{target.label}: version {target.version!r}, and the packages of the record make it {version!r}"
+
+
+def _idioms(header: Header, target: TargetLine, declared: list[dict[str, Any]]) -> Iterator[str]:
+    """Where a header declares other idioms. Which are absent, each machine says itself."""
+    then = ({kind: list(said_then(header, one[kind])) for kind in ("without", "refused")} for one in declared)
+    ours: list[dict[str, Any]] = [one | kinds | {"absent": ""} for one, kinds in zip(declared, then, strict=True)]
+    theirs = [one.model_dump() | {"absent": ""} for one in target.idioms]
+    if ours != theirs:
+        named = dict.fromkeys(one["word"] for one in (*ours, *theirs) if one not in ours or one not in theirs)
+        other = ", ".join(named) or "another order"
+        yield (
+            f"{target.label}: the idioms that it declares are not those of this version of the suite "
+            f"({len(theirs)}, expected {len(ours)}; otherwise: {other[:200]}): see suite.commit"
+        )
 
 
 def version_of(entry: Mapping[str, Any], packages: Mapping[str, str]) -> str:

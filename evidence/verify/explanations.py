@@ -8,6 +8,7 @@ from adapters import Result
 from adapters.running.trial import Trial
 from findings import Finding, explained
 from reference import Case
+from reference.judging.view import View
 
 from ..record.lines import PINNED, arrays
 from ..record.runs import Run
@@ -31,25 +32,22 @@ class Findings:
         """The finding whose case a line asks."""
         return self.known.get(line.property.removeprefix(PINNED)) if line.property.startswith(PINNED) else None
 
-    def present(self, line: VerdictLine, pinned: Finding | None = None) -> list[Finding]:
+    def present(self, line: VerdictLine) -> list[Finding]:
         """The findings that this version has, by the record, with a line's case in their trigger.
 
         Of two answers compared, the features are those of an eager call, and the answers of the usual one.
         """
         features = line.features | ({"mode": self.mode} if line.relation else {})
-        idiom = pinned.idiom if pinned else ""
         return [one for one in self.known.values()
-                if one.holds(features, idiom) and self.target.device.startswith(one.device)
+                if one.holds(features, line.idiom) and self.target.device.startswith(one.device)
                 and self.run.state(self.target.label, one.id) == "present"]  # fmt: skip
 
-    def planted(
-        self, case: Case, line: VerdictLine, answer: Answer, declared: str, bound: str, pinned: Finding | None
-    ) -> list[str]:
+    def planted(self, case: Case, line: VerdictLine, answer: Answer, declared: str, bound: str | None) -> list[str]:
         """Whether the findings that a line names explain its answer, with none too many."""
-        named = [one for one in self.present(line, pinned) if one.id in line.findings or line.outcome == "vacuous"]
+        named = [one for one in self.present(line) if one.id in line.findings or line.outcome == "vacuous"]
         about = self.target.adapter, self.target.version, self.target.device
         trial = Trial(*about, case, "disagrees", answer=Result(*arrays(answer.model_dump())), arithmetic=declared,
-                      mode=str(line.features["mode"]), idiom=line.idiom)  # fmt: skip
+                      mode=str(line.features["mode"]), idiom=line.idiom, view=View(**line.view))  # fmt: skip
         told = explained(trial, named, line.features, bound)
         if (told.outcome, list(told.findings)) == (line.outcome, line.findings):
             return []
@@ -57,10 +55,13 @@ class Findings:
         return [f"recorded as {line.outcome} {', '.join(line.findings)}, by the answer kept it is {came}"]
 
 
-def explanation_problems(line: VerdictLine, known: Sequence[Findings], pinned: Finding | None) -> Iterator[str]:
+def explanation_problems(
+    line: VerdictLine, known: Sequence[Findings], pinned: Finding | None, idiom: str
+) -> Iterator[str]:
     """What is wrong with the findings that a line names: each must be known, present, and of such a case.
 
     known: those of its target, and of the other target of a port.  pinned: the finding whose case it asks.
+    idiom: the one in which its test asks.
     """
     is_finding = line.outcome == "finding"
     named = [line.message] if line.outcome == "left out" else line.findings
@@ -68,9 +69,9 @@ def explanation_problems(line: VerdictLine, known: Sequence[Findings], pinned: F
         (is_finding != bool(line.findings), f"{line.outcome}, and it names {len(line.findings)} findings"),
         (len(set(line.findings)) < len(line.findings), "it names a finding twice"),
         (is_finding and pinned and line.findings != [pinned.id], f"it names others than {line.property!r}"),
-        (line.idiom != (pinned.idiom if pinned else ""), f"it was asked in the idiom {line.idiom!r}"),
+        (line.idiom != idiom, f"it was asked in the idiom {line.idiom!r}"),
     )
-    present = [one for of in known for one in of.present(line, pinned)]
+    present = [one for of in known for one in of.present(line)]
     for name in named:
         if name not in {one.id for one in present}:
             yield f"it names {name[:80]!r}, no finding that is present, and of such a case"

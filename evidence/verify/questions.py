@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..record import corpus
+from ..record import corpus, seeded
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import PINNED
 from ..record.runs import Run
@@ -24,6 +24,7 @@ FOLDER = "tests/properties/"
 CORPUS = "test_corpus.py"
 PORT = "port to "  # and the label of another target
 IN_MODE = f"{PROPERTY}, "  # and the mode
+IDIOMS = (seeded.PROPERTY, seeded.DRAWN)  # properties that ask in idioms, each of which has a test
 ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 
 
@@ -60,9 +61,10 @@ def all_tests(asked: Corpus | None = None) -> Mapping[str, Test]:
 def number_for_a_target(asked: Corpus | None = None, target: Any = None) -> int:
     """How many tests of tests/properties there are for each target, of whose framework no finding is known.
 
-    target: with its `findings`: each has a test, and where there is none there is one.
+    target: with its `findings` and `idioms`: each has a test, or each of IDIOMS, and where there is none there is one.
     """
-    return sum(test.tests for test in all_tests(asked).values()) + max(len(target.findings) - 1 if target else 0, 0)
+    more = (max(len(target.findings) - 1, 0), len(IDIOMS) * max(len(target.idioms) - 1, 0)) if target else ()
+    return sum(test.tests for test in all_tests(asked).values()) + sum(more)
 
 
 def function(test: str) -> str:
@@ -81,8 +83,9 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
     kept: the mode in which a target that compiles is asked most cases, but those of the corpus.
     """
     name = repr(line.test[:200])
-    if line.target.replace(" ", "-") not in line.test:
-        return f"{name} is no test of {line.target}"
+    its, idiom = line.target.replace(" ", "-"), test.tested in IDIOMS
+    if (f"[{its}-{line.idiom.replace(' ', '_')}]" if idiom else its) not in line.test:
+        return f"{name} is no test of {line.target}{f' in the idiom {line.idiom!r}' if idiom else ''}"
     if line.property == ANSWER:
         of_relations = line.relation and (test.relation or not test.tested)
         fits = of_relations and line.verdict is None and line.outcome != "agrees"
@@ -94,7 +97,7 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
     if test.tested == PORT and line.property.removeprefix(PORT) not in labels:
         return f"{line.property!r}: the run has no such target"
     asked = corpus.asked().get(line.property)
-    modes = (asked.mode,) if asked else ("eager", kept)
+    modes = (asked.mode,) if asked else ("eager",) if idiom else ("eager", kept)
     if line.features["mode"] not in modes and test.tested not in ("features", PINNED):
         return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {modes[-1]}"
     return ""
@@ -108,6 +111,8 @@ class Tally:
         self.number = sum(number_for_a_target(asked, target) for target in run.header.targets)
         if run.header.older:
             self.number -= len(run.header.targets)  # which had no test of findings
+        if not run.header.knows_idioms:
+            self.number -= len(run.header.targets) * len(IDIOMS)
         self.failed = run.failed
         self.asked: Counter[str] = Counter()  # test -> verdicts, without vacuous examples: others were drawn instead
         self.questions: set[int] = set()  # of fixed tests: each is asked once
@@ -129,8 +134,8 @@ class Tally:
             yield f"{name}: {number} questions were asked again, and it asks each once"
         for name, seen in self.asked.items():
             test = self.tests.get(function(name))
-            if test is None or test.tested.startswith(PROPERTY):
-                continue
+            if test is None or test.tested.startswith(PROPERTY) or test.tested == seeded.PROPERTY:
+                continue  # held against its cases, one by one
             failed = name in self.failed  # what is drawn shrinks then, and what is fixed ends
             most = test.most(self.run.header.run.cases) * (len(self.run.header.targets) if test.tested == PORT else 1)
             whole = not (
@@ -150,10 +155,14 @@ class Tally:
         whole = self.run.end is not None and not self.run.end.selection and not self.run.incomplete
         for label in labels:
             for name, test in self.tests.items():
-                pinned = test.tested == PINNED
-                there, kept = of_target[label, name], name.startswith(CORPUS) or not self.run.header.compact
-                number = len(asked_findings(targets[label])) if pinned else test.tests
-                fewer = there < number and whole and (kept or pinned) and test.tested and not test.relation
+                there, number = of_target[label, name], test.tests
+                kept = test.tested in (PINNED, seeded.PROPERTY) or name.startswith(CORPUS)
+                if test.tested == PINNED:
+                    number = len(asked_findings(targets[label]))
+                elif test.tested in IDIOMS:
+                    number = sum(not one.absent for one in targets[label].idioms)
+                kept = kept or not self.run.header.compact
+                fewer = there < number and whole and kept and test.tested and not test.relation
                 if there > number or fewer:
                     yield f"{label}: {there} tests {name} left verdicts, this suite has {number}"
 

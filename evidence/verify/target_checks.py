@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from findings import Finding
-from reference import Case, Verdict, judge
+from reference import Case, Verdict
+from reference.judging.partial import judge_view
 from reference.judging.verdict import OWN_STEPS
+from reference.judging.view import View
 
+from ..record import seeded
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import PINNED, answer_id, arrays
 from ..record.runs import Run
@@ -22,13 +25,13 @@ from ..record.schema import Answer, Judgement, Place, TargetLine, VerdictLine
 from . import declarations
 from .again import ask_again
 from .check import Check, few
-from .consistency import CHANGED, UNCOMPARED, close, inconsistencies, ordinary
+from .consistency import CHANGED, UNCOMPARED, bounds_of, close, inconsistencies, ordinary
 from .declarations import Declared
 from .explanations import Findings, explanation_problems
-from .questions import PORT, asked_by, misplaced
+from .questions import IDIOMS, PORT, asked_by, misplaced
 
 DRAWN = "on cases that were drawn, or of two answers compared: no answers of them are kept"
-NOT_REACHED = "of the corpus in a mode, or by their whole trajectory: their test had failed before it asked them"
+NOT_REACHED = "in a mode, in an idiom, or by their whole trajectory: their test had failed before it asked them"
 FIGURES = ("max_error", "max_ulps", "max_fraction", "mean_signed_residual", "worst", "first")
 UNSHOWN = "the answer was not kept, and no kept answer has its bits"
 COMPACT = "a compact record keeps no answers: they are in the record in full"
@@ -53,6 +56,9 @@ class Target:
         self.stopped: set[tuple[str, str]] = set()  # the same, where a test failed: it asks no more
         self.again: list[VerdictLine] = []
         self.declined: Counter[str] = Counter()  # what was not asked, and why
+        there = [one for one in self.declared.idioms if not one.absent]
+        self.seeded = {one.word: self.declared.seeded(one) for one in there}
+        self.idioms: Counter[str] = Counter()  # word -> lines, of drawn cases too
 
     def problems(self, line: VerdictLine, others: Mapping[str, Target]) -> Iterator[str]:
         """What is wrong with a line of this target."""
@@ -63,6 +69,9 @@ class Target:
         if elsewhere := misplaced(line, test, others, self.findings.mode):
             yield elsewhere
             return
+        if line.idiom and (wrong := self._idiom(line, test.tested in IDIOMS)):
+            yield wrong
+            return
         pinned = self.findings.pinned(line) if test.tested == PINNED else None
         if test.tested == PINNED and pinned is None:
             yield f"{line.property!r}: this suite knows no such finding of {self.target.label}"
@@ -70,23 +79,46 @@ class Target:
         port = others.get(line.property.removeprefix(PORT)) if test.tested == PORT else None
         first = line.verdict is not None and line.verdict.bound == OWN_STEPS[0]  # a port's answer is the second
         declared, asked = (self if first or port is None else port).declared, self.asked.asked.get(line.property)
-        case = pinned.case.case() if pinned else self.asked.cases.get(line.corpus or "")
-        wrong = list(inconsistencies(line, declared, test.bound, self.asked, case if pinned else None))
+        declared, fixed = declared.narrowed(line.idiom), pinned.case.case() if pinned else None
+        if test.tested == seeded.PROPERTY:
+            fixed = self.seeded[line.idiom].get(line.case)
+            self.times[f"{line.property} {line.idiom}", line.case] += 1
+            if fixed is None:
+                yield f"{line.case}: it is none of the cases that the idiom {line.idiom!r} is asked"
+        case = fixed or self.asked.cases.get(line.corpus or "")
+        wrong = list(inconsistencies(line, declared, bounds_of(line, test.bound), self.asked, fixed))
         yield from wrong
-        yield from self._outcome(line, declared, port is not None, pinned)
-        yield from explanation_problems(line, [of.findings for of in (self, port) if of], pinned)
+        yield from self._outcome(line, declared, port is not None, pinned, fixed)
+        idiom = pinned.idiom if pinned else line.idiom if test.tested in IDIOMS else ""
+        yield from explanation_problems(line, [of.findings for of in (self, port) if of], pinned, idiom)
         if asked and line.corpus not in asked.names:
             yield f"{line.corpus or line.case}: it is not in this suite's corpus, or not asked there"
         if case is not None and not line.relation:
             if line.corpus is not None:
                 self.times[line.property, line.corpus] += asked is not None
             if not wrong and line.verdict is not None:
-                yield from self._rejudge(case, line, line.verdict, test.bound, pinned)
+                yield from self._rejudge(case, line, line.verdict, None if line.idiom else test.bound, pinned)
         elif line.verdict is not None:
             self.unshown[DRAWN] += 1
 
-    def _outcome(self, line: VerdictLine, declared: Declared, port: bool, pinned: Finding | None) -> Iterator[str]:
-        """Whether the outcome is what was declared, or the test that saw it failed."""
+    def _idiom(self, line: VerdictLine, asks: bool) -> str:
+        """Why a line cannot be in its idiom; empty where it can. A record from before idioms were declared has those of
+        findings' cases alone.  asks: whether the line's test asks idioms."""
+        if not (self.run.header.knows_idioms or asks):
+            return ""
+        self.idioms[line.idiom] += 1
+        if (idiom := self.declared.idiom(line.idiom)) is None:
+            return f"it was asked in the idiom {line.idiom!r}, which {self.target.label} does not declare"
+        if idiom.absent:
+            return f"it was asked in the idiom {line.idiom!r}, which is absent: {idiom.absent[:200]}"
+        views = View(**line.view), View(**idiom.view)
+        return f"its view is {views[0]}, the idiom {line.idiom!r} shows {views[1]}" if views[0] != views[1] else ""
+
+    def _outcome(
+        self, line: VerdictLine, declared: Declared, port: bool, pinned: Finding | None, fixed: Case | None
+    ) -> Iterator[str]:
+        """Whether the outcome is what was declared, or the test that saw it failed.  fixed: its case, if it has one
+        that is none of the corpus."""
         lacks, refusals = declared.not_offered(line.features), declared.refusals(line.features)
         fits, failed = any(one.fits(line.message) for one in refusals), line.test in self.failed
         expected: dict[str, bool] = {
@@ -101,6 +133,8 @@ class Target:
             yield f"{why}; its test did not fail"
         if not passed and failed and line.corpus in self.asked.cases and line.property in self.asked.asked:
             self.stopped.add((line.property, str(line.corpus)))
+        elif not passed and failed and line.property == seeded.PROPERTY:
+            self.stopped.add((line.property, line.idiom))
         if line.outcome == "left out" or (line.outcome == "not offered" and line.message in lacks):
             self.declined["not offered, as declared" if lacks else f"left out, as {line.message[:80]} says"] += 1
         elif line.outcome == "refused" and refusals and not fits:
@@ -109,15 +143,15 @@ class Target:
             yield f"it was not offered in the words {line.message[:200]!r}, the port's target declares others"
         elif line.verdict is not None:
             return
-        elif (line.corpus is None and pinned is None) or line.relation or line.message.startswith(CHANGED):
+        elif (line.corpus is None and fixed is None) or line.relation or line.message.startswith(CHANGED):
             self.unshown[OWN_WORDS] += 1
         elif pinned is None or not pinned.what.not_expressible:  # what can be told is to be asked again, if it can be
             self.again.append(line)
 
     def _rejudge(
-        self, case: Case, line: VerdictLine, said: Judgement, bound: str, pinned: Finding | None
+        self, case: Case, line: VerdictLine, said: Judgement, bound: str | None, pinned: Finding | None
     ) -> Iterator[str]:
-        """What is wrong with a verdict on a case of the corpus, or of a finding, made anew.  bound: of its property."""
+        """What is wrong with a verdict on a fixed case, made anew.  bound: of its property; None in an idiom."""
         name = str(line.corpus)
         if line.answer is not None and line.property == PROPERTY and name in self.needed:
             self.kept[name] = line.answer_id, line.answer
@@ -130,7 +164,7 @@ class Target:
             try:
                 found, unshown = _again(case, line, said, answer, declared, bound)
                 if not found and ordinary(line) != line.outcome and not (pinned and pinned.what.not_expressible):
-                    found = self.findings.planted(case, line, answer, declared, bound, pinned)
+                    found = self.findings.planted(case, line, answer, declared, bound)
             except (TypeError, ValueError) as error:
                 found, unshown = [str(error)], ""
             else:
@@ -140,7 +174,7 @@ class Target:
             self.shown += not (found or unshown)
             if unshown:
                 self.unshown[unshown] += 1
-        elif self.run.header.compact or (line.property != PROPERTY and pinned is None):
+        elif self.run.header.compact or (line.property not in (PROPERTY, seeded.PROPERTY) and pinned is None):
             self.unshown[COMPACT if self.run.header.compact else UNSHOWN] += 1
         else:
             yield f"recorded as {line.outcome}, and no answer is kept that shows it"
@@ -150,17 +184,20 @@ class Target:
         checked = f"{self.run.name}: {self.target.label} was asked the corpus, {len(self.asked.cases)} cases"
         if self.asked.wrong:
             return Check(checked, self.asked.wrong)
-        cases = {case.id: case for case in (*self.asked.cases.values(), *self._pinned_cases())}
+        idioms = (case for cases in self.seeded.values() for case in cases.values())
+        cases = {case.id: case for case in (*self.asked.cases.values(), *self._pinned_cases(), *idioms)}
         found, unshown = ask_again(self.target, self.again, cases)
         again = len(self.again) - sum(unshown.values())
         by = "; ".join(f"{entry.asked} by the arithmetic {entry.reason}" for entry in self.declared.arithmetics)
         checked += (
+            f"{f', and {len(self.idioms)} idioms' if self.idioms else ''}"
             f"; {self.shown} kept answers were judged again, with the verdicts recorded"
             f"{f' ({by}, as declared)' if by else ''}"
             f"{''.join(f'; {count} were {why}' for why, count in self.declined.items())}"
             f"{f'; {again} that refused or crashed were asked again here' if again else ''}"
         )
-        return Check(checked, few([*self._not_once(), *found]), self.unshown + Counter(unshown))
+        problems = [*self._not_once(), *self._idioms_not_once(), *found]
+        return Check(checked, few(problems), self.unshown + Counter(unshown))
 
     def _pinned_cases(self) -> Iterator[Case]:
         """The cases of findings that are to be asked again."""
@@ -170,6 +207,8 @@ class Target:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
         unreached: set[tuple[str, str]] = set()  # by a test that asks several cases, after the one that it failed on
         for tested, name in self.stopped:
+            if tested == seeded.PROPERTY:
+                continue
             direction = self.asked.cases[name].spec.direction
             names = [n for n in self.asked.asked[tested].names if self.asked.cases[n].spec.direction == direction]
             if tested != PROPERTY and name in names:
@@ -185,13 +224,28 @@ class Target:
                 (tested, name), count = other[0], self.times[other[0]]
                 yield f"{len(other)} cases were not asked once{where}: {name!r} {count} times by {tested!r}"
 
+    def _idioms_not_once(self) -> Iterator[str]:
+        """Idioms that are declared and there, and that were not asked each of their cases once. A run of a part of the
+        suite may have asked none of an idiom's."""
+        end = self.run.end
+        whole = end is not None and not end.selection and not self.run.incomplete
+        for word, cases in self.seeded.items() if self.run.header.knows_idioms else ():
+            times = [self.times[f"{seeded.PROPERTY} {word}", one] for one in cases]
+            missing = times.count(0)
+            if missing and (seeded.PROPERTY, word) in self.stopped:
+                self.unshown[NOT_REACHED] += missing
+            elif missing and (whole or any(times)):
+                yield f"the idiom {word!r} is declared, and {missing} of its {len(times)} cases were not asked"
+            if max(times) > 1:
+                yield f"the idiom {word!r} was asked one of its cases {max(times)} times"
+
 
 def _again(
-    case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str
+    case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str | None
 ) -> tuple[list[str], str]:
     output, h_n, prefixes = arrays(answer.model_dump())
-    given = answer_id(output, h_n)
-    verdict = judge(case, output, h_n, prefixes=prefixes if bound == "step" else None, declared=declared, bound=bound)
+    given, view = answer_id(output, h_n), View(**line.view)
+    verdict = judge_view(case, view, output, h_n, None if bound == "trajectory" else prefixes, declared, bound)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
     other = [name for name in vars(said) if not _same(name, getattr(said, name), getattr(verdict, name))]
     exact = ["outcome"] * (ordinary(line) != verdict.outcome) + [name for name in other if name not in FIGURES]
@@ -211,7 +265,7 @@ def _same(name: str, one: Any, other: Any) -> bool:
     return close(one, other) if isinstance(one, float) else one == other
 
 
-def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray, h_n: np.ndarray) -> bool:
+def _plausible(case: Case, said: Judgement, verdict: Verdict, output: Any, h_n: Any) -> bool:
     """Whether float64 figures could be those of another BLAS: the bound covers either's own sums, so a fraction of it
     is 1 apart at most, and what the answer was at the places named is in it."""
     near = abs(said.max_fraction - verdict.max_fraction) <= 1 or not np.isfinite(verdict.max_fraction)
@@ -219,6 +273,6 @@ def _plausible(case: Case, said: Judgement, verdict: Verdict, output: np.ndarray
     for place in (said.worst, said.first):
         if place is None or (place.array == "output" and place.layer != case.spec.num_layers - 1):
             continue
-        answer = output if place.array == "output" else h_n
+        answer = h_n if place.array == "h_n" else output
         near = near and bool((answer == place.actual).any() or np.isnan(place.actual))
     return near

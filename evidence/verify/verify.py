@@ -15,7 +15,7 @@ from adapters.contract import FEATURES
 from ..merge import expect_compatible
 from ..record import corpus
 from ..record.environment import ROOT, VARIABLES, suite
-from ..record.ledger import AXES, FILLED, FIRST_AXES
+from ..record.ledger import AXES, FILLED, FIRST_AXES, IDIOMS
 from ..record.reader import read
 from ..record.runs import FAILED, Evidence, Run, Unusable, miscounts
 from ..words import one_line
@@ -139,6 +139,9 @@ def header_problems(run: Run) -> Iterator[str]:
         (unlisted, f"environment variables that no run records: {', '.join(unlisted)[:200]}"),
         (header.run.cases > max(len(run.verdicts), MOST_CASES), many),
         (sorted(times) != times or not times, f"begun {begun!r} and finished {ended!r}"),
+        (header.run.draws >= IDIOMS and header.targets and not header.knows_idioms,
+         "it draws as a suite does that asks idioms, and declares none"),
+        (ours and header.targets and not header.knows_idioms, "made by this commit, and it declares no idioms"),
         (earlier and ours, f"made by this commit, and asked an earlier corpus, {'; '.join(earlier)}"),
     )  # fmt: skip
 
@@ -218,6 +221,12 @@ def _notes(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
             for one in target.findings:
                 if run.state(target.label, one.id) == "present":
                     yield f"{target.label}, {target.version}: {one} is present."
+        if not run.header.knows_idioms and run.header.targets:
+            yield f"{run.name} is from before idioms were asked: it says nothing of other ways of a call than one."
+        for target in run.header.targets:
+            for one in target.idioms:
+                if one.absent:
+                    yield f"Not asked: {target.label} in the idiom {one.word!r}, which is absent: {one.absent}."
         there = run.header.suite
         if (there.version, there.commit) != (here["version"], here["commit"]) or there.modified:
             changed = ", whose files differed from it" if there.modified else ""

@@ -11,7 +11,7 @@ from adapters.numpy.adapter import ReferenceAdapter
 from adapters.running.trial import examine
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
-from harness.seeded import cases_of
+from evidence.record.seeded import cases_of
 from harness.target import Target
 from reference import Case, RNNSpec
 from reference.draws import draw_case

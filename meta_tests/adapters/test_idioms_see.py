@@ -15,9 +15,9 @@ from adapters.contract import features_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from evidence.record.ledger import Ledger
+from evidence.record.seeded import cases_of
 from findings import explained
 from findings.states import left_out
-from harness.seeded import cases_of
 from harness.target import Target
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.idiom_faults import CHOSEN, Planted, file_of, in_child, planted_in

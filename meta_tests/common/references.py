@@ -8,15 +8,18 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adapters import Capabilities, NotOffered, Refusal, Result, Unsupported
-from adapters.contract import Compiles, cast_exactly, expect_device
-from reference import CellParameters, RNNSpec, forward
+from adapters.contract import Compiles, Idiom, cast_exactly, expect_device
+from reference import Case, CellParameters, RNNSpec, forward
+from reference.judging.view import View, answer_of
+
+LAST, HELD = View(output="last step", states="none"), View(masked="held")
 
 
 class Mirror:
@@ -38,6 +41,27 @@ class Mirror:
 
     def run(self, module: Any, **inputs: Any) -> Result:
         return Result(*forward(*module, **inputs))
+
+
+def shown(view: View, factor: int = 1) -> Callable[[Case, str], Result]:
+    """An idiom's answer: what a view shows of the reference's, times a factor."""
+
+    def answer(case: Case, device: str) -> Result:
+        output, h_n = answer_of(view, case, *case.answer())
+        return Result(None if output is None else output * output.dtype.type(factor), h_n)
+
+    return answer
+
+
+class Calling(Mirror):
+    """It is called in two ways beside run: the output that is held is twice what it should be."""
+
+    name = "calling"
+    idioms = {  # noqa: RUF012 (a mapping that none changes)
+        "last output": Idiom("for its last output", shown(LAST), LAST),
+        "held": Idiom("as it holds", shown(HELD, 2), HELD),
+        "elsewhere": Idiom("on another machine", shown(LAST), absent="there is no other machine"),
+    }
 
 
 class Doubling(Mirror):

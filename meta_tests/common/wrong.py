@@ -13,11 +13,15 @@ import pytest
 from adapters import Result
 from adapters.contract import Idiom, features_of
 from adapters.numpy.adapter import ReferenceAdapter
+from evidence.record import seeded
+from evidence.record.lines import idiom_lines
+from evidence.verify import declarations
 from evidence.verify.questions import FOLDER
 from findings.finding import Finding, parse
 from harness.target import Target
 from reference import Case
 from reference.faults import implementation
+from reference.judging.view import View, answer_of
 
 FILE = """
 id = "{id}"
@@ -67,6 +71,9 @@ FINDINGS = {
 }  # fmt: skip
 
 
+LAST, HELD = View(output="last step", states="none"), View(masked="held")
+
+
 class Wrong(ReferenceAdapter):
     """The reference, with some of FINDINGS in this version."""
 
@@ -75,10 +82,19 @@ class Wrong(ReferenceAdapter):
     def __init__(self, *has: str) -> None:
         super().__init__()
         self.has = has
-        self.idioms = {"twice": Idiom("by calling it twice", self.twice)}
+        self.idioms = {
+            "twice": Idiom("by calling it twice", self.twice),
+            "last output": Idiom("for its last output", self.showing(LAST), LAST),
+            "held": Idiom("as it holds", self.showing(HELD), HELD, {(("h0", True),): "it is given no initial states"}),
+            "elsewhere": Idiom("on another machine", Case.answer, absent="there is no other machine"),
+        }
+
+    def showing(self, view: View) -> Any:
+        return lambda case, device: Result(*answer_of(view, case, *case.answer()))
 
     def twice(self, case: Case, device: str) -> Result:
-        return self.answered(case, "F-906") if "F-906" in self.has else Result(*case.answer())
+        wrong = "F-906" in self.has and case.dtype == "float64"
+        return self.answered(case, "F-906") if wrong else Result(*case.answer())
 
     def run(
         self,
@@ -110,6 +126,18 @@ class Wrong(ReferenceAdapter):
         return Result(output + 1, h_n)
 
 
+class Fallen(Wrong):
+    """In one idiom it is wrong: the last output is twice what it should be."""
+
+    def __init__(self, *has: str) -> None:
+        super().__init__(*has or ("F-906",))
+        self.idioms["last output"] = self.idioms["last output"]._replace(answer=self.last)
+
+    def last(self, case: Case, device: str) -> Result:
+        output, _ = answer_of(LAST, case, *case.answer())
+        return Result(2 * np.asarray(output), None)
+
+
 @contextmanager
 def known(*ids: str) -> Iterator[None]:
     """The suite knows these findings, and no others."""
@@ -117,7 +145,22 @@ def known(*ids: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("findings.states", "evidence.verify.declarations"):
             patch.setattr(f"{module}.all_findings", lambda: some)
+        there, own = dict(declarations.known()), ("reference", "", "cpu")
+        there[own] = there[own] | {"idioms": idiom_lines(Wrong().idioms)}
+        patch.setattr(declarations, "known", lambda: there)
         yield
+
+
+def ask_idioms(target: Target, *words: str) -> None:
+    """What tests/properties/test_idioms.py asks of a target in these idioms, but for what is drawn."""
+    for word in words:
+        test = f"{FOLDER}test_idioms.py::test_every_feature_in_an_idiom[{target.id}-{word.replace(' ', '_')}]"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTEST_CURRENT_TEST", f"{test} (call)")
+            try:
+                target.check(seeded.PROPERTY, *seeded.cases_of(target.offered(word)), idiom=word)
+            except AssertionError:
+                target.failed.add(test)  # type: ignore[attr-defined]
 
 
 def ask_findings(target: Target) -> None:

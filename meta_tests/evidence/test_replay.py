@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,8 +17,9 @@ from evidence.record import corpus
 from evidence.record.reader import Evidence, Unusable, read
 from evidence.replay import case_of, find, mode_of, replay, source_of
 from meta_tests.common import command
-from meta_tests.common.records import edited, few, record
+from meta_tests.common.records import edited, few, record, recording
 from meta_tests.common.references import Doubling, Mirror
+from meta_tests.common.wrong import Wrong, ask_idioms, known
 
 
 class Other(Doubling):
@@ -34,7 +37,7 @@ def test_a_case_is_found_by_id_name_or_number(evidence: Evidence) -> None:
     for given in (case.id, case.id[:6], name, "000"):
         line, asked = find(evidence, given, "mirror cpu")
         assert (line.case, asked.label) == (case.id, "mirror cpu")
-        assert case_of(line) is case
+        assert case_of(line, asked) is case
 
 
 def test_the_target_that_failed_is_meant_where_only_one_did(evidence: Evidence) -> None:
@@ -68,14 +71,16 @@ def test_a_drawn_case_is_kept_where_it_did_not_agree(evidence: Evidence) -> None
     drawn = [line for line in evidence.runs[0].verdicts if line.corpus is None]
     kept = [line for line in drawn if line.content]
     assert {line.target for line in kept} == {"other cpu"}
-    assert case_of(kept[0]).id == kept[0].case
+    targets = {target.label: target for target in evidence.runs[0].header.targets}
+    other = targets["other cpu"]
+    assert case_of(kept[0], other).id == kept[0].case
     right = next(line for line in drawn if line.target == "mirror cpu")
     with pytest.raises(Unusable, match="was not kept: a record keeps the corpus"):
-        case_of(right)
+        case_of(right, targets["mirror cpu"])
     with pytest.raises(Unusable, match="the case that was kept is "):
-        case_of(kept[0].model_copy(update={"case": "0" * 16}))
+        case_of(kept[0].model_copy(update={"case": "0" * 16}), other)
     with pytest.raises(Unusable, match="format: got None"):
-        case_of(kept[0].model_copy(update={"content": "{}"}))
+        case_of(kept[0].model_copy(update={"content": "{}"}), other)
 
 
 def test_it_is_run_again(evidence: Evidence, capfd: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +105,30 @@ def test_it_is_run_in_the_mode_that_was_recorded(tmp_path: Path, capfd: pytest.C
     assert "not offered: mode compiled: the adapter's build takes no mode" in out
     assert command.main([*asked, "--mode", "eager"]) == 2
     assert "was not asked in mode 'eager', expected one of compiled" in capfd.readouterr().err
+
+
+def test_it_is_run_in_the_idiom_that_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case of an idiom is made anew, and its word is handed on; where several were asked it, one must be named."""
+    with known(), recording(tmp_path / "run.json", Wrong("F-906"), selection="a part") as (target,):
+        ask_idioms(target, "last output", "twice")
+    evidence, commands = read(tmp_path / "run.json"), []
+    line = next(line for line in evidence.runs[0].verdicts if line.idiom == "last output")
+
+    def run(command: list[str], **words: object) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with known():
+        with pytest.raises(Unusable, match="was asked in the idioms last output, twice: say which, with --idiom"):
+            replay(evidence, line.case, None, None, False)
+        with pytest.raises(Unusable, match="was not asked in the idiom 'held', expected one of last output, twice"):
+            replay(evidence, line.case, None, None, False, idiom="held")
+        assert replay(evidence, line.case, None, None, False, idiom="last output") == 0
+        assert replay(evidence, line.case, None, None, True, idiom="twice") == 0
+    assert [command[-2:] for command in commands] == [
+        ["--mode=eager", "--idiom=last output"], ["--script", "--idiom=twice"]
+    ]  # fmt: skip
 
 
 PUBLISHED = Path(__file__).parents[2] / "evidence" / "published" / "evidence.compact.json.gz"

@@ -9,7 +9,8 @@ from typing import Any
 from adapters import FEATURES
 from evidence.record.ledger import Ledger
 from findings.finding import Finding, What
-from harness.headline import lines
+from harness.headline import idioms, lines
+from harness.summary import Summary
 from meta_tests.common.features import USUAL
 from reference.faults import FAULTS
 
@@ -77,3 +78,28 @@ def test_strict_findings_says_that_it_fails() -> None:
     one = target(WRONG)
     one.strict = True
     assert "--strict-findings: each fault that is present fails." in told(one, ("state", "F-900 present"))
+
+
+def test_a_target_says_in_how_many_idioms_it_was_asked() -> None:
+    ledger, one = Ledger(), target()
+    there, absent = SimpleNamespace(absent=""), SimpleNamespace(absent="no such provider")
+    one.idioms = {"held": there, "last: output": there, "elsewhere": absent}
+    assert list(idioms([one], ledger)) == [], "nothing was asked of it"
+    ledger.record("toy cpu", "equivalence", {name: values[0] for name, values in FEATURES.items()}, "agrees")
+    assert list(idioms([one], ledger)) == ["toy cpu: 0 of 2 idioms asked, 0 cases; 1 absent"]
+    for noted in ("held: agrees", "held: agrees", "held: finding", "last: output: agrees"):
+        ledger.note("toy cpu", "idiom", noted)
+    assert list(idioms([one], ledger)) == ["toy cpu: 2 idioms asked, 4 cases; 1 absent"]
+    assert list(idioms([target(idioms={})], ledger)) == []
+
+
+def test_the_table_of_idioms_has_all_outcomes_and_why_one_is_absent() -> None:
+    ledger, one = Ledger(), target()
+    one.idioms = {"held": SimpleNamespace(absent=""), "elsewhere": SimpleNamespace(absent="no such provider")}
+    for outcome in ("agrees", "agrees", "finding"):
+        ledger.note("toy cpu", "idiom", f"held: {outcome}")
+    table = Summary([one], [], ledger).idioms()
+    assert table.columns == ("target", "idiom", "agrees", "disagrees", "finding", "absent")
+    assert table.rows == [
+        ("toy cpu", "held", "2", "0", "1", ""), ("toy cpu", "elsewhere", "0", "0", "0", "no such provider"),
+    ]  # fmt: skip

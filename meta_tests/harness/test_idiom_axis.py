@@ -16,7 +16,7 @@ from adapters import FEATURES, Capabilities, Refusal
 from adapters.__main__ import main
 from adapters.contract import Idiom, NotOffered, features_of
 from evidence.record.ledger import Ledger
-from harness.seeded import USUAL, cases_of
+from evidence.record.seeded import USUAL, cases_of
 from harness.target import Target
 from meta_tests.common.process import ROOT, suite
 from meta_tests.common.usual_case import usual

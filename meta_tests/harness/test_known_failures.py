@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -211,3 +212,24 @@ def test_a_combination_with_known_failures_alone_is_still_missing() -> None:
     ledger.record(target.label, "equivalence", asked, "disagrees")
     combination = ", ".join(str(asked[name]) for name in AXES)
     assert f"{target.label}: {combination}" in Summary([target], [], ledger).missing()
+
+
+IDIOMS = "tests/properties/test_idioms.py"
+CALLING = ("--adapter", "meta_tests.common.references:Calling", "--device", "cpu")
+
+
+def test_an_idiom_is_selected_and_listed_by_its_word(suite: Run, tmp_path: Path) -> None:
+    """In the name of a test its spaces are underscores."""
+    fixed = f"{IDIOMS}::test_every_feature_in_an_idiom"
+    known = suite(ENTRY.format("calling cpu", "test_every_feature_in_an_idiom", "held"), fixed, *CALLING, "-v",
+                  f"--junitxml={tmp_path / 'run.xml'}")  # fmt: skip
+    assert known.returncode == 0, known.stdout[-3000:]
+    assert "1 passed, 1 skipped, 1 xfailed" in known.stdout
+    assert "the idiom elsewhere is absent: there is no other machine" in known.stdout
+    assert re.search(r"calling cpu: 2 idioms asked, \d+ cases; 1 absent", known.stdout)
+    assert '<property name="idiom" value="held"' in (tmp_path / "run.xml").read_text()
+    some = suite(ENTRY.format("calling cpu", "*", "none"), IDIOMS, *CALLING, "-k", "last_output")
+    assert "2 passed" in some.stdout, some.stdout[-3000:]
+    drawn = suite(ENTRY.format("calling cpu", "test_answers_in_an_idiom*", "held"), IDIOMS, *CALLING)
+    assert drawn.returncode != 0
+    assert "are drawn, so it cannot be expected to fail" in drawn.stdout + drawn.stderr

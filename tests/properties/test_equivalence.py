@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters import FEATURES
-from harness.seeded import case_of
+from evidence.record.seeded import case_of
 from harness.strategies import Question, in_layout
 from harness.target import Target
 from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, RNNSpec

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evidence.record import seeded
 from harness.strategies import in_layout
 from harness.target import Target
 
@@ -18,7 +19,8 @@ few = settings(max_examples=-(-settings.default.max_examples // 4))
 
 @pytest.mark.own_key
 def test_every_feature_in_an_idiom(target: Target, idiom: str | None) -> None:
-    target.check("idioms, every feature", *target.fixed(asked(target, idiom)), idiom=asked(target, idiom))
+    word = asked(target, idiom)
+    target.check(seeded.PROPERTY, *target.fixed(word), idiom=word)
 
 
 @pytest.mark.own_key
@@ -35,7 +37,7 @@ def test_answers_in_an_idiom_agree_with_the_reference(target: Target, idiom: str
               for name, several in names.items()}  # fmt: skip
     question = data.draw(target.questions(idiom=word, sane=True, with_mask=True, max_layers=3), "question")
     layout = chosen.pop("layout")
-    target.check("idioms", in_layout(question.case(**chosen), layout, question.memory), idiom=word)
+    target.check(seeded.DRAWN, in_layout(question.case(**chosen), layout, question.memory), idiom=word)
 
 
 def asked(target: Target, idiom: str | None) -> str:

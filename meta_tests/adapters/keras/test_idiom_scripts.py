@@ -9,7 +9,7 @@ import pytest
 
 from adapters.contract import capabilities_on
 from adapters.running.trial import examine
-from harness.seeded import cases_of
+from evidence.record.seeded import cases_of
 from meta_tests.common.frameworks import framework_adapter
 
 pytestmark = [

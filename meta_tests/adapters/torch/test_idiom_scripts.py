@@ -10,7 +10,7 @@ import pytest
 
 from adapters.contract import NotOffered
 from adapters.running.trial import examine
-from harness.seeded import cases_of
+from evidence.record.seeded import cases_of
 from meta_tests.adapters.scripts.test_script import execute
 from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec

@@ -12,15 +12,17 @@ import pytest
 
 pytest.importorskip("pydantic")
 
+from evidence.record import seeded
 from evidence.record.environment import ROOT
 from evidence.record.ledger import Ledger
+from evidence.record.lines import idiom_lines
 from evidence.record.reader import Run, read
 from evidence.record.schema import question
 from evidence.verify import again as redrawing
 from evidence.verify.again import redraw
 from harness.target import Target
 from meta_tests.common.process import suite
-from meta_tests.common.wrong import FINDINGS, known
+from meta_tests.common.wrong import FINDINGS, Wrong, known
 from reference import RNNSpec
 from reference.draws import draw_case
 
@@ -105,7 +107,7 @@ def test_an_adapter_that_only_draws_knows_what_was_refused_and_left_out(monkeypa
 
     refused = {"features": {"layout": "time_first"}, "exception": "TypeError", "words": "batch first"}
     told = {"adapter": "reference", "backend": "", "device": "cpu", "compiles": None, "unsupported": [],
-            "arithmetics": [], "refused": [refused], "left_out": ["F-904"]}  # fmt: skip
+            "arithmetics": [], "refused": [refused], "left_out": ["F-904"], "idioms": []}  # fmt: skip
     monkeypatch.setattr(redrawn, "all_findings", lambda: tuple(FINDINGS.values()))
     with known():
         for ids, outcome in ((["F-904"], "left out"), ([], "")):
@@ -120,3 +122,21 @@ def test_an_adapter_that_only_draws_knows_what_was_refused_and_left_out(monkeypa
             assert found == {"batch_first": "", "time_first": "refused", "unbatched": outcome}
         foreign = Target(adapter, "cpu", Ledger(), "mine:Adapter")
         assert foreign.findings == []
+
+
+def test_an_adapter_that_only_draws_answers_in_idioms_what_they_show() -> None:
+    from harness import question_adapters as redrawn
+
+    said = {"features": {"bias": False}, "exception": "TypeError", "words": "no layer without a bias"}
+    lines = [line | ({"refused": [said]} if line["word"] == "held" else {}) for line in idiom_lines(Wrong().idioms)]
+    told = {"adapter": "reference", "backend": "", "device": "cpu", "compiles": None, "unsupported": [],
+            "arithmetics": [], "refused": [], "left_out": [], "idioms": lines}  # fmt: skip
+    with known():
+        target = Target(redrawn.Redrawn(told), "cpu", Ledger(), "harness.question_adapters:T0")
+        for word in ("twice", "last output", "held"):
+            target.check(seeded.PROPERTY, *seeded.cases_of(target.offered(word)), idiom=word)
+        target.check(seeded.DRAWN, draw_case(RNNSpec(2, 3, bias=False), batch=2, time=3), idiom="held")
+    noted = target.ledger.noted(target.label, "idiom")
+    assert all(noted[f"{word}: agrees"] > 5 for word in ("twice", "last output", "held"))
+    assert "disagrees" not in " ".join(noted)
+    assert noted["held: refused"] == 1

@@ -41,7 +41,7 @@ def test_a_header_that_says_otherwise_what_is_compiled_is_noticed() -> None:
     line = {name: entry[name] for name in same}
     line |= {"label": "openvino cpu", "device": "cpu", "version": "2026.3.0", "environment": {}}
     environment = SimpleNamespace(packages={"openvino": "2026.3.0"})
-    header: Any = SimpleNamespace(older=True, features=adapters.FEATURES, environment=environment)
+    header: Any = SimpleNamespace(older=True, knows_idioms=False, features=adapters.FEATURES, environment=environment)
     for compiles, noticed in ((None, []), (entry["compiles"], []), ({"mode": "traced", "weights": True}, ["traced"])):
         problems = list(wrong(header, TargetLine(**line, compiles=compiles)))
         assert len(problems) == len(noticed)

@@ -306,7 +306,7 @@ FORGERIES: dict[str, tuple[Callable[[list[Line]], Any], str]] = {
     "beyond tanh": (sets(CORPUS, "verdict.worst.expected", 1024.5), "no layer of tanh is expected"),
     "drawn: a wide bound": (wide_bound, "says nothing, and no element is counted as vacuous"),
     "drawn: no float32": (no_float32, "is no number of float32"),
-    "drawn: an answer": (sets("lengths", "answer", ANSWER), "an answer is kept of the corpus and of findings alone"),
+    "drawn: an answer": (sets("lengths", "answer", ANSWER), "an answer is kept of the corpus, of findings"),
     "drawn: no number": (sets("lengths", "verdict.max_error", "nan"), "max_error: below 0 or no number"),
     "drawn: a residual": (sets("lengths", "verdict.mean_signed_residual", 1e4), "by these errors it is at most"),
     "drawn: elements": (sets("lengths", "verdict.elements", lambda old: old + 1), "a case of these sizes has"),

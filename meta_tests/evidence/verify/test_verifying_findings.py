@@ -241,7 +241,8 @@ def test_a_foreign_adapter_has_no_findings(genuine: Path) -> None:
 def test_a_whole_run_asks_the_case_of_each_finding(genuine: Path) -> None:
     evidence = recounted(genuine, lambda lines: lines[-1].update(selection=""))
     number = questions.number_for_a_target(None, evidence.runs[0].header.targets[0])
-    assert number == questions.number_for_a_target() + len(FINDINGS) - 1
+    idioms = len(questions.IDIOMS) * (len(Wrong().idioms) - 1)
+    assert number == questions.number_for_a_target() + len(FINDINGS) - 1 + idioms
     asked = "tests test_findings.py::test_the_pinned_case left verdicts"
     assert not any(asked in problem for problem in problems(evidence))
     assert any(f"{len(FINDINGS) - 1} {asked}, this suite has {len(FINDINGS)}" in problem

@@ -1,7 +1,12 @@
-"""Fixed cases by what they ask for: one value of each feature; and few that have every value that can be asked for."""
+"""Fixed cases by what they ask for: one value of each feature; and few that have every value that can be asked for.
+
+Each idiom is asked the few. The numbers of a case are drawn from what it asks for: what another version of an adapter
+offers more, or less, changes no other case, so that two runs can be compared case by case.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle, islice
 from typing import Any
@@ -12,6 +17,8 @@ from adapters import FEATURES, Capabilities
 from reference import Case, RNNSpec
 from reference.draws import draw_case
 
+PROPERTY = "idioms, every feature"  # asks each idiom its cases
+DRAWN = "idioms"  # asks each idiom a few that are drawn
 USUAL: Mapping[str, Any] = {name: values[0] for name, values in FEATURES.items()} | {
     "num_layers": "1", "time": "more", "batch": "more", "h0": False,
 }  # fmt: skip
@@ -78,4 +85,4 @@ def _answered(offered: Capabilities, name: str, value: Any) -> bool:
 def cases_of(offered: Capabilities, refused: Iterable[tuple[tuple[str, Any], ...]] = ()) -> list[Case]:
     """The cases of rows.  refused: features that are refused together; a case that asks for each comes last."""
     said_no = [dict(several) for several in refused if not offered.not_offered({**USUAL, **dict(several)})]
-    return [case_of(asked, seed) for seed, asked in enumerate([*rows(offered), *said_no])]
+    return [case_of(asked, zlib.crc32(repr(sorted(asked.items())).encode())) for asked in (*rows(offered), *said_no)]
