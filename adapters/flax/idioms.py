@@ -43,7 +43,7 @@ def answer(way: Way, case: Case, device: str) -> Result:
         outputs, h_n = ([np.array(one).astype(case.x.dtype) for one in several] for several in (outputs, carries))
     if next(CALLS) % CALLS_KEPT == 0:
         jax.clear_caches()
-    final = np.stack(h_n) if way.view.states != "none" else None
+    final: Any = np.stack(h_n) if way.view.states != "none" else None
     if way.view.output == "none":
         return Result(None, final)
     return inputs.result(outputs, final, zero_padding=True)

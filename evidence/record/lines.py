@@ -149,7 +149,8 @@ def idiom_lines(idioms: Mapping[str, Idiom]) -> list[Line]:
     """What an adapter declares of its idioms."""
     return [
         {"word": word, "says": one.says, "view": one.view.words(), "without": declarations(one.without),
-         "refused": refusals(one.refused), "absent": one.absent}
+         "refused": refusals(one.refused), "answers": [dict(several) for several in one.answers],
+         "absent": one.absent, "compiles": one.compiles}
         for word, one in idioms.items()
     ]  # fmt: skip
 
@@ -158,7 +159,9 @@ def idiom_of(line: Line, answer: Callable[[Case, str], Any]) -> Idiom:
     """The idiom that such a line declares, with what is to answer in it."""
     without = {tuple(one["features"].items()): one["reason"] for one in line["without"]}
     refused = {tuple(one["features"].items()): Refusal(one["exception"], one["words"]) for one in line["refused"]}
-    return Idiom(line["says"], answer, View.parse(line["view"]), without, refused, absent=line["absent"])
+    answers = tuple(tuple(several.items()) for several in line["answers"])
+    return Idiom(line["says"], answer, View.parse(line["view"]), without, refused, absent=line["absent"],
+                 answers=answers, compiles=line["compiles"])  # fmt: skip
 
 
 def finding_line(finding: Finding) -> Line:

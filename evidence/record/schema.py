@@ -122,7 +122,12 @@ class IdiomLine(Model):
     view: ViewWords
     without: Declarations = Field(description="calls that cannot be made in it, beside what the target does not offer")
     refused: list[RefusalLine] = Field(max_length=limits.DECLARATIONS)
+    answers: list[dict[str, str | bool]] = Field(
+        default_factory=list, max_length=limits.DECLARATIONS,
+        description="features that the target refuses, or does not offer, and that are answered in it",
+    )  # fmt: skip
     absent: str = Field(description="why it could not be asked on this machine; empty where it could")
+    compiles: bool = Field(False, description="whether a compiler works for each case: few are asked then")
 
     @property
     def called(self) -> str:

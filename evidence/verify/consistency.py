@@ -48,7 +48,7 @@ def bounds_of(line: VerdictLine, bound: str) -> tuple[str, ...]:
     view = View(**line.view)
     if bound == PAIR:
         return (bound, *OWN_STEPS)
-    if view == WHOLE:
+    if view == WHOLE and not (line.idiom and line.sizes.num_layers > 1):
         return (bound,)
     by_steps = view.output == "every step" and not view.merges(_directions(line))
     if view.masked == "held" or (by_steps and line.sizes.num_layers > 1):

@@ -45,8 +45,10 @@ class Declared:
         """What holds in an idiom; the same in run's own way, and in an idiom that is none."""
         if (idiom := self.idiom(word)) is None:
             return self
-        lacks, refused = (*idiom.without, *self.unsupported), (*idiom.refused, *self.refused)
-        return replace(self, unsupported=lacks, refused=refused)
+        unsupported, refused = (
+            [one for one in said if one.features not in idiom.answers] for said in (self.unsupported, self.refused)
+        )
+        return replace(self, unsupported=(*idiom.without, *unsupported), refused=(*idiom.refused, *refused))
 
     def seeded(self, idiom: IdiomLine) -> Mapping[str, Case]:
         """The fixed cases that an idiom is asked, by their ids."""
