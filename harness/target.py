@@ -74,10 +74,14 @@ class Target:
         return self.idioms[idiom].narrowed(self.capabilities)
 
     def fixed(self, idiom: str) -> list[Case]:
-        """The fixed cases of an idiom: of one that compiles for each, the one of the run's pool; all in a record."""
+        """The fixed cases of an idiom. Where the target compiles a run asks the few that ask for several features at
+        once; of an idiom that compiles for each, the one of its pool. A record has them all."""
         cases = seeded.cases_of(self.offered(idiom), self.idioms[idiom].refused)
-        few = self.idioms[idiom].compiles and self.journal is None
-        return [cases[zlib.crc32(f"{self.pool} {idiom}".encode()) % len(cases)]] if few else cases
+        if self.journal is not None:
+            return cases
+        if self.idioms[idiom].compiles:
+            return [cases[zlib.crc32(f"{self.pool} {idiom}".encode()) % len(cases)]]
+        return cases[: seeded.ROWS] if self.compiles else cases
 
     @functools.cached_property
     def child(self) -> Child:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -129,6 +130,8 @@ def _named(names: list[str], run: Callable[..., Any]) -> Call:
 @cache
 def openvino() -> Runtime:
     """OpenVINO, told to compute in float32. It computes float16 and bfloat16 models in float32 then."""
+    # Its converter tells its makers of each call, by a process of its own, unless there is nothing to tell them with.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino as package
 
     core = package.Core()

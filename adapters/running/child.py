@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import contextlib
 import json
 import os
 import selectors
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from typing import IO, Any
 
@@ -27,6 +29,7 @@ from .trial import Stack
 
 # modes in which a compiler runs, which may take its process down
 ISOLATED = ("scripted", "traced", "exported", "compiled")
+GLANCE = 0.5  # seconds between two looks at whether the process lives
 PATIENCE = 600.0  # seconds for one answer, in which the framework may be imported and compile
 LAST_WORDS = 300  # characters of what a process that died said last
 REFUSALS = {kind.__name__: kind for kind in (NotOffered, Refused, Unsupported)}
@@ -68,7 +71,10 @@ class Child:
         """End the process."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            for pipe in filter(None, (self._process.stdin, self._process.stdout)):
+                with contextlib.suppress(BrokenPipeError):  # of what was never read
+                    pipe.close()
         if self._errors is not None:
             self._errors.close()
         self._process = self._errors = None
@@ -90,15 +96,25 @@ class Child:
             print(asked, file=process.stdin, flush=True)
         except BrokenPipeError:
             raise self._died(process) from None
-        with selectors.DefaultSelector() as ready:
-            ready.register(process.stdout, selectors.EVENT_READ)
-            if not ready.select(self.patience):
-                self.close()
-                raise Died(f"no answer within {self.patience:g} s")
+        self._wait(process)
         line = process.stdout.readline()
         if not line.endswith("\n"):
             raise self._died(process)
         return json.loads(line)
+
+    def _wait(self, process: subprocess.Popen[str]) -> None:
+        """Until there is something to read. Raises Died where there will be nothing: the process has ended, though what
+        it started may hold its pipe open; or patience has."""
+        assert process.stdout is not None
+        end = time.monotonic() + self.patience
+        with selectors.DefaultSelector() as ready:
+            ready.register(process.stdout, selectors.EVENT_READ)
+            while not ready.select(min(GLANCE, self.patience)):
+                if process.poll() is not None:
+                    raise self._died(process)
+                if time.monotonic() > end:
+                    self.close()
+                    raise Died(f"no answer within {self.patience:g} s")
 
     def _died(self, process: subprocess.Popen[str]) -> Died:
         """With the last line that the process said on stderr: the exception, where Python ended it."""

@@ -279,6 +279,15 @@ class Gasping(Dying):
         os._exit(4)
 
 
+class Outlived(Dying):
+    """A process that it started keeps its pipes open for a while."""
+
+    def die(self) -> None:
+        if os.fork() == 0:
+            time.sleep(30)
+        os._exit(5)
+
+
 class Hanging(Dying):
     def die(self) -> None:
         time.sleep(600)

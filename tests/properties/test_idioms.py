@@ -17,7 +17,6 @@ from harness.target import Target
 few = settings(max_examples=-(-settings.default.max_examples // 4))
 
 
-@pytest.mark.own_key
 def test_every_feature_in_an_idiom(target: Target, idiom: str | None) -> None:
     word = asked(target, idiom)
     target.check(seeded.PROPERTY, *target.fixed(word), idiom=word)

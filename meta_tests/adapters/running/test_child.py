@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import warnings
 
 import numpy as np
@@ -57,6 +58,13 @@ def test_a_process_that_dies_is_a_crash_and_the_next_case_gets_a_new_one(how: st
         assert stack.seconds["run"] > 0
     finally:
         child.close()
+
+
+def test_a_process_that_dies_is_not_waited_for_where_another_holds_its_pipe() -> None:
+    started = time.monotonic()
+    with pytest.raises(Died, match="exit status 5"):
+        asked("Outlived")
+    assert time.monotonic() - started < 25
 
 
 def test_a_process_that_hangs_is_ended() -> None:
