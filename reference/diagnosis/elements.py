@@ -126,13 +126,19 @@ def _nothing(track: Track, actual: np.ndarray) -> Expected:
 
 
 def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:
-    """Where numbers lie that a change makes of those in here: elementwise, and of two numbers the larger stays so."""
+    """Where numbers lie that a change makes of those in here: elementwise, and of two numbers the larger stays so.
+
+    Where both ends stay what they are, so does the enclosure.
+    """
     value, bound, scale = enclosure
-    low, high = (change(end.astype(dtype)).astype(np.float64) for end in (value - bound, value + bound))
+    ends = [end.astype(dtype) for end in (value - bound, value + bound)]
+    low, high = (change(end).astype(np.float64) for end in ends)
+    kept = says_the_same(low, ends[0]) & says_the_same(high, ends[1]) & np.isfinite(value)
     same = says_the_same(low, high)
     middle, half = np.where(same, low, (low + high) / 2), np.where(same, 0, (high - low) / 2)
     nothing = vacuous_elements(value, bound, scale) | ~np.isfinite(half)
-    return Enclosure(middle, np.where(nothing, np.inf, half), np.where(nothing, 1, np.inf))
+    middle, half = np.where(kept, value, middle), np.where(kept, bound, np.where(nothing, np.inf, half))
+    return Enclosure(middle, half, np.where(kept, scale, np.where(nothing, 1, np.inf)))
 
 
 def _otherwise_activated(

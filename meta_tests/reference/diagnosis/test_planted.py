@@ -94,12 +94,16 @@ def test_of_the_catalogue_all_but_ten_can_be_judged(direction: str, layers: int,
                 assert outcome(asked, answer(asked, fault), fault) == "vacuous" if name in COMPUTED else "agrees", name
 
 
+def dtype_of(name: str) -> str:
+    return "bfloat16" if "bfloat16" in name else "float64"
+
+
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", FOUND)
 def test_one_fault_more_is_told_apart(name: str, masked: bool) -> None:
     """Every other fault of the catalogue that shows in the case, by far more than rounding, inside or outside of this
     one: all are, 2,297 of 2,297; by day one in 16 of them is asked."""
-    fault, dtype = FOUND[name], "bfloat16" if name.startswith("bfloat16") else "float64"
+    fault, dtype = FOUND[name], dtype_of(name)
     nonlinearity = "relu" if name.startswith("relu") else "tanh"
     case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity), dtype, masked)
     if not visible(case, fault):
@@ -122,7 +126,7 @@ def test_one_fault_more_is_told_apart(name: str, masked: bool) -> None:
 @pytest.mark.parametrize("name", [*FOUND, "lengths_ignored", "reverse_not_put_back", "products_in_float32"])
 def test_one_element_that_is_moved_is_wrong(name: str) -> None:
     """Every one of the output and of h_n, by three times the largest bound of the layer; each time nothing else."""
-    fault, dtype = ALL[name], "bfloat16" if name.startswith("bfloat16") else "float64"
+    fault, dtype = ALL[name], dtype_of(name)
     spec = RNNSpec(2, 2, 2, "reverse", "relu" if name.startswith("relu") else "tanh")
     case = replace(drawn(spec, dtype), layout="batch_first")
     change = fault.monotone or np.copy
@@ -205,7 +209,7 @@ def test_an_answer_of_another_form_disagrees() -> None:
 @pytest.mark.parametrize("name", FOUND)
 def test_a_diagnosis_names_it_where_the_catalogue_does_not(name: str, masked: bool) -> None:
     """The explanations are this fault alone, or all those of the catalogue that do the same in the case."""
-    dtype = "bfloat16" if name.startswith("bf") else "float64"
+    dtype = dtype_of(name)
     nonlinearity = "relu" if name.startswith(("relu", "infinity")) else "tanh"
     case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity), dtype, masked)
     shows = next((number for word, number in (("nan", np.nan), ("infinity", np.inf)) if word in name), None)
@@ -214,9 +218,12 @@ def test_a_diagnosis_names_it_where_the_catalogue_does_not(name: str, masked: bo
         catalogue, faulty = MASK_FAULTS if masked else FAULTS, answer(case, FOUND[name])
         same = {one.name for one in catalogue.values()
                 if visible(case, one) and not differ(answer(case, one), faulty, 1e-12)}  # fmt: skip
+        # what is computed in float32 is in any case where the inputs alone are rounded to it within its bounds
+        wider = {"inputs_in_float32": {"inputs_in_float32", "all_in_float32"}}
+        wider["all_in_float32"] = wider["inputs_in_float32"]
         told = diagnose(case, *faulty)
         named = [fault.name for explanation in told.explanations for fault in explanation.faults]
-        assert sorted(named) == sorted(same or {name}), str(told)
-        assert bool(same) == (name == "mask_forgotten")
+        assert sorted(named) == sorted(same or wider.get(name, {name})), str(told)
+        assert bool(same) == (name == "mask_forgotten" or (masked and name == "padding_read_as_zeros"))
         blind = diagnose(case, *faulty, faults=FAULTS.values(), paired=())
         assert bool(blind.explanations) == bool(same)

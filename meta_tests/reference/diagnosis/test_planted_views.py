@@ -70,7 +70,10 @@ def test_a_fault_is_known_again_in_a_view_and_told_from_others(view: View) -> No
         given = {fault.name: answer(view, case, fault) for fault in there}
         right = answer(view, case)
         for place, fault in enumerate(there):
-            assert outcome(view, case, given[fault.name], fault) == "agrees", (fault.name, case.spec)
+            own = outcome(view, case, given[fault.name], fault)
+            if fault.step and own == "vacuous":
+                continue  # nothing is known of a step that is taken otherwise and not shown
+            assert own == "agrees", (fault.name, case.spec)
             if differ(right, given[fault.name], 1e-9):
                 assert outcome(view, case, right, fault) == "disagrees", (fault.name, case.spec)
             for other in there[(place + number) % at_night(12, 1) :: at_night(12, 1)]:
