@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from adapters.contract import NotOffered
+from adapters.running.child import Child, ChildStack
 from adapters.running.trial import examine
 from evidence.record.seeded import cases_of
 from meta_tests.adapters.scripts.test_script import execute
@@ -31,7 +32,13 @@ def told_apart(name: str, word: str, case: Case) -> bool:
         text = adapter.script(case, "cpu", word)
     except NotOffered:
         return False
-    answer = examine(adapter, case, idiom=word).answer
+    child = Child(name) if adapter.idioms[word].isolate else None
+    try:
+        stack = ChildStack(child, adapter, case, "cpu", "eager", word) if child else None
+        answer = examine(adapter, case, stack=stack, idiom=word).answer
+    finally:
+        if child:
+            child.close()
     if answer is not None:  # else the script raises what is raised here
         names, code, printed = execute(text)
         assert code == 0, printed
