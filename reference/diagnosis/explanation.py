@@ -3,7 +3,8 @@
 - A fault that asks another question: by the judge itself, and that question's own bounds.
 - A fault in the arithmetic: every state has to follow from the state before it by the faulty step.
 - Any other, and any where the lower layers are not known or contradict it: it is planted in the reference, and the two
-  answers have to lie as close as two correct ones may.
+  answers have to lie as close as two correct ones may. One allowance serves all elements there, which may be as wide as
+  the error itself; so faulty.py, which knows a bound of each element that it can follow, must not refute it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from ..judging.verdict import Location
 from ..judging.view import WHOLE, View
 from ..layout import each_state, last_states, sequence_to_time_first, state_to_batched, valid_steps
 from ..recurrence import Result
+from .faulty import judge_planted
 
 # A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
 LEFT = 1 / 2
@@ -108,7 +110,7 @@ class Answer:
     @functools.cached_property
     def unexplained(self) -> float:
         """The largest error of the answer as a whole."""
-        return self._distance(self.case.answer())
+        return _apart(self.case.answer(), self.actual)
 
     def visible(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults that could show in this case."""
@@ -145,13 +147,23 @@ class Answer:
 
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""
-        error = self._distance(implementation(faults, Case.answer)(self.case))
+        planted = implementation(faults, Case.answer)(self.case)
+        error = _apart(planted, self.actual)
         used = used_part(np.array(error), self.allowed)
-        return Explanation(faults, error, used) if used <= 1 and error < LEFT * self.unexplained else None
+        if not (used <= 1 and error < LEFT * self.unexplained) or self._refutes(faults, planted):
+            return None
+        return Explanation(faults, error, used)
 
-    def _distance(self, expected: Result) -> float:
-        pairs = (expected.output, self.actual.output), (packed(expected.h_n), self.actual.h_n)
-        return max(distance(*pair) for pair in pairs)
+    def _refutes(self, faults: tuple[Fault, ...], planted: Result) -> bool:
+        """Whether some element lies where these faults cannot have put it. planted: what the reference with them
+        answers. faulty.py plants those that ask another question outermost, and knows of no order that differs."""
+        if not cell_of(self.case.spec).signed:
+            return False
+        ordered = sorted(faults, key=lambda fault: fault.asked is None)
+        if _apart(implementation(ordered, Case.answer)(self.case), planted):
+            return False
+        given = self.actual.output, unpacked(self.case.spec, self.actual.h_n), self.given, self.declared
+        return judge_planted(self.case, *given, faults).outcome == "disagrees"
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""
@@ -228,6 +240,10 @@ def used_part(error: np.ndarray, allowed: np.ndarray | float) -> float:
 def distance(expected: np.ndarray, actual: np.ndarray) -> float:
     """The largest absolute difference."""
     return float(_errors(expected, actual).max(initial=0))
+
+
+def _apart(one: Result, other: Result) -> float:
+    return max(distance(one.output, other.output), distance(packed(one.h_n), packed(other.h_n)))
 
 
 def visible(faults: Iterable[Fault], case: Case, view: View = WHOLE) -> Iterator[Fault]:
