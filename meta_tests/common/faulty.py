@@ -51,7 +51,7 @@ class Faithful:
         return self._adapter.read(module)
 
 
-class Planted(Faithful):
+class Faulty(Faithful):
     """A layer with a fault of the catalogue."""
 
     def __init__(self, fault: Fault) -> None:
@@ -77,12 +77,12 @@ class Planted(Faithful):
         return Answer(result.output, result.h_n)
 
 
-def __getattr__(name: str) -> Callable[[], Planted]:
+def __getattr__(name: str) -> Callable[[], Faulty]:
     """What makes an adapter with the fault of that name."""
     known = FAULTS | EQUIVALENT
     if name not in known:
         raise AttributeError(f"no fault is named {name!r}")
-    return lambda: Planted(known[name])
+    return lambda: Faulty(known[name])
 
 
 class StaleWeights(Faithful):

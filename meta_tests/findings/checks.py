@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from adapters import FEATURES, Adapter, Result
-from adapters.contract import Idiom, capabilities_on, idiom_of
+from adapters.contract import Idiom, capabilities_on, idiom_of, idioms_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from findings import Finding, explained
@@ -19,7 +19,11 @@ from findings.pinned import Pinned
 from findings.states import findings_of, left_out, state_of
 from meta_tests.common.features import with_features
 from reference import Case, CellParameters, RNNSpec
-from reference.faults import Fault, Run, implementation
+from reference.diagnosis.explanation import visible
+from reference.faults import Fault
+from reference.faults.views import answer_with
+from reference.judging.view import WHOLE, View
+from reference.layout import each_state
 
 DEVICE = "cpu"
 LOUD = 0.25  # of the largest number: so far is a planted answer from the right one, and from the finding's own
@@ -50,8 +54,8 @@ class Asked:
         return explained(self.ask(pinned.case(), pinned.mode, pinned.idiom, self.isolates(pinned)), present, features)
 
     def isolates(self, pinned: Pinned) -> bool:
-        idioms: Any = getattr(self.adapter, "idioms", {})
-        return bool(pinned.idiom) and idioms[pinned.idiom].isolate
+        idiom = idiom_of(self.adapter, pinned.idiom)
+        return idiom is not None and idiom.isolate
 
     def present(self) -> list[Finding]:
         return [state.finding for state in self.states.values() if state.present]
@@ -131,12 +135,14 @@ def taken_for_it(finding: Finding, asked: Asked) -> Iterator[str]:
 
     Each is that of a layer with another fault in it, with the finding's own fault and without it.
     """
-    case, planted = finding.case.case(), 0
+    case, planted, idiom = finding.case.case(), 0, idiom_of(asked.adapter, finding.case.idiom)
+    view = WHOLE if idiom is None else idiom.view
     for fault in PLANTED.values():
         for several in [[fault, finding.what.fault], [fault]] if finding.what.fault else [[fault]]:
-            if planted < MOST_PLANTED and _shows(case, several, finding.what.fault):
+            if planted < MOST_PLANTED and _shows(case, view, several, finding.what.fault):
                 planted += 1
-                yield from _hidden(finding, asked, Answers(asked.adapter, implementation(several, Case.answer)), fault)
+                answers = Answers(asked.adapter, lambda _case, several=several: several)
+                yield from _hidden(finding, asked, answers, fault)
     if not planted and case.answer().output.size:
         yield f"{finding.id}: no fault of the catalogue shows in its case: it tells no answer from another"
 
@@ -150,19 +156,21 @@ def _hidden(finding: Finding, asked: Asked, adapter: Any, fault: Fault) -> Itera
         yield f"{finding.id} takes for its own what comes of {fault.name}, and is {state}:\n{told}"
 
 
-def _shows(case: Case, several: Sequence[Fault], own: Fault | None) -> bool:
-    """Whether an answer with these faults is far from the right one, and from the finding's own."""
-    if not all(fault.where.holds(case) for fault in several):
+def _shows(case: Case, view: View, several: Sequence[Fault], own: Fault | None) -> bool:
+    """Whether what a view shows with these faults is far from the right answer, and from the finding's own."""
+    if len([*visible(several, case, view)]) < len(several):
         return False
-    wrong = implementation(several, Case.answer)(case)
-    others = [case.answer(), *([implementation([own], Case.answer)(case)] if own else [])]
-    return all(_distance(wrong, other) > LOUD * _distance(case.answer(), None) for other in others)
+    right, wrong = (answer_with(faults, view, case) for faults in ((), several))
+    others = [right, *([answer_with([own], view, case)] if own else [])]
+    return all(_distance(wrong, other) > LOUD * _distance(right, None) for other in others)
 
 
-def _distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray] | None) -> float:
+def _distance(one: Sequence[Any], other: Sequence[Any] | None) -> float:
     """The largest difference of two answers, of one to nothing its largest number; infinite beside NaN alone."""
     largest = 0.0
     for index, array in enumerate(one):
+        if array is None:  # it is not shown
+            continue
         wide = np.asarray(array, np.float64)
         beside = np.zeros_like(wide) if other is None else np.asarray(other[index], np.float64)
         known = np.isfinite(wide) & np.isfinite(beside)
@@ -173,16 +181,17 @@ def _distance(one: Sequence[np.ndarray], other: Sequence[np.ndarray] | None) -> 
 
 
 class Answers:
-    """An adapter that answers what a run does, in every mode and idiom of another."""
+    """An adapter with faults in it, in every mode and idiom of another. planted: those of a case."""
 
-    def __init__(self, adapter: Adapter, run: Run) -> None:
+    def __init__(self, adapter: Adapter, planted: Callable[[Case], Sequence[Fault]]) -> None:
         self.name, self.version, self.capabilities = adapter.name, adapter.version, adapter.capabilities
-        self.backend, self._run = getattr(adapter, "backend", ""), run
-        idioms: Mapping[str, Idiom] = getattr(adapter, "idioms", {})
-        self.idioms = {word: Idiom(one.says, lambda case, device: self._answer(case)) for word, one in idioms.items()}
+        self.backend, self._planted = getattr(adapter, "backend", ""), planted
+        self.idioms = {word: Idiom(one.says, lambda case, device, view=one.view: self._answer(case, view), one.view)
+                       for word, one in idioms_of(adapter).items()}  # fmt: skip
 
-    def _answer(self, case: Case) -> Result:
-        return Result(*(array.astype(case.dtype) for array in self._run(case)))
+    def _answer(self, case: Case, view: View = WHOLE) -> Result:
+        shown = answer_with(self._planted(case), view, case)
+        return Result(*(each_state(lambda array: array.astype(case.dtype), part) for part in shown))
 
     def build(self, spec: RNNSpec, parameters: Sequence[CellParameters], *way: Any, **words: Any) -> Any:
         return spec, parameters

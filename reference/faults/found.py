@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
-from ..judging.view import View
-from ..layout import each_state, valid_steps
+from ..judging.view import PROCESSED, View, held, valid_of
+from ..layout import each_state
 from ..recurrence import Result
 from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
 from .machine import by_layers, by_tracks, lengths_of, stacked
-from .masks import mask_of
+from .masks import take_zeros
 from .rows import of_answer, of_numbers, of_question, of_run, table
 from .where import A_REVERSE, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS, TANH
 
@@ -25,11 +25,6 @@ NO_STEPS = Where("a sequence without steps", lambda case: not valid_of(case).any
 UNCOUNTED = Where(
     "a masked or padded step", lambda case: len(case.x) > 0 and not valid_of(case).all(), presupposed=True
 )
-
-
-def valid_of(case: Case) -> np.ndarray:
-    """Where a step counts: booleans (time, batch)."""
-    return mask_of(case) if case.lengths is None else valid_steps(lengths_of(case), len(case.x))
 
 
 def rounded_inputs(case: Case) -> Case:
@@ -47,26 +42,14 @@ def carry_of_padding(case: Case, run: Run) -> Result:
     return Result(output, np.where((lengths == 0)[:, None], whole, h_n))
 
 
-def held(output: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """The output with that of the step before, in the order given, where no step counts: zero before any."""
-    output = output.copy()
-    for t in range(1, len(output)):
-        output[t] = np.where(valid[t, :, None], output[t], output[t - 1])
-    return output
-
-
 def held_in_processing_order(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    valid, halves = valid_of(case), np.split(output, case.spec.num_directions, axis=-1)
-    ways = {"forward": slice(None), "reverse": slice(None, None, -1)}
-    turned = [ways[direction] for direction in case.spec.directions]
-    parts = [held(half[way], valid[way])[way] for half, way in zip(halves, turned, strict=True)]
-    return np.concatenate(parts, axis=-1), h_n
+    return held(View(), case, output, valid_of(case)), h_n
 
 
 def masked_in_time_order(track: Case, run: Run) -> Result:
     """A reverse track whose output, in processing order, is zero where the mask, in time order, says so."""
     valid, (output, h_n) = valid_of(track), run(track)
-    processed = np.where(valid[..., None], held(output[::-1], valid[::-1]), 0)
+    processed = np.where(valid[..., None], held(View(), track, output, valid)[::-1], 0)
     return Result(processed[::-1].astype(output.dtype), h_n)
 
 
@@ -85,11 +68,6 @@ def masked_above_in_time_order(case: Case, run: Run) -> Result:
     return by_layers(case, run, layer_run=layer_run)
 
 
-def zeros_that_count(case: Case) -> Case:
-    x = np.where(valid_of(case)[..., None], case.x, np.zeros_like(case.x))
-    return replace(case, x=x, mask=None, lengths=None)
-
-
 def masked_below_alone(case: Case, run: Run) -> Result:
     """A stack of which the first layer alone has the mask."""
 
@@ -101,8 +79,7 @@ def masked_below_alone(case: Case, run: Run) -> Result:
 
 def last_masked(case: Case) -> np.ndarray:
     """Where the last layer ends on a step that does not count: booleans (directions, batch, 1)."""
-    ends = {"forward": -1, "reverse": 0}
-    return ~np.stack([valid_of(case)[ends[direction]] for direction in case.spec.directions])[..., None]
+    return ~np.stack([valid_of(case)[PROCESSED[direction]][-1] for direction in case.spec.directions])[..., None]
 
 
 def last_output_zero(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -173,7 +150,7 @@ FOUND = table(
     ("mask_above_in_time_order", "the layers above the first have their mask reversed in time", LAYERS & UNCOUNTED,
      of_run(masked_above_in_time_order)),
     ("padding_read_as_zeros", "every step counts, with x = 0 where the mask and the lengths say that it does not",
-     UNCOUNTED, of_question(zeros_that_count)),
+     UNCOUNTED, of_question(take_zeros)),
     ("mask_forgotten_above", "in the layers above the first every step counts", LAYERS & UNCOUNTED,
      of_run(masked_below_alone)),
     ("last_output_zero", "the last layer's h_n is 0 where its last step is masked", UNCOUNTED,

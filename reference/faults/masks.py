@@ -10,30 +10,26 @@ from dataclasses import replace
 import numpy as np
 
 from ..judging.case import Case
+from ..judging.view import PROCESSED, View, held, valid_of
 from .changes import Change, backwards, rolled
 from .fault import Where
 from .rows import Does, of_answer, of_question, table
 
-MASKED = Where("a masked step", lambda case: not mask_of(case).all(), presupposed=True)
-
-
-def mask_of(case: Case) -> np.ndarray:
-    return np.ones(case.x.shape[:2], bool) if case.mask is None else case.mask
+MASKED = Where("a masked step", lambda case: case.mask is not None and not case.mask.all(), presupposed=True)
+IN_TIME = dict.fromkeys(PROCESSED, PROCESSED["forward"])  # both directions in the order of time
 
 
 def of_mask(change: Change) -> Does:
-    return of_question(lambda case: replace(case, mask=change(mask_of(case))))
+    return of_question(lambda case: replace(case, mask=change(valid_of(case))))
 
 
 def take_zeros(case: Case) -> Case:
-    return replace(case, x=np.where(mask_of(case)[..., None], case.x, np.zeros_like(case.x)), mask=None)
+    x = np.where(valid_of(case)[..., None], case.x, np.zeros_like(case.x))
+    return replace(case, x=x, mask=None, lengths=None)
 
 
 def repeat(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    output = output.copy()
-    for t in range(1, len(output)):
-        output[t] = np.where(mask_of(case)[t, :, None], output[t], output[t - 1])
-    return output, h_n
+    return held(View(), case, output, valid_of(case), IN_TIME), h_n
 
 
 MASK_FAULTS = table(
@@ -41,7 +37,7 @@ MASK_FAULTS = table(
     ("mask_ignored", "the mask is ignored", MASKED, of_question(lambda case: replace(case, mask=None))),
     ("mask_inverted", "the mask is inverted", MASKED, of_mask(np.logical_not)),
     ("mask_counted", "the number of steps that count is taken for a length", MASKED,
-     of_question(lambda case: replace(case, mask=None, lengths=mask_of(case).sum(axis=0)))),
+     of_question(lambda case: replace(case, mask=None, lengths=valid_of(case).sum(axis=0)))),
     ("holes_filled", "holes are filled: all steps count up to the last that does", MASKED,
      of_mask(lambda mask: np.logical_or.accumulate(mask[::-1])[::-1])),
     ("mask_late", "the mask is one step late", MASKED, of_mask(rolled(1, axis=0))),

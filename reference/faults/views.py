@@ -6,20 +6,21 @@ would be said, or what it shows in place of the right elements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..judging.case import Case
-from ..judging.view import Show, Shown, View, answer_of, held, shown, valid_of
+from ..judging.view import PROCESSED, Show, Shown, View, answer_of, held, shown, valid_of
 from .fault import Fault, Seen
 from .found import UNCOUNTED
 from .machine import all_asked, as_time_first, implementation
+from .masks import IN_TIME
 from .rows import Does, table
 from .where import A_REVERSE, BOTH, H0, LAYERS, SEQUENCE, STEPS
 
-FORWARD, BACKWARD = slice(None), slice(None, None, -1)
+FORWARD, BACKWARD = PROCESSED["forward"], PROCESSED["reverse"]
 # the last output, (batch, features), from the view, the case, the whole output and the states
 Last = Callable[[View, Case, np.ndarray, Sequence[np.ndarray]], np.ndarray]
 
@@ -59,7 +60,7 @@ def of_last(last: Last) -> Does:
     return of_words({"output": "last step"}, {}, show)
 
 
-def of_held(ways: dict[str, slice]) -> Does:
+def of_held(ways: Mapping[str, slice]) -> Does:
     """A masked step repeats another one.  ways: for each direction, the order in which the one before is sought."""
 
     def show(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarray]) -> Shown:
@@ -91,7 +92,7 @@ def by_halves(at: dict[str, int]) -> Last:
 
 
 def at_the_last_that_counts(_view: View, case: Case, output: np.ndarray, _states: Sequence[np.ndarray]) -> np.ndarray:
-    return held(View(), case, output, valid_of(case), {"forward": FORWARD, "reverse": FORWARD})[-1]
+    return held(View(), case, output, valid_of(case), IN_TIME)[-1]
 
 
 def of_the_first_step(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarray]) -> np.ndarray:
@@ -123,7 +124,7 @@ VIEW_FAULTS = table(
     ("held_from_the_next", "what is held at a masked step is the output of the step processed next", UNCOUNTED,
      of_held({"forward": BACKWARD, "reverse": FORWARD})),
     ("held_in_time_order", "the reverse direction holds the output of the step before in time", A_REVERSE & UNCOUNTED,
-     of_held({"forward": FORWARD, "reverse": FORWARD})),
+     of_held(IN_TIME)),
     ("last_whether_it_counts", "the last output is that of the last step, not of the last that counts", UNCOUNTED,
      of_last(by_halves({"forward": -1, "reverse": 0}))),
     ("last_in_time", "the last output is that at the end of time, in the reverse direction too", A_REVERSE & STEPS,

@@ -35,7 +35,8 @@ WORDS = {
     "halves": ("concat", "sum", "mul", "ave"),
     "first": ("zero", "h0"),
 }
-TIME_ORDER = {"forward": slice(None), "reverse": slice(None, None, -1)}
+# in what order a track reads the steps, by its direction
+PROCESSED: Mapping[str, slice] = {"forward": slice(None), "reverse": slice(None, None, -1)}
 
 
 class View(NamedTuple):
@@ -134,7 +135,7 @@ def first_of(view: View, case: Case, like: np.ndarray) -> np.ndarray:
 
 
 def held(
-    view: View, case: Case, output: np.ndarray, valid: np.ndarray, order: Mapping[str, slice] = TIME_ORDER
+    view: View, case: Case, output: np.ndarray, valid: np.ndarray, order: Mapping[str, slice] = PROCESSED
 ) -> np.ndarray:
     """An output (time, batch, features) that repeats, where a step does not count, that of the step processed before;
     what `first` says before any. valid: where a step counts, (time, batch).  order: of the steps, by direction.
