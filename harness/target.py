@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import currently_in_test_context, reject
+from hypothesis import currently_in_test_context
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -22,17 +20,18 @@ from adapters.contract import Compiles, Idiom, capabilities_on, features_of, idi
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
-from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, asked_of, attempt, examine
+from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, examine
 from evidence.record import seeded
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
-from evidence.record.lines import PINNED, comparable, kept_answer, verdict_line
+from evidence.record.lines import PINNED
 from findings import Finding, State, explained
 from findings.states import STATES, findings_of, left_out, state_of
-from reference import Case, judge, judge_pair
+from reference import Case
 
 from . import pool
 from .failures import Failure, Folder
+from .notes import note, running_test, something_was_seen, write
 from .strategies import Question, questions
 
 REDRAWN = "harness.question_adapters:"  # adapters in the place of known ones: evidence.verify.again
@@ -61,7 +60,7 @@ class Target:
     # the tests in which a dtype that is refused, or not offered, was asked
     _refused: set[str] = field(default_factory=set)
     # what was answered for the relation that is being tested: the test, the case and the answer
-    _answered: list[tuple[str, Case, Result]] = field(default_factory=list)
+    answered: list[tuple[str, Case, Result]] = field(default_factory=list)
 
     @functools.cached_property
     def capabilities(self) -> Capabilities:
@@ -70,8 +69,12 @@ class Target:
             return capabilities_on(self.adapter, self.device)
 
     def offered(self, idiom: str) -> Capabilities:
-        """What can be asked on this device, in an idiom."""
-        return self.idioms[idiom].narrowed(self.capabilities)
+        """What can be asked on this device, in an idiom; in run's own way when empty."""
+        return self.idioms[idiom].narrowed(self.capabilities) if idiom else self.capabilities
+
+    def features(self, case: Case) -> dict[str, Any]:
+        """Those of a case that is asked in the mode `kept`."""
+        return features_of(case.spec, **case.inputs, mode=self.kept)
 
     def fixed(self, idiom: str) -> list[Case]:
         """The fixed cases of an idiom. Where the target compiles a run asks the few that ask for several features at
@@ -132,10 +135,8 @@ class Target:
         words: what tells them from others of the same test. Where the target compiles, they are of one key.
         idiom: in which they are to be asked.
         """
-        if idiom:
+        if idiom or self.compiles is None:
             return questions(self.offered(idiom).supported, **limits)
-        if self.compiles is None:
-            return questions(self.capabilities.supported, **limits)
         limits["max_layers"] = min(limits.get("max_layers", pool.MOST_LAYERS), pool.MOST_LAYERS)
         drawn = questions(self.capabilities.supported, **limits)
         known = self._keys.setdefault(repr(limits), [])
@@ -146,8 +147,7 @@ class Target:
 
     def _not_refused(self, question: Question) -> bool:
         """Whether what a question asks in every test is not declared unsupported together."""
-        case = question.case("forward", "tanh", "float32")
-        asked = features_of(case.spec, **case.inputs, mode=self.kept)
+        asked = self.features(question.case("forward", "tanh", "float32"))
         return not self.capabilities.no_answer({name: asked[name] for name in pool.OF_A_QUESTION})
 
     def draw(self, data: st.DataObject, several: Sequence[tuple[str, ...]], **limits: Any) -> list[Question]:
@@ -156,14 +156,10 @@ class Target:
             return [data.draw(self.questions(**limits), "question")] * len(several)
         return [data.draw(self.questions(*words, **limits), " ".join(("question", *words))) for words in several]
 
-    def no_answer(self, case: Case) -> str:
-        """Why no answer to a case is expected; empty where one is."""
-        return self.not_asked(case)[1]
-
     def not_asked(self, case: Case) -> tuple[str, str]:
         """The outcome of a case to which no answer is expected, "not offered", "refused" or "left out", and why: two
         empty words where one is."""
-        features = features_of(case.spec, **case.inputs, mode=self.kept)
+        features = self.features(case)
         if reason := self.capabilities.not_offered(features):
             return "not offered", reason
         if refusal := self.capabilities.refusal(features):
@@ -188,10 +184,8 @@ class Target:
         return self._states[finding.id]
 
     def _ask_pinned(self, case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
-        child = isolate or self.isolate or mode in ISOLATED
-        kind = ChildStack(self.child, self.adapter, case, self.device, mode, idiom) if child else None
-        return examine(self.adapter, case, self.device,
-                       stack=kind or Stack(self.adapter, case, self.device, mode, idiom=idiom))  # fmt: skip
+        stack = self._stack(case, mode, idiom, isolate or mode in ISOLATED)
+        return examine(self.adapter, case, self.device, stack=stack)
 
     def present(self, features: Mapping[str, Any], idiom: str = "") -> list[Finding]:
         """The findings that this version has, of those with these features, and the idiom, in their trigger."""
@@ -205,7 +199,7 @@ class Target:
             pytest.skip(f"{self.label}: {finding.id} is not asked: {STATES['not asked']}")
         tested, features = f"{PINNED}{finding.id}", finding.case.features()
         self.ledger.record(self.label, tested, features, told.trial.outcome)
-        self._write(tested, features, told.trial)
+        write(self, tested, features, told.trial)
         if told.state == "changed":
             words = f"{finding} has changed: its case is wrong in another way than it says ({finding.what})"
             raise AssertionError(f"{words}\n{told.trial}")
@@ -223,7 +217,8 @@ class Target:
         idiom: one of the adapter's, in which it is called; in run's own way when empty.
         """
         __tracebackhide__ = True
-        no_answer = currently_in_test_context() and not {case.dtype for case in cases} & {*self._dtypes}
+        answered = self.capabilities.supported("dtype")
+        no_answer = currently_in_test_context() and not {case.dtype for case in cases} & {*answered}
         if no_answer and running_test() in self._refused:
             return  # it is asked once, and not of every draw
         stacks: dict[tuple[Any, int, str], Stack] = {}
@@ -234,96 +229,9 @@ class Target:
             if key not in stacks:
                 stacks[key] = self.stack(case, called, idiom)
             outcomes.append(self._check(tested, case, bound, stacks[key]))
-        self._something_was_seen(outcomes)
+        something_was_seen(outcomes)
         if no_answer:
             self._refused.add(running_test())
-
-    @functools.cached_property
-    def _dtypes(self) -> tuple[str, ...]:
-        """Those in which an answer is expected."""
-        return self.capabilities.supported("dtype")
-
-    def check_pair(
-        self, tested: str, case: Case, expected: Result, actual: Result, other: Target | None = None
-    ) -> None:
-        """Fail unless two answers to the same question agree; the reference gives no answer, only the bound.
-
-        Both may be put together from several answers: where each of those is right, or wrong just as findings say, the
-        outcome is "finding".  other: the target that gave `actual`; this one when None.
-        """
-        __tracebackhide__ = True
-        declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (self, other or self))
-        started = time.perf_counter()
-        verdict = judge_pair(case, expected, actual, declared)
-        judged = time.perf_counter()
-        both = [(self, case, expected), (other or self, case, actual)]
-        parts = [*self._parts(), *(other._parts() if other else ())]
-        tried = [both, parts] if verdict.outcome == "disagrees" else []
-        ids = next(filter(None, map(_explained_by, tried)), ())
-        outcome = "finding" if ids else verdict.outcome
-        trial = self.record_relation(tested, case, outcome, verdict=verdict, answer=actual, findings=ids)
-        self.ledger.spend(self.label, {"judge": judged - started, "ask": time.perf_counter() - started})
-        if outcome == "disagrees":
-            kept = f"{self.failures.save(case)}{self.failures.note}"
-            raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
-        self._something_was_seen([outcome])
-
-    def explain(self, case: Case, answer: Result) -> tuple[str, ...] | None:
-        """The findings that an answer of this target shows: none where it agrees, None where it is wrong otherwise."""
-        features = features_of(case.spec, **case.inputs, mode=self.kept)
-        declared = self.capabilities.arithmetic(features)
-        verdict = judge(case, *answer[:2], prefixes=answer.prefixes, declared=declared)
-        trial = Trial(self.adapter.name, self.adapter.version, self.device, case, verdict.outcome, verdict,
-                      answer=answer, arithmetic=declared)  # fmt: skip
-        told = explained(trial, self.present(features), features)
-        return told.findings if told.outcome in ("agrees", "vacuous", "finding") else None
-
-    def answer(self, case: Case, stack: Stack | None = None) -> Result:
-        """The adapter's answer, for a relation; skips the test where the adapter declares that it has none.
-
-        stack: modules already built of these parameters.
-        """
-        __tracebackhide__ = True
-        started = time.perf_counter()
-        if reason := self.no_answer(case):
-            self._answered.clear()
-            alone = replace(self.capabilities, together={}).not_offered(features_of(case.spec, **case.inputs))
-            if not alone and currently_in_test_context():
-                reject()  # another case may not ask for these features together
-            pytest.skip(f"{self.label}: no answer is expected: {reason}")
-        stack = stack or self.stack(case)
-        before = dict(stack.seconds)
-        result = attempt(stack, case)
-        spent = {what: stack.seconds[what] - before[what] for what in before}
-        self.ledger.spend(self.label, {**spent, "ask": time.perf_counter() - started})
-        if isinstance(result, Trial):
-            self._answered.clear()
-            features = features_of(case.spec, **case.inputs, mode=self.kept)
-            result = explained(result, self.present(features), features)
-            said = {"message": result.message, "findings": result.findings}
-            self.record_relation("answer", case, result.outcome, **said)
-            if result.findings:
-                pytest.skip(f"{self.label}: no answer, as {', '.join(result.findings)} says: {result.message}")
-            raise AssertionError(self._failure("answer", result, None))
-        self._answered.append((running_test(), case, result))
-        return result
-
-    def _parts(self) -> Sequence[tuple[Target, Case, Result]]:
-        """The cases that it was asked since the last relation of the test that is running, and its answers."""
-        parts = [(self, case, answer) for test, case, answer in self._answered if test == running_test()]
-        self._answered.clear()
-        return parts
-
-    def record_relation(self, tested: str, case: Case, outcome: str, **what: Any) -> Trial:
-        """Count, and record, what came of an answer that is compared with another answer.
-
-        what: the verdict, the message and the answer, as in a Trial, which is made of them.
-        """
-        trial = Trial(self.adapter.name, self.adapter.version, self.device, case, outcome, **what)
-        self.ledger.record_relation(self.label, tested, outcome)
-        self._note(trial)
-        self._write(tested, features_of(case.spec, **case.inputs), trial, relation=True)
-        return trial
 
     def stack(self, case: Case, mode: str | None = None, idiom: str = "") -> Stack:
         """The modules of a case's layers, which are built when they are first asked; in the mode `kept` when None.
@@ -332,9 +240,12 @@ class Target:
         """
         mode = mode or self.kept
         isolated = self.idioms[idiom].isolate if idiom else mode in ISOLATED and mode != self.kept
+        return self._stack(case, mode, idiom, isolated, None if idiom else self._modules)
+
+    def _stack(self, case: Case, mode: str, idiom: str, isolated: bool, kept: Modules | None = None) -> Stack:
         if self.isolate or isolated:
             return ChildStack(self.child, self.adapter, case, self.device, mode, idiom)
-        return Stack(self.adapter, case, self.device, mode, None if idiom else self._modules, idiom)
+        return Stack(self.adapter, case, self.device, mode, kept, idiom)
 
     @property
     def idioms(self) -> Mapping[str, Idiom]:
@@ -347,9 +258,7 @@ class Target:
 
     def _mode(self, case: Case) -> str:
         """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""
-        if self.kept == "eager":
-            return self.kept
-        return self.kept if zlib.crc32(case.x.tobytes()) % pool.EAGER else "eager"
+        return self.kept if self.kept == "eager" or zlib.crc32(case.x.tobytes()) % pool.EAGER else "eager"
 
     def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
         __tracebackhide__ = True
@@ -363,8 +272,8 @@ class Target:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
         self.ledger.record(self.label, tested, features, trial.outcome)
-        self._note(trial, features)
-        self._write(tested, features, trial)
+        note(self, trial, features)
+        write(self, tested, features, trial)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         not_offered, refusal = stack.capabilities.not_offered(features), stack.capabilities.refusal(features)
         match trial.outcome:
@@ -377,51 +286,12 @@ class Target:
             case "refused" if refusal:
                 pass
             case "disagrees" | "crashed" | "not offered" | "refused":
-                raise AssertionError(self._failure(tested, trial, bound))
+                raise AssertionError(self.failure(tested, trial, bound))
             case _:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial.outcome
 
-    def _note(self, trial: Trial, features: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Of which findings a case tells, and that what the framework was to refuse is now answered."""
-        for finding in trial.findings:
-            self.ledger.note(self.label, "finding", finding)
-        if trial.idiom:
-            self.ledger.note(self.label, "idiom", f"{trial.idiom}: {trial.outcome}")
-        if trial.outcome == "left out":
-            self.ledger.note(self.label, "left out", trial.message)
-        offered = self.offered(trial.idiom) if trial.idiom else self.capabilities
-        for several in offered.refused if trial.outcome == "agrees" else ():
-            if features.items() >= set(several):
-                self.ledger.note(self.label, "now answers", " with ".join(f"{name} {value}" for name, value in several))
-
-    def _write(self, tested: str, features: dict[str, Any], trial: Trial, relation: bool = False) -> None:
-        """Into the journal, where there is one; the largest errors into the ledger. Answers to the corpus are kept."""
-        case, verdict, answer = trial.case, trial.verdict, trial.answer
-        if verdict is not None and verdict.bound and trial.outcome != "finding":
-            self.ledger.figure(self.label, f"error / bound, {verdict.bound}, {case.dtype}", verdict.max_fraction)
-        if self.journal is None:
-            return
-        line = verdict_line(target=self.label, test=running_test(), tested=tested, relation=relation, case=case,
-                            features=features, outcome=trial.outcome, verdict=verdict, message=trial.message,
-                            answer=answer, idiom=trial.idiom, findings=trial.findings,
-                            view=trial.view)  # fmt: skip
-        asked = line["corpus"] is not None or tested.startswith(PINNED) or tested == seeded.PROPERTY
-        keep = asked and not relation and comparable(verdict)
-        kept = kept_answer(*answer) if keep and answer is not None else None
-        can = self.offered(trial.idiom) if trial.idiom else self.capabilities
-        expected = {"refused": can.refusal, "not offered": can.not_offered}
-        declared = trial.outcome == "left out" or bool(expected.get(trial.outcome, lambda _: None)(features))
-        self.journal.verdict(line, case.to_json(), kept, declared)
-
-    @staticmethod
-    def _something_was_seen(outcomes: list[str]) -> None:
-        if outcomes and all(outcome == "vacuous" for outcome in outcomes):
-            if currently_in_test_context():
-                reject()
-            raise AssertionError("every verdict was vacuous: the bound says nothing of these cases")
-
-    def _failure(self, tested: str, trial: Trial, bound: str | None) -> Failure:
+    def failure(self, tested: str, trial: Trial, bound: str | None) -> Failure:
         """The trial in words, and the command that runs its case again, from a file."""
         command = ["python", "-m", "rnn_equivalence", "adapters", self.source, self.failures.save(trial.case)]
         command += ["--device", self.device, *(["--bound", bound] if bound else [])]
@@ -430,17 +300,6 @@ class Target:
         ask = functools.partial(examine, self.adapter, device=self.device, mode=trial.mode, idiom=trial.idiom)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
         return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
-
-
-def _explained_by(answers: Sequence[tuple[Target, Case, Result]]) -> tuple[str, ...]:
-    """The findings that answers show; none where one of them is wrong otherwise."""
-    told = [target.explain(case, answer) for target, case, answer in answers]
-    return () if None in told else tuple(dict.fromkeys(one for ids in told if ids for one in ids))
-
-
-def running_test() -> str:
-    """The name of the test that is running."""
-    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 
 def target_of(item: pytest.Item) -> Target | None:

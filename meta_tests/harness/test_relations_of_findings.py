@@ -12,6 +12,7 @@ from adapters.numpy.adapter import ReferenceAdapter
 from evidence.record.ledger import Ledger
 from findings import Finding
 from findings.finding import PLANTED, What
+from harness.relations import answer, check_pair
 from harness.target import Target
 from meta_tests.common.features import USUAL
 from meta_tests.findings.checks import Answers
@@ -36,9 +37,9 @@ def reversal(target: Target) -> None:
     """Reverse is forward on the reversed sequence, each within its own length: put together from another answer."""
     order = np.stack([np.r_[np.arange(length)[::-1], np.arange(length, 4)] for length in (4, 2, 3)])[..., None]
     x = np.take_along_axis(CASE.x, order, axis=1)
-    flipped = target.answer(replace(CASE, spec=replace(CASE.spec, direction="forward"), x=x))
+    flipped = answer(target, replace(CASE, spec=replace(CASE.spec, direction="forward"), x=x))
     put_back = flipped._replace(output=np.take_along_axis(flipped.output, order, axis=1))
-    target.check_pair("reversal", CASE, target.answer(CASE), put_back)
+    check_pair(target, "reversal", CASE, answer(target, CASE), put_back)
 
 
 def faulty(*names: str) -> Any:

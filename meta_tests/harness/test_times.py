@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evidence.record.ledger import Ledger
+from harness.relations import answer, check_pair
 from harness.target import Target
 from harness.times import Times, line, table
 from meta_tests.common.process import suite
@@ -59,9 +60,9 @@ def test_a_target_adds_up_what_it_is_asked() -> None:
     target = Target(Mirror(), "cpu", ledger, "mirror")
     target.check("x", usual())
     checked = ledger.seconds[target.label, "ask"]
-    first, second = target.answer(usual()), target.answer(usual())
+    first, second = answer(target, usual()), answer(target, usual())
     answered = ledger.seconds[target.label, "ask"]
-    target.check_pair("y", usual(), first, second)
+    check_pair(target, "y", usual(), first, second)
     assert 0 < checked < answered < ledger.seconds[target.label, "ask"]
     parts = sum(ledger.seconds[target.label, what] for what in ("build", "run", "judge"))
     assert 0 < parts < ledger.seconds[target.label, "ask"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.relations import answer, check_pair, record_relation
 from harness.target import Target
 from reference import DIRECTIONS
 
@@ -22,12 +23,12 @@ def test_a_port_gives_the_same_answers(
         pytest.skip(f"{target.label}: the adapter has no read, so no weights are ported from it")
     question = data.draw(target.questions(sane=True, max_layers=3), "question")
     case = question.case(direction, "tanh", "float32")
-    expected = target.answer(case)
+    expected = answer(target, case)
     spec, parameters = target.adapter.read(target.adapter.build(case.spec, case.parameters, target.device))
     for other in every_target:
         outcome, reason = other.not_asked(case)
         if reason:
-            target.record_relation(f"port to {other.label}", case, outcome, message=reason)
+            record_relation(target, f"port to {other.label}", case, outcome, message=reason)
         else:
-            ported = other.answer(replace(case, spec=spec, parameters=parameters))
-            target.check_pair(f"port to {other.label}", case, expected, ported, other)
+            ported = answer(other, replace(case, spec=spec, parameters=parameters))
+            check_pair(target, f"port to {other.label}", case, expected, ported, other)

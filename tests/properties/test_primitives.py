@@ -27,7 +27,7 @@ def test_primitives_agree(target: Target, dtype: str, nonlinearity: str, size: i
     right = (verdicts for verdicts in by_findings if all(verdict.agrees for verdict in verdicts))
     verdicts = next(right, None) or alone(target, case)
     if not verdicts:
-        pytest.skip(f"{target.label}: {target.no_answer(case) or 'the adapter has no dense and activation to ask'}")
+        pytest.skip(f"{target.label}: {target.not_asked(case)[1] or 'the adapter has no dense and activation to ask'}")
     for verdict in verdicts:
         target.ledger.figure(target.label, f"error / bound, {verdict.primitive} alone, {dtype}", verdict.max_fraction)
     assert all(verdict.agrees for verdict in verdicts), "; ".join(map(str, verdicts))

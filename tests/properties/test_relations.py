@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import Result
+from harness.relations import answer, check_pair
 from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters, RNNSpec
 from reference.draws import draw_case
@@ -25,7 +26,7 @@ def check(target: Target, tested: str, case: Case, output: np.ndarray, h_n: np.n
     """The framework's answer to `case` agrees with output and h_n, put together from its other answers."""
     __tracebackhide__ = True
     actual = Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))
-    target.check_pair(tested, case, target.answer(case), actual)
+    check_pair(target, tested, case, answer(target, case), actual)
 
 
 @each_nonlinearity
@@ -35,8 +36,8 @@ def test_split_in_time_with_the_state_carried_over(target: Target, nonlinearity:
     question = data.draw(target.questions(max_layers=3, min_time=2, with_lengths=False, sane=True), "question")
     case = question.case("forward", nonlinearity, "float32")
     cut = question.time // 2
-    first = target.answer(replace(case, x=case.x[:, :cut]))
-    second = target.answer(replace(case, x=case.x[:, cut:], h0=first.h_n))
+    first = answer(target, replace(case, x=case.x[:, :cut]))
+    second = answer(target, replace(case, x=case.x[:, cut:], h0=first.h_n))
     check(target, "split in time", case, np.concatenate([first.output, second.output], axis=1), second.h_n)
 
 
@@ -48,7 +49,7 @@ def test_permuting_the_batch_permutes_the_answer(target: Target, direction: str,
     order = np.roll(np.arange(question.batch), 1)
     h0 = None if case.h0 is None else case.h0[:, order]
     lengths = None if case.lengths is None else np.asarray(case.lengths)[order]
-    permuted = target.answer(replace(case, x=case.x[order], h0=h0, lengths=lengths))
+    permuted = answer(target, replace(case, x=case.x[order], h0=h0, lengths=lengths))
     back = np.argsort(order)
     check(target, "batch permutation", case, permuted.output[back], permuted.h_n[:, back])
 
@@ -63,7 +64,7 @@ def test_permuting_the_hidden_units_permutes_the_output(
     case = question.case(direction, nonlinearity, "float32")
     order = np.roll(np.arange(question.hidden_size), 1)
     h0 = None if case.h0 is None else case.h0[..., order]
-    permuted = target.answer(replace(case, parameters=[_permute(cell, order) for cell in case.parameters], h0=h0))
+    permuted = answer(target, replace(case, parameters=[_permute(cell, order) for cell in case.parameters], h0=h0))
     back = np.argsort(order)
     halves = [half[..., back] for half in np.split(permuted.output, case.spec.num_directions, axis=-1)]
     check(target, "unit permutation", case, np.concatenate(halves, axis=-1), permuted.h_n[..., back])
@@ -81,7 +82,7 @@ def test_reverse_is_forward_on_the_reversed_sequence(target: Target, nonlinearit
     question = data.draw(target.questions(max_layers=3, sane=True), "question")
     case = question.case("reverse", nonlinearity, "float32")
     lengths = [question.time] * question.batch if case.lengths is None else case.lengths
-    flipped = target.answer(replace(case, spec=replace(case.spec, direction="forward"), x=_reverse(case.x, lengths)))
+    flipped = answer(target, replace(case, spec=replace(case.spec, direction="forward"), x=_reverse(case.x, lengths)))
     check(target, "reversal", case, _reverse(flipped.output, lengths), flipped.h_n)
 
 
@@ -102,7 +103,7 @@ def test_a_stack_is_its_layers_one_after_another(target: Target, direction: str,
         cells = slice(layer * spec.num_directions, (layer + 1) * spec.num_directions)
         single = replace(spec, input_size=spec.layer_input_size(layer), num_layers=1)
         h0 = None if case.h0 is None else case.h0[cells]
-        result = target.answer(Case(single, case.parameters[cells], below, h0, case.lengths))
+        result = answer(target, Case(single, case.parameters[cells], below, h0, case.lengths))
         below = result.output
         states.append(result.h_n)
     check(target, "layers chained", case, below, np.concatenate(states))
@@ -119,7 +120,7 @@ def test_without_recurrent_weights_every_step_stands_alone(
     case = question.case(direction, nonlinearity, "float32")
     parameters = [replace(cell, w_hh=np.zeros_like(cell.w_hh)) for cell in case.parameters]
     case = replace(case, parameters=parameters, h0=None)
-    alone = target.answer(replace(case, x=case.x.reshape(-1, 1, question.input_size)))
+    alone = answer(target, replace(case, x=case.x.reshape(-1, 1, question.input_size)))
     output = alone.output.reshape(question.batch, question.time, -1)
     last = [output[:, -1 if d == "forward" else 0] for d in case.spec.directions]
     halves = [half[..., i * question.hidden_size :][..., : question.hidden_size] for i, half in enumerate(last)]
@@ -135,9 +136,9 @@ def test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it(
     """Assumption A6 of the step bound: the first layers, as a module of their own, are those of the stack."""
     question = data.draw(target.questions(max_layers=4), "question")
     case = question.case(direction, "tanh", "float32")
-    whole = target.answer(case, target.stack(case, "eager"))
+    whole = answer(target, case, target.stack(case, "eager"))
     for layers in range(1, case.spec.num_layers):
-        prefix = target.answer(case.prefix(layers), target.stack(case.prefix(layers), "eager"))
+        prefix = answer(target, case.prefix(layers), target.stack(case.prefix(layers), "eager"))
         assert np.array_equal(prefix.h_n, whole.h_n[: layers * case.spec.num_directions]), f"h_n of layer {layers - 1}"
         if whole.prefixes is not None:
             assert np.array_equal(prefix.output, whole.prefixes[layers - 1]), f"output of layer {layers - 1}"
@@ -149,8 +150,8 @@ def test_a_repeated_run_has_the_same_bits_or_is_counted(target: Target, directio
     """Three runs of one module. Other bits are no fault where the answers agree; how many differ is a figure."""
     case = draw_case(RNNSpec(33, 64, 2, direction), batch=8, time=6, dtype=dtype, h0=True)
     stack = target.stack(case)
-    answers = [target.answer(case, stack) for _ in range(3)]
+    answers = [answer(target, case, stack) for _ in range(3)]
     for again in answers[1:]:
         differ = sum(int((a != b).sum()) for a, b in zip(answers[0][:2], again[:2], strict=True))
         target.ledger.figure(target.label, f"elements with other bits when repeated, {dtype}", differ)
-        target.check_pair("repeated", case, answers[0], again)
+        check_pair(target, "repeated", case, answers[0], again)

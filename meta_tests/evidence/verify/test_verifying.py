@@ -24,6 +24,7 @@ from evidence.verify.again import ask_again
 from evidence.verify.questions import all_tests
 from evidence.verify.target_checks import NOT_REACHED
 from evidence.verify.verify import conclusion, verify
+from harness.relations import check_pair
 from meta_tests.common import command
 from meta_tests.common.records import FEW, ask, ask_the_corpus, edited, few, record, recording, run_digest
 from meta_tests.common.references import Answerless, Crashing, Doubling, Integer, Mirror
@@ -99,10 +100,10 @@ def genuine(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.setenv("PYTEST_CURRENT_TEST", f"tests/properties/{name}[float32-reference-cpu-forward] (call)")
             output, h_n = case.answer()
             answers = [Result(array, h_n, [case.prefix(1).answer().output]) for array in (output, output.copy())]
-            targets[0].check_pair("repeated", case, *answers)
+            check_pair(targets[0], "repeated", case, *answers)
             answers[1].output.view(np.uint32)[0, 0, 0] ^= 1
             patch.setattr("reference.judging.judge.DEAREST_PRODUCTS", -1)  # each is judged by its own steps
-            targets[0].check_pair("repeated", case, *answers)
+            check_pair(targets[0], "repeated", case, *answers)
     return path
 
 
@@ -525,7 +526,7 @@ def test_of_two_answers_the_one_that_is_named_has_its_own_targets_arithmetic(
     moved.output[0, 1, 2] += np.float32(2.0 ** (-11 if worse else -22))
     answers = [Result(*answer, [lengths_case().prefix(1).answer().output]) for answer in (right, moved)]
     with recording(tmp_path / "run.json", adapters.load("reference"), Coarse()) as (one, other):
-        one.check_pair(f"port to {other.label}", lengths_case(), *answers[:: 1 if worse else -1], other)
+        check_pair(one, f"port to {other.label}", lengths_case(), *answers[:: 1 if worse else -1], other)
     evidence = read(tmp_path / "run.json")
     (said,) = [line.verdict for line in evidence.runs[0].verdicts]
     assert (said.bound, said.arithmetic) == (OWN_STEPS[worse], ("float32", "tf32")[worse])

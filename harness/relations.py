@@ -1,0 +1,113 @@
+"""Answers of targets that are compared with each other: what one is asked, and what comes of two."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import currently_in_test_context, reject
+
+from adapters import Result
+from adapters.contract import features_of
+from adapters.running.trial import Stack, Trial, asked_of, attempt
+from findings import explained
+from reference import Case, judge, judge_pair
+
+from .notes import note, running_test, something_was_seen, write
+from .target import Target
+
+
+def answer(target: Target, case: Case, stack: Stack | None = None) -> Result:
+    """The adapter's answer, for a relation; skips the test where the adapter declares that it has none.
+
+    stack: modules already built of these parameters.
+    """
+    __tracebackhide__ = True
+    started = time.perf_counter()
+    if reason := target.not_asked(case)[1]:
+        target.answered.clear()
+        alone = replace(target.capabilities, together={}).not_offered(features_of(case.spec, **case.inputs))
+        if not alone and currently_in_test_context():
+            reject()  # another case may not ask for these features together
+        pytest.skip(f"{target.label}: no answer is expected: {reason}")
+    stack = stack or target.stack(case)
+    before = dict(stack.seconds)
+    result = attempt(stack, case)
+    spent = {what: stack.seconds[what] - before[what] for what in before}
+    target.ledger.spend(target.label, {**spent, "ask": time.perf_counter() - started})
+    if isinstance(result, Trial):
+        target.answered.clear()
+        features = target.features(case)
+        result = explained(result, target.present(features), features)
+        said = {"message": result.message, "findings": result.findings}
+        record_relation(target, "answer", case, result.outcome, **said)
+        if result.findings:
+            pytest.skip(f"{target.label}: no answer, as {', '.join(result.findings)} says: {result.message}")
+        raise AssertionError(target.failure("answer", result, None))
+    target.answered.append((running_test(), case, result))
+    return result
+
+
+def check_pair(
+    target: Target, tested: str, case: Case, expected: Result, actual: Result, other: Target | None = None
+) -> None:
+    """Fail unless two answers to the same question agree; the reference gives no answer, only the bound.
+
+    Both may be put together from several answers: where each of those is right, or wrong just as findings say, the
+    outcome is "finding".  other: the target that gave `actual`; this one when None.
+    """
+    __tracebackhide__ = True
+    declared = tuple(asked_of(of.adapter, case, of.device, of.kept)[1] for of in (target, other or target))
+    started = time.perf_counter()
+    verdict = judge_pair(case, expected, actual, declared)
+    judged = time.perf_counter()
+    both = [(target, case, expected), (other or target, case, actual)]
+    parts = [*_parts(target), *(_parts(other) if other else ())]
+    tried = [both, parts] if verdict.outcome == "disagrees" else []
+    ids = next(filter(None, map(_explained_by, tried)), ())
+    outcome = "finding" if ids else verdict.outcome
+    trial = record_relation(target, tested, case, outcome, verdict=verdict, answer=actual, findings=ids)
+    target.ledger.spend(target.label, {"judge": judged - started, "ask": time.perf_counter() - started})
+    if outcome == "disagrees":
+        kept = f"{target.failures.save(case)}{target.failures.note}"
+        raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
+    something_was_seen([outcome])
+
+
+def record_relation(target: Target, tested: str, case: Case, outcome: str, **what: Any) -> Trial:
+    """Count, and record, what came of an answer that is compared with another answer.
+
+    what: the verdict, the message and the answer, as in a Trial, which is made of them.
+    """
+    trial = Trial(target.adapter.name, target.adapter.version, target.device, case, outcome, **what)
+    target.ledger.record_relation(target.label, tested, outcome)
+    note(target, trial)
+    write(target, tested, features_of(case.spec, **case.inputs), trial, relation=True)
+    return trial
+
+
+def _parts(target: Target) -> Sequence[tuple[Target, Case, Result]]:
+    """The cases that it was asked since the last relation of the test that is running, and its answers."""
+    parts = [(target, case, answer) for test, case, answer in target.answered if test == running_test()]
+    target.answered.clear()
+    return parts
+
+
+def _explained_by(answers: Sequence[tuple[Target, Case, Result]]) -> tuple[str, ...]:
+    """The findings that answers show; none where one of them is wrong otherwise."""
+    told = [_explain(target, case, answer) for target, case, answer in answers]
+    return () if None in told else tuple(dict.fromkeys(one for ids in told if ids for one in ids))
+
+
+def _explain(target: Target, case: Case, answer: Result) -> tuple[str, ...] | None:
+    """The findings that an answer of this target shows: none where it agrees, None where it is wrong otherwise."""
+    features = target.features(case)
+    declared = target.capabilities.arithmetic(features)
+    verdict = judge(case, *answer[:2], prefixes=answer.prefixes, declared=declared)
+    trial = Trial(target.adapter.name, target.adapter.version, target.device, case, verdict.outcome, verdict,
+                  answer=answer, arithmetic=declared)  # fmt: skip
+    told = explained(trial, target.present(features), features)
+    return told.findings if told.outcome in ("agrees", "vacuous", "finding") else None
