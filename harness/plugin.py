@@ -116,17 +116,14 @@ class Plugin:
         self.recording = None if self.worker or journal is None else recording.Recording(journal, config)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "target" in metafunc.fixturenames:
-            if "finding" in metafunc.fixturenames:
-                pairs = [(target, finding) for target in self.targets for finding in target.findings or [None]]
-                ids = [f"{target.id}-{finding.id if finding else 'none'}" for target, finding in pairs]
-                metafunc.parametrize(("target", "finding"), pairs, ids=ids)
-                return
-            if "idiom" in metafunc.fixturenames:
-                ways = [(target, idiom) for target in self.targets for idiom in target.idioms or [None]]
-                ids = [f"{target.id}-{(idiom or 'none').replace(' ', '_')}" for target, idiom in ways]
-                metafunc.parametrize(("target", "idiom"), ways, ids=ids)
-                return
+        if "target" not in metafunc.fixturenames:
+            return
+        of_each = {"finding": lambda target: target.findings, "idiom": lambda target: target.idioms}
+        if of := next((name for name in of_each if name in metafunc.fixturenames), ""):
+            pairs = [(target, one) for target in self.targets for one in of_each[of](target) or [None]]
+            ids = [f"{target.id}-{getattr(one, 'id', one or 'none').replace(' ', '_')}" for target, one in pairs]
+            metafunc.parametrize(("target", of), pairs, ids=ids)
+        else:
             metafunc.parametrize("target", self.targets, ids=[target.id for target in self.targets])
 
     @pytest.hookimpl(tryfirst=True)

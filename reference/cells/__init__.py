@@ -46,6 +46,18 @@ class Weight(NamedTuple):
         return (rows * len(self.gates), *columns)
 
 
+def sums_of(spec: RNNSpec, gates: tuple[str, ...] = ("",)) -> tuple[Weight, ...]:
+    """The weights of the sums of x, of h and of biases, which every cell has."""
+    products = Weight("w_ih", ("units", "features"), gates), Weight("w_hh", ("units", "states"), gates)
+    biases = Weight("b_ih", ("units",), gates), Weight("b_hh", ("units",), gates)
+    return (*products, *biases) if spec.bias else products
+
+
+def present(weights: Mapping[str, Any], *names: str) -> list[Any]:
+    """The weights of these names that are there."""
+    return [weights[name] for name in names if name in weights]
+
+
 class Cell(Protocol):
     """A kind of recurrence, with the sizes of one spec.
 

@@ -10,17 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calculus import Operations, activate
-from . import State, Weight
+from . import State, Weight, present, sums_of
 
 if TYPE_CHECKING:
     from ..spec import RNNSpec
-
-WEIGHTS = (
-    Weight("w_ih", ("units", "features")),
-    Weight("w_hh", ("units", "states")),
-    Weight("b_ih", ("units",)),
-    Weight("b_hh", ("units",)),
-)
 
 
 class Elman:
@@ -33,11 +26,10 @@ class Elman:
         self.states = (State("h", spec.hidden_size),)
 
     def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
-        return WEIGHTS if spec.bias else WEIGHTS[:2]
+        return sums_of(spec)
 
     def project(self, operations: Operations, weights: Mapping[str, Any], x: Any) -> Any:
-        biases = [weights[name] for name in ("b_ih", "b_hh") if name in weights]
-        return operations.affine([(weights["w_ih"], x)], biases)
+        return operations.affine([(weights["w_ih"], x)], present(weights, "b_ih", "b_hh"))
 
     def step(
         self, operations: Operations, weights: Mapping[str, Any], projected: Any, states: tuple[Any, ...]

@@ -16,40 +16,33 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calculus import Operations
-from . import State, Weight
+from . import State, Weight, present, sums_of
 
 if TYPE_CHECKING:
     from ..spec import RNNSpec
 
 GATES = ("r", "z", "n")
-WEIGHTS = (
-    Weight("w_ih", ("units", "features"), GATES),
-    Weight("w_hh", ("units", "states"), GATES),
-    Weight("b_ih", ("units",), GATES),
-    Weight("b_hh", ("units",), GATES),
-)
 
 
 class GRU:
-    """reset_after: whether r multiplies U_n h + b_hn, or h."""
+    """r multiplies U_n h + b_hn."""
 
     signed = False
-    reset_after = True
 
     def __init__(self, spec: RNNSpec) -> None:
         self.states = (State("h", spec.hidden_size),)
 
     def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
-        return WEIGHTS if spec.bias else WEIGHTS[:2]
+        return sums_of(spec, GATES)
 
     def project(self, operations: Operations, weights: Mapping[str, Any], x: Any) -> Any:
-        return operations.affine([(weights["w_ih"], x)], bias(weights, "b_ih"))
+        return operations.affine([(weights["w_ih"], x)], present(weights, "b_ih"))
 
     def step(
         self, operations: Operations, weights: Mapping[str, Any], projected: Any, states: tuple[Any, ...]
     ) -> tuple[Any, ...]:
         (h,) = states
-        recurrent = operations.affine([(weights["w_hh"], h)], bias(weights, "b_hh"))
+        recurrent = operations.affine([(weights["w_hh"], h)], present(weights, "b_hh"))
         gates, n = operations.split(projected, (2, 1))
         gates_h, n_h = operations.split(recurrent, (2, 1))
         r, z = operations.split(operations.sigmoid(operations.add(gates, gates_h)), (1, 1))
@@ -64,17 +57,12 @@ class ResetBefore(GRU):
     ) -> tuple[Any, ...]:
         (h,) = states
         w_gates, w_n = operations.split(weights["w_hh"], (2, 1))
-        biases = [operations.split(one, (2, 1)) for one in bias(weights, "b_hh")]
+        biases = [operations.split(one, (2, 1)) for one in present(weights, "b_hh")]
         gates, n = operations.split(projected, (2, 1))
         gates = operations.affine([(w_gates, h)], [one[0] for one in biases], gates)
         r, z = operations.split(operations.sigmoid(gates), (1, 1))
         n = operations.affine([(w_n, operations.multiply(r, h))], [one[1] for one in biases], n)
         return (operations.mix(z, operations.tanh(n), h),)
-
-
-def bias(weights: Mapping[str, Any], name: str) -> list[Any]:
-    """The bias of that name, if it is there."""
-    return [weights[name]] if name in weights else []
 
 
 CELLS = {"gru": GRU, "gru_reset_before": ResetBefore}

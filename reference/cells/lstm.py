@@ -19,18 +19,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calculus import Operations
-from . import State, Weight
+from . import State, Weight, present, sums_of
 
 if TYPE_CHECKING:
     from ..spec import RNNSpec
 
 GATES = ("i", "f", "g", "o")
-WEIGHTS = (
-    Weight("w_ih", ("units", "features"), GATES),
-    Weight("w_hh", ("units", "states"), GATES),
-    Weight("b_ih", ("units",), GATES),
-    Weight("b_hh", ("units",), GATES),
-)
 PEEPHOLE = Weight("w_peephole", ("units",), ("i", "f", "o"))
 PROJECTION = Weight("w_hr", ("states", "units"))
 
@@ -49,11 +43,10 @@ class LSTM:
 
     def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
         more = (PEEPHOLE,) * spec.peepholes + (PROJECTION,) * (spec.projection_size > 0)
-        return (*(WEIGHTS if spec.bias else WEIGHTS[:2]), *more)
+        return (*sums_of(spec, GATES), *more)
 
     def project(self, operations: Operations, weights: Mapping[str, Any], x: Any) -> Any:
-        biases = [weights[name] for name in ("b_ih", "b_hh") if name in weights]
-        return operations.affine([(weights["w_ih"], x)], biases)
+        return operations.affine([(weights["w_ih"], x)], present(weights, "b_ih", "b_hh"))
 
     def step(
         self, operations: Operations, weights: Mapping[str, Any], projected: Any, states: tuple[Any, ...]

@@ -16,7 +16,6 @@ import numpy as np
 from ..cells import cell_of
 from ..faults import COMMONEST, FAULTS, GATED_FAULTS, Fault
 from ..faults.found import FOUND
-from ..faults.machine import unpacked
 from ..faults.masks import MASK_FAULTS
 from ..faults.views import VIEW_FAULTS
 from ..judging.case import Case
@@ -152,10 +151,10 @@ def _in_view(
 
 def _as_found(answer: Answer, told: Diagnosis, faults: Iterable[Fault]) -> Diagnosis:
     """What is said where the catalogue explains nothing, with the faults that findings name."""
-    case, given = answer.case, (answer.actual.output, unpacked(answer.case.spec, answer.actual.h_n))
+    case = answer.case
     if not cell_of(case.spec).signed or answer.actual.output.size * case.spec.num_layers > LARGEST_FOR_PAIRS:
         return told
-    seen = [(fault, judge_planted(case, *given, answer.given, answer.declared, [fault]))
+    seen = [(fault, judge_planted(case, *answer.actual, answer.given, answer.declared, [fault]))
             for fault in answer.visible(faults)]  # fmt: skip
     found = [Explanation((fault,), one.max_error, one.max_fraction) for fault, one in seen if one.outcome == "agrees"]
     tried = told.tried + len(seen)
@@ -164,7 +163,7 @@ def _as_found(answer: Answer, told: Diagnosis, faults: Iterable[Fault]) -> Diagn
 
 def _by_catalogue(answer: Answer, faults: Iterable[Fault], paired: Iterable[Fault]) -> Diagnosis:
     case, prefixes, declared = answer.case, answer.given, answer.declared
-    output, h_n = answer.actual.output, unpacked(case.spec, answer.actual.h_n)
+    output, h_n = answer.actual
     if case.mask is None:
         return _tried(answer, faults, paired)
     found = _tried(answer, MASK_FAULTS.values(), ())

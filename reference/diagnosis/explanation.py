@@ -13,6 +13,7 @@ import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +29,7 @@ from ..faults.machine import (
     initial_states,
     layer_case,
     lengths_of,
-    packed,
     states_before,
-    unpacked,
     zero_padding,
 )
 from ..faults.views import answer_with
@@ -40,7 +39,7 @@ from ..judging.judge import judge
 from ..judging.partial import judge_view
 from ..judging.verdict import Location
 from ..judging.view import WHOLE, View
-from ..layout import each_state, last_states, sequence_to_time_first, state_to_batched, valid_steps
+from ..layout import each_state, last_states, sequence_to_time_first, state_to_batched, state_tuple, valid_steps
 from ..recurrence import Result
 from .faulty import judge_planted
 
@@ -68,14 +67,9 @@ class Answer:
     """An answer that disagrees, and its case: as given, and time first (usual, output, h_n, prefixes)."""
 
     def __init__(
-        self,
-        case: Case,
-        output: np.ndarray,
-        h_n: np.ndarray,
-        prefixes: Sequence[np.ndarray] | None,
-        declared: str | None,
+        self, case: Case, output: np.ndarray, h_n: Any, prefixes: Sequence[np.ndarray] | None, declared: str | None
     ) -> None:
-        self.case, self.actual, self.declared = case, Result(output, packed(h_n)), declared or case.dtype
+        self.case, self.actual, self.declared = case, Result(output, h_n), declared or case.dtype
         self.usual = as_time_first(case)
         self.output = sequence_to_time_first(output, case.layout)
         self.h_n = each_state(lambda h: state_to_batched(h, case.layout), h_n)
@@ -86,8 +80,7 @@ class Answer:
     @property
     def first(self) -> Location | None:
         """The first wrong element."""
-        h_n = unpacked(self.case.spec, self.actual.h_n)
-        return judge(self.case, self.actual.output, h_n, self.given, self.declared).first
+        return judge(self.case, *self.actual, self.given, self.declared).first
 
     @functools.cached_property
     def allowed(self) -> float:
@@ -110,7 +103,7 @@ class Answer:
     @functools.cached_property
     def unexplained(self) -> float:
         """The largest error of the answer as a whole."""
-        return _apart(self.case.answer(), self.actual)
+        return apart(self.case.answer(), self.actual)
 
     def visible(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults that could show in this case."""
@@ -148,7 +141,7 @@ class Answer:
     def _by_comparing(self, faults: tuple[Fault, ...]) -> Explanation | None:
         """By the distance to the answer of the reference with these faults planted in it."""
         planted = implementation(faults, Case.answer)(self.case)
-        error = _apart(planted, self.actual)
+        error = apart(planted, self.actual)
         used = used_part(np.array(error), self.allowed)
         if not (used <= 1 and error < LEFT * self.unexplained) or self._refutes(faults, planted):
             return None
@@ -160,10 +153,9 @@ class Answer:
         if not cell_of(self.case.spec).signed:
             return False
         ordered = sorted(faults, key=lambda fault: fault.asked is None)
-        if _apart(implementation(ordered, Case.answer)(self.case), planted):
+        if apart(implementation(ordered, Case.answer)(self.case), planted):
             return False
-        given = self.actual.output, unpacked(self.case.spec, self.actual.h_n), self.given, self.declared
-        return judge_planted(self.case, *given, faults).outcome == "disagrees"
+        return judge_planted(self.case, *self.actual, self.given, self.declared, faults).outcome == "disagrees"
 
     def _by_steps(self, fault: Fault, steps: list[tuple[Case, np.ndarray]]) -> Explanation | None:
         """By the distance of every state from the faulty step that leads to it."""
@@ -237,13 +229,12 @@ def used_part(error: np.ndarray, allowed: np.ndarray | float) -> float:
     return float(np.where((error == 0) & ~np.isnan(allowed), 0, error / allowed).max(initial=0))
 
 
-def distance(expected: np.ndarray, actual: np.ndarray) -> float:
-    """The largest absolute difference."""
-    return float(_errors(expected, actual).max(initial=0))
-
-
-def _apart(one: Result, other: Result) -> float:
-    return max(distance(one.output, other.output), distance(packed(one.h_n), packed(other.h_n)))
+def apart(expected: Sequence[Any], actual: Sequence[Any]) -> float:
+    """The largest absolute difference of what two answers show; None where nothing is shown."""
+    shown = [(state_tuple(one), state_tuple(other)) for one, other in zip(expected, actual, strict=False)
+             if one is not None]  # fmt: skip
+    errors = (_errors(*pair).max(initial=0) for several in shown for pair in zip(*several, strict=True))
+    return float(max(errors, default=0.0))
 
 
 def visible(faults: Iterable[Fault], case: Case, view: View = WHOLE) -> Iterator[Fault]:

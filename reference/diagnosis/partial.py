@@ -14,8 +14,7 @@ from ..faults.views import answer_with
 from ..judging.case import Case
 from ..judging.partial import widest
 from ..judging.view import View
-from ..layout import state_tuple
-from .explanation import LEFT, Explanation, distance, used_part, visible
+from .explanation import LEFT, Explanation, apart, used_part, visible
 from .faulty import judge_planted
 
 Given = tuple[Any, Any, Any, str | None]  # output, h_n, prefixes, and the arithmetic that is declared
@@ -47,19 +46,12 @@ def explanations_in(
 def _explained(view: View, case: Case, answer: Given, candidates: Sequence[tuple[Fault, ...]]) -> Iterator[Explanation]:
     """A fault explains an error if the judge says so, or, of numbers that it knows no bound for, if the answer lies as
     close to the faulty one as two may; and if less than LEFT of the error is left."""
-    allowed, unexplained = 2 * widest(view, case, answer[3]), _apart(answer_with((), view, case), answer)
+    allowed, unexplained = 2 * widest(view, case, answer[3]), apart(answer_with((), view, case), answer)
     for faults in candidates:
         verdict = judge_planted(case, *answer, faults, view)
         error, used = verdict.max_error, verdict.max_fraction
         if verdict.outcome == "vacuous":
-            error = _apart(answer_with(faults, view, case), answer)
+            error = apart(answer_with(faults, view, case), answer)
             used = used_part(np.array(error), allowed)
         if verdict.outcome != "disagrees" and used <= 1 and error < LEFT * unexplained:
             yield Explanation(faults, error, used)
-
-
-def _apart(expected: Sequence[Any], actual: Sequence[Any]) -> float:
-    """The largest difference of what two answers show."""
-    shown = [(state_tuple(one), state_tuple(other)) for one, other in zip(expected, actual, strict=False)
-             if one is not None]  # fmt: skip
-    return max((distance(*pair) for several in shown for pair in zip(*several, strict=True)), default=0.0)
