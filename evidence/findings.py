@@ -20,11 +20,8 @@ def command(file: Path, as_json: bool) -> int:
 
 def rows_of(evidence: Evidence) -> Iterator[Row]:
     """A row for each finding of each target."""
-    for run in evidence.runs:
-        for target in run.header.targets:
-            for one in target.findings:
-                state = run.state(target.label, one.id)
-                why = f"the run did not ask it of {target.label}" if state == "not asked" else ""
-                title, what, link, avoid = map(visible, (one.title, one.what, one.link, one.avoid))
-                yield Row(one.id, state, visible(target.adapter), visible(target.version), visible(target.backend),
-                          one.kind, title, what, link, avoid, why)  # fmt: skip
+    for target, one, state in (known for run in evidence.runs for known in run.states):
+        why = f"the run did not ask it of {target.label}" if state == "not asked" else ""
+        title, what, link, avoid = map(visible, (one.title, one.what, one.link, one.avoid))
+        yield Row(one.id, state, visible(target.adapter), visible(target.version), visible(target.backend),
+                  one.kind, title, what, link, avoid, why)  # fmt: skip

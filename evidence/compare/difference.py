@@ -98,15 +98,17 @@ def _common_idioms(old: Evidence, new: Evidence) -> tuple[set[tuple[str, str]], 
     before, after = _idioms(old), _idioms(new)
     labels = _versions(old).keys() & _versions(new).keys()
     common, others = set[tuple[str, str]](), dict[tuple[str, str], list[str]]()
-    for label, word in sorted(before.keys() | after.keys()):
-        of = label, word
-        if label in labels and (of in before) == (of in after) and before[of] == after[of]:
+    for of in sorted(one for one in before.keys() | after.keys() if one[0] in labels):
+        if before.get(of) == after.get(of):
             common.add(of)
-        elif label in labels:
-            alone = {(True, False): "only the old run was asked", (False, True): "only the new run was asked"}
-            which = alone.get((of in before, of in after), "are declared otherwise: cases of one run alone")
-            why = "" if of in before and of in after else _absent(new if of in before else old, of)
-            others.setdefault((label, which), []).append(f"{word!r}{f' (absent: {why})' if why else ''}")
+            continue
+        if of not in after:
+            which, why = "only the old run was asked", _absent(new, of)
+        elif of not in before:
+            which, why = "only the new run was asked", _absent(old, of)
+        else:
+            which, why = "are declared otherwise: cases of one run alone", ""
+        others.setdefault((of[0], which), []).append(f"{of[1]!r}{f' (absent: {why})' if why else ''}")
     return common, [f"idioms of {label} that {which}: {', '.join(words)}" for (label, which), words in others.items()]
 
 

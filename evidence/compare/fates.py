@@ -52,10 +52,7 @@ def fates_of(old: Evidence, new: Evidence) -> Iterator[Fate]:
 def _states(evidence: Evidence) -> dict[tuple[str, str], tuple[str, FindingLine]]:
     """(target, id) -> the finding's state in a file's last run that was asked, and what its header says of it."""
     found: dict[tuple[str, str], tuple[str, FindingLine]] = {}
-    for run in evidence.runs:
-        for target in run.header.targets:
-            for one in target.findings:
-                state = run.state(target.label, one.id)
-                if state != "not asked" or (target.label, one.id) not in found:
-                    found[target.label, one.id] = state, one
+    for target, one, state in (known for run in evidence.runs for known in run.states):
+        if state != "not asked" or (target.label, one.id) not in found:
+            found[target.label, one.id] = state, one
     return dict(sorted(found.items()))

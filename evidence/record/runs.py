@@ -18,7 +18,7 @@ from reference.spec import short
 
 from .ledger import Ledger, sums
 from .lines import CUT_OFF, FORMAT, Unusable, read_lines
-from .schema import LINE, End, Header, Merged, TestLine, VerdictLine
+from .schema import LINE, End, FindingLine, Header, Merged, TargetLine, TestLine, VerdictLine
 
 FAILED = ("failed", "error", "xfailed")  # outcomes of a test in which an answer may be wrong
 
@@ -137,6 +137,12 @@ class Run:
         return "changed"
 
     @property
+    def states(self) -> Iterator[tuple[TargetLine, FindingLine, str]]:
+        """Each finding that is known of a target, and its state."""
+        for target in self.header.targets:
+            yield from ((target, one, self.state(target.label, one.id)) for one in target.findings)
+
+    @property
     def name(self) -> str:
         """The first digits of its SHA-256, by which it can be cited; when it began, where it did not end."""
         return self.end.sha256[:16] if self.end else f"begun {self.header.run.started}"
@@ -170,11 +176,9 @@ class Evidence:
     def present(self) -> dict[str, set[str]]:
         """The id of each finding that is present -> the versions that have it, as "keras 3.15.1 on torch 2.13.0"."""
         found: dict[str, set[str]] = {}
-        for run in self.runs:
-            for target in run.header.targets:
-                for one in target.findings:
-                    if run.state(target.label, one.id) == "present":
-                        found.setdefault(one.id, set()).add(f"{target.adapter} {target.version}")
+        for target, one, state in (known for run in self.runs for known in run.states):
+            if state == "present":
+                found.setdefault(one.id, set()).add(f"{target.adapter} {target.version}")
         return dict(sorted(found.items()))
 
 

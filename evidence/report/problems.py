@@ -160,11 +160,11 @@ def _idioms(found: list[Column]) -> list[str]:
     """In how many ways of a call, beside the adapters' own, something was asked. An idiom of several targets counts for
     each."""
     cases = sum(outcomes.total() for column in found for outcomes in column.idioms.values())
-    asked = sum(map(len, (column.idioms for column in found)))
+    asked = sum(len(column.idioms) for column in found)
     absent = sum(bool(one.absent) for column in found for one in column.target.idioms)
     lacking = f"; {absent} {_is(absent)} absent on this machine" if absent else ""
-    notes = [f"{many(asked, 'idiom')}, other ways of a call, {_is(asked, past=True)} asked in {many(cases, 'case')}"]
-    return [f"{notes[0]}{lacking}."] if asked or absent else []
+    asked_in = f"{many(asked, 'idiom')}, other ways of a call, {_is(asked, past=True)} asked in {many(cases, 'case')}"
+    return [f"{asked_in}{lacking}."] if asked or absent else []
 
 
 def _gone(found: list[Column]) -> list[str]:

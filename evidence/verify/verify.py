@@ -217,10 +217,9 @@ def _notes(evidence: Evidence, checks: Sequence[Check]) -> Iterator[str]:
             said = [*target.unsupported, *target.refused, *target.emulated, *target.arithmetics]
             words = "; ".join(f"{one.asked}: {one.reason}" for one in said) or "nothing"
             yield f"{target.label} is {target.source!r}, code of its author's own, who claims of it: {words}."
-        for target in run.header.targets:
-            for one in target.findings:
-                if run.state(target.label, one.id) == "present":
-                    yield f"{target.label}, {target.version}: {one} is present."
+        for target, one, state in run.states:
+            if state == "present":
+                yield f"{target.label}, {target.version}: {one} is present."
         if not run.header.knows_idioms and run.header.targets:
             yield f"{run.name} is from before idioms were asked: it says nothing of other ways of a call than one."
         for target in run.header.targets:
