@@ -141,12 +141,12 @@ class Target:
         drawn = questions(self.capabilities.supported, **limits)
         known = self._keys.setdefault(repr(limits), [])
         if not known:
-            known += pool.keys(drawn.filter(self._not_refused), self.pool)
+            known += pool.keys(drawn.filter(self._answers), self.pool)
         key = pool.key_of(known, self.pool, running_test(), *words)
         return pool.values(key, limits.get("sane", False), self.compiles.weights)
 
-    def _not_refused(self, question: Question) -> bool:
-        """Whether what a question asks in every test is not declared unsupported together."""
+    def _answers(self, question: Question) -> bool:
+        """Whether an answer is expected of all together that a question asks in every test."""
         asked = self.features(question.case("forward", "tanh", "float32"))
         return not self.capabilities.no_answer({name: asked[name] for name in pool.OF_A_QUESTION})
 
@@ -304,6 +304,5 @@ class Target:
 
 def target_of(item: pytest.Item) -> Target | None:
     """The target that a test judges; None where it judges none."""
-    callspec = getattr(item, "callspec", None)
-    target = callspec.params.get("target") if callspec else None
+    target = getattr(getattr(item, "callspec", None), "params", {}).get("target")
     return target if isinstance(target, Target) else None

@@ -49,7 +49,7 @@ def judge(
     if case.mask is not None:
         plain, order = case.without_mask()
         moved = _moved(case.layout, order, _Given(output, h_n, prefixes))
-        return put_back(judge(plain, *moved, promised.name, bound), order)
+        return _put_back(judge(plain, *moved, promised.name, bound), order)
     with np.errstate(all="ignore"):
         answer = _answer(case, output, h_n, prefixes or ())
         tracks = step_tracks(case, answer.layers, promised) if bound == "step" else trajectory_tracks(case, promised)
@@ -70,7 +70,7 @@ def _moved(layout: str, order: np.ndarray, given: _Given) -> _Given:
     return _Given(take_steps(given.output, order, layout), given.h_n, lower)
 
 
-def put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
+def _put_back(verdict: Verdict, order: np.ndarray) -> Verdict:
     """The verdict on a case whose steps were put in another order, with its places named as they were given."""
     places = {"worst": verdict.worst, "first": verdict.first}
     moved = {name: place for name, place in places.items() if place is not None and place.time is not None}
@@ -104,7 +104,7 @@ def judge_pair(
     if case.mask is not None:
         plain, order = case.without_mask()
         e, a = (_moved(case.layout, order, one) for one in answers)
-        return put_back(judge_pair(plain, e, a, declared), order)
+        return _put_back(judge_pair(plain, e, a, declared), order)
     with np.errstate(all="ignore"):
         arrays = ([one.output, *state_tuple(one.h_n)] for one in answers)
         if all(equal_bits(*pair).all() for pair in zip(*arrays, strict=True)):

@@ -19,6 +19,7 @@ from evidence.verify.verify import conclusion, verify
 from meta_tests.common.records import recording
 from meta_tests.common.wrong import Fallen, Wrong, ask_findings, ask_idioms, known
 from meta_tests.evidence.verify.test_verifying import recounted
+from meta_tests.evidence.verify.test_verifying_findings import problems
 
 Line = dict[str, Any]
 ASKED = ("twice", "last output", "held")
@@ -37,11 +38,6 @@ def genuine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ask_findings(target)
         ask_idioms(target, *ASKED)
     return path
-
-
-def problems(evidence: Any) -> list[str]:
-    found = [problem for check in verify(evidence) for problem in check.problems]
-    return [problem for problem in found if "not asked once" not in problem]
 
 
 def of(lines: list[Line], idiom: str, outcome: str = "agrees", tested: str = seeded.PROPERTY) -> list[Line]:
