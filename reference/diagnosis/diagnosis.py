@@ -151,10 +151,9 @@ def _in_view(
 
 def _as_found(answer: Answer, told: Diagnosis, faults: Iterable[Fault]) -> Diagnosis:
     """What is said where the catalogue explains nothing, with the faults that findings name."""
-    case = answer.case
-    if not cell_of(case.spec).signed or answer.actual.output.size * case.spec.num_layers > LARGEST_FOR_PAIRS:
+    if not answer.followed:
         return told
-    seen = [(fault, judge_planted(case, *answer.actual, answer.given, answer.declared, [fault]))
+    seen = [(fault, judge_planted(answer.case, *answer.actual, answer.given, answer.declared, [fault]))
             for fault in answer.visible(faults)]  # fmt: skip
     found = [Explanation((fault,), one.max_error, one.max_fraction) for fault, one in seen if one.outcome == "agrees"]
     tried = told.tried + len(seen)

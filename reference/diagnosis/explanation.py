@@ -45,6 +45,8 @@ from .faulty import judge_planted
 
 # A fault explains an error if less than this part of it is left: one that does nothing in a case explains none.
 LEFT = 1 / 2
+# Numbers that a case's states hold, above which following each of them through a fault takes seconds.
+LARGEST_FOLLOWED = 50_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class Answer:
     def first(self) -> Location | None:
         """The first wrong element."""
         return judge(self.case, *self.actual, self.given, self.declared).first
+
+    @property
+    def followed(self) -> bool:
+        """Whether each element can be followed through a fault: where a step is one activation, of a case so small."""
+        size = self.actual.output.size * self.case.spec.num_layers
+        return cell_of(self.case.spec).signed and size <= LARGEST_FOLLOWED
 
     @functools.cached_property
     def allowed(self) -> float:
@@ -150,7 +158,7 @@ class Answer:
     def _refutes(self, faults: tuple[Fault, ...], planted: Result) -> bool:
         """Whether some element lies where these faults cannot have put it. planted: what the reference with them
         answers. faulty.py plants those that ask another question outermost, and knows of no order that differs."""
-        if not cell_of(self.case.spec).signed:
+        if not self.followed:
             return False
         ordered = sorted(faults, key=lambda fault: fault.asked is None)
         if apart(implementation(ordered, Case.answer)(self.case), planted):
