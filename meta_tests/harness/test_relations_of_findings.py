@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +15,6 @@ from harness.relations import answer, check_pair
 from harness.target import Target
 from meta_tests.common.features import USUAL
 from meta_tests.findings.checks import Answers
-from reference import Case
-from reference.faults import Run, implementation
 
 IGNORED = Finding(
     "F-901", "Lengths are ignored", "fault", "reference", "none known", "Give none.", ("1",), (),
@@ -27,8 +24,10 @@ IGNORED = Finding(
 CASE = replace(USUAL, direction="reverse", lengths=(4, 2, 3)).case()
 
 
-def target_of(run: Run) -> Target:
-    target = Target(Answers(ReferenceAdapter(), run), "cpu", Ledger(), "reference")
+def target_of(*names: str) -> Target:
+    """The reference with these faults."""
+    faults = [PLANTED[name] for name in names]
+    target = Target(Answers(ReferenceAdapter(), lambda _: faults), "cpu", Ledger(), "reference")
     vars(target)["findings"] = [IGNORED]
     return target
 
@@ -42,12 +41,8 @@ def reversal(target: Target) -> None:
     check_pair(target, "reversal", CASE, answer(target, CASE), put_back)
 
 
-def faulty(*names: str) -> Any:
-    return implementation([PLANTED[name] for name in names], Case.answer)
-
-
 def test_it_is_a_finding_where_each_answer_is_wrong_as_the_finding_says() -> None:
-    target = target_of(faulty("lengths_ignored"))
+    target = target_of("lengths_ignored")
     reversal(target)
     assert target.ledger.relations[target.label, "reversal", "finding"] == 1
 
@@ -55,4 +50,4 @@ def test_it_is_a_finding_where_each_answer_is_wrong_as_the_finding_says() -> Non
 @pytest.mark.parametrize("names", [["lengths_one_less"], ["lengths_ignored", "x_one_step_late"]])
 def test_it_disagrees_where_an_answer_is_wrong_in_another_way(names: list[str]) -> None:
     with pytest.raises(AssertionError, match="reversal"):
-        reversal(target_of(faulty(*names)))
+        reversal(target_of(*names))
