@@ -51,8 +51,8 @@ class Idiom(NamedTuple):
         reference.judging.view.answer_of gives it; None in place of an array that is not shown.
     view: what the call shows of the whole answer.
     without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
-        does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals, and in
-        place of one of the same features.
+        does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals, and
+        in place of one of the same features.
     answers: features that the adapter declares as refused, or as not offered, and that this idiom answers.
     isolate: whether it may take the process down, and is asked in one of its own.
     absent: why it cannot be asked on this machine; empty where it can.
