@@ -51,7 +51,8 @@ class Idiom(NamedTuple):
         reference.judging.view.answer_of gives it; None in place of an array that is not shown.
     view: what the call shows of the whole answer.
     without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
-        does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals.
+        does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals, and
+        in place of one of the same features.
     answers: features that the adapter declares as refused, or as not offered, and that this idiom answers.
     isolate: whether it may take the process down, and is asked in one of its own.
     absent: why it cannot be asked on this machine; empty where it can.
@@ -78,7 +79,7 @@ class Idiom(NamedTuple):
         refused = {some: said for some, said in capabilities.refused.items() if some not in self.answers}
         more = (feature for (feature, *others) in self.answers if not others and not in_base(*feature))
         return replace(capabilities, unsupported={**offered, **alone}, offers=(*capabilities.offers, *more),
-                       together={**several, **capabilities.together}, refused={**self.refused, **refused})  # fmt: skip
+                       together={**several, **capabilities.together}, refused={**refused, **self.refused})  # fmt: skip
 
 
 class Compiles(NamedTuple):

@@ -64,6 +64,13 @@ NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n 
 ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
          for n in SEVERAL}  # fmt: skip
 LAST, ALONE = View(output="last step", states="none"), View(states="none")
+# Model.predict traces a model anew for each case
+PREDICT = {
+    "compiles": BACKEND in ("tensorflow", "jax"),
+    "refused": {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")}
+    if BACKEND == "tensorflow"
+    else {},
+}
 
 _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     # what is returned
@@ -90,7 +97,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "stateful": ("with stateful=True, one part of the steps after the other", View(), {}),
     "reset": ("by stateful layers that were asked before, and reset", ALONE, {}),
     "stateful predict": ("by Model.predict of stateful layers, one half of the steps after the other", View(),
-                         {"without": {**KEEPS, **NOT_BACKWARDS}}),
+                         {"without": {**KEEPS, **NOT_BACKWARDS}, **PREDICT}),
     # cells
     "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
     "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
@@ -112,7 +119,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
         "refused": {(("batch", "0"),): Refusal("ValueError", "TimeDistributed.call()")},
     }),
     "TimeDistributed predict": ("by Model.predict of TimeDistributed, of two sequences each and then of one", ALONE, {
-        "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS},
+        "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS}, **PREDICT,
         "absent": "" if BACKEND == "tensorflow" else "the number of sequences is known in every call but TensorFlow's",
     }),
 }  # fmt: skip

@@ -43,6 +43,13 @@ def test_an_idiom_answers_what_run_is_refused_or_cannot_ask() -> None:
     assert wide.narrowed(run).supported("mask") == (False, True)
 
 
+def test_an_idiom_is_refused_in_its_own_words() -> None:
+    run = replace(ReferenceAdapter.capabilities, refused={(("time", "0"),): EMPTY})
+    own = Refusal("TypeError", "nothing")
+    idiom = Idiom("", lambda case, device: Result(None, None), refused={(("time", "0"),): own})
+    assert idiom.narrowed(run).refusal(USUAL) == own
+
+
 def test_a_refusal_may_be_of_several_types() -> None:
     assert EMPTY.fits("RuntimeError: there is no step")
     assert not EMPTY.fits("TypeError: there is no step")
