@@ -50,6 +50,7 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "h0": (True, False),
     "lengths": ("full", "mixed", "with zeros"),
     "mask": (False, True),
+    "clip": (False, True),  # of what an activation is taken of
     "values": ("finite", "not finite"),  # of x and h0, padding included
     "num_layers": ("1", "2", "3 to 10"),
     "time": ("0", "1", "more"),
@@ -145,7 +146,8 @@ class Capabilities:
     arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
         reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
     offers: features beyond BASE that the adapter's methods have arguments for: ("mask", True) for run's mask,
-        ("mode", ...) for build's mode; and the cells that it builds beside elman, ("cell", ...).
+        ("mode", ...) for build's mode; ("clip", True) for a spec's clip; and the cells that it builds beside elman,
+        ("cell", ...).
 
     What a framework gets wrong is declared nowhere here: it is a finding (findings/), and asked.
     """
@@ -288,6 +290,7 @@ def features_of(
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
         "mask": mask is not None,
+        "clip": spec.clip is not None,
         "values": "finite" if finite else "not finite",
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",

@@ -119,7 +119,7 @@ class Framework(ABC):
         capabilities = capabilities_on(self, device)
         if spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers:
             raise NotOffered(f"cell {spec.cell}: {NOT_AMONG_OFFERS}")
-        capabilities.require({"mode": mode, **asked})
+        capabilities.require({"mode": mode, "clip": spec.clip is not None, **asked})
         return self._make(spec, cast_exactly(parameters, dtype), device, mode, layout)
 
     def run(

@@ -13,7 +13,7 @@ from typing import Any
 from adapters.capabilities import FEATURES, Refusal
 from reference import limits
 from reference.bounds.arithmetic import ARITHMETICS
-from reference.faults import FAULTS, Fault
+from reference.faults import FAULTS, GATED_FAULTS, Fault
 from reference.faults.found import FOUND
 from reference.faults.masks import MASK_FAULTS
 from reference.faults.views import VIEW_FAULTS
@@ -31,7 +31,7 @@ KINDS = {
 NO_LINK = "none known"
 USUAL = ""  # the idiom of every case that is drawn
 WHAT = ("fault", "arithmetic", "exception", "not_expressible")
-PLANTED: Mapping[str, Fault] = FAULTS | MASK_FAULTS | FOUND | VIEW_FAULTS
+PLANTED: Mapping[str, Fault] = FAULTS | GATED_FAULTS | MASK_FAULTS | FOUND | VIEW_FAULTS
 
 
 @dataclass(frozen=True)

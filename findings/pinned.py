@@ -14,7 +14,7 @@ from reference.arguments import check_inputs
 from reference.draws import draw_case
 from reference.spec import DTYPES, expect_word, short
 
-SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell")
+SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell", "clip")
 DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale")
 SIZES = ("batch", "time", "input_size", "hidden_size", "num_layers")
 LARGEST = 10_000  # numbers of x, of a state, of a weight
@@ -61,6 +61,7 @@ class Pinned:
     nonlinearity: str = "tanh"
     bias: bool = True
     cell: str = "elman"
+    clip: float | None = None
     dtype: str = "float32"
     seed: int = 0
     h0: bool = False
@@ -82,7 +83,8 @@ class Pinned:
         for name, value in given.items():
             if name not in kinds:
                 raise ValueError(f"case {name}: expected one of {', '.join(kinds)}")
-            expected = {"int": int, "str": str, "bool": bool, "float": (int, float)}.get(kinds[name], list)
+            kind = kinds[name].removesuffix(" | None")
+            expected = {"int": int, "str": str, "bool": bool, "float": (int, float)}.get(kind, list)
             if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
                 raise ValueError(f"case {name}: got {short(value)}, expected {kinds[name]}")
         missing = [name for name in ("batch", "time", "input_size", "hidden_size") if name not in given]

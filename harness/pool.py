@@ -32,7 +32,7 @@ EAGER = 64  # of the cases that a kept function could answer, one in so many is 
 OWN_KEY = "own_key"
 MOST_LAYERS = 3  # of a drawn key: each layer is compiled; deeper stacks have tests of their own
 # what a question asks for, whatever test asks it
-OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "num_layers", "time", "batch", "mode")
+OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "clip", "num_layers", "time", "batch", "mode")
 
 
 def choose(config: pytest.Config) -> None:

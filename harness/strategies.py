@@ -29,6 +29,7 @@ INPUT_SCALES = (1.0, 32.0, 2.0**-10)
 WEIGHT_SCALES = (1.0, 0.5, 2.0)
 SEEDS = st.integers(0, 2**32 - 2)
 # what draw_case is told of a question; the spec and in_memory are told the rest
+CLIPS = (None, None, 0.5, 2.0)
 DRAWN = ("batch", "time", "seed", "weight_scale", "input_scale", "h0", "lengths", "rounded", "mask", "weights")
 
 
@@ -54,11 +55,13 @@ class Question:
     input_scale: float
     memory: str
     mask: bool = False
+    clip: float | None = None
     weights: int | None = None
 
     def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
         """The case that it asks, batch first."""
-        spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias)
+        spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias,
+                       clip=self.clip)  # fmt: skip
         drawn = {name: getattr(self, name) for name in DRAWN}
         return in_layout(draw_case(spec, dtype=dtype, **drawn), "batch_first", self.memory)
 
@@ -124,15 +127,16 @@ def questions(
     min_time: int = 0,
     max_time: int = 9,
     with_lengths: bool = True,
-    with_mask: bool = False,
+    with_all: bool = False,
     sane: bool = False,
 ) -> Question:
     """A question of sizes 1 to 9, and 1 to 3 layers, or sometimes up to max_layers.
 
-    supported: the values of a feature that may be asked for (Capabilities.supported).  sane: no saturating
-    inputs and no large weights, for properties that are judged by the trajectory bound.
+    supported: the values of a feature that may be asked for (Capabilities.supported).  with_all: masks and clips too,
+    with which not every relation holds.  sane: no saturating inputs and no large weights, for properties that are
+    judged by the trajectory bound.
     """
-    mask = with_mask and draw(st.sampled_from(sorted(supported("mask"))))
+    mask = with_all and draw(st.sampled_from(sorted(supported("mask"))))
     least, most = _range(supported("time"), max_time)
     sizes = _sizes((max(least, min_time), most), _range(supported("batch"), 9))
     batch, time, input_size, hidden_size = draw(sizes)
@@ -151,4 +155,5 @@ def questions(
         input_scale=1.0 if sane else draw(st.sampled_from(INPUT_SCALES)),
         memory=draw(st.sampled_from(MEMORY)),
         mask=mask,
+        clip=draw(st.sampled_from(CLIPS)) if with_all and True in supported("clip") else None,
     )

@@ -19,8 +19,8 @@ LAYOUTS = ("batch_first", "time_first", "unbatched")
 NONLINEARITIES = ("tanh", "relu")
 # the fields of RNNSpec in 0.1.0, which its JSON always has
 FIRST = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias")
-# the fields that only an LSTM has, and the cells whose activations are no choice
-OF_LSTM = ("peepholes", "input_forget", "projection_size", "clip")
+# the fields that only some cells have, and the cells whose activations are no choice
+OF_CELLS = {**dict.fromkeys(("peepholes", "input_forget", "projection_size"), ("lstm",)), "clip": ("elman", "lstm")}
 GATED = ("gru", "gru_reset_before", "lstm")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -57,7 +57,8 @@ class RNNSpec:
     direction: "forward", "reverse" (from the last valid step to the first) or "bidirectional".
     nonlinearity: "tanh" or "relu", of the cell "elman"; the others have no choice, and are "tanh".
     bias: whether b_ih and b_hh are there.  cell: one of reference.cells.CELLS.
-    peepholes, input_forget, projection_size, clip: of the cell "lstm" alone, as reference.cells.lstm has them;
+    peepholes, input_forget, projection_size: of the cell "lstm" alone, as reference.cells.lstm has them.
+    clip: of "elman" and "lstm", the largest magnitude of what an activation is taken of, as ONNX defines it.
     projection_size 0 and clip None stand for none.
     layout, held: how the native module is called that an adapter read this from, kept for the one that is built of it;
     None where it was not read. They are no part of the equations: specs that differ in them alone are equal.
@@ -115,7 +116,7 @@ class RNNSpec:
             object.__setattr__(self, "clip", float(clip))
         for one in fields(self):
             value = getattr(self, one.name)
-            if one.name in OF_LSTM and value != one.default and self.cell != "lstm":
+            if value != one.default and self.cell not in OF_CELLS.get(one.name, (self.cell,)):
                 expect(False, one.name, value, f"{one.default}, as the cell {self.cell} has none")
         if self.cell in GATED and self.nonlinearity != "tanh":
             expect(False, "nonlinearity", self.nonlinearity, f"tanh, as the cell {self.cell} has no other")

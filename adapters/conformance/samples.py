@@ -43,7 +43,8 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
 def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5) -> Case:
     """A case that asks for these features. Its parameters are the same for every size of batch and time."""
     spec = RNNSpec(INPUT_SIZE, HIDDEN_SIZE, LAYERS[asked["num_layers"]],
-                   asked["direction"], asked["nonlinearity"], asked["bias"], asked.get("cell", "elman"))  # fmt: skip
+                   asked["direction"], asked["nonlinearity"], asked["bias"], asked.get("cell", "elman"),
+                   clip=0.5 if asked["clip"] else None)  # fmt: skip
     rng, dtype, unbatched = np.random.default_rng(seed), asked["dtype"], asked["layout"] == "unbatched"
     batch = {"0": 0, "1": 1}.get(asked["batch"], batch)
     time = {"0": 0, "1": 1}.get(asked["time"], time)

@@ -37,7 +37,11 @@ class ReferenceAdapter(Framework):
     framework: Any = np
     capabilities = Capabilities(
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
-        offers=(("mask", True), *(("cell", word) for word in CELLS if word not in ("elman", *NO_CORPUS))),
+        offers=(
+            ("mask", True),
+            ("clip", True),
+            *(("cell", word) for word in CELLS if word not in ("elman", *NO_CORPUS)),
+        ),
     )
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:

@@ -46,13 +46,6 @@ def in_opset(model: Any, feeds: dict[str, Any], version: int) -> None:
         node.attribute.extend(kept)
 
 
-def clipped_far_off(model: Any, feeds: dict[str, Any]) -> None:
-    """Each RNN node has a threshold, which no preactivation comes near."""
-    for node in model.graph.node:
-        if node.op_type == "RNN":
-            node.attribute.append(helper.make_attribute("clip", 2.0**100))
-
-
 def without_attributes(model: Any, feeds: dict[str, Any], names: tuple[str, ...]) -> None:
     """The RNN nodes leave out attributes of these names where the standard says the same without them."""
     same = {"direction": [b"forward"], "activations": [b"Tanh"]}

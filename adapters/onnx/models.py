@@ -68,6 +68,7 @@ def _layer(spec: RNNSpec, layer: int, inputs: list[str], output: str) -> list[An
         name=f"rnn_{layer}",
         hidden_size=spec.hidden_size,
         direction=spec.direction,
+        clip=spec.clip,
         activations=[ACTIVATIONS[spec.nonlinearity]] * spec.num_directions,
     )
     moved = _node("Transpose", [f"Y_{layer}"], [f"halves_{layer}"], perm=[0, 2, 1, 3])

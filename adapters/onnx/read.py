@@ -81,14 +81,14 @@ def _read(graph: Any) -> tuple[RNNSpec, list[CellParameters]]:
     words = [(*_words(node), has_input(node, 3)) for node in layers]
     if len(set(words)) > 1:
         raise NotOffered(f"layers: got {words}, expected all of one kind")
-    direction, nonlinearity, activations, hidden, bias = words[0]
+    direction, nonlinearity, activations, hidden, clip, bias = words[0]
     directions = 2 if direction == "bidirectional" else 1
     if activations not in (None, directions):
         raise NotOffered(f"activations: got {activations}, expected one for each of {directions} directions")
     tensors = constants(graph)
     parameters = [cell for node in layers for cell in cells(node, tensors, directions)]
     hidden = len(parameters[0].w_hh) if hidden is None else hidden
-    spec = RNNSpec(parameters[0].w_ih.shape[1], hidden, len(layers), direction, nonlinearity, bias)
+    spec = RNNSpec(parameters[0].w_ih.shape[1], hidden, len(layers), direction, nonlinearity, bias, clip=clip)
     check_parameters(spec, parameters)
     stack = _Stack(graph, layers, spec, tensors)
     given = next(value.type.tensor_type.elem_type for value in graph.input if value.name == stack.x)
@@ -102,20 +102,21 @@ def _read(graph: Any) -> tuple[RNNSpec, list[CellParameters]]:
     return replace(spec, layout=stack.layout), parameters
 
 
-def _words(node: Any) -> tuple[str, str, int | None, int | None]:
-    """The direction, the nonlinearity, how often that is named, and the hidden size, of a node's attributes."""
+def _words(node: Any) -> tuple[str, str, int | None, int | None, float | None]:
+    """The direction, the nonlinearity, how often that is named, the hidden size and the clip of a node."""
     given = attributes(node)
     direction = given.get("direction", "forward")
     if direction not in DIRECTIONS:
         raise NotOffered(f"direction: got {short(direction)}, expected one of {', '.join(DIRECTIONS)}")
-    for name in ("clip", "activation_alpha", "activation_beta", *["layout"] * (given.get("layout") != 0)):
+    for name in ("activation_alpha", "activation_beta", *["layout"] * (given.get("layout") != 0)):
         if name in given:
             raise NotOffered(f"{name}: got {given[name]}, expected none: RNNSpec has no such thing")
     names = [name.decode(errors="replace") for name in given.get("activations", [b"Tanh"])]
     known = {NONLINEARITIES.get(name) for name in names}
     if len(known) != 1 or None in known:
         raise NotOffered(f"activations: got {', '.join(names)}, expected Tanh or Relu in every direction")
-    return direction, known.pop() or "", len(names) if "activations" in given else None, given.get("hidden_size")
+    named = len(names) if "activations" in given else None
+    return direction, known.pop() or "", named, given.get("hidden_size"), given.get("clip")
 
 
 class _Stack:

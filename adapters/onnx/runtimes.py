@@ -46,6 +46,7 @@ def _capabilities(batch_first: str, emulated: dict[Feature, str] | None = None, 
             ("layout", "batch_first"): batch_first,
             **(emulated or {}),
         },
+        offers=(("clip", True),),
         **more,
     )
 

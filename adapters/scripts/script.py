@@ -120,6 +120,7 @@ def _words(case: Case, device: str) -> dict[str, Any]:
     steps = {"forward": f"range({sizes['time']})", "reverse": f"range({sizes['time']})[::-1]"}
     return {
         **spec.to_dict(),
+        "clip": spec.clip,
         **MOVES[case.layout],
         **{word: word in (case.layout, spec.direction, case.dtype) for word in (*LAYOUTS, *DIRECTIONS, *DTYPES)},
         **{name: getattr(case, name) is not None for name in ("h0", "lengths", "mask")},

@@ -22,6 +22,7 @@ DRAWN = "idioms"  # asks each idiom a few that are drawn
 USUAL: Mapping[str, Any] = {name: values[0] for name, values in FEATURES.items()} | {
     "num_layers": "1", "time": "more", "batch": "more", "h0": False,
 }  # fmt: skip
+CLIP = 0.5  # which about half of all sums exceed
 SIZE = {"0": 0, "1": 1, "more": 4}
 LENGTHS = {"full": None, "mixed": (3, 1, 4, 2), "with zeros": (3, 0, 4, 2)}
 # a narrow dtype comes with one layer: of more its bounds say little
@@ -44,7 +45,7 @@ def case_of(asked: Mapping[str, Any], seed: int = 0) -> Case:
     time, lengths = SIZE[asked["time"]], LENGTHS[asked["lengths"]]
     case = draw_case(
         RNNSpec(3, 5, {"1": 1, "2": 2, "3 to 10": 3}[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
-                asked["bias"]),
+                asked["bias"], clip=CLIP if asked["clip"] else None),
         batch=batch,
         time=time,
         dtype=asked["dtype"],

@@ -168,7 +168,8 @@ class Cells:
     b_hh: np.ndarray | None = None
 
 
-def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinearity: str) -> np.ndarray:
+def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinearity: str,
+         clip: float | None = None) -> np.ndarray:  # fmt: skip
     """The states of a machine: x (case, time, batch, input size), h (case, batch, hidden_size), in storage's dtype.
 
     Returns (case, time, batch, hidden_size) in storage's dtype.
@@ -186,7 +187,7 @@ def scan(machine: Machine, cells: Cells, x: np.ndarray, h: np.ndarray, nonlinear
         a = _staged(unit, from_input, from_state, biases) if machine.staged else unit.round(
             unit.sum([*from_input, *from_state, *biases]), unit.storage
         )  # fmt: skip
-        h = unit.activate(a, nonlinearity)
+        h = unit.activate(a if clip is None else np.clip(a, -clip, clip), nonlinearity)
         states.append(unit.round(h, machine.declared.storage))
     return np.stack(states, axis=1).astype(dtype)
 

@@ -69,7 +69,7 @@ class Picks:
         return choices[int(self._words.random_raw() >> 11) % len(choices)]
 
 
-def draw_batch(name: str, seed: int, count: int = BATCH_OF_CASES) -> Batch:
+def draw_batch(name: str, seed: int, count: int = BATCH_OF_CASES, clip: float | None = None) -> Batch:
     """Stacks of one or two layers in the arithmetic's storage; weights as torch draws them, or large, tiny or huge."""
     pick, draw = Picks(2 * seed), Draw(2 * seed + 1)
     spec = RNNSpec(
@@ -94,7 +94,7 @@ def draw_batch(name: str, seed: int, count: int = BATCH_OF_CASES) -> Batch:
     x = sign(draw.uniform((count, time, batch, spec.input_size), value)).astype(dtype)
     h0 = draw.uniform((spec.num_cells, count, batch, spec.hidden_size), min(value, 1.0)).astype(dtype)
     lengths = np.array([pick(*range(time + 1)) for _ in range(batch)])
-    return Batch(spec, cells, x, pick(h0, None), pick(lengths, None, None))
+    return Batch(replace(spec, clip=clip), cells, x, pick(h0, None), pick(lengths, None, None))
 
 
 def extremes(name: str) -> list[tuple[float, float]]:
@@ -139,7 +139,7 @@ def run(machine: Machine, batch: Batch) -> tuple[list[np.ndarray], np.ndarray]:
             index = layer * spec.num_directions + d
             start = np.zeros((count, rows, spec.hidden_size), x.dtype) if batch.h0 is None else batch.h0[index]
             ordered = x if direction == "forward" else x[:, back, np.arange(rows)]
-            states = scan(machine, batch.cells[index], ordered, start, spec.nonlinearity)
+            states = scan(machine, batch.cells[index], ordered, start, spec.nonlinearity, spec.clip)
             last = states[:, np.maximum(lengths - 1, 0), np.arange(rows)]
             h_n.append(np.where((lengths == 0)[:, None], start, last))
             states = np.where(ended, np.zeros((), x.dtype), states)
@@ -161,14 +161,18 @@ def verdicts(machine: Machine, batch: Batch, bounds: tuple[str, ...] = BOUNDS) -
 
 
 def count(
-    name: str, cases: int, seed: int = 0, fault: Callable[[Machine], Machine] = lambda machine: machine
-) -> list[Row]:
-    """A row for each bound: at least so many cases of machines of one arithmetic, each with `fault` planted."""
+    name: str, cases: int, seed: int = 0, fault: Callable[[Machine], Machine] = lambda machine: machine,
+    clip: float | None = None,
+) -> list[Row]:  # fmt: skip
+    """A row for each bound: at least so many cases of machines of one arithmetic, each with `fault` planted.
+
+    clip: of every case.
+    """
     outcomes: Counter[tuple[str, str]] = Counter()
     largest = dict.fromkeys(BOUNDS, 0.0)
     for number in range(-(-cases // BATCH_OF_CASES)):
         own = seed + number
-        for _, bound, verdict in verdicts(fault(draw_machine(name, own)), draw_batch(name, own)):
+        for _, bound, verdict in verdicts(fault(draw_machine(name, own)), draw_batch(name, own, clip=clip)):
             outcomes[bound, verdict.outcome] += 1
             largest[bound] = max(largest[bound], verdict.max_fraction)
     return [

@@ -65,6 +65,11 @@ class Operations(Protocol):
     def relu(self, a: Any) -> Any: ...
 
 
+def clipped(operations: Operations, a: Any, limit: float | None) -> Any:
+    """a, clipped where there is a limit."""
+    return a if limit is None else operations.clip(a, limit)
+
+
 def activate(operations: Operations, nonlinearity: str, a: Any) -> Any:
     """The activation of that name; a word that nobody computes raises."""
     match nonlinearity:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..bounds.arithmetic import REFERENCE, Arithmetic
 from ..spec import CellParameters
-from .slopes import RELU, SIGMOID, TANH, Activation
+from .slopes import RELU, SIGMOID, TANH, Activation, within
 from .sums import EVALUATION_ERROR, Sum, product
 
 # the roundings of the reference's own operations, and of a radius while it is evaluated
@@ -47,11 +47,15 @@ class Matrix:
 
 
 class Open(NamedTuple):
-    """A sum to which terms may be added: its bound depends on all of them.  terms: beside products and biases."""
+    """A sum to which terms may be added: its bound depends on all of them.
+
+    terms: beside products and biases.  limit: to which it is clipped where it is activated.
+    """
 
     products: tuple[tuple[Matrix, Any], ...]
     biases: tuple[Matrix, ...]
     terms: tuple[Any, ...] = ()
+    limit: float | None = None
 
 
 @functools.cache
@@ -88,7 +92,7 @@ class OpenSums:
         if isinstance(a, Open):
             products = tuple((self._gates(weight, start, end, every), operand) for weight, operand in a.products)
             biases = tuple(self._gates(bias, start, end, every) for bias in a.biases)
-            return Open(products, biases, tuple(self._gates(term, start, end, every) for term in a.terms))
+            return Open(products, biases, tuple(self._gates(term, start, end, every) for term in a.terms), a.limit)
         size = (a.value if isinstance(a, Ball) else a).shape[-1] // every
         index = (..., slice(start * size, end * size))
         return a.part(index) if isinstance(a, Ball) else a[index]
@@ -100,13 +104,20 @@ class OpenSums:
         return a._replace(terms=(*a.terms, b))
 
     def sigmoid(self, a: Open) -> Any:
-        return self.activated(a, SIGMOID)
+        return self._clipped(a, SIGMOID)
 
     def tanh(self, a: Open) -> Any:
-        return self.activated(a, TANH)
+        return self._clipped(a, TANH)
 
     def relu(self, a: Open) -> Any:
-        return self.activated(a, RELU)
+        return self._clipped(a, RELU)
+
+    def clip(self, a: Open, limit: float) -> Open:
+        return a._replace(limit=limit)
+
+    def _clipped(self, a: Any, activation: Activation) -> Any:
+        limit = a.limit if isinstance(a, Open) else None
+        return self.activated(a, activation if limit is None else within(activation, limit))
 
     def activated(self, total: Any, activation: Activation) -> Any:
         """What a reader makes of an activation."""
@@ -117,9 +128,6 @@ class OpenSums:
 
     def mix(self, z: Any, n: Any, h: Any) -> Any:
         raise NotImplementedError(f"mix: {type(self).__name__} has no bound for it")
-
-    def clip(self, a: Any, limit: float) -> Any:
-        raise NotImplementedError(f"clip: {type(self).__name__} has no bound for it")
 
 
 class Sums(OpenSums):
@@ -245,12 +253,6 @@ class Balls(Sums):
         radius += OWN * (np.abs(value) + 3 * (largest_n + largest_h)) + 8 * self._flushed
         return _known(Ball(value, radius * EVALUATED), (z, n, h))
 
-    def clip(self, a: Any, limit: float) -> Ball:
-        a = self.closed(a)
-        value = np.clip(a.value, -limit, limit)
-        ends = (np.clip(a.value + sign * a.radius, -limit, limit) for sign in (-1, 1))
-        return _known(Ball(value, np.maximum(*(np.abs(end - value) for end in ends))), (a,))
-
     def activated(self, total: Any, activation: Activation) -> Ball:
         if not isinstance(total, Open):
             return self._activated(self.closed(total), activation)
@@ -272,9 +274,9 @@ class Balls(Sums):
         if overflows:  # what is not finite, and known exactly, must come out exactly
             bound[np.isnan(bound)] = np.inf
             bound[(radius == 0) & ~np.isfinite(value)] = 0
-        if activation is SIGMOID:
+        if activation.name == "sigmoid":
             bound = self._limited(value, bound, activation)
-        return Ball(value, bound, 1.0 if activation.bounded else model.scale(base))
+        return Ball(value, bound, activation.scale(None if activation.bounded else model.scale(base)))
 
     def _activated(self, a: Ball, activation: Activation) -> Ball:
         """Of an argument that is known as a ball."""
@@ -283,14 +285,14 @@ class Balls(Sums):
         bound = activation.largest_slope(a.value, a.radius) * a.radius * (1 + own)
         bound += np.abs(value) * relative + floor + activation.flushes * self.promised.smallest_normal
         bound = self._limited(value, bound * EVALUATED, activation)
-        return _known(Ball(value, bound, 1.0 if activation.bounded else a.scale), (a,))
+        return _known(Ball(value, bound, activation.scale(a.scale)), (a,))
 
     def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation) -> np.ndarray:
         """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step."""
         if not activation.bounded:
             return bound
         relative, own, floor = activation_errors(self.judged, activation.name)
-        farthest = np.maximum(1 - value, value) if activation is SIGMOID else 1 + np.abs(value)
+        farthest = np.maximum(1 - value, value) if activation.name == "sigmoid" else 1 + np.abs(value)
         return np.fmin(bound, (farthest + relative + own + floor) * EVALUATED)
 
     @property

@@ -41,9 +41,6 @@ class Scan(Balls):
     def mix(self, z: Any, n: Any, h: Any) -> Any:
         return self._now_or_later("mix", z, n, h)
 
-    def clip(self, a: Any, limit: float) -> Any:
-        return self._now_or_later("clip", a, limit)
-
     def sigmoid(self, a: Any) -> Any:
         return self._now_or_later("sigmoid", a)
 
@@ -89,7 +86,7 @@ class Scan(Balls):
             return getattr(self._balls, a.operation)(*[self._at(operand, t, known) for operand in a.operands])
         if isinstance(a, Open):
             products = tuple((weight, self._at(operand, t, known)) for weight, operand in a.products)
-            return Open(products, a.biases, tuple(self._at(term, t, known) for term in a.terms))
+            return Open(products, a.biases, tuple(self._at(term, t, known) for term in a.terms), a.limit)
         if isinstance(a, Ball):
             return a.part(t)
         return a[t] if isinstance(a, np.ndarray) else a

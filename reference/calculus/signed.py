@@ -71,5 +71,5 @@ class Signed(Sums):
                 own += REFERENCE.smallest_normal
         overflows = model.may_overflow(base)
         if activation.bounded:  # neither answer leaves [-1, 1] by more than its activation's error
-            return Moved(slopes, own, overflows, 2 + 2 * errors[0], 1.0)
-        return Moved(slopes, own, overflows, np.inf, model.scale(model.radius(inputs)))
+            return Moved(slopes, own, overflows, 2 + 2 * errors[0], activation.scale(None))
+        return Moved(slopes, own, overflows, np.inf, activation.scale(model.scale(model.radius(inputs))))

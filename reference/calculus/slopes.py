@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ class Activation(NamedTuple):
     slope: at a point.  largest_slope: on [a - radius, a + radius].  deviation: how far the slope anywhere on that
     interval lies from the slope at a.  bounded: whether it stays in [-1, 1].
     flushes: below how many times the smallest normal number a result may be flushed to zero (A4).
+    limit: to which its argument is clipped.
     """
 
     name: str
@@ -25,6 +26,35 @@ class Activation(NamedTuple):
     deviation: Callable[[np.ndarray, np.ndarray], np.ndarray]
     bounded: bool
     flushes: float = 1.0
+    limit: float = np.inf
+
+    def scale(self, of_sum: Any) -> Any:
+        """How wide a radius says nothing.  of_sum: the same of its argument, where it is not bounded."""
+        return min(1.0, self.limit) if self.bounded else np.minimum(of_sum, self.limit)
+
+
+def within(activation: Activation, limit: float) -> Activation:
+    """The activation of an argument that is clipped to [-limit, limit]: beyond it has no slope."""
+    _, phi, slope, largest_slope, deviation, *_ = activation
+
+    def clipped(a: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        return phi(np.clip(a, -limit, limit, out=out), out=out)
+
+    def beyond(a: np.ndarray, radius: np.ndarray | float) -> np.ndarray:
+        return np.abs(a) - radius > limit * (1 + EVALUATION_ERROR)
+
+    def largest(a: np.ndarray, radius: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        flat = beyond(a, radius)
+        answer = largest_slope(a, radius, out=out)
+        answer[flat] = 0
+        return answer
+
+    def differs(a: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        inside = np.abs(a) + radius < limit * (1 - EVALUATION_ERROR)
+        return np.where(inside, deviation(a, radius), largest(a, radius))
+
+    return activation._replace(phi=clipped, slope=lambda a: np.where(np.abs(a) > limit, 0, slope(a)), limit=limit,
+                               largest_slope=largest, deviation=differs)  # fmt: skip
 
 
 def tanh_slope(a: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 a_t = w_ih x_t + b_ih + b_hh + w_hh h_{t-1}
 h_t = phi(a_t),  phi = tanh or relu
+
+clip: a_t is clipped to [-clip, clip] first, as ONNX defines it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..calculus import Operations, activate
+from ..calculus import Operations, activate, clipped
 from . import State, Weight, present, sums_of
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Elman:
     signed = True
 
     def __init__(self, spec: RNNSpec) -> None:
-        self.nonlinearity = spec.nonlinearity
+        self.nonlinearity, self.clip = spec.nonlinearity, spec.clip
         self.states = (State("h", spec.hidden_size),)
 
     def weights(self, spec: RNNSpec) -> tuple[Weight, ...]:
@@ -36,7 +38,7 @@ class Elman:
     ) -> tuple[Any, ...]:
         (h,) = states
         a = operations.affine(((weights["w_hh"], h),), (), projected)
-        return (activate(operations, self.nonlinearity, a),)
+        return (activate(operations, self.nonlinearity, clipped(operations, a, self.clip)),)
 
 
 CELLS = {"elman": Elman}

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..calculus import Operations
+from ..calculus import Operations, clipped
 from . import State, Weight, present, sums_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class LSTM:
         p_i = p_f = p_o = None
         if "w_peephole" in weights:
             p_i, p_f, p_o = operations.split(weights["w_peephole"], (1, 1, 1))
-        i, g = self._gate(operations, i, p_i, c), operations.tanh(self._clipped(operations, g))
+        i, g = self._gate(operations, i, p_i, c), operations.tanh(clipped(operations, g, self.clip))
         if self.input_forget:
             c = operations.mix(i, c, g)
         else:
@@ -71,10 +71,7 @@ class LSTM:
     def _gate(self, operations: Operations, a: Any, peephole: Any, c: Any) -> Any:
         if peephole is not None:
             a = operations.add(a, operations.multiply(peephole, c))
-        return operations.sigmoid(self._clipped(operations, a))
-
-    def _clipped(self, operations: Operations, a: Any) -> Any:
-        return a if self.clip is None else operations.clip(a, self.clip)
+        return operations.sigmoid(clipped(operations, a, self.clip))
 
 
 CELLS = {"lstm": LSTM}

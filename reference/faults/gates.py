@@ -16,7 +16,7 @@ from .machine import advanced, by_tracks, packed, unpacked
 from .rows import Does, of_question, table
 from .step import Step, StepChange
 from .weights import Arrays, of_arrays
-from .where import BIAS, H0, STEPS, UNITS
+from .where import BIAS, CLIP, H0, STEPS, UNITS
 
 
 def _of_cell(*kinds: str) -> Where:
@@ -141,6 +141,5 @@ FAULTS = table(
     ("w_hr_transposed", "w_hr is read column by column", SQUARE_PROJECTION & STEPS,
      of_question(lambda case: of_arrays(
          lambda arrays: {"w_hr": arrays["w_hr"].T.reshape(arrays["w_hr"].shape)})(case))),
-    ("clip_ignored", "the arguments of the gates are not clipped",
-     Where("clip", lambda case: case.spec.clip is not None, presupposed=True) & STEPS, of_spec(clip=None)),
+    ("clip_ignored", "the arguments of the activations are not clipped", CLIP & STEPS, of_spec(clip=None)),
 )  # fmt: skip

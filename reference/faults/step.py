@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..calculus import clipped
 from ..calculus.balls import Matrix, Open, OpenSums
-from ..calculus.numbers import activation
+from ..calculus.numbers import Numbers, activation
 from ..calculus.slopes import Activation
 from ..cells import cell_of
 from ..judging.case import Case
@@ -46,6 +47,7 @@ class Step:
 
     products: pairs of a weight (units, features) and an operand (batch, features).  biases: (units,), of the
     first products.  nonlinearity: of its activation.  terms: (batch, units), what is added to them.
+    limit: to which the sum is clipped.
     """
 
     kernel: Kernel
@@ -53,6 +55,7 @@ class Step:
     biases: Sequence[np.ndarray]
     nonlinearity: str
     terms: Sequence[np.ndarray] = ()
+    limit: float | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -65,7 +68,7 @@ class Step:
             bias = np.zeros(len(weight), self.dtype) if bias is None else bias
             terms.append(self.kernel.dense(operand(weight), bias, operand(x)))
         terms += self.terms
-        return sum(terms[1:], terms[0])
+        return clipped(Numbers(), sum(terms[1:], terms[0]), self.limit)
 
     def activate(self, a: np.ndarray) -> np.ndarray:
         return self.kernel.activation(a, self.nonlinearity)
@@ -116,7 +119,7 @@ class _Operations(OpenSums):
             return Step(self.kernel, (), (), nonlinearity, (total,))
         products = [(weight.array, self.closed(operand)) for weight, operand in total.products]
         terms = tuple(map(self.closed, total.terms))
-        return Step(self.kernel, products, [bias.array for bias in total.biases], nonlinearity, terms)
+        return Step(self.kernel, products, [bias.array for bias in total.biases], nonlinearity, terms, total.limit)
 
     def closed(self, a: Any) -> np.ndarray:
         if isinstance(a, Matrix):
@@ -131,7 +134,3 @@ class _Operations(OpenSums):
 
     def mix(self, z: Any, n: Any, h: Any) -> np.ndarray:
         return (1 - z) * n + z * h
-
-    def clip(self, a: Any, limit: float) -> np.ndarray:
-        closed = self.closed(a)
-        return np.clip(closed, closed.dtype.type(-limit), closed.dtype.type(limit))

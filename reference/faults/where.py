@@ -48,6 +48,7 @@ PADDING = Where("a length below the number of steps", lambda case: bool(np.any(l
 UNSORTED = Where("lengths that are not in descending order", lambda case: bool(np.any(np.diff(lengths_of(case)) > 0)))
 TANH = Where("tanh", lambda case: case.spec.nonlinearity == "tanh", presupposed=True)
 RELU = Where("relu", lambda case: case.spec.nonlinearity == "relu", presupposed=True)
+CLIP = Where("clip", lambda case: case.spec.clip is not None, presupposed=True)
 FLOAT64 = Where("float64", lambda case: case.dtype == "float64", presupposed=True)
 FLOAT32 = Where("float32", lambda case: case.dtype == "float32", presupposed=True)
 WIDE = Where("float32 or float64", lambda case: case.dtype in ("float32", "float64"), presupposed=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -133,6 +134,22 @@ def test_y_or_y_h_may_be_the_only_output(models: Any, load: Any, kept: str):
         last = np.concatenate(list(answer["h_n"]), axis=-1)
         verdict = judge_view(case, View(output="last step"), last, answer["h_n"])
     assert verdict.outcome == "agrees", verdict
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_a_clip_bounds_what_the_activation_is_taken_of(name: str, nonlinearity: str):
+    """In every layer and direction; neither x nor the state is clipped."""
+    adapter: Any = framework_adapter(name)
+    spec = replace(BOTH, nonlinearity=nonlinearity, clip=0.5)
+    case = draw_case(spec, batch=3, time=4, h0=True, input_scale=2.0)
+    stack = adapter.build(case.spec, case.parameters)
+    result = adapter.run(stack, **case.inputs)
+    verdict = judge(case, result.output, result.h_n, result.prefixes)
+    assert verdict.outcome == "agrees", verdict
+    for clip in (None, 0.25):
+        assert judge(replace(case, spec=replace(spec, clip=clip)), result.output, result.h_n).outcome == "disagrees"
+    assert adapter.read(stack)[0] == spec
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])

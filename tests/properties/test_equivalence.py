@@ -48,7 +48,7 @@ def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataOb
     """In every nonlinearity and layout, one question for all or for each; what is declared unsupported is refused."""
     __tracebackhide__ = True
     combinations = list(product(NONLINEARITIES, LAYOUTS))
-    questions = target.draw(data, combinations, with_mask=True, **limits)
+    questions = target.draw(data, combinations, with_all=True, **limits)
     case = functools.cache(Question.case)  # the layouts of a question share its parameters
     target.check("equivalence", *(
         in_layout(case(question, direction, nonlinearity, dtype), layout, question.memory)
@@ -60,7 +60,7 @@ def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataOb
 @given(data=st.data())
 def test_the_whole_trajectory_agrees(target: Target, direction: str, data: st.DataObject) -> None:
     """The answer that a user sees against the float64 reference's own, within the trajectory bound."""
-    question = data.draw(target.questions(sane=True, with_mask=True), "question")
+    question = data.draw(target.questions(sane=True, with_all=True), "question")
     cases = (question.case(direction, nonlinearity, "float32") for nonlinearity in NONLINEARITIES)
     target.check("trajectory", *cases, bound="trajectory")
 

@@ -34,7 +34,7 @@ def test_answers_in_an_idiom_agree_with_the_reference(target: Target, idiom: str
     names = {"direction": None, "nonlinearity": None, "layout": None, "dtype": dtypes}
     chosen = {name: data.draw(st.sampled_from(several or offered.supported(name)), name)
               for name, several in names.items()}  # fmt: skip
-    question = data.draw(target.questions(idiom=word, sane=True, with_mask=True, max_layers=3), "question")
+    question = data.draw(target.questions(idiom=word, sane=True, with_all=True, max_layers=3), "question")
     layout = chosen.pop("layout")
     target.check(seeded.DRAWN, in_layout(question.case(**chosen), layout, question.memory), idiom=word)
 

@@ -96,13 +96,6 @@ def of_opset(test: Callable[[int], bool]) -> Callable[[Any, Told], bool]:
     return lambda model, told: test(model.opset_import[0].version)
 
 
-def clipped_at_half(model: Any, told: Told) -> None:
-    for node in nodes_of(model):
-        for one in node.attribute:
-            if one.name == "clip":
-                one.f = 0.5
-
-
 def first_activation_alone(model: Any, told: Told) -> None:
     for node in nodes_of(model):
         for one in node.attribute:
@@ -201,10 +194,6 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "opset 14": in_every_runtime(f"{LOST} in opset 14", loses(3, of_opset(lambda version: version == 14))),
     "opset 21": in_every_runtime(f"{LOST} in opset 21", loses(3, of_opset(lambda version: version == 21))),
     "newest opset": in_every_runtime(f"{LOST} beyond opset 22", loses(3, of_opset(lambda version: version > 22))),
-    "clip": (
-        *in_every_runtime("clip is half of one, whatever it says", clipped_at_half, NO_SIZE),
-        *in_every_runtime(f"{LOST} with clip", loses(3, says("clip")), ("onnx",)),
-    ),
     "defaults": in_every_runtime(f"{LOST} without activations",
                                  loses(3, lambda model, told: not says("activations")(model, told))),
     "no hidden_size": (

@@ -178,7 +178,7 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "one for each layer": (attribute("activations", ["Relu", "Relu"]), "layers: got .* expected all of one kind"),
     "alpha": (attribute("activation_alpha", [0.5, 0.5]), r"activation_alpha: got \[0.5, 0.5\], expected none"),
     "beta": (attribute("activation_beta", [0.5, 0.5]), r"activation_beta: got \[0.5, 0.5\], expected none"),
-    "clip": (attribute("clip", 3.0), "clip: got 3.0, expected none"),
+    "clip of one layer": (attribute("clip", 3.0), "layers: got .* expected all of one kind"),
     "layout": (attribute("layout", 1), "layout: got 1, expected none"),
     "hidden_size": (attribute("hidden_size", 6), "layers: got"),
     "both hidden sizes": (every_hidden_size, r"b_hh: got \(5,\), expected \(6,\)"),

@@ -26,7 +26,7 @@ def balls(array: np.ndarray) -> Any:
     return arb(float(array)) if array.ndim == 0 else [balls(row) for row in array]
 
 
-def cell_step(cell: Any, x: Vector, h: Vector, nonlinearity: str) -> Vector:
+def cell_step(cell: Any, x: Vector, h: Vector, spec: Any) -> Vector:
     """phi(w_ih x + b_ih + w_hh h + b_hh), unit by unit. cell: (w_ih, w_hh, b_ih or None, b_hh or None)."""
     w_ih, w_hh, b_ih, b_hh = cell
     answer = []
@@ -36,7 +36,9 @@ def cell_step(cell: Any, x: Vector, h: Vector, nonlinearity: str) -> Vector:
             a += w_ih[unit][i] * x[i]
         for j in range(len(h)):
             a += w_hh[unit][j] * h[j]
-        answer.append(a.tanh() if nonlinearity == "tanh" else a.max(arb(0)))
+        if spec.clip is not None:
+            a = a.max(arb(-spec.clip)).min(arb(spec.clip))
+        answer.append(a.tanh() if spec.nonlinearity == "tanh" else a.max(arb(0)))
     return answer
 
 
@@ -72,7 +74,7 @@ def _cell(case: Any, index: int, direction: str, x: Sequence3, lengths: Sequence
     for b, length in enumerate(lengths):
         h = [arb(0)] * hidden if case.h0 is None else balls(case.h0[index][b])
         for t in range(length) if direction == "forward" else range(length - 1, -1, -1):
-            h = output[t][b] = cell_step(cell, x[t][b], h, case.spec.nonlinearity)
+            h = output[t][b] = cell_step(cell, x[t][b], h, case.spec)
         last.append(h)
     return output, last
 
@@ -90,7 +92,7 @@ def exact_steps(case: Any, output: np.ndarray) -> np.ndarray:
             for t in range(length):
                 first = t == (length - 1 if back else 0)
                 previous = start if first else states[t + (1 if back else -1)][b]
-                steps[t][b] = cell_step(cell, x[t][b], previous, case.spec.nonlinearity)
+                steps[t][b] = cell_step(cell, x[t][b], previous, case.spec)
         return _array(steps, output.shape)
 
 

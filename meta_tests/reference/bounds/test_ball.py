@@ -22,7 +22,7 @@ SEEDS = range(at_night(40, 1500))
 
 
 def draw_stack(seed: int, dtype: str, num_layers: int | None = None, direction: str | None = None) -> Case:
-    """A small random stack: 1 to 3 layers, any direction, tanh and relu, with and without bias, h0, lengths."""
+    """A small random stack: 1 to 3 layers, any direction, tanh and relu, with and without bias, h0, lengths, clip."""
     words = np.random.PCG64(seed + 31)
     pick = lambda *choices: choices[int(words.random_raw()) % len(choices)]  # noqa: E731
     spec = RNNSpec(
@@ -32,6 +32,7 @@ def draw_stack(seed: int, dtype: str, num_layers: int | None = None, direction: 
         direction=direction or pick(*DIRECTIONS),
         nonlinearity=pick("tanh", "relu"),
         bias=pick(True, False),
+        clip=None if seed % 4 else 0.5,
     )
     batch, time = pick(1, 2), pick(1, 3, 6)
     lengths = [pick(*range(time + 1)) for _ in range(batch)] if pick(True, False) else None

@@ -10,7 +10,7 @@ import pytest
 
 from meta_tests.common.implementations import Cells, Machine, scan
 from meta_tests.common.scale import at_night
-from meta_tests.tables.false_alarms import BOUNDS, Batch, count, draw_machine, verdicts, wrong_tanh
+from meta_tests.tables.false_alarms import BOUNDS, Batch, count, draw_batch, draw_machine, run, verdicts, wrong_tanh
 from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS
 from reference.draws import Draw, draw_case
@@ -43,6 +43,26 @@ def test_no_correct_implementation_is_rejected(name):
         assert row.cases >= CASES
         assert row.cases > 2 * row.vacuous, "most cases must be judged"
         assert 0.4 < row.largest_fraction <= 1, "the machines must come near the bound"
+
+
+@pytest.mark.parametrize("name", ARITHMETICS)
+def test_no_correct_implementation_that_clips_is_rejected(name):
+    for row in count(name, CASES // 2, clip=0.5):
+        assert row.rejected == 0, row
+        assert row.cases > 2 * row.vacuous, "most cases must be judged"
+        assert 0.4 < row.largest_fraction <= 1, "the machines must come near the bound"
+
+
+@pytest.mark.parametrize("name", ARITHMETICS)
+def test_planted_one_that_does_not_clip_is_rejected(name):
+    machine, batch = Machine(name, IN_ORDER), draw_batch(name, 0)
+    clips = replace(batch, spec=replace(batch.spec, clip=0.5))
+    (layers, h_n), case = run(machine, batch), clips.case(0)
+    words = [verdict.outcome for _, _, verdict in verdicts(machine, clips)]
+    assert "disagrees" not in words
+    for bound in BOUNDS:
+        lower = [layer[0] for layer in layers[:-1]] if bound == "step" else None
+        assert judge(case, layers[-1][0], h_n[:, 0], lower, name, bound).outcome == "disagrees"
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "bfloat16_accumulate_float32"])
