@@ -67,7 +67,8 @@ LAST, ALONE = View(output="last step", states="none"), View(states="none")
 
 _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     # what is returned
-    "sequences alone": ("by return_sequences=True alone, of layers of several sizes", ALONE, {"without": ADDED}),
+    "sequences alone": ("by return_sequences=True alone, of layers of several sizes, the first told the mask", ALONE,
+                        {"without": ADDED}),
     "last output": ("by return_sequences=False, with zero_output_for_mask", LAST, {}),
     "last output and states": ("by return_sequences=False and return_state=True", View(output="last step"), {}),
     "held": ("where masked steps repeat the output", View(masked="held"), {
@@ -83,7 +84,8 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "turned once": ("by layers above one that goes backwards", ALONE, {"without": {
         **NO_H0, **dict.fromkeys(_each("direction", "forward", "bidirectional"), "it is of one that goes backwards"),
     }}),
-    "Masking": ("by a sequential model with Masking", ALONE, {"without": {**NO_H0, **NOT_BACKWARDS}}),
+    "Masking": ("by a sequential model with Masking, in float32 where the layers are narrower", ALONE,
+                {"without": {**NO_H0, **NOT_BACKWARDS}}),
     "Embedding": ("by a sequential model with Embedding(mask_zero=True)", LAST,
                   {"without": {**NO_H0, **NOT_BACKWARDS}}),
     # states that are kept
@@ -107,11 +109,11 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "dtype inside": ("by Bidirectional of a layer that alone is given a dtype", View(), {"without": ONE_WAY}),
     "dtype policy": ("by layers that have their dtype from keras.config.set_dtype_policy", View(), {}),
     "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), {}),
-    "TimeDistributed": ("by TimeDistributed, which takes the sequences of a batch one by one", ALONE, {
+    "TimeDistributed": ("by TimeDistributed, which takes the sequences of two samples one by one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states"},
         "refused": {(("batch", "0"),): Refusal("ValueError", "TimeDistributed.call()")},
     }),
-    "TimeDistributed predict": ("by Model.predict of TimeDistributed, of two sequences each and then of one", ALONE, {
+    "TimeDistributed predict": ("by Model.predict of TimeDistributed, of several samples and of one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS},
         "absent": "" if BACKEND == "tensorflow" else "the number of sequences is known in every call but TensorFlow's",
     }),
