@@ -91,7 +91,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     # states that are kept
     "stateful": ("with stateful=True, one part of the steps after the other", View(), {}),
     "reset": ("by stateful layers that were asked before, and reset", ALONE, {}),
-    "stateful predict": ("by Model.predict of stateful layers, one half of the steps after the other", View(),
+    "stateful predict": ("by predict of one's own model of stateful layers, by halves of the steps", View(),
                          {"without": {**KEEPS, **NOT_BACKWARDS}}),
     # cells
     "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),

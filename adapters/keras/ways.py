@@ -255,13 +255,21 @@ def reset(given):
 
 
 def stateful_predict(given):
-    """Model.predict of one half of the steps after the other, of stateful layers; the mask comes from Masking."""
+    """The predict of a user's own model of stateful layers, of one half of the steps after the other; the mask comes
+    from Masking in it."""
     dtype, (x, number) = given.words["dtype"], marked(given)
-    layers = layers_of(given, return_state=True, zero_output_for_mask=True, stateful=True, batch=len(x))
-    below = entry = keras.Input(batch_shape=(len(x), None, x.shape[2]), dtype=dtype)
-    if given.mask is not None:
-        below = keras.layers.Masking(mask_value=number, dtype=dtype)(entry)
-    model = keras.Model(entry, called(given._replace(x=below, mask=None), layers))
+    first = keras.layers.Masking(mask_value=number, dtype=dtype) if given.mask is not None else None
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(dtype=dtype)
+            self.several = layers_of(given, return_state=True, zero_output_for_mask=True, stateful=True, batch=len(x))
+
+        def call(self, inputs):
+            below = inputs if first is None else first(inputs)
+            return called(given._replace(x=below, start=None, mask=None), self.several)
+
+    model = Own()
     answers = [
         model.predict(part.x, batch_size=len(x), verbose=0) for part in parts_of(given._replace(x=x, mask=None), 2)
     ]
