@@ -63,6 +63,9 @@ KEEPS = {(("h0", True),): "a stateful model has its states from the call before"
 NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in SEVERAL}
 ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
          for n in SEVERAL}  # fmt: skip
+# in a graph TensorFlow says so of another type
+NO_STEPS = {(("time", "0"), ("mode", "eager")): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")}
+IN_GRAPH = NO_STEPS if BACKEND == "tensorflow" else {}
 LAST, ALONE = View(output="last step", states="none"), View(states="none")
 
 _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
@@ -92,7 +95,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "stateful": ("with stateful=True, one part of the steps after the other", View(), {}),
     "reset": ("by stateful layers that were asked before, and reset", ALONE, {}),
     "stateful predict": ("by predict of one's own model of stateful layers, by halves of the steps", View(),
-                         {"without": {**KEEPS, **NOT_BACKWARDS}}),
+                         {"without": {**KEEPS, **NOT_BACKWARDS}, "refused": IN_GRAPH}),
     # cells
     "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
     "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
@@ -115,6 +118,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     }),
     "TimeDistributed predict": ("by Model.predict of TimeDistributed, of several samples and of one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS},
+        "refused": IN_GRAPH,
         "absent": "" if BACKEND == "tensorflow" else "the number of sequences is known in every call but TensorFlow's",
     }),
 }  # fmt: skip
