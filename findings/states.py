@@ -20,7 +20,7 @@ STATES = {
     "present": "the answer to its case is as wrong as it says",
     "gone": "the answer to its case is right",
     "changed": "the answer to its case is wrong in another way",
-    "not asked": "its device is not here, or nothing can be expected of an answer to its case, as another says",
+    "not asked": "its device is not here, or its case shows others alone, or nothing can be expected, as another says",
 }
 MOST_AT_ONCE = 3  # findings that explain one answer together
 # asks a case in a mode and an idiom, in a process of its own where that is True
@@ -69,7 +69,9 @@ def states_of(adapter: Adapter, source: str, findings: Sequence[Finding] | None 
         first = [state(one) for one in found if one.what.not_expressible]
         hiding = [told.finding for told in first if told.present]
         known = {told.finding.id: told for told in first}
-        return [known.get(one.id) or state(one, hiding) for one in found]
+        several = [known.get(one.id) or state(one, hiding) for one in found]
+        present = [one.finding for one in several if one.present]
+        return [unless_of_others(one, present) for one in several]
     finally:
         child.close()
 
@@ -99,6 +101,14 @@ def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask, present:
         return State(finding, "present", replace(trial, outcome="finding", findings=(finding.id,)))
     told = explained(trial, [finding], pinned.features())
     return State(finding, "present" if told.findings == (finding.id,) else "changed", told)
+
+
+def unless_of_others(state: State, present: Sequence[Finding]) -> State:
+    """A state; "not asked" where others that are present say just what came of a case that is wrong in another way."""
+    if state.state != "changed" or state.trial is None:
+        return state
+    told = explained(state.trial, present, state.finding.case.features())
+    return State(state.finding, "not asked") if told.outcome == "finding" else state
 
 
 def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, Any], bound: str | None = None) -> Trial:

@@ -26,7 +26,7 @@ from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import PINNED
 from findings import Finding, State, explained
-from findings.states import STATES, findings_of, left_out, state_of
+from findings.states import STATES, findings_of, left_out, state_of, unless_of_others
 from reference import Case
 
 from . import pool
@@ -179,7 +179,10 @@ class Target:
         if finding.id not in self._states:
             hiding = [one for one in self.findings if one.hides(finding) and self.state(one).present]
             told = state_of(finding, self.adapter, self.device, self._ask_pinned, hiding)
-            self._states[finding.id] = told
+            self._states[finding.id] = told  # before others are asked, which may ask for it
+            if told.state == "changed":
+                told = unless_of_others(told, self.present(finding.case.features(), finding.case.idiom))
+                self._states[finding.id] = told
             self.ledger.note(self.label, "state", f"{finding.id} {told.state}")
         return self._states[finding.id]
 

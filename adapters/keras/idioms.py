@@ -64,17 +64,14 @@ NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n 
 ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
          for n in SEVERAL}  # fmt: skip
 LAST, ALONE = View(output="last step", states="none"), View(states="none")
-# Model.predict traces a model anew for each case
-PREDICT = {
-    "compiles": BACKEND in ("tensorflow", "jax"),
-    "refused": {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")}
-    if BACKEND == "tensorflow"
-    else {},
-}
+NO_STEPS = {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")}
+# Model.predict traces a model anew for each case; in a graph TensorFlow refuses by an error of another type
+PREDICT = {"compiles": BACKEND in ("tensorflow", "jax"), "refused": NO_STEPS if BACKEND == "tensorflow" else {}}
 
 _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     # what is returned
-    "sequences alone": ("by return_sequences=True alone, of layers of several sizes", ALONE, {"without": ADDED}),
+    "sequences alone": ("by return_sequences=True alone, of layers of several sizes, the first told the mask", ALONE,
+                        {"without": ADDED}),
     "last output": ("by return_sequences=False, with zero_output_for_mask", LAST, {}),
     "last output and states": ("by return_sequences=False and return_state=True", View(output="last step"), {}),
     "held": ("where masked steps repeat the output", View(masked="held"), {
@@ -90,13 +87,14 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "turned once": ("by layers above one that goes backwards", ALONE, {"without": {
         **NO_H0, **dict.fromkeys(_each("direction", "forward", "bidirectional"), "it is of one that goes backwards"),
     }}),
-    "Masking": ("by a sequential model with Masking", ALONE, {"without": {**NO_H0, **NOT_BACKWARDS}}),
+    "Masking": ("by a sequential model with Masking, in float32 where the layers are narrower", ALONE,
+                {"without": {**NO_H0, **NOT_BACKWARDS}}),
     "Embedding": ("by a sequential model with Embedding(mask_zero=True)", LAST,
                   {"without": {**NO_H0, **NOT_BACKWARDS}}),
     # states that are kept
     "stateful": ("with stateful=True, one part of the steps after the other", View(), {}),
     "reset": ("by stateful layers that were asked before, and reset", ALONE, {}),
-    "stateful predict": ("by Model.predict of stateful layers, one half of the steps after the other", View(),
+    "stateful predict": ("by predict of one's own model of stateful layers, by halves of the steps", View(),
                          {"without": {**KEEPS, **NOT_BACKWARDS}, **PREDICT}),
     # cells
     "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
@@ -114,11 +112,11 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "dtype inside": ("by Bidirectional of a layer that alone is given a dtype", View(), {"without": ONE_WAY}),
     "dtype policy": ("by layers that have their dtype from keras.config.set_dtype_policy", View(), {}),
     "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), {}),
-    "TimeDistributed": ("by TimeDistributed, which takes the sequences of a batch one by one", ALONE, {
+    "TimeDistributed": ("by TimeDistributed, which takes the sequences of two samples one by one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states"},
         "refused": {(("batch", "0"),): Refusal("ValueError", "TimeDistributed.call()")},
     }),
-    "TimeDistributed predict": ("by Model.predict of TimeDistributed, of two sequences each and then of one", ALONE, {
+    "TimeDistributed predict": ("by Model.predict of TimeDistributed, of several samples and of one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS}, **PREDICT,
         "absent": "" if BACKEND == "tensorflow" else "the number of sequences is known in every call but TensorFlow's",
     }),

@@ -67,14 +67,16 @@ def start_of(given, n):
     return None if given.start is None else list(given.start[n * tracks : (n + 1) * tracks])
 
 
-def called(given, layers, number=1):
+def called(given, layers, number=1, told=None):
     """Each layer called with the output of the one below: their outputs, and all final states.
 
-    number: how many outputs the last one has; of several, they are put beside each other.
+    number: how many outputs the last one has; of several, they are put beside each other.  told: how many of the layers
+    are told the mask, the others have it from their sequence; all when None.
     """
     below, outputs, states = given.x, [], []
     for n, layer in enumerate(layers):
-        answer = layer(below, initial_state=start_of(given, n), mask=given.mask)
+        mask = given.mask if told is None or n < told else None
+        answer = layer(below, initial_state=start_of(given, n), mask=mask)
         answer = answer if isinstance(answer, (list, tuple)) else [answer]
         several = number if layer is layers[-1] else 1
         below = in_time_order(layer, answer[0] if several == 1 else keras.ops.concatenate(answer[:several], axis=-1))
@@ -127,9 +129,11 @@ def marked(given):
 
 
 def sequences_alone(given):
-    """Whole sequences, and no states, of layers that are not all of one size."""
+    """Whole sequences, and no states, of layers that are not all of one size. The first alone is told the mask, where
+    those above can have it from their sequence."""
     wide = wider(given)
-    outputs, _ = called(wide, layers_of(wide, zero_output_for_mask=True))
+    told = 1 if given.start is None and given.direction != "reverse" else None
+    outputs, _ = called(wide, layers_of(wide, zero_output_for_mask=True), told=told)
     return [cut(given, outputs[-1], len(given.weights[0]))], []
 
 
@@ -189,10 +193,11 @@ def turned_once(given):
 
 
 def masking(given):
-    """A sequential model whose mask comes from Masking."""
+    """A sequential model whose mask comes from Masking, in float32 where the layers are narrower."""
     x, number = marked(given)
     layers, dtype = layers_of(given, zero_output_for_mask=True), given.words["dtype"]
-    entry = [keras.Input(x.shape[1:], dtype=dtype), keras.layers.Masking(mask_value=number, dtype=dtype)]
+    masked_in = dtype if dtype == "float64" else "float32"
+    entry = [keras.Input(x.shape[1:], dtype=dtype), keras.layers.Masking(mask_value=number, dtype=masked_in)]
     model = keras.Sequential([*entry, *layers])
     return [in_time_order(layers[-1], model(keras.ops.convert_to_tensor(x, dtype=dtype)))], []
 
@@ -250,13 +255,21 @@ def reset(given):
 
 
 def stateful_predict(given):
-    """Model.predict of one half of the steps after the other, of stateful layers; the mask comes from Masking."""
+    """The predict of a user's own model of stateful layers, of one half of the steps after the other; the mask comes
+    from Masking in it."""
     dtype, (x, number) = given.words["dtype"], marked(given)
-    layers = layers_of(given, return_state=True, zero_output_for_mask=True, stateful=True, batch=len(x))
-    below = entry = keras.Input(batch_shape=(len(x), None, x.shape[2]), dtype=dtype)
-    if given.mask is not None:
-        below = keras.layers.Masking(mask_value=number, dtype=dtype)(entry)
-    model = keras.Model(entry, called(given._replace(x=below, mask=None), layers))
+    first = keras.layers.Masking(mask_value=number, dtype=dtype) if given.mask is not None else None
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(dtype=dtype)
+            self.several = layers_of(given, return_state=True, zero_output_for_mask=True, stateful=True, batch=len(x))
+
+        def call(self, inputs):
+            below = inputs if first is None else first(inputs)
+            return called(given._replace(x=below, start=None, mask=None), self.several)
+
+    model = Own()
     answers = [
         model.predict(part.x, batch_size=len(x), verbose=0) for part in parts_of(given._replace(x=x, mask=None), 2)
     ]
@@ -399,17 +412,23 @@ def floatx(given):
 
 
 def timedistributed(given):
-    """TimeDistributed(SimpleRNN(...)), which takes the sequences of a batch for the steps of one, one by one."""
-    below, mask = given.x[None], None if given.mask is None else given.mask[None]
+    """TimeDistributed(SimpleRNN(...)), which takes the sequences of a batch for the steps of one sample; a second has
+    them in the other order."""
+    below, mask = twice(given.x), None if given.mask is None else twice(given.mask)
     for layer in layers_of(given, zero_output_for_mask=True):
         around = keras.layers.TimeDistributed(layer, dtype=given.words["dtype"])
         below = around(below, mask=mask)
         below = keras.ops.flip(below, axis=2) if given.direction == "reverse" else below
-    return [below[0]], []
+    return [keras.ops.concatenate([below[0][:1], keras.ops.flip(below[1], axis=0)[1:]])], []
+
+
+def twice(array):
+    """A batch as one sample, and in the other order as another."""
+    return keras.ops.stack([array, keras.ops.flip(array, axis=0)])
 
 
 def timedistributed_predict(given):
-    """Model.predict of TimeDistributed(SimpleRNN(...)), of samples of two sequences, and then of one."""
+    """Model.predict of TimeDistributed(SimpleRNN(...)): of samples of two sequences, of one each, and of one sample."""
     dtype, (x, number) = given.words["dtype"], marked(given)
     below = entry = keras.Input((None, *x.shape[1:]), dtype=dtype)
     if given.mask is not None:
@@ -418,6 +437,6 @@ def timedistributed_predict(given):
         below = keras.layers.TimeDistributed(layer, dtype=dtype)(below)
     below = keras.ops.flip(below, axis=2) if given.direction == "reverse" else below
     model = keras.Model(entry, below)
-    for several in (np.stack([x, x], axis=1), x[:, None]):
-        answer = model.predict(several, batch_size=max(len(x), 1), verbose=0)
-    return [answer[:, 0]], []
+    asked = (np.stack([x, x], axis=1), x[:, None], x[None])
+    _, each, together = [model.predict(several, batch_size=max(len(x), 1), verbose=0) for several in asked]
+    return [np.concatenate([each[:1, 0], together[0, 1:]])], []

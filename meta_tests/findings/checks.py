@@ -16,7 +16,7 @@ from adapters.running.trial import Stack, Trial, examine
 from findings import Finding, explained
 from findings.finding import PLANTED
 from findings.pinned import Pinned
-from findings.states import findings_of, left_out, state_of
+from findings.states import findings_of, left_out, state_of, unless_of_others
 from meta_tests.common.features import with_features
 from reference import Case, CellParameters, RNNSpec
 from reference.diagnosis.explanation import visible
@@ -39,7 +39,9 @@ class Asked:
     def __init__(self, adapter: Adapter, source: str, findings: Sequence[Finding] | None = None) -> None:
         self.adapter, self.child = adapter, Child(source)
         known = findings_of(adapter) if findings is None else findings
-        self.states = {one.id: state_of(one, adapter, DEVICE, self.ask) for one in known}
+        several = [state_of(one, adapter, DEVICE, self.ask) for one in known]
+        present = [one.finding for one in several if one.present]
+        self.states = {one.finding.id: unless_of_others(one, present) for one in several}
 
     def ask(self, case: Case, mode: str, idiom: str, isolate: bool) -> Trial:
         kind = ChildStack(self.child, self.adapter, case, DEVICE, mode, idiom) if isolate else None

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.running.trial import Trial
 from findings import Finding, all_findings
-from findings.states import state_of
+from findings.states import State, state_of, unless_of_others
 
 KNOWN = {finding.id: finding for finding in all_findings()}
 MEMORY = KNOWN["F-070"]  # of lengths of 0, forward
@@ -47,3 +47,14 @@ def test_a_case_that_may_end_the_process_runs_in_one_of_its_own() -> None:
     for finding in (MEMORY, replace(MEMORY, case=replace(MEMORY.case, isolate=False))):
         assert state_of(finding, adapter, "cpu", asked).state == "present"
     assert isolated == [True, False]
+
+
+@pytest.mark.parametrize(("state", "present", "expected"), [
+    ("changed", True, "not asked"), ("changed", False, "changed"), ("present", True, "present"),
+])  # fmt: skip
+def test_a_finding_is_not_asked_by_a_case_that_shows_another_alone(state: str, present: bool, expected: str) -> None:
+    other = KNOWN["F-060"]  # of stacked cells with a mask, as F-103, and with another exception
+    finding, raised = KNOWN["F-103"], str(other.what.exception)
+    trial = Trial("keras", "3.8.0", "cpu", finding.case.case(), "crashed", message=raised, idiom=finding.case.idiom)
+    told = unless_of_others(State(finding, state, trial), [other] * present)
+    assert told.state == expected

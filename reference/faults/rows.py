@@ -58,7 +58,13 @@ def of_h0(change: Change) -> Does:
 
 
 def of_lengths(change: Change) -> Does:
-    return {"asked": lambda case: replace(case, lengths=np.ascontiguousarray(change(lengths_of(case))))}
+    """A case with a mask has none to change."""
+
+    def asked(case: Case) -> Case:
+        lengths = np.ascontiguousarray(change(lengths_of(case)))
+        return replace(case, lengths=lengths) if case.mask is None else case
+
+    return {"asked": asked}
 
 
 def of_reading(change: Change) -> Does:

@@ -144,9 +144,12 @@ def first_for_all(right: Any) -> Any:
     return call
 
 
+hands_no_mask_on = changed("layers.RNN.compute_mask", lambda right: lambda self, *_: None)
+
 PLANTED = {
     "sequences alone": (Planted("without return_state a sequence is negated", spoilt(
-        "RNN", lambda layer: layer.return_sequences and not layer.return_state)),),
+        "RNN", lambda layer: layer.return_sequences and not layer.return_state)),
+                        Planted("a layer hands no mask on", hands_no_mask_on)),
     "last output": (Planted("without return_sequences the output is negated", spoilt(
         "RNN", lambda layer: not layer.return_sequences)),),
     "last output and states": (Planted("without return_sequences the states are zero",
@@ -161,8 +164,7 @@ PLANTED = {
                                      lambda *given, **words: -right(*given, **words)))),),
     "mask handed on": (Planted("a layer hands no mask on", changed("layers.RNN.compute_mask", lambda right: (
         lambda self, *_: [None, *[None] * len(self.state_size)] if self.return_state else None))),),
-    "turned once": (Planted("a layer hands no mask on", changed("layers.RNN.compute_mask", lambda right: (
-        lambda self, *_: None))),),
+    "turned once": (Planted("a layer hands no mask on", hands_no_mask_on),),
     "Masking": (Planted("another number is masked", changed("layers.Masking.__init__", another_mask_value)),),
     "Embedding": (Planted("the token 0 is not masked", changed("layers.Embedding.compute_mask", lambda right: (
         lambda self, *_: None))),),

@@ -146,6 +146,13 @@ def test_what_no_fault_explains_is_said_with_its_first_place() -> None:
     assert "of the cell gru" in diagnose(gated, *answer(view, gated), view=view).problem
 
 
+def test_what_no_fault_explains_is_said_of_a_case_with_a_mask() -> None:
+    case, view = drawn(2, "forward", masked=True), View("last step", "none")
+    output, _ = answer(view, case)
+    assert output is not None
+    assert diagnose(case, output + 1, None, view=view).explanations == ()
+
+
 def test_a_fault_of_two_is_named_as_a_pair() -> None:
     case, view = usual("bidirectional"), View("last step", "none")
     faults = FAULTS["w_hh_transposed"], FAULTS["h0_ignored"]
