@@ -112,7 +112,7 @@ class FlaxAdapter(Framework):
             for cell, given in zip(cells, parameters, strict=True):
                 variables = cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias
                 for variable, array in zip(variables, columns(given), strict=False):
-                    variable.set_value(tensor(array, device))
+                    variable[...] = tensor(array, device)
 
     def _forget(self, known: Known, inputs: Inputs) -> None:
         """Drop the compiled programs once there are many: an eager call, or a new key, makes one more."""
