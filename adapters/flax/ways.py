@@ -5,7 +5,6 @@ A script for a bug report has the source of one of these functions, and of those
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -338,28 +337,25 @@ def nnx_scan(asked: Asked) -> Any:
 # flax.linen
 
 
-def given(array: Any, key: Any, *shape_and_dtype: Any) -> Any:
-    """An initializer that gives this array."""
-    return array
+def linen_cell(asked: Asked, n: int) -> tuple[Any, Any]:
+    """A cell whose initialisers give the weights, and its parameters."""
+    kernel, recurrent, bias = weights(asked, n)
+    cell = linen.SimpleCell(
+        kernel.shape[1],
+        activation_fn=getattr(linen, asked.nonlinearity),
+        dtype=jnp.dtype(asked.dtype),
+        param_dtype=jnp.dtype(asked.dtype),
+        kernel_init=lambda *_: kernel,
+        recurrent_kernel_init=lambda *_: recurrent,
+        bias_init=lambda *_: bias,
+    )
+    return cell, {"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}}
 
 
 def linen_rnns(asked: Asked, n: int, **words: Any) -> tuple[list[Any], list[Any]]:
     """The linen.RNN of each track of a layer, and its parameters."""
-    rnns, parameters = [], []
-    for track in range(asked.tracks):
-        kernel, recurrent, bias = weights(asked, n + track)
-        cell = linen.SimpleCell(
-            kernel.shape[1],
-            activation_fn=getattr(linen, asked.nonlinearity),
-            dtype=jnp.dtype(asked.dtype),
-            param_dtype=jnp.dtype(asked.dtype),
-            kernel_init=functools.partial(given, kernel),
-            recurrent_kernel_init=functools.partial(given, recurrent),
-            bias_init=functools.partial(given, bias),
-        )
-        rnns.append(linen.RNN(cell, **words))
-        parameters.append({"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}})
-    return rnns, parameters
+    cells = [linen_cell(asked, n + track) for track in range(asked.tracks)]
+    return [linen.RNN(cell, **words) for cell, _ in cells], [parameters for _, parameters in cells]
 
 
 def linen_layers(asked: Asked) -> Any:
