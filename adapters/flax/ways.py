@@ -201,11 +201,15 @@ def axes_of_batch(asked: Asked) -> Any:
     """x, carries and lengths have two axes of batch, and lengths are of NumPy."""
     axis = 2 if asked.time_first else 1
 
+    def of_one_axis(carry: Any) -> Any:
+        sequences, _, units = carry.shape
+        return carry.reshape(sequences, units)
+
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
         lengths = None if lengths is None else np.array(lengths)[:, None]
         start = start and [h[:, None] for h in start]
         carries, output = nnx_layer(asked, n, jnp.expand_dims(x, axis), start, lengths)
-        return [jnp.squeeze(carry, 1) for carry in carries], jnp.squeeze(output, axis)
+        return [of_one_axis(carry) for carry in carries], jnp.squeeze(output, axis)
 
     return stack(asked, layer)
 
