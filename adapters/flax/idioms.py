@@ -62,5 +62,6 @@ def bare(place: Any, device: str) -> Iterator[None]:
         yield
 
 
-IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}))
-          for word, way in WAYS.items()}  # fmt: skip
+# nnx.vmap compiles for a second in each case
+IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
+                      compiles=word == "ensemble") for word, way in WAYS.items()}  # fmt: skip
