@@ -57,7 +57,7 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "strided": Idiom("of x and h0 that are not contiguous", called(ways.strided)),
         "functional call": Idiom("by torch.func.functional_call", called(ways.functional_call)),
         "assigned": Idiom("of a layer that was made on the device meta and given its weights by "
-                          "load_state_dict(assign=True), in float64, copied, saved whole, and converted",
+                          "load_state_dict(assign=True), in float64, copied, converted, and saved whole",
                           called(ways.assigned)),
         "computed weights": Idiom("of a layer of pruned and parametrized weights", called(ways.computed_weights)),
         "vmap": Idiom("by torch.func.vmap over the modules of an ensemble", called(ways.vmap), without=whole | batched),

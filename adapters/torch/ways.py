@@ -103,7 +103,7 @@ def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
 
 
 def assigned(rnn: Any, x: Any, h0: Any) -> Any:
-    """A layer without memory is given the weights in float64, copied, written, read, and brought to their dtype."""
+    """A layer without memory is given the weights in float64, copied, brought to their dtype, written and read."""
     with torch.device("meta"):
         layer = torch.nn.RNN(
             rnn.input_size, rnn.hidden_size, rnn.num_layers, nonlinearity=rnn.nonlinearity, bias=rnn.bias,
@@ -111,9 +111,9 @@ def assigned(rnn: Any, x: Any, h0: Any) -> Any:
         )  # fmt: skip
     layer.load_state_dict({name: weight.double() for name, weight in rnn.state_dict().items()}, assign=True)
     file = io.BytesIO()
-    torch.save(copy.deepcopy(layer), file)
+    torch.save(copy.deepcopy(layer).to(rnn.weight_hh_l0.dtype), file)
     file.seek(0)
-    return torch.load(file, weights_only=False).to(rnn.weight_hh_l0.dtype).eval()(x, h0)
+    return torch.load(file, weights_only=False).eval()(x, h0)
 
 
 def computed_weights(rnn: Any, x: Any, h0: Any) -> Any:
