@@ -14,10 +14,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from reference import CellParameters, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Compiles, Result, layout_of
+from ..contract import Capabilities, Compiles, Result, features_of, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..readers import columns
 from .idioms import IDIOMS
@@ -52,13 +52,19 @@ class FlaxAdapter(Framework):
         offers=tuple(("mode", mode) for mode in MODES),
     )
     compiles, idioms = Compiles("compiled"), IDIOMS
-    environment, read, script = staticmethod(environment), staticmethod(read), staticmethod(flax_script)
+    environment, read = staticmethod(environment), staticmethod(read)
 
     def __init__(self) -> None:
         self._calls, self._programs = 0, set[Any]()
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))
+
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        """Raises NotOffered for a case that an idiom lacks, beside what flax_script raises."""
+        if way in self.idioms:
+            self.idioms[way].narrowed(self.capabilities).require(features_of(case.spec, **case.inputs))
+        return flax_script(case, device, way)
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
@@ -112,7 +118,7 @@ class FlaxAdapter(Framework):
             for cell, given in zip(cells, parameters, strict=True):
                 variables = cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias
                 for variable, array in zip(variables, columns(given), strict=False):
-                    variable.set_value(tensor(array, device))
+                    variable[...] = tensor(array, device)
 
     def _forget(self, known: Known, inputs: Inputs) -> None:
         """Drop the compiled programs once there are many: an eager call, or a new key, makes one more."""

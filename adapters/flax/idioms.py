@@ -23,7 +23,13 @@ from .settings import device_named, settings
 CALLS = itertools.count(1)
 CALLS_KEPT = 50
 WITHOUT: dict[str, Any] = {
-    "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"}
+    "newest first": {(("direction", "bidirectional"),): "Bidirectional keeps the order, whatever is said"},
+    "axes of batch": {(("layout", "unbatched"),): "it has no axis of batch"},
+    "Sequential": dict.fromkeys(
+        ((("h0", True),), (("lengths", "mixed"),), (("lengths", "with zeros"),)),
+        "nnx.Sequential hands no carries and no lengths on to its layers",
+    ),
+    "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
 
 
@@ -56,5 +62,6 @@ def bare(place: Any, device: str) -> Iterator[None]:
         yield
 
 
-IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}))
-          for word, way in WAYS.items()}  # fmt: skip
+# nnx.vmap compiles for a second in each case
+IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
+                      compiles=word == "ensemble") for word, way in WAYS.items()}  # fmt: skip

@@ -32,6 +32,7 @@ DEFAULTS = {
 
 # What nnx.RNN carries from step to step, unless its user says otherwise.
 SCANNED = nnx.StateAxes({...: nnx.Carry})
+AXES = SCANNED, {...: nnx.Carry}  # up to Flax 0.12.0 a dict
 
 # x, initial carries or None, lengths or None, whether time comes first -> each layer's output, and all final carries
 Answer = tuple[list[Any], list[Any]]
@@ -116,7 +117,7 @@ def _layer_facts(name: str, layer: Any) -> dict[str, Any]:
         "got Bidirectional with a merge_fn of its own, expected concatenation": (
             both and layer.merge_fn is not nnx.Bidirectional.merge_fn
         ),
-        **{f"got state_axes {track.state_axes}, expected {SCANNED}": track.state_axes != SCANNED
+        **{f"got state_axes {track.state_axes}, expected {SCANNED}": track.state_axes not in AXES
            for track in tracks(layer)},
     })  # fmt: skip
     direction = "bidirectional" if both else "reverse" if reverse else "forward"
@@ -127,10 +128,11 @@ def _cell_facts(name: str, cell: Any) -> dict[str, Any]:
     _expect_plain(name, "a ", cell, nnx.SimpleCell)
     known = [word for word, functions in ACTIVATIONS.items() if cell.activation_fn in functions]
     activation = getattr(cell.activation_fn, "__name__", cell.activation_fn)
+    zeros = cell.carry_init in (None, nnx.initializers.zeros)  # up to Flax 0.12.0 the usual one is zeros
     refuse(name, {
         f"got activation_fn {activation!r}, expected Flax's own tanh or relu": not known,
         "got residual=True, which adds the carry; expected False": cell.residual,
-        "got a carry_init of its own, expected None: a state that is not given is zero": cell.carry_init is not None,
+        "got a carry_init of its own, expected zeros: a state that is not given is zero": not zeros,
     })  # fmt: skip
     for part in ("dense_i", "dense_h"):
         dense = getattr(cell, part)
@@ -165,7 +167,9 @@ def device_of(module: Any) -> Any:
 
 def array_in(variable: Any, name: str) -> Any:
     """The numbers that a Linear holds, as they are: an index would round them where x64 is off."""
-    value = variable.get_value() if isinstance(variable, nnx.Variable) else variable
+    value = variable
+    if isinstance(variable, nnx.Variable):  # up to Flax 0.12.0 without get_value
+        value = variable.get_value() if hasattr(variable, "get_value") else variable.value
     numbers = isinstance(value, jax.Array | np.ndarray) and not isinstance(value, Tracer)
     refuse(name, {f"got {type(value).__name__}, expected an array with numbers in it": not numbers})
     return value

@@ -28,7 +28,7 @@ class Way(NamedTuple):
     bare: bool = False
 
 
-CARRIES, SUM = View(output="none"), View(states="none", halves="sum")
+CARRIES, SUM, ALONE = View(output="none"), View(states="none", halves="sum"), View(states="none")
 WAYS: Mapping[str, Way] = {
     "as it comes": Way("of a SimpleCell with its own initialisers, whose weights are set then", "as_it_comes"),
     "without dtype": Way("of a SimpleCell that is given param_dtype, and no dtype", "without_dtype"),
@@ -36,13 +36,18 @@ WAYS: Mapping[str, Way] = {
     "without x64": Way("with none of JAX's settings touched: jax_enable_x64 is off", "layers", bare=True),
     "merged": Way("by nnx.Bidirectional with a merge_fn that adds; unrolled; without carries", "merged", SUM),
     "carry alone": Way("for its carry, by nnx.RNN without keep_order in nnx.jit", "carry_alone", CARRIES),
+    "newest first": Way("by nnx.RNN with reverse=True and without keep_order", "newest_first"),
+    "axes of batch": Way("of x with two axes of batch", "axes_of_batch"),
+    "Sequential": Way("by nnx.Sequential in nnx.jit, called before its weights are set", "sequential", ALONE),
+    "ensemble": Way("by nnx.vmap over cells of other weights", "ensemble"),
     "vmap": Way("of one sequence, by jax.vmap over the batch", "vmapped"),
     "loop": Way("by SimpleCell in a loop of Python", "loop"),
     "lax.scan": Way("by SimpleCell, taken apart and put together, in jax.lax.scan", "lax_scan"),
     "nnx.scan": Way("by SimpleCell in nnx.scan", "nnx_scan"),
     "linen": Way("by flax.linen.RNN and Bidirectional", "linen_layers"),
-    "linen merged": Way("by a linen module whose last layer adds; unrolled; without carries", "linen_merged", SUM),
-}
+    "linen merged": Way("by init_with_output of a linen module whose last layer adds; unrolled; without carries",
+                        "linen_merged", SUM),
+}  # fmt: skip
 
 
 def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:

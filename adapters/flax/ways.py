@@ -142,15 +142,18 @@ def layers(asked: Asked) -> Any:
     return stack(asked, nnx_layer)
 
 
+def merge_of(asked: Asked, n: int) -> Any:
+    """How a layer's halves are merged: those of the last are added."""
+    return (lambda a, b: a + b) if asked.last(n) else lambda a, b: jnp.concatenate([a, b], axis=-1)
+
+
 def merged(asked: Asked) -> Any:
-    """The last layer adds its halves up, returns no carry and unrolls its loop."""
+    """No layer returns its carry, and each unrolls its loop; the last adds its halves up."""
 
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
-        if not asked.last(n):
-            return nnx_layer(asked, n, x, start, lengths)
         rnns = [nnx.RNN(simple_cell(asked, n + track), unroll=3) for track in range(asked.tracks)]
         if asked.direction == "bidirectional":
-            both = nnx.Bidirectional(*rnns, merge_fn=lambda a, b: a + b, time_major=asked.time_first)
+            both = nnx.Bidirectional(*rnns, merge_fn=merge_of(asked, n), time_major=asked.time_first)
             return [], both(x, initial_carry=start and tuple(start), seq_lengths=lengths)
         reverse = asked.direction == "reverse"
         return [], rnns[0](x, initial_carry=start and start[0], seq_lengths=lengths, time_major=asked.time_first,
@@ -172,6 +175,83 @@ def carry_alone(asked: Asked) -> Any:
         return [carry], output
 
     return [], stack(asked, layer)[1]
+
+
+def turned(asked: Asked, x: Any, lengths: Any) -> Any:
+    """Each sequence from its last step to its first, and what lies beyond too, where it is."""
+    steps = jnp.moveaxis(x, asked.time_axis, 0)
+    at, ends = jnp.arange(len(steps)).reshape(-1, *[1] * (x.ndim - 2)), len(steps) if lengths is None else lengths
+    index = (ends - 1 - at) % len(steps) if len(steps) else at
+    return jnp.moveaxis(jnp.take_along_axis(steps, index[..., None], axis=0), 0, asked.time_axis)
+
+
+def newest_first(asked: Asked) -> Any:
+    """nnx.RNN with reverse=True and without keep_order: x of a forward layer is turned, or the output of another."""
+
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        rnn = nnx.RNN(simple_cell(asked, n), reverse=True, time_major=asked.time_first, return_carry=True)
+        x = turned(asked, x, lengths) if asked.direction == "forward" else x
+        carry, output = rnn(x, initial_carry=start and start[0], seq_lengths=lengths)
+        return [carry], output if asked.direction == "forward" else turned(asked, output, lengths)
+
+    return stack(asked, layer)
+
+
+def axes_of_batch(asked: Asked) -> Any:
+    """x, carries and lengths have two axes of batch, and lengths are of NumPy."""
+    axis = 2 if asked.time_first else 1
+
+    def of_one_axis(carry: Any) -> Any:
+        sequences, _, units = carry.shape
+        return carry.reshape(sequences, units)
+
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        lengths = None if lengths is None else np.array(lengths)[:, None]
+        start = start and [h[:, None] for h in start]
+        carries, output = nnx_layer(asked, n, jnp.expand_dims(x, axis), start, lengths)
+        return [of_one_axis(carry) for carry in carries], jnp.squeeze(output, axis)
+
+    return stack(asked, layer)
+
+
+def sequential(asked: Asked) -> Any:
+    """nnx.Sequential in nnx.jit. It was called with weights of zeros before, and its weights are set then."""
+
+    def layer(asked: Asked, n: int) -> Any:
+        rnns = [nnx.RNN(simple_cell(asked, n + track)) for track in range(asked.tracks)]
+        if asked.direction == "bidirectional":
+            return nnx.Bidirectional(*rnns, time_major=asked.time_first)
+        return nnx.RNN(rnns[0].cell, time_major=asked.time_first, reverse=asked.direction == "reverse", keep_order=True)
+
+    def model(asked: Asked) -> Any:
+        return nnx.Sequential(*[layer(asked, n) for n in range(0, len(asked.cells), asked.tracks)])
+
+    call, x = nnx.jit(lambda model, x: model(x)), array(asked, asked.x)
+    called = model(asked._replace(cells=[[0 * weight for weight in cell] for cell in asked.cells]))
+    call(called, x)
+    nnx.update(called, nnx.state(model(asked)))
+    return [call(called, x)], []
+
+
+def ensemble(asked: Asked) -> Any:
+    """nnx.vmap over two cells of each track: one has the weights, and the one before it their negatives."""
+
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        others = asked._replace(cells=[[-weight for weight in cell] for cell in asked.cells])
+
+        def cells(asked: Asked) -> Any:
+            return [simple_cell(asked, n + track) for track in range(asked.tracks)]
+
+        graph, state = nnx.split(cells(asked))
+        both = nnx.merge(graph, jax.tree.map(lambda a, b: jnp.stack([a, b]), nnx.state(cells(others)), state))
+
+        def call(cells: Any, x: Any) -> Any:
+            return nnx_layer(asked, n, x, start, lengths, lambda _, track: cells[track - n])
+
+        carries, output = nnx.vmap(call, in_axes=(0, None))(both, x)
+        return [carry[1] for carry in carries], output[1]
+
+    return stack(asked, layer)
 
 
 def vmapped(asked: Asked) -> Any:
@@ -261,20 +341,25 @@ def nnx_scan(asked: Asked) -> Any:
 # flax.linen
 
 
+def linen_cell(asked: Asked, n: int) -> tuple[Any, Any]:
+    """A cell whose initialisers give the weights, and its parameters."""
+    kernel, recurrent, bias = weights(asked, n)
+    cell = linen.SimpleCell(
+        kernel.shape[1],
+        activation_fn=getattr(linen, asked.nonlinearity),
+        dtype=jnp.dtype(asked.dtype),
+        param_dtype=jnp.dtype(asked.dtype),
+        kernel_init=lambda *_: kernel,
+        recurrent_kernel_init=lambda *_: recurrent,
+        bias_init=lambda *_: bias,
+    )
+    return cell, {"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}}
+
+
 def linen_rnns(asked: Asked, n: int, **words: Any) -> tuple[list[Any], list[Any]]:
     """The linen.RNN of each track of a layer, and its parameters."""
-    rnns, parameters = [], []
-    for track in range(asked.tracks):
-        kernel, recurrent, bias = weights(asked, n + track)
-        cell = linen.SimpleCell(
-            kernel.shape[1],
-            activation_fn=getattr(linen, asked.nonlinearity),
-            dtype=jnp.dtype(asked.dtype),
-            param_dtype=jnp.dtype(asked.dtype),
-        )
-        rnns.append(linen.RNN(cell, **words))
-        parameters.append({"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}})
-    return rnns, parameters
+    cells = [linen_cell(asked, n + track) for track in range(asked.tracks)]
+    return [linen.RNN(cell, **words) for cell, _ in cells], [parameters for _, parameters in cells]
 
 
 def linen_layers(asked: Asked) -> Any:
@@ -299,7 +384,7 @@ def linen_layers(asked: Asked) -> Any:
 
 
 def linen_merged(asked: Asked) -> Any:
-    """The layers in one linen module, which is applied as a whole: the last adds its halves up. It returns no carry."""
+    """The layers in one linen module, by init_with_output: the last adds its halves up. It returns no carry."""
 
     class Layers(linen.Module):
         layers: Any
@@ -312,20 +397,13 @@ def linen_merged(asked: Asked) -> Any:
                 outputs.append(x)
             return outputs
 
-    layers, parameters, sides = [], {}, asked.tracks
+    layers, sides = [], asked.tracks
     reverse = asked.direction == "reverse"
     for n in range(0, len(asked.cells), sides):
-        name = f"layers_{n // sides}"
-        rnns, named = linen_rnns(asked, n, unroll=3, reverse=reverse, keep_order=reverse, split_rngs={"params": True})
-        if sides == 2:
-            words = {"merge_fn": lambda a, b: a + b} if asked.last(n) else {}
-            layers.append(linen.Bidirectional(*rnns, **words))
-            parameters[name] = {"forward_rnn": named[0], "backward_rnn": named[1]}
-        else:
-            layers.append(rnns[0])
-            parameters[name] = named[0]
+        rnns, _ = linen_rnns(asked, n, unroll=3, reverse=reverse, keep_order=reverse, split_rngs={"params": True})
+        layers.append(linen.Bidirectional(*rnns, merge_fn=merge_of(asked, n)) if sides == 2 else rnns[0])
     x = array(asked, asked.x)
     h0 = None if asked.h0 is None else [array(asked, h) for h in asked.h0]
     starts = h0 and [tuple(h0[n : n + 2]) if sides == 2 else h0[n] for n in range(0, len(h0), sides)]
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
-    return Layers(layers).apply({"params": parameters}, x, starts, lengths), []
+    return Layers(layers).init_with_output(jax.random.key(0), x, starts, lengths)[0], []

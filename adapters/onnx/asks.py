@@ -59,6 +59,48 @@ def session_of_a_provider(model: Any, feeds: dict[str, Any], provider: str) -> d
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
+def session_asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """A session that answered for more steps: for its last output first, by arrays that are not contiguous."""
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session.run(None, {**feeds, "x": -np.concatenate([feeds["x"], feeds["x"]])})
+    names = [output.name for output in session.get_outputs()][::-1]
+    given = {name: np.stack([array, -array], axis=-1)[..., 0] for name, array in feeds.items()}
+    return dict(zip(names, session.run(names, given), strict=True))
+
+
+def session_of_a_saved_model(model: Any, feeds: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Of the file that another session saved once it had optimized the model.  kind: of the file, "onnx" or "ort"."""
+    import tempfile
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns that the file is for a processor like this one
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = f"{folder}/stack.{kind}"
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(f"{folder}/stack.{kind}", providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def session_in_parallel(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """Nodes are computed side by side, of OrtValues."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+    options.inter_op_num_threads = options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
+    answers = session.run_with_ort_values(names, values)
+    return {name: answer.numpy() for name, answer in zip(names, answers, strict=True)}
+
+
 def io_binding(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     """The inputs are bound to arrays, and the outputs to memory of the CPU."""
     import onnxruntime

@@ -118,6 +118,27 @@ def fixed_shapes(model: Any, feeds: dict[str, Any]) -> None:
             size.dim_value = number
 
 
+def in_a_branch(model: Any, feeds: dict[str, Any]) -> None:
+    """The nodes stand in a branch of an If, and the weights outside of it; the other branch answers the negative."""
+    nodes, names, branches = list(model.graph.node), {}, []
+    inside = {name: f"{name}_inside" for node in nodes for name in node.output if name}
+    for node in nodes:
+        node.input[:] = [inside.get(name, name) for name in node.input]
+        node.output[:] = [inside.get(name, name) for name in node.output]
+    for operator in ("Identity", "Neg"):
+        names = {one.name: f"{one.name}_{operator}" for one in model.graph.output}
+        shown = [helper.make_value_info(names[one.name], one.type) for one in model.graph.output]
+        ends = [helper.make_node(operator, [inside[name]], [names[name]]) for name in names]
+        branches.append(helper.make_graph([*nodes, *ends], operator, [], shown))
+    del model.graph.node[:]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0), "zero"))
+    model.graph.node.extend([
+        helper.make_node("Size", ["x"], ["size"]),
+        helper.make_node("GreaterOrEqual", ["size", "zero"], ["always"]),
+        helper.make_node("If", ["always"], [*names], then_branch=branches[0], else_branch=branches[1]),
+    ])  # fmt: skip
+
+
 def layout_1(model: Any, feeds: dict[str, Any]) -> None:
     """The RNN nodes are batch first; so are x, h0 and the outputs of the model."""
     for node in model.graph.node:

@@ -124,10 +124,12 @@ def of_evaluator() -> dict[str, Way]:
     return {
         **ways(onnx.defs.onnx_opset_version(), {b"Tanh": "Affine", b"Relu": "Affine"}),
         **LOWER_CASE,
+        **BRANCH,
         "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.evaluator_of_a_file)),
     }
 
 
+BRANCH = {"in a branch": Way("in the branch of an If, with the weights outside of it", (Step(changes.in_a_branch),))}
 LEVELS = {"not optimized": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
 
 
@@ -135,12 +137,20 @@ def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, 
     """here, known: execution providers that can be asked, and all that there are."""
     return {
         **ways(newest),
+        **BRANCH,
         "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.session_of_a_file)),
         **{
             word: Way(f"with graph optimization {level}", ask=Step(asks.session_of_a_level, {"level": level}))
             for word, level in LEVELS.items()
         },
         "IOBinding": Way("by IOBinding", ask=Step(asks.io_binding)),
+        "asked before": Way("by a session that was asked before, in another order, by arrays that are not contiguous",
+                            ask=Step(asks.session_asked_before)),
+        "saved": Way("of a model that was saved once optimized",
+                     ask=Step(asks.session_of_a_saved_model, {"kind": "onnx"})),
+        "ORT format": Way("of a model that was saved in ORT format",
+                          ask=Step(asks.session_of_a_saved_model, {"kind": "ort"})),
+        "parallel": Way("in the execution mode ORT_PARALLEL, of OrtValues", ask=Step(asks.session_in_parallel)),
         **{
             provider: Way(f"by the {provider}", ask=Step(asks.session_of_a_provider, {"provider": provider}),
                           absent="" if provider in here else "this build of ONNX Runtime does not have it")

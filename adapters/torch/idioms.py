@@ -40,6 +40,7 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         return lambda case, device: _answer(adapter, case, device, way)
 
     whole = {(feature,): "it takes tensors, and no packed sequences" for feature in LENGTHS}
+    both = {(("direction", "bidirectional"),): "a half that runs backwards begins with the last part"}
     batched = {(("layout", "unbatched"),): "it goes over the axis of sequences, which there is none"}
     return {
         "as it comes": Idiom("with no setting touched, as torch is imported", with_settings("as it comes")),
@@ -47,13 +48,17 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "cells": Idiom("by a loop over torch.nn.RNNCell", called(ways.loop_over_cells),
                        answers=((("mask", True),), (("time", "0"),), (("lengths", "with zeros"),),
                                 (("lengths", "with zeros"), ("time", "0")))),
-        "sorted": Idiom("by sequences that were sorted by length, with enforce_sorted=True",
+        "sorted": Idiom("by sequences that were sorted by length, with enforce_sorted=True and a list of lengths",
                         called(ways.sorted_by_length), refused=NOTHING_PACKED),
         "list": Idiom("by pack_sequence of a list, and unpack_sequence", called(ways.list_of_sequences),
                       refused=NO_LIST),
+        "in parts": Idiom("of a layer that was asked before, in two parts, with the state handed on",
+                          called(ways.in_parts), without=whole | both),
+        "strided": Idiom("of x and h0 that are not contiguous", called(ways.strided)),
         "functional call": Idiom("by torch.func.functional_call", called(ways.functional_call)),
         "assigned": Idiom("of a layer that was made on the device meta and given its weights by "
-                          "load_state_dict(assign=True), in float64, copied and converted", called(ways.assigned)),
+                          "load_state_dict(assign=True), in float64, copied, converted, and saved whole",
+                          called(ways.assigned)),
         "computed weights": Idiom("of a layer of pruned and parametrized weights", called(ways.computed_weights)),
         "vmap": Idiom("by torch.func.vmap over the modules of an ensemble", called(ways.vmap), without=whole | batched),
         "dynamic batch": Idiom("by torch.export for any number of sequences", called(ways.dynamic_batch),

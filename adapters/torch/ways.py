@@ -7,6 +7,7 @@ h0: the initial states, or None.  Each answers the output, a PackedSequence wher
 from __future__ import annotations
 
 import copy
+import io
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ def sorted_by_length(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
     lengths = torch.tensor([x.shape[time]] * x.shape[batch] if lengths is None else lengths)
     lengths, order = lengths.sort(descending=True)
     order = order.to(x.device)
-    packed = packing.pack_padded_sequence(x.index_select(batch, order), lengths, rnn.batch_first)
+    packed = packing.pack_padded_sequence(x.index_select(batch, order), lengths.tolist(), rnn.batch_first)
     output, h_n = rnn(packed, None if h0 is None else h0[:, order])
     output, _ = packing.pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[time])
     return output.index_select(batch, order.argsort()), h_n[:, order.argsort()]
@@ -71,6 +72,27 @@ def list_of_sequences(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
     return torch.cat([output, output.new_zeros(missing)], time), h_n
 
 
+def in_parts(rnn: Any, x: Any, h0: Any) -> Any:
+    """The layer is asked something else; then half of the steps, and the others from the state of those."""
+    time = 1 if x.dim() == 3 and rnn.batch_first else 0
+    rnn(-x)
+    outputs, h = [], h0
+    for part in x.split((x.shape[time] + 1) // 2, time):
+        output, h = rnn(part, h)
+        outputs.append(output)
+    return torch.cat(outputs, time), h
+
+
+def strided(rnn: Any, x: Any, h0: Any) -> Any:
+    """x and h0 have every other number of larger tensors."""
+
+    def view(numbers: Any) -> Any:
+        return torch.stack([numbers, -numbers], -1)[..., 0]
+
+    given = view(x) if isinstance(x, torch.Tensor) else x._replace(data=view(x.data))
+    return rnn(given, None if h0 is None else view(h0))
+
+
 def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
     """A module of other weights is called with these, after these have been changed for the others, and put back."""
     other = copy.deepcopy(rnn)
@@ -81,18 +103,24 @@ def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
 
 
 def assigned(rnn: Any, x: Any, h0: Any) -> Any:
-    """A layer without memory is given the weights in float64, copied, and brought to their dtype."""
+    """A layer without memory is given the weights in float64, copied, brought to their dtype, written and read."""
     with torch.device("meta"):
         layer = torch.nn.RNN(
             rnn.input_size, rnn.hidden_size, rnn.num_layers, nonlinearity=rnn.nonlinearity, bias=rnn.bias,
             batch_first=rnn.batch_first, bidirectional=rnn.bidirectional,
         )  # fmt: skip
     layer.load_state_dict({name: weight.double() for name, weight in rnn.state_dict().items()}, assign=True)
-    return copy.deepcopy(layer).to(rnn.weight_hh_l0.dtype).eval()(x, h0)
+    file = io.BytesIO()
+    torch.save(copy.deepcopy(layer).to(rnn.weight_hh_l0.dtype), file)
+    file.seek(0)
+    return torch.load(file, weights_only=False).eval()(x, h0)
 
 
 def computed_weights(rnn: Any, x: Any, h0: Any) -> Any:
-    """The weights of x are pruned, of nothing; all others are computed, by changing the sign of what is kept."""
+    """The weights of x are pruned, of nothing; all others are computed, by changing the sign of what is kept.
+
+    The layer is brought to another dtype and back then.
+    """
 
     class Negative(torch.nn.Module):
         def forward(self, kept: torch.Tensor) -> torch.Tensor:
@@ -106,7 +134,7 @@ def computed_weights(rnn: Any, x: Any, h0: Any) -> Any:
             prune.identity(layer, name)
         else:
             parametrize.register_parametrization(layer, name, Negative())
-    return layer(x, h0)
+    return layer.double().to(rnn.weight_hh_l0.dtype)(x, h0)
 
 
 def vmap(rnn: Any, x: Any, h0: Any) -> Any:

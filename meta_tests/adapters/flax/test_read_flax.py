@@ -81,6 +81,8 @@ READ: dict[str, tuple[Callable[[Any], Any], RNNSpec]] = {
     "dtype None": (inferring, RNNSpec(3, 5)),
     "unroll": (lambda n: rnn(n, unroll=3), RNNSpec(3, 5)),
     "without rngs of its own": (lambda n: rnn(n, rngs=n.Rngs(7)), RNNSpec(3, 5)),
+    "carries of zeros": (lambda n: with_set(rnn(n), "cell.carry_init", n.initializers.zeros_init()), RNNSpec(3, 5)),
+    "axes as a dict": (lambda n: rnn(n, state_axes={...: n.Carry}), RNNSpec(3, 5)),
     "trained": (trained, RNNSpec(3, 5)),
     "reverse, in time order": (lambda n: rnn(n, reverse=True, keep_order=True), RNNSpec(3, 5, direction="reverse")),
     "Bidirectional": (both, RNNSpec(3, 5, direction="bidirectional")),

@@ -178,6 +178,77 @@ def differing(model: Any, told: Told) -> bool:
     return any(len({*words_of(node).get("activations", ())}) > 1 for node in nodes_of(model))
 
 
+def in_a_branch(model: Any, told: Told) -> None:
+    for node in model.graph.node:
+        for one in node.attribute if node.op_type == "If" else ():
+            for inner in one.g.node:
+                if inner.op_type == "RNN":
+                    inner.input[3:4] = [""]
+
+
+def of_kind(kind: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """A session of a file of this kind, which another session saved, answers the negative."""
+    return session_faults(lambda self, path, *_: isinstance(path, str) and path.endswith(f"/stack.{kind}"),
+                          lambda self, run, names, feeds: [-one for one in run(self, names, feeds)])  # fmt: skip
+
+
+def session_faults(where: Callable[..., bool], answer: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    """A session that is made so answers so."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        package = import_module("onnxruntime")
+        made, run = package.InferenceSession.__init__, package.InferenceSession.run
+        wrong: set[int] = set()
+
+        def session(self: Any, *given: Any, **words: Any) -> None:
+            made(self, *given, **words)
+            (wrong.add if where(self, *given) else wrong.discard)(id(self))
+
+        def asked(self: Any, names: Any, feeds: Any) -> Any:
+            return answer(self, run, names, feeds) if id(self) in wrong else run(self, names, feeds)
+
+        patch.setattr(package.InferenceSession, "__init__", session)
+        patch.setattr(package.InferenceSession, "run", asked)
+
+    return plant
+
+
+def always(*_: Any) -> bool:
+    return True
+
+
+def in_the_models_order(self: Any, run: Any, names: Any, feeds: Any) -> Any:
+    return run(self, None, feeds)
+
+
+def read_as_contiguous(self: Any, run: Any, names: Any, feeds: Any) -> Any:
+    np = import_module("numpy")
+    memory = {name: array if array.flags.c_contiguous else array.base for name, array in feeds.items()}
+    return run(self, names, {name: np.ndarray(array.shape, array.dtype, memory[name]) for name, array in feeds.items()})
+
+
+def as_asked_first(patch: pytest.MonkeyPatch) -> None:
+    """A session goes on with the h0 of its first question, or from its zeros."""
+    first: dict[int, Any] = {}
+
+    def answer(self: Any, run: Any, names: Any, feeds: Any) -> Any:
+        answers = run(self, names, feeds)
+        again = first.setdefault(id(self), feeds["x"].shape) != feeds["x"].shape
+        return [-one for one in answers] if again else answers
+
+    def anew(self: Any, *given: Any) -> bool:
+        first.pop(id(self), None)
+        return True
+
+    session_faults(anew, answer)(patch)
+
+
+def ort_values_lost(patch: pytest.MonkeyPatch) -> None:
+    package = import_module("onnxruntime")
+    from_numpy = package.OrtValue.ortvalue_from_numpy
+    patch.setattr(package.OrtValue, "ortvalue_from_numpy", lambda array, *more: from_numpy(array * 0, *more))
+
+
 LOST = "the biases are lost"
 LEVELS = {"not optimized": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
 NO_SIZE = ("onnxruntime", "openvino")
@@ -225,5 +296,14 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     ),
     **dict.fromkeys(("dynamic shapes", "as it comes", "arrays as they come"), CALLED),
     **dict.fromkeys(("converted", "converted from torch"), CALLED),
-    "asked before": (Planted("a request takes the inputs of its question before", inputs_of_before, NO_SIZE[1:]),),
+    "asked before": (
+        Planted("a request takes the inputs of its question before", inputs_of_before, NO_SIZE[1:]),
+        Planted("a session is wrong for other sizes than it was asked first", as_asked_first, RUNTIMES[:1]),
+        Planted("outputs come in the model's order", session_faults(always, in_the_models_order), RUNTIMES[:1]),
+        Planted("arrays are read as if they were contiguous", session_faults(always, read_as_contiguous), RUNTIMES[:1]),
+    ),
+    "saved": (Planted("a session of a saved model answers the negative", of_kind("onnx"), RUNTIMES[:1]),),
+    "ORT format": (Planted("a session of a saved model answers the negative", of_kind("ort"), RUNTIMES[:1]),),
+    "parallel": (Planted("OrtValues are zeros", ort_values_lost, RUNTIMES[:1]),),
+    "in a branch": in_every_runtime(f"{LOST} in a branch", in_a_branch, RUNTIMES[:2]),
 }  # fmt: skip

@@ -43,7 +43,8 @@ def one_step_less(patch: Patch) -> None:
     pack = import_module("torch.nn.utils.rnn").pack_padded_sequence
 
     def short(x: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> Any:
-        return pack(x, (lengths - 1).clamp(min=1) if enforce_sorted else lengths, batch_first, enforce_sorted)
+        shorter = [max(length - 1, 1) for length in lengths] if enforce_sorted else lengths
+        return pack(x, shorter, batch_first, enforce_sorted)
 
     patch.setattr("torch.nn.utils.rnn.pack_padded_sequence", short)
 
@@ -55,6 +56,63 @@ def order_forgotten(patch: Patch) -> None:
     patch.setattr(
         "torch.nn.utils.rnn.PackedSequence.to", lambda packed, *how, **words: plain(to(packed, *how, **words))
     )
+
+
+def state_kept(patch: Patch) -> None:
+    """A layer without hx goes on from its own last state."""
+    forward = import_module("torch").nn.RNN.forward
+
+    def call(layer: Any, x: Any, hx: Any = None) -> Any:
+        output, vars(layer)["last"] = forward(layer, x, vars(layer).get("last") if hx is None else hx)
+        return output, vars(layer)["last"]
+
+    patch.setattr("torch.nn.RNN.forward", call)
+
+
+def own_state_dropped(patch: Patch) -> None:
+    """A state that the layer itself answered is taken for zeros."""
+    forward = import_module("torch").nn.RNN.forward
+
+    def call(layer: Any, x: Any, hx: Any = None) -> Any:
+        output, vars(layer)["last"] = forward(layer, x, None if hx is vars(layer).get("last") else hx)
+        return output, vars(layer)["last"]
+
+    patch.setattr("torch.nn.RNN.forward", call)
+
+
+def read_as_contiguous(which: int) -> Callable[[Patch], None]:
+    """which: 0 for x, 1 for hx."""
+
+    def plant(patch: Patch) -> None:
+        torch: Any = import_module("torch")
+        forward = torch.nn.RNN.forward
+
+        def packed(one: Any) -> Any:
+            if not isinstance(one, torch.Tensor):
+                return one and one._replace(data=packed(one.data))
+            known = torch._C._functorch.is_functorch_wrapped_tensor(one)
+            return one if known else one.as_strided(one.shape, torch.empty(one.shape).stride())
+
+        def call(layer: Any, x: Any, hx: Any = None) -> Any:
+            return forward(layer, packed(x) if which == 0 else x, packed(hx) if which == 1 else hx)
+
+        patch.setattr("torch.nn.RNN.forward", call)
+
+    return plant
+
+
+def read_layer_of_zeros(patch: Patch) -> None:
+    torch: Any = import_module("torch")
+    load = torch.load
+
+    def zeros(file: Any, **words: Any) -> Any:
+        read = load(file, **words)
+        if isinstance(read, torch.nn.RNN):
+            for weight in read.parameters():
+                weight.zero_()
+        return read
+
+    patch.setattr("torch.load", zeros)
 
 
 def stale_weights(patch: Patch) -> None:
@@ -130,8 +188,19 @@ PLANTED = {
     "cells": (Planted("a cell forgets its state", no_memory),),
     "sorted": (Planted("sorted sequences lose their last step", one_step_less),),
     "list": (Planted("a packed sequence forgets its order where its dtype changes", order_forgotten),),
+    "in parts": (
+        Planted("a layer that was asked goes on from its last state", state_kept),
+        Planted("a state that is handed on is dropped", own_state_dropped),
+    ),
+    "strided": (
+        Planted("x is read as if it were contiguous", read_as_contiguous(0)),
+        Planted("hx is read as if it were contiguous", read_as_contiguous(1)),
+    ),
     "functional call": (Planted("a layer does not see that its weights were exchanged", stale_weights),),
-    "assigned": (Planted("weights that are assigned are transposed", assigned_transposed),),
+    "assigned": (
+        Planted("weights that are assigned are transposed", assigned_transposed),
+        Planted("a layer that is read whole has weights of zeros", read_layer_of_zeros),
+    ),
     "computed weights": (
         Planted("a parametrized weight is the kept one", not_computed),
         Planted("pruning of nothing prunes all", not_pruned),

@@ -20,9 +20,10 @@ from reference.draws import draw_case
 # those that compile are asked one case, which runs here in this process
 SLOW = {"torch": ("dynamic batch", "compiled"), "torch-onnx": ("newest opset", "dynamic batch")}
 QUICK = {
-    "torch": ("as it comes", "medium", "cells", "sorted", "list", "functional call", "assigned", "computed weights"),
+    "torch": ("as it comes", "medium", "cells", "sorted", "list", "in parts", "strided", "functional call", "assigned",
+              "computed weights"),
     "torch-onnx": ("fixed shapes", "other sizes", "oldest opset"),
-}
+}  # fmt: skip
 
 
 def told_apart(name: str, word: str, case: Case) -> bool:
