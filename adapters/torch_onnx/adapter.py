@@ -104,7 +104,7 @@ class TorchOnnxAdapter(Framework):
 
         def newer(says: str, export: Export) -> Idiom:
             return Idiom(f"of what the newer exporter makes {says}", self._exported(export, "exported"),
-                         refused=NEWER, answers=OLDER, isolate=True)  # fmt: skip
+                         refused=NEWER, answers=OLDER, isolate=True, compiles=True)  # fmt: skip
 
         return {
             "fixed shapes": older("for the shapes of the case", ways.fixed_shapes),

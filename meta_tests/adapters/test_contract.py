@@ -20,8 +20,8 @@ from reference.draws import draw_case, draw_parameters
 from .test_adapters import bits
 
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
-         "h0": False, "lengths": "full", "mask": False, "num_layers": "1", "time": "more", "batch": "more",
-         "values": "finite", "cell": "elman"}  # fmt: skip
+         "h0": False, "lengths": "full", "mask": False, "clip": False, "num_layers": "1", "time": "more",
+         "batch": "more", "values": "finite", "cell": "elman"}  # fmt: skip
 
 
 @pytest.mark.parametrize("feature", [("dtype", "float8"), ("dropout", True)])
@@ -75,7 +75,7 @@ def test_offers_that_are_no_tuple_are_refused():
 
 def test_what_is_neither_in_the_base_nor_offered_is_unsupported():
     plain, offering = Capabilities(), Capabilities(offers=(("mask", True), ("mode", "saved"), ("mode", "compiled")))
-    assert {name: plain.supported(name) for name in FEATURES} == BASE | {"cell": ("elman",)}
+    assert {name: plain.supported(name) for name in FEATURES} == BASE | {"cell": ("elman",), "clip": (False,)}
     reasons = {one: NO_ARGUMENT.get(one[0], NOT_AMONG_OFFERS) for one in beyond_base()}
     assert plain.unsupported == reasons
     assert reasons["cell", "gru"] == NOT_AMONG_OFFERS
@@ -134,9 +134,9 @@ def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
 
 def test_the_features_of_a_call_are_all_named():
     """Sizes differ from axis to axis, so that none is taken for another."""
-    spec, x = RNNSpec(3, 5, 2, "reverse", "relu", bias=False), np.zeros((1, 4, 3), "float64")
+    spec, x = RNNSpec(3, 5, 2, "reverse", "relu", bias=False, clip=2), np.zeros((1, 4, 3), "float64")
     asked = USUAL | {"direction": "reverse", "nonlinearity": "relu", "bias": False, "num_layers": "2",
-                     "dtype": "float64", "mode": "eager"}  # fmt: skip
+                     "dtype": "float64", "clip": True, "mode": "eager"}  # fmt: skip
     h0 = np.zeros((2, 1, 5))
     assert features_of(spec, x, None, None, "batch_first") == asked | {"batch": "1"}
     assert features_of(spec, x, h0, [0], "batch_first") == asked | {"batch": "1", "h0": True, "lengths": "with zeros"}

@@ -32,6 +32,7 @@ def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
     made = replace(
         pinned, batch=batch, time=time, num_layers=many, lengths=_lengths(pinned, asked["lengths"], batch, time),
         mask=_mask(pinned, batch, time) if asked["mask"] else None,
+        clip=(pinned.clip or 0.5) if asked["clip"] else None,
         set=tuple(one for one in pinned.set if asked["values"] == "not finite" or abs(one.value) < float("inf")),
         **{name: asked[name] for name in DIRECT if name in asked},
     )  # fmt: skip

@@ -12,14 +12,13 @@ from ..judging.case import Case
 from ..judging.view import PROCESSED, View, held, valid_of
 from ..layout import each_state
 from ..recurrence import Result
-from .arithmetic import of_state, of_step
+from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
 from .machine import by_layers, by_tracks, lengths_of, stacked
 from .masks import take_zeros
 from .rows import of_answer, of_numbers, of_question, of_run, table
-from .step import Step
-from .where import A_REVERSE, CLIP, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
+from .where import A_REVERSE, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
 
 BFLOAT16 = Where("bfloat16", lambda case: case.dtype == "bfloat16", presupposed=True)
 NO_STEPS = Where("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all(), presupposed=True)
@@ -116,11 +115,6 @@ def float16_for_bfloat16(case: Case) -> Case:
     return replace(case, x=read(case.x), h0=each_state(read, case.h0))
 
 
-def lowest_for_nan(s: Step) -> np.ndarray:
-    a = s.sum()
-    return s.activate(np.where(np.isnan(a), a.dtype.type(-(s.limit or 0)), a))
-
-
 def another_activation(track: Case, run: Run) -> Result:
     other = {"tanh": "relu", "relu": "tanh"}[track.spec.nonlinearity]
     return run(replace(track, spec=replace(track.spec, nonlinearity=other)))
@@ -165,7 +159,6 @@ FOUND = table(
      LAYERS & UNCOUNTED, {**of_answer(last_output_of_the_first_layer), "seen": h0_first}),
     ("inputs_in_float16_read_as_bfloat16", "the bits of x and h0 in float16 are read as bfloat16", BFLOAT16,
      of_question(float16_for_bfloat16)),
-    ("nan_is_clipped", "an argument of NaN becomes the lower end of the clip", CLIP & STEPS, of_step(lowest_for_nan)),
     ("another_activation_in_reverse", "the reverse direction computes tanh as relu, and relu as tanh",
      A_REVERSE & STEPS, of_run(lambda case, run: by_tracks(case, run, reverse=another_activation))),
     ("reverse_is_zero", "output and h_n of the reverse direction are zero", A_REVERSE & STEPS,

@@ -86,7 +86,17 @@ def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
     possible = {(name, value) for name, values in FEATURES.items() if name != "mode" for value in values}
     found = {pair for pair in found if pair[0] != "mode"}
     others = {("cell", word) for word in FEATURES["cell"] if word != "elman"}
-    assert possible - found == {("time", "0"), ("lengths", "with zeros")} | others, "these are refused, or not offered"
+    few = {("time", "0"), ("lengths", "with zeros"), ("clip", True)}
+    assert possible - found == few | others, "these are refused, or not offered by most"
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_a_script_clips_where_the_case_does(nonlinearity: str) -> None:
+    case = draw_case(RNNSpec(2, 3, 2, "bidirectional", nonlinearity, clip=0.5), batch=2, time=4, lengths=(4, 2))
+    text = script_of("onnxruntime", case)
+    _, code, printed = execute(text)
+    assert code == 0, printed
+    assert execute(text.replace("clip=0.5", "clip=0.25"))[1] == 1
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -47,7 +47,9 @@ def test_every_combination_and_feature_is_asked() -> None:
     found = {(name, value) for features in asked for name, value in features.items()}
     possible = {(name, value) for name, values in FEATURES.items() for value in values}
     modes = {("mode", mode) for mode in FEATURES["mode"] if mode != "eager"}  # test_corpus.py asks them
-    assert possible - found == modes | {("cell", word) for word in CELLS if word not in corpus.families()}
+    assert possible - found == modes | {("clip", True)} | {
+        ("cell", word) for word in CELLS if word not in corpus.families()
+    }
 
 
 def test_the_cells_that_some_adapter_offers_have_a_corpus_and_no_others_have() -> None:

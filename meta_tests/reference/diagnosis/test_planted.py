@@ -63,7 +63,7 @@ def differ(one: Arrays, other: Arrays, by: float) -> bool:
 def cases(name: str, dtype: str, direction: str) -> Iterator[Case]:
     """Those in which a fault is visible."""
     for layers, nonlinearity, masked in product((1, 2, 3), ("tanh", "relu"), (False, True)):
-        case = drawn(RNNSpec(2, 3, layers, direction, nonlinearity, clip=clip_of(name)), dtype, masked)
+        case = drawn(RNNSpec(2, 3, layers, direction, nonlinearity), dtype, masked)
         if visible(case, ALL[name]):
             yield case
 
@@ -95,10 +95,6 @@ def test_of_the_catalogue_all_but_ten_can_be_judged(direction: str, layers: int,
                 assert outcome(asked, answer(asked, fault), fault) == "vacuous" if name in COMPUTED else "agrees", name
 
 
-def clip_of(name: str) -> float | None:
-    return 0.5 if "clip" in name else None
-
-
 def dtype_of(name: str) -> str:
     return "bfloat16" if "bfloat16" in name else "float64"
 
@@ -110,7 +106,7 @@ def test_one_fault_more_is_told_apart(name: str, masked: bool) -> None:
     one: all are, 2,297 of 2,297; by day one in 16 of them is asked."""
     fault, dtype = FOUND[name], dtype_of(name)
     nonlinearity = "relu" if name.startswith("relu") else "tanh"
-    case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity, clip=clip_of(name)), dtype, masked)
+    case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity), dtype, masked)
     if not visible(case, fault):
         assert (masked, name) == (True, "carry_of_no_steps_from_padding"), "the only one that knows no masks"
         return
@@ -132,7 +128,7 @@ def test_one_fault_more_is_told_apart(name: str, masked: bool) -> None:
 def test_one_element_that_is_moved_is_wrong(name: str) -> None:
     """Every one of the output and of h_n, by three times the largest bound of the layer; each time nothing else."""
     fault, dtype = ALL[name], dtype_of(name)
-    spec = RNNSpec(2, 2, 2, "reverse", "relu" if name.startswith("relu") else "tanh", clip=clip_of(name))
+    spec = RNNSpec(2, 2, 2, "reverse", "relu" if name.startswith("relu") else "tanh")
     case = replace(drawn(spec, dtype), layout="batch_first")
     change = fault.monotone or np.copy
     output, h_n, lower = answer(case) if fault.monotone else answer(case, fault)
@@ -216,7 +212,7 @@ def test_a_diagnosis_names_it_where_the_catalogue_does_not(name: str, masked: bo
     """The explanations are this fault alone, or all those of the catalogue that do the same in the case."""
     dtype = dtype_of(name)
     nonlinearity = "relu" if name.startswith(("relu", "infinity")) else "tanh"
-    case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity, clip=clip_of(name)), dtype, masked)
+    case = drawn(RNNSpec(3, 3, 2, "bidirectional", nonlinearity), dtype, masked)
     shows = next((number for word, number in (("nan", np.nan), ("infinity", np.inf)) if word in name), None)
     case.x[0, 0] = case.x[0, 0] if shows is None else shows
     if visible(case, FOUND[name]):
