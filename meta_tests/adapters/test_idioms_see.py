@@ -15,12 +15,13 @@ from adapters.contract import features_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from evidence.record.ledger import Ledger
-from evidence.record.seeded import cases_of
+from evidence.record.seeded import ROWS, cases_of
 from findings import explained
 from findings.states import left_out
 from harness.target import Target
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.idiom_faults import CHOSEN, Planted, file_of, in_child, planted_in
+from meta_tests.common.scale import at_night
 from meta_tests.common.views import one_too_many
 from reference import Case, forward
 
@@ -70,7 +71,7 @@ class Asked:
 
     def not_seen(self, word: str, plant: Plant, child: Child | None = None) -> Iterator[str]:
         """In words, what is amiss with a planted fault: the idiom does not see it, or run's own way does too."""
-        own, cases = self.right(""), self.right(word)
+        own, cases = self.right("")[: at_night(ROWS, 100)], self.right(word)
         with pytest.MonkeyPatch.context() as patch:
             plant(patch)
             if not any(self.came(case, word, child).outcome in WRONG for case in cases):
