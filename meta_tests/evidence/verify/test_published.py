@@ -26,7 +26,7 @@ def test_the_published_record_is_compact_and_nothing_is_wrong_with_it() -> None:
     assert conclusion(evidence, checks).startswith("Not verified: this is a compact record.")
     labels = [target.label for run in evidence.runs for target in run.header.targets]
     first = ["torch", "keras/tensorflow", "onnxruntime", "onnx", "torch-onnx", "openvino", "reference"]
-    assert labels == [f"{name} cpu" for name in (*first, "keras/torch", "keras/jax", "flax")]
+    assert labels == [f"{name} cpu" for name in (*first, "keras/torch", "keras/jax", "flax", "keras/numpy")]
     assert not any(run.header.suite.modified for run in evidence.runs)
     verdicts = [line for run in evidence.runs for line in run.verdicts]
     assert {line.corpus for line in verdicts} - {None} == corpus.cases().keys()
