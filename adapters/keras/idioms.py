@@ -114,7 +114,8 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), {}),
     "TimeDistributed": ("by TimeDistributed, which takes the sequences of two samples one by one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states"},
-        "refused": {(("batch", "0"),): Refusal("ValueError", "TimeDistributed.call()")},
+        "refused": {(("batch", "0"),): Refusal("RuntimeError" if BACKEND == "torch" else "ValueError",
+                                               "TimeDistributed.call()")},
     }),
     "TimeDistributed predict": ("by Model.predict of TimeDistributed, of several samples and of one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS}, **PREDICT,

@@ -35,9 +35,8 @@ NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torc
 # a reverse layer is flipped, and packed sequences are sorted
 IN_OPSET_7: dict[tuple[Feature, ...], Refusal] = {
     (("direction", "reverse"),): Refusal("UnsupportedOperatorError or OnnxExporterError", "opset"),
-    **{(("lengths", asked),): Refusal("SymbolicValueError or OnnxExporterError", "ONNX export")
-       for asked in ("mixed", "with zeros")},
-}  # fmt: skip
+    (("lengths", "mixed"),): Refusal("SymbolicValueError or OnnxExporterError", "ONNX export"),
+}
 # what the newer exporter refuses in place of what the older one does
 NEWER: dict[tuple[Feature, ...], Refusal] = {
     (("dtype", "bfloat16"), ("mode", "eager")): NO_KERNEL,
