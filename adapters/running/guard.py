@@ -23,8 +23,11 @@ class Told(RuntimeError):
     """What was raised in another process, as `told` has it."""
 
 
+NO_WORDS = "no words"
+
+
 def told(error: BaseException) -> str:
-    """What was raised, on one line: its type and its words."""
+    """What was raised, on one line: its type and its words, NO_WORDS where it has none."""
     if isinstance(error, Told):
         return str(error)
-    return f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
+    return f"{type(error).__name__}: {one_line(error) or NO_WORDS}"
