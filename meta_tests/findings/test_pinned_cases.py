@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from adapters.running.guard import NO_WORDS
 from findings import Finding, all_findings
 from meta_tests.common.frameworks import framework_adapter
 
