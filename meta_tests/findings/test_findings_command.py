@@ -20,9 +20,11 @@ from meta_tests.findings.test_checks import RIGHT, wrong
 from reference.faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
+OF_FLOAT32 = replace(RIGHT, trigger={**RIGHT.trigger, "dtype": ("float32",)})
+OF_FLOAT64 = {"trigger": {**RIGHT.trigger, "dtype": ("float64",)}, "case": replace(RIGHT.case, dtype="float64")}
 FINDINGS = (
-    RIGHT,
-    replace(RIGHT, id="F-901", what=What(fault=FAULTS["w_hh_transposed"])),
+    OF_FLOAT32,
+    replace(RIGHT, id="F-901", what=What(fault=FAULTS["w_hh_transposed"]), **OF_FLOAT64),
     replace(RIGHT, id="F-902", case=replace(RIGHT.case, direction="forward"), trigger={}),
     replace(RIGHT, id="F-903", device="cuda"),
     replace(RIGHT, id="F-904", framework="nothing"),
