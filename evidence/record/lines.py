@@ -141,7 +141,7 @@ def capabilities(unsupported: Sequence[Line], refused: Sequence[Line], arithmeti
         together={several: reason for several, reason in lacks if len(several) > 1},
         refused={tuple(one["features"].items()): Refusal(one["exception"], one["words"]) for one in refused},
         arithmetics={tuple(one["features"].items()): one["reason"] for one in arithmetics},
-        offers=beyond_base(),
+        offers=tuple(one for one in beyond_base() if (one,) not in dict(lacks)),
     )
 
 

@@ -160,7 +160,8 @@ class Tally:
                 if test.tested == PINNED:
                     number = len(asked_findings(targets[label]))
                 elif test.tested in IDIOMS:
-                    number = sum(not one.absent for one in targets[label].idioms)
+                    drawn = test.tested == seeded.DRAWN  # of one that compiles for each case the fixed ones alone
+                    number = sum(not (one.absent or (drawn and one.compiles)) for one in targets[label].idioms)
                 kept = kept or not self.run.header.compact
                 fewer = there < number and whole and kept and test.tested and not test.relation
                 if there > number or fewer:

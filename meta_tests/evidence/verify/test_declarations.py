@@ -13,10 +13,12 @@ import pytest
 pytest.importorskip("pydantic")
 
 import adapters
+from adapters.contract import capabilities_on, idioms_of
 from evidence.record import corpus
 from evidence.record.environment import ROOT
-from evidence.record.schema import TargetLine
-from evidence.verify.declarations import PATH, known, version_of, wrong
+from evidence.record.schema import Declaration, IdiomLine, RefusalLine, TargetLine
+from evidence.record.seeded import cases_of
+from evidence.verify.declarations import PATH, Declared, known, version_of, wrong
 from evidence.verify.questions import FOLDER, all_tests, number_for_a_target
 from meta_tests.make_declarations import BACKENDS, DEVICES, declared
 
@@ -32,6 +34,23 @@ def test_what_an_adapter_declares_is_in_the_data(name: str) -> None:
         there = known()[name, str(getattr(adapter, "backend", "")), entry["device"]]
         for field in entry:
             assert there[field] == entry[field], field
+
+
+@pytest.mark.parametrize("name", adapters.KNOWN)
+def test_what_is_declared_gives_the_fixed_cases_that_are_asked(name: str) -> None:
+    """Else a record of an adapter to which a feature is not offered would lack a case of it."""
+    try:
+        adapter = adapters.load(name)
+    except ImportError as error:
+        pytest.skip(str(error))
+    entry = declared(name)[0]
+    offered = capabilities_on(adapter, entry["device"])
+    said = [RefusalLine(**one) for one in entry["refused"]]
+    kept = Declared(*([Declaration(**one) for one in entry[field]] for field in ("unsupported", "arithmetics")), said,
+                    [IdiomLine(**one) for one in entry["idioms"]])  # fmt: skip
+    for word, idiom in idioms_of(adapter).items():
+        asked = cases_of(idiom.narrowed(offered), idiom.refused)
+        assert [*kept.seeded(kept.idiom(word))] == [case.id for case in asked], word
 
 
 def test_a_header_that_says_otherwise_what_is_compiled_is_noticed() -> None:
