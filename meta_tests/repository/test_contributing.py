@@ -132,9 +132,7 @@ def test_a_feature_is_a_word_and_who_offers_it(clone: Path) -> None:
     """A mode: the reference's adapter offers it, and an adapter that was written before is not asked."""
     (clone / "plain.py").write_text(EXAMPLE, encoding="utf-8")
     edit(clone / "adapters/capabilities.py", "MODES = {\n", 'MODES = {\n    "asleep": "a toy",\n')
-    edit(
-        clone / "adapters/numpy/adapter.py", 'offers=(("mask", True), ', 'offers=(("mask", True), ("mode", "asleep"), '
-    )
+    edit(clone / "adapters/numpy/adapter.py", "offers=(", 'offers=(("mode", "asleep"), ')
     new = {"adapters/capabilities.py", "adapters/numpy/adapter.py"}
     assert touched(clone) == new | {"plain.py"}
     assert beyond("a feature", new) == []
