@@ -57,7 +57,7 @@ class Asked:
 
     def isolates(self, pinned: Pinned) -> bool:
         idiom = idiom_of(self.adapter, pinned.idiom)
-        return idiom is not None and idiom.isolate
+        return pinned.isolate or (idiom is not None and idiom.isolate)
 
     def present(self) -> list[Finding]:
         return [state.finding for state in self.states.values() if state.present]
