@@ -18,27 +18,34 @@ from pathlib import Path
 from adapters.running.trial import Trial
 from evidence.record.environment import USER_FOLDER
 from reference import Case, Diagnosis
-from reference.draws import draw_case, in_memory
+from reference.diagnosis.calls import CallDiagnosis, diagnose_calls
 from reference.faults import Fault
+from reference.faults.calls import Call
 from reference.judging.primitives import PrimitiveVerdict
-from reference.layout import each_state, state_tuple
+from reference.layout import state_tuple
+
+from .sizes import Search, like, sizes_of
 
 FAILURES = USER_FOLDER / "out" / "failures"
 LONGEST = 150  # characters of a test in a file's name, which a file system limits to 255 bytes
 # the cases that confirm a diagnosis: batch, time, input_size, hidden_size -> the scale of their inputs
 CONFIRMING = {(3, 5, 4, 6): 1.0, (4, 4, 4, 4): 8.0}
 
+MOST_SEARCHED = 5  # failures of an adapter for which the sizes that decide are looked for
 MOST_UNEXPLAINED = 10  # failures of an adapter that were diagnosed in vain, after which no more are
 # by adapter and device: the faults that explained its failures so far, and how many failures none did
 _named: dict[tuple[str, str], list[Fault]] = {}
 _unexplained: Counter[tuple[str, str]] = Counter()
+_searched: Counter[tuple[str, str]] = Counter()
 # by adapter, device, case and answer
-_diagnosed: dict[tuple[str, ...], Diagnosis | None] = {}
+_diagnosed: dict[tuple[str, ...], Diagnosis | CallDiagnosis | None] = {}
 
 
 @dataclass
 class Failure:
-    """The text of a failing test.  ask: asks the same target another case, and `primitives` its primitives alone.
+    """The text of a failing test.  ask: asks the same target another case, of a new module, and `primitives` its
+    primitives alone.  before: what it was asked before in the same test, or, in a thread, beside it.  asks: how many
+    cases it may be asked to find the sizes that decide.
 
     The diagnosis is made when the text is read, not for every case that shrinking tries. The smallest case that
     shrinking leaves is the easiest to read and the hardest to tell faults apart by, so larger ones are asked too.
@@ -49,8 +56,10 @@ class Failure:
     replay: str
     ask: Callable[[Case], Trial]
     primitives: Callable[[Case], Sequence[PrimitiveVerdict]] = lambda case: ()
+    before: Sequence[Trial] = ()
+    asks: int = 48
 
-    def diagnosis(self) -> Diagnosis | None:
+    def diagnosis(self) -> Diagnosis | CallDiagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
         trial = self.trial
         output, h_n = trial.answer[:2] if trial.answer else (None, None)
@@ -61,9 +70,10 @@ class Failure:
             _diagnosed[asked] = self._diagnose((trial.adapter, trial.device))
         return _diagnosed[asked]
 
-    def _diagnose(self, target: tuple[str, str]) -> Diagnosis | None:
-        """Faults that explained an earlier failure of the adapter are tried first; what is found is asked of larger
-        cases, those that fail and those that agree."""
+    def _diagnose(self, target: tuple[str, str]) -> Diagnosis | CallDiagnosis | None:
+        """First whether it fails alone. Faults that explained an earlier failure of the adapter are tried before all."""
+        if (calls := self._of_calls()) is not None:
+            return calls
         named = _named.setdefault(target, [])
         again = self.trial.diagnosis(named) if named else None
         if again is not None and again.explanations:
@@ -71,16 +81,46 @@ class Failure:
         if _unexplained[target] >= MOST_UNEXPLAINED:
             return Diagnosis(problem=f"{MOST_UNEXPLAINED} failures of this adapter were diagnosed in vain")
         own = self.trial.diagnosis()
-        if own is None or not own.explanations:
-            _unexplained[target] += own is not None and not own.problem
-            return own
+        if own is None or own.explanations:
+            return own and self._confirmed(own, target)
+        _unexplained[target] += not own.problem
+        return replace(own, note=self._sizes(target)[1])
+
+    def _confirmed(self, own: Diagnosis, target: tuple[str, str]) -> Diagnosis:
+        """What is found is asked of other cases, those that fail and those that agree. Where these put it in doubt, the
+        sizes that decide are looked for."""
         trials = [self.ask(case) for case in confirming(self.trial.case)]
         failed = [found for trial in trials if (found := trial.diagnosis()) is not None and not found.problem]
         right = [trial.case for trial in trials if trial.outcome == "agrees"]
         found = own.confirmed_by(failed).not_refuted_by(right, self.trial.view)
-        if found.confirmed and not found.unconfirmed:
-            named += [fault for fault in found.explanations[0].faults if fault not in named]
-        return found
+        if found.confirmed and not found.unconfirmed and not found.right:
+            _named[target] += [fault for fault in found.explanations[0].faults if fault not in _named[target]]
+        if not found.right:
+            return found
+        depends, note = self._sizes(target)
+        return replace(found, depends=depends, note=note)
+
+    def _of_calls(self) -> CallDiagnosis | None:
+        """What is told of a case to which a new module answers rightly; None where it does not."""
+        trial = self.trial
+        if (trial.answer is None and not self.before) or self.ask(trial.case).outcome not in ("agrees", "finding"):
+            return None
+        if trial.answer is None:
+            return CallDiagnosis((), len(self.before))
+        last = len(self.before) - 1
+        calls = [Call(_which(at - last, of, trial), of.case, *of.answer[:2])
+                 for at, of in enumerate(self.before) if of.answer is not None]  # fmt: skip
+        return diagnose_calls(trial.case, *trial.answer[:2], calls, trial.arithmetic)
+
+    def _sizes(self, target: tuple[str, str]) -> tuple[str, str]:
+        """What decides whether a case fails, and the sizes that do."""
+        if _searched[target] >= MOST_SEARCHED or not self.trial.case.x.size:
+            return "the size", ""
+        _searched[target] += 1
+        search = Search(self.trial.case, self.ask, self.asks)
+        if search.wrong() is False:
+            return "the numbers", "another case of these sizes is answered rightly"
+        return "the size", "; ".join(search.thresholds())
 
     @functools.cached_property
     def culprit(self) -> str:
@@ -102,17 +142,18 @@ class Failure:
         return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
 
 
+def _which(at: int, of: Trial, trial: Trial) -> str:
+    """at: 0 of the last call before the trial, -1 of the one before that."""
+    same = of.case.parameters is trial.case.parameters and of.case.spec == trial.case.spec
+    which = f"the call {1 - at} calls ago" if at else "the call before"
+    return which if same else f"{which}, of another module"
+
+
 def confirming(case: Case) -> Iterator[Case]:
     """Cases that ask for the same features, with sizes, lengths and numbers that tell faults apart."""
-    memory = "Fortran" if case.x.flags.f_contiguous and not case.x.flags.c_contiguous else "contiguous"
-    for (batch, time, input_size, hidden_size), scale in CONFIRMING.items():
-        spec = replace(case.spec, input_size=input_size, hidden_size=hidden_size)
-        rows = 1 if case.layout == "unbatched" else batch
-        lengths = None if case.lengths is None else [1 + (3 * row + 2) % time for row in range(rows)]
-        asked = draw_case(spec, batch=rows, time=time, dtype=case.dtype, h0=case.h0 is not None, lengths=lengths,
-                          layout=case.layout, input_scale=scale, mask=case.mask is not None)  # fmt: skip
-        h0 = each_state(lambda state: in_memory(state, memory), asked.h0)
-        yield replace(asked, x=in_memory(asked.x, memory), h0=h0)
+    for sizes, scale in CONFIRMING.items():
+        axes = dict(zip(("batch", "time", "input_size", "hidden_size"), sizes, strict=True))
+        yield like(case, sizes_of(case) | axes, scale)
 
 
 def new_run() -> str:

@@ -7,7 +7,7 @@ import shlex
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ from .failures import Failure, Folder
 from .notes import note, running_test, something_was_seen, write
 from .strategies import Question, questions
 
+FEW_ASKS = 12  # to find the sizes that decide, where each is compiled for seconds
 REDRAWN = "harness.question_adapters:"  # adapters in the place of known ones: evidence.verify.again
 
 
@@ -225,14 +226,15 @@ class Target:
         if no_answer and running_test() in self._refused:
             return  # it is asked once, and not of every draw
         stacks: dict[tuple[Any, int, str], Stack] = {}
-        outcomes = []
+        before: list[Trial] = []
         for case in cases:
             called = "eager" if idiom else mode or self._mode(case)
             key = case.spec, id(case.parameters), called
             if key not in stacks:
                 stacks[key] = self.stack(case, called, idiom)
-            outcomes.append(self._check(tested, case, bound, stacks[key]))
-        something_was_seen(outcomes)
+            before.append(self.ask(tested, case, bound, stacks[key], before))
+        self._check_kept(tested, before)
+        something_was_seen([trial.outcome for trial in before])
         if no_answer:
             self._refused.add(running_test())
 
@@ -263,7 +265,8 @@ class Target:
         """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""
         return self.kept if self.kept == "eager" or zlib.crc32(case.x.tobytes()) % pool.EAGER else "eager"
 
-    def _check(self, tested: str, case: Case, bound: str | None, stack: Stack) -> str:
+    def ask(self, tested: str, case: Case, bound: str | None, stack: Stack, before: Sequence[Trial] = ()) -> Trial:
+        """One case, judged, counted and recorded; fails as check does.  before: what the test asked before."""
         __tracebackhide__ = True
         started = time.perf_counter()
         features = features_of(case.spec, **case.inputs, mode=stack.mode)
@@ -274,9 +277,7 @@ class Target:
         else:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
-        self.ledger.record(self.label, tested, features, trial.outcome)
-        note(self, trial, features)
-        write(self, tested, features, trial)
+        self._record(tested, features, trial)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         not_offered, refusal = stack.capabilities.not_offered(features), stack.capabilities.refusal(features)
         match trial.outcome:
@@ -289,20 +290,36 @@ class Target:
             case "refused" if refusal:
                 pass
             case "disagrees" | "crashed" | "not offered" | "refused":
-                raise AssertionError(self.failure(tested, trial, bound))
+                raise AssertionError(self.failure(tested, trial, bound, () if stack.apart else [*before]))
             case _:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
-        return trial.outcome
+        return trial
 
-    def failure(self, tested: str, trial: Trial, bound: str | None) -> Failure:
-        """The trial in words, and the command that runs its case again, from a file."""
+    def _record(self, tested: str, features: dict[str, Any], trial: Trial) -> None:
+        self.ledger.record(self.label, tested, features, trial.outcome)
+        note(self, trial, features)
+        write(self, tested, features, trial)
+
+    def _check_kept(self, tested: str, trials: Sequence[Trial]) -> None:
+        """Fail where a later call has changed the arrays of an earlier answer."""
+        __tracebackhide__ = True
+        for trial in trials:
+            if trial.overwritten:
+                changed = replace(trial, outcome="disagrees", verdict=None, answer=None,
+                                  message="this answer was right, and a later call wrote over it")  # fmt: skip
+                self._record(tested, features_of(trial.case.spec, **trial.case.inputs, mode=trial.mode), changed)
+                raise AssertionError(self.failure(tested, changed, None))
+
+    def failure(self, tested: str, trial: Trial, bound: str | None, before: Sequence[Trial] = ()) -> Failure:
+        """The trial in words, and the command that runs its case again, from a file.  before: as in Failure."""
         command = ["python", "-m", "rnn_equivalence", "adapters", self.source, self.failures.save(trial.case)]
         command += ["--device", self.device, *(["--bound", bound] if bound else [])]
         command += ["--mode", trial.mode] if trial.mode != "eager" else []
         command += ["--idiom", trial.idiom] if trial.idiom else []
         ask = functools.partial(examine, self.adapter, device=self.device, mode=trial.mode, idiom=trial.idiom)
         primitives = functools.partial(primitive_verdicts, self.adapter, device=self.device)
-        return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives)
+        asks = FEW_ASKS if self.compiles else Failure.asks
+        return Failure(tested, trial, shlex.join(command) + self.failures.note, ask, primitives, before, asks)
 
 
 def target_of(item: pytest.Item) -> Target | None:

@@ -131,6 +131,8 @@ class Child:
 class ChildStack(Stack):
     """A stack whose modules are built and run in a process of their own."""
 
+    apart = True
+
     def __init__(self, child: Child, adapter: Any, case: Case, device: str, mode: str, idiom: str = "") -> None:
         super().__init__(adapter, case, device, mode, idiom=idiom)
         self._child = child

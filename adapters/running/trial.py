@@ -17,6 +17,7 @@ from reference.faults import Fault
 from reference.judging.case import id_of
 from reference.judging.partial import judge_view
 from reference.judging.view import WHOLE, View
+from reference.layout import state_tuple
 
 from ..contract import (
     Adapter,
@@ -43,7 +44,8 @@ class Trial:
         framework says no as was declared; "not offered", where the adapter cannot ask; "left out", where a finding
         that is present says that nothing can be expected; or "crashed", where anything else was raised.
     message: the exception, in its own words; of a case that was left out, the finding's id.
-    answer: what was judged, by the declared arithmetic.  mode, idiom: how the framework was called.
+    answer: what was judged, by the declared arithmetic.  given: the adapter's own arrays, of which it is a copy.
+    mode, idiom: how the framework was called.
     view: what the answer shows of the reference's.
     seconds: what building the modules ("build"), running them ("run") and judging them ("judge") took.
     findings: the ids of those that explain the outcome "finding".
@@ -57,12 +59,19 @@ class Trial:
     verdict: Verdict | None = None
     message: str = ""
     answer: Result | None = None
+    given: Result | None = None
     arithmetic: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     mode: str = "eager"
     idiom: str = ""
     findings: tuple[str, ...] = ()
     view: View = WHOLE
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether the adapter's arrays hold other numbers by now than when they were judged."""
+        pairs = zip(_arrays(self.given), _arrays(self.answer), strict=True)
+        return any(now.tobytes() != then.tobytes() for now, then in pairs)
 
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
         """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
@@ -85,6 +94,11 @@ class Trial:
             f"  x {case.x.shape} {case.dtype}, {case.layout}, h0 {'given' if case.h0 is not None else 'zero'}, "
             f"lengths {lengths},{'' if case.mask is None else ' with a mask,'} case {case.id}"
         )
+
+
+def _arrays(answer: Result | None) -> list[np.ndarray]:
+    shown = () if answer is None else (answer.output, *state_tuple(answer.h_n))
+    return [array for array in shown if isinstance(array, np.ndarray)]
 
 
 def built(adapter: Adapter, spec: RNNSpec, parameters: Sequence[CellParameters], device: str, mode: str) -> Any:
@@ -129,6 +143,8 @@ class Stack:
     idiom: one of the adapter's idioms, which builds and runs a case by itself; run's own way when empty.
     seconds: what building and running them took so far.
     """
+
+    apart = False  # whether it is asked in a process of its own
 
     def __init__(
         self,
@@ -266,4 +282,4 @@ def examine(
     # copies: the adapter may write its next answer into the same memory
     parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=Result(*parts),
-                 arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom, view=stack.view)  # fmt: skip
+                 given=result, arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom, view=stack.view)  # fmt: skip

@@ -36,7 +36,7 @@ def test_a_failing_test_says_what_larger_cases_confirm() -> None:
     assert len(diagnosed("x_ignored", case=small).explanations) > 1
     first = failure("one", "x_ignored", small)
     assert "\n  diagnosis: agrees with the reference if x is ignored (error " in str(first)
-    assert "this explains the answers to 2 larger cases as well\n  replay: replay" in str(first)
+    assert "this explains the answers to 2 other cases as well\n  replay: replay" in str(first)
     assert str(failure("one", "x_ignored", small)) == str(first)
     assert "as in an earlier failure" in str(failure("one", "x_ignored", usual("forward")))
     assert "as in an earlier failure" not in str(failure("another", "x_ignored", usual("forward")))

@@ -40,7 +40,8 @@ class Diagnosis:
 
     explanations: best first; empty where no known fault explains it.  tried, pairs: how many were.
     untried: faults that could not be, as the case's trajectory bound is vacuous.
-    confirmed: answers to other cases that the explanations fit as well; unconfirmed: that none of them fits.
+    confirmed: answers to other cases that the explanations fit as well; unconfirmed: that none of them fits; right:
+    other cases that are answered rightly, where all of them would show; `depends` is then what decides.
     first: of an answer that nothing explains, the first wrong element.
     note: what else there is to say.  problem: why nothing was tried; else empty.
     """
@@ -51,6 +52,8 @@ class Diagnosis:
     untried: int = 0
     confirmed: int = 0
     unconfirmed: int = 0
+    right: int = 0
+    depends: str = "the size"
     first: Location | None = None
     note: str = ""
     problem: str = ""
@@ -63,7 +66,7 @@ class Diagnosis:
         kept = self
         for other in others:
             fits = {frozenset(explanation.faults) for explanation in other.explanations}
-            kept = kept._of_those(lambda faults, fits=fits: frozenset(faults) in fits)
+            kept = kept._of_those(lambda faults, fits=fits: frozenset(faults) in fits, "unconfirmed")
         return kept
 
     def not_refuted_by(self, right: Sequence[Case], view: View = WHOLE) -> Diagnosis:
@@ -73,35 +76,38 @@ class Diagnosis:
         """
         kept = self
         for case in right:
-            kept = kept._of_those(lambda faults, case=case: not shows(faults, case, view))
+            kept = kept._of_those(lambda faults, case=case: not shows(faults, case, view), "right")
         return kept
 
-    def _of_those(self, fit: Callable[[tuple[Fault, ...]], bool]) -> Diagnosis:
+    def _of_those(self, fit: Callable[[tuple[Fault, ...]], bool], otherwise: str) -> Diagnosis:
+        """otherwise: the count of cases in which none of them is left."""
         if common := tuple(explanation for explanation in self.explanations if fit(explanation.faults)):
             return replace(self, explanations=common, confirmed=self.confirmed + 1)
-        return replace(self, unconfirmed=self.unconfirmed + 1)
+        return replace(self, **{otherwise: getattr(self, otherwise) + 1})
 
     def __str__(self) -> str:
+        note = f"\n  {self.note}" if self.note else ""
         if self.problem:
-            return f"no diagnosis: {self.problem}"
+            return f"no diagnosis: {self.problem}{note}"
         if not self.explanations:
             said = f"agrees with none of the {self.tried} known faults that could show in this case"
             if self.untried:
                 said += f" ({self.untried} more cannot be told here: the trajectory bound is vacuous)"
             if self.pairs:
                 said += f", nor with any of {self.pairs} pairs"
-            return said + (f"; first wrong at {self.first.place}" if self.first else "")
+            return said + (f"; first wrong at {self.first.place}" if self.first else "") + note
         named, rest = self.explanations[:MOST_NAMED], len(self.explanations) - MOST_NAMED
         lines = [f"agrees with the reference if {named[0]}", *(f"  or if {other}" for other in named[1:])]
         if rest > 0:
             lines.append(f"  or with {rest} other faults: the case does not tell them apart")
         if self.confirmed:
-            lines.append(f"  this explains the answers to {_larger(self.confirmed)} as well")
+            lines.append(f"  this explains the answers to {_others(self.confirmed)} as well")
         if self.unconfirmed:
-            lines.append(f"  but not the answers to {_larger(self.unconfirmed)}")
-        if self.note:
-            lines.append(f"  {self.note}")
-        return "\n".join(lines)
+            lines.append(f"  but not the answers to {_others(self.unconfirmed)}")
+        if self.right:
+            are = "are" if self.right > 1 else "is"
+            lines.append(f"  {_others(self.right)} {are} answered rightly: it depends on {self.depends}")
+        return "\n".join(lines) + note
 
 
 def diagnose(
@@ -196,5 +202,5 @@ def _too_large(size: int, steps: int, largest: int, longest: int) -> str:
     return f"{held}; at most {largest:,} in {longest:,} are tried"
 
 
-def _larger(count: int) -> str:
-    return f"{count} larger case{'s' if count > 1 else ''}"
+def _others(count: int) -> str:
+    return f"{count} other case{'s' if count > 1 else ''}"

@@ -165,7 +165,7 @@ def test_larger_cases_tell_faults_apart() -> None:
     told = own.confirmed_by([fits("b_hh_ignored", "h0_ignored"), fits("h0_ignored")])
     assert [e.faults[0].name for e in told.explanations] == ["b_hh_ignored"]
     assert (told.confirmed, told.unconfirmed) == (1, 1)
-    assert "this explains the answers to 1 larger case as well\n  but not the answers to 1 larger case" in str(told)
+    assert "this explains the answers to 1 other case as well\n  but not the answers to 1 other case" in str(told)
     assert own.confirmed_by([]) == own
 
 

@@ -171,7 +171,7 @@ def test_a_failure_in_an_idiom_names_what_is_wrong() -> None:
 
     failure = Failure("idioms", ask(usual("forward", 1)), "", ask)
     assert f"diagnosis: agrees with the reference if {fault.says}" in str(failure)
-    assert "this explains the answers to 2 larger cases as well" in str(failure)
+    assert "this explains the answers to 2 other cases as well" in str(failure)
 
 
 def test_a_fault_in_what_is_shown_shows_in_its_views_alone() -> None:
