@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from adapters import Result
@@ -17,7 +19,7 @@ from reference import Case
 from .target import Target
 
 FEW_KEYS = 3  # of a sequence, where each is compiled
-ROUNDS = 12
+LEAST, MOST, SECONDS = 12, 1000, 0.05  # calls of a thread, and the time in which they are repeated
 SWITCH = 1e-6  # seconds after which another Python thread may go on: as soon as can be
 
 
@@ -68,17 +70,19 @@ def check_together(target: Target, tested: str, cases: Sequence[Case]) -> None:
 
 def _other(said: Result | Exception, alone: Trial) -> bool:
     """Whether an answer has other bits than the one that was given alone."""
-    pairs = [] if isinstance(said, Exception) else zip(said[:2], alone.answer or (), strict=False)
-    return isinstance(said, Exception) or any(one.tobytes() != other.tobytes() for one, other in pairs)
+    return isinstance(said, Exception) or replace(alone, given=said).overwritten
 
 
 def together(asks: Sequence[Callable[[], Result]]) -> list[list[Result | Exception]]:
-    """What each answers, or raises, in ROUNDS rounds, in each of which all begin at once, in threads of their own."""
-    begin, said = threading.Barrier(len(asks)), [[] for _ in asks]
+    """What each answers, or raises, again and again, in a thread of its own; all begin when the last is ready."""
+    ready, said = [False] * len(asks), [[] for _ in asks]
 
     def run(at: int) -> None:
-        for _ in range(ROUNDS):
-            begin.wait()
+        ready[at] = True
+        while not all(ready):  # a thread that waits for a lock wakes when the others are done
+            pass
+        end = time.perf_counter() + SECONDS
+        while len(said[at]) < LEAST or (len(said[at]) < MOST and time.perf_counter() < end):
             try:
                 said[at].append(asks[at]())
             except Exception as error:  # whatever a framework throws: it is judged as a crash

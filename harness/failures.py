@@ -71,9 +71,10 @@ class Failure:
         return _diagnosed[asked]
 
     def _diagnose(self, target: tuple[str, str]) -> Diagnosis | CallDiagnosis | None:
-        """First whether it fails alone. Faults that explained an earlier failure of the adapter are tried before all."""
-        if (calls := self._of_calls()) is not None:
-            return calls
+        """First whether it fails alone; then the faults that explained an earlier failure of the adapter, then all."""
+        alone = self.ask(self.trial.case) if self.trial.answer or self.before else self.trial
+        if alone.outcome in ("agrees", "finding"):
+            return self._of_calls()
         named = _named.setdefault(target, [])
         again = self.trial.diagnosis(named) if named else None
         if again is not None and again.explanations:
@@ -83,10 +84,12 @@ class Failure:
         own = self.trial.diagnosis()
         if own is None or own.explanations:
             return own and self._confirmed(own, target)
+        if (calls := self._of_calls()).explanations:
+            return replace(calls, alone=False)
         _unexplained[target] += not own.problem
         return replace(own, note=self._sizes(target)[1])
 
-    def _confirmed(self, own: Diagnosis, target: tuple[str, str]) -> Diagnosis:
+    def _confirmed(self, own: Diagnosis, target: tuple[str, str]) -> Diagnosis | CallDiagnosis:
         """What is found is asked of other cases, those that fail and those that agree. Where these put it in doubt, the
         sizes that decide are looked for."""
         trials = [self.ask(case) for case in confirming(self.trial.case)]
@@ -97,19 +100,18 @@ class Failure:
             _named[target] += [fault for fault in found.explanations[0].faults if fault not in _named[target]]
         if not found.right:
             return found
+        if (calls := self._of_calls()).explanations:
+            return replace(calls, alone=False)
         depends, note = self._sizes(target)
         return replace(found, depends=depends, note=note)
 
-    def _of_calls(self) -> CallDiagnosis | None:
-        """What is told of a case to which a new module answers rightly; None where it does not."""
-        trial = self.trial
-        if (trial.answer is None and not self.before) or self.ask(trial.case).outcome not in ("agrees", "finding"):
-            return None
-        if trial.answer is None:
-            return CallDiagnosis((), len(self.before))
-        last = len(self.before) - 1
+    def _of_calls(self) -> CallDiagnosis:
+        """What explains the answer by the calls before."""
+        trial, last = self.trial, len(self.before) - 1
         calls = [Call(_which(at - last, of, trial), of.case, *of.answer[:2])
                  for at, of in enumerate(self.before) if of.answer is not None]  # fmt: skip
+        if trial.answer is None:
+            return CallDiagnosis((), len(calls))
         return diagnose_calls(trial.case, *trial.answer[:2], calls, trial.arithmetic)
 
     def _sizes(self, target: tuple[str, str]) -> tuple[str, str]:

@@ -282,4 +282,5 @@ def examine(
     # copies: the adapter may write its next answer into the same memory
     parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]
     return Trial(adapter.name, adapter.version, device, case, verdict.outcome, verdict, answer=Result(*parts),
-                 given=result, arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom, view=stack.view)  # fmt: skip
+                 given=result, arithmetic=declared, seconds=seconds, mode=stack.mode, idiom=stack.idiom,
+                 view=stack.view)  # fmt: skip

@@ -18,24 +18,22 @@ MOST_NAMED = 3
 @dataclass(frozen=True)
 class CallDiagnosis:
     """explanations: each the end of "agrees with the reference if ...".  after: how many calls there were before.
-    note: what else there is to say."""
+    alone: whether a new module answers the question rightly, so that it must be the calls."""
 
     explanations: tuple[str, ...]
     after: int
-    note: str = ""
+    alone: bool = True
 
     def __str__(self) -> str:
-        calls = f"{self.after} other call{'s' if self.after != 1 else ''}"
-        lines = [f"a new module answers rightly: it depends on the {calls}" if self.after else
-                 "a new module answers rightly: it depends on what was asked before"]  # fmt: skip
-        named = self.explanations[:MOST_NAMED]
-        lines += [f"  {'or' if at else 'agrees with the reference'} if {one}" for at, one in enumerate(named)]
-        lines += [] if named else ["  agrees with none of the known faults in sequences of calls"]
-        return "\n".join([*lines, *([f"  {self.note}"] if self.note else [])])
+        before = f"the {self.after} calls before" if self.after > 1 else "what was asked before"
+        lines = [f"a new module answers rightly: it depends on {before}"] if self.alone else []
+        lines += [f"{'  or' if at else 'agrees with the reference'} if {one}"
+                  for at, one in enumerate(self.explanations[:MOST_NAMED])]  # fmt: skip
+        return "\n  ".join(lines if self.explanations else [*lines, "no known fault in sequences of calls explains it"])
 
 
 def diagnose_calls(
-    case: Case, output: np.ndarray, h_n: Any, calls: Sequence[Call], declared: str | None = None, note: str = ""
+    case: Case, output: np.ndarray, h_n: Any, calls: Sequence[Call], declared: str | None = None
 ) -> CallDiagnosis:
     """Which faults in sequences of calls explain an answer; of each the latest call with which it does.
 
@@ -48,4 +46,4 @@ def diagnose_calls(
                     if (asked := fault.asked(case, call)) and asked.dtype == case.dtype
                     and judge(asked, output, h_n, None, declared).outcome == "agrees")  # fmt: skip
             found += [fault.says.format(call=name) for name in (next(fits, None),) if name]
-    return CallDiagnosis(tuple(found), len(calls), note)
+    return CallDiagnosis(tuple(found), len(calls))

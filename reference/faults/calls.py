@@ -62,9 +62,9 @@ def longer(axis: str) -> Taken:
             return case
         at = sequence_axes(case.layout).index(axis)
         rest = np.s_[(*(np.s_[:],) * at, np.s_[case.x.shape[at] :])]
-        h0, before = case.h0, call.case.h0
-        if axis == "batch" and not (h0 is None and before is None):
-            h0 = np.concatenate([h0, before[:, h0.shape[1] :]], axis=1)
+        h0: Any = case.h0
+        if axis == "batch" and h0 is not None and call.case.h0 is not None:
+            h0 = np.concatenate([h0, call.case.h0[:, h0.shape[1] :]], axis=1)
         return replace(case, x=np.concatenate([case.x, call.case.x[rest]], at), h0=h0)
 
     return taken

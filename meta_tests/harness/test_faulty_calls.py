@@ -1,0 +1,50 @@
+"""Every fault in sequences of calls is seen by tests/properties/test_calls.py, and named where it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from evidence.record.ledger import Ledger
+from harness import failures
+from harness.failures import Folder
+from harness.target import Target
+from meta_tests.common.faulty_calls import PLANTED, InCalls
+from reference import DIRECTIONS
+from tests.properties import test_calls as asked
+
+QUESTIONS: list[Callable[[Target], None]] = [
+    *(lambda target, d=d: asked.test_one_module_asked_again_and_again(target, d) for d in DIRECTIONS),
+    *(lambda target, d=d: asked.test_an_array_that_is_filled_anew_between_calls(target, d) for d in DIRECTIONS),
+    asked.test_modules_that_differ_in_one_array,
+    asked.test_modules_that_differ_in_one_word,
+    *(lambda target, n=n: asked.test_threads_that_are_answered_at_the_same_time(target, n) for n in (1, 2)),
+]
+
+
+def failed(name: str) -> Iterator[str]:
+    """What each failing test says of an adapter."""
+    target = Target(InCalls(name), "cpu", Ledger(), f"meta_tests.common.faulty_calls:{name}", failures=Folder())
+    for question in QUESTIONS:
+        try:
+            question(target)
+        except AssertionError as error:
+            yield str(error)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(failures, "FAILURES", tmp_path)
+
+
+def test_an_adapter_without_a_fault_passes() -> None:
+    assert not [*failed("Healthy")]
+
+
+@pytest.mark.parametrize("name", [name for name in PLANTED if name != "Healthy"])
+def test_a_fault_in_sequences_of_calls_is_seen_and_named(name: str) -> None:
+    said, told = [*failed(name)], PLANTED[name].told
+    assert said
+    assert any((told or "it depends on") in text for text in said), said[0]
