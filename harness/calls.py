@@ -6,20 +6,24 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from adapters import Result
 from adapters.running.guard import warnings_shown
 from adapters.running.trial import Stack, Trial
 from reference import Case
+from reference.diagnosis.explanation import apart
+from reference.faults.calls import Call
 
 from .target import Target
 
 FEW_KEYS = 3  # of a sequence, where each is compiled
-LEAST, MOST, SECONDS = 12, 1000, 0.05  # calls of a thread, and the time in which they are repeated
+LEAST, SECONDS = 12, 0.25  # calls of a thread, and the time in which they are repeated
 SWITCH = 1e-6  # seconds after which another Python thread may go on: as soon as can be
 
 
@@ -49,8 +53,7 @@ class Heard(Stack):
 def check_together(target: Target, tested: str, cases: Sequence[Case]) -> None:
     """Fail unless each case is answered rightly alone, and in a thread of its own while the others are answered too.
 
-    Cases that share their parameters share their module. One answer of each thread is judged: the first that has other
-    bits than the one that was given alone, or the last.
+    Cases that share their parameters share their module. One answer of each thread is judged.
     """
     __tracebackhide__ = True
     stacks: dict[tuple[Any, int], Stack] = {}
@@ -61,40 +64,53 @@ def check_together(target: Target, tested: str, cases: Sequence[Case]) -> None:
     alone = [target.ask(tested, case, None, stack) for case, stack in zip(cases, own, strict=True)]
     if any(trial.answer is None for trial in alone):
         return  # refused, not offered, left out, or crashed as a finding says
-    asks = [lambda stack=stack, case=case: stack.answer(case) for case, stack in zip(cases, own, strict=True)]
-    for at, answers in enumerate(together(asks)):
-        others = [trial for trial in alone if trial is not alone[at]]
-        said = next((one for one in answers if _other(one, alone[at])), answers[-1])
+    for at, said in enumerate(together(cases, own, alone)):
+        others = [Call("the call in the other thread", trial.case, *trial.answer[:2])
+                  for trial in alone if trial is not alone[at] and trial.answer]  # fmt: skip
         target.ask(tested, cases[at], None, Heard(own[at], cases[at], said), others)
 
 
-def _other(said: Result | Exception, alone: Trial) -> bool:
-    """Whether an answer has other bits than the one that was given alone."""
-    return isinstance(said, Exception) or replace(alone, given=said).overwritten
+def together(cases: Sequence[Case], stacks: Sequence[Stack], alone: Sequence[Trial]) -> list[Result | Exception]:
+    """What each stack answers to its case, or raises; of many answers the one farthest from what was answered alone.
 
-
-def together(asks: Sequence[Callable[[], Result]]) -> list[list[Result | Exception]]:
-    """What each answers, or raises, again and again, in a thread of its own; all begin when the last is ready."""
-    ready, said = [False] * len(asks), [[] for _ in asks]
+    Each is asked again and again in a thread of its own. All begin when the last is ready.
+    """
+    ready = [False] * len(cases)
+    said: list[Result | Exception] = [Result(None, None)] * len(cases)
 
     def run(at: int) -> None:
         ready[at] = True
         while not all(ready):  # a thread that waits for a lock wakes when the others are done
             pass
-        end = time.perf_counter() + SECONDS
-        while len(said[at]) < LEAST or (len(said[at]) < MOST and time.perf_counter() < end):
+        end, asked, farthest = time.perf_counter() + SECONDS, 0, 0.0
+        while asked < LEAST or time.perf_counter() < end:
+            asked += 1
             try:
-                said[at].append(asks[at]())
+                now = stacks[at].answer(cases[at])
             except Exception as error:  # whatever a framework throws: it is judged as a crash
-                said[at].append(error)
+                said[at] = error
+                return
+            distance = _distance(alone[at], now)
+            if distance >= farthest:
+                said[at], farthest = now, distance
 
     with _switching(), warnings_shown():
-        threads = [threading.Thread(target=run, args=(at,)) for at in range(len(asks))]
+        threads = [threading.Thread(target=run, args=(at,)) for at in range(len(cases))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     return said
+
+
+def _distance(alone: Trial, answer: Result) -> float:
+    """How far an answer lies from the one that was given alone; infinitely where the form is another."""
+    if alone.answer is None or not replace(alone, given=answer).overwritten:
+        return 0.0
+    try:
+        return apart(alone.answer[:2], answer[:2])
+    except (TypeError, ValueError):
+        return np.inf
 
 
 @contextmanager

@@ -44,7 +44,7 @@ _diagnosed: dict[tuple[str, ...], Diagnosis | CallDiagnosis | None] = {}
 @dataclass
 class Failure:
     """The text of a failing test.  ask: asks the same target another case, of a new module, and `primitives` its
-    primitives alone.  before: what it was asked before in the same test, or, in a thread, beside it.  asks: how many
+    primitives alone.  before: what it was asked before, or, in a thread, beside it.  asks: how many
     cases it may be asked to find the sizes that decide.
 
     The diagnosis is made when the text is read, not for every case that shrinking tries. The smallest case that
@@ -56,7 +56,7 @@ class Failure:
     replay: str
     ask: Callable[[Case], Trial]
     primitives: Callable[[Case], Sequence[PrimitiveVerdict]] = lambda case: ()
-    before: Sequence[Trial] = ()
+    before: Sequence[Call] = ()
     asks: int = 48
 
     def diagnosis(self) -> Diagnosis | CallDiagnosis | None:
@@ -107,12 +107,10 @@ class Failure:
 
     def _of_calls(self) -> CallDiagnosis:
         """What explains the answer by the calls before."""
-        trial, last = self.trial, len(self.before) - 1
-        calls = [Call(_which(at - last, of, trial), of.case, *of.answer[:2])
-                 for at, of in enumerate(self.before) if of.answer is not None]  # fmt: skip
+        trial = self.trial
         if trial.answer is None:
-            return CallDiagnosis((), len(calls))
-        return diagnose_calls(trial.case, *trial.answer[:2], calls, trial.arithmetic)
+            return CallDiagnosis()
+        return diagnose_calls(trial.case, *trial.answer[:2], self.before, trial.arithmetic)
 
     def _sizes(self, target: tuple[str, str]) -> tuple[str, str]:
         """What decides whether a case fails, and the sizes that do."""
@@ -142,13 +140,6 @@ class Failure:
         said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
         said += f"  primitives: {self.culprit}\n" if self.culprit else ""
         return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
-
-
-def _which(at: int, of: Trial, trial: Trial) -> str:
-    """at: 0 of the last call before the trial, -1 of the one before that."""
-    same = of.case.parameters is trial.case.parameters and of.case.spec == trial.case.spec
-    which = f"the call {1 - at} calls ago" if at else "the call before"
-    return which if same else f"{which}, of another module"
 
 
 def confirming(case: Case) -> Iterator[Case]:

@@ -28,10 +28,12 @@ from evidence.record.lines import PINNED
 from findings import Finding, State, explained
 from findings.states import STATES, findings_of, left_out, state_of, unless_of_others
 from reference import Case
+from reference.faults.calls import Call
 
 from . import pool
 from .failures import Failure, Folder
 from .notes import note, running_test, something_was_seen, write
+from .recent import Recent
 from .strategies import Question, questions
 
 FEW_ASKS = 12  # to find the sizes that decide, where each is compiled for seconds
@@ -62,6 +64,7 @@ class Target:
     _refused: set[str] = field(default_factory=set)
     # what was answered for the relation that is being tested: the test, the case and the answer
     answered: list[tuple[str, Case, Result]] = field(default_factory=list)
+    recent: Recent = field(default_factory=Recent)
 
     @functools.cached_property
     def capabilities(self) -> Capabilities:
@@ -226,15 +229,15 @@ class Target:
         if no_answer and running_test() in self._refused:
             return  # it is asked once, and not of every draw
         stacks: dict[tuple[Any, int, str], Stack] = {}
-        before: list[Trial] = []
+        trials: list[Trial] = []
         for case in cases:
             called = "eager" if idiom else mode or self._mode(case)
             key = case.spec, id(case.parameters), called
             if key not in stacks:
                 stacks[key] = self.stack(case, called, idiom)
-            before.append(self.ask(tested, case, bound, stacks[key], before))
-        self._check_kept(tested, before)
-        something_was_seen([trial.outcome for trial in before])
+            trials.append(self.ask(tested, case, bound, stacks[key]))
+        self._check_kept(tested, trials)
+        something_was_seen([trial.outcome for trial in trials])
         if no_answer:
             self._refused.add(running_test())
 
@@ -265,8 +268,10 @@ class Target:
         """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""
         return self.kept if self.kept == "eager" or zlib.crc32(case.x.tobytes()) % pool.EAGER else "eager"
 
-    def ask(self, tested: str, case: Case, bound: str | None, stack: Stack, before: Sequence[Trial] = ()) -> Trial:
-        """One case, judged, counted and recorded; fails as check does.  before: what the test asked before."""
+    def ask(
+        self, tested: str, case: Case, bound: str | None, stack: Stack, beside: Sequence[Call] | None = None
+    ) -> Trial:
+        """One case, judged, counted and recorded; fails as check does.  beside: what is asked at the same time."""
         __tracebackhide__ = True
         started = time.perf_counter()
         features = features_of(case.spec, **case.inputs, mode=stack.mode)
@@ -278,6 +283,8 @@ class Target:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
         self._record(tested, features, trial)
+        before = [] if stack.apart else self.recent.before(case) if beside is None else [*beside]
+        self.recent.add(case, trial.answer)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         not_offered, refusal = stack.capabilities.not_offered(features), stack.capabilities.refusal(features)
         match trial.outcome:
@@ -290,7 +297,7 @@ class Target:
             case "refused" if refusal:
                 pass
             case "disagrees" | "crashed" | "not offered" | "refused":
-                raise AssertionError(self.failure(tested, trial, bound, () if stack.apart else [*before]))
+                raise AssertionError(self.failure(tested, trial, bound, before))
             case _:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial
@@ -310,7 +317,7 @@ class Target:
                 self._record(tested, features_of(trial.case.spec, **trial.case.inputs, mode=trial.mode), changed)
                 raise AssertionError(self.failure(tested, changed, None))
 
-    def failure(self, tested: str, trial: Trial, bound: str | None, before: Sequence[Trial] = ()) -> Failure:
+    def failure(self, tested: str, trial: Trial, bound: str | None, before: Sequence[Call] = ()) -> Failure:
         """The trial in words, and the command that runs its case again, from a file.  before: as in Failure."""
         command = ["python", "-m", "rnn_equivalence", "adapters", self.source, self.failures.save(trial.case)]
         command += ["--device", self.device, *(["--bound", bound] if bound else [])]

@@ -45,6 +45,5 @@ def test_an_adapter_without_a_fault_passes() -> None:
 
 @pytest.mark.parametrize("name", [name for name in PLANTED if name != "Healthy"])
 def test_a_fault_in_sequences_of_calls_is_seen_and_named(name: str) -> None:
-    said, told = [*failed(name)], PLANTED[name].told
-    assert said
-    assert any((told or "it depends on") in text for text in said), said[0]
+    said, told = [], PLANTED[name].told or "it depends on what else was asked"
+    assert any(told in text for text in failed(name) if said.append(text) is None), said

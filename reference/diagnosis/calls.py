@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +18,14 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class CallDiagnosis:
-    """explanations: each the end of "agrees with the reference if ...".  after: how many calls there were before.
+    """explanations: each the end of "agrees with the reference if ...".
     alone: whether a new module answers the question rightly, so that it must be the calls."""
 
-    explanations: tuple[str, ...]
-    after: int
+    explanations: tuple[str, ...] = ()
     alone: bool = True
 
     def __str__(self) -> str:
-        before = f"the {self.after} calls before" if self.after > 1 else "what was asked before"
-        lines = [f"a new module answers rightly: it depends on {before}"] if self.alone else []
+        lines = ["a new module answers rightly: it depends on what else was asked"] if self.alone else []
         lines += [f"{'  or' if at else 'agrees with the reference'} if {one}"
                   for at, one in enumerate(self.explanations[:MOST_NAMED])]  # fmt: skip
         return "\n  ".join(lines if self.explanations else [*lines, "no known fault in sequences of calls explains it"])
@@ -35,15 +34,22 @@ class CallDiagnosis:
 def diagnose_calls(
     case: Case, output: np.ndarray, h_n: Any, calls: Sequence[Call], declared: str | None = None
 ) -> CallDiagnosis:
-    """Which faults in sequences of calls explain an answer; of each the latest call with which it does.
+    """Which faults in sequences of calls explain an answer, each with the latest call with which it does.
 
     output, h_n, declared: as in judge.  calls: those before, or beside it, the last one last.
     """
+    if judge(case, output, h_n, None, declared).outcome != "disagrees":  # of a stack by the whole trajectory
+        return CallDiagnosis()
     found = []
-    if judge(case, output, h_n, None, declared).outcome == "disagrees":  # of a stack by the whole trajectory
-        for fault in CALL_FAULTS.values():
-            fits = (call.name for call in reversed(calls)
-                    if (asked := fault.asked(case, call)) and asked.dtype == case.dtype
-                    and judge(asked, output, h_n, None, declared).outcome == "agrees")  # fmt: skip
-            found += [fault.says.format(call=name) for name in (next(fits, None),) if name]
-    return CallDiagnosis(tuple(found), len(calls))
+    for fault in CALL_FAULTS.values():
+        fits = (call for call in reversed(calls) if _answers(fault.asked(case, call), output, h_n, declared))
+        found += [fault.says.format(call=call.name) for call in itertools.islice(fits, 1)]
+    return CallDiagnosis(tuple(found))
+
+
+def _answers(asked: Case | None, output: np.ndarray, h_n: Any, declared: str | None) -> bool:
+    """Whether an answer is right, if that was the question; quickly where its shape alone tells."""
+    form = asked and ((*asked.x.shape[:-1], asked.spec.output_size), asked.x.dtype)
+    if asked is None or form != (output.shape, output.dtype):
+        return False
+    return judge(asked, output, h_n, None, declared).outcome == "agrees"
