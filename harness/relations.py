@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import currently_in_test_context, reject
@@ -66,14 +67,14 @@ def check_pair(
     judged = time.perf_counter()
     both = [(target, case, expected), (other or target, case, actual)]
     parts = [*_parts(target), *(_parts(other) if other else ())]
-    tried = [both, parts] if verdict.outcome == "disagrees" else []
-    ids = next(filter(None, map(_explained_by, tried)), ())
+    tried = [[*map(_judged, several)] for several in (both, parts)] if verdict.outcome == "disagrees" else []
+    ids = next(filter(None, map(_findings, tried)), ())
     outcome = "finding" if ids else verdict.outcome
     trial = record_relation(target, tested, case, outcome, verdict=verdict, answer=actual, findings=ids)
     target.ledger.spend(target.label, {"judge": judged - started, "ask": time.perf_counter() - started})
     if outcome == "disagrees":
         kept = f"{target.failures.save(case)}{target.failures.note}"
-        raise AssertionError(f"{tested}: {trial}\n  the case, of which two answers were compared: {kept}")
+        raise AssertionError(PairFailure(tested, trial, kept, tried[1]))
     something_was_seen([outcome])
 
 
@@ -96,18 +97,49 @@ def _parts(target: Target) -> Sequence[tuple[Target, Case, Result]]:
     return parts
 
 
-def _explained_by(answers: Sequence[tuple[Target, Case, Result]]) -> tuple[str, ...]:
-    """The findings that answers show; none where one of them is wrong otherwise."""
-    told = [_explain(target, case, answer) for target, case, answer in answers]
-    return () if None in told else tuple(dict.fromkeys(one for ids in told if ids for one in ids))
+class Judged(NamedTuple):
+    """A target's answer to one of the questions of a relation, judged by itself."""
+
+    target: Target
+    trial: Trial
 
 
-def _explain(target: Target, case: Case, answer: Result) -> tuple[str, ...] | None:
-    """The findings that an answer of this target shows: none where it agrees, None where it is wrong otherwise."""
+def _judged(asked: tuple[Target, Case, Result]) -> Judged:
+    target, case, answer = asked
     features = target.features(case)
     declared = target.capabilities.arithmetic(features)
     verdict = judge(case, *answer[:2], prefixes=answer.prefixes, declared=declared)
     trial = Trial(target.adapter.name, target.adapter.version, target.device, case, verdict.outcome, verdict,
                   answer=answer, arithmetic=declared)  # fmt: skip
-    told = explained(trial, target.present(features), features)
-    return told.findings if told.outcome in ("agrees", "vacuous", "finding") else None
+    return Judged(target, explained(trial, target.present(features), features))
+
+
+def _findings(answers: Sequence[Judged]) -> tuple[str, ...]:
+    """The findings that answers show; none where one of them is wrong otherwise."""
+    if any(one.trial.outcome not in ("agrees", "vacuous", "finding") for one in answers):
+        return ()
+    return tuple(dict.fromkeys(found for one in answers for found in one.trial.findings))
+
+
+@dataclass(frozen=True)
+class PairFailure:
+    """What is said of two answers that disagree; the diagnosis is made when the text is read.
+
+    kept: the file of the case.  parts: all that was asked for them.
+    """
+
+    tested: str
+    trial: Trial
+    kept: str
+    parts: Sequence[Judged]
+
+    def __str__(self) -> str:
+        count, said = len(self.parts), []
+        for at, (target, trial) in enumerate(self.parts, 1):
+            if trial.outcome == "disagrees":
+                which = f"answer {at} of {count}, by {target.label}, disagrees with the reference: {trial.verdict}"
+                diagnosis = target.failure(self.tested, trial, None).diagnosis()
+                said += [which, *([f"diagnosis: {diagnosis}"] if diagnosis else [])]
+        said = said or [f"each of the {count} answers agrees with the reference by itself, within its bound"]
+        said.append(f"the case, of which two answers were compared: {self.kept}")
+        return f"{self.tested}: {self.trial}\n" + textwrap.indent("\n".join(said), "  ")

@@ -51,3 +51,19 @@ def test_it_is_a_finding_where_each_answer_is_wrong_as_the_finding_says() -> Non
 def test_it_disagrees_where_an_answer_is_wrong_in_another_way(names: list[str]) -> None:
     with pytest.raises(AssertionError, match="reversal"):
         reversal(target_of(*names))
+
+
+def test_the_answer_that_is_wrong_is_told_and_why() -> None:
+    with pytest.raises(AssertionError) as raised:
+        reversal(target_of("x_one_step_late"))
+    said = str(raised.value)
+    assert "answer 1 of 2, by reference cpu, disagrees with the reference: disagrees (value)" in said
+    assert f"diagnosis: agrees with the reference if {PLANTED['x_one_step_late'].says} (error " in said
+
+
+def test_answers_that_are_right_by_themselves_are_said_to_be() -> None:
+    """Of two answers put together wrongly."""
+    target = target_of()
+    right = answer(target, CASE)
+    with pytest.raises(AssertionError, match="each of the 1 answers agrees with the reference by itself"):
+        check_pair(target, "reversal", CASE, right, right._replace(output=-right.output))
