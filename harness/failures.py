@@ -136,10 +136,13 @@ class Failure:
         return "; ".join(wrong) or (right if verdicts else "")
 
     def __str__(self) -> str:
-        diagnosis = self.diagnosis()
+        diagnosis, replay = self.diagnosis(), f"replay: {self.replay}"
         said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
-        said += f"  primitives: {self.culprit}\n" if self.culprit else ""
-        return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
+        if isinstance(diagnosis, CallDiagnosis) and diagnosis.alone:
+            replay = f"run this test again to see it; the case alone is answered rightly: {self.replay}"
+        elif self.culprit:
+            said += f"  primitives: {self.culprit}\n"
+        return f"{self.tested}: {self.trial}\n{said}  {replay}"
 
 
 def confirming(case: Case) -> Iterator[Case]:
