@@ -22,6 +22,7 @@ from reference.diagnosis.calls import CallDiagnosis, diagnose_calls
 from reference.faults import Fault
 from reference.faults.calls import Call
 from reference.judging.primitives import PrimitiveVerdict
+from reference.judging.view import WHOLE
 from reference.layout import state_tuple
 
 from .sizes import Search, like, sizes_of
@@ -108,7 +109,7 @@ class Failure:
     def _of_calls(self) -> CallDiagnosis:
         """What explains the answer by the calls before."""
         trial = self.trial
-        if trial.answer is None:
+        if trial.answer is None or trial.view != WHOLE:
             return CallDiagnosis()
         return diagnose_calls(trial.case, *trial.answer[:2], self.before, trial.arithmetic)
 

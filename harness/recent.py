@@ -29,8 +29,10 @@ class Recent:
 
     def before(self, case: Case, answer: Result | None) -> list[Call]:
         """Those before a case and the answer to it, which may be the last one; the last one last."""
-        last = [call for call in self._last if call[1] is not answer]
-        named = [("the first call", *call) for call in self._first.values()]
+        first, last = (
+            [call for call in calls if call[1] is not answer] for calls in (self._first.values(), self._last)
+        )
+        named = [("the first call", *call) for call in first]
         named += [(f"the call {back} calls before" if back > 1 else "the call before", *call)
                   for back, call in zip(range(len(last), 0, -1), last, strict=True)]  # fmt: skip
         return [Call(f"{name}, of {_module(one, case)}", one, *its[:2]) for name, one, its in named]
