@@ -29,9 +29,8 @@ class Recent:
 
     def before(self, case: Case, answer: Result | None) -> list[Call]:
         """Those before a case and the answer to it, which may be the last one; the last one last."""
-        first, last = (
-            [call for call in calls if call[1] is not answer] for calls in (self._first.values(), self._last)
-        )
+        every = self._first.values(), self._last
+        first, last = ([call for call in calls if call[1] is not answer] for calls in every)
         named = [("the first call", *call) for call in first]
         named += [(f"the call {back} calls before" if back > 1 else "the call before", *call)
                   for back, call in zip(range(len(last), 0, -1), last, strict=True)]  # fmt: skip
