@@ -23,11 +23,12 @@ from reference.draws import MEMORY, draw_case
 
 from .cover import Allowed, Row, design
 
+# a level of an axis: its sizes, of which a row draws one
+ONE, FEW, DEEP = (1,), tuple(range(2, 10)), (4, 5)
 WIDTHS = (16, 32, 64, 128, 256)  # of vector registers and tiles, in numbers
-LARGE = (*(width + beside for width in WIDTHS for beside in (-1, 0, 1)), 300, 301)
-FEW = "few"  # from 2 to 9
-DEEP, DEPTHS = "deep", (4, 5)
+LARGE = (*((width - 1, width, width + 1) for width in WIDTHS), (300, 301))
 SIZES = ("batch", "time", "input_size", "hidden_size")
+AXES = (*SIZES, "num_layers")
 # what stands at the end of a sequence, or inside it: feature -> its value
 ENDS: Mapping[str, dict[str, Any]] = {
     "full": {"lengths": "full", "mask": False},
@@ -37,8 +38,9 @@ ENDS: Mapping[str, dict[str, Any]] = {
     "masked": {"lengths": "full", "mask": True},
 }
 LEVELS: Mapping[str, tuple[Any, ...]] = {
-    **dict.fromkeys(SIZES, (1, FEW, *LARGE)),
-    "num_layers": (1, 2, 3, DEEP),
+    **dict.fromkeys(SIZES, (ONE, FEW, *LARGE)),
+    "hidden_size": (ONE, FEW, *((size,) for level in LARGE for size in level)),  # whose tails are seen the most
+    "num_layers": (ONE, (2,), (3,), DEEP),
     "direction": DIRECTIONS,
     "layout": LAYOUTS,
     "dtype": DTYPES,
@@ -58,26 +60,28 @@ def features(row: Row) -> dict[str, Any]:
     """The features that a row, or a part of one, asks for."""
     asked = {name: row[name] for name in SAME if name in row} | ENDS.get(row.get("ends", ""), {})
     for name in ("batch", "time"):
-        asked |= {name: "1" if row[name] == 1 else "more"} if name in row else {}
-    asked |= {"clip": row["clip"] is not None} if "clip" in row else {}
-    depth = {DEEP: "3 to 10", 3: "3 to 10"}
-    return asked | ({"num_layers": depth.get(row["num_layers"], str(row["num_layers"]))} if "num_layers" in row else {})
+        asked |= {name: "1" if row[name] == ONE else "more"} if name in row else {}
+    if "num_layers" in row:
+        asked["num_layers"] = str(*row["num_layers"]) if max(row["num_layers"]) < 3 else "3 to 10"
+    if "kind" in row:  # of test_values
+        asked["values"] = "not finite" if row["kind"].startswith("not finite") else "finite"
+    return asked | ({"clip": row["clip"] is not None} if "clip" in row else {})
 
 
 def large(row: Row) -> list[str]:
     """The axes of a row that are large."""
-    return [name for name in SIZES if row.get(name, 1) in LEVELS[name][2:]]
+    return [name for name in SIZES if min(row.get(name, ONE)) > max(FEW)]
 
 
 def affordable(row: Row) -> bool:
     """Whether a row, or the least that may be made of a part of one, costs no more than that."""
-    batch, time, inputs, units = (5 if (size := row.get(name, 1)) == FEW else size for name in SIZES)
-    layers = DEPTHS[-1] if (given := row.get("num_layers", 1)) == DEEP else given
+    batch, time, inputs, units, layers = (level[len(level) // 2] for level in (row.get(name, ONE) for name in AXES))
     tracks = 2 if row.get("direction") == "bidirectional" else 1
     stacks = layers * (layers + 1) / 2  # of the first layers, each a module of its own
     weights = tracks * units * (layers * (inputs + units) + (stacks - layers) * (tracks + 1) * units)
     numbers = batch * time * units * tracks * stacks
-    return numbers + batch * time * inputs <= MOST_NUMBERS and weights <= MOST_WEIGHTS and numbers * (inputs + units) <= MOST_PRODUCTS
+    within = numbers + batch * time * inputs <= MOST_NUMBERS and weights <= MOST_WEIGHTS
+    return within and numbers * (inputs + units) <= MOST_PRODUCTS
 
 
 def allowed_of(target: Target) -> Allowed:
@@ -88,8 +92,8 @@ def allowed_of(target: Target) -> Allowed:
 
     def allowed(row: Row) -> bool:
         asked = features(row)
-        batch, ends = row.get("batch", FEW), row.get("ends")
-        if (row.get("layout") == "unbatched" and batch != 1) or (ends == "ties" and batch == 1):
+        several, one = row.get("batch", ONE) != ONE, row.get("layout") == "unbatched"
+        if (one and several) or (row.get("ends") == "ties" and (one or (not several and "batch" in row))):
             return False
         if not affordable(row) or target.capabilities.no_answer(asked):
             return False
@@ -125,8 +129,7 @@ def rows(target: Target) -> list[Row]:
 def case_of(row: Row, seed: int) -> Case:
     """The case of a row, its numbers from a seed."""
     draw = random.Random(seed)
-    batch, time, inputs, units = (draw.randint(2, 9) if (size := row[name]) == FEW else size for name in SIZES)
-    layers = draw.choice(DEPTHS) if row["num_layers"] == DEEP else row["num_layers"]
+    batch, time, inputs, units, layers = (draw.choice(row[name]) for name in AXES)
     spec = RNNSpec(inputs, units, layers, row["direction"], row["nonlinearity"], row["bias"], clip=row["clip"])
     case = draw_case(spec, batch=batch, time=time, dtype=row["dtype"], seed=seed, h0=row["h0"],
                      lengths=lengths_of(row["ends"], batch, time, draw), mask=row["ends"] == "masked")  # fmt: skip
