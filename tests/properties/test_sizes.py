@@ -95,7 +95,8 @@ def allowed_of(target: Target) -> Allowed:
         several, one = row.get("batch", ONE) != ONE, row.get("layout") == "unbatched"
         if (one and several) or (row.get("ends") == "ties" and (one or (not several and "batch" in row))):
             return False
-        if not affordable(row) or target.capabilities.no_answer(asked):
+        deep = target.compiles and max(row.get("num_layers", ONE)) > 2  # each layer is compiled
+        if deep or not affordable(row) or target.capabilities.no_answer(asked):
             return False
         return not (large(row) and any(one.holds(unknown | asked) for one in explained))
 
