@@ -53,7 +53,7 @@ LEVELS: Mapping[str, tuple[Any, ...]] = {
 }
 SAME = ("direction", "layout", "dtype", "nonlinearity", "bias", "h0")  # levels that are a feature's values
 # what a row may cost: numbers in x and in the outputs of its layers, weights, and products
-MOST_NUMBERS, MOST_WEIGHTS, MOST_PRODUCTS = 20_000, 250_000, 2_000_000
+MOST_NUMBERS, MOST_WEIGHTS, MOST_PRODUCTS = 20_000, 400_000, 2_000_000
 
 
 def features(row: Row) -> dict[str, Any]:

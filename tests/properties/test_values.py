@@ -22,32 +22,24 @@ from reference.bounds.arithmetic import arithmetic
 from .cover import Row, design
 from .test_sizes import FEW, LEVELS, ONE, SIZES, allowed_of, case_of
 
-# by how many powers of two an operand is enlarged, and its partner made small: so few that what may be flushed to zero
-# (A4 of docs/error-bounds.md) stays far below the sum
-POWERS = {
-    "float16": (1, 2, 3),
-    **dict.fromkeys(("bfloat16", "float32"), (2, 5, 9, 30, 90)),
-    "float64": (2, 5, 9, 30, 90, 900),
-}
+# by how many powers of two an operand is enlarged, and its partner made small: some, or as many as leave what may be
+# flushed to zero (A4 of docs/error-bounds.md) far below the sum
+SOME = {"float16": (1, 2, 3), **dict.fromkeys(("bfloat16", "float32", "float64"), (5, 9, 21))}
+MANY = {"float16": (3,), "bfloat16": (90,), "float32": (90,), "float64": (900,)}
 Change = Callable[[Case, random.Random], None]  # of a case that is batch first, in place
+Powers = Mapping[str, tuple[int, ...]]
 
 
-def power(case: Case, draw: random.Random) -> float:
-    return 2.0 ** draw.choice(POWERS[case.dtype])
+def scaled_x(powers: Powers, sign: int) -> Change:
+    """Large x and small weights, or small and large ones."""
 
+    def change(case: Case, draw: random.Random) -> None:
+        scale = 2.0 ** (sign * draw.choice(powers[case.dtype]))
+        case.x[...] *= scale
+        for track in case.parameters[: case.spec.num_directions]:
+            track.w_ih[...] /= scale
 
-def large_x(case: Case, draw: random.Random) -> None:
-    scale = power(case, draw)
-    case.x[...] *= scale
-    for track in case.parameters[: case.spec.num_directions]:
-        track.w_ih[...] /= scale
-
-
-def small_x(case: Case, draw: random.Random) -> None:
-    scale = power(case, draw)
-    case.x[...] /= scale
-    for track in case.parameters[: case.spec.num_directions]:
-        track.w_ih[...] *= scale
+    return change
 
 
 def largest_x(case: Case, draw: random.Random) -> None:
@@ -58,23 +50,31 @@ def largest_x(case: Case, draw: random.Random) -> None:
         track.w_ih[...] = np.abs(track.w_ih) * sides / 2.0 ** {"float16": 4, "float64": 960}.get(case.dtype, 90)
 
 
-def large_h0(case: Case, draw: random.Random) -> None:
-    scale = power(case, draw)
-    assert case.h0 is not None
-    case.h0[...] *= scale
-    for track in case.parameters:
-        track.w_hh[...] /= scale
+def large_h0(powers: Powers) -> Change:
+    def change(case: Case, draw: random.Random) -> None:
+        scale = 2.0 ** draw.choice(powers[case.dtype])
+        assert case.h0 is not None
+        case.h0[...] *= scale
+        for track in case.parameters:
+            track.w_hh[...] /= scale
+
+    return change
 
 
-def unequal_units(case: Case, draw: random.Random) -> None:
-    """Every other unit is so small, always, and its weights make up for it: w_hh has very large and very small ones."""
-    scale = np.where(np.arange(case.spec.hidden_size) % 2, 1 / power(case, draw), 1.0).astype(case.x.dtype)
-    for track in case.parameters:
-        track.w_hh[...] *= scale[:, None] / scale
-        for array in track.arrays().values():
-            array[...] *= 1 if array is track.w_hh else scale[:, None] if array.ndim == 2 else scale
-    for states in () if case.h0 is None else case.h0:
-        states *= scale
+def unequal_units(powers: Powers) -> Change:
+    """Every other unit is small, always, and its weights make up for it: w_hh has very large and very small ones."""
+
+    def change(case: Case, draw: random.Random) -> None:
+        small = 2.0 ** -draw.choice(powers[case.dtype])
+        scale = np.where(np.arange(case.spec.hidden_size) % 2, small, 1.0).astype(case.x.dtype)
+        for track in case.parameters:
+            track.w_hh[...] *= scale[:, None] / scale
+            for array in track.arrays().values():
+                array[...] *= 1 if array is track.w_hh else scale[:, None] if array.ndim == 2 else scale
+        for states in () if case.h0 is None else case.h0:
+            states *= scale
+
+    return change
 
 
 def opposite_biases(case: Case, draw: random.Random) -> None:
@@ -101,11 +101,14 @@ def zero_rows(case: Case, draw: random.Random) -> None:
     case.x[draw.randrange(len(case.x))] = 0
 
 
-def zero_h0(case: Case, draw: random.Random) -> None:
+def zero_h0(axis: int) -> Change:
     """In one track, or in one row of all."""
-    assert case.h0 is not None
-    part = draw.choice((0, 1))
-    case.h0[(slice(None),) * part + (draw.randrange(case.h0.shape[part]),)] = 0
+
+    def change(case: Case, draw: random.Random) -> None:
+        assert case.h0 is not None
+        case.h0[(slice(None),) * axis + (draw.randrange(case.h0.shape[axis]),)] = 0
+
+    return change
 
 
 def zeros(case: Case, draw: random.Random) -> None:
@@ -161,12 +164,12 @@ def one_step(case: Case, draw: random.Random) -> None:
 
 
 def not_finite(name: str) -> Change:
-    """One number of x or of h0, in the second half of each axis."""
+    """One number of x or of h0: of the last feature or unit, in the second half of the other axes."""
 
     def change(case: Case, draw: random.Random) -> None:
         array = getattr(case, name)
-        place = tuple(draw.randrange(size // 2, size) for size in array.shape)
-        array[place] = draw.choice((np.nan, np.inf, -np.inf))
+        place = tuple(draw.randrange(size // 2, size) for size in array.shape[:-1])
+        array[(*place, -1)] = draw.choice((np.nan, np.inf, -np.inf))
 
     return change
 
@@ -179,17 +182,22 @@ def not_finite_padding(case: Case, draw: random.Random) -> None:
 H0, BIAS, ONE_LAYER = {"h0": True}, {"bias": True}, {"num_layers": ONE}
 # kind -> what it changes, and the levels of a row that it needs
 KINDS: Mapping[str, tuple[Change, Row]] = {
-    "large x": (large_x, {}),
-    "small x": (small_x, {}),
+    "large x": (scaled_x(SOME, 1), {}),
+    "huge x": (scaled_x(MANY, 1), {}),
+    "small x": (scaled_x(SOME, -1), {}),
+    "tiny x": (scaled_x(MANY, -1), {}),
     "largest x": (largest_x, ONE_LAYER),
-    "large h0": (large_h0, H0),
-    "unequal units": (unequal_units, ONE_LAYER),
+    "large h0": (large_h0(SOME), H0),
+    "huge h0": (large_h0(MANY), H0),
+    "small units": (unequal_units(SOME), ONE_LAYER),
+    "tiny units": (unequal_units(MANY), ONE_LAYER),
     "opposite biases": (opposite_biases, BIAS),
     "saturated above": (saturated(1.0), BIAS),
     "saturated below": (saturated(-1.0), BIAS),
     "zero steps": (zero_steps, {}),
     "zero rows": (zero_rows, {}),
-    "zero h0": (zero_h0, H0),
+    "zero h0 of a track": (zero_h0(0), {**H0, "direction": "bidirectional"}),
+    "zero h0 of a row": (zero_h0(1), H0),
     "zeros": (zeros, {}),
     "negative zero x": (negative_zero_x, {}),
     **{f"subnormal {name}": (subnormal(name), {}) for name in ("x", "w_ih", "w_hh")},
@@ -208,6 +216,7 @@ SEVERAL: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(SIZES, (FEW, (17,), (33,))),
     "batch": (ONE, FEW, (17,), (33,)),
     "num_layers": (ONE, (2,)),
+    "clip": (None,),
     "kind": tuple(KINDS),
 }
 
