@@ -15,7 +15,7 @@ import numpy as np
 from adapters import Capabilities, Result
 from adapters.inputs import Inputs, Known
 from adapters.numpy.adapter import ReferenceAdapter
-from reference import CellParameters, RNNSpec
+from reference import Case, CellParameters, RNNSpec
 
 
 @dataclass
@@ -146,9 +146,18 @@ class Outside(ReferenceAdapter):
         self.name, self.version, self._fault = name, "0", {**FAULTS, "right": RIGHT}[name]
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
-        moved = inputs.to("time_first")
-        call = Call(known.spec, known.native, moved.x, moved.h0, moved.lengths, moved.mask, inputs.x, inputs.asked)
-        return moved.result(*layer(call, self._fault))
+        return inputs.to("time_first").result(*layer(call_of(known.spec, known.native, inputs), self._fault))
+
+    def concerns(self, case: Case) -> bool:
+        """Whether the fault is there at all in what a case asks."""
+        lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+        inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout)
+        return self._fault.when(call_of(case.spec, case.parameters, inputs))
+
+
+def call_of(spec: RNNSpec, parameters: Sequence[CellParameters], inputs: Inputs) -> Call:
+    moved = inputs.to("time_first")
+    return Call(spec, parameters, moved.x, moved.h0, moved.lengths, moved.mask, inputs.x, inputs.asked)
 
 
 def __getattr__(name: str) -> Callable[[], Outside]:
