@@ -231,7 +231,8 @@ def rows_of(target: Target) -> list[Row]:
 
     if target.compiles is None:
         return design(SEVERAL, allowed, target.pool, wanted=lambda part: "kind" in part)
-    some = {name: levels for name, levels in SEVERAL.items() if name != "kind"}
+    # a dtype in which some frameworks compute another one would leave nothing to say of numbers that this one lacks
+    some = {name: levels for name, levels in SEVERAL.items() if name != "kind"} | {"dtype": ("float32",)}
     row = design(some, may, target.pool, wanted=lambda part: part == {**part, **H0, **BIAS})[0]
     kinds = ({**row, **needed, "kind": kind} for kind, (_, needed) in KINDS.items())
     return [row for row in kinds if allowed(row)]
