@@ -1,4 +1,4 @@
-"""Small cases, one for whatever may be asked: for the self-check, the checks in another project's own tests, and idioms."""
+"""Small cases, one for whatever may be asked: for the self-check, for idioms, for the tests of another project."""
 
 from __future__ import annotations
 
