@@ -20,7 +20,7 @@ from reference.faults.views import VIEW_FAULTS
 from reference.files import read_text
 from reference.spec import expect, expect_word
 
-from .fields import several, table
+from .fields import Kinds, several, table
 from .pinned import Pinned
 
 FOLDER = Path(__file__).parent
@@ -128,8 +128,8 @@ def read(path: Path) -> Finding:
 
 TEXTS = ("id", "title", "kind", "framework", "link", "avoid")
 TABLES = ("versions", "trigger", "what", "case")
-NEEDED = dict.fromkeys(TEXTS, str) | dict.fromkeys(TABLES, dict)
-AT_WILL = {"backends": list, "device": str, "note": str, "also": list}
+NEEDED: Kinds = dict.fromkeys(TEXTS, str) | dict.fromkeys(TABLES, dict)
+AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "also": list}
 
 
 def parse(content: Mapping[str, Any]) -> Finding:
@@ -173,8 +173,8 @@ def _features(where: str, given: Any) -> dict[str, tuple[Any, ...]]:
         if name not in FEATURES:
             raise ValueError(f"trigger {name}: expected idiom, or one of {', '.join(FEATURES)}")
         known = {(type(one), one) for one in FEATURES[name]}
-        good = isinstance(values, list) and values and all((type(one), one) in known for one in values)
-        expect(good, f"trigger {name}", values, f"a list of values among {FEATURES[name]}")
+        good = isinstance(values, list) and all((type(one), one) in known for one in values)
+        expect(good and bool(values), f"trigger {name}", values, f"a list of values among {FEATURES[name]}")
         found[name] = tuple(values)
     return found
 

@@ -22,9 +22,9 @@ PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
     "batch": ("more", "1", "0"),
 }
 LAYERS = {"1": 1, "2": 2, "3 to 10": 3}
-SIZE = {"0": 0, "1": 1, "more": 4}
+SIZE = {"0": 0, "1": 1}
 LENGTHS = {"full": None, "mixed": (3, 1, 4, 2), "with zeros": (3, 0, 4, 2)}
-INPUT_SIZE, HIDDEN_SIZE = 3, 5
+INPUT_SIZE, HIDDEN_SIZE = 3, 6
 CLIP = 0.5  # which about half of all sums exceed
 COMBINED = ("direction", "layout", "nonlinearity", "dtype")
 FULL = {"h0": True, "lengths": "mixed"}
@@ -41,14 +41,15 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
     return usual | wanted
 
 
-def sample(asked: Mapping[str, Any], seed: int = 0, **other: Any) -> Case:
-    """The small case that asks for these features; always the same.  other: what draw_case is told instead."""
-    unbatched = asked["layout"] == "unbatched"
-    given = {"batch": 1 if unbatched else SIZE[asked["batch"]], "time": SIZE[asked["time"]], **other}
-    batch, time = given["batch"], given["time"]
+def sample(
+    asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5, hidden_size: int = HIDDEN_SIZE
+) -> Case:
+    """The small case that asks for these features; always the same. Its parameters are so for every batch and time."""
+    batch = 1 if asked["layout"] == "unbatched" else SIZE.get(asked["batch"], batch)
+    time = SIZE.get(asked["time"], time)
     lengths = (0,) if batch == 1 and asked["lengths"] == "with zeros" else LENGTHS[asked["lengths"]]
     case = draw_case(
-        RNNSpec(INPUT_SIZE, HIDDEN_SIZE, LAYERS[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
+        RNNSpec(INPUT_SIZE, hidden_size, LAYERS[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
                 asked["bias"], asked.get("cell", "elman"), clip=CLIP if asked["clip"] else None),
         dtype=asked["dtype"],
         seed=seed,
@@ -56,7 +57,8 @@ def sample(asked: Mapping[str, Any], seed: int = 0, **other: Any) -> Case:
         lengths=None if lengths is None else tuple(min(length, time) for length in lengths[:batch]),
         layout=asked["layout"],
         mask=asked["mask"],
-        **given,
+        batch=batch,
+        time=time,
     )  # fmt: skip
     if asked["values"] == "not finite" and case.x.size:
         case.x.flat[0] = np.nan

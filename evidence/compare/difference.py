@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from reference.encoding import decode_answer
+
 from ..record import corpus, seeded
-from ..record.lines import Unusable, arrays
+from ..record.lines import Unusable
 from ..record.reader import read
 from ..record.runs import Evidence, miscounts
 from ..record.schema import Header, VerdictLine
@@ -207,7 +209,7 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
             if change is None or not line.answer or getattr(change, side) != said_of(line):
                 continue  # of several answers it is the one that was noted
             try:
-                answer = arrays(line.answer.model_dump())[:2]
+                answer = decode_answer(line.answer.model_dump())[:2]
             except (TypeError, ValueError) as error:
                 raise Unusable(f"a kept answer: {error}") from error
             shown = [array for array in answer if array is not None]

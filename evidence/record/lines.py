@@ -21,7 +21,6 @@ from adapters.capabilities import Capabilities, Refusal, beyond_base
 from adapters.contract import Idiom
 from findings import Finding
 from reference import Case, Verdict, limits
-from reference.encoding import decode, encode
 from reference.files import opened, written_atomically
 from reference.judging.view import WHOLE, View
 from reference.layout import sequence_axes
@@ -112,20 +111,6 @@ def sizes(case: Case) -> dict[str, int]:
         "hidden_size": case.spec.hidden_size,
         "num_layers": case.spec.num_layers,
     }
-
-
-def kept_answer(output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None) -> Line:
-    """An answer, with all that is needed to judge it again; None where an array is not shown."""
-    lower = None if prefixes is None else [encode(array) for array in prefixes]
-    shown = {"output": output, "h_n": h_n}
-    return {name: None if array is None else encode(array) for name, array in shown.items()} | {"prefixes": lower}
-
-
-def arrays(answer: Line) -> tuple[np.ndarray | None, np.ndarray | None, list[np.ndarray] | None]:
-    """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
-    lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
-    output, h_n = (None if answer[name] is None else decode(name, answer[name]) for name in ("output", "h_n"))
-    return output, h_n, lower
 
 
 def refusals(refused: Mapping[tuple[tuple[str, Any], ...], Refusal]) -> list[Line]:

@@ -13,13 +13,14 @@ import numpy as np
 
 from findings import Finding
 from reference import Case, Verdict
+from reference.encoding import decode_answer
 from reference.judging.partial import judge_view
 from reference.judging.verdict import OWN_STEPS
 from reference.judging.view import View
 
 from ..record import seeded
 from ..record.corpus import PROPERTY, Corpus
-from ..record.lines import PINNED, answer_id, arrays
+from ..record.lines import PINNED, answer_id
 from ..record.runs import Run
 from ..record.schema import Answer, Judgement, Place, TargetLine, VerdictLine
 from . import declarations
@@ -243,7 +244,7 @@ class Target:
 def _again(
     case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str | None
 ) -> tuple[list[str], str]:
-    output, h_n, prefixes = arrays(answer.model_dump())
+    output, h_n, prefixes = decode_answer(answer.model_dump())
     given, view = answer_id(output, h_n), View(**line.view)
     verdict = judge_view(case, view, output, h_n, None if bound == "trajectory" else prefixes, declared, bound)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
