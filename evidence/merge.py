@@ -23,7 +23,6 @@ from .record.schema import Outcome, VerdictLine, question
 
 
 def command(file: Path, parts: Sequence[Path]) -> int:
-    """Merge the parts into a file, and print its name."""
     merge([read(path) for path in parts], file)
     print(file)
     return 0
@@ -127,7 +126,6 @@ def _compared(line: VerdictLine) -> bool:
 
 
 def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
-    """The lines of one run."""
     assert run.end is not None
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}

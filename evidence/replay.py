@@ -31,7 +31,6 @@ LEAST = 4  # digits of an id: three are a number of the corpus
 
 
 def command(file: Path, case: str, **options: Any) -> int:
-    """Run one case of a record again: `replay`."""
     return replay(read(file), case, **options)
 
 

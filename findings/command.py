@@ -114,7 +114,6 @@ def _why(state: State, adapter: Adapter) -> str:
 
 
 def _adapter(framework: str) -> Adapter | str:
-    """The adapter, or why it cannot be loaded."""
     try:
         return load(framework)
     except LoadError as error:
@@ -135,7 +134,6 @@ def _row(state: State, adapter: Adapter | None = None, why: str = "") -> Row:
 
 
 def show(rows: Sequence[Row], as_json: bool) -> None:
-    """Print them: for a program, or as a page."""
     print(json.dumps([asdict(row) for row in rows], indent=1) if as_json else "\n".join(page(rows)))
 
 

@@ -87,7 +87,6 @@ class Finding:
     also: tuple[Mapping[str, tuple[Any, ...]], ...] = ()
 
     def concerns(self, framework: str, backend: str) -> bool:
-        """Whether it is of this framework, on this backend."""
         return self.framework == framework and (not self.backends or backend in self.backends)
 
     def holds(self, features: Mapping[str, Any], idiom: str = USUAL) -> bool:
@@ -128,7 +127,7 @@ def read(path: Path) -> Finding:
 
 TEXTS = ("id", "title", "kind", "framework", "link", "avoid")
 TABLES = ("versions", "trigger", "what", "case")
-NEEDED: Kinds = dict.fromkeys(TEXTS, str) | dict.fromkeys(TABLES, dict)
+NEEDED: Kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(TABLES, dict)}
 AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "also": list}
 
 

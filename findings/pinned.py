@@ -35,7 +35,6 @@ class Set:
 
     @classmethod
     def parse(cls, where: str, given: Any) -> Set:
-        """From a table. Raises ValueError, naming the field."""
         words = table(where, given, {"array": str, "value": float}, {"at": list})
         return cls(words["array"], words["value"], several(f"{where} at", words.get("at", []), int))
 
@@ -75,7 +74,6 @@ class Pinned:
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Pinned:
-        """From a table of a finding's file. Raises ValueError or TypeError, naming the field."""
         words = table("case", given, NEEDED, KINDS)
         if "lengths" in words:
             words["lengths"] = several("case lengths", words["lengths"], int)

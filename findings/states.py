@@ -44,7 +44,6 @@ class State:
 
 
 def findings_of(adapter: Adapter) -> list[Finding]:
-    """The findings of an adapter's framework, on its backend."""
     return [one for one in all_findings() if one.concerns(adapter.name, getattr(adapter, "backend", ""))]
 
 

@@ -44,7 +44,6 @@ class FrameworkWarnings:
         item.add_marker(pytest.mark.filterwarnings(*OUR_FILTERS), append=False)
 
     def merge(self, dumped: list[tuple[str, str, int]]) -> None:
-        """Add what another process has seen."""
         for category, words, times in dumped:
             self.seen[category, words] += times
 

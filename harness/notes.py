@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def running_test() -> str:
-    """The name of the test that is running."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 

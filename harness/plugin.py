@@ -83,7 +83,6 @@ def every_target(request: pytest.FixtureRequest) -> list[Target]:
 
 @pytest.fixture(scope="session")
 def ledger(request: pytest.FixtureRequest) -> Ledger:
-    """What this run counts and measures."""
     return request.config.pluginmanager.get_plugin(NAME).ledger
 
 

@@ -59,7 +59,6 @@ class Redrawn:
         return idiom
 
     def _refuse(self, capabilities: Capabilities, asked: dict[str, Any], idiom: str = "") -> None:
-        """Say no where the framework does."""
         if said := capabilities.refusal(asked):
             raise Refused(str(said))
         if any(finding.holds(asked, idiom) for finding in self.left_out):
@@ -78,7 +77,6 @@ def _told() -> list[dict[str, Any]]:
 
 
 def __getattr__(name: str) -> Any:
-    """The class of one target."""
     if not name.startswith("T") or not name[1:].isdecimal() or "RNN_REDRAWN" not in os.environ:
         raise AttributeError(name)
     return lambda: Redrawn(_told()[int(name[1:])])

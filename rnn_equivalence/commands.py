@@ -40,8 +40,6 @@ class Upgrade(click.Command):
 
 
 class Unusable(click.ClickException):
-    """An input that cannot be used."""
-
     exit_code = 2
 
 

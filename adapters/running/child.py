@@ -66,7 +66,6 @@ class Child:
         return Result(*decode_answer(said))
 
     def close(self) -> None:
-        """End the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -166,7 +165,6 @@ def main() -> None:
 
 
 def _answer(stack: Stack, case: Case) -> dict[str, Any]:
-    """The answer to a case, or what was raised."""
     try:
         with warnings_shown():
             stack.expect_offered(stack.features(case))

@@ -15,7 +15,6 @@ def warnings_shown() -> AbstractContextManager[object]:
 
 
 def one_line(said: object) -> str:
-    """Text without line breaks."""
     return " ".join(str(said).split())
 
 

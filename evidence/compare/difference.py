@@ -126,7 +126,6 @@ def _idioms(evidence: Evidence) -> dict[tuple[str, str], Any]:
 
 
 def _absent(evidence: Evidence, of: tuple[str, str]) -> str:
-    """Why an idiom could not be asked, as a header says."""
     targets = (target for run in evidence.runs for target in run.header.targets if target.label == of[0])
     return next((one.absent for target in targets for one in target.idioms if one.word == of[1]), "")
 

@@ -195,7 +195,6 @@ def _pip(both: Together, one: Side, pins: Sequence[str]) -> str:
 
 
 def freeze(both: Together, one: Side) -> list[str]:
-    """The packages of an environment, as constraints."""
     return re.findall(r"^[\w.-]+==\S+$", both.run([*one.pip, "freeze"])[1], re.MULTILINE)
 
 

@@ -147,7 +147,6 @@ def cases() -> Mapping[str, Case]:
 
 
 def names() -> Mapping[str, str]:
-    """Case id -> name."""
     return of(digests()).names
 
 

@@ -34,7 +34,6 @@ def partial_path(path: Path) -> Path:
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -70,7 +69,6 @@ class Journal:
         self.write(header | {"complete": False})
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append one line."""
         if self._handle is None:
             self._handle = os.open(partial_path(self.path), os.O_WRONLY | os.O_APPEND)
             lock(self._handle)

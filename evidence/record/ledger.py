@@ -43,11 +43,9 @@ class Ledger:
             self.features[(target, name, str(value), outcome)] += 1
 
     def record_relation(self, target: str, tested: str, outcome: str) -> None:
-        """Count one comparison of two answers."""
         self.relations[target, tested, outcome] += 1
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Count a verdict line."""
         if line["relation"]:
             self.record_relation(line["target"], line["property"], line["outcome"])
         else:
@@ -59,7 +57,6 @@ class Ledger:
             self.seconds[target, what] += spent  # type: ignore[assignment] (a Counter of seconds)
 
     def note(self, target: str, what: str, of: str) -> None:
-        """Count what else was seen of a target."""
         self.notes[target, what, of] += 1
 
     def noted(self, target: str, what: str) -> dict[str, int]:
@@ -67,7 +64,6 @@ class Ledger:
         return {of: count for (label, said, of), count in sorted(self.notes.items()) if (label, said) == (target, what)}
 
     def figure(self, of: str, name: str, value: float) -> None:
-        """Keep the largest value of a figure."""
         self.figures[of, name] = max(value, self.figures.get((of, name), value))
 
     def total(self) -> int:

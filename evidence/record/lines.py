@@ -114,7 +114,6 @@ def sizes(case: Case) -> dict[str, int]:
 
 
 def refusals(refused: Mapping[tuple[tuple[str, Any], ...], Refusal]) -> list[Line]:
-    """How a framework refuses what it is asked, as its adapter declares."""
     return [{"features": dict(several), **said._asdict()} for several, said in refused.items()]
 
 
@@ -131,7 +130,6 @@ def capabilities(unsupported: Sequence[Line], refused: Sequence[Line], arithmeti
 
 
 def idiom_lines(idioms: Mapping[str, Idiom]) -> list[Line]:
-    """What an adapter declares of its idioms."""
     return [
         {"word": word, "says": one.says, "view": one.view.words(), "without": declarations(one.without),
          "refused": refusals(one.refused), "answers": [dict(several) for several in one.answers],
@@ -150,7 +148,6 @@ def idiom_of(line: Line, answer: Callable[[Case, str], Any]) -> Idiom:
 
 
 def finding_line(finding: Finding) -> Line:
-    """What a header says of a finding."""
     kept = ("id", "kind", "title", "link", "avoid", "idiom", "device")
     trigger = {name: list(values) for name, values in finding.trigger.items()}
     return {name: getattr(finding, name) for name in kept} | {"trigger": trigger, "what": str(finding.what)}

@@ -58,7 +58,6 @@ def render_markdown(evidence: Evidence, brief: bool = False) -> str:
 
 
 def model(evidence: Evidence) -> dict[str, Any]:
-    """Everything that a report shows."""
     found = columns.columns(evidence)
     loaded = {target.adapter for run in evidence.runs for target in run.header.targets}
     named = {line.name: line for run in evidence.runs for line in run.header.absent}

@@ -118,7 +118,6 @@ class Column:
             self.wrong.setdefault(line.test, {}).setdefault(line.outcome, Wrong(line)).add(line)
 
     def idiom(self, word: str) -> IdiomLine | None:
-        """What the target declares of an idiom."""
         return next((one for one in self.target.idioms if one.word == word), None)
 
     def reasons(self, idiom: str = "") -> Mapping[str, Sequence[OfFeatures]]:
@@ -137,12 +136,10 @@ class Column:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The features whose combinations are counted."""
         return tuple(self.run.header.axes)
 
     @property
     def spreads(self) -> dict[str, Spread]:
-        """How near the errors come to each bound."""
         return {bound: _spread(fractions) for bound, fractions in sorted(self.fractions.items())}
 
     def declared(self, asked: Mapping[str, str | bool]) -> dict[str, str]:

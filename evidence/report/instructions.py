@@ -69,7 +69,6 @@ def _pytest(header: Header) -> str:
 
 
 def verify(evidence: Evidence) -> str:
-    """The command that checks the record."""
     return shlex.join(["python", "-m", "rnn_equivalence", "verify", evidence.path.name])
 
 

@@ -109,7 +109,6 @@ def _is(count: int, past: bool = False) -> str:
 
 
 def _wrong(evidence: Evidence, found: list[Column], total: Counter[str]) -> list[str]:
-    """What is wrong, in counts."""
     tests = sum((tests_of(run) for run in evidence.runs), Counter())
     failed, undeclared = tests["failed"] + tests["error"], total["undeclared"]
     refused = f"{many(undeclared, 'question')} {_is(undeclared, past=True)} refused without being declared so"

@@ -38,7 +38,6 @@ class Declared:
     idioms: tuple[IdiomLine, ...] = ()
 
     def idiom(self, word: str) -> IdiomLine | None:
-        """The idiom of that word, if it is declared."""
         return next((one for one in self.idioms if one.word == word), None)
 
     def narrowed(self, word: str) -> Declared:

@@ -62,7 +62,6 @@ class Target:
         self.idioms: Counter[str] = Counter()  # word -> lines, of drawn cases too
 
     def problems(self, line: VerdictLine, others: Mapping[str, Target]) -> Iterator[str]:
-        """What is wrong with a line of this target."""
         test = asked_by(line)
         if test is None:
             yield f"{line.test[:200]!r}: this suite has no such test"
@@ -201,7 +200,6 @@ class Target:
         return Check(checked, few(problems), self.unshown + Counter(unshown))
 
     def _pinned_cases(self) -> Iterator[Case]:
-        """The cases of findings that are to be asked again."""
         return (pinned.case.case() for line in self.again if (pinned := self.findings.pinned(line)))
 
     def _not_once(self) -> Iterator[str]:
