@@ -246,20 +246,7 @@ def json_parts(found: Difference) -> Iterator[str]:
         "conclusion": conclusion(found),
         "versions": {label: list(pair) for label, pair in found.versions.items()},
         "counts": {kind: found.counts()[kind] for kind in KINDS},
-        "findings": [
-            {
-                "id": fate.finding.id,
-                "target": fate.target,
-                "what became of it": fate.kind,
-                "old": fate.old,
-                "new": fate.new,
-                "kind": fate.finding.kind,
-                "title": fate.finding.title,
-                "link": fate.finding.link,
-                "avoid": fate.finding.avoid,
-            }
-            for fate in found.fates
-        ],
+        "findings": [*map(_fate, found.fates)],
         "answered in both": {"cases": found.basis[0], "of": found.basis[1], "others": dict(found.basis[2])},
         "environment": {name: list(pair) for name, pair in found.environment.items()},
         "corpus cases compared": found.compared,
@@ -277,6 +264,12 @@ def json_parts(found: Difference) -> Iterator[str]:
                   "idiom": c.place.idiom}  # fmt: skip
         yield f"{',' if number else ''}\n  {dump(change).decode().rstrip()}"
     yield "\n ]\n}\n"
+
+
+def _fate(fate: Fate) -> dict[str, str]:
+    of = fate.finding
+    return {"id": of.id, "target": fate.target, "what became of it": fate.kind, "old": fate.old, "new": fate.new,
+            "kind": of.kind, "title": of.title, "link": of.link, "avoid": of.avoid}  # fmt: skip
 
 
 def _tables(found: Difference) -> list[tuple[str, list[str], list[list[str]]]]:
