@@ -21,6 +21,8 @@ from evidence.record.lines import FORMAT, Line, declarations, finding_line, idio
 from .known_failures import outcome_of
 from .target import Target
 
+SETTINGS = (type(None), str, bool, int, float)  # what stays as it is of what an adapter says of its environment
+
 
 def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) -> Line:
     """The first line of a run's record. run: profile, cases, seed, shrink."""
@@ -67,14 +69,10 @@ def _environment(target: Target) -> Line:
         with warnings_shown():
             given = about()
             if isinstance(given, dict):
-                return {str(name): _setting(value) for name, value in given.items()}
+                return {str(name): value if type(value) in SETTINGS else str(value) for name, value in given.items()}
     except Exception as error:
         return {"environment()": f"raised {told(error)}"}
     raise pytest.UsageError(f"{target.label}: environment() gave {type(given).__name__}, expected a dict")
-
-
-def _setting(value: Any) -> str | bool | int | float | None:
-    return value if value is None or type(value) in (str, bool, int, float) else str(value)
 
 
 class Recording:

@@ -70,11 +70,9 @@ class Summary:
             for line in (f"FAILED: {words}:", *(f"  {one}" for one in missing)):
                 terminal.write_line(line, red=True)
         else:
-            covered = ", or that a finding covers" if self._some_finding() else ""
+            noted = (self.ledger.noted(of.label, what) for of in self.targets for what in ("finding", "left out"))
+            covered = ", or that a finding covers" if any(noted) else ""
             terminal.write_line(f"Every supported combination and feature got at least one case that agrees{covered}.")
-
-    def _some_finding(self) -> bool:
-        return any(self.ledger.noted(target.label, what) for target in self.targets for what in ("finding", "left out"))
 
     def _absent(self) -> Iterator[str]:
         """Why a framework is not judged."""

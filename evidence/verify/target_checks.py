@@ -185,7 +185,8 @@ class Target:
         if self.asked.wrong:
             return Check(checked, self.asked.wrong)
         idioms = (case for cases in self.seeded.values() for case in cases.values())
-        cases = {case.id: case for case in (*self.asked.cases.values(), *self._pinned_cases(), *idioms)}
+        pinned = (one.case.case() for line in self.again if (one := self.findings.pinned(line)))
+        cases = {case.id: case for case in (*self.asked.cases.values(), *pinned, *idioms)}
         found, unshown = ask_again(self.target, self.again, cases)
         again = len(self.again) - sum(unshown.values())
         by = "; ".join(f"{entry.asked} by the arithmetic {entry.reason}" for entry in self.declared.arithmetics)
@@ -198,9 +199,6 @@ class Target:
         )
         problems = [*self._not_once(), *self._idioms_not_once(), *found]
         return Check(checked, few(problems), self.unshown + Counter(unshown))
-
-    def _pinned_cases(self) -> Iterator[Case]:
-        return (pinned.case.case() for line in self.again if (pinned := self.findings.pinned(line)))
 
     def _not_once(self) -> Iterator[str]:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
