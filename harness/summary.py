@@ -11,7 +11,7 @@ import pytest
 
 from adapters import FEATURES, Availability
 from adapters.running.trial import OUTCOMES
-from evidence.record.ledger import AXES, FILLED, Ledger
+from evidence.record.ledger import AXES, Ledger
 
 from . import headline, times
 from .table import Table, text
@@ -39,16 +39,10 @@ class Summary:
         return [f"{target.label}: {words}" for target in self.targets for words in self._missing(target)]
 
     def _missing(self, target: Target) -> Iterator[str]:
-        label, supported = target.label, target.capabilities.supported
-        if not all(supported(name) for name in FEATURES):
+        supported = {name: target.capabilities.supported(name) for name in FEATURES}
+        if not all(supported.values()):
             yield "some feature has no supported value, so nothing can be judged"
-        for combination in product(*(supported(name) for name in AXES)):
-            if not any(self.ledger.combination_cases(label, combination, outcome) for outcome in FILLED):
-                yield ", ".join(combination)
-        for name in FEATURES:
-            for value in supported(name):
-                if not any(self.ledger.cases(label, name, value, outcome) for outcome in FILLED):
-                    yield f"{name} {value}"
+        yield from self.ledger.unfilled(target.label, supported, lambda _: False)
 
     def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
         """All of it.  part: why not everything was run; empty where it was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -96,6 +96,22 @@ class Ledger:
         for (target, _, *combination, outcome), count in self.combinations.items():
             total[target, *combination][outcome] += count
         return total
+
+    def unfilled(
+        self, target: str, features: Mapping[str, Iterable[Any]], no_answer: Callable[[dict[str, Any]], Any]
+    ) -> Iterator[str]:
+        """Combinations and values of these features without a case that fills them, of which an answer is expected.
+
+        no_answer: whether none is expected of what asks for these features.
+        """
+        came = self.by_combination()
+        for values in product(*(features[name] for name in self.axes)):
+            asked = dict(zip(self.axes, values, strict=True))
+            if not any(came[target, *map(str, values)][one] for one in FILLED) and not no_answer(asked):
+                yield ", ".join(map(str, values))
+        for name, value in ((name, value) for name, values in features.items() for value in values):
+            if not any(self.cases(target, name, value, one) for one in FILLED) and not no_answer({name: value}):
+                yield f"{name} {value}"
 
     def outcomes(self, target: str) -> Counter[str]:
         """How many cases and relations of a target ended in each outcome."""

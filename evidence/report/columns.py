@@ -14,7 +14,6 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
-from ..record.ledger import FILLED
 from ..record.reader import Evidence, Run
 from ..record.schema import Absent, Declaration, FindingLine, IdiomLine, RefusalLine, TargetLine, VerdictLine
 from ..words import figure, value
@@ -158,10 +157,7 @@ class Column:
 
     def missing(self) -> int:
         """How many combinations and values of which an answer is expected got no case that agrees, or as FILLED has."""
-        pairs = {name: [(name, value) for value in values] for name, values in self.run.header.features.items()}
-        keys = [*product(*(pairs[name] for name in self.axes)), *((pair,) for some in pairs.values() for pair in some)]
-        return sum(not self.declared(dict(key)) and not any(self.asked.get(key, Counter())[one] for one in FILLED)
-                   for key in keys)  # fmt: skip
+        return sum(1 for _ in self.run.ledger.unfilled(self.target.label, self.run.header.features, self.declared))
 
 
 def _spread(fractions: array[float]) -> Spread:
