@@ -1,7 +1,5 @@
 """Which findings the versions in a record have, as its verdicts say: `findings FILE`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -6,8 +6,6 @@ cases of idioms, every other one that does not agree, the tests that did not pas
 and no answers. Its header says of which record it was made, so that no reader takes it for the record in full.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain

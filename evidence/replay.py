@@ -3,8 +3,6 @@
 The framework runs in a process of its own, `python -m adapters`: this package knows none.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Which findings the installed versions have, and how to avoid each: their own cases are asked, and no others."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

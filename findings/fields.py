@@ -1,7 +1,5 @@
 """Tables as a TOML file has them: that they hold the fields that they must, each of its kind."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Whether the version at hand has a finding, as its pinned case says, and whether findings explain a wrong answer."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

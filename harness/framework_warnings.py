@@ -4,8 +4,6 @@ The filter that makes errors of warnings is for this suite's own tests alone: wh
 a user's program.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections import Counter

@@ -1,7 +1,5 @@
 """What a run found, in its first lines: for each target how many cases agree, and which findings its version has."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

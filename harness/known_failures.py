@@ -4,8 +4,6 @@ Properties whose cases are drawn cannot be listed: which of them fail differs fr
 down to what is expected would hide another.
 """
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from collections import Counter

@@ -1,7 +1,5 @@
 """The pytest plugin: the options, and every hook of the suite. What a hook does is in the module that it calls."""
 
-from __future__ import annotations
-
 import functools
 import gc
 import os

@@ -5,8 +5,6 @@ but for what a finding leaves out in the record.
 targets, to see which questions the profile ci asks. The first is harness.question_adapters:T0, the second T1, ...
 """
 
-from __future__ import annotations
-
 import json
 import os
 from functools import cache

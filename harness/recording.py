@@ -1,7 +1,5 @@
 """pytest --evidence=FILE: what the run is, what its tests came to, and the file's beginning and end."""
 
-from __future__ import annotations
-
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The count at the end of a run: what came of each target, and what is missing; the long tables with -v."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

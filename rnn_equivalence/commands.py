@@ -3,8 +3,6 @@
 Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupted it.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 from functools import partial

@@ -1,7 +1,5 @@
 """The self-check's second half: what an adapter says of itself, what it refuses, and what it need not have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock

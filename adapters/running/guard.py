@@ -1,7 +1,5 @@
 """Every call of an adapter is made under this guard: what a framework warns of is shown, and is no error."""
 
-from __future__ import annotations
-
 import warnings
 from contextlib import AbstractContextManager
 

@@ -1,7 +1,5 @@
 """What the suite needs of an adapter before it asks it anything: whatever is wrong is said in one sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What became of each question from one run to another, whether that is a go, and all of it in words."""
 
-from __future__ import annotations
-
 import heapq
 import json
 import sys

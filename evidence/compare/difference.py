@@ -1,7 +1,5 @@
 """Two runs, compared question by question. Of each question no more is kept in memory than is compared."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set

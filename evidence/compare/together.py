@@ -1,7 +1,5 @@
 """Commands at the same time: where one fails, or the user interrupts, all others are ended."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

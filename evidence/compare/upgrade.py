@@ -1,7 +1,5 @@
 """An upgrade before it is made: the corpus and the findings in two fresh environments, and what changed between."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

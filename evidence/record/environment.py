@@ -1,7 +1,5 @@
 """Where a run took place, as far as it can decide a number: no host name, no path, no variable that is not listed."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import os

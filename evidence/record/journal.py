@@ -1,7 +1,5 @@
 """A run's record while it is written, and its end: nothing that was judged is lost when the run is killed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -3,8 +3,6 @@
 A file is plain text, or the same text compressed by gzip where its name ends in .gz.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What a file of evidence holds. Its verdicts are read again whenever they are asked for: only they may be many."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

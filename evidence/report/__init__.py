@@ -3,8 +3,6 @@
 Both are templates over one model. Whatever the evidence holds is text in them, never markup.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

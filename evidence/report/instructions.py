@@ -1,7 +1,5 @@
 """How to make a run again, how to verify its record, and how to cite it."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

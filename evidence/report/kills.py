@@ -1,7 +1,5 @@
 """The kill matrix, docs/kill-matrix.json, where there is one: which planted faults the suite sees."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """What is wrong: the first sentence of the report, what must be said beside it, and each test that did not pass."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Whether the findings that a line names explain it: by what the record says of them, and by the answer kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from adapters import Result

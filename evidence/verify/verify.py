@@ -1,8 +1,6 @@
 """What a third party may believe of a file: that it is unchanged, that its counts are those of its lines, that it holds
 what this suite asks, and that its verdicts on the frozen corpus follow from cases, answers and declarations."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
