@@ -117,7 +117,7 @@ class Summary:
         declared = target.capabilities
         if any(f in declared.unsupported or (f,) in declared.refused for f in zip(AXES, combination, strict=True)):
             return "-"
-        return str(self.ledger.combination_cases(target.label, combination, "agrees"))
+        return str(self.ledger.by_combination()[(target.label, *combination)]["agrees"])
 
     def _features(self) -> Table:
         """All targets: rows are the values of each feature."""

@@ -47,7 +47,8 @@ BAD = ("disagrees", "crashed")
 NO_ANSWER = ("refused", "not offered", "left out")
 ANSWERED = ("agrees", "disagrees", "finding")  # and the bound says something of it
 ALONE = ("missing", "new", "outside, not asked before")
-UNCHANGED = ("same bits", "still refused", "still not offered", "still left out", "still vacuous", "new")
+NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
+UNCHANGED = ("same bits", *NOT_ANSWERED)
 MOST_LISTED = 10
 
 

@@ -16,12 +16,11 @@ from ..record.lines import Unusable
 from ..record.reader import read
 from ..record.runs import Evidence, miscounts
 from ..record.schema import Header, VerdictLine
-from .changes import Change, Difference, Place, Said, json_parts, show, to_markdown
+from .changes import NOT_ANSWERED, Change, Difference, Place, Said, json_parts, show, to_markdown
 from .fates import fates_of
 
 SEVERITY = ("crashed", "disagrees", "finding", "left out", "vacuous", "refused", "not offered", "agrees")
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
-NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
 
 
 def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = False) -> int:

@@ -86,10 +86,6 @@ class Ledger:
         """Cases of a target that asked for a feature's value and ended in an outcome."""
         return self.features[target, feature, str(value), outcome]
 
-    def combination_cases(self, target: str, combination: Iterable[Any], outcome: str) -> int:
-        """Cases of a target in one combination, a value for each axis, that ended in an outcome."""
-        return self.by_combination()[(target, *map(str, combination))][outcome]
-
     def by_combination(self) -> defaultdict[tuple[str, ...], Counter[str]]:
         """(target, *combination) -> how many cases ended in each outcome."""
         total: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
