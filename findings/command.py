@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,7 +161,3 @@ def page(rows: Iterable[Row]) -> Iterator[str]:
         yield f"Gone from {where}: {', '.join(row.id for row in in_state['gone'] if row.where == where)}"
     for why in dict.fromkeys(row.why for row in in_state["not asked"]):
         yield f"Not asked: {', '.join(row.id for row in in_state['not asked'] if row.why == why)}: {why}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
