@@ -1,14 +1,12 @@
 """A finding: what is wrong, where, in which versions, and how a user avoids it. Each is read from a file of its own."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from adapters.capabilities import FEATURES, Refusal
 from reference import limits
@@ -98,7 +96,7 @@ class Finding:
             for trigger in (self.trigger, *self.also)
         )
 
-    def hides(self, other: Finding) -> bool:
+    def hides(self, other: Self) -> bool:
         """Whether nothing can be expected of the answer to another's case where this one is present."""
         mine, its = self.what.not_expressible, other.what.not_expressible
         return bool(mine and not its) and self.holds(other.case.features(), other.case.idiom)

@@ -3,8 +3,6 @@
 No verdict is kept but those that a page shows by itself: a record may hold millions.
 """
 
-from __future__ import annotations
-
 import math
 from array import array
 from collections import Counter
@@ -91,7 +89,7 @@ class Column:
     outcomes: Counter[str] = field(default_factory=Counter)
     explained: Counter[str] = field(default_factory=Counter)
     asked: dict[Asked, Counter[str]] = field(default_factory=dict)
-    fractions: dict[str, array[float]] = field(default_factory=dict)
+    fractions: dict[str, "array[float]"] = field(default_factory=dict)
     idioms: dict[str, Counter[str]] = field(default_factory=dict)
     growing: list[VerdictLine] = field(default_factory=list)
     wrong: dict[str, dict[str, Wrong]] = field(default_factory=dict)
@@ -160,7 +158,7 @@ class Column:
         return sum(1 for _ in self.run.ledger.unfilled(self.target.label, self.run.header.features, self.declared))
 
 
-def _spread(fractions: array[float]) -> Spread:
+def _spread(fractions: "array[float]") -> Spread:
     values = [fraction for fraction in fractions if 0 < fraction < math.inf]
     exact = fractions.count(0.0)
     shown = (figure(max(values)), figure(median(values))) if values else ("none", "none")

@@ -3,11 +3,9 @@
 The reference judges each kept answer to the corpus again, as anyone may who has NumPy.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -61,7 +59,7 @@ class Target:
         self.seeded = {one.word: self.declared.seeded(one) for one in there}
         self.idioms: Counter[str] = Counter()  # word -> lines, of drawn cases too
 
-    def problems(self, line: VerdictLine, others: Mapping[str, Target]) -> Iterator[str]:
+    def problems(self, line: VerdictLine, others: Mapping[str, Self]) -> Iterator[str]:
         test = asked_by(line)
         if test is None:
             yield f"{line.test[:200]!r}: this suite has no such test"
