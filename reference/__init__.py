@@ -10,6 +10,7 @@ from .backward import Gradients, backward
 from .diagnosis.diagnosis import Diagnosis, diagnose
 from .diagnosis.explanation import Explanation
 from .judging.case import Case
+from .judging.gradients import judge_gradients, probe
 from .judging.judge import judge, judge_pair
 from .judging.verdict import OUTCOMES, Location, Verdict
 from .recurrence import Result, forward
@@ -18,5 +19,5 @@ from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, L
 __all__ = [
     "DIRECTIONS", "DTYPES", "LAYOUTS", "NONLINEARITIES", "OUTCOMES", "Case", "CellParameters", "Diagnosis",
     "Explanation", "Gradients", "Lengths", "Location", "RNNSpec", "Result", "Verdict", "backward", "diagnose",
-    "forward", "judge", "judge_pair",
+    "forward", "judge", "judge_gradients", "judge_pair", "probe",
 ]  # fmt: skip

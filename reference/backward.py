@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arguments import check_cotangents, check_inputs, check_parameters
-from .calculus.tape import Node, NumberReturns, cotangent, hand_back, number_tape
+from .calculus.tape import Node, NumberReturns, hand_back, number_tape
 from .cells import cell_of
 from .layout import (
     each_state,
@@ -97,12 +97,12 @@ class TapedTrack:
             for index, (after, carry) in enumerate(zip(step.after, carried, strict=True)):
                 after.back.append(carry[step.rows] + (g[t][step.rows] if index == 0 else 0))
             hand_back(step.nodes, returns)
-            x[t, step.rows] = cotangent(step.x, returns)
+            x[t, step.rows] = returns.cotangent(step.x)
             for carry, before in zip(carried, step.before, strict=True):
-                handed = cotangent(before, returns)
+                handed = returns.cotangent(before)
                 carry[step.rows] = 0 if handed is None else handed
             for weight in self.weights.values():
-                if (total := cotangent(weight, returns)) is not None:
+                if (total := returns.cotangent(weight)) is not None:
                     weight.back, weight.parts = [total], {}
         return TrackGradients(self.track.in_order(x), tuple(carried), self._parameters())
 

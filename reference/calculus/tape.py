@@ -7,6 +7,7 @@ What a cotangent is, is the business of Returns: an array here, a ball with what
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,8 +23,9 @@ class Node:
     """A quantity of a step.
 
     value: what the reader has.  operation, operands: how it was made; "given" and "weight" are made of nothing.
-    back: what was handed to it.  parts: the same, of gates that were split off, by their place.
+    back: what was handed to it.  parts: the same, of gates that were split off, by their place, with all of the gates.
     shared: how many tracks hand something to it.
+    rows: of a sum, those of the projected input that it has as terms: its cotangent is theirs, which a probe shows.
     """
 
     value: Any
@@ -31,6 +33,7 @@ class Node:
     operands: tuple[Any, ...] = ()
     weight: bool = False
     shared: int = 1
+    rows: slice | None = None
     back: list[Any] = field(default_factory=list)
     parts: dict[int, Any] = field(default_factory=dict)
 
@@ -50,19 +53,27 @@ class Tape:
     ) -> Node:
         values = [(weight.value, operand.value) for weight, operand in products], [bias.value for bias in biases]
         value = self.reader.affine(*values, None if start is None else start.value)
-        return self._made(value, "affine", tuple(products), tuple(biases), start)
+        node = self._made(value, "affine", tuple(products), tuple(biases), start)
+        node.rows = None if start is None else start.rows
+        return node
 
     def split(self, a: Node, gates: Sequence[int]) -> tuple[Node, ...]:
         parts = [
             self._made(value, "split", a, place, tuple(gates))
             for place, value in enumerate(self.reader.split(a.value, gates))
         ]
-        for part in parts:
+        ends = list(itertools.accumulate(gates, initial=0))
+        for part, (start, end) in zip(parts, itertools.pairwise(ends), strict=True):
             part.weight = a.weight
+            if a.rows is not None:
+                size = (a.rows.stop - a.rows.start) // ends[-1]
+                part.rows = slice(a.rows.start + start * size, a.rows.start + end * size)
         return tuple(parts)
 
     def add(self, a: Node, b: Node) -> Node:
-        return self._made(self.reader.add(a.value, b.value), "add", a, b)
+        node = self._made(self.reader.add(a.value, b.value), "add", a, b)
+        node.rows = a.rows
+        return node
 
     def multiply(self, a: Node, b: Node) -> Node:
         for factor in (a, b):  # the other one's derivative
@@ -138,8 +149,8 @@ class Returns(Protocol):
         """The parts of a split beside each other; those to which nothing was handed are 0."""
         ...
 
-    def sum_of(self, node: Node, d: Any, /) -> Any:
-        """The cotangent of a sum that the probe may show, before it is handed on."""
+    def cotangent(self, node: Node) -> Any:
+        """That of a node, once all was handed to it; None where that is nothing."""
         ...
 
 
@@ -149,19 +160,18 @@ def hand_back(nodes: Sequence[Node], returns: Returns) -> None:
     What arrives at given nodes and weights stays in their `back`.
     """
     for node in reversed(nodes):
-        if (d := cotangent(node, returns)) is None:
+        d = returns.cotangent(node)
+        if d is None:
             continue
         if node.operation == "split":
-            parent, place, _ = node.operands
-            parent.parts[place] = (d, node.operands[2])
+            parent, place, gates = node.operands
+            parent.parts[place] = (d, gates)
             continue
-        if node.operation in ("affine", "add"):
-            d = returns.sum_of(node, d)
         for operand, part in RULES[node.operation](returns, d, node):
             operand.back.append(part)
 
 
-def cotangent(node: Node, returns: Returns) -> Any:
+def handed(node: Node, returns: Returns) -> Any:
     """What was handed to a node, added up; None where that is nothing."""
     several = list(node.back)
     if node.parts:
@@ -263,8 +273,8 @@ class NumberReturns:
         absent = [np.zeros((*one.shape[:-1], size * count), one.dtype) for count in gates]
         return np.concatenate([parts.get(place, zero) for place, zero in enumerate(absent)], axis=-1)
 
-    def sum_of(self, _node: Node, d: np.ndarray) -> np.ndarray:
-        return d
+    def cotangent(self, node: Node) -> Any:
+        return handed(node, self)
 
 
 def number_tape() -> Tape:
