@@ -22,6 +22,9 @@ from ..recurrence import Track
 from .arithmetic import Arithmetic
 from .step import Enclosure, Expected, expected_of
 
+# how far a partial sum may lie above the sum of magnitudes
+OVERSHOOT = 2.0
+
 
 class ExpectedGradients(NamedTuple):
     """What a track should have answered.
@@ -127,7 +130,7 @@ def _of_weight(returns: ProbeReturns, node: Node, array: np.ndarray) -> Enclosur
     found = handed(node, returns)
     if found is None:
         return Enclosure.exactly(np.zeros(array.shape))
-    return enclosure(returns.closed(returns.added_up(found))).each(lambda one: one.T)
+    return enclosure(returns.closed(returns.added_up(found)), returns.judged).each(lambda one: one.T)
 
 
 def _in_time(step: Recorded, delta: Enclosure) -> Enclosure:
@@ -136,10 +139,11 @@ def _in_time(step: Recorded, delta: Enclosure) -> Enclosure:
     return delta.each(step.track.in_order)
 
 
-def enclosure(back: Back) -> Enclosure:
-    """A closed Back as what is expected."""
+def enclosure(back: Back, judged: Arithmetic) -> Enclosure:
+    """A closed Back as what is expected. Where a sum or a product of some factors may overflow nothing is."""
     scale = back.size if back.scale is None else back.scale
-    radius = np.where(np.isnan(back.radius), np.inf, back.radius)
+    fits = (np.maximum(back.size, scale) * OVERSHOOT <= judged.largest) & (back.above_one <= judged.largest)
+    radius = np.where(fits & ~np.isnan(back.radius), back.radius, np.inf)
     return Enclosure(*np.broadcast_arrays(back.value, radius, np.where(radius == 0, 1, scale)))
 
 
@@ -221,8 +225,8 @@ class Solved:
         return below, above
 
     def _quotient(self, coefficient: Back, delta: Back) -> tuple[np.ndarray, np.ndarray]:
-        """|X| lies between (|delta| - lost) / ((|M| + e)(1 + w) + lost) and (|delta| + lost) / ((|M| - e)(1 - w) - lost),
-        where products round by w and lose at most lost (1 + |X|)."""
+        """|X| lies between (|delta| - s) / ((|M| + e)(1 + w) + s) and (|delta| + s) / ((|M| - e)(1 - w) - s), where
+        products round by w and lose at most s (1 + |X|)."""
         lost = (coefficient.products + 1) * coefficient.above_one * self.returns.smallest
         w, size = self.returns.unit * 2 + EVALUATION_ERROR, np.abs(coefficient.value)
         magnitude = np.abs(delta.value)
@@ -240,10 +244,13 @@ class Solved:
         """What was expected of the deltas; exactly zero where nothing is handed to a gate."""
         expected = Enclosure.exactly(np.zeros(reported.shape))
         for start, d in self.returns.expected.items():
-            one = enclosure(self.returns.closed(self.returns.added_up([self._known(back) for back in d])))
+            one = self._enclosure([self._known(back) for back in d])
             for whole, part in zip(expected, one, strict=True):
                 whole[..., start : start + part.shape[-1]] = part
         return expected
+
+    def _enclosure(self, backs: Sequence[Back]) -> Enclosure:
+        return enclosure(self.returns.closed(self.returns.added_up(backs)), self.returns.judged)
 
     def initial(self) -> tuple[Enclosure, ...]:
         """The gradients of the initial states: (batch, size) each."""
@@ -251,8 +258,7 @@ class Solved:
         for handed_back, g in zip(self.handed, self.g_finals, strict=True):
             answer = Enclosure.exactly(g)
             if len(self.step.x.value):
-                terms = [self._known(back) for back in handed_back]
-                first = enclosure(self.returns.closed(self.returns.added_up([at_first(back) for back in terms])))
+                first = self._enclosure([at_first(self._known(back)) for back in handed_back])
                 none = np.zeros((len(g), 1), bool) if lengths is None else (lengths == 0)[:, None]
                 answer = Enclosure(*(np.where(none, *pair) for pair in zip(answer, first, strict=True)))
             answers.append(answer)

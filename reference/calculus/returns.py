@@ -6,6 +6,7 @@ not known yet, as that depends on later steps, and all steps are read at once. d
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -124,8 +125,7 @@ class BallReturns:
         """With what its products may have lost below the smallest normal number."""
         if not back.products:
             return back
-        radius = back.radius + back.products * back.above_one * self.smallest
-        return replace(back, radius=radius, products=0, largest=0.0)
+        return replace(back, radius=back.radius + back.products * back.above_one * self.smallest, products=0)
 
     def transposed(self, weight: Matrix, d: Cotangent, shared: int) -> Cotangent:
         known = self._one(d)
@@ -209,8 +209,8 @@ class BallReturns:
     def product(self, d: Cotangent, factor: Back) -> Cotangent:
         if isinstance(d, Beside):
             ends = np.cumsum((0, *d.sizes))
-            slices = [slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
-            parts = tuple(self.product(part, piece(factor, where)) for part, where in zip(d.parts, slices, strict=True))
+            several = zip(d.parts, itertools.pairwise(ends), strict=True)
+            parts = tuple(self.product(part, piece(factor, slice(*where))) for part, where in several)
             return Beside(parts, d.sizes)
         return tuple(self.times(back, factor) for back in d)
 

@@ -33,7 +33,7 @@ BOUND = "gradient"
 def probe(case: Case) -> Case:
     """The case of the probed layer, whose gradients judge_gradients judges. Its forward pass is that of the case.
 
-    Raises ValueError for a stack: its layers are asked one by one, each with the gradient by the input of the one above.
+    Raises ValueError for a stack: its layers are asked one by one, each with the gradient by the input of the next.
     """
     expect(case.spec.num_layers == 1, "num_layers", case.spec.num_layers, "1: a stack is asked layer by layer")
     rows = len(case.parameters[0].w_ih)
@@ -158,7 +158,7 @@ class _Answer:
         for track, direction in zip(self.tracks, self.spec.directions, strict=True):
             way = Track(cell_of(self.spec), self.case.parameters[0], self.x, (), self.lengths, direction)
             parts.append(track.x.each(way.in_order))
-        whole = enclosure(returns.added_up(parts))
+        whole = enclosure(returns.added_up(parts), self.promised)
         if self.lengths is None:
             return whole
         counts = (np.arange(time)[:, None] < self.lengths)[..., None]
