@@ -5,7 +5,7 @@ The gradients are those of the number sum(g_output * output) + sum(g_h_n * h_n),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +62,16 @@ class Step(NamedTuple):
     after: tuple[Node, ...]
 
 
+class Way(NamedTuple):
+    """How a backward pass is made: as the rules say, but for what a fault changes (faults/backward.py).
+
+    returns: makes what hands back, for each track.  carried: what becomes of what the states are handed, before step t.
+    """
+
+    returns: Callable[[], NumberReturns] = NumberReturns
+    carried: Callable[[int, list[np.ndarray]], list[np.ndarray]] = lambda _t, carried: carried
+
+
 class TapedTrack:
     """A track whose steps are remembered; outputs and final states are `forward`'s but for their roundings."""
 
@@ -88,12 +98,13 @@ class TapedTrack:
         after = cell.step(tape, self.weights, cell.project(tape, self.weights, given), before)
         return Step(rows, given, before, tape.nodes, after)
 
-    def back(self, g_output: np.ndarray, g_finals: Sequence[np.ndarray]) -> TrackGradients:
+    def back(self, g_output: np.ndarray, g_finals: Sequence[np.ndarray], way: Way) -> TrackGradients:
         """The gradients.  g_output: (time, batch, size), not read where no step counts.  g_finals: (batch, size)
         each; a sequence without steps hands them to its initial states."""
-        returns, carried = NumberReturns(), [one.copy() for one in g_finals]
+        returns, carried = way.returns(), [one.copy() for one in g_finals]
         g, x = self.track.in_order(g_output), np.zeros_like(self.track.x)
         for t, step in reversed(list(enumerate(self.steps))):
+            carried = way.carried(t, carried)
             for index, (after, carry) in enumerate(zip(step.after, carried, strict=True)):
                 after.back.append(carry[step.rows] + (g[t][step.rows] if index == 0 else 0))
             hand_back(step.nodes, returns)
@@ -133,13 +144,31 @@ def backward(
     """
     check_parameters(spec, parameters)
     check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype, mask)
-    g_output, g_h_n = check_cotangents(spec, x, layout, cotangents)
+    given = check_cotangents(spec, x, layout, cotangents)
+    return backward_by(Way(), spec, parameters, x, h0, lengths, layout, mask, given)
+
+
+def backward_by(
+    way: Way,
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    x: np.ndarray,
+    h0: Any,
+    lengths: Lengths,
+    layout: str,
+    mask: np.ndarray | None,
+    cotangents: tuple[np.ndarray | None, Any],
+) -> Gradients:
+    """What `backward` answers, in some way, of arguments that are checked."""
+    g_output, g_h_n = cotangents
     if x.dtype.name in NARROW:
-        return _in_float32(spec, parameters, x, h0, lengths, layout, mask, (g_output, g_h_n))
+        return _in_float32(way, spec, parameters, x, h0, lengths, layout, mask, (g_output, g_h_n))
     if mask is not None:  # as in forward: the steps that count come first
         order, lengths = unmasked_first(mask, layout)
         g_output = None if g_output is None else take_steps(g_output, order, layout)
-        found = backward(spec, parameters, take_steps(x, order, layout), h0, lengths, layout, None, (g_output, g_h_n))
+        given = g_output, g_h_n
+        x = take_steps(x, order, layout)
+        found = backward_by(way, spec, parameters, x, h0, lengths, layout, None, given)
         back = np.argsort(order, axis=0)
         return found._replace(x=take_steps(found.x, back, layout), output=take_steps(found.output, back, layout))
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
@@ -152,7 +181,7 @@ def backward(
         for layer in reversed(range(spec.num_layers)):
             first = layer * spec.num_directions
             tracks = [
-                taped.back(g[..., spec.half(d)], [one[first + d] for one in g_finals])
+                taped.back(g[..., spec.half(d)], [one[first + d] for one in g_finals], way)
                 for d, taped in enumerate(layers[layer])
             ]
             g = sum((track.x for track in tracks[1:]), tracks[0].x)
@@ -198,6 +227,7 @@ def batched_cotangents(
 
 
 def _in_float32(
+    way: Way,
     spec: RNNSpec,
     parameters: Sequence[CellParameters],
     x: np.ndarray,
@@ -212,8 +242,8 @@ def _in_float32(
 
     g_output, g_h_n = cotangents
     g = None if g_output is None else wide(g_output), each_state(wide, g_h_n)
-    found = backward(spec, [track.astype(np.float32) for track in parameters], wide(x), each_state(wide, h0), lengths,
-                     layout, mask, g)  # fmt: skip
+    tracks = [track.astype(np.float32) for track in parameters]
+    found = backward_by(way, spec, tracks, wide(x), each_state(wide, h0), lengths, layout, mask, g)
     narrow = x.dtype
     return Gradients(
         found.x.astype(narrow),

@@ -105,8 +105,11 @@ def gradient_bound(
     """actual: (time, batch, size), what the framework answered for this track.  delta: (time, batch, rows of w_ih),
     what it reported of the probe.  g_output: as actual.  g_finals: (batch, size) each.  shared: how many tracks read x.
 
-    Raises NotImplementedError for an operation of which no bound is proved.
+    Raises NotImplementedError for an operation of which no bound is proved, and for an arithmetic that rounds what it
+    shows: its deltas are not those that it goes on with.
     """
+    if judged.narrow or judged.shown_roundoff:
+        raise NotImplementedError(f"gradients: got the arithmetic {judged.name}, of which no bound is proved")
     step = Recorded(track, actual, judged, shared)
     reported = step.counted(delta)
     known: dict[int, Back] = {}
