@@ -73,7 +73,7 @@ class Recorded:
 
     def _resolved(self, scan: Scan, actual: np.ndarray) -> Expected:
         """What the forward pass should have answered. Quantities that waited for the hidden state are computed."""
-        enclosures = []
+        enclosures, first = [], self.after[0]
         if len(self.after) > 1:
             h, c = self.after
             waited, (_, c0) = c.value, self.track.states
@@ -85,7 +85,7 @@ class Recorded:
             for node in (self.before[1], *self.tape.nodes):
                 node.value = known.get(id(node.value), node.value)
             enclosures = [Enclosure(*np.broadcast_arrays(*states))]
-        h = scan.closed(self.after[0].value)
+        h = scan.closed(first.value)
         return expected_of(self.track, Enclosure(*np.broadcast_arrays(*h)), enclosures)
 
     @staticmethod
@@ -111,22 +111,27 @@ def gradient_bound(
     if judged.narrow or judged.shown_roundoff:
         raise NotImplementedError(f"gradients: got the arithmetic {judged.name}, of which no bound is proved")
     step = Recorded(track, actual, judged, shared)
-    reported = step.counted(delta)
+    reported, gates = step.counted(delta), gates_of(track)
     known: dict[int, Back] = {}
     if "w_hr" in step.weights:  # h is a product: what is handed to it must be known before the rest
-        first = ProbeReturns(judged, reported, step.after[1:])
+        first = ProbeReturns(judged, gates, reported, step.after[1:])
         first.everywhere = True
         hand_back(step.tape.nodes, first)
         known[0] = Solved(step, first, g_output, g_finals, 1).states[0]
         for node in (*step.tape.nodes, *step.before, *step.weights.values(), step.x):
             node.back, node.parts = [], {}
-    returns = ProbeReturns(judged, reported, step.after, known)
+    returns = ProbeReturns(judged, gates, reported, step.after, known)
     hand_back(step.tape.nodes, returns)
     solved = Solved(step, returns, g_output, g_finals)
     (x,) = handed(step.x, returns)
     parameters = {name: _of_weight(returns, step.weights[name], array)
                   for name, array in track.parameters.arrays().items()}  # fmt: skip
     return ExpectedGradients(step.forward, _in_time(step, solved.delta(reported)), x, solved.initial(), parameters)
+
+
+def gates_of(track: Track) -> int:
+    """How many gates stand in the rows of its weights."""
+    return len(track.parameters.w_ih) // track.cell.states[-1].size
 
 
 def _of_weight(returns: ProbeReturns, node: Node, array: np.ndarray) -> Enclosure:
@@ -167,6 +172,13 @@ class Solved:
                 later(self._known(back)) for back in self.handed[k] if back.state != k
             ]
             self.states.append(self._carried(k, returns.added_up(terms)))
+
+    def _at_first(self, back: Back) -> Back:
+        """What the first step hands back."""
+        first = back.each(lambda a: a[0])
+        if back.state is None:
+            return first
+        return self.returns.times(self.states[back.state].each(lambda a: a[0]), first)
 
     def _final(self, k: int) -> Back:
         """The given cotangent of a final state, at each sequence's last step."""
@@ -261,7 +273,7 @@ class Solved:
         for handed_back, g in zip(self.handed, self.g_finals, strict=True):
             answer = Enclosure.exactly(g)
             if len(self.step.x.value):
-                first = self._enclosure([at_first(self._known(back)) for back in handed_back])
+                first = self._enclosure([self._at_first(back) for back in handed_back])
                 none = np.zeros((len(g), 1), bool) if lengths is None else (lengths == 0)[:, None]
                 answer = Enclosure(*(np.where(none, *pair) for pair in zip(answer, first, strict=True)))
             answers.append(answer)
@@ -281,8 +293,3 @@ def narrowed(x: np.ndarray, error: np.ndarray, below: np.ndarray, above: np.ndar
 def later(back: Back) -> Back:
     """What the step after hands back, at each step; nothing at the last."""
     return back.each(lambda a: np.concatenate([a[1:], np.zeros_like(a[:1])]))
-
-
-def at_first(back: Back) -> Back:
-    """What the first step hands back."""
-    return back.each(lambda a: a[0])

@@ -75,28 +75,29 @@ Cotangent = tuple[Back, ...] | Beside
 
 
 class BallReturns:
-    """judged: the arithmetic promised.  rows: of the recurrent weights, in all gates.
+    """judged: the arithmetic promised.  gates, rows: of the recurrent weights, in all gates.
     steps, sequences: over how many the gradients of weights are added up.
     """
 
-    def __init__(self, judged: Arithmetic, rows: int, steps: int, sequences: int) -> None:
+    def __init__(self, judged: Arithmetic, gates: int, rows: int, steps: int, sequences: int) -> None:
         self.judged, self.balls = judged, Balls(judged)
         self.rows, self.steps, self.added = rows, steps, steps * sequences
         u = judged.operation_roundoff
         self.unit = u * (1 + u) ** 6 + OWN  # of roundings one after another, at most six, that are counted as a sum
         self.smallest = judged.smallest_normal + REFERENCE.smallest_normal
-        # a wide accumulator is stored after each gate's product, and after each leaf
-        self.others = 2 * 4 + LEAVES
+        # beside what every sum counts: a wide accumulator is stored after each gate's product, and each is added
+        self.others = 2 * gates + 1
         self.small, self.wide = self._gain(LEAVES), self._gain(rows + self.others + LEAVES)
         self._models: dict[tuple[int, int], Sum] = {}
 
-    def _spread(self, terms: int) -> tuple[float, float]:
+    def _spread(self, terms: int, judged: Arithmetic) -> tuple[float, float]:
         """alpha and beta of a sum of so many terms, of both sides."""
-        alphas, betas = zip(*(each.spread(terms, self.others) for each in (REFERENCE, self.judged)), strict=True)
+        alphas, betas = zip(*(each.spread(terms, self.others) for each in (REFERENCE, judged)), strict=True)
         return sum(alphas) + sum(betas) * REFERENCE.gain(terms), sum(betas)
 
     def _gain(self, terms: int) -> float:
-        return sum(self._spread(terms))
+        """How far a term that is no product moves a sum of so many, relative to the term."""
+        return sum(self._spread(terms, replace(self.judged, operand_roundoff=0.0)))
 
     # ---- sums
 
@@ -181,7 +182,7 @@ class BallReturns:
 
     def _over_time(self) -> tuple[float, float]:
         """alpha and beta of a sum over all steps; of 16 bits it may be rounded to storage after each step (A5')."""
-        alpha, beta = self._spread(self.added)
+        alpha, beta = self._spread(self.added, self.judged)
         if self.judged.wide:
             alpha += np.expm1(min(700.0, self.steps * np.log1p(self.judged.unit_roundoff))) * (1 + alpha + beta)
         return alpha, beta
@@ -307,10 +308,15 @@ class ProbeReturns(BallReturns):
     """
 
     def __init__(
-        self, judged: Arithmetic, reported: np.ndarray, states: Sequence[Node], known: dict[int, Back] | None = None
+        self,
+        judged: Arithmetic,
+        gates: int,
+        reported: np.ndarray,
+        states: Sequence[Node],
+        known: dict[int, Back] | None = None,
     ) -> None:
         time, batch, rows = reported.shape
-        super().__init__(judged, rows, time, batch)
+        super().__init__(judged, gates, rows, time, batch)
         self.reported = reported.astype(np.float64)
         self._states, self._known = {id(node): k for k, node in enumerate(states)}, known or {}
         self._shown: dict[tuple[int, int], Back] = {}
