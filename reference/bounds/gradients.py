@@ -210,7 +210,8 @@ class Solved:
         size = np.abs(factor.value)
         weight = (1 + gain) * (factor.radius + returns.unit * (size + factor.radius))
         of_error, of_size = (weight + (1 + gain) * size) * EVALUATED, (weight + gain * size) * EVALUATED
-        base = rest.radius + gain * rest.size + 2 * returns.smallest * (1 + factor.above_one)
+        lost = 2 * returns.smallest * (1 + factor.above_one)
+        base = rest.radius + gain * rest.size + lost
         value, radius = np.empty(rest.value.shape), np.empty(rest.value.shape)
         x, error = np.zeros(rest.value.shape[1:]), np.zeros(rest.value.shape[1:])
         for t in reversed(range(len(value))):
@@ -225,7 +226,7 @@ class Solved:
             x, error = narrowed(x, error, below[t], above[t])
             value[t], radius[t] = x, error
         scale = np.broadcast_to(rest.size if rest.scale is None else rest.scale, value.shape)
-        return Back(value, radius, scale + np.abs(value), sum=rest.sum)
+        return Back(value, radius, scale + np.abs(value) + returns.least(lost), sum=rest.sum)
 
     def _ends(self, k: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Between which numbers X lies, by deltas that are M X: two ends, infinite where nothing is said."""

@@ -118,15 +118,20 @@ class BallReturns:
             scale = scale + (back.size if back.scale is None else back.scale)
             if not back.sum:
                 radius = radius + gain * back.size
-        lost = sum(back.products * back.above_one for back in backs) + 2 * len(backs)
-        radius = (radius + lost * self.smallest) * EVALUATED
-        return Back(value, radius, scale, sum=gain == self.wide)
+        lost = (sum(back.products * back.above_one for back in backs) + 2 * len(backs)) * self.smallest
+        radius = (radius + lost) * EVALUATED
+        return Back(value, radius, scale + self.least(lost), sum=gain == self.wide)
+
+    def least(self, lost: float) -> float:
+        """The least scale of what may lose so much below the smallest normal number."""
+        return lost / self.judged.unit_roundoff
 
     def closed(self, back: Back) -> Back:
         """With what its products may have lost below the smallest normal number."""
         if not back.products:
             return back
-        return replace(back, radius=back.radius + back.products * back.above_one * self.smallest, products=0)
+        lost, scale = back.products * back.above_one * self.smallest, back.size if back.scale is None else back.scale
+        return replace(back, radius=back.radius + lost, scale=scale + self.least(lost), products=0)
 
     def transposed(self, weight: Matrix, d: Cotangent, shared: int) -> Cotangent:
         known = self._one(d)
@@ -178,7 +183,7 @@ class BallReturns:
     def _end(self, value: np.ndarray, radius: np.ndarray, beta: float, scale: np.ndarray) -> Back:
         lost = sum(each.underflow(self.added, self.others) for each in (REFERENCE, self.judged))
         radius = (radius * (1 + beta) + beta * np.abs(value) + lost) * (1 + REFERENCE.gain(self.added))
-        return Back(value, radius * EVALUATED, scale + lost / self.judged.unit_roundoff, sum=True)
+        return Back(value, radius * EVALUATED, scale + self.least(lost), sum=True)
 
     def _over_time(self) -> tuple[float, float]:
         """alpha and beta of a sum over all steps; of 16 bits it may be rounded to storage after each step (A5')."""

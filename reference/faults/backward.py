@@ -49,9 +49,9 @@ class BackwardFault:
 
     def plant(self, case: Case) -> Gradients:
         """What an implementation with this fault answers; output and h_n are right."""
-        right, asked = case.answer(), self.asked(case)
-        found = backward_by(self.way, asked.spec, asked.parameters, asked.x, asked.h0, asked.lengths, asked.layout,
-                            asked.mask, asked.cotangents)  # fmt: skip
+        right, asked = case.gradients(), self.asked(case)
+        found = backward_by(self.way, asked.spec, asked.parameters, **{"mask": None, **asked.inputs},
+                            cotangents=asked.cotangents)  # fmt: skip
         return self.spoilt(case, found._replace(output=right.output, h_n=right.h_n))
 
 
