@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arguments import check_cotangents, check_inputs, check_parameters
-from .calculus.tape import Node, NumberReturns, hand_back, number_tape
+from .calculus.numbers import Numbers
+from .calculus.tape import Node, NumberReturns, Tape, hand_back
 from .cells import cell_of
 from .layout import (
     each_state,
@@ -76,7 +77,7 @@ class TapedTrack:
     """A track whose steps are remembered; outputs and final states are `forward`'s but for their roundings."""
 
     def __init__(self, track: Track) -> None:
-        self.track, self.tape = track, number_tape()
+        self.track, self.tape = track, Tape(Numbers())
         self.weights = self.tape.weights(track.parameters)
         x, states = track.in_order(track.x), [state.copy() for state in track.states]
         time, lengths = len(x), track.lengths
@@ -162,7 +163,12 @@ def backward_by(
     """What `backward` answers, in some way, of arguments that are checked."""
     g_output, g_h_n = cotangents
     if x.dtype.name in NARROW:
-        return _in_float32(way, spec, parameters, x, h0, lengths, layout, mask, (g_output, g_h_n))
+        tracks = [track.astype(np.float32) for track in parameters]
+
+        def wide(x: np.ndarray, h0: Any, g_output: Any, g_h_n: Any) -> Gradients:
+            return backward_by(way, spec, tracks, x, h0, lengths, layout, mask, (g_output, g_h_n))
+
+        return _in_float32(wide, x.dtype, x, h0, g_output, g_h_n)
     if mask is not None:  # as in forward: the steps that count come first
         order, lengths = unmasked_first(mask, layout)
         g_output = None if g_output is None else take_steps(g_output, order, layout)
@@ -226,29 +232,17 @@ def batched_cotangents(
     return g, tuple(state_to_batched(state, layout) for state in state_tuple(g_h_n))
 
 
-def _in_float32(
-    way: Way,
-    spec: RNNSpec,
-    parameters: Sequence[CellParameters],
-    x: np.ndarray,
-    h0: Any,
-    lengths: Lengths,
-    layout: str,
-    mask: np.ndarray | None,
-    cotangents: tuple[np.ndarray | None, Any],
-) -> Gradients:
-    def wide(array: np.ndarray) -> np.ndarray:
-        return array.astype(np.float32)
+def _in_float32(found: Callable[..., Gradients], narrow: np.dtype, x: np.ndarray, *states: Any) -> Gradients:
+    """What `found` answers of x and states in float32, rounded to a narrow dtype."""
 
-    g_output, g_h_n = cotangents
-    g = None if g_output is None else wide(g_output), each_state(wide, g_h_n)
-    tracks = [track.astype(np.float32) for track in parameters]
-    found = backward_by(way, spec, tracks, wide(x), each_state(wide, h0), lengths, layout, mask, g)
-    narrow = x.dtype
+    def cast(array: Any, dtype: Any = np.float32) -> Any:
+        return each_state(lambda one: one.astype(dtype), array)
+
+    wide = found(cast(x), *map(cast, states))
     return Gradients(
-        found.x.astype(narrow),
-        each_state(lambda one: one.astype(narrow), found.h0),
-        [track.astype(narrow) for track in found.parameters],
-        found.output.astype(narrow),
-        each_state(lambda one: one.astype(narrow), found.h_n),
+        cast(wide.x, narrow),
+        cast(wide.h0, narrow),
+        [track.astype(narrow) for track in wide.parameters],
+        cast(wide.output, narrow),
+        cast(wide.h_n, narrow),
     )
