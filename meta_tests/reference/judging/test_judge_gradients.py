@@ -138,7 +138,8 @@ def test_forms_and_words_that_do_not_fit() -> None:
 
 
 def test_empty_cases_are_judged() -> None:
-    for words in ({"time": 0}, {"batch": 0}, {"time": 1}):
+    shapes: tuple[dict[str, Any], ...] = ({"time": 0}, {"batch": 0}, {"time": 1})
+    for words in shapes:
         for name in ("tanh", "gru", "lstm"):
             case = gradient_case(name, **words)
             assert judge_gradients(case, probe(case).gradients()).outcome == "agrees"
