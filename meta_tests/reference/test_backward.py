@@ -74,7 +74,7 @@ def test_lengths_masks_and_layouts_ask_the_same(name: str, direction: str) -> No
     found = case.gradients()
     g_output, g_h_n = case.cotangents
     alone = []
-    for b, length in enumerate(np.atleast_1d(case.lengths)):
+    for b, length in enumerate(np.asarray(case.lengths)):
         h0, g = (from_state_tuple([state[:, b] for state in state_tuple(one)]) for one in (case.h0, g_h_n))
         alone.append(backward(case.spec, case.parameters, case.x[b, :length], h0, None, "unbatched",
                               cotangents=(g_output[b, :length], g)))  # fmt: skip
