@@ -36,7 +36,8 @@ class Test:
     lines: verdicts of one test, or of one drawn example; those of the corpus are held against its cases, one by one.
     examples: how many examples Hypothesis draws for a test, of N that the run asks for: N divided by this, upwards; 0
     where the cases are fixed. Of a covering design `lines` is more than it asks.
-    bound: what the verdicts are by.  relation: whether two answers are compared.
+    bound: what the verdicts are by.  relation: whether two answers are compared.  again: whether a test asks one
+    question several times, of the same module or of others beside it.
     """
 
     tests: int
@@ -45,6 +46,7 @@ class Test:
     examples: int = 0
     bound: str = "step"
     relation: bool = False
+    again: bool = False
 
     def most(self, cases: int) -> int:
         """The most verdicts of one test that passed, vacuous ones apart: a vacuous example is drawn anew."""
@@ -124,7 +126,7 @@ class Tally:
         self.ended |= {line.test} if line.outcome == "finding" and line.verdict is None else set()
         test = asked_by(line)
         self.asked[line.test] += not (test is not None and test.examples and line.outcome == "vacuous")
-        if test is not None and not (test.examples or test.relation):
+        if test is not None and not (test.examples or test.relation or test.again):
             asked = hash((line.test, question(line)))
             self.again[line.test] += asked in self.questions
             self.questions.add(asked)
