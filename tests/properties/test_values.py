@@ -163,12 +163,22 @@ def one_step(case: Case, draw: random.Random) -> None:
     case.x[:, np.arange(case.x.shape[1]) != draw.randrange(case.x.shape[1])] = 0
 
 
+def counted(case: Case) -> np.ndarray:
+    """Which steps of a case, batch first, count: (batch, time)."""
+    batch, time = case.x.shape[:2]
+    if case.mask is not None:
+        return case.mask
+    return np.arange(time) < (np.full(batch, time) if case.lengths is None else np.asarray(case.lengths))[:, None]
+
+
 def not_finite(name: str) -> Change:
-    """One number of x or of h0: of the last feature or unit, in the second half of the other axes."""
+    """One number of x or of h0: of the last feature or unit, late in the other axes, where steps count."""
 
     def change(case: Case, draw: random.Random) -> None:
         array = getattr(case, name)
         place = tuple(draw.randrange(size // 2, size) for size in array.shape[:-1])
+        if name == "x" and len(steps := np.argwhere(counted(case))):
+            place = tuple(steps[draw.randrange(len(steps) // 2, len(steps))])
         array[(*place, -1)] = draw.choice((np.nan, np.inf, -np.inf))
 
     return change
@@ -180,6 +190,7 @@ def not_finite_padding(case: Case, draw: random.Random) -> None:
 
 
 H0, BIAS, ONE_LAYER = {"h0": True}, {"bias": True}, {"num_layers": ONE}
+TANH_AND_BIAS = {**BIAS, "nonlinearity": "tanh"}  # relu has no end to come to
 # kind -> what it changes, and the levels of a row that it needs
 KINDS: Mapping[str, tuple[Change, Row]] = {
     "large x": (scaled_x(SOME, 1), {}),
@@ -192,8 +203,8 @@ KINDS: Mapping[str, tuple[Change, Row]] = {
     "small units": (unequal_units(SOME), ONE_LAYER),
     "tiny units": (unequal_units(MANY), ONE_LAYER),
     "opposite biases": (opposite_biases, BIAS),
-    "saturated above": (saturated(1.0), BIAS),
-    "saturated below": (saturated(-1.0), BIAS),
+    "saturated above": (saturated(1.0), TANH_AND_BIAS),
+    "saturated below": (saturated(-1.0), TANH_AND_BIAS),
     "zero steps": (zero_steps, {}),
     "zero rows": (zero_rows, {}),
     "zero h0 of a track": (zero_h0(0), {**H0, "direction": "bidirectional"}),
@@ -233,6 +244,8 @@ def rows_of(target: Target) -> list[Row]:
         return design(SEVERAL, allowed, target.pool, wanted=lambda part: "kind" in part)
     # a dtype in which some frameworks compute another one would leave nothing to say of numbers that this one lacks
     some = {name: levels for name, levels in SEVERAL.items() if name != "kind"} | {"dtype": ("float32",)}
+    if "tanh" in target.capabilities.supported("nonlinearity"):  # which some kinds need
+        some["nonlinearity"] = ("tanh",)
     row = design(some, may, target.pool, wanted=lambda part: part == {**part, **H0, **BIAS})[0]
     kinds = ({**row, **needed, "kind": kind} for kind, (_, needed) in KINDS.items())
     return [row for row in kinds if allowed(row)]
