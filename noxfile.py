@@ -184,6 +184,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def outside(session: nox.Session) -> None:
+    """The faults that are not of the catalogue, with two seeds: docs/outside-faults.md. Takes half an hour."""
+    install(session, "torch")
+    session.run("python", "-m", "meta_tests.outside_faults", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
 def tables(session: nox.Session) -> None:
     """The tables of docs/error-bounds.md: activation, false-alarms, sensitivity, residual."""
     install(session, "torch", "tensorflow", "proof")

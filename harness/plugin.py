@@ -60,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--any-version", action="store_true",
            help="judge older versions too than those that the adapters were run with")  # fmt: skip
     option("--pool", type=int, metavar="SEED",
-           help="draw the keys that are asked of what compiles from this seed, as the run that named it")  # fmt: skip
+           help="draw sizes, and the keys of what compiles, from this seed, as the run that named it")  # fmt: skip
     option("--progress", type=float, default=30.0, metavar="SECONDS",
            help="say what is going on so often (default 30; 0 for never)")  # fmt: skip
 
@@ -245,9 +245,8 @@ class Plugin:
     def pytest_report_header(self) -> list[str]:
         judged = [f"{t.adapter.name} {t.adapter.version} on {t.device}" for t in self.targets]
         absent = [f"{found.state}: {found.name} ({found.problem})" for found in self.found if not found.loads]
-        profile = f"profile {os.environ['HYPOTHESIS_PROFILE']}"
-        return [f"judged: {', '.join(judged)}", *absent,
-                f"cases for each property: {settings().max_examples} ({profile})"]  # fmt: skip
+        asked = f"cases for each property: {settings().max_examples} (profile {os.environ['HYPOTHESIS_PROFILE']})"
+        return [f"judged: {', '.join(judged)}", *absent, f"{asked}, sizes of --pool={self.config.getoption('--pool')}"]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         reason = self.selection.reason()

@@ -36,9 +36,12 @@ OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "clip", "num_layers", "time", 
 
 
 def choose(config: pytest.Config) -> None:
-    """The seed of a run's pool: that of --pool, else 0 in the profile ci, else a new one."""
+    """The seed of a run's pool: that of --pool, else 0 in the profile ci, else that of --hypothesis-seed, else a new
+    one."""
     if config.option.pool is None:
-        config.option.pool = 0 if settings().derandomize else secrets.randbelow(2**32)
+        seed = str(config.getoption("--hypothesis-seed") or "")
+        drawn = int(seed) % 2**32 if seed.isdecimal() else secrets.randbelow(2**32)
+        config.option.pool = 0 if settings().derandomize else drawn
 
 
 def words(targets: Sequence[Target], whole: bool) -> list[str]:

@@ -1,49 +1,170 @@
-"""Sizes that the drawn questions do not reach: where vector units, blocks and tiles begin, and where all are equal.
+"""Sizes around the widths of vectors and tiles, in every axis, with every feature; and where all sizes are equal.
 
-One fixed case each; what shrinks is drawn in test_equivalence.
+A covering design says which sizes and features a run asks together: every large size with each value of each feature,
+and each two values of two features. Every run draws another one; the profile nightly covers three at a time.
 """
 
 from __future__ import annotations
 
+import os
+import random
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from adapters import FEATURES
+from evidence.record import seeded
+from harness import pool
 from harness.strategies import in_layout
 from harness.target import Target
-from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
-from reference.draws import draw_case
+from reference import DIRECTIONS, DTYPES, LAYOUTS, Case, RNNSpec
+from reference.draws import MEMORY, draw_case
 
-# beside the widths of vector registers and tiles, and past them
-SIZES = (16, 17, 33, 65)
+from .cover import Allowed, Row, design
+
+# a level of an axis: its sizes, of which a row draws one
+ONE, FEW, DEEP = (1,), tuple(range(2, 10)), (4, 5)
+WIDTHS = (16, 32, 64, 128, 256)  # of vector registers and tiles, in numbers
+LARGE = (*((width - 1, width, width + 1) for width in WIDTHS), (300, 301))
+SIZES = ("batch", "time", "input_size", "hidden_size")
+AXES = (*SIZES, "num_layers")
+# what stands at the end of a sequence, or inside it: feature -> its value
+ENDS: Mapping[str, dict[str, Any]] = {
+    "full": {"lengths": "full", "mask": False},
+    "mixed": {"lengths": "mixed", "mask": False},
+    "ties": {"lengths": "mixed", "mask": False},
+    "with zeros": {"lengths": "with zeros", "mask": False},
+    "masked": {"lengths": "full", "mask": True},
+}
+LEVELS: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(SIZES, (ONE, FEW, *LARGE)),
+    "hidden_size": (ONE, FEW, *((size,) for level in LARGE for size in level)),  # whose tails are seen the most
+    "num_layers": (ONE, (2,), (3,), DEEP),
+    "direction": DIRECTIONS,
+    "layout": LAYOUTS,
+    "dtype": DTYPES,
+    "nonlinearity": FEATURES["nonlinearity"],
+    "bias": (True, False),
+    "h0": (True, False),
+    "ends": tuple(ENDS),
+    "clip": (None, 0.5),
+    "memory": MEMORY,
+}
+NARROW = ("float16", "bfloat16")
+SAME = ("direction", "layout", "dtype", "nonlinearity", "bias", "h0")  # levels that are a feature's values
+# what a row may cost: numbers in x and in the outputs of its layers, weights, and products
+MOST_NUMBERS, MOST_WEIGHTS, MOST_PRODUCTS = 20_000, 400_000, 2_000_000
 
 
-@pytest.mark.own_key
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("axis", ["batch", "time", "input_size", "hidden_size"])
+def features(row: Row) -> dict[str, Any]:
+    """The features that a row, or a part of one, asks for."""
+    asked = {name: row[name] for name in SAME if name in row} | ENDS.get(row.get("ends", ""), {})
+    for name in ("batch", "time"):
+        asked |= {name: "1" if row[name] == ONE else "more"} if name in row else {}
+    if "num_layers" in row:
+        asked["num_layers"] = str(*row["num_layers"]) if max(row["num_layers"]) < 3 else "3 to 10"
+    if "kind" in row:  # of test_values
+        asked["values"] = "not finite" if row["kind"].startswith("not finite") else "finite"
+    return asked | ({"clip": row["clip"] is not None} if "clip" in row else {})
+
+
+def large(row: Row) -> list[str]:
+    """The axes of a row that are large."""
+    return [name for name in SIZES if min(row.get(name, ONE)) > max(FEW)]
+
+
+def affordable(row: Row) -> bool:
+    """Whether a row, or the least that may be made of a part of one, costs no more than that."""
+    batch, time, inputs, units, layers = (level[len(level) // 2] for level in (row.get(name, ONE) for name in AXES))
+    tracks = 2 if row.get("direction") == "bidirectional" else 1
+    stacks = layers * (layers + 1) / 2  # of the first layers, each a module of its own
+    weights = tracks * units * (layers * (inputs + units) + (stacks - layers) * (tracks + 1) * units)
+    numbers = batch * time * units * tracks * stacks
+    within = numbers + batch * time * inputs <= MOST_NUMBERS and weights <= MOST_WEIGHTS
+    return within and numbers * (inputs + units) <= MOST_PRODUCTS
+
+
+def allowed_of(target: Target) -> Allowed:
+    """Which rows a target is asked: of what it offers; and small where a finding is explained by a planted fault,
+    which takes long."""
+    unknown = dict.fromkeys(FEATURES) | {"mode": target.kept}
+    explained = [one for one in target.findings if one.what.fault is not None]
+
+    def allowed(row: Row) -> bool:
+        asked = features(row)
+        several, one = row.get("batch", ONE) != ONE, row.get("layout") == "unbatched"
+        if (one and several) or (row.get("ends") == "ties" and (one or (not several and "batch" in row))):
+            return False
+        deep = target.compiles and max(row.get("num_layers", ONE)) > 2  # each layer is compiled
+        if deep or not affordable(row) or target.capabilities.no_answer(asked):
+            return False
+        return not (large(row) and any(one.holds(unknown | asked) for one in explained))
+
+    return allowed
+
+
+def wanted(part: Row) -> bool:
+    """Whether a run covers a tuple of levels: of one large size, and of any way in which arrays lie in memory beside
+    small ones."""
+    return len(large(part)) + ("memory" in part) < 2
+
+
+def rows_of(target: Target, seed: int, strength: int = 2) -> list[Row]:
+    """The rows of a target. Of one that compiles for each, the first ones, in which most pairs are new."""
+    found = design(LEVELS, allowed_of(target), seed, strength, wanted)
+    return found[: -(-len(found) // pool.SHARE)] if target.compiles else found
+
+
+# by the target's label, the seed of its pool, and the strength
+_known: dict[tuple[str, int, int], list[Row]] = {}
+
+
+def rows(target: Target) -> list[Row]:
+    """Those of this run, by the seed of its pool; of the profile nightly, every three levels together."""
+    key = target.label, target.pool, 3 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 2
+    if key not in _known:
+        _known[key] = rows_of(target, *key[1:])
+    return _known[key]
+
+
+def case_of(row: Row, seed: int) -> Case:
+    """The case of a row, its numbers from a seed."""
+    draw = random.Random(seed)
+    batch, time, inputs, units, layers = (draw.choice(row[name]) for name in AXES)
+    spec = RNNSpec(inputs, units, layers, row["direction"], row["nonlinearity"], row["bias"], clip=row["clip"])
+    case = draw_case(spec, batch=batch, time=time, dtype=row["dtype"], seed=seed, h0=row["h0"],
+                     lengths=lengths_of(row["ends"], batch, time, draw), mask=row["ends"] == "masked")  # fmt: skip
+    return in_layout(case, row["layout"], row["memory"])
+
+
+def lengths_of(ends: str, batch: int, time: int, draw: random.Random) -> tuple[int, ...] | None:
+    """The lengths of a batch whose sequences end so, in no order; None where all take every step."""
+    match ends:
+        case "full" | "masked":
+            return None
+        case "mixed":
+            lengths = [draw.randint(1, time) for _ in range(batch)]
+            lengths[draw.randrange(batch)] = time
+        case "ties":
+            lengths = draw.choices((time, 1 + draw.randrange(time)), k=batch)
+        case "with zeros":
+            lengths = [draw.randint(0, time) for _ in range(batch)]
+            lengths[draw.randrange(batch)] = 0
+        case _:
+            raise ValueError(f"ends: got {ends!r}, expected one of {', '.join(ENDS)}")
+    return tuple(lengths)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_one_large_axis(target: Target, direction: str, axis: str, size: int) -> None:
-    """Two layers, with initial states and lengths, so that every path sees the large axis."""
-    sizes = {"batch": 3, "time": 4, "input_size": 5, "hidden_size": 6, axis: size}
-    lengths = [1 + (7 * row) % sizes["time"] for row in range(sizes["batch"])]
-    lengths[0] = sizes["time"]
-    cases = []
-    for nonlinearity in NONLINEARITIES:
-        spec = RNNSpec(sizes["input_size"], sizes["hidden_size"], 2, direction, nonlinearity)
-        cases.append(draw_case(spec, batch=sizes["batch"], time=sizes["time"], seed=size, h0=True, lengths=lengths))
-    target.check("one large axis", *cases)
-
-
-@pytest.mark.own_key
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_all_axes_large(target: Target, direction: str, dtype: str, size: int) -> None:
-    case = draw_case(RNNSpec(size + 1, size, 1, direction), batch=size - 1, time=size // 4, dtype=dtype, seed=size)
-    target.check("all axes large", case)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_narrow_dtypes_in_a_deep_and_longer_run(target: Target, dtype: str) -> None:
-    target.check("narrow and deep", draw_case(RNNSpec(3, 5, 4), batch=2, time=12, dtype=dtype, h0=True))
+def test_large_sizes_with_every_feature(target: Target, direction: str, dtype: str) -> None:
+    asked = {"direction": direction, "dtype": dtype}
+    numbered = [(seed, row) for seed, row in enumerate(rows(target), target.pool) if asked.items() <= row.items()]
+    cases = [case_of(row, seed) for seed, row in numbered]
+    if not cases or dtype in NARROW:  # of what is not offered, or not drawn; or of which a bound may say nothing
+        cases.append(seeded.case_of(asked))
+    target.check("sizes", *cases)
 
 
 def equal_sizes(direction: str, layout: str) -> list[Case]:
