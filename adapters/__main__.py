@@ -4,8 +4,6 @@
 failing case can be run again where NumPy and its framework are all that is installed.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import sys

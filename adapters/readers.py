@@ -1,7 +1,5 @@
 """What the readers of users' own modules share: how they refuse, and what they make of what they found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which findings the versions in a record have, as its verdicts say: `findings FILE`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +17,6 @@ def command(file: Path, as_json: bool) -> int:
 
 
 def rows_of(evidence: Evidence) -> Iterator[Row]:
-    """A row for each finding of each target."""
     for target, one, state in (known for run in evidence.runs for known in run.states):
         why = f"the run did not ask it of {target.label}" if state == "not asked" else ""
         title, what, link, avoid = map(visible, (one.title, one.what, one.link, one.avoid))

@@ -1,7 +1,5 @@
 """Markdown in which nothing but what is meant has a meaning."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

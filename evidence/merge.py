@@ -6,8 +6,6 @@ cases of idioms, every other one that does not agree, the tests that did not pas
 and no answers. Its header says of which record it was made, so that no reader takes it for the record in full.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -23,7 +21,6 @@ from .record.schema import Outcome, VerdictLine, question
 
 
 def command(file: Path, parts: Sequence[Path]) -> int:
-    """Merge the parts into a file, and print its name."""
     merge([read(path) for path in parts], file)
     print(file)
     return 0
@@ -127,7 +124,6 @@ def _compared(line: VerdictLine) -> bool:
 
 
 def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
-    """The lines of one run."""
     assert run.end is not None
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}

@@ -3,13 +3,12 @@
 The framework runs in a process of its own, `python -m adapters`: this package knows none.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ LEAST = 4  # digits of an id: three are a number of the corpus
 
 
 def command(file: Path, case: str, **options: Any) -> int:
-    """Run one case of a record again: `replay`."""
     return replay(read(file), case, **options)
 
 
@@ -92,11 +90,11 @@ def find(
     if len(cases) > 1:
         raise Unusable(f"{name!r} begins {len(cases)} cases: {', '.join(cases[:5])}, ...")
     modes = sorted({mode_of(line) for line, _ in found}, key=lambda word: (word != "eager", word))
-    chosen = mode or modes[0]
-    found = [(line, asked) for line, asked in found if mode_of(line) == chosen]
-    if not found:
-        raise Unusable(f"case {name} was not asked in mode {chosen!r}, expected one of {', '.join(modes)}")
-    found = _in_idiom(name, found, idiom)
+    found = _chosen(name, "mode", found, modes, mode, mode_of)
+    words = sorted({line.idiom for line, _ in found})
+    if idiom is None and words[0] and len(words) > 1:
+        raise Unusable(f"case {name} was asked in the idioms {', '.join(words)}: say which, with --idiom")
+    found = _chosen(name, "the idiom", found, words, idiom, lambda line: line.idiom)
     kinds = ("disagrees", "crashed"), ("finding",), ("agrees", "vacuous"), ("refused", "not offered", "left out")
     labels = next(some for kind in kinds if (some := sorted({a.label for line, a in found if line.outcome in kind})))
     if len(labels) > 1:
@@ -105,15 +103,14 @@ def find(
     return max(of_target, key=lambda pair: (pair[0].outcome != "agrees", pair[0].content is not None))
 
 
-def _in_idiom(name: str, found: list[Asked], idiom: str | None) -> list[Asked]:
-    """Those of the idiom named; where none is, those in the adapter's own way, or in the only idiom there is."""
-    words = sorted({line.idiom for line, _ in found})
-    if idiom is None and words[0] and len(words) > 1:
-        raise Unusable(f"case {name} was asked in the idioms {', '.join(words)}: say which, with --idiom")
-    chosen = [(line, asked) for line, asked in found if line.idiom == (words[0] if idiom is None else idiom)]
+def _chosen(
+    name: str, what: str, found: list[Asked], there: list[str], given: str | None, of: Callable[[VerdictLine], str]
+) -> list[Asked]:
+    """Those of the mode or idiom given; where none is, of the first that is there."""
+    chosen = [(line, asked) for line, asked in found if of(line) == (there[0] if given is None else given)]
     if not chosen:
-        expected = ", ".join(word or "none" for word in words)
-        raise Unusable(f"case {name} was not asked in the idiom {idiom!r}, expected one of {expected}")
+        expected = ", ".join(word or "none" for word in there)
+        raise Unusable(f"case {name} was not asked in {what} {given!r}, expected one of {expected}")
     return chosen
 
 

@@ -1,7 +1,5 @@
 """Text of the evidence, made visible; and numbers in words."""
 
-from __future__ import annotations
-
 import math
 import unicodedata
 

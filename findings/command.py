@@ -1,10 +1,7 @@
 """Which findings the installed versions have, and how to avoid each: their own cases are asked, and no others."""
 
-from __future__ import annotations
-
 import argparse
 import json
-import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -114,7 +111,6 @@ def _why(state: State, adapter: Adapter) -> str:
 
 
 def _adapter(framework: str) -> Adapter | str:
-    """The adapter, or why it cannot be loaded."""
     try:
         return load(framework)
     except LoadError as error:
@@ -135,7 +131,6 @@ def _row(state: State, adapter: Adapter | None = None, why: str = "") -> Row:
 
 
 def show(rows: Sequence[Row], as_json: bool) -> None:
-    """Print them: for a program, or as a page."""
     print(json.dumps([asdict(row) for row in rows], indent=1) if as_json else "\n".join(page(rows)))
 
 
@@ -166,7 +161,3 @@ def page(rows: Iterable[Row]) -> Iterator[str]:
         yield f"Gone from {where}: {', '.join(row.id for row in in_state['gone'] if row.where == where)}"
     for why in dict.fromkeys(row.why for row in in_state["not asked"]):
         yield f"Not asked: {', '.join(row.id for row in in_state['not asked'] if row.why == why)}: {why}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

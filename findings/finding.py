@@ -1,14 +1,12 @@
 """A finding: what is wrong, where, in which versions, and how a user avoids it. Each is read from a file of its own."""
 
-from __future__ import annotations
-
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from adapters.capabilities import FEATURES, Refusal
 from reference import limits
@@ -18,8 +16,9 @@ from reference.faults.found import FOUND
 from reference.faults.masks import MASK_FAULTS
 from reference.faults.views import VIEW_FAULTS
 from reference.files import read_text
-from reference.spec import short
+from reference.spec import expect, expect_word
 
+from .fields import Kinds, several, table
 from .pinned import Pinned
 
 FOLDER = Path(__file__).parent
@@ -86,7 +85,6 @@ class Finding:
     also: tuple[Mapping[str, tuple[Any, ...]], ...] = ()
 
     def concerns(self, framework: str, backend: str) -> bool:
-        """Whether it is of this framework, on this backend."""
         return self.framework == framework and (not self.backends or backend in self.backends)
 
     def holds(self, features: Mapping[str, Any], idiom: str = USUAL) -> bool:
@@ -98,7 +96,7 @@ class Finding:
             for trigger in (self.trigger, *self.also)
         )
 
-    def hides(self, other: Finding) -> bool:
+    def hides(self, other: Self) -> bool:
         """Whether nothing can be expected of the answer to another's case where this one is present."""
         mine, its = self.what.not_expressible, other.what.not_expressible
         return bool(mine and not its) and self.holds(other.case.features(), other.case.idiom)
@@ -126,115 +124,72 @@ def read(path: Path) -> Finding:
 
 
 TEXTS = ("id", "title", "kind", "framework", "link", "avoid")
-LEFT_OUT_AT_WILL = {"backends", "device", "note", "also"}
 TABLES = ("versions", "trigger", "what", "case")
+NEEDED: Kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(TABLES, dict)}
+AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "also": list}
 
 
 def parse(content: Mapping[str, Any]) -> Finding:
     """A finding from the fields of its file. Raises ValueError, naming the field, what came and what was expected."""
-    _expect_fields("", content, (*TEXTS, *TABLES), LEFT_OUT_AT_WILL)
-    texts = {name: _text(name, content[name]) for name in (*TEXTS, *(n for n in ("note",) if n in content))}
-    if not ID.fullmatch(texts["id"]):
-        raise ValueError(f"id: got {short(texts['id'])}, expected F- and three digits")
-    if texts["kind"] not in KINDS:
-        raise ValueError(f"kind: got {short(texts['kind'])}, expected one of {', '.join(KINDS)}")
-    if texts["link"] != NO_LINK and not texts["link"].startswith("https://"):
-        raise ValueError(f"link: got {short(texts['link'])}, expected https://... or {NO_LINK!r}")
-    device = content.get("device", "cpu")
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"device: got {short(device)}, expected cpu or cuda")
-    versions = _table("versions", content["versions"])
-    _expect_fields("versions ", versions, ("wrong", "right"))
-    trigger = _table("trigger", content["trigger"])
-    case = Pinned.parse(_table("case", content["case"]))
+    given = table("", content, NEEDED, AT_WILL)
+    expect(ID.fullmatch(given["id"]) is not None, "id", given["id"], "F- and three digits")
+    expect_word("kind", given["kind"], KINDS)
+    known = given["link"] == NO_LINK or given["link"].startswith("https://")
+    expect(known, "link", given["link"], f"https://... or {NO_LINK!r}")
+    expect_word("device", given.get("device", "cpu"), ("cpu", "cuda"))
+    versions = table("versions", given["versions"], {"wrong": list, "right": list})
+    trigger = _features("trigger", given["trigger"])
     finding = Finding(
-        **texts,
-        wrong=_texts("versions wrong", versions["wrong"]),
-        right=_texts("versions right", versions["right"]),
-        trigger=_features(trigger, {"idiom"}),
-        also=_also(content.get("also", [])),
-        idiom=_text("trigger idiom", trigger["idiom"]) if "idiom" in trigger else USUAL,
-        what=_what(_table("what", content["what"])),
-        case=case,
-        device=device,
-        backends=_texts("backends", content.get("backends", [])),
+        **{name: given[name] for name in (*TEXTS, "device", "note") if name in given},
+        wrong=several("versions wrong", versions["wrong"], str),
+        right=several("versions right", versions["right"], str),
+        idiom=trigger.pop("idiom", (USUAL,))[0],
+        trigger=trigger,
+        also=tuple(_features("also", one) for one in given.get("also", ())),
+        what=_what(given["what"]),
+        case=Pinned.parse(given["case"]),
+        backends=several("backends", given.get("backends", []), str),
     )
     stored = ARITHMETICS[finding.what.arithmetic].storage if finding.what.arithmetic else None
-    if stored and finding.trigger.get("dtype") != (stored,):
-        raise ValueError(
-            f"trigger dtype: got {finding.trigger.get('dtype')}, expected [{stored!r}], as the arithmetic has"
-        )
+    came = finding.trigger.get("dtype")
+    expect(stored is None or came == (stored,), "trigger dtype", came, f"[{stored!r}], as the arithmetic has")
+    case = finding.case
     if finding.idiom != case.idiom or not finding.holds(case.features(), case.idiom):
         asked = {name: case.features()[name] for name in finding.trigger} | {"idiom": case.idiom}
         raise ValueError(f"case: got {asked}, expected one inside the trigger")
     return finding
 
 
-def _expect_fields(where: str, given: Mapping[str, Any], needed: tuple[str, ...], optional: Iterable[str] = ()) -> None:
-    for name in (*given, *needed):
-        if name not in given or name not in (*needed, *optional):
-            got = "nothing" if name not in given else f"field {name!r}"
-            raise ValueError(f"{where}{name}: got {got}, expected {', '.join(needed)}")
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name}: got {short(value)}, expected text")
-    return value.strip()
-
-
-def _texts(name: str, values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list):
-        raise ValueError(f"{name}: got {short(values)}, expected a list of texts")
-    return tuple(_text(name, value) for value in values)
-
-
-def _table(name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{name}: got {short(value)}, expected a table")
-    return value
-
-
-def _also(tables: Any) -> tuple[dict[str, tuple[Any, ...]], ...]:
-    if not isinstance(tables, list):
-        raise ValueError(f"also: got {short(tables)}, expected a list of tables")
-    given = [_table("also", one) for one in tables]
-    idioms = [{"idiom": (_text("also idiom", one["idiom"]),)} if "idiom" in one else {} for one in given]
-    return tuple({**_features(one, {"idiom"}), **idiom} for one, idiom in zip(given, idioms, strict=True))
-
-
-def _features(trigger: Mapping[str, Any], beside: Iterable[str] = ()) -> dict[str, tuple[Any, ...]]:
-    return {name: _values(name, values) for name, values in trigger.items() if name not in beside}
-
-
-def _values(name: str, values: Any) -> tuple[Any, ...]:
-    if name not in FEATURES:
-        raise ValueError(f"trigger {name}: expected idiom, or one of {', '.join(FEATURES)}")
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"trigger {name}: got {short(values)}, expected a list of values")
-    for value in values:
-        if not any(value is known or (value == known and type(value) is type(known)) for known in FEATURES[name]):
-            raise ValueError(f"trigger {name}: got {short(value)}, expected among {FEATURES[name]}")
-    return tuple(values)
+def _features(where: str, given: Any) -> dict[str, tuple[Any, ...]]:
+    """Feature -> its values; and "idiom" -> the one, where it is said."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, values in table(where, given).items():
+        if name == "idiom":
+            found[name] = several(f"{where} idiom", [values], str)
+            continue
+        if name not in FEATURES:
+            raise ValueError(f"trigger {name}: expected idiom, or one of {', '.join(FEATURES)}")
+        known = {(type(one), one) for one in FEATURES[name]}
+        good = isinstance(values, list) and all((type(one), one) in known for one in values)
+        expect(good and bool(values), f"trigger {name}", values, f"a list of values among {FEATURES[name]}")
+        found[name] = tuple(values)
+    return found
 
 
 def _what(given: Mapping[str, Any]) -> What:
     named = [name for name in WHAT if name in given]
-    extra = {"exception": {"words"}}.get(named[0], set()) if len(named) == 1 else set[str]()
-    if len(named) != 1 or {*given} - {*named, *extra}:
+    if len(named) != 1 or {*given} - {*named, *(["words"] if "exception" in named else [])}:
         raise ValueError(f"what: got {', '.join(given)}, expected one of {', '.join(WHAT)}; words beside an exception")
-    kind, value = named[0], _text(f"what {named[0]}", given[named[0]])
-    match kind:
-        case "fault":
-            if value not in PLANTED:
-                raise ValueError(f"what fault: got {short(value)}, expected the name of a fault of reference.faults")
-            return What(fault=PLANTED[value])
-        case "arithmetic":
-            if value not in ARITHMETICS:
-                raise ValueError(f"what arithmetic: got {short(value)}, expected one of {', '.join(ARITHMETICS)}")
-            return What(arithmetic=value)
-        case "exception":
-            return What(exception=Refusal(value, _text("what words", given.get("words"))))
-        case "not_expressible":
-            return What(not_expressible=value)
-    raise ValueError(f"what: got {kind!r}, expected one of {', '.join(WHAT)}")
+    texts = table("what", given, dict.fromkeys((*named, *(["words"] if "exception" in named else [])), str))
+    match named[0], texts[named[0]]:
+        case "fault", name:
+            expect(name in PLANTED, "what fault", name, "the name of a fault of reference.faults")
+            return What(fault=PLANTED[name])
+        case "arithmetic", name:
+            expect_word("what arithmetic", name, ARITHMETICS)
+            return What(arithmetic=name)
+        case "exception", name:
+            return What(exception=Refusal(name, texts["words"]))
+        case "not_expressible", reason:
+            return What(not_expressible=reason)
+    raise ValueError(f"what: got {named[0]!r}, expected one of {', '.join(WHAT)}")

@@ -12,7 +12,9 @@ from adapters.capabilities import MODES, features_of
 from reference import LAYOUTS, Case, RNNSpec
 from reference.arguments import check_inputs
 from reference.draws import draw_case
-from reference.spec import DTYPES, expect_word, short
+from reference.spec import DTYPES, expect, expect_word
+
+from .fields import several, table
 
 SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell", "clip")
 DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale")
@@ -33,14 +35,8 @@ class Set:
 
     @classmethod
     def parse(cls, where: str, given: Any) -> Set:
-        """From a table. Raises ValueError, naming the field."""
-        if not isinstance(given, dict) or {"array", "value"} - {*given} or {*given} - {"array", "value", "at"}:
-            raise ValueError(f"{where}: got {short(given)}, expected a table of array, value and, if need be, at")
-        if not isinstance(given["array"], str):
-            raise ValueError(f"{where} array: got {short(given['array'])}, expected text")
-        if isinstance(given["value"], bool) or not isinstance(given["value"], int | float):
-            raise ValueError(f"{where} value: got {short(given['value'])}, expected a number")
-        return cls(given["array"], given["value"], _integers(f"{where} at", given.get("at", [])))
+        words = table(where, given, {"array": str, "value": float}, {"at": list})
+        return cls(words["array"], words["value"], several(f"{where} at", words.get("at", []), int))
 
 
 @dataclass(frozen=True)
@@ -78,23 +74,11 @@ class Pinned:
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Pinned:
-        """From a table of a finding's file. Raises ValueError or TypeError, naming the field."""
-        kinds = {field.name: str(field.type) for field in fields(cls)}
-        for name, value in given.items():
-            if name not in kinds:
-                raise ValueError(f"case {name}: expected one of {', '.join(kinds)}")
-            kind = kinds[name].removesuffix(" | None")
-            expected = {"int": int, "str": str, "bool": bool, "float": (int, float)}.get(kind, list)
-            if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-                raise ValueError(f"case {name}: got {short(value)}, expected {kinds[name]}")
-        missing = [name for name in ("batch", "time", "input_size", "hidden_size") if name not in given]
-        if missing:
-            raise ValueError(f"case {missing[0]}: got nothing, expected a number")
-        words = dict(given)
+        words = table("case", given, NEEDED, KINDS)
         if "lengths" in words:
-            words["lengths"] = _integers("case lengths", words["lengths"])
+            words["lengths"] = several("case lengths", words["lengths"], int)
         if "mask" in words:
-            words["mask"] = tuple(_integers(f"case mask {row}", steps) for row, steps in enumerate(words["mask"]))
+            words["mask"] = tuple(several(f"case mask {row}", steps, int) for row, steps in enumerate(words["mask"]))
         words["set"] = tuple(Set.parse(f"case set {number}", one) for number, one in enumerate(words.get("set", ())))
         pinned = cls(**words)
         _expect_sense(pinned)
@@ -135,10 +119,9 @@ class Pinned:
         return features_of(case.spec, **case.inputs, mode=self.mode)
 
 
-def _integers(name: str, values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
-        raise ValueError(f"{name}: got {short(values)}, expected a list of integers")
-    return tuple(values)
+SCALAR = {"int": int, "str": str, "bool": bool, "float": float, "float | None": float}
+KINDS = {one.name: SCALAR.get(str(one.type), list) for one in fields(Pinned)}  # field -> its kind in a file
+NEEDED = {name: KINDS[name] for name in ("batch", "time", "input_size", "hidden_size")}
 
 
 def _expect_sense(pinned: Pinned) -> None:
@@ -147,18 +130,15 @@ def _expect_sense(pinned: Pinned) -> None:
         expect_word(f"case {name}", getattr(pinned, name), tuple(known))
     sizes = [getattr(pinned, name) for name in SIZES]
     numbers = max(sizes[0] * sizes[1] * max(sizes[2], 1), sizes[3] ** 2 * max(sizes[4], 1))
-    if min(sizes) < 0 or numbers > LARGEST:
-        expected = f"sizes of at least 0, and at most {LARGEST:,} numbers in an array"
-        raise ValueError(f"case {', '.join(SIZES)}: got {sizes}, expected {expected}")
-    if pinned.seed < 0:
-        raise ValueError(f"case seed: got {pinned.seed}, expected an integer of at least 0")
+    expect(min(sizes) >= 0 and numbers <= LARGEST, f"case {', '.join(SIZES)}", sizes,
+           f"sizes of at least 0, and at most {LARGEST:,} numbers in an array")  # fmt: skip
+    expect(pinned.seed >= 0, "case seed", pinned.seed, "an integer of at least 0")
     for name in ("input_scale", "weight_scale"):
-        if not 0 < getattr(pinned, name) < float("inf"):
-            raise ValueError(f"case {name}: got {getattr(pinned, name)}, expected a number above 0")
-    if pinned.layout == "unbatched" and pinned.batch != 1:
-        raise ValueError(f"case batch: got {pinned.batch}, expected 1 of an unbatched sequence")
+        expect(0 < getattr(pinned, name) < float("inf"), f"case {name}", getattr(pinned, name), "a number above 0")
+    alone = pinned.layout != "unbatched" or pinned.batch == 1
+    expect(alone, "case batch", pinned.batch, "1 of an unbatched sequence")
     for name, rows in (("lengths", pinned.lengths), ("mask", pinned.mask)):
-        if rows is not None and len(rows) != pinned.batch:
-            raise ValueError(f"case {name}: got {len(rows)} entries, expected one for each of {pinned.batch}")
-    if any(len(steps) != pinned.time or {*steps} - {0, 1} for steps in pinned.mask or ()):
-        raise ValueError(f"case mask: got {short(pinned.mask)}, expected {pinned.time} of 0 or 1 for each sequence")
+        expect(rows is None or len(rows) == pinned.batch, f"case {name}", rows, f"{pinned.batch} entries, one each")
+    masked = pinned.mask or ()
+    expect(all(len(steps) == pinned.time and {*steps} <= {0, 1} for steps in masked), "case mask", pinned.mask,
+           f"{pinned.time} of 0 or 1 for each sequence")  # fmt: skip

@@ -1,7 +1,5 @@
 """Whether the version at hand has a finding, as its pinned case says, and whether findings explain a wrong answer."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +42,6 @@ class State:
 
 
 def findings_of(adapter: Adapter) -> list[Finding]:
-    """The findings of an adapter's framework, on its backend."""
     return [one for one in all_findings() if one.concerns(adapter.name, getattr(adapter, "backend", ""))]
 
 

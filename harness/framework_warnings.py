@@ -4,8 +4,6 @@ The filter that makes errors of warnings is for this suite's own tests alone: wh
 a user's program.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections import Counter
@@ -44,7 +42,6 @@ class FrameworkWarnings:
         item.add_marker(pytest.mark.filterwarnings(*OUR_FILTERS), append=False)
 
     def merge(self, dumped: list[tuple[str, str, int]]) -> None:
-        """Add what another process has seen."""
         for category, words, times in dumped:
             self.seen[category, words] += times
 

@@ -1,11 +1,10 @@
 """What a run found, in its first lines: for each target how many cases agree, and which findings its version has."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from evidence.record.ledger import Ledger
+from evidence.words import many
 from findings import Finding
 
 from .target import Target
@@ -36,9 +35,9 @@ def _of_target(target: Target, ledger: Ledger) -> Line:
     faults = [one.id for one in _in_state(target, ledger, "present") if one.kind == "fault"]
     asked, version = ledger.noted(target.label, "state"), f"{target.adapter.name} {target.adapter.version}"
     if faults:
-        found = f"{_several(len(faults), 'finding')} present in {version}: {', '.join(faults)}"
+        found = f"{many(len(faults), 'finding')} present in {version}: {', '.join(faults)}"
     elif target.findings and not asked:
-        found = f"{_several(len(target.findings), 'finding')} known of {target.adapter.name}, none was asked"
+        found = f"{many(len(target.findings), 'finding')} known of {target.adapter.name}, none was asked"
     else:
         found = f"no finding is {'present in' if target.findings else 'known of'} {version}"
     return f"{target.label}: {outcomes['agrees']:,} agree{wrong}; {found}", bool(wrong)
@@ -51,7 +50,7 @@ def _else(target: Target, ledger: Ledger, known: dict[str, Finding]) -> Iterator
     if gone := [one.id for one in _in_state(target, ledger, "gone")]:
         yield f"{target.label}: gone, the case agrees now: {', '.join(gone)}", False
     for one, count in ledger.noted(target.label, "left out").items():
-        yield f"{target.label}: {_several(count, 'case')} left out for {one} {known[one].title}", False
+        yield f"{target.label}: {many(count, 'case')} left out for {one} {known[one].title}", False
     for features, count in ledger.noted(target.label, "now answers").items():
         yield f"{target.label}: {features} was declared refused; now answers, and agrees ({_cases(count)})", False
 
@@ -71,7 +70,7 @@ def idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
         found = asked_in_idioms(target, ledger)
         asked, absent = [one for one in found.values() if one], len(target.idioms) - len(found)
         some = "" if len(asked) == len(found) else f"{len(asked)} of "
-        words = f"{some}{_several(len(found), 'idiom')} asked, {_several(sum(map(Counter.total, asked)), 'case')}"
+        words = f"{some}{many(len(found), 'idiom')} asked, {many(sum(map(Counter.total, asked)), 'case')}"
         yield f"{target.label}: {words}{f'; {absent} absent' if absent else ''}"
 
 
@@ -80,9 +79,5 @@ def _in_state(target: Target, ledger: Ledger, state: str) -> list[Finding]:
     return [finding for finding in target.findings if f"{finding.id} {state}" in noted]
 
 
-def _several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def _cases(count: int) -> str:
-    return f"seen in {_several(count, 'case')}" if count else "seen in its own case alone"
+    return f"seen in {many(count, 'case')}" if count else "seen in its own case alone"

@@ -1,7 +1,5 @@
 """What pytest --junitxml names: properties of each test of a finding or an idiom; of the test suite, the findings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

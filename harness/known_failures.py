@@ -4,8 +4,6 @@ Properties whose cases are drawn cannot be listed: which of them fail differs fr
 down to what is expected would hide another.
 """
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from collections import Counter
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from findings.fields import table
 from reference import limits
 from reference.files import read_text
 
@@ -43,7 +42,7 @@ class KnownFailure:
         return f"{self.target}, {self.property} [{self.case}]"
 
 
-FIELDS = tuple(field.name for field in fields(KnownFailure))
+FIELDS = dict.fromkeys((field.name for field in fields(KnownFailure)), str)
 
 
 def read(path: Path) -> list[KnownFailure]:
@@ -68,22 +67,11 @@ def _entries(content: dict[str, Any]) -> list[KnownFailure]:
     asked: dict[tuple[str, str, str], int] = {}
     found = []
     for number, given in enumerate(entries, 1):
-        entry = _entry(f"failure {number}", given)
+        entry = KnownFailure(**table(f"failure {number}", given, FIELDS))
         if (first := asked.setdefault((entry.target, entry.property, entry.case), number)) != number:
             raise ValueError(f"failure {number}: target, property and case are those of failure {first}")
         found.append(entry)
     return found
-
-
-def _entry(where: str, given: Any) -> KnownFailure:
-    if not isinstance(given, dict):
-        raise ValueError(f"{where}: got {given!r}, expected a table")
-    for name in (*given, *FIELDS):
-        if name not in FIELDS:
-            raise ValueError(f"{where}: got field {name!r}, expected {', '.join(FIELDS)}")
-        if not isinstance(value := given.get(name), str) or not value.strip():
-            raise ValueError(f"{where}: {name}: got {value!r}, expected text")
-    return KnownFailure(**given)
 
 
 class KnownFailures:

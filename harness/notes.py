@@ -11,14 +11,14 @@ from hypothesis import currently_in_test_context, reject
 
 from adapters.running.trial import Trial
 from evidence.record import seeded
-from evidence.record.lines import PINNED, comparable, kept_answer, verdict_line
+from evidence.record.lines import PINNED, comparable, verdict_line
+from reference.encoding import encode_answer
 
 if TYPE_CHECKING:
     from .target import Target
 
 
 def running_test() -> str:
-    """The name of the test that is running."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 
@@ -48,7 +48,7 @@ def write(target: Target, tested: str, features: dict[str, Any], trial: Trial, r
                         answer=answer, idiom=trial.idiom, findings=trial.findings, view=trial.view)  # fmt: skip
     asked = line["corpus"] is not None or tested.startswith(PINNED) or tested == seeded.PROPERTY
     keep = asked and not relation and comparable(verdict)
-    kept = kept_answer(*answer) if keep and answer is not None else None
+    kept = encode_answer(*answer) if keep and answer is not None else None
     can = target.offered(trial.idiom)
     expected = {"refused": can.refusal, "not offered": can.not_offered}
     declared = trial.outcome == "left out" or bool(expected.get(trial.outcome, lambda _: None)(features))

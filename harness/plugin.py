@@ -1,7 +1,5 @@
 """The pytest plugin: the options, and every hook of the suite. What a hook does is in the module that it calls."""
 
-from __future__ import annotations
-
 import functools
 import gc
 import os
@@ -83,7 +81,6 @@ def every_target(request: pytest.FixtureRequest) -> list[Target]:
 
 @pytest.fixture(scope="session")
 def ledger(request: pytest.FixtureRequest) -> Ledger:
-    """What this run counts and measures."""
     return request.config.pluginmanager.get_plugin(NAME).ledger
 
 

@@ -1,7 +1,5 @@
 """Hypothesis' profiles, each a number of examples for every property whose cases are drawn."""
 
-from __future__ import annotations
-
 import os
 import sys
 

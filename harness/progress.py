@@ -1,7 +1,5 @@
 """What is going on in a long run, and whose test each one is: their order, their properties, a line now and then."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -5,8 +5,6 @@ but for what a finding leaves out in the record.
 targets, to see which questions the profile ci asks. The first is harness.question_adapters:T0, the second T1, ...
 """
 
-from __future__ import annotations
-
 import json
 import os
 from functools import cache
@@ -59,7 +57,6 @@ class Redrawn:
         return idiom
 
     def _refuse(self, capabilities: Capabilities, asked: dict[str, Any], idiom: str = "") -> None:
-        """Say no where the framework does."""
         if said := capabilities.refusal(asked):
             raise Refused(str(said))
         if any(finding.holds(asked, idiom) for finding in self.left_out):
@@ -78,7 +75,6 @@ def _told() -> list[dict[str, Any]]:
 
 
 def __getattr__(name: str) -> Any:
-    """The class of one target."""
     if not name.startswith("T") or not name[1:].isdecimal() or "RNN_REDRAWN" not in os.environ:
         raise AttributeError(name)
     return lambda: Redrawn(_told()[int(name[1:])])

@@ -1,7 +1,5 @@
 """pytest --evidence=FILE: what the run is, what its tests came to, and the file's beginning and end."""
 
-from __future__ import annotations
-
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +18,8 @@ from evidence.record.lines import FORMAT, Line, declarations, finding_line, idio
 
 from .known_failures import outcome_of
 from .target import Target
+
+SETTINGS = (type(None), str, bool, int, float)  # what stays as it is of what an adapter says of its environment
 
 
 def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) -> Line:
@@ -67,14 +67,10 @@ def _environment(target: Target) -> Line:
         with warnings_shown():
             given = about()
             if isinstance(given, dict):
-                return {str(name): _setting(value) for name, value in given.items()}
+                return {str(name): value if type(value) in SETTINGS else str(value) for name, value in given.items()}
     except Exception as error:
         return {"environment()": f"raised {told(error)}"}
     raise pytest.UsageError(f"{target.label}: environment() gave {type(given).__name__}, expected a dict")
-
-
-def _setting(value: Any) -> str | bool | int | float | None:
-    return value if value is None or type(value) in (str, bool, int, float) else str(value)
 
 
 class Recording:

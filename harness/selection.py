@@ -1,7 +1,5 @@
 """Which part of the tests a run was asked for: a part does not have to fill every combination of the count."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

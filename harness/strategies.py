@@ -8,8 +8,6 @@ allows, and its arrays are filled with repeated values unless told otherwise, wh
 Narrow numbers alone were rejected too: their products are exact, which hides a narrower arithmetic.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The count at the end of a run: what came of each target, and what is missing; the long tables with -v."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ import pytest
 
 from adapters import FEATURES, Availability
 from adapters.running.trial import OUTCOMES
-from evidence.record.ledger import AXES, FILLED, Ledger
+from evidence.record.ledger import AXES, Ledger
 
 from . import headline, times
 from .table import Table, text
@@ -39,16 +37,10 @@ class Summary:
         return [f"{target.label}: {words}" for target in self.targets for words in self._missing(target)]
 
     def _missing(self, target: Target) -> Iterator[str]:
-        label, supported = target.label, target.capabilities.supported
-        if not all(supported(name) for name in FEATURES):
+        supported = {name: target.capabilities.supported(name) for name in FEATURES}
+        if not all(supported.values()):
             yield "some feature has no supported value, so nothing can be judged"
-        for combination in product(*(supported(name) for name in AXES)):
-            if not any(self.ledger.combination_cases(label, combination, outcome) for outcome in FILLED):
-                yield ", ".join(combination)
-        for name in FEATURES:
-            for value in supported(name):
-                if not any(self.ledger.cases(label, name, value, outcome) for outcome in FILLED):
-                    yield f"{name} {value}"
+        yield from self.ledger.unfilled(target.label, supported, lambda _: False)
 
     def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
         """All of it.  part: why not everything was run; empty where it was."""
@@ -70,11 +62,9 @@ class Summary:
             for line in (f"FAILED: {words}:", *(f"  {one}" for one in missing)):
                 terminal.write_line(line, red=True)
         else:
-            covered = ", or that a finding covers" if self._some_finding() else ""
+            noted = (self.ledger.noted(of.label, what) for of in self.targets for what in ("finding", "left out"))
+            covered = ", or that a finding covers" if any(noted) else ""
             terminal.write_line(f"Every supported combination and feature got at least one case that agrees{covered}.")
-
-    def _some_finding(self) -> bool:
-        return any(self.ledger.noted(target.label, what) for target in self.targets for what in ("finding", "left out"))
 
     def _absent(self) -> Iterator[str]:
         """Why a framework is not judged."""
@@ -127,7 +117,7 @@ class Summary:
         declared = target.capabilities
         if any(f in declared.unsupported or (f,) in declared.refused for f in zip(AXES, combination, strict=True)):
             return "-"
-        return str(self.ledger.combination_cases(target.label, combination, "agrees"))
+        return str(self.ledger.by_combination()[(target.label, *combination)]["agrees"])
 
     def _features(self) -> Table:
         """All targets: rows are the values of each feature."""

@@ -1,7 +1,5 @@
 """Tables for the terminal: rich's where it is installed. A GPU machine may have torch and pytest, and no more."""
 
-from __future__ import annotations
-
 import codecs
 import io
 import sys

@@ -1,7 +1,5 @@
 """Which adapters a run judges, and on which devices: those that are named, else all that load."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import pytest

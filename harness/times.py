@@ -1,7 +1,5 @@
 """Where a run's time went: frameworks, judging, drawing, the rest, in seconds of all processes that judge."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence

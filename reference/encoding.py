@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -76,3 +76,17 @@ def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
     bytes_at_most = math.prod(max(n, 1) for n in shape) * itemsize  # an empty array's other axes count: steps are taken
     expect(bytes_at_most <= limits.CASE_BYTES, field, shape, f"a shape of at most {limits.CASE_BYTES} bytes")
     return tuple(shape)
+
+
+def encode_answer(output: np.ndarray | None, h_n: np.ndarray | None, prefixes: Sequence[np.ndarray] | None) -> Any:
+    """An answer as an object that json can write; null in place of an array that is not shown."""
+    lower = None if prefixes is None else [encode(array) for array in prefixes]
+    shown = {"output": output, "h_n": h_n}
+    return {name: None if array is None else encode(array) for name, array in shown.items()} | {"prefixes": lower}
+
+
+def decode_answer(answer: Any) -> tuple[np.ndarray | None, np.ndarray | None, list[np.ndarray] | None]:
+    """Output, h_n and prefixes that encode_answer wrote. Raises TypeError or ValueError where they are no arrays."""
+    lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
+    output, h_n = (None if answer[name] is None else decode(name, answer[name]) for name in ("output", "h_n"))
+    return output, h_n, lower

@@ -3,8 +3,6 @@
 In a clone: python -m rnn_equivalence COMMAND. Where the wheel is installed, rnn-equivalence COMMAND too.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupted it.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 from functools import partial
@@ -40,8 +38,6 @@ class Upgrade(click.Command):
 
 
 class Unusable(click.ClickException):
-    """An input that cannot be used."""
-
     exit_code = 2
 
 
@@ -66,7 +62,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         FILE,
         click.Option(["--output"], **FOLDER, help="Where to (default: beside FILE)."),
         click.Option(["--summary"], is_flag=True, help="Print a short Markdown summary instead.")]),
-    "badge": ("report.badge:command", "Print the badge of a record, as JSON for shields.io, for a README.", [
+    "badge": ("report:command_badge", "Print the badge of a record, as JSON for shields.io, for a README.", [
         FILE,
         click.Option(["--output"], type=PATH, metavar="NAME", help="Write it into this file.")]),
     "diff": ("compare.difference:command", "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.", [

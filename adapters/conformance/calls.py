@@ -1,7 +1,5 @@
 """The self-check's first half: what an adapter does when it is called, whatever the numbers are."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from dataclasses import replace

@@ -8,8 +8,6 @@ The cases are few and always the same, and need nothing but NumPy; `pytest --ada
 thousands.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial

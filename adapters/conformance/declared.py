@@ -1,7 +1,5 @@
 """The self-check's second half: what an adapter says of itself, what it refuses, and what it need not have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
@@ -9,10 +7,10 @@ from unittest import mock
 import numpy as np
 
 from .. import load
-from ..contract import Capabilities, Unsupported, in_base
+from ..contract import Unsupported, in_base
+from ..running.usable import devices_of, usable
 from .samples import HIDDEN_SIZE, INPUT_SIZE, Subject, features
 
-METHODS = ("devices", "build", "run")
 NOWHERE = "no-such-device:0"
 
 
@@ -34,22 +32,15 @@ def unless_refused(call: Callable[[], Any], expected: type[Exception] = Unsuppor
 def declarations(subject: Subject) -> Iterator[str]:
     """Name, version, capabilities, devices, and the methods that every adapter has."""
     adapter: Any = subject.adapter
-    for name, kind in (("name", str), ("version", str), ("capabilities", Capabilities)):
-        value = getattr(adapter, name, None)
-        if not isinstance(value, kind) or value == "":
-            yield f"{name} is {value!r}, expected {kind.__name__}"
-    missing = [name for name in METHODS if not callable(getattr(adapter, name, None))]
-    yield from (f"there is no method {name}" for name in missing)
-    if "devices" in missing:
+    try:
+        usable(adapter, "the adapter")
+        devices_of(adapter, "the adapter")
+    except ValueError as wrong:
+        yield str(wrong)
         return
-    there = adapter.devices()
-    if not there or isinstance(there, str) or not all(isinstance(name, str) for name in there):
-        yield f"devices() is {there!r}, expected a tuple of names, such as ('cpu',)"
     about: Any = getattr(adapter, "environment", dict)()
     if not isinstance(about, dict):
         yield f"environment() gave {type(about).__name__}, expected a dict"
-    if missing or not isinstance(getattr(adapter, "capabilities", None), Capabilities):
-        return
     # build and run have arguments for what is offered. A mode is not run: a compiler may end the process.
     for name, method in (("mode", "build"), ("mask", "run")):
         for value in [value for value in subject.capabilities.supported(name) if not in_base(name, value)][:1]:
@@ -70,7 +61,7 @@ def laziness(subject: Subject) -> Iterator[str]:
         raise NotChecked("it was given as an object, so how it is loaded is not known")
     kind = type(subject.adapter)
     noted = {
-        name: mock.patch.object(kind, name, autospec=True, side_effect=getattr(kind, name)) for name in METHODS[1:]
+        name: mock.patch.object(kind, name, autospec=True, side_effect=getattr(kind, name)) for name in ("build", "run")
     }
     with noted["build"] as build, noted["run"] as run:
         again = load(subject.source)

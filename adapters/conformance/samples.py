@@ -1,4 +1,4 @@
-"""Small cases, one for whatever may be asked: for the self-check, and for the checks in another project's own tests."""
+"""Small cases, one for whatever may be asked: for the self-check, for idioms, for the tests of another project."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, RNNSpec
-from reference.arguments import cell_shapes
-from reference.cells import cell_of
-from reference.layout import from_state_tuple
+from reference import Case, RNNSpec
+from reference.draws import draw_case
 
 from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on
 
@@ -24,7 +22,10 @@ PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
     "batch": ("more", "1", "0"),
 }
 LAYERS = {"1": 1, "2": 2, "3 to 10": 3}
+SIZE = {"0": 0, "1": 1}
+LENGTHS = {"full": None, "mixed": (3, 1, 4, 2), "with zeros": (3, 0, 4, 2)}
 INPUT_SIZE, HIDDEN_SIZE = 3, 6
+CLIP = 0.5  # which about half of all sums exceed
 COMBINED = ("direction", "layout", "nonlinearity", "dtype")
 FULL = {"h0": True, "lengths": "mixed"}
 
@@ -40,42 +41,28 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
     return usual | wanted
 
 
-def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5) -> Case:
-    """A case that asks for these features. Its parameters are the same for every size of batch and time."""
-    spec = RNNSpec(INPUT_SIZE, HIDDEN_SIZE, LAYERS[asked["num_layers"]],
-                   asked["direction"], asked["nonlinearity"], asked["bias"], asked.get("cell", "elman"),
-                   clip=0.5 if asked["clip"] else None)  # fmt: skip
-    rng, dtype, unbatched = np.random.default_rng(seed), asked["dtype"], asked["layout"] == "unbatched"
-    batch = {"0": 0, "1": 1}.get(asked["batch"], batch)
-    time = {"0": 0, "1": 1}.get(asked["time"], time)
-    parameters = [
-        CellParameters.of({
-            name: rng.uniform(-0.5, 0.5, shape).astype(dtype)
-            for name, shape in cell_shapes(spec, index // spec.num_directions).items()
-        })
-        for index in range(spec.num_cells)
-    ]  # fmt: skip
-    sequence = {"batch_first": (batch, time), "time_first": (time, batch), "unbatched": (time,)}[asked["layout"]]
-    x = rng.uniform(-1, 1, (*sequence, spec.input_size)).astype(dtype)
-    if asked["values"] == "not finite" and x.size:
-        x.flat[0] = np.nan
-    h0 = None
-    if asked["h0"]:
-        rows = (spec.num_cells,) if unbatched else (spec.num_cells, batch)
-        h0 = from_state_tuple([rng.uniform(-1, 1, (*rows, state.size)).astype(dtype) for state in cell_of(spec).states])
-    lengths = _lengths(asked["lengths"], 1 if unbatched else batch, time)
-    mask = rng.uniform(size=sequence) < 0.7 if asked["mask"] else None
-    return Case(spec, parameters, x, h0, lengths[0] if unbatched and lengths else lengths, asked["layout"], mask)
-
-
-def _lengths(kind: str, batch: int, time: int) -> list[int] | None:
-    """Unsorted, the first the longest, the last of none where zeros are asked for."""
-    if kind == "full":
-        return None
-    lengths = [min(time, 1 + (3 * row + 2) % max(time, 1)) for row in range(batch)]
-    if batch > 1:
-        lengths[0] = time
-    return [*lengths[:-1], 0] if kind == "with zeros" and batch else lengths
+def sample(
+    asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5, hidden_size: int = HIDDEN_SIZE
+) -> Case:
+    """The small case that asks for these features; always the same. Its parameters are so for every batch and time."""
+    batch = 1 if asked["layout"] == "unbatched" else SIZE.get(asked["batch"], batch)
+    time = SIZE.get(asked["time"], time)
+    lengths = (0,) if batch == 1 and asked["lengths"] == "with zeros" else LENGTHS[asked["lengths"]]
+    case = draw_case(
+        RNNSpec(INPUT_SIZE, hidden_size, LAYERS[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
+                asked["bias"], asked.get("cell", "elman"), clip=CLIP if asked["clip"] else None),
+        dtype=asked["dtype"],
+        seed=seed,
+        h0=asked["h0"],
+        lengths=None if lengths is None else tuple(min(length, time) for length in lengths[:batch]),
+        layout=asked["layout"],
+        mask=asked["mask"],
+        batch=batch,
+        time=time,
+    )  # fmt: skip
+    if asked["values"] == "not finite" and case.x.size:
+        case.x.flat[0] = np.nan
+    return case
 
 
 def combinations(capabilities: Capabilities, *names: str) -> Iterator[dict[str, Any]]:

@@ -3,8 +3,6 @@
 Nothing here judges numbers by themselves: that is the suite's part. CHECKS are all of them; `self_check` asks them.
 """
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ import warnings
 from typing import IO, Any
 
 from reference import Case
-from reference.encoding import decode, encode
+from reference.encoding import decode_answer, encode, encode_answer
 
 from .. import load
 from ..contract import NotOffered, Refused, Result, Unsupported
@@ -63,12 +63,9 @@ class Child:
             raise REFUSALS[said["kind"]](said["refused"])
         if "crashed" in said:
             raise Told(said["crashed"])
-        prefixes = said["prefixes"] and [decode("prefixes", array) for array in said["prefixes"]]
-        output, h_n = (said[name] if said[name] is None else decode(name, said[name]) for name in ("output", "h_n"))
-        return Result(output, h_n, prefixes)
+        return Result(*decode_answer(said))
 
     def close(self) -> None:
-        """End the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -170,14 +167,10 @@ def main() -> None:
 
 
 def _answer(stack: Stack, case: Case) -> dict[str, Any]:
-    """The answer to a case, or what was raised."""
     try:
         with warnings_shown():
             stack.expect_offered(stack.features(case))
-            output, h_n, prefixes = stack.answer(case)
-        lower = None if prefixes is None else [encode(array) for array in prefixes]
-        shown = {"output": output, "h_n": h_n}
-        return {name: None if a is None else encode(a) for name, a in shown.items()} | {"prefixes": lower}
+            return encode_answer(*stack.answer(case))
     except Unsupported as refusal:
         kind = next(name for name, kind in REFUSALS.items() if isinstance(refusal, kind))
         return {"refused": str(refusal), "kind": kind}

@@ -1,7 +1,5 @@
 """Every call of an adapter is made under this guard: what a framework warns of is shown, and is no error."""
 
-from __future__ import annotations
-
 import warnings
 from contextlib import AbstractContextManager
 
@@ -15,7 +13,6 @@ def warnings_shown() -> AbstractContextManager[object]:
 
 
 def one_line(said: object) -> str:
-    """Text without line breaks."""
     return " ".join(str(said).split())
 
 

@@ -196,7 +196,6 @@ class Stack:
 
     @property
     def view(self) -> View:
-        """What an answer shows of the reference's."""
         return WHOLE if self.way is None else self.way.view
 
     def features(self, case: Case) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """What the suite needs of an adapter before it asks it anything: whatever is wrong is said in one sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +14,7 @@ LONGEST = 200  # characters of a name or a version: they stand in every table, f
 def usable(adapter: Any, source: str) -> None:
     """Raise ValueError unless an adapter says what it is. source: what loads it."""
     for attribute in ("name", "version", "backend"):
-        value = _asked(source, f"its {attribute}", lambda attribute=attribute: getattr(adapter, attribute, None))
+        value = _attribute(adapter, source, attribute)
         if value is None and attribute == "backend":
             continue  # it may be left out
         if not isinstance(value, str):
@@ -24,16 +22,15 @@ def usable(adapter: Any, source: str) -> None:
         if not value.isprintable() or len(value) > LONGEST or not (value or attribute == "backend"):
             expected = f"printable text on one line, of 1 to {LONGEST} characters"
             raise ValueError(f"{source}: its {attribute} is {short(value)}, expected {expected}")
-    _expect_capabilities(source, "its capabilities", lambda: getattr(adapter, "capabilities", None))
-    compiles = _asked(source, "its compiles", lambda: getattr(adapter, "compiles", None))
+    _expect_capabilities(source, _attribute(adapter, source, "capabilities"))
+    compiles = _attribute(adapter, source, "compiles")
     known = isinstance(compiles, Compiles) and compiles.mode in adapter.capabilities.supported("mode")
     if compiles is not None and not known:
-        raise ValueError(
-            f"{source}: its compiles is {short(compiles)}, expected Compiles(mode) of a mode that it offers"
-        )
+        expected = "Compiles(mode) of a mode that it offers"
+        raise ValueError(f"{source}: its compiles is {short(compiles)}, expected {expected}")
     fills = ("set_weights",) if compiles is not None and not compiles.weights else ()
     for method in ("devices", "build", "run", *fills):
-        if not callable(_asked(source, f"its {method}", lambda method=method: getattr(adapter, method, None))):
+        if not callable(_attribute(adapter, source, method)):
             raise ValueError(f"{source}: it has no method {method}")
 
 
@@ -49,15 +46,18 @@ def devices_of(adapter: Adapter, source: str) -> tuple[str, ...]:
 
 def expect_capabilities_on(adapter: Adapter, source: str, device: str) -> None:
     """Raise ValueError unless an adapter says what it can do on a device."""
-    of_device: Any = _asked(source, "its capabilities_on", lambda: getattr(adapter, "capabilities_on", None))
+    of_device: Any = _attribute(adapter, source, "capabilities_on")
     if of_device is not None:
-        _expect_capabilities(source, f"capabilities_on({device!r})", lambda: of_device(device))
+        _expect_capabilities(source, _asked(source, f"capabilities_on({device!r})", lambda: of_device(device)))
 
 
-def _expect_capabilities(source: str, what: str, question: Callable[[], Any]) -> None:
-    value = _asked(source, what, question)
+def _expect_capabilities(source: str, value: Any) -> None:
     if not isinstance(value, Capabilities):
         raise ValueError(f"{source}: its capabilities is {short(value)}, expected Capabilities")
+
+
+def _attribute(adapter: Any, source: str, name: str) -> Any:
+    return _asked(source, f"its {name}", lambda: getattr(adapter, name, None))
 
 
 def _asked(source: str, what: str, question: Callable[[], Any]) -> Any:

@@ -1,7 +1,5 @@
 """Arrays and texts as Python source that gives the same back."""
 
-from __future__ import annotations
-
 import base64
 import re
 

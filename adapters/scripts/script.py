@@ -4,8 +4,6 @@ The script holds every number of the case, the framework's own module as its use
 float64, and a bound for each element. It imports NumPy and the framework, and nothing of this suite.
 """
 
-from __future__ import annotations
-
 import decimal
 import re
 from collections.abc import Mapping

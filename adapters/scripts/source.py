@@ -1,7 +1,5 @@
 """The text of functions that stand alone, for a script that is to hold them too."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Mapping
 from functools import cache

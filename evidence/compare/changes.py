@@ -1,7 +1,5 @@
 """What became of each question from one run to another, whether that is a go, and all of it in words."""
 
-from __future__ import annotations
-
 import heapq
 import json
 import sys
@@ -49,7 +47,8 @@ BAD = ("disagrees", "crashed")
 NO_ANSWER = ("refused", "not offered", "left out")
 ANSWERED = ("agrees", "disagrees", "finding")  # and the bound says something of it
 ALONE = ("missing", "new", "outside, not asked before")
-UNCHANGED = ("same bits", "still refused", "still not offered", "still left out", "still vacuous", "new")
+NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
+UNCHANGED = ("same bits", *NOT_ANSWERED)
 MOST_LISTED = 10
 
 
@@ -246,20 +245,7 @@ def json_parts(found: Difference) -> Iterator[str]:
         "conclusion": conclusion(found),
         "versions": {label: list(pair) for label, pair in found.versions.items()},
         "counts": {kind: found.counts()[kind] for kind in KINDS},
-        "findings": [
-            {
-                "id": fate.finding.id,
-                "target": fate.target,
-                "what became of it": fate.kind,
-                "old": fate.old,
-                "new": fate.new,
-                "kind": fate.finding.kind,
-                "title": fate.finding.title,
-                "link": fate.finding.link,
-                "avoid": fate.finding.avoid,
-            }
-            for fate in found.fates
-        ],
+        "findings": [*map(_fate, found.fates)],
         "answered in both": {"cases": found.basis[0], "of": found.basis[1], "others": dict(found.basis[2])},
         "environment": {name: list(pair) for name, pair in found.environment.items()},
         "corpus cases compared": found.compared,
@@ -277,6 +263,12 @@ def json_parts(found: Difference) -> Iterator[str]:
                   "idiom": c.place.idiom}  # fmt: skip
         yield f"{',' if number else ''}\n  {dump(change).decode().rstrip()}"
     yield "\n ]\n}\n"
+
+
+def _fate(fate: Fate) -> dict[str, str]:
+    of = fate.finding
+    return {"id": of.id, "target": fate.target, "what became of it": fate.kind, "old": fate.old, "new": fate.new,
+            "kind": of.kind, "title": of.title, "link": of.link, "avoid": of.avoid}  # fmt: skip
 
 
 def _tables(found: Difference) -> list[tuple[str, list[str], list[list[str]]]]:

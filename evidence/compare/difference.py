@@ -1,7 +1,5 @@
 """Two runs, compared question by question. Of each question no more is kept in memory than is compared."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -11,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from reference.encoding import decode_answer
+
 from ..record import corpus, seeded
-from ..record.lines import Unusable, arrays
+from ..record.lines import Unusable
 from ..record.reader import read
 from ..record.runs import Evidence, miscounts
 from ..record.schema import Header, VerdictLine
-from .changes import Change, Difference, Place, Said, json_parts, show, to_markdown
+from .changes import NOT_ANSWERED, Change, Difference, Place, Said, json_parts, show, to_markdown
 from .fates import fates_of
 
 SEVERITY = ("crashed", "disagrees", "finding", "left out", "vacuous", "refused", "not offered", "agrees")
 MOVED = ("moved", "now outside", "now inside")  # of which is said how far
-NOT_ANSWERED = ("still refused", "still not offered", "still left out", "still vacuous", "new")
 
 
 def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = False) -> int:
@@ -124,7 +123,6 @@ def _idioms(evidence: Evidence) -> dict[tuple[str, str], Any]:
 
 
 def _absent(evidence: Evidence, of: tuple[str, str]) -> str:
-    """Why an idiom could not be asked, as a header says."""
     targets = (target for run in evidence.runs for target in run.header.targets if target.label == of[0])
     return next((one.absent for target in targets for one in target.idioms if one.word == of[1]), "")
 
@@ -207,7 +205,7 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
             if change is None or not line.answer or getattr(change, side) != said_of(line):
                 continue  # of several answers it is the one that was noted
             try:
-                answer = arrays(line.answer.model_dump())[:2]
+                answer = decode_answer(line.answer.model_dump())[:2]
             except (TypeError, ValueError) as error:
                 raise Unusable(f"a kept answer: {error}") from error
             shown = [array for array in answer if array is not None]

@@ -1,7 +1,5 @@
 """What became of each finding from one run to another, by what its pinned case said in either."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Commands at the same time: where one fails, or the user interrupts, all others are ended."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -31,7 +29,11 @@ class Together:
                     one.result()
                     seconds[one] = time.monotonic() - begun
             except BaseException:
-                self._end()
+                with self._lock:
+                    self._over = True
+                    for process in self._running:
+                        with suppress(ProcessLookupError):
+                            process.terminate() if os.name == "nt" else os.killpg(process.pid, signal.SIGTERM)
                 raise
         return [seconds[one] for one in going]
 
@@ -54,10 +56,3 @@ class Together:
         with self._lock:
             self._running.remove(process)
         return process.returncode, "".join(said)
-
-    def _end(self) -> None:
-        with self._lock:
-            self._over = True
-            for process in self._running:
-                with suppress(ProcessLookupError):
-                    process.terminate() if os.name == "nt" else os.killpg(process.pid, signal.SIGTERM)

@@ -1,7 +1,5 @@
 """An upgrade before it is made: the corpus and the findings in two fresh environments, and what changed between."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -195,7 +193,6 @@ def _pip(both: Together, one: Side, pins: Sequence[str]) -> str:
 
 
 def freeze(both: Together, one: Side) -> list[str]:
-    """The packages of an environment, as constraints."""
     return re.findall(r"^[\w.-]+==\S+$", both.run([*one.pip, "freeze"])[1], re.MULTILINE)
 
 

@@ -5,8 +5,6 @@ version of NumPy or Hypothesis may draw others. A file only grows at its end: th
 beginning of the file, and `published` in its first line says which beginnings were released.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -147,7 +145,6 @@ def cases() -> Mapping[str, Case]:
 
 
 def names() -> Mapping[str, str]:
-    """Case id -> name."""
     return of(digests()).names
 
 

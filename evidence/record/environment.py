@@ -1,7 +1,5 @@
 """Where a run took place, as far as it can decide a number: no host name, no path, no variable that is not listed."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import os
@@ -63,7 +61,6 @@ def cpu() -> str:
 
 
 def blas() -> str | None:
-    """The library of linear algebra that NumPy was built with."""
     found = np.show_config(mode="dicts")  # type: ignore[call-overload]
     about = (found or {}).get("Build Dependencies", {}).get("blas", {})
     return about.get("openblas configuration") or " ".join(filter(None, (about.get("name"), about.get("version"))))
@@ -85,7 +82,6 @@ def _text(path: str) -> str:
 
 
 def packages() -> dict[str, str]:
-    """Every distribution installed, by name."""
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 

@@ -1,7 +1,5 @@
 """A run's record while it is written, and its end: nothing that was judged is lost when the run is killed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -34,7 +32,6 @@ def partial_path(path: Path) -> Path:
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -70,7 +67,6 @@ class Journal:
         self.write(header | {"complete": False})
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append one line."""
         if self._handle is None:
             self._handle = os.open(partial_path(self.path), os.O_WRONLY | os.O_APPEND)
             lock(self._handle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -43,11 +43,9 @@ class Ledger:
             self.features[(target, name, str(value), outcome)] += 1
 
     def record_relation(self, target: str, tested: str, outcome: str) -> None:
-        """Count one comparison of two answers."""
         self.relations[target, tested, outcome] += 1
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Count a verdict line."""
         if line["relation"]:
             self.record_relation(line["target"], line["property"], line["outcome"])
         else:
@@ -59,7 +57,6 @@ class Ledger:
             self.seconds[target, what] += spent  # type: ignore[assignment] (a Counter of seconds)
 
     def note(self, target: str, what: str, of: str) -> None:
-        """Count what else was seen of a target."""
         self.notes[target, what, of] += 1
 
     def noted(self, target: str, what: str) -> dict[str, int]:
@@ -67,7 +64,6 @@ class Ledger:
         return {of: count for (label, said, of), count in sorted(self.notes.items()) if (label, said) == (target, what)}
 
     def figure(self, of: str, name: str, value: float) -> None:
-        """Keep the largest value of a figure."""
         self.figures[of, name] = max(value, self.figures.get((of, name), value))
 
     def total(self) -> int:
@@ -90,16 +86,28 @@ class Ledger:
         """Cases of a target that asked for a feature's value and ended in an outcome."""
         return self.features[target, feature, str(value), outcome]
 
-    def combination_cases(self, target: str, combination: Iterable[Any], outcome: str) -> int:
-        """Cases of a target in one combination, a value for each axis, that ended in an outcome."""
-        return self.by_combination()[(target, *map(str, combination))][outcome]
-
     def by_combination(self) -> defaultdict[tuple[str, ...], Counter[str]]:
         """(target, *combination) -> how many cases ended in each outcome."""
         total: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
         for (target, _, *combination, outcome), count in self.combinations.items():
             total[target, *combination][outcome] += count
         return total
+
+    def unfilled(
+        self, target: str, features: Mapping[str, Iterable[Any]], no_answer: Callable[[dict[str, Any]], Any]
+    ) -> Iterator[str]:
+        """Combinations and values of these features without a case that fills them, of which an answer is expected.
+
+        no_answer: whether none is expected of what asks for these features.
+        """
+        came = self.by_combination()
+        for values in product(*(features[name] for name in self.axes)):
+            asked = dict(zip(self.axes, values, strict=True))
+            if not any(came[target, *map(str, values)][one] for one in FILLED) and not no_answer(asked):
+                yield ", ".join(map(str, values))
+        for name, value in ((name, value) for name, values in features.items() for value in values):
+            if not any(self.cases(target, name, value, one) for one in FILLED) and not no_answer({name: value}):
+                yield f"{name} {value}"
 
     def outcomes(self, target: str) -> Counter[str]:
         """How many cases and relations of a target ended in each outcome."""

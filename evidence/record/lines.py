@@ -3,8 +3,6 @@
 A file is plain text, or the same text compressed by gzip where its name ends in .gz.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json
@@ -21,7 +19,6 @@ from adapters.capabilities import Capabilities, Refusal, beyond_base
 from adapters.contract import Idiom
 from findings import Finding
 from reference import Case, Verdict, limits
-from reference.encoding import decode, encode
 from reference.files import opened, written_atomically
 from reference.judging.view import WHOLE, View
 from reference.layout import sequence_axes
@@ -114,22 +111,7 @@ def sizes(case: Case) -> dict[str, int]:
     }
 
 
-def kept_answer(output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None) -> Line:
-    """An answer, with all that is needed to judge it again; None where an array is not shown."""
-    lower = None if prefixes is None else [encode(array) for array in prefixes]
-    shown = {"output": output, "h_n": h_n}
-    return {name: None if array is None else encode(array) for name, array in shown.items()} | {"prefixes": lower}
-
-
-def arrays(answer: Line) -> tuple[np.ndarray | None, np.ndarray | None, list[np.ndarray] | None]:
-    """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
-    lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
-    output, h_n = (None if answer[name] is None else decode(name, answer[name]) for name in ("output", "h_n"))
-    return output, h_n, lower
-
-
 def refusals(refused: Mapping[tuple[tuple[str, Any], ...], Refusal]) -> list[Line]:
-    """How a framework refuses what it is asked, as its adapter declares."""
     return [{"features": dict(several), **said._asdict()} for several, said in refused.items()]
 
 
@@ -146,7 +128,6 @@ def capabilities(unsupported: Sequence[Line], refused: Sequence[Line], arithmeti
 
 
 def idiom_lines(idioms: Mapping[str, Idiom]) -> list[Line]:
-    """What an adapter declares of its idioms."""
     return [
         {"word": word, "says": one.says, "view": one.view.words(), "without": declarations(one.without),
          "refused": refusals(one.refused), "answers": [dict(several) for several in one.answers],
@@ -165,7 +146,6 @@ def idiom_of(line: Line, answer: Callable[[Case, str], Any]) -> Idiom:
 
 
 def finding_line(finding: Finding) -> Line:
-    """What a header says of a finding."""
     kept = ("id", "kind", "title", "link", "avoid", "idiom", "device")
     trigger = {name: list(values) for name, values in finding.trigger.items()}
     return {name: getattr(finding, name) for name in kept} | {"trigger": trigger, "what": str(finding.what)}

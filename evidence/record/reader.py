@@ -1,7 +1,5 @@
 """Evidence files, read and checked line by line. Whatever is wrong with one is said, and nothing of it is believed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

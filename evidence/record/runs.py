@@ -1,7 +1,5 @@
 """What a file of evidence holds. Its verdicts are read again whenever they are asked for: only they may be many."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -138,7 +136,6 @@ class Run:
 
     @property
     def states(self) -> Iterator[tuple[TargetLine, FindingLine, str]]:
-        """Each finding that is known of a target, and its state."""
         for target in self.header.targets:
             yield from ((target, one, self.state(target.label, one.id)) for one in target.findings)
 
@@ -149,7 +146,6 @@ class Run:
 
     @property
     def failed(self) -> set[str]:
-        """The tests in which an answer may be wrong."""
         return {line.test for line in self.tests if line.outcome in FAILED}
 
     @property

@@ -11,20 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle, islice
 from typing import Any
 
-import numpy as np
-
 from adapters import FEATURES, Capabilities
-from reference import Case, RNNSpec
-from reference.draws import draw_case
+from adapters.conformance.samples import sample
+from reference import Case
 
 PROPERTY = "idioms, every feature"  # asks each idiom its cases
 DRAWN = "idioms"  # asks each idiom a few that are drawn
 USUAL: Mapping[str, Any] = {name: values[0] for name, values in FEATURES.items()} | {
     "num_layers": "1", "time": "more", "batch": "more", "h0": False,
 }  # fmt: skip
-CLIP = 0.5  # which about half of all sums exceed
-SIZE = {"0": 0, "1": 1, "more": 4}
-LENGTHS = {"full": None, "mixed": (3, 1, 4, 2), "with zeros": (3, 0, 4, 2)}
 # a narrow dtype comes with one layer: of more its bounds say little
 TOGETHER: Mapping[str, tuple[Any, ...]] = {
     "dtype": ("float16", "float32", "float64", "bfloat16"),
@@ -40,24 +35,7 @@ ALONE = (("time", "0"), ("time", "1"), ("batch", "0"), ("batch", "1"), ("values"
 
 def case_of(asked: Mapping[str, Any], seed: int = 0) -> Case:
     """The case that asks for these features, and for the usual value of each other one; small, and always the same."""
-    asked = {**USUAL, **asked}
-    batch = 1 if asked["layout"] == "unbatched" else SIZE[asked["batch"]]
-    time, lengths = SIZE[asked["time"]], LENGTHS[asked["lengths"]]
-    case = draw_case(
-        RNNSpec(3, 5, {"1": 1, "2": 2, "3 to 10": 3}[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
-                asked["bias"], clip=CLIP if asked["clip"] else None),
-        batch=batch,
-        time=time,
-        dtype=asked["dtype"],
-        seed=seed,
-        h0=asked["h0"],
-        lengths=None if lengths is None else tuple(min(length, time) for length in lengths[:batch]),
-        layout=asked["layout"],
-        mask=asked["mask"],
-    )  # fmt: skip
-    if asked["values"] == "not finite":
-        case.x.flat[0] = np.nan
-    return case
+    return sample({**USUAL, **asked}, seed, batch=4, time=4, hidden_size=5)
 
 
 def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:

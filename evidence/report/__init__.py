@@ -3,8 +3,7 @@
 Both are templates over one model. Whatever the evidence holds is text in them, never markup.
 """
 
-from __future__ import annotations
-
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,17 @@ from .. import words
 from ..markdown import escaped, fenced
 from ..record.reader import Evidence, read
 from ..record.runs import Unusable
-from . import columns, figures, idioms, problems
+from . import columns, figures, problems
 from .instructions import citation, reproduce, verify
 from .kills import kill_matrix
+
+COLOURS = {"good": "brightgreen", "warn": "yellow", "bad": "red"}  # of a badge, by the level of the conclusion
 
 
 def command(file: Path, output: Path | None = None, summary: bool = False) -> int:
     """Write a page and a text of a record into a folder, and print their names; or print a short summary."""
     evidence = read(file)
-    if any(run.header.compact for run in evidence.runs):
-        raise Unusable(f"{file}: it is compact, and a report is made of the record in full")
+    _expect_full(evidence, "a report")
     if summary:
         print(render_markdown(evidence, brief=True), end="")
         return 0
@@ -38,6 +38,29 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
     write(evidence, html, markdown)
     print(f"{html}\n{markdown}")
     return 0
+
+
+def command_badge(file: Path, output: Path | None = None) -> int:
+    """Write the badge of a record into a file, and print its name; or print the badge."""
+    badge = json.dumps(badge_of(read(file)), indent=1) + "\n"
+    if output is not None:
+        write_atomically(output, badge)
+    print(badge if output is None else f"{output}\n", end="")
+    return 0
+
+
+def badge_of(evidence: Evidence) -> dict[str, str | int]:
+    """The conclusion in a few words, as https://shields.io/badges/endpoint-badge reads it."""
+    _expect_full(evidence, "a badge")
+    said = problems.conclude(evidence, columns.columns(evidence))
+    return {"schemaVersion": 1, "label": "rnn-equivalence", "message": words.one_line(said.brief),
+            "color": COLOURS[said.level]}  # fmt: skip
+
+
+def _expect_full(evidence: Evidence, what: str) -> None:
+    """A compact record counts too few."""
+    if any(run.header.compact for run in evidence.runs):
+        raise Unusable(f"{evidence.path}: it is compact, and {what} is made of the record in full")
 
 
 def write(evidence: Evidence, html: Path, markdown: Path) -> None:
@@ -58,7 +81,6 @@ def render_markdown(evidence: Evidence, brief: bool = False) -> str:
 
 
 def model(evidence: Evidence) -> dict[str, Any]:
-    """Everything that a report shows."""
     found = columns.columns(evidence)
     loaded = {target.adapter for run in evidence.runs for target in run.header.targets}
     named = {line.name: line for run in evidence.runs for line in run.header.absent}
@@ -76,7 +98,7 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "tests": [problems.tests_of(run) for run in evidence.runs],
         "features": columns.features_table(evidence, found, absent),
         "combinations": list(columns.combinations_tables(found)),
-        "idioms": idioms.tables(found),
+        "idioms": columns.idioms_tables(found),
         "STATES": columns.STATES,
         "problems": list(problems.problems(evidence, found)),
         "replay": lambda line: problems.replay(evidence, line),

@@ -3,8 +3,6 @@
 No verdict is kept but those that a page shows by itself: a record may hold millions.
 """
 
-from __future__ import annotations
-
 import math
 from array import array
 from collections import Counter
@@ -14,9 +12,8 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
-from ..record.ledger import FILLED
 from ..record.reader import Evidence, Run
-from ..record.schema import Absent, FindingLine, IdiomLine, OfFeatures, TargetLine, VerdictLine
+from ..record.schema import Absent, Declaration, FindingLine, IdiomLine, RefusalLine, TargetLine, VerdictLine
 from ..words import figure, value
 
 OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
@@ -92,7 +89,7 @@ class Column:
     outcomes: Counter[str] = field(default_factory=Counter)
     explained: Counter[str] = field(default_factory=Counter)
     asked: dict[Asked, Counter[str]] = field(default_factory=dict)
-    fractions: dict[str, array[float]] = field(default_factory=dict)
+    fractions: dict[str, "array[float]"] = field(default_factory=dict)
     idioms: dict[str, Counter[str]] = field(default_factory=dict)
     growing: list[VerdictLine] = field(default_factory=list)
     wrong: dict[str, dict[str, Wrong]] = field(default_factory=dict)
@@ -118,14 +115,13 @@ class Column:
             self.wrong.setdefault(line.test, {}).setdefault(line.outcome, Wrong(line)).add(line)
 
     def idiom(self, word: str) -> IdiomLine | None:
-        """What the target declares of an idiom."""
         return next((one for one in self.target.idioms if one.word == word), None)
 
-    def reasons(self, idiom: str = "") -> Mapping[str, Sequence[OfFeatures]]:
-        """Of what no answer is expected, in an idiom: "refused" and "not offered" -> what is declared of it."""
-        own = self.idiom(idiom)
-        refused, lacks = (own.refused, own.without) if own else ((), ())
-        return {"refused": [*refused, *self.target.refused], "not offered": [*lacks, *self.target.unsupported]}
+    def reasons(self, idiom: str = "") -> Mapping[str, Sequence[Declaration | RefusalLine]]:
+        """Of what no answer is expected, in an idiom: "not offered" and "refused" -> what is declared of it."""
+        own, target = self.idiom(idiom), self.target
+        lacks, refused = (own.without, own.refused) if own else ((), ())
+        return {"not offered": [*lacks, *target.unsupported], "refused": [*refused, *target.refused]}
 
     @property
     def label(self) -> str:
@@ -137,18 +133,16 @@ class Column:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The features whose combinations are counted."""
         return tuple(self.run.header.axes)
 
     @property
     def spreads(self) -> dict[str, Spread]:
-        """How near the errors come to each bound."""
         return {bound: _spread(fractions) for bound, fractions in sorted(self.fractions.items())}
 
     def declared(self, asked: Mapping[str, str | bool]) -> dict[str, str]:
         """Why no answer is expected of what asks for these features: "refused" or "not offered" -> the reasons."""
-        kinds = {"not offered": self.target.unsupported, "refused": self.target.refused}
-        found = {kind: [f"{d.asked}: {d.reason}" for d in said if d.holds(asked)] for kind, said in kinds.items()}
+        found = {kind: [f"{d.asked}: {d.reason}" for d in said if d.holds(asked)]
+                 for kind, said in self.reasons().items()}  # fmt: skip
         return {kind: "; ".join(reasons) for kind, reasons in found.items() if reasons}
 
     @property
@@ -161,13 +155,10 @@ class Column:
 
     def missing(self) -> int:
         """How many combinations and values of which an answer is expected got no case that agrees, or as FILLED has."""
-        pairs = {name: [(name, value) for value in values] for name, values in self.run.header.features.items()}
-        keys = [*product(*(pairs[name] for name in self.axes)), *((pair,) for some in pairs.values() for pair in some)]
-        return sum(not self.declared(dict(key)) and not any(self.asked.get(key, Counter())[one] for one in FILLED)
-                   for key in keys)  # fmt: skip
+        return sum(1 for _ in self.run.ledger.unfilled(self.target.label, self.run.header.features, self.declared))
 
 
-def _spread(fractions: array[float]) -> Spread:
+def _spread(fractions: "array[float]") -> Spread:
     values = [fraction for fraction in fractions if 0 < fraction < math.inf]
     exact = fractions.count(0.0)
     shown = (figure(max(values)), figure(median(values))) if values else ("none", "none")
@@ -250,3 +241,40 @@ def combinations_tables(found: list[Column]) -> Iterator[tuple[Column, list[str]
 
 def _words(asked: Asked) -> str:
     return ", ".join(value(of) for _, of in asked)
+
+
+class IdiomRow(NamedTuple):
+    """An idiom of a framework: its word, what it is and shows, and its entries."""
+
+    word: str
+    says: str
+    view: str
+    entries: list[Entry]
+
+
+def idioms_tables(found: list[Column]) -> list[tuple[str, list[Column], list[IdiomRow]]]:
+    """For each framework that declares idioms, or was asked in some: its name, its targets, and a row for each."""
+    made: list[tuple[str, list[Column], list[IdiomRow]]] = []
+    for adapter in dict.fromkeys(column.target.adapter for column in found):
+        of = [column for column in found if column.target.adapter == adapter]
+        words = dict.fromkeys(word for one in of for word in (*(i.word for i in one.target.idioms), *one.idioms))
+        if words:
+            made.append((adapter, of, [_row(word, of) for word in words]))
+    return made
+
+
+def _row(word: str, of: list[Column]) -> IdiomRow:
+    said = next((idiom for column in of if (idiom := column.idiom(word))), None)
+    told = (said.says, said.called) if said else ("not declared", "not known")
+    return IdiomRow(word, *told, [_idiom_entry(column, word) for column in of])
+
+
+def _idiom_entry(column: Column, word: str) -> Entry:
+    """The state of an idiom, and the counts of all outcomes of its cases."""
+    declared, outcomes = column.idiom(word), column.idioms.get(word, Counter[str]())
+    if declared is not None and declared.absent and not outcomes:
+        return Entry("absent", f"absent: {declared.absent}", declared.absent)
+    if declared is None and not outcomes:
+        return Entry("not offered", "no such idiom", f"{column.label} declares no such idiom")
+    counts = ", ".join(f"{outcomes[name]:,} {name}" for name in (*OUTCOMES, "undeclared") if outcomes[name])
+    return state_of(outcomes, {})._replace(number=counts or "not asked")

@@ -4,8 +4,6 @@ No text of the evidence is drawn: names and captions stand in the page around th
 variables of the page, which differ in light and dark.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import re

@@ -1,7 +1,5 @@
 """How to make a run again, how to verify its record, and how to cite it."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path
@@ -69,7 +67,6 @@ def _pytest(header: Header) -> str:
 
 
 def verify(evidence: Evidence) -> str:
-    """The command that checks the record."""
     return shlex.join(["python", "-m", "rnn_equivalence", "verify", evidence.path.name])
 
 

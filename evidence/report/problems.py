@@ -1,7 +1,5 @@
 """What is wrong: the first sentence of the report, what must be said beside it, and each test that did not pass."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -101,7 +99,9 @@ def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
             words = "good", "agrees", f"{within}; where {defaults} is at work, they differ: {', '.join(documented)}."
         if any(run.end and run.end.selection for run in evidence.runs):
             words = "warn", "part of the suite", f"All that was asked agrees, but not all was asked: {within}."
-    return Conclusion(*words, _warnings(evidence), [*_idioms(found), *_notes(total), *_gone(found)], brief)
+    gone = [f"{one.finding.id} in {one.where}" for kind in KINDS for one in findings(found, kind, "gone")]
+    right = [f"Gone, of what other versions have wrong: {'; '.join(gone)}."] if gone else []
+    return Conclusion(*words, _warnings(evidence), [*_idioms(found), *_notes(total), *right], brief)
 
 
 def _is(count: int, past: bool = False) -> str:
@@ -109,7 +109,6 @@ def _is(count: int, past: bool = False) -> str:
 
 
 def _wrong(evidence: Evidence, found: list[Column], total: Counter[str]) -> list[str]:
-    """What is wrong, in counts."""
     tests = sum((tests_of(run) for run in evidence.runs), Counter())
     failed, undeclared = tests["failed"] + tests["error"], total["undeclared"]
     refused = f"{many(undeclared, 'question')} {_is(undeclared, past=True)} refused without being declared so"
@@ -165,12 +164,6 @@ def _idioms(found: list[Column]) -> list[str]:
     lacking = f"; {absent} {_is(absent)} absent on this machine" if absent else ""
     asked_in = f"{many(asked, 'idiom')}, other ways of a call, {_is(asked, past=True)} asked in {many(cases, 'case')}"
     return [f"{asked_in}{lacking}."] if asked or absent else []
-
-
-def _gone(found: list[Column]) -> list[str]:
-    """What these versions have right, of what was seen wrong in others."""
-    gone = [f"{one.finding.id} in {one.where}" for kind in KINDS for one in findings(found, kind, "gone")]
-    return [f"Gone, of what other versions have wrong: {'; '.join(gone)}."] if gone else []
 
 
 def tests_of(run: Run) -> Counter[str]:

@@ -1,7 +1,5 @@
 """Features that the suite got after a record was made: every case of that record asked for the first value of each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

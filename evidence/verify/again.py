@@ -5,8 +5,6 @@ and crashed cases of the corpus, and of findings, are asked again: `python -m ad
 a line of JSON.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

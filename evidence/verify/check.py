@@ -1,7 +1,5 @@
 """What verification says of one thing that it checked."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Of a case that Hypothesis drew nothing is kept but this, unless it did not agree
 line could say, and to the numbers that some answer has.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -3,15 +3,13 @@
 `meta_tests/make_declarations.py` writes declarations.json. A test keeps it equal to what the adapters themselves say.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from adapters import KNOWN
 from findings import Finding, all_findings
@@ -38,10 +36,9 @@ class Declared:
     idioms: tuple[IdiomLine, ...] = ()
 
     def idiom(self, word: str) -> IdiomLine | None:
-        """The idiom of that word, if it is declared."""
         return next((one for one in self.idioms if one.word == word), None)
 
-    def narrowed(self, word: str) -> Declared:
+    def narrowed(self, word: str) -> Self:
         """What holds in an idiom; the same in run's own way, and in an idiom that is none."""
         if (idiom := self.idiom(word)) is None:
             return self

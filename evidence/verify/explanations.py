@@ -1,16 +1,15 @@
 """Whether the findings that a line names explain it: by what the record says of them, and by the answer kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from adapters import Result
 from adapters.running.trial import Trial
 from findings import Finding, explained
 from reference import Case
+from reference.encoding import decode_answer
 from reference.judging.view import View
 
-from ..record.lines import PINNED, arrays
+from ..record.lines import PINNED
 from ..record.runs import Run
 from ..record.schema import Answer, TargetLine, VerdictLine
 from . import declarations
@@ -46,8 +45,9 @@ class Findings:
         """Whether the findings that a line names explain its answer, with none too many."""
         named = [one for one in self.present(line) if one.id in line.findings or line.outcome == "vacuous"]
         about = self.target.adapter, self.target.version, self.target.device
-        trial = Trial(*about, case, "disagrees", answer=Result(*arrays(answer.model_dump())), arithmetic=declared,
-                      mode=str(line.features["mode"]), idiom=line.idiom, view=View(**line.view))  # fmt: skip
+        shown = Result(*decode_answer(answer.model_dump()))
+        trial = Trial(*about, case, "disagrees", answer=shown, arithmetic=declared, mode=str(line.features["mode"]),
+                      idiom=line.idiom, view=View(**line.view))  # fmt: skip
         told = explained(trial, named, line.features, bound)
         if (told.outcome, list(told.findings)) == (line.outcome, line.findings):
             return []

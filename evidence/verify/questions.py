@@ -17,7 +17,7 @@ from ..record import corpus, seeded
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import PINNED
 from ..record.runs import Run
-from ..record.schema import TargetLine, VerdictLine, question
+from ..record.schema import VerdictLine, question
 
 PATH = Path(__file__).with_name("questions.json")
 FOLDER = "tests/properties/"
@@ -158,7 +158,7 @@ class Tally:
                 there, number = of_target[label, name], test.tests
                 kept = test.tested in (PINNED, seeded.PROPERTY) or name.startswith(CORPUS)
                 if test.tested == PINNED:
-                    number = len(asked_findings(targets[label]))
+                    number = sum(targets[label].device.startswith(one.device) for one in targets[label].findings)
                 elif test.tested in IDIOMS:
                     drawn = test.tested == seeded.DRAWN  # of one that compiles for each case the fixed ones alone
                     number = sum(not (one.absent or (drawn and one.compiles)) for one in targets[label].idioms)
@@ -166,8 +166,3 @@ class Tally:
                 fewer = there < number and whole and kept and test.tested and not test.relation
                 if there > number or fewer:
                     yield f"{label}: {there} tests {name} left verdicts, this suite has {number}"
-
-
-def asked_findings(target: TargetLine) -> list[str]:
-    """The ids of the findings whose pinned cases are asked of a target: those of its kind of device."""
-    return [one.id for one in target.findings if target.device.startswith(one.device)]

@@ -3,23 +3,22 @@
 The reference judges each kept answer to the corpus again, as anyone may who has NumPy.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from findings import Finding
 from reference import Case, Verdict
+from reference.encoding import decode_answer
 from reference.judging.partial import judge_view
 from reference.judging.verdict import OWN_STEPS
 from reference.judging.view import View
 
 from ..record import seeded
 from ..record.corpus import PROPERTY, Corpus
-from ..record.lines import PINNED, answer_id, arrays
+from ..record.lines import PINNED, answer_id
 from ..record.runs import Run
 from ..record.schema import Answer, Judgement, Place, TargetLine, VerdictLine
 from . import declarations
@@ -60,8 +59,7 @@ class Target:
         self.seeded = {one.word: self.declared.seeded(one) for one in there}
         self.idioms: Counter[str] = Counter()  # word -> lines, of drawn cases too
 
-    def problems(self, line: VerdictLine, others: Mapping[str, Target]) -> Iterator[str]:
-        """What is wrong with a line of this target."""
+    def problems(self, line: VerdictLine, others: Mapping[str, Self]) -> Iterator[str]:
         test = asked_by(line)
         if test is None:
             yield f"{line.test[:200]!r}: this suite has no such test"
@@ -185,7 +183,8 @@ class Target:
         if self.asked.wrong:
             return Check(checked, self.asked.wrong)
         idioms = (case for cases in self.seeded.values() for case in cases.values())
-        cases = {case.id: case for case in (*self.asked.cases.values(), *self._pinned_cases(), *idioms)}
+        pinned = (one.case.case() for line in self.again if (one := self.findings.pinned(line)))
+        cases = {case.id: case for case in (*self.asked.cases.values(), *pinned, *idioms)}
         found, unshown = ask_again(self.target, self.again, cases)
         again = len(self.again) - sum(unshown.values())
         by = "; ".join(f"{entry.asked} by the arithmetic {entry.reason}" for entry in self.declared.arithmetics)
@@ -198,10 +197,6 @@ class Target:
         )
         problems = [*self._not_once(), *self._idioms_not_once(), *found]
         return Check(checked, few(problems), self.unshown + Counter(unshown))
-
-    def _pinned_cases(self) -> Iterator[Case]:
-        """The cases of findings that are to be asked again."""
-        return (pinned.case.case() for line in self.again if (pinned := self.findings.pinned(line)))
 
     def _not_once(self) -> Iterator[str]:
         """Cases of the corpus that were not asked once: by the property that asks it whole, and by the others."""
@@ -243,7 +238,7 @@ class Target:
 def _again(
     case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str | None
 ) -> tuple[list[str], str]:
-    output, h_n, prefixes = arrays(answer.model_dump())
+    output, h_n, prefixes = decode_answer(answer.model_dump())
     given, view = answer_id(output, h_n), View(**line.view)
     verdict = judge_view(case, view, output, h_n, None if bound == "trajectory" else prefixes, declared, bound)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []

@@ -1,13 +1,10 @@
 """What a third party may believe of a file: that it is unchanged, that its counts are those of its lines, that it holds
 what this suite asks, and that its verdicts on the frozen corpus follow from cases, answers and declarations."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 from adapters.contract import FEATURES
@@ -15,7 +12,7 @@ from adapters.contract import FEATURES
 from ..merge import expect_compatible
 from ..record import corpus
 from ..record.environment import ROOT, VARIABLES, suite
-from ..record.ledger import AXES, FILLED, FIRST_AXES, IDIOMS
+from ..record.ledger import AXES, FIRST_AXES, IDIOMS
 from ..record.reader import read
 from ..record.runs import FAILED, Evidence, Run, Unusable, miscounts
 from ..words import one_line
@@ -182,18 +179,13 @@ def unfilled(run: Run) -> Iterator[str]:
     explains or leaves out: pytest fails then, where all was run."""
     if run.end is None or run.end.selection or run.end.exit_status != 0 or run.header.compact:
         return
-    features, ledger, came = run.header.features, run.ledger, run.ledger.by_combination()
-    combinations = list(product(*(features[name] for name in ledger.axes)))
+    usual = {"mode": "eager"}  # a refusal of eager calls counts, as in Capabilities.supported
     for target in run.header.targets:
-        declared, label = declarations.of(target), target.label
-        asked = [(dict(zip(ledger.axes, values, strict=True)), " ".join(map(str, values)),
-                  sum(came[label, *map(str, values)][one] for one in FILLED)) for values in combinations]  # fmt: skip
-        asked += [({name: value}, f"{name} {value}", sum(ledger.cases(label, name, value, one) for one in FILLED))
-                  for name, values in features.items() for value in values]  # fmt: skip
-        usual = {"mode": "eager"}  # a refusal of eager calls counts, as in Capabilities.supported
-        if empty := [words for of, words, count in asked
-                     if not (count or declared.not_offered(of) or declared.refusals(usual | of))]:  # fmt: skip
-            yield f"{label}: pytest ended with status 0, and no case agrees of {', '.join(empty[:5])}"
+        said, ledger = declarations.of(target), run.ledger
+        empty = [*ledger.unfilled(target.label, run.header.features,
+                                  lambda of, said=said: said.not_offered(of) or said.refusals(usual | of))]  # fmt: skip
+        if empty:
+            yield f"{target.label}: pytest ended with status 0, and no case agrees of {'; '.join(empty[:5])}"
 
 
 def conclusion(evidence: Evidence, checks: Sequence[Check]) -> str:

@@ -103,13 +103,14 @@ BAD: list[tuple[str, Any, str]] = [
     ("case set", [{"array": "x"}], "case set 0"),
     ("case set", [{"array": "x", "value": 1, "when": 1}], "case set 0"),
     ("case set", [{"array": 1, "value": 1}], "case set 0 array"),
+    ("case set", [{"array": "", "value": 1}], "case set 0 array"),
     ("case set", [{"array": "x", "value": "1"}], "case set 0 value"),
     ("case set", [{"array": "x", "value": 1, "at": 1}], "case set 0 at"),
     ("case set", [{"array": "x", "value": 1, "at": [9]}], "case set x at"),
     ("case set", [{"array": "x", "value": 1, "at": [0, 0, 0, 0]}], "case set x at"),
     ("case set", [{"array": "x", "value": 1, "at": [-1]}], "case set x at"),
     *(("case set", [{"array": array, "value": 1}], "case set array")
-      for array in ("", "h0", "y", "track", "track 0", "track 1 w_ih", "track x w_ih", "layer 0 w_ih", "track 0 w")),
+      for array in ("h0", "y", "track", "track 0", "track 1 w_ih", "track x w_ih", "layer 0 w_ih", "track 0 w")),
     ("case surprise", 1, "case surprise"),
 ]  # fmt: skip
 

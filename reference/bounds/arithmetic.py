@@ -3,8 +3,6 @@
 The constants of the error bounds live here and nowhere else; docs/error-bounds.md derives or measures each.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass, replace

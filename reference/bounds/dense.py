@@ -1,7 +1,5 @@
 """A dense head over a recurrent layer: an affine map of an input that is itself known within a bound."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..calculus.sums import EVALUATION_ROUNDINGS

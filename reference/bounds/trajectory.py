@@ -4,8 +4,6 @@ Errors propagate through signed Jacobian products; absolute values are taken las
 proves that this is rigorous, not first-order: the remainder is part of each step's own error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

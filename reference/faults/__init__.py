@@ -6,8 +6,6 @@ directions, lengths, arithmetic, outputs: a table each.  masks: those that only 
 those that only a cell with gates can have; found: those that findings name.
 """
 
-from __future__ import annotations
-
 from . import arithmetic, directions, gates, inputs, layers, lengths, outputs, states, weights
 from .fault import Fault, Run, Where
 from .machine import implementation

@@ -1,7 +1,5 @@
 """Faults in the arithmetic of a step: another activation, an approximate one, or a narrower format somewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -4,8 +4,6 @@ Each is a Change, or makes one. A change keeps the array's shape and dtype. Stat
 them, come as (layers, directions, ...); an output has the directions side by side in its last axis.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

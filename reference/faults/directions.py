@@ -1,7 +1,5 @@
 """Faults in time and direction: steps skipped or taken twice, directions ignored, mixed up or not put back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -2,8 +2,6 @@
 matrix: each is of one framework's own making.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Faults of gated cells: a gate the other way round, a bias in the wrong place, the hidden state mixed up."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

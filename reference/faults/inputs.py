@@ -1,7 +1,5 @@
 """Faults in the input: read along the wrong axis, from the wrong row or step, or in another memory layout."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

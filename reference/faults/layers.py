@@ -1,7 +1,5 @@
 """Faults in the stack: tracks with each other's parameters, layers skipped, repeated, or joined in another way."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..judging.case import Case

@@ -1,7 +1,5 @@
 """Faults in the lengths: padding that is read, written or counted, and sequences sorted and not put back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -4,8 +4,6 @@ For a fault `around` a layer a stack is taken apart into layers, tracks and step
 To a fault the states of a cell are one array, side by side in the last axis, h first: `packed`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace

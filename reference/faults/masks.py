@@ -3,8 +3,6 @@
 A mask is booleans (time, batch).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

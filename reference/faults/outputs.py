@@ -1,7 +1,5 @@
 """Faults in the answer: right numbers in the wrong place, or spoilt on the way out."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..judging.case import Case

@@ -3,8 +3,6 @@
 What most of them do is to change one thing: x, h0, the output... Arrays are time first and batched.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Faults in the states: h0 misread, the state not carried, not reset, or mixed with others."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -4,8 +4,6 @@ They are no part of FAULTS: a call that shows all has no place for them. Each is
 would be said, or what it shows in place of the right elements.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

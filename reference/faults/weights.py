@@ -4,8 +4,6 @@ A rule says what befalls an array: every weight has the rules of what its column
 array with gates is changed gate by gate.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Conditions without which a fault changes nothing; the cases are time first and batched."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .fault import Where

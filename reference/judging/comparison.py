@@ -1,7 +1,5 @@
 """Element by element: np.allclose(actual, expected, rtol=0, atol=bound), and what there is to say about it."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

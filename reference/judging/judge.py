@@ -1,7 +1,5 @@
 """The judge: compares an answer with what the reference expects, within the derived bounds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

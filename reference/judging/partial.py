@@ -1,7 +1,5 @@
 """The judge of an answer that shows only part of what the reference answers, or shows it otherwise: a view of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the judge says of one case."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -139,8 +139,8 @@ class WideDense(ReferenceAdapter):
 
 
 PLANTED = {
-    Nameless: ("what it says of itself", "name is '', expected str"),
-    OneDevice: ("what it says of itself", "devices() is 'cpu', expected a tuple of names"),
+    Nameless: ("what it says of itself", "its name is '', expected printable text"),
+    OneDevice: ("what it says of itself", "devices() is 'cpu', expected at least one name"),
     Listing: ("what it says of itself", "environment() gave list, expected a dict"),
     BuildsAtOnce: ("laziness", "making the adapter called build"),
     PlainTuple: ("shapes and dtypes", "run answered tuple, expected adapters.Result(output, h_n)"),

@@ -66,17 +66,18 @@ def test_a_record_of_idioms_is_right_and_says_what_is_absent(genuine: Path) -> N
 
 def test_kept_answers_are_judged_again_by_the_view(genuine: Path) -> None:
     """A digit of a kept answer is changed, with its digest made anew: the verdict does not follow from it."""
-    from evidence.record.lines import answer_id, arrays, kept_answer
+    from evidence.record.lines import answer_id
+    from reference.encoding import decode_answer, encode_answer
 
     for idiom in ASKED:
 
         def change(lines: list[Line], idiom: str = idiom) -> None:
             line = of(lines, idiom)[0]
-            output, h_n, prefixes = arrays(line["answer"])
+            output, h_n, prefixes = decode_answer(line["answer"])
             assert output is not None
             output = output.copy()
             output.reshape(-1)[-1] += 1
-            line.update(answer=kept_answer(output, h_n, prefixes), answer_id=answer_id(output, h_n))
+            line.update(answer=encode_answer(output, h_n, prefixes), answer_id=answer_id(output, h_n))
 
         found = problems(recounted(genuine, change))
         assert any("recorded as agrees, with another outcome" in one for one in found), (idiom, found)
