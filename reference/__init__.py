@@ -6,9 +6,11 @@ bounds: how far off an answer may be.  judging: one question, and what is said o
 faults: how implementations go wrong.  diagnosis: which fault would explain a wrong answer.
 """
 
+from .backward import Gradients, backward
 from .diagnosis.diagnosis import Diagnosis, diagnose
 from .diagnosis.explanation import Explanation
 from .judging.case import Case
+from .judging.gradients import judge_gradients, probe
 from .judging.judge import judge, judge_pair
 from .judging.verdict import OUTCOMES, Location, Verdict
 from .recurrence import Result, forward
@@ -16,5 +18,6 @@ from .spec import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, CellParameters, L
 
 __all__ = [
     "DIRECTIONS", "DTYPES", "LAYOUTS", "NONLINEARITIES", "OUTCOMES", "Case", "CellParameters", "Diagnosis",
-    "Explanation", "Lengths", "Location", "RNNSpec", "Result", "Verdict", "diagnose", "forward", "judge", "judge_pair",
+    "Explanation", "Gradients", "Lengths", "Location", "RNNSpec", "Result", "Verdict", "backward", "diagnose",
+    "forward", "judge", "judge_gradients", "judge_pair", "probe",
 ]  # fmt: skip

@@ -80,6 +80,25 @@ def named_states(spec: RNNSpec, given: Any, when: str, batch: int | None) -> lis
     return [(f"{state.name}{when}", array, (*axes, state.size)) for state, array in pairs]
 
 
+def check_cotangents(spec: RNNSpec, x: np.ndarray, layout: str, cotangents: Any) -> tuple[Any, Any]:
+    """Raise unless these are (g_output, g_h_n), of the shapes of output and h_n, in x's dtype; either may be None."""
+    if not isinstance(cotangents, list | tuple) or len(cotangents) != 2:
+        got = type(cotangents).__name__
+        raise TypeError(f"cotangents: got {got}, expected the pair g_output and g_h_n, either of which may be None")
+    g_output, g_h_n = cotangents
+    axes = sequence_axes(layout)
+    expect(g_output is not None or g_h_n is not None, "cotangents", cotangents, "one at least that is not None")
+    given = [] if g_output is None else [("g_output", g_output, (*x.shape[:-1], spec.output_size))]
+    if g_h_n is not None:
+        batch = x.shape[axes.index("batch")] if "batch" in axes else None
+        given += [(f"g_{name}", array, shape) for name, array, shape in named_states(spec, g_h_n, "_n", batch)]
+    for name, array, shape in given:
+        expect_array(name, array, len(shape))
+        _expect_dtype(f"{name} dtype", array.dtype, x.dtype, "x's")
+        expect(array.shape == shape, name, array.shape, str(shape))
+    return g_output, g_h_n
+
+
 def _expect_dtype(field: str, given: np.dtype, expected: np.dtype, whose: str) -> None:
     if given != expected:  # only then their names, which take NumPy longer than a step of a small cell
         expect(False, field, given.name, f"{expected.name}, {whose}")

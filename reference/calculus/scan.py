@@ -48,7 +48,7 @@ class Scan(Balls):
         return self._now_or_later("tanh", a)
 
     def _now_or_later(self, operation: str, *operands: Any) -> Any:
-        if any(map(_waits, operands)):
+        if any(map(waits, operands)):
             return Later(operation, operands)
         return getattr(self._balls, operation)(*operands)
 
@@ -58,35 +58,39 @@ class Scan(Balls):
         h, c: what the cell's step answered.  reported: h as it was answered, (time, batch, size), of which each element
         narrows the same one of c where h is a gate times tanh(c).  c0: the hidden state at the start.
         """
+        before, states = self.hidden(h, c, reported, c0)
+        return self._balls.closed(self.at(h, slice(None), {id(BEFORE): before, id(c): states})), states
+
+    def hidden(self, h: Any, c: Any, reported: np.ndarray, c0: np.ndarray) -> tuple[Ball, Ball]:
+        """The hidden state before and after every step."""
         shape = (len(reported), *c0.shape)
         states = Ball(np.empty(shape), np.empty(shape), np.empty(shape))
         gate = _gate(h, c)
         ends = self._ends(gate, reported) if isinstance(gate, Ball) else None
         before = Ball(c0.astype(np.float64), np.zeros(c0.shape))
         for t in range(len(reported)):
-            after = self._balls.closed(self._at(c, t, {id(BEFORE): before}))
+            after = self._balls.closed(self.at(c, t, {id(BEFORE): before}))
             if gate is not None:
                 known = {id(BEFORE): before, id(c): after}
                 below, above = (
-                    self._ends(self._at(gate, t, known), reported[t]) if ends is None else (ends[0][t], ends[1][t])
+                    self._ends(self.at(gate, t, known), reported[t]) if ends is None else (ends[0][t], ends[1][t])
                 )
                 after = _within(after, below, above)
             states.value[t], states.radius[t], states.scale[t] = after
             before = after
         start = Ball(c0.astype(np.float64)[None], np.zeros((1, *c0.shape)))
         pairs = zip((start.value, start.radius), states[:2], strict=True)
-        before = Ball(*(np.concatenate([first, later[:-1]])[: len(reported)] for first, later in pairs))
-        return self._balls.closed(self._at(h, slice(None), {id(BEFORE): before, id(c): states})), states
+        return Ball(*(np.concatenate([first, later[:-1]])[: len(reported)] for first, later in pairs)), states
 
-    def _at(self, a: Any, t: Any, known: dict[int, Ball]) -> Any:
+    def at(self, a: Any, t: Any, known: dict[int, Ball]) -> Any:
         """A quantity at a time step, or at all of them: what waited is computed."""
         if id(a) in known:
             return known[id(a)]
         if isinstance(a, Later):
-            return getattr(self._balls, a.operation)(*[self._at(operand, t, known) for operand in a.operands])
+            return getattr(self._balls, a.operation)(*[self.at(operand, t, known) for operand in a.operands])
         if isinstance(a, Open):
-            products = tuple((weight, self._at(operand, t, known)) for weight, operand in a.products)
-            return Open(products, a.biases, tuple(self._at(term, t, known) for term in a.terms), a.limit)
+            products = tuple((weight, self.at(operand, t, known)) for weight, operand in a.products)
+            return Open(products, a.biases, tuple(self.at(term, t, known) for term in a.terms), a.limit)
         if isinstance(a, Ball):
             return a.part(t)
         return a[t] if isinstance(a, np.ndarray) else a
@@ -113,9 +117,9 @@ class Scan(Balls):
         return np.where(negative, -high, low), np.where(negative, -low, high)
 
 
-def _waits(a: Any) -> bool:
+def waits(a: Any) -> bool:
     if isinstance(a, Open):
-        return any(map(_waits, (*a.terms, *(operand for _, operand in a.products))))
+        return any(map(waits, (*a.terms, *(operand for _, operand in a.products))))
     return isinstance(a, Later)
 
 

@@ -21,7 +21,7 @@ class Sum:
 
     matrices: (units, operand's size) each.  biases: (units,) each; two roundings are counted for them, as
     a framework keeps two.  judged: the arithmetic promised; None stands for the exact answer, which does not round.
-    others: terms beside them, which are added too.
+    others: terms beside them, which are added too.  more: those of other products that are added to this one.
     Raises NotImplementedError for more than two biases, and for more than two products in a wide accumulator: their
     roundings are not counted.
     The radius is how far two computed sums may lie apart, one in `judged`, one in the reference's float64: alpha * m +
@@ -31,7 +31,12 @@ class Sum:
     """
 
     def __init__(
-        self, matrices: Sequence[np.ndarray], biases: Sequence[np.ndarray], judged: Arithmetic | None, others: int = 0
+        self,
+        matrices: Sequence[np.ndarray],
+        biases: Sequence[np.ndarray],
+        judged: Arithmetic | None,
+        others: int = 0,
+        more: int = 0,
     ) -> None:
         ends = list(itertools.accumulate((matrix.shape[1] for matrix in matrices), initial=0))
         self.rows = [slice(*pair) for pair in itertools.pairwise(ends)]  # those of each operand
@@ -43,7 +48,7 @@ class Sum:
         self.magnitudes = np.abs(self.weights)
         magnitudes = [np.abs(bias) for bias in self.biases]
         self.magnitudes[-1] = sum(magnitudes[1:], magnitudes[0])
-        self.judged, self.terms = judged, ends[-1] + 2 + others  # products, two biases, others
+        self.judged, self.terms = judged, ends[-1] + 2 + others + more  # products, two biases, others
         both = (REFERENCE, judged or REFERENCE)
         if len(biases) > 2 or (len(matrices) > 2 and both[1].wide):
             given = f"{len(matrices)} products and {len(biases)} biases"

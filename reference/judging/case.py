@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .. import limits
-from ..arguments import check_inputs, check_parameters
+from ..arguments import check_cotangents, check_inputs, check_parameters
+from ..backward import Gradients, backward
 from ..cells import cell_of
 from ..encoding import decode, expect_object, in_base64, raw
 from ..files import read_text, write_atomically
@@ -23,7 +24,7 @@ from ..spec import FIRST, CellParameters, Lengths, RNNSpec, dtype_name, expect, 
 
 FORMAT = "rnn-equivalence case 1"
 FIELDS = {"format", "spec", "parameters", "x", "h0", "lengths", "layout"}
-OPTIONAL_FIELDS = FIELDS | {"mask"}  # absent where there is none: an id does not change with it
+OPTIONAL_FIELDS = FIELDS | {"mask", "cotangents"}  # absent where there is none: an id does not change with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Case:
     """A layer, its weights and its inputs: what `forward` and every adapter are asked.
 
     The arguments are forward's, and are checked in the same way. A case's dtype is x's; its lengths and its mask
-    are read-only copies.
+    are read-only copies.  cotangents: backward's, where gradients are asked for.
     """
 
     spec: RNNSpec
@@ -41,10 +42,14 @@ class Case:
     lengths: Lengths = None
     layout: str = "batch_first"
     mask: np.ndarray | None = None
+    cotangents: Any = None
 
     def __post_init__(self) -> None:
         check_parameters(self.spec, self.parameters)
         check_inputs(self.spec, self.x, self.h0, self.lengths, self.layout, self.parameters[0].dtype, self.mask)
+        if self.cotangents is not None:
+            check_cotangents(self.spec, self.x, self.layout, self.cotangents)
+            object.__setattr__(self, "cotangents", tuple(self.cotangents))
         object.__setattr__(self, "parameters", tuple(self.parameters))
         for name, dtype in (("lengths", np.int64), ("mask", np.bool_)):
             if getattr(self, name) is not None:
@@ -66,11 +71,16 @@ class Case:
         """The reference's answer, in the arithmetic of the case's dtype."""
         return forward(self.spec, self.parameters, **self.inputs)
 
+    def gradients(self) -> Gradients:
+        """The reference's gradients, as backward has them. Raises TypeError for a case without cotangents."""
+        return backward(self.spec, self.parameters, **self.inputs, cotangents=self.cotangents)
+
     def prefix(self, layers: int) -> Case:
-        """The same question to the first `layers` layers of the stack."""
+        """The same question to the first `layers` layers of the stack; gradients are not asked of them."""
         tracks = layers * self.spec.num_directions
         h0 = each_state(lambda state: state[:tracks], self.h0)
-        return replace(self, spec=replace(self.spec, num_layers=layers), parameters=self.parameters[:tracks], h0=h0)
+        spec = replace(self.spec, num_layers=layers)
+        return replace(self, spec=spec, parameters=self.parameters[:tracks], h0=h0, cotangents=None)
 
     def without_mask(self) -> tuple[Case, np.ndarray]:
         """The same question with lengths in place of the mask, and the order of steps that makes it so.
@@ -80,7 +90,10 @@ class Case:
         if self.mask is None:
             raise ValueError("mask: got None, expected a case with a mask")
         order, lengths = unmasked_first(self.mask, self.layout)
-        return replace(self, x=take_steps(self.x, order, self.layout), lengths=lengths, mask=None), order
+        x, given = take_steps(self.x, order, self.layout), self.cotangents
+        if given is not None and given[0] is not None:
+            given = take_steps(given[0], order, self.layout), given[1]
+        return replace(self, x=x, lengths=lengths, mask=None, cotangents=given), order
 
     @property
     def id(self) -> str:
@@ -89,7 +102,7 @@ class Case:
 
     def content(self) -> dict[str, Any]:
         """All that the id depends on, as it is now: copies, with arrays as their little-endian bytes in C order."""
-        return {
+        content = {
             "format": FORMAT,
             "spec": self.spec.to_dict(),
             "parameters": [{n: raw(a) for n, a in track.arrays().items()} for track in self.parameters],
@@ -97,7 +110,12 @@ class Case:
             "h0": each_state(raw, self.h0),
             "lengths": None if self.lengths is None else np.asarray(self.lengths).tolist(),
             "layout": self.layout,
-        } | ({} if self.mask is None else {"mask": self.mask.tolist()})
+        }
+        if self.mask is not None:
+            content["mask"] = self.mask.tolist()
+        if self.cotangents is not None:
+            content["cotangents"] = [each_state(raw, one) for one in self.cotangents]
+        return content
 
     def to_json(self) -> str:
         """The case as JSON: its content, with arrays' bytes as base64."""
@@ -118,15 +136,16 @@ class Case:
             name = f"parameters[{index}]"
             expect_object(name, track, {"w_ih", "w_hh"}, possible)
             parameters.append(CellParameters.of({key: decode(f"{name} {key}", array) for key, array in track.items()}))
-        h0, lengths, mask = content["h0"], content["lengths"], _decode_mask(content.get("mask"))
-        if isinstance(h0, list) and len(cell_of(spec).states) > 1:
-            h0 = tuple(decode(f"h0[{index}]", state) for index, state in enumerate(h0))
-        elif h0 is not None:
-            h0 = decode("h0", h0)
+        h0, lengths, mask = _decode_states(spec, "h0", content["h0"]), content["lengths"], content.get("mask")
+        given = content.get("cotangents")
+        if isinstance(given, list) and len(given) == 2:  # check_cotangents sees to the others
+            g_output = None if given[0] is None else decode("cotangents[0]", given[0])
+            given = g_output, _decode_states(spec, "cotangents[1]", given[1])
         for index, length in enumerate(lengths if isinstance(lengths, list) else ()):  # check_inputs sees to the others
             if type(length) is not int:
                 raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
-        return cls(spec, parameters, decode("x", content["x"]), h0, lengths, content["layout"], mask)
+        x, layout = decode("x", content["x"]), content["layout"]
+        return cls(spec, parameters, x, h0, lengths, layout, _decode_mask(mask), given)
 
     def save(self, path: str | Path) -> None:
         """Write the case to a file. Raises ValueError for one that is too large to be loaded."""
@@ -186,6 +205,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _decode_states(spec: RNNSpec, field: str, given: Any) -> Any:
+    """An array, a tuple of them for a cell with several states, or None."""
+    if isinstance(given, list) and len(cell_of(spec).states) > 1:
+        return tuple(decode(f"{field}[{index}]", state) for index, state in enumerate(given))
+    return None if given is None else decode(field, given)
 
 
 def _decode_mask(given: Any) -> np.ndarray | None:

@@ -1,0 +1,202 @@
+"""The judge of gradients: a layer whose backward pass is seen by a probe, element by element.
+
+The probe is hidden_size more features of x for each gate and direction. They are exactly 0, and the identity stands as
+their weights: the forward pass is the same, and the gradient with respect to them is the cotangent of each gate's sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arguments import check_parameters
+from ..backward import Gradients, batched_cotangents
+from ..bounds.arithmetic import Arithmetic
+from ..bounds.gradients import ExpectedGradients, enclosure, gradient_bound
+from ..bounds.step import Enclosure
+from ..calculus.returns import BallReturns
+from ..cells import cell_of
+from ..layout import sequence_to_time_first, state_to_batched, state_tuple, take_steps
+from ..recurrence import Track, initial_states
+from ..spec import CellParameters, expect
+from .case import Case
+from .comparison import Part, compare, outside_bound
+from .judge import question_of, verdict_on, wrong_form
+from .verdict import Verdict
+
+BOUND = "gradient"
+
+
+def probe(case: Case) -> Case:
+    """The case of the probed layer, whose gradients judge_gradients judges. Its forward pass is that of the case.
+
+    Raises ValueError for a stack: its layers are asked one by one, each with the gradient by the input of the next.
+    """
+    expect(case.spec.num_layers == 1, "num_layers", case.spec.num_layers, "1: a stack is asked layer by layer")
+    rows = len(case.parameters[0].w_ih)
+    more = case.spec.num_directions * rows
+    parameters = []
+    for d, track in enumerate(case.parameters):
+        identity = np.zeros((rows, more), track.dtype)
+        identity[:, d * rows : (d + 1) * rows] = np.eye(rows, dtype=track.dtype)
+        arrays = track.arrays()
+        parameters.append(CellParameters.of({**arrays, "w_ih": np.concatenate([track.w_ih, identity], axis=1)}))
+    x = np.concatenate([case.x, np.zeros((*case.x.shape[:-1], more), case.x.dtype)], axis=-1)
+    return replace(case, spec=replace(case.spec, input_size=x.shape[-1]), parameters=parameters, x=x)
+
+
+def judge_gradients(case: Case, gradients: Gradients, declared: str | None = None) -> Verdict:
+    """Are these gradients of the probed layer, probe(case), right?  Element by element, as judge.
+
+    gradients: as backward answers them; output and h_n are judged first, then the deltas, then what is made of them.
+    The verdict's detail says where a wrong backward pass starts.  declared: the arithmetic that is promised.
+    Raises TypeError or ValueError for a case without cotangents, for a stack, and as judge does.
+    """
+    promised, _ = question_of(case, None, declared, None)
+    expect(case.spec.num_layers == 1, "num_layers", case.spec.num_layers, "1: a stack is judged layer by layer")
+    if case.cotangents is None:
+        raise TypeError("cotangents: got None, expected a case that asks for gradients")
+    wrong = wrong_gradients(case, gradients)
+    if wrong is not None:
+        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if case.mask is not None:
+        plain, order = case.without_mask()
+        x, output = (take_steps(array, order, case.layout) for array in (gradients.x, gradients.output))
+        return judge_gradients(plain, gradients._replace(x=x, output=output), promised.name)
+    with np.errstate(all="ignore"):
+        return _Answer(case, gradients, promised).verdict()
+
+
+def wrong_gradients(case: Case, gradients: Any) -> tuple[str, str] | None:
+    """The reason and a sentence where an array has another shape or dtype than the probed layer's; None where none."""
+    if not isinstance(gradients, Gradients):
+        raise TypeError(f"gradients: got {type(gradients).__name__}, expected Gradients")
+    if wrong := wrong_form(case, gradients.output, gradients.h_n, ()):
+        return wrong
+    probed = probe(case)
+    if wrong := wrong_form(case, gradients.output, gradients.h0, ()):
+        return wrong[0], f"gradient of h0: {wrong[1]}"
+    if type(gradients.x) is not np.ndarray or (gradients.x.shape, gradients.x.dtype) != (probed.x.shape, case.x.dtype):
+        got = f"{type(gradients.x).__name__} {np.shape(gradients.x)}"
+        return "shape", f"gradient of x is {got}, expected the probed layer's, {case.dtype} {probed.x.shape}"
+    try:
+        check_parameters(probed.spec, gradients.parameters)
+    except (TypeError, ValueError) as error:
+        return "shape", f"gradients of {error}"
+    return None
+
+
+class Named(NamedTuple):
+    """What is compared, in the order in which it is judged.  rank: forward 0, delta 1, sums 2."""
+
+    rank: int
+    part: Part
+    name: str
+
+
+class _Answer:
+    """The gradients of a case without a mask, time first and batched, and what was expected of them."""
+
+    def __init__(self, case: Case, gradients: Gradients, promised: Arithmetic) -> None:
+        self.case, self.spec, self.promised = case, case.spec, promised
+        self.gradients = gradients
+        self.rows = len(case.parameters[0].w_ih)
+        self.x, self.output, self.g_x = (
+            sequence_to_time_first(array, case.layout) for array in (case.x, gradients.output, gradients.x)
+        )
+        self.states = initial_states(self.spec, self.x, case.h0, case.layout)
+        self.lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+        self.tracks = [self._track(d) for d in range(self.spec.num_directions)]
+
+    def _delta(self, d: int) -> np.ndarray:
+        first = self.spec.input_size + d * self.rows
+        return self.g_x[..., first : first + self.rows]
+
+    def _track(self, d: int) -> ExpectedGradients:
+        spec = self.spec
+        start = tuple(state[d] for state in self.states)
+        track = Track(cell_of(spec), self.case.parameters[d], self.x, start, self.lengths, spec.directions[d])
+        g_output, g_finals = batched_cotangents(spec, self.x, self.case.layout, self.case.cotangents)
+        half = spec.half(d)
+        return gradient_bound(track, self.output[..., half], self._delta(d), g_output[..., half],
+                              [one[d] for one in g_finals], self.promised, spec.num_directions)  # fmt: skip
+
+    def named(self) -> Iterator[Named]:
+        """All parts. Those of h0 and the weights are one "step"."""
+        finals = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h_n)]
+        by_h0 = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h0)]
+        names = [state.name for state in cell_of(self.spec).states]
+        for d, track in enumerate(self.tracks):
+            yield Named(0, Part(d, "output", self.output[..., self.spec.half(d)], *track.forward.output), "output")
+            for name, final, one in zip(names, finals, (track.forward.h_n, *track.forward.hidden), strict=True):
+                yield Named(0, Part(d, f"{name}_n", final[d][None], *(a[None] for a in one)), f"{name}_n")
+        for d, track in enumerate(self.tracks):
+            yield Named(1, Part(d, "delta", self._delta(d), *track.delta), "delta")
+        yield Named(2, Part(0, "dx", self.g_x[..., : self.spec.input_size], *self._of_x()), "dx")
+        for d, track in enumerate(self.tracks):
+            for name, actual, one in zip(names, by_h0, track.states, strict=True):
+                yield Named(2, Part(d, f"d{name}0", actual[d][None], *(a[None] for a in one)), f"d{name}0")
+            for name, one in track.parameters.items():
+                yield self._weight(d, name, one)
+
+    def _weight(self, d: int, name: str, expected: Enclosure) -> Named:
+        actual = self.gradients.parameters[d].arrays()[name]
+        if name == "w_ih":  # whose probe features are 0
+            none = Enclosure.exactly(np.zeros((len(actual), actual.shape[1] - self.spec.input_size)))
+            expected = Enclosure(*(np.concatenate(pair, axis=1) for pair in zip(expected, none, strict=True)))
+        shape = (1, -1, actual.shape[-1])
+        return Named(2, Part(d, f"d{name}", *(a.reshape(shape) for a in (actual, *expected))), f"d{name}")
+
+    def _of_x(self) -> Enclosure:
+        """dx is one sum of both directions' products; exactly zero where no step counts."""
+        time, batch, _ = self.x.shape
+        returns = BallReturns(self.promised, self.rows, time, batch)
+        parts = []
+        for track, direction in zip(self.tracks, self.spec.directions, strict=True):
+            way = Track(cell_of(self.spec), self.case.parameters[0], self.x, (), self.lengths, direction)
+            parts.append(track.x.each(way.in_order))
+        whole = enclosure(returns.added_up(parts), self.promised)
+        if self.lengths is None:
+            return whole
+        counts = (np.arange(time)[:, None] < self.lengths)[..., None]
+        return Enclosure(*(np.where(counts, a, beyond) for a, beyond in zip(whole, (0, 0, 1), strict=True)))
+
+    def verdict(self) -> Verdict:
+        named = list(self.named())
+        seen = [compare(one.part) for one in named]
+        verdict = verdict_on(self.case, seen, self.promised, BOUND)
+        wrong = [one for one, found in zip(named, seen, strict=True) if found.outside]
+        if not wrong:
+            return verdict
+        first = min(one.rank for one in wrong)
+        return replace(verdict, detail=self._detail([one for one in wrong if one.rank == first], first))
+
+    def _detail(self, wrong: Sequence[Named], rank: int) -> str:
+        if rank == 0:
+            return f"{wrong[0].name} of the forward pass: the gradients are of another layer, and are not judged"
+        if rank == 2:
+            names = sorted({self._of_track(one) for one in wrong})
+            return f"{', '.join(names)}{' only' if len(names) == 1 else ''}: the deltas are right, their sums are not"
+        return "; ".join(self._starts(one.part) for one in wrong)
+
+    def _of_track(self, one: Named) -> str:
+        directions = self.spec.directions
+        return one.name if len(directions) == 1 or one.name == "dx" else f"{one.name} {directions[one.part.track]}"
+
+    def _starts(self, part: Part) -> str:
+        """Where wrong deltas start: at the last step that was taken, as gradients go back from it."""
+        outside = outside_bound(part.actual, part.expected, part.bound)
+        direction, steps = self.spec.directions[part.track], np.flatnonzero(outside.any(axis=(1, 2)))
+        t = int(steps[-1] if direction == "forward" else steps[0])
+        batch, row = (int(index) for index in np.argwhere(outside[t])[0])
+        gates = next(w for w in cell_of(self.spec).weights(self.spec) if w.name == "w_ih").gates
+        size = self.rows // len(gates)
+        names = [gates[k] for k in sorted({int(one) // size for one in np.flatnonzero(outside[t].any(axis=0))})]
+        of = f" of {', '.join(names)}" if any(names) else ""
+        values = [float(a[t, batch, row]) for a in (part.expected, part.actual, part.bound)]
+        told = "expected {!r}, actual {!r}, bound {:.3g}".format(*values)
+        where = "" if self.spec.num_directions == 1 else f", {direction}"
+        return f"delta{of} at t = {t}{where}: batch {batch}, unit {row % size}: {told}; {int(outside.sum())} outside"
