@@ -14,7 +14,7 @@ from reference.arguments import cell_shapes
 from reference.cells import cell_of
 from reference.layout import from_state_tuple
 
-from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on
+from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on, with_cell
 
 # the values of a feature in the order in which they are taken, where nothing is said of it
 PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
@@ -37,14 +37,15 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
     }
     if wanted.get("layout", usual["layout"]) == "unbatched":
         usual["batch"] = "1"
-    return usual | wanted
+    return usual | with_cell(wanted)
 
 
 def sample(asked: Mapping[str, Any], seed: int = 0, batch: int = 4, time: int = 5) -> Case:
     """A case that asks for these features. Its parameters are the same for every size of batch and time."""
     spec = RNNSpec(INPUT_SIZE, HIDDEN_SIZE, LAYERS[asked["num_layers"]],
                    asked["direction"], asked["nonlinearity"], asked["bias"], asked.get("cell", "elman"),
-                   clip=0.5 if asked["clip"] else None)  # fmt: skip
+                   peepholes=asked["peepholes"], input_forget=asked["input_forget"],
+                   projection_size=4 if asked["projection"] else 0, clip=0.5 if asked["clip"] else None)  # fmt: skip
     rng, dtype, unbatched = np.random.default_rng(seed), asked["dtype"], asked["layout"] == "unbatched"
     batch = {"0": 0, "1": 1}.get(asked["batch"], batch)
     time = {"0": 0, "1": 1}.get(asked["time"], time)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from adapters import FEATURES, Capabilities
+from adapters.contract import with_cell
 from reference import Case, RNNSpec
 from reference.draws import draw_case
 
@@ -23,6 +24,7 @@ USUAL: Mapping[str, Any] = {name: values[0] for name, values in FEATURES.items()
     "num_layers": "1", "time": "more", "batch": "more", "h0": False,
 }  # fmt: skip
 CLIP = 0.5  # which about half of all sums exceed
+PROJECTED = 3  # of 5 units
 SIZE = {"0": 0, "1": 1, "more": 4}
 LENGTHS = {"full": None, "mixed": (3, 1, 4, 2), "with zeros": (3, 0, 4, 2)}
 # a narrow dtype comes with one layer: of more its bounds say little
@@ -40,12 +42,13 @@ ALONE = (("time", "0"), ("time", "1"), ("batch", "0"), ("batch", "1"), ("values"
 
 def case_of(asked: Mapping[str, Any], seed: int = 0) -> Case:
     """The case that asks for these features, and for the usual value of each other one; small, and always the same."""
-    asked = {**USUAL, **asked}
+    asked = {**USUAL, **with_cell(asked)}
     batch = 1 if asked["layout"] == "unbatched" else SIZE[asked["batch"]]
     time, lengths = SIZE[asked["time"]], LENGTHS[asked["lengths"]]
     case = draw_case(
         RNNSpec(3, 5, {"1": 1, "2": 2, "3 to 10": 3}[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
-                asked["bias"], clip=CLIP if asked["clip"] else None),
+                asked["bias"], asked["cell"], asked["peepholes"], asked["input_forget"],
+                PROJECTED * asked["projection"], CLIP if asked["clip"] else None),
         batch=batch,
         time=time,
         dtype=asked["dtype"],
