@@ -1,7 +1,8 @@
 """Other ways in which users call torch's layers, each as they write it. A script holds the text of the one it shows.
 
 rnn: the layer, in eval(), a torch.nn.RNN, GRU or LSTM.  x: of its layout; where lengths are no argument, a
-PackedSequence if there are any.  h0: the initial states, of an LSTM a pair, or None.  Each answers the output, a PackedSequence where x is one, and h_n.
+PackedSequence if there are any.  h0: the initial states, of an LSTM a pair, or None.  Each answers the output, a
+PackedSequence where x is one, and h_n.
 """
 
 from __future__ import annotations
