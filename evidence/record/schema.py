@@ -59,7 +59,9 @@ class RunOptions(Model):
     cases: Count = Field(description="Hypothesis examples for each property")
     seed: int | None = Field(description="of the drawn cases; null where they are the same every time")
     shrink: bool
-    pool: int | None = Field(None, description="seed of the covering designs, and of the keys that targets which compile were asked")
+    pool: int | None = Field(
+        None, description="seed of the covering designs, and of the keys that targets which compile were asked"
+    )
     draws: int = Field(
         1,
         description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools; 4 asks more;"
@@ -268,7 +270,7 @@ class Array(Model):
 
 class Answer(Model):
     output: Array | None = Field(description="null, as h_n, where an idiom shows none")
-    h_n: Array | None
+    h_n: Array | list[Array] | None = Field(description="a list, h first, of a cell with several states")
     prefixes: list[Array] | None = Field(description="output of the first 1, 2, ... layers")
 
 

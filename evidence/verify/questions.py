@@ -35,7 +35,8 @@ class Test:
     tests: how many of it there are for each target.  tested: the property; empty where no verdict is recorded of it.
     lines: verdicts of one test, or of one drawn example; those of the corpus are held against its cases, one by one.
     examples: how many examples Hypothesis draws for a test, of N that the run asks for: N divided by this, upwards; 0
-    where the cases are fixed. Of a covering design `lines` is more than it asks.  bound: what the verdicts are by.  relation: whether two answers are compared.
+    where the cases are fixed. Of a covering design `lines` is more than it asks.
+    bound: what the verdicts are by.  relation: whether two answers are compared.
     """
 
     tests: int

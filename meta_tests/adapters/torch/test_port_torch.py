@@ -318,10 +318,10 @@ def test_a_wrong_argument_of_run_is_named(name: str, wrong: str) -> None:
 
 @pytest.mark.parametrize("name", ["torch", "torch-onnx"])
 def test_an_unknown_activation_is_no_activation(name: str) -> None:
-    """torch has a sigmoid, and would answer."""
+    """torch has a selu, and would answer."""
     adapter: Any = framework_adapter(name)
-    with pytest.raises(ValueError, match=r"^nonlinearity: got 'sigmoid', expected one of tanh, relu$"):
-        adapter.activation(X, "sigmoid")
+    with pytest.raises(ValueError, match=r"^nonlinearity: got 'selu', expected one of tanh, relu, sigmoid$"):
+        adapter.activation(X, "selu")
 
 
 def test_a_users_module_is_read_and_built_for_export(torch: Any) -> None:
