@@ -26,7 +26,6 @@ SIZE = {"0": 0, "1": 1}
 LENGTHS = {"full": None, "mixed": (3, 1, 4, 2), "with zeros": (3, 0, 4, 2)}
 INPUT_SIZE, HIDDEN_SIZE = 3, 6
 CLIP = 0.5  # which about half of all sums exceed
-PROJECTED = 3  # fewer than units
 COMBINED = ("direction", "layout", "nonlinearity", "dtype")
 FULL = {"h0": True, "lengths": "mixed"}
 
@@ -52,7 +51,7 @@ def sample(
     case = draw_case(
         RNNSpec(INPUT_SIZE, hidden_size, LAYERS[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
                 asked["bias"], asked.get("cell", "elman"), asked["peepholes"], asked["input_forget"],
-                PROJECTED * asked["projection"], CLIP if asked["clip"] else None),
+                (hidden_size - 2) * asked["projection"], CLIP if asked["clip"] else None),
         dtype=asked["dtype"],
         seed=seed,
         h0=asked["h0"],
