@@ -59,9 +59,7 @@ class RunOptions(Model):
     cases: Count = Field(description="Hypothesis examples for each property")
     seed: int | None = Field(description="of the drawn cases; null where they are the same every time")
     shrink: bool
-    pool: int | None = Field(
-        None, description="seed of the covering designs, and of the keys that targets which compile were asked"
-    )
+    pool: int | None = Field(None, description="seed of the covering designs, and of the keys of targets which compile")
     draws: int = Field(
         1,
         description="how ci draws: 1 also took numbers from the source of loaded modules; 3 has pools; 4 asks more;"

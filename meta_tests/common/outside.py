@@ -503,7 +503,8 @@ FAULTS: Mapping[str, Fault] = {
     "weights_clipped": Fault("weights are clipped to [-10, 10]", weights=with_weights(clipped(10), "w_ih", "w_hh")),
     "w_hh_clipped": Fault("w_hh is clipped to [-8, 8]", weights=with_weights(clipped(8), "w_hh")),
     "biases_clipped": Fault("biases are clipped to [-3, 3]", weights=with_weights(clipped(3), "b_ih", "b_hh")),
-    "zero_step_skipped": Fault("a step of zeros alone is skipped", state=step_held(lambda track, k, x: ~x.any(axis=1))),
+    "zero_step_skipped": Fault("a step of zeros alone is skipped",
+                               state=step_held(lambda track, k, x: (x == 0).all(axis=1))),
     "all_zero_x": Fault("x of zeros alone is answered with zeros", lambda call: not call.x.any() and call.x.size > 0,
                         answer=lambda call, output, h_n: (np.zeros_like(output), h_n)),
     "negative_zero_ends": Fault("a step that begins with -0 is skipped", state=step_held(
