@@ -165,7 +165,8 @@ class Adapter(Protocol):
     ) -> Result:
         """The module's answer. The arguments are those of reference.forward; none of them is changed.
 
-        A module may be asked often, in other sizes too, and keeps nothing from one call to the next.
+        A module may be asked often, in other sizes too, and by several threads at once. It keeps nothing from one call
+        to the next.
         mask: only given to an adapter whose capabilities offer ("mask", True).
         """
         ...

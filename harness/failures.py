@@ -22,6 +22,7 @@ from reference.diagnosis.calls import CallDiagnosis, diagnose_calls
 from reference.faults import Fault
 from reference.faults.calls import Call
 from reference.judging.primitives import PrimitiveVerdict
+from reference.judging.view import WHOLE
 from reference.layout import state_tuple
 
 from .sizes import Search, like, sizes_of
@@ -108,7 +109,7 @@ class Failure:
     def _of_calls(self) -> CallDiagnosis:
         """What explains the answer by the calls before."""
         trial = self.trial
-        if trial.answer is None:
+        if trial.answer is None or trial.view != WHOLE:
             return CallDiagnosis()
         return diagnose_calls(trial.case, *trial.answer[:2], self.before, trial.arithmetic)
 
@@ -136,10 +137,13 @@ class Failure:
         return "; ".join(wrong) or (right if verdicts else "")
 
     def __str__(self) -> str:
-        diagnosis = self.diagnosis()
+        diagnosis, replay = self.diagnosis(), f"replay: {self.replay}"
         said = textwrap.indent(f"diagnosis: {diagnosis}\n", "  ") if diagnosis else ""
-        said += f"  primitives: {self.culprit}\n" if self.culprit else ""
-        return f"{self.tested}: {self.trial}\n{said}  replay: {self.replay}"
+        if isinstance(diagnosis, CallDiagnosis) and diagnosis.alone:
+            replay = f"run this test again to see it; the case alone is answered rightly: {self.replay}"
+        elif self.culprit:
+            said += f"  primitives: {self.culprit}\n"
+        return f"{self.tested}: {self.trial}\n{said}  {replay}"
 
 
 def confirming(case: Case) -> Iterator[Case]:

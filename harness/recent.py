@@ -27,12 +27,14 @@ class Recent:
         if len(self._first) < FIRST:
             self._first.setdefault((case.spec, case.dtype), (case, answer))
 
-    def before(self, case: Case) -> list[Call]:
-        """Those before a case, the last one last."""
-        named = [("the first call", *call) for call in self._first.values()]
+    def before(self, case: Case, answer: Result | None) -> list[Call]:
+        """Those before a case and the answer to it, which may be the last one; the last one last."""
+        every = self._first.values(), self._last
+        first, last = ([call for call in calls if call[1] is not answer] for calls in every)
+        named = [("the first call", *call) for call in first]
         named += [(f"the call {back} calls before" if back > 1 else "the call before", *call)
-                  for back, call in zip(range(len(self._last), 0, -1), self._last, strict=True)]  # fmt: skip
-        return [Call(f"{name}, of {_module(one, case)}", one, *answer[:2]) for name, one, answer in named]
+                  for back, call in zip(range(len(last), 0, -1), last, strict=True)]  # fmt: skip
+        return [Call(f"{name}, of {_module(one, case)}", one, *its[:2]) for name, one, its in named]
 
 
 def _module(one: Case, case: Case) -> str:

@@ -104,10 +104,11 @@ def _edge(seen: dict[int, bool]) -> tuple[int, int] | None:
 def told(seen: dict[int, bool], units: str) -> str:
     """In words: a threshold where there is one, else every size that was asked."""
     right, wrong = (sorted(size for size, is_wrong in seen.items() if is_wrong is kind) for kind in (False, True))
+    of = units[:-1] if min(right[-1], wrong[-1]) == 1 else units
     if right[-1] < wrong[0]:
-        return f"right up to {right[-1]} {units}, wrong from {wrong[0]}"
+        return f"right up to {right[-1]} {of}, wrong from {wrong[0]}"
     if wrong[-1] < right[0]:
-        return f"wrong up to {wrong[-1]} {units}, right from {right[0]}"
+        return f"wrong up to {wrong[-1]} {of}, right from {right[0]}"
     return f"right with {_list(right)} {units}, wrong with {_list(wrong)}"
 
 

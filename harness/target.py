@@ -29,6 +29,7 @@ from findings import Finding, State, explained
 from findings.states import STATES, findings_of, left_out, state_of, unless_of_others
 from reference import Case
 from reference.faults.calls import Call
+from reference.judging.view import WHOLE
 
 from . import pool
 from .failures import Failure, Folder
@@ -283,8 +284,7 @@ class Target:
             trial = examine(self.adapter, case, self.device, bound, stack)
             trial = explained(trial, present, features, bound)
         self._record(tested, features, trial)
-        before = [] if stack.apart else self.recent.before(case) if beside is None else [*beside]
-        self.recent.add(case, trial.answer)
+        self.recent.add(case, trial.answer if trial.view == WHOLE else None)
         self.ledger.spend(self.label, {**trial.seconds, "ask": time.perf_counter() - started})
         not_offered, refusal = stack.capabilities.not_offered(features), stack.capabilities.refusal(features)
         match trial.outcome:
@@ -297,7 +297,8 @@ class Target:
             case "refused" if refusal:
                 pass
             case "disagrees" | "crashed" | "not offered" | "refused":
-                raise AssertionError(self.failure(tested, trial, bound, before))
+                before = self.recent.before(case, trial.answer) if beside is None else beside
+                raise AssertionError(self.failure(tested, trial, bound, () if stack.apart else before))
             case _:
                 raise ValueError(f"outcome: got {trial.outcome!r}, expected one of {', '.join(OUTCOMES)}")
         return trial

@@ -39,7 +39,7 @@ def came(of: Target, word: str) -> set[str]:
     """What came of the fixed cases of an idiom."""
     outcomes = set()
     for case in cases_of(of.offered(word), of.idioms[word].refused):
-        outcomes.add(of._check("idioms", case, None, of.stack(case, "eager", word)))
+        outcomes.add(of.ask("idioms", case, None, of.stack(case, "eager", word)).outcome)
     of.close()
     return outcomes
 
@@ -117,7 +117,7 @@ def test_what_an_idiom_does_without_is_not_asked() -> None:
     assert came(views, "limited") == {"agrees"}
     masked = usual(mask=True)
     assert views.offered("limited").not_offered(features_of(masked.spec, **masked.inputs)) == f"mask True: {NO_MASK}"
-    assert views._check("idioms", masked, None, views.stack(masked, "eager", "limited")) == "not offered"
+    assert views.ask("idioms", masked, None, views.stack(masked, "eager", "limited")).outcome == "not offered"
     unlimited = target(limited=views.idioms["limited"]._replace(without={}))
     with pytest.raises(AssertionError, match="crashed: KeyError: 'it is asked what it says that it is not asked'"):
         came(unlimited, "limited")

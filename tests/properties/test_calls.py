@@ -63,11 +63,14 @@ def sequence(direction: str) -> list[Case]:
         replace(full, mask=holes),
         replace(full, x=changed(full.x, "last")),
         replace(full, layout="time_first"),
+        replace(full, x=other.x, layout="time_first"),
         in_layout(full, "batch_first", "Fortran"),
         in_layout(base, "unbatched", "contiguous"),
+        in_layout(full, "unbatched", "contiguous"),
         step,
         replace(step, x=full.x[:, 1:2]),
         replace(full, x=full.x[:1]),
+        replace(full, x=other.x[:1]),
         replace(large, x=large.x[:, ::-1].copy()),
         replace(full, x=changed(full.x, "exchanged")),
     ]
@@ -78,6 +81,7 @@ def test_one_module_asked_again_and_again(target: Target, direction: str) -> Non
     target.check("asked again", *few(target, sequence(direction)))
 
 
+@pytest.mark.own_key
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_an_array_that_is_filled_anew_between_calls(target: Target, direction: str) -> None:
     """As users fill a buffer: the same memory, with other numbers, to one module."""
@@ -106,7 +110,8 @@ def test_modules_that_differ_in_one_array(target: Target) -> None:
 
 
 def relatives() -> list[Case]:
-    """A case, and its numbers asked of modules that each differ in one word or number of their spec, or in dtype."""
+    """A case, and its numbers asked of modules that each differ in one word or number of their spec, or in dtype; of
+    other sizes, others."""
     case = draw_case(RNNSpec(3, 4), batch=2, time=3, seed=13, h0=True, rounded=True)
     deep = draw_case(replace(case.spec, num_layers=2), batch=2, time=3, seed=17, h0=True)
     bare = [CellParameters(track.w_ih, track.w_hh) for track in case.parameters]
@@ -116,6 +121,8 @@ def relatives() -> list[Case]:
         *(replace(case, spec=replace(case.spec, **other)) for other in specs),
         replace(case, spec=replace(case.spec, bias=False), parameters=bare),
         replace(deep, x=case.x, parameters=[*case.parameters, deep.parameters[1]]),
+        draw_case(RNNSpec(3, 4, 1, "bidirectional"), batch=2, time=3, seed=13, h0=True, rounded=True),
+        *(draw_case(RNNSpec(*sizes), batch=2, time=3, seed=13) for sizes in ((3, 9), (5, 4))),
         *(replace(case, parameters=[track.astype(dtype) for track in case.parameters], x=case.x.astype(dtype),
                   h0=case.h0.astype(dtype)) for dtype in DTYPES),
     ]  # fmt: skip
