@@ -111,6 +111,8 @@ class Adapter(Protocol):
     `capabilities_on(device) -> Capabilities`, what it can do there, where that is not the same on every device;
     `compiles`, a Compiles where the framework compiles for each shape: a run then asks it few shapes, drawn anew;
     `idioms`, a mapping from a word to an Idiom, the other ways in which users call the layer;
+    `gradients(module, x, h0, lengths, layout, mask, cotangents) -> reference.Gradients`, the gradients of what run
+    answers, as reference.backward has them, by the framework's own differentiation: NotOffered where it lacks it;
     `script(case, device="cpu", way="eager") -> str`, a stand-alone program that asks the framework this one case, in a
     mode or an idiom, for a bug report: it imports NumPy and the framework and nothing of this suite, also for a case
     that run refuses. A way of which the adapter writes no script raises NotOffered. `way` may be left out.

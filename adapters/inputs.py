@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import CellParameters, Lengths, RNNSpec
+from reference import CellParameters, Gradients, Lengths, RNNSpec
 from reference import layout as layouts
-from reference.arguments import check_inputs, check_parameters
+from reference.arguments import check_cotangents, check_inputs, check_parameters
 from reference.spec import DTYPES, dtype_name, expect, expect_array, expect_word
 
 from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of, variants_of
@@ -139,6 +139,29 @@ class Framework(ABC):
         steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
         return self._run(known, Inputs(x, h0, steps, mask, layout, layout))
 
+    def gradients(
+        self,
+        module: Any,
+        x: np.ndarray,
+        h0: Any = None,
+        lengths: Lengths = None,
+        layout: str = "batch_first",
+        mask: np.ndarray | None = None,
+        cotangents: tuple[np.ndarray | None, Any] | None = None,
+    ) -> Gradients:
+        known = self._known(module)
+        check_inputs(known.spec, x, h0, lengths, layout, known.dtype, mask)
+        given = check_cotangents(known.spec, x, layout, cotangents)
+        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode)
+        capabilities_on(self, known.device).require(asked)
+        steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
+        inputs, batched = Inputs(x, h0, steps, mask, layout, layout), layout
+        if layout == "unbatched" and lengths is not None:
+            inputs, batched = inputs.to("time_first"), "time_first"
+            given = _moved_cotangents(given, layout)
+        found = self._gradients(module, known, inputs, given)
+        return found if batched == layout else _unbatched(found)
+
     def set_weights(self, module: Any, parameters: Sequence[CellParameters]) -> None:
         known = self._known(module)
         check_parameters(known.spec, parameters)
@@ -163,6 +186,10 @@ class Framework(ABC):
         expect_array("a", a, np.ndim(a))
         return self._activation(a, nonlinearity, device)
 
+    def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+        """In the layout of inputs, in which the cotangents are too."""
+        raise NotOffered(f"gradients: {NOT_AMONG_OFFERS}")
+
     @abstractmethod
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """The module. The parameters are of its dtype; layout: as it was given to build."""
@@ -184,6 +211,21 @@ class Framework(ABC):
 
     @abstractmethod
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray: ...
+
+
+def _moved_cotangents(cotangents: tuple[Any, Any], layout: str) -> tuple[Any, Any]:
+    """Of an unbatched call, as those of a batch of one, time first."""
+    g_output, g_h_n = cotangents
+    g = None if g_output is None else _moved(g_output, layout, "time_first")
+    return g, layouts.each_state(lambda state: layouts.state_to_batched(state, layout), g_h_n)
+
+
+def _unbatched(found: Gradients) -> Gradients:
+    """Of a batch of one, time first."""
+    states = [layouts.each_state(lambda one: layouts.state_from_batched(one, "unbatched"), given)
+              for given in (found.h0, found.h_n)]  # fmt: skip
+    x, output = (_moved(one, "time_first", "unbatched") for one in (found.x, found.output))
+    return Gradients(x, states[0], found.parameters, output, states[1])
 
 
 def expect_built(module: Any, *kinds: type) -> None:

@@ -5,13 +5,14 @@ The gradients are those of the number sum(g_output * output) + sum(g_h_n * h_n),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .arguments import check_cotangents, check_inputs, check_parameters
-from .calculus.tape import Node, NumberReturns, hand_back, number_tape
+from .calculus.numbers import Numbers
+from .calculus.tape import Node, NumberReturns, Tape, hand_back
 from .cells import cell_of
 from .layout import (
     each_state,
@@ -62,11 +63,21 @@ class Step(NamedTuple):
     after: tuple[Node, ...]
 
 
+class Way(NamedTuple):
+    """How a backward pass is made: as the rules say, but for what a fault changes (faults/backward.py).
+
+    returns: makes what hands back, for each track.  carried: what becomes of what the states are handed, before step t.
+    """
+
+    returns: Callable[[], NumberReturns] = NumberReturns
+    carried: Callable[[int, list[np.ndarray]], list[np.ndarray]] = lambda _t, carried: carried
+
+
 class TapedTrack:
     """A track whose steps are remembered; outputs and final states are `forward`'s but for their roundings."""
 
     def __init__(self, track: Track) -> None:
-        self.track, self.tape = track, number_tape()
+        self.track, self.tape = track, Tape(Numbers())
         self.weights = self.tape.weights(track.parameters)
         x, states = track.in_order(track.x), [state.copy() for state in track.states]
         time, lengths = len(x), track.lengths
@@ -88,12 +99,13 @@ class TapedTrack:
         after = cell.step(tape, self.weights, cell.project(tape, self.weights, given), before)
         return Step(rows, given, before, tape.nodes, after)
 
-    def back(self, g_output: np.ndarray, g_finals: Sequence[np.ndarray]) -> TrackGradients:
+    def back(self, g_output: np.ndarray, g_finals: Sequence[np.ndarray], way: Way) -> TrackGradients:
         """The gradients.  g_output: (time, batch, size), not read where no step counts.  g_finals: (batch, size)
         each; a sequence without steps hands them to its initial states."""
-        returns, carried = NumberReturns(), [one.copy() for one in g_finals]
+        returns, carried = way.returns(), [one.copy() for one in g_finals]
         g, x = self.track.in_order(g_output), np.zeros_like(self.track.x)
         for t, step in reversed(list(enumerate(self.steps))):
+            carried = way.carried(t, carried)
             for index, (after, carry) in enumerate(zip(step.after, carried, strict=True)):
                 after.back.append(carry[step.rows] + (g[t][step.rows] if index == 0 else 0))
             hand_back(step.nodes, returns)
@@ -133,13 +145,36 @@ def backward(
     """
     check_parameters(spec, parameters)
     check_inputs(spec, x, h0, lengths, layout, parameters[0].dtype, mask)
-    g_output, g_h_n = check_cotangents(spec, x, layout, cotangents)
+    given = check_cotangents(spec, x, layout, cotangents)
+    return backward_by(Way(), spec, parameters, x, h0, lengths, layout, mask, given)
+
+
+def backward_by(
+    way: Way,
+    spec: RNNSpec,
+    parameters: Sequence[CellParameters],
+    x: np.ndarray,
+    h0: Any,
+    lengths: Lengths,
+    layout: str,
+    mask: np.ndarray | None,
+    cotangents: tuple[np.ndarray | None, Any],
+) -> Gradients:
+    """What `backward` answers, in some way, of arguments that are checked."""
+    g_output, g_h_n = cotangents
     if x.dtype.name in NARROW:
-        return _in_float32(spec, parameters, x, h0, lengths, layout, mask, (g_output, g_h_n))
+        tracks = [track.astype(np.float32) for track in parameters]
+
+        def wide(x: np.ndarray, h0: Any, g_output: Any, g_h_n: Any) -> Gradients:
+            return backward_by(way, spec, tracks, x, h0, lengths, layout, mask, (g_output, g_h_n))
+
+        return _in_float32(wide, x.dtype, x, h0, g_output, g_h_n)
     if mask is not None:  # as in forward: the steps that count come first
         order, lengths = unmasked_first(mask, layout)
         g_output = None if g_output is None else take_steps(g_output, order, layout)
-        found = backward(spec, parameters, take_steps(x, order, layout), h0, lengths, layout, None, (g_output, g_h_n))
+        given = g_output, g_h_n
+        x = take_steps(x, order, layout)
+        found = backward_by(way, spec, parameters, x, h0, lengths, layout, None, given)
         back = np.argsort(order, axis=0)
         return found._replace(x=take_steps(found.x, back, layout), output=take_steps(found.output, back, layout))
     sequence = np.ascontiguousarray(sequence_to_time_first(x, layout))
@@ -152,7 +187,7 @@ def backward(
         for layer in reversed(range(spec.num_layers)):
             first = layer * spec.num_directions
             tracks = [
-                taped.back(g[..., spec.half(d)], [one[first + d] for one in g_finals])
+                taped.back(g[..., spec.half(d)], [one[first + d] for one in g_finals], way)
                 for d, taped in enumerate(layers[layer])
             ]
             g = sum((track.x for track in tracks[1:]), tracks[0].x)
@@ -197,28 +232,17 @@ def batched_cotangents(
     return g, tuple(state_to_batched(state, layout) for state in state_tuple(g_h_n))
 
 
-def _in_float32(
-    spec: RNNSpec,
-    parameters: Sequence[CellParameters],
-    x: np.ndarray,
-    h0: Any,
-    lengths: Lengths,
-    layout: str,
-    mask: np.ndarray | None,
-    cotangents: tuple[np.ndarray | None, Any],
-) -> Gradients:
-    def wide(array: np.ndarray) -> np.ndarray:
-        return array.astype(np.float32)
+def _in_float32(found: Callable[..., Gradients], narrow: np.dtype, x: np.ndarray, *states: Any) -> Gradients:
+    """What `found` answers of x and states in float32, rounded to a narrow dtype."""
 
-    g_output, g_h_n = cotangents
-    g = None if g_output is None else wide(g_output), each_state(wide, g_h_n)
-    found = backward(spec, [track.astype(np.float32) for track in parameters], wide(x), each_state(wide, h0), lengths,
-                     layout, mask, g)  # fmt: skip
-    narrow = x.dtype
+    def cast(array: Any, dtype: Any = np.float32) -> Any:
+        return each_state(lambda one: one.astype(dtype), array)
+
+    wide = found(cast(x), *map(cast, states))
     return Gradients(
-        found.x.astype(narrow),
-        each_state(lambda one: one.astype(narrow), found.h0),
-        [track.astype(narrow) for track in found.parameters],
-        found.output.astype(narrow),
-        each_state(lambda one: one.astype(narrow), found.h_n),
+        cast(wide.x, narrow),
+        cast(wide.h0, narrow),
+        [track.astype(narrow) for track in wide.parameters],
+        cast(wide.output, narrow),
+        cast(wide.h_n, narrow),
     )

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from reference import Case, CellParameters, RNNSpec
+from reference import Case, CellParameters, Gradients, RNNSpec
 from reference.layout import each_state
 from reference.spec import dtype_name
 
 from .. import mapping
-from ..capabilities import NARROW_ARITHMETICS
+from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
 from ..contract import Capabilities, Refusal, Result, features_of, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
+from .gradients import gradients_of
 from .idioms import idioms
 from .mapping import MAPPING
 from .models import LAYERS, REVERSED, padded
@@ -133,6 +134,13 @@ class TorchAdapter(Framework):
         with settings(known.mode, known.device):
             output, h_n = known.native(inputs.layout == "batch_first", arguments)
         return inputs.result([array_of(output)], each_state(array_of, h_n))
+
+    def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+        """Of torch's own layers, called as they were built; ReverseRNN is one."""
+        if isinstance(module, ModeRunner):
+            raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
+        with settings(known.mode, known.device):
+            return gradients_of(module, known.spec, inputs, cotangents, known.device)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)

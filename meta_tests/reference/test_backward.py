@@ -11,7 +11,7 @@ import pytest
 
 from meta_tests.common.gradients import SPECS, gradient_case, states_after
 from reference import Case, CellParameters, Gradients, backward
-from reference.layout import state_tuple
+from reference.layout import from_state_tuple, state_tuple
 
 flint = pytest.importorskip("flint")
 STEP = 2.0**-60  # of a difference: its error is some STEP^2, and fifty digits hold what is left
@@ -74,9 +74,8 @@ def test_lengths_masks_and_layouts_ask_the_same(name: str, direction: str) -> No
     found = case.gradients()
     g_output, g_h_n = case.cotangents
     alone = []
-    for b, length in enumerate(case.lengths):
-        states = [tuple(state[:, b] for state in state_tuple(several)) for several in (case.h0, g_h_n)]
-        h0, g = (one if len(one) > 1 else one[0] for one in states)
+    for b, length in enumerate(np.asarray(case.lengths)):
+        h0, g = (from_state_tuple([state[:, b] for state in state_tuple(one)]) for one in (case.h0, g_h_n))
         alone.append(backward(case.spec, case.parameters, case.x[b, :length], h0, None, "unbatched",
                               cotangents=(g_output[b, :length], g)))  # fmt: skip
         assert np.abs(found.x[b, :length] - alone[-1].x).max(initial=0) < ROUNDED
@@ -139,7 +138,7 @@ def test_a_case_with_cotangents_is_the_same_when_it_is_read_again() -> None:
 def test_arguments_that_do_not_fit_are_refused() -> None:
     case = gradient_case("lstm")
     g_output, (g_h, g_c) = case.cotangents
-    for given, message in (
+    refused: tuple[tuple[Any, str], ...] = (
         (None, "cotangents: got NoneType, expected the pair g_output and g_h_n"),
         ((g_output,), "cotangents: got tuple, expected the pair"),
         ((None, None), "cotangents: got (None, None), expected one at least that is not None"),
@@ -147,7 +146,8 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
         ((g_output.astype("float64"), None), "g_output dtype: got 'float64', expected float32, x's"),
         ((None, g_h), "h_n: got ndarray, expected a tuple of 2 arrays"),
         ((None, (g_h, g_c[0])), "g_c_n rank: got 2, expected 3 axes"),
-    ):
+    )
+    for given, message in refused:
         with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}"):
             backward(case.spec, case.parameters, **case.inputs, cotangents=given)
     with pytest.raises(TypeError, match=r"^cotangents: got NoneType"):

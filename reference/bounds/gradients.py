@@ -73,7 +73,7 @@ class Recorded:
 
     def _resolved(self, scan: Scan, actual: np.ndarray) -> Expected:
         """What the forward pass should have answered. Quantities that waited for the hidden state are computed."""
-        enclosures = []
+        enclosures, first = [], self.after[0]
         if len(self.after) > 1:
             h, c = self.after
             waited, (_, c0) = c.value, self.track.states
@@ -85,7 +85,7 @@ class Recorded:
             for node in (self.before[1], *self.tape.nodes):
                 node.value = known.get(id(node.value), node.value)
             enclosures = [Enclosure(*np.broadcast_arrays(*states))]
-        h = scan.closed(self.after[0].value)
+        h = scan.closed(first.value)
         return expected_of(self.track, Enclosure(*np.broadcast_arrays(*h)), enclosures)
 
     @staticmethod
@@ -105,25 +105,33 @@ def gradient_bound(
     """actual: (time, batch, size), what the framework answered for this track.  delta: (time, batch, rows of w_ih),
     what it reported of the probe.  g_output: as actual.  g_finals: (batch, size) each.  shared: how many tracks read x.
 
-    Raises NotImplementedError for an operation of which no bound is proved.
+    Raises NotImplementedError for an operation of which no bound is proved, and for an arithmetic that rounds what it
+    shows: its deltas are not those that it goes on with.
     """
+    if judged.narrow or judged.shown_roundoff:
+        raise NotImplementedError(f"gradients: got the arithmetic {judged.name}, of which no bound is proved")
     step = Recorded(track, actual, judged, shared)
-    reported = step.counted(delta)
+    reported, gates = step.counted(delta), gates_of(track)
     known: dict[int, Back] = {}
     if "w_hr" in step.weights:  # h is a product: what is handed to it must be known before the rest
-        first = ProbeReturns(judged, reported, step.after[1:])
+        first = ProbeReturns(judged, gates, reported, step.after[1:])
         first.everywhere = True
         hand_back(step.tape.nodes, first)
         known[0] = Solved(step, first, g_output, g_finals, 1).states[0]
         for node in (*step.tape.nodes, *step.before, *step.weights.values(), step.x):
             node.back, node.parts = [], {}
-    returns = ProbeReturns(judged, reported, step.after, known)
+    returns = ProbeReturns(judged, gates, reported, step.after, known)
     hand_back(step.tape.nodes, returns)
     solved = Solved(step, returns, g_output, g_finals)
     (x,) = handed(step.x, returns)
     parameters = {name: _of_weight(returns, step.weights[name], array)
                   for name, array in track.parameters.arrays().items()}  # fmt: skip
     return ExpectedGradients(step.forward, _in_time(step, solved.delta(reported)), x, solved.initial(), parameters)
+
+
+def gates_of(track: Track) -> int:
+    """How many gates stand in the rows of its weights."""
+    return len(track.parameters.w_ih) // track.cell.states[-1].size
 
 
 def _of_weight(returns: ProbeReturns, node: Node, array: np.ndarray) -> Enclosure:
@@ -165,6 +173,13 @@ class Solved:
             ]
             self.states.append(self._carried(k, returns.added_up(terms)))
 
+    def _at_first(self, back: Back) -> Back:
+        """What the first step hands back."""
+        first = back.each(lambda a: a[0])
+        if back.state is None:
+            return first
+        return self.returns.times(self.states[back.state].each(lambda a: a[0]), first)
+
     def _final(self, k: int) -> Back:
         """The given cotangent of a final state, at each sequence's last step."""
         g, lengths = self.g_finals[k], self.step.track.lengths
@@ -195,7 +210,8 @@ class Solved:
         size = np.abs(factor.value)
         weight = (1 + gain) * (factor.radius + returns.unit * (size + factor.radius))
         of_error, of_size = (weight + (1 + gain) * size) * EVALUATED, (weight + gain * size) * EVALUATED
-        base = rest.radius + gain * rest.size + 2 * returns.smallest * (1 + factor.above_one)
+        lost = 2 * returns.smallest * (1 + factor.above_one)
+        base = rest.radius + gain * rest.size + lost
         value, radius = np.empty(rest.value.shape), np.empty(rest.value.shape)
         x, error = np.zeros(rest.value.shape[1:]), np.zeros(rest.value.shape[1:])
         for t in reversed(range(len(value))):
@@ -210,7 +226,7 @@ class Solved:
             x, error = narrowed(x, error, below[t], above[t])
             value[t], radius[t] = x, error
         scale = np.broadcast_to(rest.size if rest.scale is None else rest.scale, value.shape)
-        return Back(value, radius, scale + np.abs(value), sum=rest.sum)
+        return Back(value, radius, scale + np.abs(value) + returns.least(lost), sum=rest.sum)
 
     def _ends(self, k: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Between which numbers X lies, by deltas that are M X: two ends, infinite where nothing is said."""
@@ -258,7 +274,7 @@ class Solved:
         for handed_back, g in zip(self.handed, self.g_finals, strict=True):
             answer = Enclosure.exactly(g)
             if len(self.step.x.value):
-                first = self._enclosure([at_first(self._known(back)) for back in handed_back])
+                first = self._enclosure([self._at_first(back) for back in handed_back])
                 none = np.zeros((len(g), 1), bool) if lengths is None else (lengths == 0)[:, None]
                 answer = Enclosure(*(np.where(none, *pair) for pair in zip(answer, first, strict=True)))
             answers.append(answer)
@@ -278,8 +294,3 @@ def narrowed(x: np.ndarray, error: np.ndarray, below: np.ndarray, above: np.ndar
 def later(back: Back) -> Back:
     """What the step after hands back, at each step; nothing at the last."""
     return back.each(lambda a: np.concatenate([a[1:], np.zeros_like(a[:1])]))
-
-
-def at_first(back: Back) -> Back:
-    """What the first step hands back."""
-    return back.each(lambda a: a[0])

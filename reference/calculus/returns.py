@@ -75,28 +75,29 @@ Cotangent = tuple[Back, ...] | Beside
 
 
 class BallReturns:
-    """judged: the arithmetic promised.  rows: of the recurrent weights, in all gates.
+    """judged: the arithmetic promised.  gates, rows: of the recurrent weights, in all gates.
     steps, sequences: over how many the gradients of weights are added up.
     """
 
-    def __init__(self, judged: Arithmetic, rows: int, steps: int, sequences: int) -> None:
+    def __init__(self, judged: Arithmetic, gates: int, rows: int, steps: int, sequences: int) -> None:
         self.judged, self.balls = judged, Balls(judged)
         self.rows, self.steps, self.added = rows, steps, steps * sequences
         u = judged.operation_roundoff
         self.unit = u * (1 + u) ** 6 + OWN  # of roundings one after another, at most six, that are counted as a sum
         self.smallest = judged.smallest_normal + REFERENCE.smallest_normal
-        # a wide accumulator is stored after each gate's product, and after each leaf
-        self.others = 2 * 4 + LEAVES
+        # beside what every sum counts: a wide accumulator is stored after each gate's product, and each is added
+        self.others = 2 * gates + 1
         self.small, self.wide = self._gain(LEAVES), self._gain(rows + self.others + LEAVES)
         self._models: dict[tuple[int, int], Sum] = {}
 
-    def _spread(self, terms: int) -> tuple[float, float]:
+    def _spread(self, terms: int, judged: Arithmetic) -> tuple[float, float]:
         """alpha and beta of a sum of so many terms, of both sides."""
-        alphas, betas = zip(*(each.spread(terms, self.others) for each in (REFERENCE, self.judged)), strict=True)
+        alphas, betas = zip(*(each.spread(terms, self.others) for each in (REFERENCE, judged)), strict=True)
         return sum(alphas) + sum(betas) * REFERENCE.gain(terms), sum(betas)
 
     def _gain(self, terms: int) -> float:
-        return sum(self._spread(terms))
+        """How far a term that is no product moves a sum of so many, relative to the term."""
+        return sum(self._spread(terms, replace(self.judged, operand_roundoff=0.0)))
 
     # ---- sums
 
@@ -117,15 +118,20 @@ class BallReturns:
             scale = scale + (back.size if back.scale is None else back.scale)
             if not back.sum:
                 radius = radius + gain * back.size
-        lost = sum(back.products * back.above_one for back in backs) + 2 * len(backs)
-        radius = (radius + lost * self.smallest) * EVALUATED
-        return Back(value, radius, scale, sum=gain == self.wide)
+        lost = (sum(back.products * back.above_one for back in backs) + 2 * len(backs)) * self.smallest
+        radius = (radius + lost) * EVALUATED
+        return Back(value, radius, scale + self.least(lost), sum=gain == self.wide)
+
+    def least(self, lost: float) -> float:
+        """The least scale of what may lose so much below the smallest normal number."""
+        return lost / self.judged.unit_roundoff
 
     def closed(self, back: Back) -> Back:
         """With what its products may have lost below the smallest normal number."""
         if not back.products:
             return back
-        return replace(back, radius=back.radius + back.products * back.above_one * self.smallest, products=0)
+        lost, scale = back.products * back.above_one * self.smallest, back.size if back.scale is None else back.scale
+        return replace(back, radius=back.radius + lost, scale=scale + self.least(lost), products=0)
 
     def transposed(self, weight: Matrix, d: Cotangent, shared: int) -> Cotangent:
         known = self._one(d)
@@ -177,11 +183,11 @@ class BallReturns:
     def _end(self, value: np.ndarray, radius: np.ndarray, beta: float, scale: np.ndarray) -> Back:
         lost = sum(each.underflow(self.added, self.others) for each in (REFERENCE, self.judged))
         radius = (radius * (1 + beta) + beta * np.abs(value) + lost) * (1 + REFERENCE.gain(self.added))
-        return Back(value, radius * EVALUATED, scale + lost / self.judged.unit_roundoff, sum=True)
+        return Back(value, radius * EVALUATED, scale + self.least(lost), sum=True)
 
     def _over_time(self) -> tuple[float, float]:
         """alpha and beta of a sum over all steps; of 16 bits it may be rounded to storage after each step (A5')."""
-        alpha, beta = self._spread(self.added)
+        alpha, beta = self._spread(self.added, self.judged)
         if self.judged.wide:
             alpha += np.expm1(min(700.0, self.steps * np.log1p(self.judged.unit_roundoff))) * (1 + alpha + beta)
         return alpha, beta
@@ -307,10 +313,15 @@ class ProbeReturns(BallReturns):
     """
 
     def __init__(
-        self, judged: Arithmetic, reported: np.ndarray, states: Sequence[Node], known: dict[int, Back] | None = None
+        self,
+        judged: Arithmetic,
+        gates: int,
+        reported: np.ndarray,
+        states: Sequence[Node],
+        known: dict[int, Back] | None = None,
     ) -> None:
         time, batch, rows = reported.shape
-        super().__init__(judged, rows, time, batch)
+        super().__init__(judged, gates, rows, time, batch)
         self.reported = reported.astype(np.float64)
         self._states, self._known = {id(node): k for k, node in enumerate(states)}, known or {}
         self._shown: dict[tuple[int, int], Back] = {}

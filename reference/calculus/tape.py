@@ -2,7 +2,7 @@
 
 A Tape reads a cell's step with another reader, and remembers it. `hand_back` goes through what it remembers, last
 operation first: a node's cotangent, the derivative by it of what was asked for, is the total of what was handed to it.
-What a cotangent is, is the business of Returns: an array here, a ball with what it depends on in returns.py.
+What a cotangent is, is up to what hands back: an array in NumberReturns, balls with what they depend on in returns.py.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..spec import CellParameters
-from .numbers import Numbers
 
 
 @dataclass(eq=False)
@@ -104,57 +103,7 @@ class Tape:
         return self.nodes[-1]
 
 
-class Returns(Protocol):
-    """What cotangents are, and what becomes of them. `values` are those of nodes."""
-
-    def total(self, several: Sequence[Any]) -> Any:
-        """Their sum, in any order."""
-        ...
-
-    def product(self, d: Any, factor: Any) -> Any:
-        """d times a derivative that one of the methods below answers, elementwise."""
-        ...
-
-    def factor(self, value: Any) -> Any: ...
-
-    def slope(self, activation: str, result: Any) -> Any:
-        """The derivative of an activation, from its result."""
-        ...
-
-    def inside(self, value: Any, limit: float) -> Any:
-        """1 where a value is not clipped, 0 where it is."""
-        ...
-
-    def rest(self, z: Any) -> Any:
-        """1 - z, the derivative of mix by n.  kept: z, that by h.  apart: h - n, that by z."""
-        ...
-
-    def kept(self, z: Any) -> Any: ...
-
-    def apart(self, h: Any, n: Any) -> Any: ...
-
-    def transposed(self, weight: Any, d: Any, shared: int, /) -> Any:
-        """weight^T d.  shared: how many such products are added up."""
-        ...
-
-    def outer(self, d: Any, value: Any) -> Any:
-        """The sum over all steps and sequences of value d^T: (features, units)."""
-        ...
-
-    def summed(self, d: Any) -> Any:
-        """The sum over all steps and sequences: (units,)."""
-        ...
-
-    def joined(self, parts: dict[int, Any], gates: Sequence[int]) -> Any:
-        """The parts of a split beside each other; those to which nothing was handed are 0."""
-        ...
-
-    def cotangent(self, node: Node) -> Any:
-        """That of a node, once all was handed to it; None where that is nothing."""
-        ...
-
-
-def hand_back(nodes: Sequence[Node], returns: Returns) -> None:
+def hand_back(nodes: Sequence[Node], returns: Any) -> None:
     """Hand each node's cotangent to its operands, the last node first. Those that were handed nothing hand on nothing.
 
     What arrives at given nodes and weights stays in their `back`.
@@ -171,7 +120,7 @@ def hand_back(nodes: Sequence[Node], returns: Returns) -> None:
             operand.back.append(part)
 
 
-def handed(node: Node, returns: Returns) -> Any:
+def handed(node: Node, returns: Any) -> Any:
     """What was handed to a node, added up; None where that is nothing."""
     several = list(node.back)
     if node.parts:
@@ -180,7 +129,7 @@ def handed(node: Node, returns: Returns) -> Any:
     return returns.total(several) if several else None
 
 
-def _affine(returns: Returns, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
+def _affine(returns: Any, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
     products, biases, start = node.operands
     for weight, operand in products:
         yield operand, returns.transposed(weight.value, d, operand.shared)
@@ -191,25 +140,25 @@ def _affine(returns: Returns, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
         yield start, d
 
 
-def _multiply(returns: Returns, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
+def _multiply(returns: Any, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
     a, b = node.operands
     for operand, other in ((a, b), (b, a)):
         part = returns.product(d, returns.factor(other.value))
         yield operand, returns.summed(part) if operand.weight else part
 
 
-def _mix(returns: Returns, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
+def _mix(returns: Any, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
     z, n, h = node.operands
     yield z, returns.product(d, returns.apart(h.value, n.value))
     yield n, returns.product(d, returns.rest(z.value))
     yield h, returns.product(d, returns.kept(z.value))
 
 
-def _activation(returns: Returns, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
+def _activation(returns: Any, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
     yield node.operands[0], returns.product(d, returns.slope(node.operation, node.value))
 
 
-def _clip(returns: Returns, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
+def _clip(returns: Any, d: Any, node: Node) -> Iterator[tuple[Node, Any]]:
     a, limit = node.operands
     yield a, returns.product(d, returns.inside(a.value, limit))
 
@@ -227,16 +176,23 @@ RULES = {
 class NumberReturns:
     """Cotangents are arrays, and so are the values of Numbers: a matrix stands as (features, units)."""
 
+    def cotangent(self, node: Node) -> Any:
+        """That of a node, once all was handed to it; None where that is nothing."""
+        return handed(node, self)
+
     def total(self, several: Sequence[np.ndarray]) -> np.ndarray:
         return sum(several[1:], several[0])
 
     def product(self, d: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """d times a derivative that one of the next six answers, elementwise."""
         return d * factor
 
     def factor(self, value: np.ndarray) -> np.ndarray:
+        """Of a product, by the other factor."""
         return value
 
     def slope(self, activation: str, result: np.ndarray) -> np.ndarray:
+        """Of an activation, from its result."""
         match activation:
             case "sigmoid":
                 return result * (1 - result)
@@ -247,9 +203,11 @@ class NumberReturns:
         raise ValueError(f"activation: got {activation!r}, expected sigmoid, tanh or relu")
 
     def inside(self, value: np.ndarray, limit: float) -> np.ndarray:
+        """Of a clipped value: 1 where it is not clipped, 0 where it is."""
         return (np.abs(value) <= limit).astype(value.dtype)
 
     def rest(self, z: np.ndarray) -> np.ndarray:
+        """Of a mix by n; the next two by h, and by z."""
         return 1 - z
 
     def kept(self, z: np.ndarray) -> np.ndarray:
@@ -259,23 +217,20 @@ class NumberReturns:
         return h - n
 
     def transposed(self, weight: np.ndarray, d: np.ndarray, _shared: int) -> np.ndarray:
+        """weight^T d."""
         return d @ weight.T
 
     def outer(self, d: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """The sum over all steps and sequences of value d^T: (features, units)."""
         return value.T @ d
 
     def summed(self, d: np.ndarray) -> np.ndarray:
+        """The sum over all steps and sequences: (units,)."""
         return d.sum(axis=0)
 
     def joined(self, parts: dict[int, np.ndarray], gates: Sequence[int]) -> np.ndarray:
+        """The parts of a split beside each other; those to which nothing was handed are 0."""
         place, one = next(iter(parts.items()))
         size = one.shape[-1] // gates[place]
         absent = [np.zeros((*one.shape[:-1], size * count), one.dtype) for count in gates]
         return np.concatenate([parts.get(place, zero) for place, zero in enumerate(absent)], axis=-1)
-
-    def cotangent(self, node: Node) -> Any:
-        return handed(node, self)
-
-
-def number_tape() -> Tape:
-    return Tape(Numbers())

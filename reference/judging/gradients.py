@@ -21,7 +21,7 @@ from ..calculus.returns import BallReturns
 from ..cells import cell_of
 from ..layout import sequence_to_time_first, state_to_batched, state_tuple, take_steps
 from ..recurrence import Track, initial_states
-from ..spec import CellParameters, expect
+from ..spec import CellParameters, RNNSpec, expect
 from .case import Case
 from .comparison import Part, compare, outside_bound
 from .judge import question_of, verdict_on, wrong_form
@@ -35,9 +35,8 @@ def probe(case: Case) -> Case:
 
     Raises ValueError for a stack: its layers are asked one by one, each with the gradient by the input of the next.
     """
-    expect(case.spec.num_layers == 1, "num_layers", case.spec.num_layers, "1: a stack is asked layer by layer")
-    rows = len(case.parameters[0].w_ih)
-    more = case.spec.num_directions * rows
+    spec, rows = probed_spec(case), len(case.parameters[0].w_ih)
+    more = spec.input_size - case.spec.input_size
     parameters = []
     for d, track in enumerate(case.parameters):
         identity = np.zeros((rows, more), track.dtype)
@@ -45,7 +44,14 @@ def probe(case: Case) -> Case:
         arrays = track.arrays()
         parameters.append(CellParameters.of({**arrays, "w_ih": np.concatenate([track.w_ih, identity], axis=1)}))
     x = np.concatenate([case.x, np.zeros((*case.x.shape[:-1], more), case.x.dtype)], axis=-1)
-    return replace(case, spec=replace(case.spec, input_size=x.shape[-1]), parameters=parameters, x=x)
+    return replace(case, spec=spec, parameters=parameters, x=x)
+
+
+def probed_spec(case: Case) -> RNNSpec:
+    """Of the probed layer. Raises ValueError for a stack."""
+    spec = case.spec
+    expect(spec.num_layers == 1, "num_layers", spec.num_layers, "1: a stack is asked layer by layer")
+    return replace(spec, input_size=spec.input_size + spec.num_directions * len(case.parameters[0].w_ih))
 
 
 def judge_gradients(case: Case, gradients: Gradients, declared: str | None = None) -> Verdict:
@@ -56,7 +62,7 @@ def judge_gradients(case: Case, gradients: Gradients, declared: str | None = Non
     Raises TypeError or ValueError for a case without cotangents, for a stack, and as judge does.
     """
     promised, _ = question_of(case, None, declared, None)
-    expect(case.spec.num_layers == 1, "num_layers", case.spec.num_layers, "1: a stack is judged layer by layer")
+    probed_spec(case)
     if case.cotangents is None:
         raise TypeError("cotangents: got None, expected a case that asks for gradients")
     wrong = wrong_gradients(case, gradients)
@@ -76,14 +82,15 @@ def wrong_gradients(case: Case, gradients: Any) -> tuple[str, str] | None:
         raise TypeError(f"gradients: got {type(gradients).__name__}, expected Gradients")
     if wrong := wrong_form(case, gradients.output, gradients.h_n, ()):
         return wrong
-    probed = probe(case)
+    probed = probed_spec(case)
     if wrong := wrong_form(case, gradients.output, gradients.h0, ()):
         return wrong[0], f"gradient of h0: {wrong[1]}"
-    if type(gradients.x) is not np.ndarray or (gradients.x.shape, gradients.x.dtype) != (probed.x.shape, case.x.dtype):
-        got = f"{type(gradients.x).__name__} {np.shape(gradients.x)}"
-        return "shape", f"gradient of x is {got}, expected the probed layer's, {case.dtype} {probed.x.shape}"
+    shape, x = (*case.x.shape[:-1], probed.input_size), gradients.x
+    if type(x) is not np.ndarray or (x.shape, x.dtype) != (shape, case.x.dtype):
+        got = f"{type(x).__name__} {np.shape(x)}"
+        return "shape", f"gradient of x is {got}, expected the probed layer's, {case.dtype} {shape}"
     try:
-        check_parameters(probed.spec, gradients.parameters)
+        check_parameters(probed, gradients.parameters)
     except (TypeError, ValueError) as error:
         return "shape", f"gradients of {error}"
     return None
@@ -153,7 +160,7 @@ class _Answer:
     def _of_x(self) -> Enclosure:
         """dx is one sum of both directions' products; exactly zero where no step counts."""
         time, batch, _ = self.x.shape
-        returns = BallReturns(self.promised, self.rows, time, batch)
+        returns = BallReturns(self.promised, 1, self.rows, time, batch)
         parts = []
         for track, direction in zip(self.tracks, self.spec.directions, strict=True):
             way = Track(cell_of(self.spec), self.case.parameters[0], self.x, (), self.lengths, direction)
