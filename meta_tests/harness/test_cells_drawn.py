@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,8 @@ def test_what_is_not_offered_is_not_drawn(limits: dict[str, Any]) -> None:
 
 
 def test_one_cell_and_no_variant_are_drawn_where_no_more_is_offered() -> None:
-    offered: dict[str, Sequence[Any]] = {name: values[:1] if values == (False, True) else values
-                                         for name, values in FEATURES.items()} | {"cell": ("elman", "lstm")}  # fmt: skip
+    offered = {name: values[:1] if values == (False, True) else values for name, values in FEATURES.items()}
+    offered |= {"cell": ("elman", "lstm")}
     found = drawn(5, with_all=True, supported=offered.__getitem__)
     assert {(question.cell, question.variants) for question in found} == {("elman", ()), ("lstm", ())}
 
