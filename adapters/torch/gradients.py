@@ -48,7 +48,8 @@ def gradients_of(
     pairs = [(output, g_output), *(zip(finals, state_tuple(g_h_n), strict=True) if g_h_n is not None else ())]
     given = [(answer, tensor(g).to(device)) for answer, g in pairs if g is not None]
     wanted = [asked.x, *asked.states, *weights.values()]
-    found = torch.autograd.grad(*map(list, zip(*given, strict=True)), inputs=wanted, allow_unused=True)  # pyright: ignore
+    outputs, g = map(list, zip(*given, strict=True))
+    found = torch.autograd.grad(outputs, wanted, g, allow_unused=True)
     arrays = [array_of(torch.zeros_like(of) if one is None else one) for of, one in zip(wanted, found, strict=True)]
     states, count = asked.states, len(asked.states)
     by_name = dict(zip(weights, arrays[1 + count :], strict=True))

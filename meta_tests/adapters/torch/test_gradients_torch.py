@@ -41,7 +41,7 @@ def layer_of(case: Case, name: str) -> Any:
 
 
 def torchs(case: Case, name: str) -> Gradients:
-    lengths = None if case.lengths is None else np.asarray(case.lengths)
+    lengths = None if case.lengths is None else np.array(case.lengths)
     inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout)
     return gradients_of(layer_of(case, name), case.spec, inputs, case.cotangents, "cpu")
 
