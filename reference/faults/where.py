@@ -30,6 +30,9 @@ TWO_STEPS = Where("a sequence of two steps", lambda case: bool(np.any(lengths_of
 SEQUENCE = Where("more than one time step", lambda case: len(case.x) > 1)
 FIVE_STEPS = Where("a sequence of five steps", lambda case: bool(np.any(lengths_of(case) > 4)))
 # w_hh matters: there is a state before some step
+SQUARE_STATES = Where(
+    "states of as many numbers as units", lambda case: case.spec.state_size == case.spec.hidden_size, presupposed=True
+)
 RECURRENT = Where(
     "h0 or a sequence of two steps", lambda case: bool(np.any(lengths_of(case) > (1 if case.h0 is None else 0)))
 )
