@@ -32,7 +32,19 @@ from .changes import (
 )
 from .fault import Asked, Fault, Where
 from .where import (
-    ALWAYS, ANY_FEATURES, BIAS, BOTH, FINER, FLOAT64, LAYERS, RECURRENT, SQUARE, SQUARE_RECURRENT, STEPS, UNITS, WIDE,
+    ALWAYS,
+    ANY_FEATURES,
+    BIAS,
+    BOTH,
+    FINER,
+    FLOAT64,
+    LAYERS,
+    RECURRENT,
+    SQUARE,
+    SQUARE_RECURRENT,
+    STEPS,
+    UNITS,
+    WIDE,
 )  # fmt: skip
 
 Arrays = dict[str, np.ndarray]
