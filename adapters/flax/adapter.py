@@ -76,8 +76,8 @@ class FlaxAdapter(Framework):
 
         Called natively, it takes x (batch, time, input_size), with time first where `layout` is time_first, or
         (time, input_size); it answers the last layer's output. One layer also takes initial_carry, of an LSTM the pair
-        (c, h), seq_lengths and return_carry=True; nnx.Sequential hands none of these on: call its `layers` one after another. Beyond
-        seq_lengths a Flax layer answers what it computes of the padding, whatever spec.held says.
+        (c, h), seq_lengths and return_carry=True; nnx.Sequential hands none of these on: call its `layers` one after
+        another. Beyond seq_lengths a Flax layer answers what it computes of the padding, whatever spec.held says.
         """
         words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}
         options = BUILT_WITH.get(mode, {})

@@ -42,8 +42,8 @@ def carries_of(spec: RNNSpec, h0: Any) -> list[Any] | None:
     """The initial carry of each track, an array or the pair (c, h), of our states; None of None."""
     if h0 is None:
         return None
-    states = theirs(spec, MAPPING[spec.cell], h0)
-    return list(zip(*states, strict=True)) if len(states) > 1 else list(states[0])
+    first, *more = theirs(spec, MAPPING[spec.cell], h0)
+    return list(zip(first, *more, strict=True)) if more else list(first)
 
 
 def states_of(spec: RNNSpec, carries: Sequence[Any]) -> Any:

@@ -346,10 +346,11 @@ def cell_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, scan: Any
 
 def loop(asked: Asked) -> Any:
     def scan(cell: Any, carry: Any, steps: Any, runs: Any, reverse: bool) -> tuple[Any, Any]:
-        outputs = [jnp.zeros((*steps.shape[1:-1], cell.hidden_features), steps.dtype)] * len(steps)
+        none = jnp.zeros((*steps.shape[1:-1], cell.hidden_features), steps.dtype)
+        outputs = [none] * len(steps)
         for t in range(len(steps))[:: -1 if reverse else 1]:
             carry, outputs[t] = step(cell, carry, steps[t], runs[t])
-        return carry, jnp.stack(outputs) if outputs else jnp.zeros((0, *steps.shape[1:-1], cell.hidden_features), steps.dtype)
+        return carry, jnp.stack(outputs) if outputs else none[None][:0]
 
     return stack(asked, lambda *given: cell_layer(*given, scan=scan))
 
