@@ -13,6 +13,7 @@ from ..contract import NotOffered
 from ..scripts.script import script
 from ..scripts.source import source
 
+CELLS = {"elman": "SimpleCell", "gru": "GRUCell", "lstm": "OptimizedLSTMCell"}
 TEMPLATE, FUNCTIONS = Path(__file__).with_suffix(".txt"), Path(__file__).with_name("ways.py")
 
 
@@ -68,6 +69,9 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
         "Flax",
         device,
         view=view,
+        cells=tuple(CELLS),
+        cell=case.spec.cell,
+        native_cell=CELLS.get(case.spec.cell),
         idiom=idiom is not None,
         function=idiom and idiom.function,
         functions=source(FUNCTIONS, idiom.function) if idiom else "",
