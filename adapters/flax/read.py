@@ -204,7 +204,7 @@ def array_in(variable: Any, name: str) -> Any:
 def _expect_plain(name: str, article: str, part: Any, *kinds: type) -> None:
     """Raise NotOffered unless a part is of exactly one of these kinds, with no method in place of its class's."""
     kind = type(part)
-    expected = " or ".join(f"nnx.{one.__name__}" for one in kinds[:2])
+    expected = " or ".join(f"nnx.{one.__name__}" for one in kinds)
     refuse(name, {f"got {article}{kind.__name__}, expected {expected}": kind not in kinds})
     own = [method for method in vars(part) if method != "merge_fn" and callable(getattr(kind, method, None))]
     refuse(name, {f"got a {method} of its own, expected that of {kind.__name__}": True for method in own})
