@@ -31,7 +31,6 @@ WITHOUT: dict[str, Any] = {
         ((("h0", True),), (("lengths", "mixed"),), (("lengths", "with zeros"),)),
         "nnx.Sequential hands no carries and no lengths on to its layers",
     ),
-    "LSTMCell": dict.fromkeys(((("cell", "elman"),), (("cell", "gru"),)), "it is another cell"),
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
 

@@ -34,7 +34,6 @@ WAYS: Mapping[str, Way] = {
     "as it comes": Way("of a cell with its own initialisers, whose weights are set then", "as_it_comes"),
     "without dtype": Way("of a cell that is given param_dtype, and no dtype", "without_dtype"),
     "without param_dtype": Way("of a cell that is given dtype, and no param_dtype", "without_param_dtype"),
-    "LSTMCell": Way("of nnx.LSTMCell, which has a Linear for each gate", "of_gates"),
     "without x64": Way("with none of JAX's settings touched: jax_enable_x64 is off", "layers", bare=True),
     "merged": Way("by nnx.Bidirectional with a merge_fn that adds; unrolled; without carries", "merged", SUM),
     "carry alone": Way("for its carry, by nnx.RNN without keep_order in nnx.jit", "carry_alone", CARRIES),

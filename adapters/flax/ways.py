@@ -112,24 +112,20 @@ def nnx_cell(asked: Asked, n: int) -> Any:
 
 
 def cell_filled_then(asked: Asked, n: int, **more: Any) -> Any:
-    """A cell that is made as it comes, but for these words, and given its weights then: those that it has."""
+    """A cell that is made as it comes, but for these words, and given its weights then: those that it has.
+
+    Of an LSTM an LSTMCell, which has a Linear for each gate and side.
+    """
     (kernel, recurrent, bias, *_), (kind, words) = weights(asked, n), nnx_kind(asked)
+    kind = nnx.LSTMCell if asked.cell == "lstm" else kind
     cell = kind(len(kernel), len(recurrent), rngs=nnx.Rngs(0), **words, **more)
-    cell.dense_i.kernel, cell.dense_h.kernel = nnx.Param(kernel), nnx.Param(recurrent)
-    (cell.dense_h if asked.cell == "lstm" else cell.dense_i).bias = nnx.Param(bias)
-    return cell
-
-
-def cell_of_gates(asked: Asked, n: int) -> Any:
-    """nnx.LSTMCell, which has a Linear for each gate and side, given its weights when it was made."""
-    kernel, recurrent, bias = weights(asked, n)
-    dtype, zeros = jnp.dtype(asked.dtype), nnx.initializers.zeros_init()
-    cell = nnx.LSTMCell(len(kernel), len(recurrent), dtype=dtype, param_dtype=dtype, kernel_init=zeros,
-                        recurrent_kernel_init=zeros, rngs=nnx.Rngs(0))  # fmt: skip
-    of_x, of_h = (cell.ii, cell.if_, cell.ig, cell.io), (cell.hi, cell.hf, cell.hg, cell.ho)
-    parts = (jnp.split(one, 4, axis=-1) for one in (kernel, recurrent, bias))
-    for i, h, *given in zip(of_x, of_h, *parts, strict=True):
-        i.kernel, h.kernel, h.bias = map(nnx.Param, given)
+    if asked.cell == "lstm":
+        of_x, of_h = (cell.ii, cell.if_, cell.ig, cell.io), (cell.hi, cell.hf, cell.hg, cell.ho)
+        parts = (jnp.split(one, 4, axis=-1) for one in (kernel, recurrent, bias))
+        for i, h, *given in zip(of_x, of_h, *parts, strict=True):
+            i.kernel, h.kernel, h.bias = map(nnx.Param, given)
+        return cell
+    cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias = map(nnx.Param, (kernel, recurrent, bias))
     return cell
 
 
@@ -176,10 +172,6 @@ def without_param_dtype(asked: Asked) -> Any:
 
 def layers(asked: Asked) -> Any:
     return stack(asked, nnx_layer)
-
-
-def of_gates(asked: Asked) -> Any:
-    return stack(asked, lambda *given: nnx_layer(*given, cell=cell_of_gates))
 
 
 def merge_of(asked: Asked, n: int) -> Any:

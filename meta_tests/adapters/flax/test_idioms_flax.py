@@ -39,7 +39,7 @@ def test_the_script_of_an_idiom_asks_what_it_asks(word: str, case: Any) -> None:
         with pytest.raises(NotOffered):
             adapter.script(case, "cpu", word)
         pytest.skip(why)
-    answer = attempt(Stack(adapter, case, idiom=word), case)
+    answer: Any = attempt(Stack(adapter, case, idiom=word), case)
     names, code, printed = execute(adapter.script(case, "cpu", word))
     lost = case.spec.cell == "gru" and word in ("as it comes", "without dtype", "without param_dtype")  # F-260
     assert code == int(lost), printed
