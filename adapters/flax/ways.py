@@ -118,7 +118,7 @@ def cell_filled_then(asked: Asked, n: int, **more: Any) -> Any:
     """
     (kernel, recurrent, bias, *_), (kind, words) = weights(asked, n), nnx_kind(asked)
     kind = nnx.LSTMCell if asked.cell == "lstm" else kind
-    cell = kind(len(kernel), len(recurrent), rngs=nnx.Rngs(0), **words, **more)
+    cell: Any = kind(len(kernel), len(recurrent), rngs=nnx.Rngs(0), **words, **more)
     if asked.cell == "lstm":
         of_x, of_h = (cell.ii, cell.if_, cell.ig, cell.io), (cell.hi, cell.hf, cell.hg, cell.ho)
         parts = (jnp.split(one, 4, axis=-1) for one in (kernel, recurrent, bias))
