@@ -150,7 +150,7 @@ def test_a_users_module_is_what_was_read_from_it(nnx: Any, adapter: adapters.Ada
     verdict = judge(case, native, case.answer().h_n, bound="trajectory")
     assert verdict.outcome == "agrees", verdict
     port = array_of(adapter.build(spec, parameters)(X))
-    if "LSTM" in name:  # four products, or one
+    if "LSTM" in name or name == "unroll":  # four products or one; XLA compiles an unrolled loop in another way
         assert judge(case, port, case.answer().h_n, bound="trajectory").outcome == "agrees"
     else:
         assert np.array_equal(port, native), "a port, called alike"
@@ -183,7 +183,9 @@ def test_a_drawn_module_is_what_was_read_of_it_or_is_refused(data: st.DataObject
         words = str(refusal)
     else:
         words = ""
-        assert np.array_equal(array_of(adapter.build(spec, parameters)(X)), array_of(module(X)))
+        case = Case(spec, parameters, X, layout=spec.layout or "batch_first")
+        for answer in (adapter.build(spec, parameters)(X), module(X)):
+            assert judge(case, array_of(answer), case.answer().h_n, bound="trajectory").outcome == "agrees"
     assert not words or "return_carry=True" in words or "reverse=True without keep_order" in words
 
 
@@ -299,7 +301,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "two gates' kernels": (
         lambda n: with_set(gated(n, "LSTMCell"), "cell.hg", n.Linear(5, 4, rngs=n.Rngs(0))),
-        r"got shape|expected",
+        r"hg.kernel|w_hh|expected 1 gates",
     ),
     "a GRU cell in a stack": (
         lambda n: n.Sequential(rnn(n), n.GRUCell(5, 5, rngs=n.Rngs(0))),
