@@ -13,9 +13,13 @@ import onnx
 
 from ..contract import Capabilities, Compiles, Feature, Refusal
 from .idioms import Call, Load, Way, of_evaluator, of_onnxruntime, of_openvino
+from .mapping import MAPPING
 from .models import operator_model
 from .script import OPSET
 
+OFFERS: tuple[Feature, ...] = (
+    *(("cell", cell) for cell in MAPPING if cell != "elman"), ("peepholes", True), ("input_forget", True), ("clip", True)
+)  # fmt: skip
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
 
 
@@ -46,7 +50,7 @@ def _capabilities(batch_first: str, emulated: dict[Feature, str] | None = None, 
             ("layout", "batch_first"): batch_first,
             **(emulated or {}),
         },
-        offers=(("clip", True),),
+        offers=OFFERS,
         **more,
     )
 

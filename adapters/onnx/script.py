@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from reference import Case
+from reference import Case, RNNSpec
 from reference.spec import expect_word
 
 from ..contract import NotOffered
 from ..scripts.script import ON_CPU, script
 from .idioms import RUN, Way
+from .mapping import OF_GATES, OF_RNN
 
 TEMPLATE = Path(__file__).with_suffix(".txt")
 OPSET = 22  # the first in which RNN takes bfloat16
 IR_VERSION = 10  # onnx 1.16's, which came with this opset's runtimes; a newer one only locks older ones out
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
 # name of the runtime -> what is called, and what it needs, in words
 RUNTIMES = {
     "onnxruntime": ("The RNN operator in ONNX Runtime", "onnx, onnxruntime"),
@@ -26,7 +27,12 @@ RUNTIMES = {
 }
 
 
-ALL = ("output", "h_n")
+def attributes_of(spec: RNNSpec) -> dict[str, Any]:
+    """What a node says of a spec's cell: its attributes beside hidden_size, direction and clip."""
+    activations = OF_RNN[spec.nonlinearity] if spec.cell == "elman" else OF_GATES[spec.cell]
+    more = {"gru": {"linear_before_reset": 1}, "gru_reset_before": {"linear_before_reset": 0},
+            "lstm": {"input_forget": int(spec.input_forget)}}  # fmt: skip
+    return {"activations": [*activations] * spec.num_directions, **more.get(spec.cell, {})}
 
 
 def onnx_script(
