@@ -17,10 +17,10 @@ from ..inputs import Framework, Inputs, Known, expect_built
 from ..mapping import ours, theirs
 from . import runtimes
 from .idioms import Way
+from .mapping import MAPPING
 from .models import operator_model, stack_model
 from .read import read_model
 from .runtimes import Call, Runtime
-from .mapping import MAPPING
 from .script import onnx_script
 
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}

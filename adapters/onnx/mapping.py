@@ -1,4 +1,6 @@
-"""How ONNX's operators RNN, GRU and LSTM keep their weights, each with an axis of directions in front. It names no ONNX.
+"""How ONNX's operators RNN, GRU and LSTM keep their weights and states. It imports no onnx.
+
+Each array has an axis of directions in front.
 
 The gate that ONNX calls h in GRU, and c in LSTM, is n and g here.
 """
@@ -31,7 +33,4 @@ STATES = {"h": 5, "c": 6}
 INPUTS = {("h",): 6, ("h", "c"): 8}  # by its states: how many inputs a node has
 # the activations of a direction, in the order of the operator's attribute
 OF_RNN = {"tanh": ("Tanh",), "relu": ("Relu",)}
-OF_GATES = {
-    **dict.fromkeys(("gru", "gru_reset_before"), ("Sigmoid", "Tanh")),
-    "lstm": ("Sigmoid", "Tanh", "Tanh"),
-}
+OF_GATES = {**dict.fromkeys(("gru", "gru_reset_before"), ("Sigmoid", "Tanh")), "lstm": ("Sigmoid", "Tanh", "Tanh")}

@@ -18,8 +18,9 @@ from .models import operator_model
 from .script import OPSET
 
 OFFERS: tuple[Feature, ...] = (
-    *(("cell", cell) for cell in MAPPING if cell != "elman"), ("peepholes", True), ("input_forget", True), ("clip", True)
-)  # fmt: skip
+    *(("cell", cell) for cell in MAPPING if cell != "elman"),
+    *((word, True) for word in ("peepholes", "input_forget", "clip")),
+)
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
 
 
