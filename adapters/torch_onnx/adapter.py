@@ -1,8 +1,8 @@
 """torch's layers exported to ONNX, and run in ONNX Runtime: what becomes of a layer on its way into production.
 
-torch has two exporters. The older one (dynamo=False) makes a recurrent node of each layer, of any shape, and takes packed
-sequences: it is what is judged as it comes. The newer one (dynamo=True, the default of torch.onnx.export since 2.9)
-unrolls the layer into products and activations, for one number of steps, and takes no packed sequences: it is the
+torch has two exporters. The older one (dynamo=False) makes a recurrent node of each layer, of any shape, and takes
+packed sequences: it is what is judged as it comes. The newer one (dynamo=True, the default of torch.onnx.export since
+2.9) unrolls the layer into products and activations, for one number of steps, and takes no packed sequences: it is the
 mode "exported".
 """
 

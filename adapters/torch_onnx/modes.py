@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from torch import Tensor
 
 from ..onnx.runtimes import onnxruntime
 from . import ways
