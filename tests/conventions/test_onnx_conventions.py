@@ -1,4 +1,4 @@
-"""The conventions of ONNX's recurrent operators, each by its plain name, as ONNX Runtime, OpenVINO and onnx have them."""
+"""The conventions of ONNX's recurrent operators, by plain names, as ONNX Runtime, OpenVINO and onnx have them."""
 
 from __future__ import annotations
 
