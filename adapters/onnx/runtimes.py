@@ -22,6 +22,7 @@ OFFERS: tuple[Feature, ...] = (
     *((word, True) for word in ("peepholes", "input_forget", "clip")),
 )
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
+NO_DOUBLE = Refusal("RuntimeException or NotImplemented", "operator does not support double yet")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def onnxruntime() -> Runtime:
         },
         capabilities=_capabilities(
             "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
-            refused={(("dtype", dtype),): NO_KERNEL for dtype in ("float64", "bfloat16")},
+            refused={
+                **{(("dtype", dtype),): NO_KERNEL for dtype in ("float64", "bfloat16")},
+                **{(("dtype", "float64"), ("cell", cell)): NO_DOUBLE for cell in MAPPING if cell != "elman"},
+            },
             arithmetics={(("dtype", "float16"),): "float16_of_float32"},
         ),
         ways=of_onnxruntime(newest_opset(load), package.get_available_providers(), package.get_all_providers()),
