@@ -162,9 +162,10 @@ def test_linear_before_reset_says_what_the_reset_gate_multiplies(models: Any, lo
     assert judge(replace(case, spec=other), *answer, bound="trajectory").outcome == "disagrees"
 
 
-@pytest.mark.parametrize("peepholes", [False, True])
-def test_an_lstm_has_h_first_and_then_c(models: Any, load: Any, peepholes: bool):
+@pytest.mark.parametrize(("name", "peepholes"), [*((name, False) for name in RUNTIMES), ("onnxruntime", True)])
+def test_an_lstm_has_h_first_and_then_c(models: Any, name: str, peepholes: bool):
     """initial_h, initial_c; Y_h, Y_c. Both start where they are told to."""
+    load = load_in(name)
     spec = replace(BOTH, cell="lstm", peepholes=peepholes)
     case = draw_case(spec, batch=2, time=4, layout="time_first", h0=True)
     output, states = asked(models, load, case)
