@@ -197,7 +197,7 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "x of another dtype": (of_input(11), "x: got DOUBLE beside weights of FLOAT, expected one dtype"),
     "x of no dtype": (of_input(99), "model: .*99"),
     "quantised": (another_node("DynamicQuantizeLinear"), "nodes: got DynamicQuantizeLinear, expected RNN nodes"),
-    "opset 1": (opset(1), "opset: got 1, expected 7 to .*: the RNN operator may be another"),
+    "opset 1": (opset(1), "opset: got 1, expected 7 to .*: the operator may be another"),
     "an opset to come": (opset(99), "opset: got 99, expected 7 to"),
     "a function": (own_function, "nodes: got function RNN, expected RNN nodes"),
     "a default that is constant": (default_states, "initial_h of rnn_0: got 'h0_0', expected an input or none"),
