@@ -67,6 +67,18 @@ def decode(field: str, encoded: Any) -> np.ndarray:
     return array if np.little_endian else array.byteswap()
 
 
+def encode_states(states: Any) -> Any:
+    """h0 or h_n: an array as encode writes it, a list of them for a tuple, None for None."""
+    return list(map(encode, states)) if isinstance(states, tuple) else None if states is None else encode(states)
+
+
+def decode_states(field: str, encoded: Any) -> Any:
+    """What encode_states wrote. Raises as decode does."""
+    if isinstance(encoded, list):
+        return tuple(decode(f"{field}[{index}]", one) for index, one in enumerate(encoded))
+    return None if encoded is None else decode(field, encoded)
+
+
 def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
     if not isinstance(shape, list) or any(type(n) is not int for n in shape):
         raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")

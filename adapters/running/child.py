@@ -20,7 +20,7 @@ import warnings
 from typing import IO, Any
 
 from reference import Case
-from reference.encoding import decode, encode
+from reference.encoding import decode, decode_states, encode, encode_states
 
 from .. import load
 from ..contract import NotOffered, Refused, Result, Unsupported
@@ -64,7 +64,7 @@ class Child:
         if "crashed" in said:
             raise Told(said["crashed"])
         prefixes = said["prefixes"] and [decode("prefixes", array) for array in said["prefixes"]]
-        output, h_n = (said[name] if said[name] is None else decode(name, said[name]) for name in ("output", "h_n"))
+        output, h_n = (decode_states(name, said[name]) for name in ("output", "h_n"))
         return Result(output, h_n, prefixes)
 
     def close(self) -> None:
@@ -174,8 +174,7 @@ def _answer(stack: Stack, case: Case) -> dict[str, Any]:
             stack.expect_offered(stack.features(case))
             output, h_n, prefixes = stack.answer(case)
         lower = None if prefixes is None else [encode(array) for array in prefixes]
-        shown = {"output": output, "h_n": h_n}
-        return {name: None if a is None else encode(a) for name, a in shown.items()} | {"prefixes": lower}
+        return {"output": encode_states(output), "h_n": encode_states(h_n), "prefixes": lower}
     except Unsupported as refusal:
         kind = next(name for name, kind in REFUSALS.items() if isinstance(refusal, kind))
         return {"refused": str(refusal), "kind": kind}

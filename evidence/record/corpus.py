@@ -20,6 +20,7 @@ import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
 
 from adapters.contract import MODES
 from reference import DIRECTIONS, Case
+from reference.layout import state_tuple
 
 FOLDER = Path(__file__).with_name("corpora")
 FORMAT = "rnn-equivalence corpus 1"
@@ -84,7 +85,11 @@ def _family(path: Path) -> Family:
     entries = [json.loads(line) for line in lines]
     cases = {entry["name"]: Case.from_json(json.dumps(entry["case"])) for entry in entries}
     for case in cases.values():
-        for array in (case.x, case.h0, *(array for cell in case.parameters for array in cell.arrays().values())):
+        for array in (
+            case.x,
+            *state_tuple(case.h0),
+            *(array for cell in case.parameters for array in cell.arrays().values()),
+        ):
             if array is not None:
                 array.setflags(write=False)
     if strange := [name for name in cases if family_of(name) != path.stem]:
@@ -136,7 +141,9 @@ def _of(digests: tuple[tuple[str, str], ...]) -> Corpus:
             ends = tuple(f"{direction} batch_first {word}" for direction in DIRECTIONS for word in words)
             if mode in NARROW_PRODUCTS:
                 ends += tuple(f"vectors 64 {direction} float32" for direction in DIRECTIONS)
-            asked[f"{PROPERTY}, {mode}"] = Asked(mode, "step", tuple(name for name in found if name.endswith(ends)))
+            gated = tuple(end.replace("relu", "tanh") for end in ends)  # another cell has no relu
+            names = (name for name in found if name.endswith(ends if family_of(name) == FIRST else gated))
+            asked[f"{PROPERTY}, {mode}"] = Asked(mode, "step", tuple(names))
     names = MappingProxyType({case.id: name for name, case in found.items()})
     return Corpus(MappingProxyType(found), names, MappingProxyType(asked), tuple(wrong), tuple(earlier))
 

@@ -21,10 +21,10 @@ from adapters.capabilities import Capabilities, Refusal, beyond_base
 from adapters.contract import Idiom
 from findings import Finding
 from reference import Case, Verdict, limits
-from reference.encoding import decode, encode
+from reference.encoding import decode, decode_states, encode, encode_states
 from reference.files import opened, written_atomically
 from reference.judging.view import WHOLE, View
-from reference.layout import sequence_axes
+from reference.layout import sequence_axes, state_tuple
 
 from . import corpus
 
@@ -70,10 +70,10 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     return function(value)
 
 
-def answer_id(output: np.ndarray | None, h_n: np.ndarray | None) -> str:
+def answer_id(output: np.ndarray | None, h_n: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of an answer's dtypes, shapes and bits; None is not shown."""
     digest = hashlib.sha256()
-    for array in (output, h_n):
+    for array in (output, *state_tuple(h_n)):
         told = "nothing " if array is None else f"{array.dtype.name} {array.shape} "
         digest.update(told.encode() + (b"" if array is None else np.ascontiguousarray(array).tobytes()))
     return digest.hexdigest()[:16]
@@ -117,14 +117,13 @@ def sizes(case: Case) -> dict[str, int]:
 def kept_answer(output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None) -> Line:
     """An answer, with all that is needed to judge it again; None where an array is not shown."""
     lower = None if prefixes is None else [encode(array) for array in prefixes]
-    shown = {"output": output, "h_n": h_n}
-    return {name: None if array is None else encode(array) for name, array in shown.items()} | {"prefixes": lower}
+    return {"output": encode_states(output), "h_n": encode_states(h_n), "prefixes": lower}
 
 
-def arrays(answer: Line) -> tuple[np.ndarray | None, np.ndarray | None, list[np.ndarray] | None]:
+def arrays(answer: Line) -> tuple[Any, Any, list[np.ndarray] | None]:
     """Output, h_n and prefixes of a kept answer. Raises TypeError or ValueError where they are no arrays."""
     lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
-    output, h_n = (None if answer[name] is None else decode(name, answer[name]) for name in ("output", "h_n"))
+    output, h_n = (decode_states(name, answer[name]) for name in ("output", "h_n"))
     return output, h_n, lower
 
 

@@ -265,12 +265,13 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
             "unit": (place.unit, sizes.hidden_size), "time": (place.time or 0, max(sizes.time, 1))}  # fmt: skip
     past = [name for name, (at, size) in ends.items() if at >= size]
     last = "output" if View(**line.view).output == "every step" else "last output"
-    kind = place.array in (last, "h_n") and (place.time is None) == (place.array != "output")
+    finals = ("h_n", "c_n") if _unbounded(line) else ("h_n",)
+    kind = place.array in (last, *finals) and (place.time is None) == (place.array != "output")
     lower = place.array == "output" and said.bound in ("trajectory", PAIR) and place.layer != sizes.num_layers - 1
     directions = ("forward", "reverse") if of == "bidirectional" else (of,)
     yield from those(
         (strange, f"no layer of {phi} is expected to answer {place.expected!r}"),
-        (phi == "tanh" and not said.vacuous and place.bound >= 1,
+        (phi == "tanh" and not _unbounded(line) and not said.vacuous and place.bound >= 1,
          f"a bound of {place.bound!r} says nothing, and no element is counted as vacuous"),
         (past, f"{', '.join(past)} beyond the sizes of the case"),
         (not kind, f"{place.array!r} at time {place.time}"),
@@ -280,9 +281,14 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     )  # fmt: skip
 
 
+def _unbounded(line: VerdictLine) -> bool:
+    """Whether a state of the layer may be any number: c of an LSTM, and its h where it is projected."""
+    return line.features.get("cell") == "lstm"
+
+
 def _possible(line: VerdictLine) -> tuple[float, float]:
     """The least and the most that is expected: of an initial state, which an empty sequence gives back, anything."""
-    if line.features["h0"]:
+    if line.features["h0"] or _unbounded(line):
         return -math.inf, math.inf
     added = 2.0 if line.view.get("halves") == "sum" and _directions(line) > 1 else 1.0
     return {"tanh": (-added, added), "relu": (0.0, math.inf)}[str(line.features["nonlinearity"])]

@@ -15,7 +15,7 @@ import numpy as np
 from .. import limits
 from ..arguments import check_inputs, check_parameters
 from ..cells import cell_of
-from ..encoding import decode, expect_object, in_base64, raw
+from ..encoding import decode, decode_states, expect_object, in_base64, raw
 from ..files import read_text, write_atomically
 from ..layout import each_state, take_steps, unmasked_first
 from ..recurrence import Result, forward
@@ -119,10 +119,8 @@ class Case:
             expect_object(name, track, {"w_ih", "w_hh"}, possible)
             parameters.append(CellParameters.of({key: decode(f"{name} {key}", array) for key, array in track.items()}))
         h0, lengths, mask = content["h0"], content["lengths"], _decode_mask(content.get("mask"))
-        if isinstance(h0, list) and len(cell_of(spec).states) > 1:
-            h0 = tuple(decode(f"h0[{index}]", state) for index, state in enumerate(h0))
-        elif h0 is not None:
-            h0 = decode("h0", h0)
+        several = len(cell_of(spec).states) > 1
+        h0 = (decode_states if several or h0 is None else decode)("h0", h0)
         for index, length in enumerate(lengths if isinstance(lengths, list) else ()):  # check_inputs sees to the others
             if type(length) is not int:
                 raise TypeError(f"lengths[{index}]: got {short(length)}, expected an integer")
