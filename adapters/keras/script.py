@@ -39,10 +39,9 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     refuse("script", {f"{way}: the adapter writes none of it": way not in MODES and name not in functions()})
     kind, more = KINDS[case.spec.cell]
     words: dict[str, Any] = {
-        "kind": kind,
+        "layer": kind,
         "reset": bool(more),
         "reset_after": more.get("reset_after"),
-        "lstm": case.spec.cell == "lstm",
         "each": len(MAPPING[case.spec.cell].states),
         **_arrays(case.spec),
         "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
@@ -57,7 +56,8 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "every_step": view.output == "every step",
     }
     title = "Bidirectional" if case.spec.direction == "bidirectional" else kind
-    return script(case, TEMPLATE, f"keras.layers.{title}", f"Keras on {backend}", device, view=view, **words)
+    return script(case, TEMPLATE, f"keras.layers.{title}", f"Keras on {backend}", device, view=view,
+                  cells=tuple(MAPPING), **words)  # fmt: skip
 
 
 def _arrays(spec: RNNSpec) -> dict[str, str]:
