@@ -49,7 +49,8 @@ def _every_combination(
     dtypes: tuple[str, ...] = (*WIDE, *NARROW),
     layouts: tuple[str, ...] = LAYOUTS,
 ) -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart."""
+    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart, of another
+    cell than elman in one layout."""
     for seed, (direction, layout, phi, dtype) in enumerate(product(DIRECTIONS, layouts, phis, dtypes)):
         time = 3 if dtype in NARROW else 6  # torch takes 10 ms for a step in a narrow dtype on a CPU
         combination = direction, layout, phi, dtype
@@ -65,6 +66,8 @@ def _every_combination(
             draw_case(stack(4, 6, 2), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
                       lengths=lengths, layout=layout),
         )  # fmt: skip
+        if cell != FIRST and layout != "batch_first":
+            continue
         yield (
             (*combination, "equal sizes"),
             draw_case(stack(time, time, 3, bias=False), batch=1 if rows == 1 else time, time=time,
@@ -143,10 +146,8 @@ def _gated(cell: str) -> Iterator[tuple[tuple[Any, ...], Case]]:
     for direction, dtype in product(("forward", "bidirectional"), WIDE):
         spec = partial(RNNSpec, direction=direction, cell=cell)
         yield ("time", 60, direction, dtype), draw_case(spec(4, 8), batch=2, time=60, dtype=dtype, seed=300)
-        yield (
-            ("vectors", 33, direction, dtype),
-            draw_case(spec(34, 33), batch=8, time=5, dtype=dtype, seed=733, h0=True),
-        )
+    case = draw_case(RNNSpec(17, 16, cell=cell), batch=5, time=5, seed=716, h0=True)
+    yield ("vectors", 16, "forward", "float32"), case
     for dtype in WIDE:
         spec = RNNSpec(6, 9, cell=cell)
         yield ("saturated", dtype), draw_case(spec, batch=3, time=7, dtype=dtype, input_scale=1e3, seed=900)

@@ -35,6 +35,12 @@ UNTRACED = {
     ("h0", True): GUARDED,
     ("h0", False): Refusal("TypeError", "zeros(): argument 'size' failed to unpack the object"),
 }
+# autocast narrows the products of a GRU and an LSTM, whose states stay in float32 on a CPU
+MIXED = {
+    (("mode", "mixed"), ("cell", cell), ("dtype", dtype)): f"{dtype}_of_float32"
+    for cell in ("gru", "lstm")
+    for dtype in ("float16", "bfloat16")
+}
 
 
 class TorchAdapter(Framework):
@@ -67,7 +73,7 @@ class TorchAdapter(Framework):
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after"
         },
-        arithmetics=NARROW_ARITHMETICS,
+        arithmetics=MIXED | NARROW_ARITHMETICS,
         offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm"), ("projection", True)),
     )
     environment = staticmethod(environment)

@@ -53,7 +53,11 @@ class ModeRunner:
             if key not in self._made:
                 module = padded(with_layout(self.rnn, batch_first), self.reverse)
                 self._made[key] = self.made(module, arguments)
-            return self._made[key](x, hx, lengths)
+            output, h_n = self._made[key](x, hx, lengths)
+        if mixed:  # of a GRU or an LSTM torch keeps the states in float32 on a CPU
+            to = getattr(torch, self.dtype.name)
+            return output.to(to), each_state(lambda state: state.to(to), h_n)
+        return output, h_n
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
         """What the mode makes of the module, for arguments like these."""

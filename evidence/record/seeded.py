@@ -74,11 +74,14 @@ def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
         if not offered.no_answer({**USUAL, **asked}):
             met |= asked.items()
             yield asked
-    wanted = [(name, v) for name, values in FEATURES.items() if name not in ("mode", "cell") for v in values]
+    wanted = [(name, v) for name, values in FEATURES.items() if name != "mode" for v in values]
     for name, value in wanted:
         alone = (name, value) in ALONE or (name, value) not in met
         if alone and (name, value) not in USUAL.items() and not offered.no_answer({**USUAL, name: value}):
-            yield {name: value}
+            started = (
+                {"h0": True} if name == "cell" and not offered.no_answer({**USUAL, name: value, "h0": True}) else {}
+            )
+            yield {name: value, **started}
 
 
 def _answered(offered: Capabilities, name: str, value: Any) -> bool:
