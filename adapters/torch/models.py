@@ -21,6 +21,8 @@ class Reverse(torch.nn.Module):
     class of its own for it.
     """
 
+    batch_first: bool
+
     def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 (torch's own name)
         layer: Any = super()
         if isinstance(input, PackedSequence):
@@ -74,7 +76,7 @@ class PaddedRNN(torch.nn.Module):
 class PaddedLSTM(PaddedRNN):
     """The same of a torch.nn.LSTM, whose states are a pair: torch.jit.script takes a method for one type."""
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         x = self.turned(x, lengths)

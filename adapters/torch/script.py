@@ -54,7 +54,7 @@ def torch_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
 def _words(case: Case, way: str) -> dict[str, Any]:
     """What is true of a way, and its function's text."""
     text = function(SOURCE, CALLED[way]) if way in CALLED else ""
-    takes = text.partition("(")[2].partition(")")[0]
+    takes = text.partition(f"def {CALLED[way]}(")[2].partition(")")[0] if text else ""
     ended, some = case.lengths is not None, case.lengths is not None and np.size(case.lengths) > 0
     runs, packs = "runs" in takes, "lengths" in takes
     told = ", None" if packs or runs else ""

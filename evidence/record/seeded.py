@@ -78,10 +78,7 @@ def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
     for name, value in wanted:
         alone = (name, value) in ALONE or (name, value) not in met
         if alone and (name, value) not in USUAL.items() and not offered.no_answer({**USUAL, name: value}):
-            started = (
-                {"h0": True} if name == "cell" and not offered.no_answer({**USUAL, name: value, "h0": True}) else {}
-            )
-            yield {name: value, **started}
+            yield {name: value} | ({"h0": True} if name == "cell" and True in offered.supported("h0") else {})
 
 
 def _answered(offered: Capabilities, name: str, value: Any) -> bool:
