@@ -35,10 +35,7 @@ IN_MODE = {
 }
 # of every other family, one case in each direction; exported, which takes longest, in one
 OTHER = "batch_first tanh float32 full"
-OTHERS_IN_MODE = {
-    "mixed": "batch_first tanh bfloat16 full",
-    "exported": "forward batch_first tanh float32 plain",
-}
+OTHERS_IN_MODE = {"mixed": "batch_first tanh bfloat16 full", "exported": "forward batch_first tanh float32 plain"}
 NARROW_PRODUCTS = ("tf32", "bfloat16_products")  # taken where they pay: a wide case is asked too
 
 

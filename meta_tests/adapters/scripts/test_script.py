@@ -123,7 +123,7 @@ def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, mon
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert "--script: mask True: torch.nn.RNN takes no mask" in capsys.readouterr().err
+    assert "--script: mask True: torch's layers take no mask" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("framework", "words"), REFUSED)

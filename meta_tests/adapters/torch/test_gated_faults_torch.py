@@ -35,7 +35,7 @@ def cases_of(kind: str) -> list[Case]:
     asked: list[tuple[int, int, dict[str, Any]]] = [
         (4, 2, {"lengths": (2, 5, 4)}), (5, 1, {}), (5, 2, {"batch": 5}), (4, 1, {"layout": "unbatched", "batch": 1}),
         (4, 2, {"dtype": "float64"}), (4, 3, {"h0": False}), (4, 1, {"lengths": (0, 5, 3)}),
-        (4, 2, {"layout": "time_first"}),
+        (4, 2, {"layout": "time_first"}), (4, 1, {"input_scale": 16.0}),
     ]  # fmt: skip
     return [
         draw_case(RNNSpec(features, 5, layers, direction, cell=cell, **more), seed=7, **usual | words)
@@ -72,6 +72,6 @@ def test_every_fault_is_seen_and_named(kind: str) -> None:
     found = {fault.name: seen(fault, cases) for fault in faults}
     unseen = [name for name, shown in found.items() if shown is None]
     assert not unseen
-    told = {name: diagnose(shown[0], *shown[1]) for name, shown in [*found.items()][:: at_night(8, 1)] if shown}
+    told = {name: diagnose(shown[0], *shown[1]) for name, shown in [*found.items()][:: at_night(16, 1)] if shown}
     unnamed = [name for name, said in told.items() if CATALOGUE[name].says not in str(said.explanations)]
     assert len(unnamed) <= (1 - NAMED) * len(told), unnamed

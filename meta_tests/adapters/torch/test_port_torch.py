@@ -299,7 +299,7 @@ WRONG_RUNS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a list of states": ({"h0": [[[0.0] * 5] * 2]}, TypeError, r"h0: got list, expected a NumPy array"),
     "a word for lengths": ({"lengths": "full"}, TypeError, r"lengths: got dtype str\d*, expected integers"),
     "an unknown layout": ({"layout": "features_first"}, ValueError, r"layout: got 'features_first', expected one of"),
-    "a mask": ({"mask": np.ones((2, 4), bool)}, adapters.NotOffered, r"mask True: torch.nn.RNN takes no mask"),
+    "a mask": ({"mask": np.ones((2, 4), bool)}, adapters.NotOffered, r"mask True: torch.s layers take no mask"),
     "a list for a mask": ({"mask": [True]}, TypeError, r"mask: got list, expected an array of booleans"),
     "no module": ({"module": None}, adapters.NotOffered, r"module: got NoneType, expected"),
 }
