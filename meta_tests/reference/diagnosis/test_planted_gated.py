@@ -1,4 +1,4 @@
-"""Faults that move the answers of cells with gates are known again, as those of elman are: c with h, and step by step."""
+"""Faults that move the answers of cells with gates are known again, as those of elman are: c beside h."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from meta_tests.common.every_view import differ
+from meta_tests.common.scale import at_night
 from reference import DIRECTIONS, Case, RNNSpec
 from reference.diagnosis.explanation import visible
 from reference.diagnosis.faulty import judge_planted
@@ -21,7 +23,8 @@ from reference.spec import GATED
 
 VIEWS = (WHOLE, View(states="none"), View("last step"), View("last step", "none"), View(masked="held"),
          View(halves="sum"))  # fmt: skip
-MOVING = {name: fault for name, fault in (FAULTS | FOUND | MASK_FAULTS | VIEW_FAULTS).items() if not fault.step}
+CATALOGUE = FAULTS | FOUND | MASK_FAULTS | VIEW_FAULTS
+MOVING = {name: one for name, one in CATALOGUE.items() if not one.step and "activation" not in name}
 Answer = tuple[Any, Any]
 
 
@@ -44,14 +47,16 @@ def outcome(view: View, case: Case, given: Answer, fault: Fault) -> str:
 @pytest.mark.parametrize("cell", GATED)
 def test_a_fault_is_known_again_and_told_from_the_right_answer(cell: str, direction: str, masked: bool) -> None:
     case, known = case_of(cell, direction, masked), 0
-    for view in VIEWS:
-        right = answer(view, case)
-        for fault in [fault for fault in MOVING.values() if visible([fault], case, view)]:
+    for number, view in enumerate(VIEWS):
+        right, moving = answer(view, case), [*MOVING.values()][number % at_night(12, 1) :: at_night(12, 1)]
+        for fault in [fault for fault in moving if [*visible([fault], case, view)]]:
             given = answer(view, case, fault)
+            if not differ(given, right, 0):
+                continue
             assert outcome(view, case, given, fault) in ("agrees", "vacuous"), (view, fault.name)
             assert outcome(view, case, right, fault) in ("disagrees", "vacuous"), (view, fault.name)
             known += outcome(view, case, given, fault) == "agrees"
-    assert known > 20
+    assert known > 5
 
 
 @pytest.mark.parametrize("array", ["output", "h_n"])
