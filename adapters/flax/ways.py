@@ -116,7 +116,7 @@ def cell_filled_then(asked: Asked, n: int, **more: Any) -> Any:
 
     Of an LSTM an LSTMCell, which has a Linear for each gate and side.
     """
-    (kernel, recurrent, bias, *_), (kind, words) = weights(asked, n), nnx_kind(asked)
+    (kernel, recurrent, bias, *inner), (kind, words) = weights(asked, n), nnx_kind(asked)
     kind = nnx.LSTMCell if asked.cell == "lstm" else kind
     cell: Any = kind(len(kernel), len(recurrent), rngs=nnx.Rngs(0), **words, **more)
     if asked.cell == "lstm":
@@ -125,6 +125,8 @@ def cell_filled_then(asked: Asked, n: int, **more: Any) -> Any:
         for i, h, *given in zip(of_x, of_h, *parts, strict=True):
             i.kernel, h.kernel, h.bias = map(nnx.Param, given)
         return cell
+    for one in inner:  # those of r and z are added; a GRUCell has no place for that of n
+        bias = bias.at[: 2 * len(recurrent)].add(one[: 2 * len(recurrent)])
     cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias = map(nnx.Param, (kernel, recurrent, bias))
     return cell
 
