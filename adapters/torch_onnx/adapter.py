@@ -22,14 +22,14 @@ from reference.layout import from_state_tuple
 
 from ..contract import MODES, Capabilities, Compiles, Feature, Idiom, Refusal, Result
 from ..inputs import Framework, Inputs, Known, expect_built
-from ..onnx.runtimes import NO_KERNEL
+from ..onnx.runtimes import NO_DOUBLE, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, packed, tensor
 from ..torch.models import PaddedRNN
 from ..torch.modes import Arguments, ModeRunner, named
 from . import ways
 from .modes import EXPORTERS, Export, session
-from .script import torch_onnx_script
+from .script import LAYERS, torch_onnx_script
 
 TORCH = TorchAdapter()
 NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torch.export")
@@ -44,7 +44,10 @@ NEWER: dict[tuple[Feature, ...], Refusal] = {
     **{(("lengths", asked),): NOT_EXPORTED for asked in ("mixed", "with zeros")},
     (("time", "0"),): NOT_EXPORTED,
 }
-OLDER = ((("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
+DOUBLE: dict[tuple[Feature, ...], Refusal] = {
+    (("dtype", "float64"), ("mode", "eager"), ("cell", cell)): NO_DOUBLE for cell in LAYERS if cell != "elman"
+}
+OLDER = (*DOUBLE, (("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
          (("lengths", "with zeros"),), (("time", "0"),))  # fmt: skip
 
 
@@ -81,6 +84,7 @@ class TorchOnnxAdapter(Framework):
         },
         refused={
             (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,
+            **DOUBLE,
             (("dtype", "bfloat16"), ("mode", "eager")): Refusal("InvalidGraph", "Type 'tensor(bfloat16)'"),
             (("dtype", "bfloat16"), ("mode", "exported")): NO_KERNEL,
             (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
