@@ -64,7 +64,13 @@ class Exported(ModeRunner):
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
         call = session(self.export, padded.eval(), named(arguments))
-        return lambda *given: call({name: array.numpy() for name, array in ways.arrays_of(named(given)).items()})
+
+        def asked(*given: Any) -> tuple[np.ndarray, Any]:
+            arrays = ways.arrays_of(named(given))
+            output, *states = call({name: array.numpy() for name, array in arrays.items()})
+            return output, from_state_tuple(states)
+
+        return asked
 
 
 class TorchOnnxAdapter(Framework):
@@ -142,8 +148,8 @@ class TorchOnnxAdapter(Framework):
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs, arguments = packed(inputs)
-        output, *states = known.native(inputs.layout == "batch_first", arguments)
-        return inputs.result([output], from_state_tuple(states))
+        output, h_n = known.native(inputs.layout == "batch_first", arguments)
+        return inputs.result([output], h_n)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """torch.nn.Linear, exported."""
