@@ -22,14 +22,14 @@ from reference.layout import from_state_tuple
 
 from ..contract import MODES, Capabilities, Compiles, Feature, Idiom, Refusal, Result
 from ..inputs import Framework, Inputs, Known, expect_built
-from ..onnx.runtimes import NO_KERNEL
+from ..onnx.runtimes import NO_DOUBLE, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, packed, tensor
 from ..torch.models import PaddedRNN
 from ..torch.modes import Arguments, ModeRunner, named
 from . import ways
 from .modes import EXPORTERS, Export, session
-from .script import torch_onnx_script
+from .script import LAYERS, torch_onnx_script
 
 TORCH = TorchAdapter()
 NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torch.export")
@@ -44,7 +44,10 @@ NEWER: dict[tuple[Feature, ...], Refusal] = {
     **{(("lengths", asked),): NOT_EXPORTED for asked in ("mixed", "with zeros")},
     (("time", "0"),): NOT_EXPORTED,
 }
-OLDER = ((("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
+DOUBLE: dict[tuple[Feature, ...], Refusal] = {
+    (("dtype", "float64"), ("mode", "eager"), ("cell", cell)): NO_DOUBLE for cell in LAYERS if cell != "elman"
+}
+OLDER = (*DOUBLE, (("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
          (("lengths", "with zeros"),), (("time", "0"),))  # fmt: skip
 
 
@@ -61,7 +64,13 @@ class Exported(ModeRunner):
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
         call = session(self.export, padded.eval(), named(arguments))
-        return lambda *given: call({name: array.numpy() for name, array in ways.arrays_of(named(given)).items()})
+
+        def asked(*given: Any) -> tuple[np.ndarray, Any]:
+            arrays = ways.arrays_of(named(given))
+            output, *states = call({name: array.numpy() for name, array in arrays.items()})
+            return output, from_state_tuple(states)
+
+        return asked
 
 
 class TorchOnnxAdapter(Framework):
@@ -81,6 +90,7 @@ class TorchOnnxAdapter(Framework):
         },
         refused={
             (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,
+            **DOUBLE,
             (("dtype", "bfloat16"), ("mode", "eager")): Refusal("InvalidGraph", "Type 'tensor(bfloat16)'"),
             (("dtype", "bfloat16"), ("mode", "exported")): NO_KERNEL,
             (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
@@ -138,8 +148,8 @@ class TorchOnnxAdapter(Framework):
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs, arguments = packed(inputs)
-        output, *states = known.native(inputs.layout == "batch_first", arguments)
-        return inputs.result([output], from_state_tuple(states))
+        output, h_n = known.native(inputs.layout == "batch_first", arguments)
+        return inputs.result([output], h_n)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         """torch.nn.Linear, exported."""

@@ -43,19 +43,19 @@ def run(case: Case) -> Result:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sample_of_faults_is_seen_and_named(kind: str) -> None:
-    """Every fault that shows in one of two cases, one in seven by day."""
+    """Every fault that shows in one of two cases, one in seven by day; a diagnosis is slow, and made of few."""
     cases = [case_of(kind, lengths=(2, 5, 4)), case_of(kind, "forward", 1)]
     assert all(judge(case, *faulty_answer([], case, run)).outcome == "agrees" for case in cases)
     shown = [(fault, case) for fault in CATALOGUE.values()
              for case in [case for case in cases if visible_in(fault, case)][:1]]  # fmt: skip
     assert len(shown) > 50
     unseen, unnamed, sample = [], [], shown[:: at_night(7, 1)]
-    for fault, case in sample:
+    for number, (fault, case) in enumerate(sample):
         with np.errstate(all="ignore"):
             answer = faulty_answer([fault], case, run, framework_adapter("onnxruntime"))
         if judge(case, *answer).outcome != "disagrees":
             unseen.append(fault.name)
-        elif fault.says not in str(diagnose(case, *answer).explanations):
+        elif number % at_night(6, 1) == 0 and fault.says not in str(diagnose(case, *answer).explanations):
             unnamed.append(fault.name)
     assert not unseen
     assert len(unnamed) <= 0.05 * len(sample) + 1, unnamed
