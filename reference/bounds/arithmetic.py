@@ -16,13 +16,8 @@ SIGMOID_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 4.0, "bfloat16": 4
 # A tanh that is computed as 2 sigmoid(2 a) - 1, as ONNX Runtime's RNN does: off by so many u of 1, beside A3.
 # Worst seen 3.0 (float32, all of [-20, 20]), with the same room as A3.
 SIGMOID_TANH_UNITS = 6.0
-<<<<<<< HEAD
-# A sigmoid that is off by so many u of 1 beside A3, as inside ONNX Runtime's GRU and LSTM, where it is exactly 0 from
-# -18 down. Worst seen 2.8 (float32, all of [-20, 20]), with the same room.
-=======
 # A sigmoid that is off by so many u of 1 beside A3, as inside ONNX Runtime's GRU and LSTM: exactly 0 from -18 down.
 # Worst seen 2.8 (float32, all of [-20, 20]), with the same room.
->>>>>>> i19onnx
 ABSOLUTE_SIGMOID_UNITS = 6.0
 
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
