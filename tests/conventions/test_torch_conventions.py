@@ -210,7 +210,7 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
 
 
 def settles(output: np.ndarray, right: np.ndarray, *wrong: np.ndarray) -> bool:
-    """Whether an output of float64 is `right` but for roundings: a million times nearer to it than to each other one."""
+    """Whether an output of float64 is `right` but for roundings: a million times nearer to it than to any other."""
     return all(np.abs(output - right).max() * 2**20 < np.abs(output - other).max() for other in wrong)
 
 
