@@ -253,7 +253,7 @@ def _weights(cell: Any) -> dict[str, np.ndarray]:
     """A cell's kernel, its recurrent kernel and, if it has one, its bias, by Keras' names."""
     arrays = {}
     for name in MAPPING[_word(cell)].arrays:
-        if getattr(cell, name) is None:  # a bias
+        if name == "bias" and cell.bias is None:
             continue
         try:
             arrays[name] = array_of(keras.ops.convert_to_tensor(getattr(cell, name)))

@@ -203,7 +203,13 @@ def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     more = {"nonlinearity": activation.decode().lower()} if nodes[0].op_type == "RNN" else {}
     (directions, _, size), hidden, bias = arrays["W_0"].shape, arrays["R_0"].shape[2], "B_0" in arrays
     layer = getattr(torch.nn, nodes[0].op_type)(
-        size, hidden, len(nodes), bias, bidirectional=directions == 2, dtype=tensor(arrays["W_0"]).dtype, **more
+        size,
+        hidden,
+        num_layers=len(nodes),
+        bias=bias,
+        bidirectional=directions == 2,
+        dtype=tensor(arrays["W_0"]).dtype,
+        **more,
     )
     with torch.no_grad():
         for n in range(len(nodes)):

@@ -33,6 +33,7 @@ from .script import LAYERS, torch_onnx_script
 
 TORCH = TorchAdapter()
 NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torch.export")
+UNKNOWN = Refusal("SymbolicValueError", "LSTMs with projections")
 # a reverse layer is flipped, and packed sequences are sorted
 IN_OPSET_7: dict[tuple[Feature, ...], Refusal] = {
     (("direction", "reverse"),): Refusal("UnsupportedOperatorError or OnnxExporterError", "opset"),
@@ -91,6 +92,7 @@ class TorchOnnxAdapter(Framework):
         refused={
             (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,
             **DOUBLE,
+            (("projection", True), ("mode", "eager")): UNKNOWN,
             (("dtype", "bfloat16"), ("mode", "eager")): Refusal("InvalidGraph", "Type 'tensor(bfloat16)'"),
             (("dtype", "bfloat16"), ("mode", "exported")): NO_KERNEL,
             (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
