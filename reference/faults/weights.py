@@ -130,10 +130,10 @@ NAMES = {
 
 def made_from(weights: Sequence[Weight]) -> Iterator[Fault]:
     """The faults of a cell's weights and biases. Those of one name, of two cells, are the same."""
-    of_features, of_states, biases = (
-        [one.name for one in weights if one.axes == axes]
-        for axes in (("units", "features"), ("units", "states"), ("units",))
+    of_features, of_states = (
+        [one.name for one in weights if one.axes == axes] for axes in (("units", "features"), ("units", "states"))
     )
+    biases = [one.name for one in weights if one.axes == ("units",) and one.gates == weights[0].gates]
     for one in weights:
         yield from (_by_rule(rule, one.axes, [one.name]) for rule in RULES.get(one.axes, ()))
     for pair in itertools.product(of_features, of_states):
