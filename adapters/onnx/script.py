@@ -13,7 +13,7 @@ from reference.cells import cell_of
 from reference.spec import expect_word
 
 from ..contract import NotOffered
-from ..scripts.script import MOVES, ON_CPU, script
+from ..scripts.script import MOVES, ON_CPU, checked, script
 from .idioms import RUN, Way, source_of
 from .mapping import INPUTS, MAPPING, OF_GATES, OF_RNN, OPERATORS
 
@@ -44,6 +44,7 @@ def onnx_script(
     way: "eager", or one of `ways`, the runtime's idioms; NotOffered for another.
     """
     expect_word("runtime", runtime, tuple(RUNTIMES))
+    checked(case)
     known = ways or {}
     if way not in ("eager", *known):
         raise NotOffered(f"way: got {way!r}, expected {', '.join(('eager', *known))}")

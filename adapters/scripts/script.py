@@ -111,13 +111,19 @@ def filled(template: str, words: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _words(case: Case, device: str) -> dict[str, Any]:
-    """What a template may say of a case, by name: its sizes and words, and what is true of it."""
+def checked(case: Case) -> RNNSpec:
+    """The spec of a case whose words are known. Raises ValueError for one that was changed behind its checks."""
     spec = RNNSpec(**case.spec.to_dict())
     expect_word("layout", case.layout, LAYOUTS)
     expect_word("dtype", case.dtype, DTYPES)
     expect_word("nonlinearity", spec.nonlinearity, tuple(ACTIVATIONS))
     expect_word("cell", spec.cell, EQUATIONS)
+    return spec
+
+
+def _words(case: Case, device: str) -> dict[str, Any]:
+    """What a template may say of a case, by name: its sizes and words, and what is true of it."""
+    spec = checked(case)
     h0, c0 = (*state_tuple(case.h0), None)[:2]
     kind, _, index = device.partition(":")
     axes = layouts.sequence_axes(case.layout)
