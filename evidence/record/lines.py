@@ -102,7 +102,8 @@ def comparable(verdict: Verdict | None) -> bool:
 def sizes(case: Case) -> dict[str, int]:
     """The sizes of a case; its batch is 1 where it has no batch axis."""
     axes = dict(zip(sequence_axes(case.layout), case.x.shape, strict=True))
-    return {
+    projected = {"projection_size": case.spec.projection_size} if case.spec.projection_size else {}
+    return projected | {
         "batch": axes.get("batch", 1),
         "time": axes["time"],
         "input_size": case.spec.input_size,

@@ -278,6 +278,7 @@ class Sizes(Model):
     input_size: Size
     hidden_size: Size
     num_layers: Size
+    projection_size: Size = Field(0, description="of an LSTM's h, where it is projected; absent where it is not")
 
 
 class Place(Model):
