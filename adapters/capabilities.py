@@ -39,6 +39,9 @@ MODES = {
     "fallback": "on CUDA, without cuDNN",
 }
 
+# features that only the cell lstm has, and the field of RNNSpec that says whether a layer has it
+VARIANTS = {"peepholes": "peepholes", "input_forget": "input_forget", "projection": "projection_size"}
+
 # What a case may ask for, and all the values that each feature takes. A feature of a case is a pair (name, value).
 # Of a feature that is added here, the first value is what every case asked for before.
 FEATURES: dict[str, tuple[Any, ...]] = {
@@ -51,6 +54,7 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "lengths": ("full", "mixed", "with zeros"),
     "mask": (False, True),
     "clip": (False, True),  # of what an activation is taken of
+    **dict.fromkeys(VARIANTS, (False, True)),  # of the cell lstm alone
     "values": ("finite", "not finite"),  # of x and h0, padding included
     "num_layers": ("1", "2", "3 to 10"),
     "time": ("0", "1", "more"),
@@ -146,8 +150,8 @@ class Capabilities:
     arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
         reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
     offers: features beyond BASE that the adapter's methods have arguments for: ("mask", True) for run's mask,
-        ("mode", ...) for build's mode; ("clip", True) for a spec's clip; and the cells that it builds beside elman,
-        ("cell", ...).
+        ("mode", ...) for build's mode; ("clip", True) for a spec's clip; the cells that it builds beside elman,
+        ("cell", ...); and of lstm ("peepholes", True), ("input_forget", True) and ("projection", True).
 
     What a framework gets wrong is declared nowhere here: it is a finding (findings/), and asked.
     """
@@ -252,6 +256,16 @@ class Capabilities:
             raise NotOffered(reason)
 
 
+def variants_of(spec: RNNSpec) -> dict[str, bool]:
+    """Whether a layer clips, and which variants of its cell it has, as features."""
+    return {"clip": spec.clip is not None, **{word: bool(getattr(spec, field)) for word, field in VARIANTS.items()}}
+
+
+def with_cell(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked, and the cell that alone has it, where one has."""
+    return {"cell": "lstm", **asked} if any(asked.get(word) for word in VARIANTS) else dict(asked)
+
+
 def capabilities_on(adapter: Any, device: str) -> Capabilities:
     """What an adapter can do on a device."""
     of_device: Any = getattr(adapter, "capabilities_on", None)
@@ -290,7 +304,7 @@ def features_of(
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
         "mask": mask is not None,
-        "clip": spec.clip is not None,
+        **variants_of(spec),
         "values": "finite" if finite else "not finite",
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",
         "time": str(time) if time < 2 else "more",

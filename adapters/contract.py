@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from reference import LAYOUTS, Case, CellParameters, Lengths, RNNSpec
+from reference import LAYOUTS, NONLINEARITIES, Case, CellParameters, Lengths, RNNSpec
 from reference.judging.view import WHOLE, View
 from reference.spec import dtype_name, expect_word
 
@@ -27,12 +27,18 @@ from .capabilities import (  # noqa: F401 (the words of the contract)
     capabilities_on,
     features_of,
     in_base,
+    variants_of,
+    with_cell,
     with_modes,
 )
 
+# the words that `activation` may be given
+ACTIVATIONS = (*NONLINEARITIES, "sigmoid")
+
 
 class Result(NamedTuple):
-    """What an adapter answers, as NumPy arrays of the case's dtype; the same axes as reference.Result.
+    """What an adapter answers, as NumPy arrays of the case's dtype; the same axes as reference.Result, whose h_n is a
+    tuple, h first, of a cell with several states.
 
     output, h_n: None where an idiom shows none.
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers where the framework shows them, else None.
@@ -154,7 +160,7 @@ class Adapter(Protocol):
         self,
         module: Any,
         x: np.ndarray,
-        h0: np.ndarray | None = None,
+        h0: Any = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
         mask: np.ndarray | None = None,
@@ -175,7 +181,10 @@ class Adapter(Protocol):
         ...
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
-        """The framework's own activation, elementwise: "tanh" or "relu" of any array, in its dtype."""
+        """The framework's own activation, elementwise: one of ACTIVATIONS of any array, in its dtype.
+
+        "sigmoid" is asked of an adapter that offers a cell with gates.
+        """
         ...
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import NONLINEARITIES, CellParameters, Gradients, Lengths, RNNSpec
+from reference import CellParameters, Gradients, Lengths, RNNSpec
 from reference import layout as layouts
 from reference.arguments import check_cotangents, check_inputs, check_parameters
 from reference.spec import DTYPES, dtype_name, expect, expect_array, expect_word
 
-from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of
-from .contract import Compiles, Result, cast_exactly, expect_device
+from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of, variants_of
+from .contract import ACTIVATIONS, Compiles, Result, cast_exactly, expect_device
 
 
 class Inputs(NamedTuple):
@@ -27,14 +27,15 @@ class Inputs(NamedTuple):
         return inputs.result([output], h_n)
 
     x: (batch, time, input_size), (time, batch, input_size) or, unbatched, (time, input_size).
-    h0: None, or (num_layers * num_directions, batch, hidden_size), without the batch axis when unbatched.
+    h0: None, or (num_layers * num_directions, batch, hidden_size), without the batch axis when unbatched; of a cell
+        with several states a tuple of such arrays, h first (mapping.theirs puts them in a framework's order).
     lengths: None, or an integer for each sequence: (batch,), also when unbatched, where there is one.
     mask: None, or booleans with the axes of x but the last; not beside lengths.
     layout: the axes that x, h0 and mask have, and an answer has.  asked: the layout in which the caller gave them.
     """
 
     x: np.ndarray
-    h0: np.ndarray | None
+    h0: Any
     lengths: np.ndarray | None
     mask: np.ndarray | None
     layout: str
@@ -43,7 +44,7 @@ class Inputs(NamedTuple):
     def to(self, layout: str) -> Inputs:
         """The same in "batch_first" or "time_first", as views; an unbatched sequence becomes a batch of one."""
         mask = None if self.mask is None else _moved(self.mask[..., None], self.layout, layout)[..., 0]
-        h0 = None if self.h0 is None else layouts.state_to_batched(self.h0, self.layout)
+        h0 = layouts.each_state(lambda state: layouts.state_to_batched(state, self.layout), self.h0)
         return Inputs(_moved(self.x, self.layout, layout), h0, self.lengths, mask, layout, self.asked)
 
     @property
@@ -55,7 +56,7 @@ class Inputs(NamedTuple):
         steps = layouts.valid_steps(self.lengths, self.x.shape[axes.index("time")])  # (time, batch)
         return {"batch_first": steps.T, "time_first": steps, "unbatched": steps.ravel()}[self.layout]
 
-    def result(self, outputs: Sequence[np.ndarray], h_n: np.ndarray, zero_padding: bool = False) -> Result:
+    def result(self, outputs: Sequence[np.ndarray], h_n: Any, zero_padding: bool = False) -> Result:
         """An answer in the caller's layout, as views.
 
         outputs: of one layer after another, in the axes of x; only the last where the framework does not show them all.
@@ -65,7 +66,7 @@ class Inputs(NamedTuple):
             outputs = [np.where(valid[..., None], output, output.dtype.type(0)) for output in outputs]
         outputs = [_moved(output, self.layout, self.asked) for output in outputs]
         if self.asked == "unbatched" and self.layout != "unbatched":
-            h_n = layouts.state_from_batched(h_n, self.asked)
+            h_n = layouts.each_state(lambda state: layouts.state_from_batched(state, self.asked), h_n)
         return Result(outputs[-1], h_n, outputs[:-1] or None)
 
 
@@ -119,14 +120,14 @@ class Framework(ABC):
         capabilities = capabilities_on(self, device)
         if spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers:
             raise NotOffered(f"cell {spec.cell}: {NOT_AMONG_OFFERS}")
-        capabilities.require({"mode": mode, "clip": spec.clip is not None, **asked})
+        capabilities.require({"mode": mode, **variants_of(spec), **asked})
         return self._make(spec, cast_exactly(parameters, dtype), device, mode, layout)
 
     def run(
         self,
         module: Any,
         x: np.ndarray,
-        h0: np.ndarray | None = None,
+        h0: Any = None,
         lengths: Lengths = None,
         layout: str = "batch_first",
         mask: np.ndarray | None = None,
@@ -181,7 +182,7 @@ class Framework(ABC):
 
     def activation(self, a: np.ndarray, nonlinearity: str, device: str = "cpu") -> np.ndarray:
         expect_device(device, self.devices())
-        expect_word("nonlinearity", nonlinearity, NONLINEARITIES)
+        expect_word("nonlinearity", nonlinearity, ACTIVATIONS)
         expect_array("a", a, np.ndim(a))
         return self._activation(a, nonlinearity, device)
 

@@ -16,7 +16,8 @@ from reference.spec import DTYPES, expect, expect_word
 
 from .fields import several, table
 
-SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell", "clip")
+SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell",
+        "peepholes", "input_forget", "projection_size", "clip")  # fmt: skip
 DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale")
 SIZES = ("batch", "time", "input_size", "hidden_size", "num_layers")
 LARGEST = 10_000  # numbers of x, of a state, of a weight
@@ -57,6 +58,9 @@ class Pinned:
     nonlinearity: str = "tanh"
     bias: bool = True
     cell: str = "elman"
+    peepholes: bool = False
+    input_forget: bool = False
+    projection_size: int = 0
     clip: float | None = None
     dtype: str = "float32"
     seed: int = 0

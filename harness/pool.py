@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from adapters.capabilities import VARIANTS
 from reference.draws import MEMORY
 
 from .strategies import INPUT_SCALES, SEEDS, WEIGHT_SCALES, Draw, Question
@@ -32,7 +33,7 @@ EAGER = 64  # of the cases that a kept function could answer, one in so many is 
 OWN_KEY = "own_key"
 MOST_LAYERS = 3  # of a drawn key: each layer is compiled; deeper stacks have tests of their own
 # what a question asks for, whatever test asks it
-OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "clip", "num_layers", "time", "batch", "mode")
+OF_A_QUESTION = ("bias", "h0", "lengths", "mask", "cell", *VARIANTS, "clip", "num_layers", "time", "batch", "mode")
 
 
 def choose(config: pytest.Config) -> None:

@@ -16,9 +16,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from adapters import FEATURES
+from adapters.capabilities import VARIANTS
 from reference import LAYOUTS, Case, RNNSpec
 from reference.draws import MEMORY, draw_case, in_memory
 from reference.layout import each_state
+from reference.spec import OF_CELLS
 
 Draw = Callable[..., Any]
 SIZES = st.integers(1, 9)
@@ -37,6 +39,7 @@ class Question:
 
     lengths: for each of the batch's sequences, or None.  mask: whether steps are masked, anywhere.
     memory: how x and h0 lie in memory.  weights: the seed of the weights; the question's own when None.
+    cell: of a tanh; a relu is elman's alone.  variants: what of VARIANTS an lstm has.
     """
 
     batch: int
@@ -55,11 +58,18 @@ class Question:
     mask: bool = False
     clip: float | None = None
     weights: int | None = None
+    cell: str = "elman"
+    variants: tuple[str, ...] = ()
 
     def case(self, direction: str, nonlinearity: str, dtype: Any) -> Case:
         """The case that it asks, batch first."""
-        spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias,
-                       clip=self.clip)  # fmt: skip
+        cell = self.cell if nonlinearity == "tanh" else "elman"
+        more: dict[str, Any] = {"clip": self.clip} if cell in OF_CELLS["clip"] else {}
+        if cell == "lstm":
+            sizes = {"projection": (self.hidden_size + 1) // 2}
+            more |= {VARIANTS[word]: sizes.get(word, True) for word in self.variants}
+        spec = RNNSpec(self.input_size, self.hidden_size, self.num_layers, direction, nonlinearity, self.bias, cell,
+                       **more)  # fmt: skip
         drawn = {name: getattr(self, name) for name in DRAWN}
         return in_layout(draw_case(spec, dtype=dtype, **drawn), "batch_first", self.memory)
 
@@ -107,6 +117,21 @@ def _layers(supported: Sequence[str], most: int) -> st.SearchStrategy[int]:
     return every.filter(lambda layers: layers <= most) if most < 10 else every
 
 
+def _cells(supported: Callable[[str], Sequence[Any]], hidden_size: int) -> st.SearchStrategy[dict[str, Any]]:
+    """The cell, elman in half of the questions at least; and up to two variants of an lstm that are offered."""
+    words = [word for word in supported("cell") if word != "elman"] if "cell" in FEATURES else []
+    if not words:
+        return st.just({})
+    offered = [word for word in VARIANTS if True in supported(word) and (word != "projection" or hidden_size > 1)]
+    some = st.lists(st.sampled_from(offered), max_size=2, unique=True).map(tuple) if offered else st.just(())
+    plain = st.sampled_from(("elman",) * len(words) + tuple(words))
+
+    def of(word: str) -> st.SearchStrategy[dict[str, Any]]:
+        return st.fixed_dictionaries({"cell": st.just(word), "variants": some if word == "lstm" else st.just(())})
+
+    return plain.flatmap(of)
+
+
 @st.composite
 def _lengths(draw: Draw, supported: Sequence[str], batch: int, time: int) -> tuple[int, ...] | None:
     kind = draw(st.sampled_from([kind for kind in ("full", "mixed", "with zeros") if kind in supported]))
@@ -126,13 +151,14 @@ def questions(
     max_time: int = 9,
     with_lengths: bool = True,
     with_all: bool = False,
+    with_cells: bool = False,
     sane: bool = False,
 ) -> Question:
     """A question of sizes 1 to 9, and 1 to 3 layers, or sometimes up to max_layers.
 
     supported: the values of a feature that may be asked for (Capabilities.supported).  with_all: masks and clips too,
-    with which not every relation holds.  sane: no saturating inputs and no large weights, for properties that are
-    judged by the trajectory bound.
+    with which not every relation holds, and all cells.  with_cells: cells with gates too.  sane: no saturating inputs
+    and no large weights, for properties that are judged by the trajectory bound.
     """
     mask = with_all and draw(st.sampled_from(sorted(supported("mask"))))
     least, most = _range(supported("time"), max_time)
@@ -154,4 +180,5 @@ def questions(
         memory=draw(st.sampled_from(MEMORY)),
         mask=mask,
         clip=draw(st.sampled_from(CLIPS)) if with_all and True in supported("clip") else None,
+        **(draw(_cells(supported, hidden_size)) if with_all or with_cells else {}),
     )

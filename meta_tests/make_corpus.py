@@ -44,10 +44,14 @@ def _elman() -> Iterator[tuple[tuple[Any, ...], Case]]:
 
 
 def _every_combination(
-    cell: str = FIRST, phis: tuple[str, ...] = NONLINEARITIES, dtypes: tuple[str, ...] = (*WIDE, *NARROW)
+    cell: str = FIRST,
+    phis: tuple[str, ...] = NONLINEARITIES,
+    dtypes: tuple[str, ...] = (*WIDE, *NARROW),
+    layouts: tuple[str, ...] = LAYOUTS,
 ) -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart."""
-    for seed, (direction, layout, phi, dtype) in enumerate(product(DIRECTIONS, LAYOUTS, phis, dtypes)):
+    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart, of another
+    cell than elman in one layout."""
+    for seed, (direction, layout, phi, dtype) in enumerate(product(DIRECTIONS, layouts, phis, dtypes)):
         time = 3 if dtype in NARROW else 6  # torch takes 10 ms for a step in a narrow dtype on a CPU
         combination = direction, layout, phi, dtype
         stack = partial(RNNSpec, direction=direction, nonlinearity=phi, cell=cell)
@@ -62,6 +66,8 @@ def _every_combination(
             draw_case(stack(4, 6, 2), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
                       lengths=lengths, layout=layout),
         )  # fmt: skip
+        if cell != FIRST and layout != "batch_first":
+            continue
         yield (
             (*combination, "equal sizes"),
             draw_case(stack(time, time, 3, bias=False), batch=1 if rows == 1 else time, time=time,
@@ -133,7 +139,46 @@ def _small(cell: str) -> Iterator[tuple[tuple[Any, ...], Case]]:
     yield from _every_combination(cell, ("tanh",), WIDE)
 
 
-PARTS = {FIRST: _elman}
+def _gated(cell: str) -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """What every cell with gates is asked: all combinations of wide dtypes, few of narrow ones, and hard cases."""
+    yield from _every_combination(cell, ("tanh",), WIDE)
+    yield from _every_combination(cell, ("tanh",), NARROW, ("batch_first",))
+    for direction, dtype in product(("forward", "bidirectional"), WIDE):
+        spec = partial(RNNSpec, direction=direction, cell=cell)
+        yield ("time", 60, direction, dtype), draw_case(spec(4, 8), batch=2, time=60, dtype=dtype, seed=300)
+    case = draw_case(RNNSpec(17, 16, cell=cell), batch=5, time=5, seed=716, h0=True)
+    yield ("vectors", 16, "forward", "float32"), case
+    for dtype in WIDE:
+        spec = RNNSpec(6, 9, cell=cell)
+        yield ("saturated", dtype), draw_case(spec, batch=3, time=7, dtype=dtype, input_scale=1e3, seed=900)
+        case = draw_case(RNNSpec(3, 5, direction="bidirectional", cell=cell), batch=3, time=6, dtype=dtype, seed=902)
+        case.x[1, 2, 1] = np.nan
+        yield (np.nan, dtype), case
+    for direction in DIRECTIONS:
+        spec = RNNSpec(4, 6, 2, direction, cell=cell)
+        ends = {"batch": 4, "time": 4, "lengths": (4, 0, 3, 2)}
+        yield ("lengths of zero", direction), draw_case(spec, seed=800, h0=True, **ends)
+        yield ("a mask", direction), draw_case(spec, batch=4, time=6, seed=950, h0=True, mask=True)
+
+
+def _lstm() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """The cell and its variants."""
+    yield from _gated("lstm")
+    variants: dict[str, dict[str, Any]] = {
+        "projection": {"projection_size": 3},
+        "peepholes": {"peepholes": True},
+        "input_forget": {"input_forget": True},
+        "clip": {"clip": 0.5},
+    }
+    for (word, variant), dtype in product(variants.items(), WIDE):
+        spec = RNNSpec(4, 6, 2, "bidirectional", cell="lstm", **variant)
+        case = draw_case(spec, batch=4, time=5, dtype=dtype, seed=970, h0=True, lengths=(5, 1, 4, 2), weight_scale=2.0)
+        yield (word, dtype), case
+    spec = RNNSpec(4, 6, cell="lstm", projection_size=3, peepholes=True, clip=0.5)
+    yield ("all variants",), draw_case(spec, batch=4, time=5, seed=971, h0=True, weight_scale=2.0)
+
+
+PARTS = {FIRST: _elman, "lstm": _lstm, **{cell: partial(_gated, cell) for cell in ("gru", "gru_reset_before")}}
 
 
 def text(family: str) -> str:

@@ -67,6 +67,18 @@ def decode(field: str, encoded: Any) -> np.ndarray:
     return array if np.little_endian else array.byteswap()
 
 
+def encode_states(states: Any) -> Any:
+    """h0 or h_n: an array as encode writes it, a list of them for a tuple, None for None."""
+    return list(map(encode, states)) if isinstance(states, tuple) else None if states is None else encode(states)
+
+
+def decode_states(field: str, encoded: Any) -> Any:
+    """What encode_states wrote. Raises as decode does."""
+    if isinstance(encoded, list):
+        return tuple(decode(f"{field}[{index}]", one) for index, one in enumerate(encoded))
+    return None if encoded is None else decode(field, encoded)
+
+
 def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
     if not isinstance(shape, list) or any(type(n) is not int for n in shape):
         raise TypeError(f"{field}: got {short(shape)}, expected a list of integers")
@@ -78,15 +90,14 @@ def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def encode_answer(output: np.ndarray | None, h_n: np.ndarray | None, prefixes: Sequence[np.ndarray] | None) -> Any:
+def encode_answer(output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None) -> Any:
     """An answer as an object that json can write; null in place of an array that is not shown."""
     lower = None if prefixes is None else [encode(array) for array in prefixes]
-    shown = {"output": output, "h_n": h_n}
-    return {name: None if array is None else encode(array) for name, array in shown.items()} | {"prefixes": lower}
+    return {"output": encode_states(output), "h_n": encode_states(h_n), "prefixes": lower}
 
 
-def decode_answer(answer: Any) -> tuple[np.ndarray | None, np.ndarray | None, list[np.ndarray] | None]:
+def decode_answer(answer: Any) -> tuple[Any, Any, list[np.ndarray] | None]:
     """Output, h_n and prefixes that encode_answer wrote. Raises TypeError or ValueError where they are no arrays."""
     lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
-    output, h_n = (None if answer[name] is None else decode(name, answer[name]) for name in ("output", "h_n"))
+    output, h_n = (decode_states(name, answer[name]) for name in ("output", "h_n"))
     return output, h_n, lower

@@ -66,7 +66,7 @@ def from_state_tuple(states: Sequence[Any]) -> Any:
     return states[0] if len(states) == 1 else tuple(states)
 
 
-def each_state(change: Callable[[np.ndarray], Any], states: Any) -> Any:
+def each_state(change: Callable[[Any], Any], states: Any) -> Any:
     """h0 or h_n with each of its states changed; None where there is none."""
     return None if states is None else from_state_tuple([change(state) for state in state_tuple(states)])
 

@@ -12,7 +12,7 @@ import numpy as np
 from reference import Case, RNNSpec
 from reference.draws import draw_case
 
-from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on
+from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on, with_cell
 
 # the values of a feature in the order in which they are taken, where nothing is said of it
 PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
@@ -38,7 +38,7 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
     }
     if wanted.get("layout", usual["layout"]) == "unbatched":
         usual["batch"] = "1"
-    return usual | wanted
+    return usual | with_cell(wanted)
 
 
 def sample(
@@ -50,7 +50,8 @@ def sample(
     lengths = (0,) if batch == 1 and asked["lengths"] == "with zeros" else LENGTHS[asked["lengths"]]
     case = draw_case(
         RNNSpec(INPUT_SIZE, hidden_size, LAYERS[asked["num_layers"]], asked["direction"], asked["nonlinearity"],
-                asked["bias"], asked.get("cell", "elman"), clip=CLIP if asked["clip"] else None),
+                asked["bias"], asked.get("cell", "elman"), asked["peepholes"], asked["input_forget"],
+                (hidden_size - 2) * asked["projection"], CLIP if asked["clip"] else None),
         dtype=asked["dtype"],
         seed=seed,
         h0=asked["h0"],

@@ -1,4 +1,4 @@
-"""Flax NNX: nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, several of them in nnx.Sequential.
+"""Flax NNX: SimpleCell, GRUCell and OptimizedLSTMCell in nnx.RNN and nnx.Bidirectional, several in nnx.Sequential.
 
 JAX compiles nnx.RNN anew in each eager call, and a compiled function for each key. A run of the suite keeps what is
 compiled on disk (adapters.keep_compiled), for its other processes and the next run.
@@ -19,10 +19,11 @@ from reference import Case, CellParameters, RNNSpec
 from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, features_of, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
-from ..readers import columns
+from ..mapping import native
 from .idioms import IDIOMS
+from .mapping import MAPPING, carries_of, states_of
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
-from .read import ACTIVATIONS, device_of, read, recurrent_layers, simple_cells
+from .read import ACTIVATIONS, cells_of, device_of, read, recurrent_layers
 from .script import flax_script
 from .settings import device_named, environment, gpus, settings, tensor
 
@@ -32,8 +33,11 @@ PROGRAMS_KEPT = 100
 SEQUENTIAL = "nnx.Sequential hands no carries and no lengths on; the adapter calls layer after layer"
 
 
+CELLS = {"elman": nnx.SimpleCell, "gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}
+
+
 class FlaxAdapter(Framework):
-    """nnx.SimpleCell in nnx.RNN and nnx.Bidirectional, on CPU and CUDA."""
+    """Flax's cells in nnx.RNN and nnx.Bidirectional, on CPU and CUDA."""
 
     name = "flax"
     framework: Any = flax
@@ -44,12 +48,13 @@ class FlaxAdapter(Framework):
             **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
         emulated={
-            ("bias", False): "SimpleCell always has a bias; the adapter takes it out of dense_i",
+            ("bias", False): "Flax's cells always have a bias; the adapter takes it out",
+            ("cell", "gru"): "GRUCell has no bias of h; the adapter gives its dense_h one",
             ("lengths", "mixed"): "nnx.RNN goes on beyond seq_lengths; the adapter sets those outputs to zero",
             **{("num_layers", n): SEQUENTIAL for n in ("2", "3 to 10")},
         },
         arithmetics=NARROW_ARITHMETICS,
-        offers=tuple(("mode", mode) for mode in MODES),
+        offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm")),
     )
     compiles, idioms = Compiles("compiled"), IDIOMS
     environment, read = staticmethod(environment), staticmethod(read)
@@ -70,14 +75,14 @@ class FlaxAdapter(Framework):
         """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
 
         Called natively, it takes x (batch, time, input_size), with time first where `layout` is time_first, or
-        (time, input_size); it answers the last layer's output. One layer also takes initial_carry, seq_lengths and
-        return_carry=True; nnx.Sequential hands none of these on: call its `layers` one after another. Beyond
-        seq_lengths a Flax layer answers what it computes of the padding, whatever spec.held says.
+        (time, input_size); it answers the last layer's output. One layer also takes initial_carry, of an LSTM the pair
+        (c, h), seq_lengths and return_carry=True; nnx.Sequential hands none of these on: call its `layers` one after
+        another. Beyond seq_lengths a Flax layer answers what it computes of the padding, whatever spec.held says.
         """
         words: dict[str, Any] = {"time_major": layout_of(spec, layout) == "time_first"}
         options = BUILT_WITH.get(mode, {})
         with settings(device_named(device), parameters[0].dtype):
-            cells = [_cell(spec, cell) for cell in parameters]
+            cells = [_cell(spec, track) for track in parameters]
             if spec.direction == "bidirectional":
                 rnns = [nnx.RNN(cell, **options) for cell in cells]
                 layers = [nnx.Bidirectional(*pair, **words) for pair in zip(rnns[::2], rnns[1::2], strict=True)]
@@ -103,22 +108,22 @@ class FlaxAdapter(Framework):
         with settings(device, known.dtype, known.mode):
             outputs, carries = known.native(
                 tensor(inputs.x, device),
-                None if inputs.h0 is None else [tensor(h, device) for h in inputs.h0],
+                jax.tree.map(lambda h: tensor(h, device), carries_of(known.spec, inputs.h0)),
                 None if lengths is None else tensor(lengths, device),
                 inputs.layout == "time_first",
             )
-            outputs, h_n = [np.array(output) for output in outputs], np.stack([np.array(carry) for carry in carries])
+            outputs, h_n = [np.array(output) for output in outputs], states_of(known.spec, carries)
         self._forget(known, inputs)
         return inputs.result(outputs, h_n, zero_padding=True)
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
         device = device_of(known.native.stack)
         with settings(device, known.dtype):
-            cells = [cell for layer in recurrent_layers(known.native.called) for cell in simple_cells(layer)]
-            for cell, given in zip(cells, parameters, strict=True):
-                variables = cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias
-                for variable, array in zip(variables, columns(given), strict=False):
-                    variable[...] = tensor(array, device)
+            cells = [cell for layer in recurrent_layers(known.native.called) for cell in cells_of(layer)]
+            for cell, track in zip(cells, parameters, strict=True):
+                for name, array in native(known.spec, MAPPING[known.spec.cell], track).items():
+                    part, _, held = name.partition(".")
+                    getattr(getattr(cell, part), held)[...] = tensor(array, device)
 
     def _forget(self, known: Known, inputs: Inputs) -> None:
         """Drop the compiled programs once there are many: an eager call, or a new key, makes one more."""
@@ -145,19 +150,24 @@ def _given(array: np.ndarray) -> Callable[..., Any]:
     return lambda key, shape, dtype: jax.device_put(np.array(array, order="C"))
 
 
-def _cell(spec: RNNSpec, cell: CellParameters) -> Any:
-    """A SimpleCell of these weights."""
-    kernel, recurrent, *bias = columns(cell)
-    simple = nnx.SimpleCell(
-        *kernel.shape,
-        dtype=cell.dtype,
-        param_dtype=cell.dtype,
+def _cell(spec: RNNSpec, track: CellParameters) -> Any:
+    """A Flax cell of these weights."""
+    arrays = native(spec, MAPPING[spec.cell], track)
+    own = "dense_h.bias" if spec.cell == "lstm" else "dense_i.bias"  # the one that it always has
+    cell = CELLS[spec.cell](
+        track.w_ih.shape[1],
+        spec.hidden_size,
+        dtype=track.dtype,
+        param_dtype=track.dtype,
         activation_fn=ACTIVATIONS[spec.nonlinearity][0],
-        kernel_init=_given(kernel),
-        recurrent_kernel_init=_given(recurrent),
-        bias_init=_given(bias[0] if bias else np.zeros(spec.hidden_size, cell.dtype)),
+        kernel_init=_given(arrays["dense_i.kernel"]),
+        recurrent_kernel_init=_given(arrays["dense_h.kernel"]),
+        bias_init=_given(arrays.get(own, np.zeros(len(track.w_ih), track.dtype))),
         rngs=nnx.Rngs(0),
     )
-    if not bias:
-        simple.dense_i.use_bias, simple.dense_i.bias = False, nnx.data(None)
-    return simple
+    for part in ("dense_i", "dense_h"):
+        dense, bias = getattr(cell, part), arrays.get(f"{part}.bias")
+        if dense.use_bias != (bias is not None):
+            dense.use_bias = bias is not None
+            dense.bias = nnx.data(None) if bias is None else nnx.Param(tensor(bias, None))
+    return cell

@@ -12,10 +12,12 @@ import jax
 import numpy as np
 
 from reference import Case
+from reference.layout import each_state
 
 from ..contract import Idiom, Result
 from ..inputs import Inputs
 from . import ways
+from .mapping import states_of
 from .script import WAYS, Way
 from .settings import device_named, settings
 
@@ -39,6 +41,7 @@ def answer(way: Way, case: Case, device: str) -> Result:
     lengths = None if case.lengths is None or not np.size(case.lengths) else np.atleast_1d(case.lengths)
     inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout)
     asked = ways.Asked(
+        case.spec.cell,
         [tuple(track.arrays().values()) for track in case.parameters],
         *(case.x, case.h0, lengths, case.spec.direction, case.spec.nonlinearity, case.dtype),
         time_first=case.layout == "time_first",
@@ -46,10 +49,11 @@ def answer(way: Way, case: Case, device: str) -> Result:
     place: Any = device_named(device)
     with bare(place, device) if way.bare else settings(place, case.x.dtype):
         outputs, carries = getattr(ways, way.function)(asked)
-        outputs, h_n = ([np.array(one).astype(case.x.dtype) for one in several] for several in (outputs, carries))
+        outputs = [np.array(one).astype(case.x.dtype) for one in outputs]
+        shown = way.view.states != "none"
+        final = each_state(lambda state: state.astype(case.x.dtype), states_of(case.spec, carries)) if shown else None
     if next(CALLS) % CALLS_KEPT == 0:
         jax.clear_caches()
-    final: Any = np.stack(h_n) if way.view.states != "none" else None
     if way.view.output == "none":
         return Result(None, final)
     return inputs.result(outputs, final, zero_padding=True)

@@ -6,7 +6,7 @@ compared, not names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,11 +16,27 @@ from flax import nnx
 from flax.nnx.nn.dtypes import promote_dtype
 from jax.core import Tracer
 
-from reference import CellParameters, RNNSpec
+from reference import NONLINEARITIES, CellParameters, RNNSpec
 
-from ..readers import one_for_all, refuse, spec_and_parameters
+from ..mapping import Array, Native, spec_and_parameters
+from ..readers import one_for_all, refuse
+from .mapping import MAPPING, OF_GATES
 
-ACTIVATIONS: dict[str, tuple[Any, ...]] = {"tanh": (nnx.tanh, jnp.tanh, jax.lax.tanh), "relu": (nnx.relu, jax.nn.relu)}
+ACTIVATIONS: dict[str, tuple[Any, ...]] = {
+    "tanh": (nnx.tanh, jnp.tanh, jax.lax.tanh),
+    "relu": (nnx.relu, jax.nn.relu),
+    "sigmoid": (nnx.sigmoid, jax.nn.sigmoid, jax.lax.logistic),
+}
+
+# a Flax cell -> the word of ours, and the arrays that it may hold
+CELLS: dict[Any, tuple[str, Mapping[str, Array]]] = {
+    nnx.SimpleCell: ("elman", MAPPING["elman"].arrays),
+    nnx.GRUCell: ("gru", MAPPING["gru"].arrays),
+    nnx.OptimizedLSTMCell: ("lstm", MAPPING["lstm"].arrays),
+    nnx.LSTMCell: ("lstm", OF_GATES),
+}
+# cell -> all arrays in which a Flax cell of that kind may hold its weights
+EITHER = {**MAPPING, "lstm": Native({**MAPPING["lstm"].arrays, **OF_GATES})}
 
 # What a Linear has unless its user gives another.
 DEFAULTS = {
@@ -41,8 +57,8 @@ Answer = tuple[list[Any], list[Any]]
 def every_layer(module: Any, x: Any, initial_carry: Sequence[Any] | None, seq_lengths: Any, time_major: bool) -> Answer:
     """Each layer's output, and all final carries, of a layer or nnx.Sequential: its layers, called one after another.
 
-    A carry (batch, hidden_features) for each track, layer by layer, forward before reverse. Beyond seq_lengths an
-    output is what Flax computes there.
+    A carry for each track, (batch, hidden_features) or a pair of these, layer by layer, forward before reverse. Beyond
+    seq_lengths an output is what Flax computes there.
     """
     outputs, carries = [], []
     for layer in recurrent_layers(module):
@@ -57,55 +73,54 @@ def every_layer(module: Any, x: Any, initial_carry: Sequence[Any] | None, seq_le
 
 
 def recurrent_layers(module: Any) -> list[Any]:
-    """The recurrent layers of a module, in order: a SimpleCell alone, one layer, or a stack of them."""
+    """The recurrent layers of a module, in order: a cell alone, one layer, or a stack of them."""
     kind = type(module)
-    if kind in (nnx.SimpleCell, nnx.RNN, nnx.Bidirectional):
+    if kind in (*CELLS, nnx.RNN, nnx.Bidirectional):
         return [module]
     known = kind in (list, tuple, nnx.List, nnx.Sequential)
     refuse("module", {f"got {kind.__name__}, expected nnx.RNN, nnx.Bidirectional or a stack of them": not known})
     layers = list(module.layers if kind is nnx.Sequential else module)
     refuse("module", {
         "got no layers, expected at least one nnx.RNN": not layers,
-        "got a SimpleCell in nnx.Sequential, which gives it no carry, expected nnx.RNN": (
-            kind is nnx.Sequential and nnx.SimpleCell in map(type, layers)
-        ),
+        **{f"got a {type(layer).__name__} in nnx.Sequential, which gives it no carry, expected nnx.RNN": (
+            kind is nnx.Sequential and type(layer) in CELLS) for layer in layers},
     })  # fmt: skip
     return layers
 
 
 def tracks(layer: Any) -> list[Any]:
-    """The nnx.RNN of each direction of a layer, forward first; a SimpleCell is in none, and stands for one."""
+    """The nnx.RNN of each direction of a layer, forward first; a cell is in none, and stands for one."""
     return [layer.forward_rnn, layer.backward_rnn] if type(layer) is nnx.Bidirectional else [layer]
 
 
-def simple_cells(layer: Any) -> list[Any]:
-    """The SimpleCell of each track of a layer."""
+def cells_of(layer: Any) -> list[Any]:
+    """The cell of each track of a layer."""
     return [track.cell if type(track) is nnx.RNN else track for track in tracks(layer)]
 
 
 def read(module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-    """Of what build returns, a SimpleCell, an RNN, a Bidirectional one, or a list or Sequential of these.
+    """Of what build returns, a cell, an RNN, a Bidirectional one, or a list or Sequential of these.
 
-    spec.layout is time_first where the layers are time_major. A SimpleCell is read as a layer of that cell.
+    spec.layout is time_first where the layers are time_major. A cell is read as a layer of it.
     NotOffered where RNNSpec cannot say what a module computes.
     """
     layers, facts, weights = recurrent_layers(module), [], []
     for index, layer in enumerate(layers):
         name = f"layer {index}"
         shared = _layer_facts(name, layer)
-        for cell in simple_cells(layer):
+        for cell in cells_of(layer):
             facts.append(shared | _cell_facts(name, cell))
-            weights.append(_weights(name, cell))
+            weights.append(_weights(name, cell, facts[-1]["bias"]))
     words = one_for_all(facts)
     layout = "time_first" if words.pop("time_major") else "batch_first"
-    size = simple_cells(layers[0])[0].in_features
-    return spec_and_parameters(weights, input_size=size, num_layers=len(layers), layout=layout, **words)
+    size = cells_of(layers[0])[0].in_features
+    return spec_and_parameters(EITHER, weights, input_size=size, num_layers=len(layers), layout=layout, **words)
 
 
 def _layer_facts(name: str, layer: Any) -> dict[str, Any]:
     """What all tracks of a layer have in common, by name."""
-    _expect_plain(name, "", layer, nnx.RNN, nnx.Bidirectional, nnx.SimpleCell)
-    if type(layer) is nnx.SimpleCell:
+    _expect_plain(name, "", layer, nnx.RNN, nnx.Bidirectional, *CELLS)
+    if type(layer) in CELLS:
         return {"direction": "forward", "time_major": False}
     both = type(layer) is nnx.Bidirectional
     reverse, ordered = (False, True) if both else (bool(layer.reverse), bool(layer.keep_order))
@@ -125,43 +140,54 @@ def _layer_facts(name: str, layer: Any) -> dict[str, Any]:
 
 
 def _cell_facts(name: str, cell: Any) -> dict[str, Any]:
-    _expect_plain(name, "a ", cell, nnx.SimpleCell)
-    known = [word for word, functions in ACTIVATIONS.items() if cell.activation_fn in functions]
+    _expect_plain(name, "a ", cell, *CELLS)
+    known = [word for word in NONLINEARITIES if cell.activation_fn in ACTIVATIONS[word]]
     activation = getattr(cell.activation_fn, "__name__", cell.activation_fn)
     zeros = cell.carry_init in (None, nnx.initializers.zeros)  # up to Flax 0.12.0 the usual one is zeros
     refuse(name, {
         f"got activation_fn {activation!r}, expected Flax's own tanh or relu": not known,
-        "got residual=True, which adds the carry; expected False": cell.residual,
+        "got a gate_fn of its own, expected Flax's sigmoid": (
+            getattr(cell, "gate_fn", nnx.sigmoid) not in ACTIVATIONS["sigmoid"]
+        ),
+        "got residual=True, which adds the carry; expected False": getattr(cell, "residual", False),
         "got a carry_init of its own, expected zeros: a state that is not given is zero": not zeros,
     })  # fmt: skip
-    for part in ("dense_i", "dense_h"):
-        dense = getattr(cell, part)
+    word, arrays = CELLS[type(cell)]
+    parts = {part: getattr(cell, part) for part in dict.fromkeys(held.partition(".")[0] for held in arrays)}
+    for part, dense in parts.items():
         _expect_plain(f"{name}, {part}", "", dense, nnx.Linear)
         bias = dense.bias is not None
         refuse(f"{name}, {part}", {
             f"got use_bias={dense.use_bias}, expected that of whether there is a bias": bool(dense.use_bias) != bias,
+            "got a bias, expected none there: its kind of cell has none": bias and f"{part}.bias" not in arrays,
             **{f"got a {option} of its own, expected Flax's default": getattr(dense, option) is not default
                for option, default in DEFAULTS.items()},
         })  # fmt: skip
-    refuse(name, {"got a dense_h with a bias, expected the one of dense_i alone": cell.dense_h.use_bias})
-    return {"hidden_size": cell.hidden_features, "nonlinearity": known[0], "bias": bool(cell.dense_i.use_bias)}
+    bias = any(dense.use_bias for dense in parts.values())
+    return {"cell": word, "hidden_size": cell.hidden_features, "nonlinearity": known[0], "bias": bias}
 
 
-def _weights(name: str, cell: Any) -> tuple[np.ndarray, ...]:
-    """A SimpleCell's kernels, of x and of the carry, and its bias, if it has one."""
-    held = {"dense_i kernel": cell.dense_i.kernel, "dense_h kernel": cell.dense_h.kernel}
-    held |= {"dense_i bias": cell.dense_i.bias} if cell.dense_i.use_bias else {}
-    arrays = tuple(np.array(array_in(variable, f"{name}, {part}")) for part, variable in held.items())
-    dtypes = {array.dtype.name for array in arrays} | {np.dtype(cell.param_dtype).name}  # of the carry it starts with
-    computes = {np.dtype(dense.dtype).name for dense in (cell.dense_i, cell.dense_h) if dense.dtype is not None}
+def _weights(name: str, cell: Any, bias: bool) -> dict[str, np.ndarray]:
+    """The arrays that a cell holds, by their names in the mapping. Where it has a bias, one that it lacks is 0."""
+    parts = {held: held.split(".") for held in CELLS[type(cell)][1]}
+    held = {one: getattr(getattr(cell, part), kind) for one, (part, kind) in parts.items()}
+    arrays = {one: np.array(array_in(variable, f"{name}, {one.replace('.', ' ')}"))
+              for one, variable in held.items() if variable is not None}  # fmt: skip
+    dtypes = {array.dtype.name for array in arrays.values()} | {np.dtype(cell.param_dtype).name}  # of its first carry
+    denses = [getattr(cell, part) for part, _ in parts.values()]
+    computes = {np.dtype(dense.dtype).name for dense in denses if dense.dtype is not None}
     both = f"{', '.join(sorted(computes))} on {', '.join(sorted(dtypes))} weights"
     refuse(name, {f"computes in {both}, expected one dtype": len(dtypes | computes) > 1})
+    for one in parts.keys() - arrays.keys() if bias else ():
+        kernel = arrays[one.replace("bias", "kernel")]
+        arrays[one] = np.zeros(kernel.shape[1:], kernel.dtype)
     return arrays
 
 
 def device_of(module: Any) -> Any:
     """The JAX device that holds a module's parameters."""
-    kernel = array_in(simple_cells(recurrent_layers(module)[0])[0].dense_h.kernel, "kernel")
+    cell = cells_of(recurrent_layers(module)[0])[0]
+    kernel = array_in((cell.hi if type(cell) is nnx.LSTMCell else cell.dense_h).kernel, "kernel")
     return next(iter(kernel.devices() if isinstance(kernel, jax.Array) else jax.devices()))
 
 
@@ -178,7 +204,7 @@ def array_in(variable: Any, name: str) -> Any:
 def _expect_plain(name: str, article: str, part: Any, *kinds: type) -> None:
     """Raise NotOffered unless a part is of exactly one of these kinds, with no method in place of its class's."""
     kind = type(part)
-    expected = " or ".join(f"nnx.{one.__name__}" for one in kinds[:2])
+    expected = " or ".join(f"nnx.{one.__name__}" for one in kinds)
     refuse(name, {f"got {article}{kind.__name__}, expected {expected}": kind not in kinds})
     own = [method for method in vars(part) if method != "merge_fn" and callable(getattr(kind, method, None))]
     refuse(name, {f"got a {method} of its own, expected that of {kind.__name__}": True for method in own})

@@ -13,6 +13,7 @@ from ..contract import NotOffered
 from ..scripts.script import script
 from ..scripts.source import source
 
+CELLS = {"elman": "SimpleCell", "gru": "GRUCell", "lstm": "OptimizedLSTMCell"}
 TEMPLATE, FUNCTIONS = Path(__file__).with_suffix(".txt"), Path(__file__).with_name("ways.py")
 
 
@@ -30,9 +31,9 @@ class Way(NamedTuple):
 
 CARRIES, SUM, ALONE = View(output="none"), View(states="none", halves="sum"), View(states="none")
 WAYS: Mapping[str, Way] = {
-    "as it comes": Way("of a SimpleCell with its own initialisers, whose weights are set then", "as_it_comes"),
-    "without dtype": Way("of a SimpleCell that is given param_dtype, and no dtype", "without_dtype"),
-    "without param_dtype": Way("of a SimpleCell that is given dtype, and no param_dtype", "without_param_dtype"),
+    "as it comes": Way("of a cell with its own initialisers, whose weights are set then", "as_it_comes"),
+    "without dtype": Way("of a cell that is given param_dtype, and no dtype", "without_dtype"),
+    "without param_dtype": Way("of a cell that is given dtype, and no param_dtype", "without_param_dtype"),
     "without x64": Way("with none of JAX's settings touched: jax_enable_x64 is off", "layers", bare=True),
     "merged": Way("by nnx.Bidirectional with a merge_fn that adds; unrolled; without carries", "merged", SUM),
     "carry alone": Way("for its carry, by nnx.RNN without keep_order in nnx.jit", "carry_alone", CARRIES),
@@ -41,11 +42,11 @@ WAYS: Mapping[str, Way] = {
     "Sequential": Way("by nnx.Sequential in nnx.jit, called before its weights are set", "sequential", ALONE),
     "ensemble": Way("by nnx.vmap over cells of other weights", "ensemble"),
     "vmap": Way("of one sequence, by jax.vmap over the batch", "vmapped"),
-    "loop": Way("by SimpleCell in a loop of Python", "loop"),
-    "lax.scan": Way("by SimpleCell, taken apart and put together, in jax.lax.scan", "lax_scan"),
-    "nnx.scan": Way("by SimpleCell in nnx.scan", "nnx_scan"),
+    "loop": Way("by the cell in a loop of Python", "loop"),
+    "lax.scan": Way("by the cell, taken apart and put together, in jax.lax.scan", "lax_scan"),
+    "nnx.scan": Way("by the cell in nnx.scan", "nnx_scan"),
     "linen": Way("by flax.linen.RNN and Bidirectional", "linen_layers"),
-    "linen merged": Way("by init_with_output of a linen module whose last layer adds; unrolled; without carries",
+    "linen merged": Way("by a linen module whose last layer adds; unrolled; without carries",
                         "linen_merged", SUM),
 }  # fmt: skip
 
@@ -67,6 +68,9 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
         "Flax",
         device,
         view=view,
+        cells=tuple(CELLS),
+        cell=case.spec.cell,
+        native_cell=CELLS.get(case.spec.cell),
         idiom=idiom is not None,
         function=idiom and idiom.function,
         functions=source(FUNCTIONS, idiom.function) if idiom else "",

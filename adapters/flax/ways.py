@@ -16,10 +16,12 @@ from flax import linen, nnx
 class Asked(NamedTuple):
     """What is asked. Of time first, x has the axis of time first; of an unbatched sequence no array has one of batch.
 
-    cells: of each track w_ih and w_hh, and b_ih and b_hh where there are biases: rows are units.
-    x: (batch, time, features).  h0: of each track (batch, units), or None.  lengths: of each sequence, or None.
+    cell: "elman", "gru" or "lstm".  cells: of each track w_ih and w_hh, and b_ih and b_hh where there are biases: rows
+    are units, gate by gate: r z n, or i f g o.  x: (batch, time, features).  h0: (tracks, batch, units), of an LSTM
+    the pair (h, c), or None.  lengths: of each sequence, or None.
     """
 
+    cell: str
     cells: Any
     x: Any
     h0: Any
@@ -39,6 +41,15 @@ class Asked(NamedTuple):
         return n + self.tracks == len(self.cells)
 
     @property
+    def starts(self) -> Any:
+        """The initial carry of each track, of an LSTM the pair (c, h), or None."""
+        if self.h0 is None:
+            return None
+        if self.cell != "lstm":
+            return [array(self, h) for h in self.h0]
+        return [(array(self, c), array(self, h)) for h, c in zip(*self.h0, strict=True)]
+
+    @property
     def time_axis(self) -> int:
         """Of x and of an output."""
         return 0 if self.time_first or np.ndim(self.x) == 2 else 1
@@ -50,7 +61,7 @@ def stack(asked: Asked, layer: Any) -> tuple[list[Any], list[Any]]:
     layer: (asked, first track, x, initial carries or None, lengths) -> carries of its tracks, output.
     """
     x, outputs, carries = array(asked, asked.x), [], []
-    h0 = None if asked.h0 is None else [array(asked, h) for h in asked.h0]
+    h0 = asked.starts
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
     for n in range(0, len(asked.cells), asked.tracks):
         carry, x = layer(asked, n, x, h0 and h0[n : n + asked.tracks], lengths)
@@ -65,39 +76,62 @@ def array(asked: Asked, numbers: Any) -> Any:
 
 
 def weights(asked: Asked, n: int) -> list[Any]:
-    """The kernels of x and of the carry, whose columns are units, and the one bias."""
+    """The kernels of x and of h, whose columns are units, and the one bias: a GRU has one of x and one of h."""
     w_ih, w_hh, *biases = asked.cells[n]
-    bias = biases[0] + biases[1] if biases else np.zeros(len(w_ih))
-    return [array(asked, one) for one in (w_ih.T, w_hh.T, bias)]
+    b_ih, b_hh = biases or np.zeros((2, len(w_ih)))
+    return [array(asked, one) for one in (w_ih.T, w_hh.T, *([b_ih, b_hh] if asked.cell == "gru" else [b_ih + b_hh]))]
 
 
 # flax.nnx
 
 
-def simple_cell(asked: Asked, n: int) -> Any:
-    """A cell that is given its weights when it is made."""
-    kernel, recurrent, bias = weights(asked, n)
-    return nnx.SimpleCell(
-        *kernel.shape,
-        activation_fn=getattr(nnx, asked.nonlinearity),
+def nnx_kind(asked: Asked) -> tuple[Any, dict[str, Any]]:
+    """The class of the cell, and the words that it alone is given."""
+    if asked.cell == "elman":
+        return nnx.SimpleCell, {"activation_fn": getattr(nnx, asked.nonlinearity)}
+    return {"gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}[asked.cell], {}
+
+
+def nnx_cell(asked: Asked, n: int) -> Any:
+    """A cell that is given its weights when it is made. A GRUCell has no bias of h, and is given one."""
+    (kernel, recurrent, bias, *inner), (kind, words) = weights(asked, n), nnx_kind(asked)
+    cell = kind(
+        len(kernel),
+        len(recurrent),
         dtype=jnp.dtype(asked.dtype),
         param_dtype=jnp.dtype(asked.dtype),
         kernel_init=lambda *_: kernel,
         recurrent_kernel_init=lambda *_: recurrent,
         bias_init=lambda *_: bias,
         rngs=nnx.Rngs(0),
+        **words,
     )
-
-
-def cell_filled_then(asked: Asked, n: int, **words: Any) -> Any:
-    """A cell that is made as it comes, but for these words, and given its weights then."""
-    parts = weights(asked, n)
-    cell = nnx.SimpleCell(*parts[0].shape, activation_fn=getattr(nnx, asked.nonlinearity), rngs=nnx.Rngs(0), **words)
-    cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias = (nnx.Param(part) for part in parts)
+    for one in inner:
+        cell.dense_h.use_bias, cell.dense_h.bias = True, nnx.Param(one)
     return cell
 
 
-def nnx_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, cell: Any = simple_cell) -> tuple[Any, Any]:
+def cell_filled_then(asked: Asked, n: int, **more: Any) -> Any:
+    """A cell that is made as it comes, but for these words, and given its weights then: those that it has.
+
+    Of an LSTM an LSTMCell, which has a Linear for each gate and side.
+    """
+    (kernel, recurrent, bias, *inner), (kind, words) = weights(asked, n), nnx_kind(asked)
+    kind = nnx.LSTMCell if asked.cell == "lstm" else kind
+    cell: Any = kind(len(kernel), len(recurrent), rngs=nnx.Rngs(0), **words, **more)
+    if asked.cell == "lstm":
+        of_x, of_h = (cell.ii, cell.if_, cell.ig, cell.io), (cell.hi, cell.hf, cell.hg, cell.ho)
+        parts = (jnp.split(one, 4, axis=-1) for one in (kernel, recurrent, bias))
+        for i, h, *given in zip(of_x, of_h, *parts, strict=True):
+            i.kernel, h.kernel, h.bias = map(nnx.Param, given)
+        return cell
+    for one in inner:  # those of r and z are added; a GRUCell has no place for that of n
+        bias = bias.at[: 2 * len(recurrent)].add(one[: 2 * len(recurrent)])
+    cell.dense_i.kernel, cell.dense_h.kernel, cell.dense_i.bias = map(nnx.Param, (kernel, recurrent, bias))
+    return cell
+
+
+def nnx_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, cell: Any = nnx_cell) -> tuple[Any, Any]:
     """nnx.RNN, or nnx.Bidirectional, that returns its carry and keeps the order of time."""
     words: dict[str, Any] = {
         "initial_carry": start and start[0],
@@ -151,7 +185,7 @@ def merged(asked: Asked) -> Any:
     """No layer returns its carry, and each unrolls its loop; the last adds its halves up."""
 
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
-        rnns = [nnx.RNN(simple_cell(asked, n + track), unroll=3) for track in range(asked.tracks)]
+        rnns = [nnx.RNN(nnx_cell(asked, n + track), unroll=3) for track in range(asked.tracks)]
         if asked.direction == "bidirectional":
             both = nnx.Bidirectional(*rnns, merge_fn=merge_of(asked, n), time_major=asked.time_first)
             return [], both(x, initial_carry=start and tuple(start), seq_lengths=lengths)
@@ -168,7 +202,7 @@ def carry_alone(asked: Asked) -> Any:
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
         if not asked.last(n) or asked.direction == "bidirectional":
             return nnx_layer(asked, n, x, start, lengths)
-        rnn = nnx.RNN(simple_cell(asked, n), reverse=asked.direction == "reverse", return_carry=True,
+        rnn = nnx.RNN(nnx_cell(asked, n), reverse=asked.direction == "reverse", return_carry=True,
                       time_major=asked.time_first)  # fmt: skip
         carry, output = nnx.jit(lambda rnn, *given: rnn(given[0], initial_carry=given[1], seq_lengths=given[2]))(
             rnn, x, start and start[0], lengths)  # fmt: skip
@@ -189,7 +223,7 @@ def newest_first(asked: Asked) -> Any:
     """nnx.RNN with reverse=True and without keep_order: x of a forward layer is turned, or the output of another."""
 
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
-        rnn = nnx.RNN(simple_cell(asked, n), reverse=True, time_major=asked.time_first, return_carry=True)
+        rnn = nnx.RNN(nnx_cell(asked, n), reverse=True, time_major=asked.time_first, return_carry=True)
         x = turned(asked, x, lengths) if asked.direction == "forward" else x
         carry, output = rnn(x, initial_carry=start and start[0], seq_lengths=lengths)
         return [carry], output if asked.direction == "forward" else turned(asked, output, lengths)
@@ -201,15 +235,15 @@ def axes_of_batch(asked: Asked) -> Any:
     """x, carries and lengths have two axes of batch, and lengths are of NumPy."""
     axis = 2 if asked.time_first else 1
 
-    def of_one_axis(carry: Any) -> Any:
-        sequences, _, units = carry.shape
-        return carry.reshape(sequences, units)
+    def of_one_axis(state: Any) -> Any:
+        sequences, _, units = state.shape
+        return state.reshape(sequences, units)
 
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
         lengths = None if lengths is None else np.array(lengths)[:, None]
-        start = start and [h[:, None] for h in start]
+        start = jax.tree.map(lambda state: state[:, None], start)
         carries, output = nnx_layer(asked, n, jnp.expand_dims(x, axis), start, lengths)
-        return [of_one_axis(carry) for carry in carries], jnp.squeeze(output, axis)
+        return jax.tree.map(of_one_axis, carries), jnp.squeeze(output, axis)
 
     return stack(asked, layer)
 
@@ -218,7 +252,7 @@ def sequential(asked: Asked) -> Any:
     """nnx.Sequential in nnx.jit. It was called with weights of zeros before, and its weights are set then."""
 
     def layer(asked: Asked, n: int) -> Any:
-        rnns = [nnx.RNN(simple_cell(asked, n + track)) for track in range(asked.tracks)]
+        rnns = [nnx.RNN(nnx_cell(asked, n + track)) for track in range(asked.tracks)]
         if asked.direction == "bidirectional":
             return nnx.Bidirectional(*rnns, time_major=asked.time_first)
         return nnx.RNN(rnns[0].cell, time_major=asked.time_first, reverse=asked.direction == "reverse", keep_order=True)
@@ -240,7 +274,7 @@ def ensemble(asked: Asked) -> Any:
         others = asked._replace(cells=[[-weight for weight in cell] for cell in asked.cells])
 
         def cells(asked: Asked) -> Any:
-            return [simple_cell(asked, n + track) for track in range(asked.tracks)]
+            return [nnx_cell(asked, n + track) for track in range(asked.tracks)]
 
         graph, state = nnx.split(cells(asked))
         both = nnx.merge(graph, jax.tree.map(lambda a, b: jnp.stack([a, b]), nnx.state(cells(others)), state))
@@ -249,7 +283,7 @@ def ensemble(asked: Asked) -> Any:
             return nnx_layer(asked, n, x, start, lengths, lambda _, track: cells[track - n])
 
         carries, output = nnx.vmap(call, in_axes=(0, None))(both, x)
-        return [carry[1] for carry in carries], output[1]
+        return jax.tree.map(lambda state: state[1], carries), output[1]
 
     return stack(asked, layer)
 
@@ -259,23 +293,23 @@ def vmapped(asked: Asked) -> Any:
     batch = 1 if asked.time_first else 0
     alone = np.ndim(asked.x) == 2
     x = array(asked, asked.x if not alone else asked.x[None])
-    h0 = None if asked.h0 is None else jnp.stack([array(asked, h if not alone else h[None]) for h in asked.h0])
+    h0 = jax.tree.map(lambda state: state[None] if alone else state, asked.starts)
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths)
-    graph, state = nnx.split([simple_cell(asked, n) for n in range(len(asked.cells))])
+    graph, state = nnx.split([nnx_cell(asked, n) for n in range(len(asked.cells))])
 
     def one(state: Any, x: Any, h0: Any, length: Any) -> Any:
         cells, outputs, carries = nnx.merge(graph, state), [], []
         for n in range(0, len(cells), asked.tracks):
-            start = None if h0 is None else list(h0[n : n + asked.tracks])
+            start = h0 and h0[n : n + asked.tracks]
             carry, x = nnx_layer(asked._replace(time_first=False), n, x, start, length, lambda _, n: cells[n])
             outputs.append(x)
             carries += carry
         return outputs, carries
 
     moved = jnp.moveaxis(x, batch, 0)
-    outputs, carries = jax.jit(jax.vmap(one, in_axes=(None, 0, 1, 0)))(state, moved, h0, lengths)
+    outputs, carries = jax.jit(jax.vmap(one, in_axes=(None, 0, 0, 0)))(state, moved, h0, lengths)
     return ([one[0] if alone else jnp.moveaxis(one, 0, batch) for one in outputs],
-            [one[0] if alone else one for one in carries])  # fmt: skip
+            jax.tree.map(lambda state: state[0] if alone else state, carries))  # fmt: skip
 
 
 # the cell without a layer around it
@@ -284,7 +318,8 @@ def vmapped(asked: Asked) -> Any:
 def step(cell: Any, carry: Any, x: Any, runs: Any) -> tuple[Any, Any]:
     """One step of those sequences that have not ended."""
     new, y = cell(carry, x)
-    return jnp.where(runs, new, carry), jnp.where(runs, y, jnp.zeros_like(y))
+    carry = jax.tree.map(lambda new, old: jnp.where(runs, new, old), new, carry)
+    return carry, jnp.where(runs, y, jnp.zeros_like(y))
 
 
 def cell_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, scan: Any) -> tuple[Any, Any]:
@@ -294,7 +329,7 @@ def cell_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, scan: Any
     runs = (jnp.arange(len(steps)).reshape(-1, *[1] * ends.ndim) < ends)[..., None]
     carries, halves = [], []
     for track in range(asked.tracks):
-        cell = simple_cell(asked, n + track)
+        cell = nnx_cell(asked, n + track)
         carry = cell.initialize_carry(steps.shape[1:], nnx.Rngs(0)) if start is None else start[track]
         reverse = asked.direction == "reverse" or track == 1
         carry, half = scan(cell, carry, steps, runs, reverse)
@@ -305,10 +340,11 @@ def cell_layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any, scan: Any
 
 def loop(asked: Asked) -> Any:
     def scan(cell: Any, carry: Any, steps: Any, runs: Any, reverse: bool) -> tuple[Any, Any]:
-        outputs = [jnp.zeros((*steps.shape[1:-1], cell.hidden_features), steps.dtype)] * len(steps)
+        none = jnp.zeros((*steps.shape[1:-1], cell.hidden_features), steps.dtype)
+        outputs = [none] * len(steps)
         for t in range(len(steps))[:: -1 if reverse else 1]:
             carry, outputs[t] = step(cell, carry, steps[t], runs[t])
-        return carry, jnp.stack(outputs) if outputs else jnp.zeros((0, *carry.shape), carry.dtype)
+        return carry, jnp.stack(outputs) if outputs else none[None][:0]
 
     return stack(asked, lambda *given: cell_layer(*given, scan=scan))
 
@@ -341,50 +377,65 @@ def nnx_scan(asked: Asked) -> Any:
 # flax.linen
 
 
-def linen_cell(asked: Asked, n: int) -> tuple[Any, Any]:
-    """A cell whose initialisers give the weights, and its parameters."""
-    kernel, recurrent, bias = weights(asked, n)
-    cell = linen.SimpleCell(
-        kernel.shape[1],
-        activation_fn=getattr(linen, asked.nonlinearity),
-        dtype=jnp.dtype(asked.dtype),
-        param_dtype=jnp.dtype(asked.dtype),
-        kernel_init=lambda *_: kernel,
-        recurrent_kernel_init=lambda *_: recurrent,
-        bias_init=lambda *_: bias,
-    )
-    return cell, {"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}}
+def linen_cell(asked: Asked, n: int, lstm: Any) -> tuple[Any, Any]:
+    """A cell, and its parameters: of a SimpleCell its initialisers give them too.
+
+    A cell with gates has a Dense for each gate and side, below "ir", "hr" and so on. An LSTM cell has its biases on the
+    side of h; a GRUCell on that of x, and hn, which the reset gate multiplies, has one of its own.
+    """
+    kernel, recurrent, bias, *inner = weights(asked, n)
+    dtype = jnp.dtype(asked.dtype)
+    words: dict[str, Any] = {"dtype": dtype, "param_dtype": dtype}
+    if asked.cell == "elman":
+        given = {"kernel_init": kernel, "recurrent_kernel_init": recurrent, "bias_init": bias}
+        words |= {name: lambda *_, one=one: one for name, one in given.items()}
+        cell = linen.SimpleCell(len(recurrent), activation_fn=getattr(linen, asked.nonlinearity), **words)
+        return cell, {"cell": {"i": {"kernel": kernel, "bias": bias}, "h": {"kernel": recurrent}}}
+    gates, kind = ("rzn", linen.GRUCell) if inner else ("ifgo", lstm)
+    sides = {"i": kernel, "h": recurrent}
+    parts = {side + gate: {"kernel": part} for side, one in sides.items()
+             for gate, part in zip(gates, jnp.split(one, len(gates), axis=-1), strict=True)}  # fmt: skip
+    for gate, part in zip(gates, jnp.split(bias, len(gates)), strict=True):
+        parts[("i" if inner else "h") + gate]["bias"] = part
+    for one in inner:
+        r, z, parts["hn"]["bias"] = jnp.split(one, 3)
+        parts["ir"]["bias"], parts["iz"]["bias"] = parts["ir"]["bias"] + r, parts["iz"]["bias"] + z
+    return kind(len(recurrent), **words), {"cell": parts}
 
 
-def linen_rnns(asked: Asked, n: int, **words: Any) -> tuple[list[Any], list[Any]]:
-    """The linen.RNN of each track of a layer, and its parameters."""
-    cells = [linen_cell(asked, n + track) for track in range(asked.tracks)]
-    return [linen.RNN(cell, **words) for cell, _ in cells], [parameters for _, parameters in cells]
+def linen_rnns(asked: Asked, n: int, lstm: Any, **words: Any) -> tuple[list[Any], Any]:
+    """The linen.RNN of each track of a layer, and the layer's parameters.  lstm: the cell of an LSTM."""
+    cells = [linen_cell(asked, n + track, lstm) for track in range(asked.tracks)]
+    parameters = [one for _, one in cells]
+    named = dict(zip(("forward_rnn", "backward_rnn"), parameters, strict=False)) if len(cells) == 2 else parameters[0]
+    return [linen.RNN(cell, **words) for cell, _ in cells], named
 
 
 def linen_layers(asked: Asked) -> Any:
     """Each layer applied in jax.jit; it returns its carry."""
 
     def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
-        rnns, parameters = linen_rnns(asked, n, time_major=asked.time_first)
+        rnns, parameters = linen_rnns(asked, n, linen.LSTMCell, time_major=asked.time_first)
         if asked.direction == "bidirectional":
             both = linen.Bidirectional(*rnns, time_major=asked.time_first)
-            named = {"forward_rnn": parameters[0], "backward_rnn": parameters[1]}
             carries, output = jax.jit(lambda p, x, h, n: both.apply(
                 {"params": p}, x, initial_carry=h, seq_lengths=n, return_carry=True))(
-                    named, x, start and tuple(start), lengths)  # fmt: skip
+                    parameters, x, start and tuple(start), lengths)  # fmt: skip
             return list(carries), output
         words = {"reverse": asked.direction == "reverse", "keep_order": True, "return_carry": True}
         carry, output = jax.jit(lambda p, x, h, n: rnns[0].apply(
             {"params": p}, x, initial_carry=h, seq_lengths=n, **words))(
-                parameters[0], x, start and start[0], lengths)  # fmt: skip
+                parameters, x, start and start[0], lengths)  # fmt: skip
         return [carry], output
 
     return stack(asked, layer)
 
 
 def linen_merged(asked: Asked) -> Any:
-    """The layers in one linen module, by init_with_output: the last adds its halves up. It returns no carry."""
+    """The layers in one linen module: the last adds its halves up. It returns no carry.
+
+    A SimpleCell has its weights of init_with_output. An initialiser is not told for which gate it is called.
+    """
 
     class Layers(linen.Module):
         layers: Any
@@ -397,13 +448,15 @@ def linen_merged(asked: Asked) -> Any:
                 outputs.append(x)
             return outputs
 
-    layers, sides = [], asked.tracks
+    layers, parameters, sides = [], {}, asked.tracks
     reverse = asked.direction == "reverse"
+    words: dict[str, Any] = {"unroll": 3, "reverse": reverse, "keep_order": reverse, "split_rngs": {"params": True}}
     for n in range(0, len(asked.cells), sides):
-        rnns, _ = linen_rnns(asked, n, unroll=3, reverse=reverse, keep_order=reverse, split_rngs={"params": True})
+        rnns, parameters[f"layers_{len(layers)}"] = linen_rnns(asked, n, linen.OptimizedLSTMCell, **words)
         layers.append(linen.Bidirectional(*rnns, merge_fn=merge_of(asked, n)) if sides == 2 else rnns[0])
-    x = array(asked, asked.x)
-    h0 = None if asked.h0 is None else [array(asked, h) for h in asked.h0]
+    x, h0 = array(asked, asked.x), asked.starts
     starts = h0 and [tuple(h0[n : n + 2]) if sides == 2 else h0[n] for n in range(0, len(h0), sides)]
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
-    return Layers(layers).init_with_output(jax.random.key(0), x, starts, lengths)[0], []
+    if asked.cell == "elman":
+        return Layers(layers).init_with_output(jax.random.key(0), x, starts, lengths)[0], []
+    return Layers(layers).apply({"params": parameters}, x, starts, lengths), []

@@ -1,4 +1,4 @@
-"""Keras SimpleRNN, alone, stacked and in Bidirectional; written against `keras` alone, on whatever backend it has."""
+"""Keras SimpleRNN, GRU and LSTM, alone, stacked and in Bidirectional; written against `keras`, on any backend."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..contract import Capabilities, Compiles, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from ..readers import refuse
 from .idioms import IDIOMS
+from .mapping import MAPPING, h_n_of, start_of
 from .modes import (
     BUILT_WITH,
     KEPT,
@@ -40,7 +41,7 @@ from .script import keras_script
 
 
 class KerasAdapter(Framework):
-    """keras SimpleRNN on the backend that KERAS_BACKEND names."""
+    """keras SimpleRNN, GRU and LSTM on the backend that KERAS_BACKEND names."""
 
     name = "keras"
     backend = BACKEND
@@ -57,7 +58,7 @@ class KerasAdapter(Framework):
             ("mode", "sequential"): "a sequential model shows no states: h_n is taken from its output",
         },
         arithmetics=NARROW_ARITHMETICS,
-        offers=(("mask", True), *(("mode", mode) for mode in MODES)),
+        offers=(("mask", True), *(("mode", mode) for mode in MODES), *(("cell", cell) for cell in MAPPING)),
     )
     compiles = Compiles(KEPT) if KEPT else None
     idioms = IDIOMS
@@ -73,8 +74,8 @@ class KerasAdapter(Framework):
         """A functional keras.Model of plain layers: model(x) and model(x, mask=mask) answer [output, *final states].
 
         x (batch, time, features): Keras layers are batch first, whatever layout the spec was read in; any other that is
-        asked for is refused. output (batch, time, units), in time order; a state (batch, units) for each track. At a
-        masked step the output is zero, or, where spec.held, that of the step processed before.
+        asked for is refused. output (batch, time, units), in time order; a state (batch, units) for each track, of LSTM
+        h and c. At a masked step the output is zero, or, where spec.held, that of the step processed before.
 
         Keras alone saves it as a .keras file, and loads it. It takes no initial states, because Keras forgets the mask
         of a sequence that a layer is given beside a state; its layers take both, one by one:
@@ -92,7 +93,7 @@ class KerasAdapter(Framework):
         with on(device, parameters[0].dtype):
             words = BUILT_WITH.get(mode, {})
             layers = [layer_of(spec, layer, dtype, **words) for layer in range(spec.num_layers)]
-            fill(layers, parameters)
+            fill(spec, layers, parameters)
             stack = ModeRunner(layers, mode, spec, device)
             if mode != "eager":
                 return stack
@@ -113,15 +114,15 @@ class KerasAdapter(Framework):
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
         with on(known.device, known.dtype):
-            fill(known.native.layers, parameters)
+            fill(known.spec, known.native.layers, parameters)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("batch_first")
         with on(known.device, known.dtype, known.mode):
-            start = None if inputs.h0 is None else [tensor(h) for h in inputs.h0]
+            start = (given := start_of(known.spec, inputs.h0)) and [tensor(state) for state in given]
             valid = None if inputs.valid is None else tensor(inputs.valid)
             outputs, states = known.native(tensor(inputs.x), start, valid)
-        h_n = np.stack([array_of(state) for state in states])
+        h_n = h_n_of(known.spec, [array_of(state) for state in states])
         # where the layers hold their output at masked steps, the suite's answer is zero
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
 
@@ -137,8 +138,8 @@ class KerasAdapter(Framework):
             return array_of(keras.activations.get(nonlinearity)(tensor(a)))
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        """Of a SimpleRNN, a Bidirectional one, RNN of SimpleRNNCells, or a sequential or functional model that
-        stacks them, such as build returns.
+        """Of a SimpleRNN, GRU or LSTM, a Bidirectional one, RNN of their cells, or a sequential or functional model
+        that stacks them, such as build returns.
 
         What is read is what inference computes: dropout and recurrent_dropout have no effect on it. What build makes
         of it answers as the module does, with masks too: the sequence, or its last output, and the final states.

@@ -1,4 +1,4 @@
-"""Other ways in which users call SimpleRNN layers than `run` does: what each shows, and what it cannot be asked."""
+"""Other ways in which users call recurrent layers than `run` does: what each shows, and what it cannot be asked."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from reference import Case
 from reference.judging.view import View, sequence_of
-from reference.layout import sequence_to_time_first, state_from_batched
+from reference.layout import each_state, sequence_to_time_first, state_from_batched
 
 from ..capabilities import Feature, Refusal
 from ..contract import Idiom, Result
 from ..inputs import Inputs
-from ..readers import columns
+from ..mapping import native
 from . import ways
+from .mapping import KINDS, MAPPING, h_n_of, start_of
 from .modes import BACKWARDS
 from .script import WORDS, way_of
 from .settings import BACKEND, array_of, on, tensor, untouched
@@ -28,17 +29,18 @@ def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> C
         lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
         given = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout).to("batch_first")
         spec, directions = case.spec, case.spec.num_directions
-        tracks = [columns(cell) for cell in case.parameters]
+        tracks = [[*native(spec, MAPPING[spec.cell], cell).values()] for cell in case.parameters]
         weights = [tracks[n : n + directions] for n in range(0, len(tracks), directions)]
-        words = {"activation": spec.nonlinearity, "use_bias": spec.bias, "dtype": case.dtype, **WORDS}
+        kind, more = KINDS[spec.cell]
+        words = {"activation": spec.nonlinearity, "use_bias": spec.bias, "dtype": case.dtype, **WORDS, **more}
         with settings(device, case.dtype):
-            start = None if given.h0 is None else [tensor(h) for h in given.h0]
+            start = (states := start_of(spec, given.h0)) and [tensor(state) for state in states]
             mask = None if given.valid is None else tensor(given.valid)
-            outputs, states = way(ways.Given(tensor(given.x), start, mask, weights, words, spec.direction))
+            outputs, states = way(ways.Given(tensor(given.x), start, mask, weights, words, spec.direction, kind))
             # in the case's dtype, where that of the answer is another
             several, final = ([array_of(one).astype(case.x.dtype) for one in of] for of in (outputs, states))
         *below, output = [_of_time(view, case, one) for one in several]
-        h_n = state_from_batched(np.stack(final), case.layout) if final else None
+        h_n = each_state(lambda h: state_from_batched(h, case.layout), h_n_of(spec, final)) if final else None
         return Result(output, h_n, below or None)
 
     return answer
@@ -100,7 +102,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
     "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
     "stacked cells": ("by RNN(StackedRNNCells([...])) of several sizes", ALONE, {"without": {**NOT_BOTH, **ADDED}}),
-    "RNN of a cell": ("by RNN(SimpleRNNCell(...))", View(), {}),
+    "RNN of a cell": ("by RNN of one cell", View(), {}),
     # around the layer
     "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {"without": ONE_WAY}),
     "halves multiplied": ("by Bidirectional(merge_mode=\"mul\")", View(states="none", halves="mul"),

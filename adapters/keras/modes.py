@@ -15,7 +15,8 @@ import numpy as np
 from reference import CellParameters, RNNSpec
 
 from ..capabilities import Refusal
-from ..readers import columns
+from ..mapping import native
+from .mapping import KINDS, MAPPING
 from .read import cells_of, read_model, tracks
 from .settings import BACKEND, array_of
 
@@ -29,6 +30,7 @@ BUILT_WITH: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.5, "recurrent_dropout": 0.5},
     "sequential": {"return_state": False},
     "unrolled": {"unroll": True},
+    "fallback": {"use_cudnn": False},
 }
 LACKING = {
     "inference": "Keras has no inference mode beside training=False, which is eager's",
@@ -36,7 +38,6 @@ LACKING = {
     "exported": "the adapter does not export Keras models",
     "deterministic": "Keras has no such setting",
     "moved": "a Keras model stays where it was built",
-    "fallback": "Keras' SimpleRNN uses no kernel of cuDNN",
     **({} if BACKEND == "tensorflow" else {"traced": "tf.function is TensorFlow's"}),
     **({"bfloat16_products": "TensorFlow has no such setting"} if BACKEND == "tensorflow" else {}),
     **(
@@ -45,12 +46,17 @@ LACKING = {
             "compiled": "NumPy compiles nothing",
             "tf32": "NumPy has no such setting",
             "bfloat16_products": "NumPy has no such setting",
+            "fallback": "NumPy uses no kernel of cuDNN",
         }
         if BACKEND == "numpy"
         else {}
     ),
 }
-ON_CUDA = {"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}
+# GRU and LSTM use a kernel of cuDNN there wherever they can
+ON_CUDA = {
+    **({"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}),
+    **({} if BACKEND == "numpy" else {"fallback": "a matter of CUDA"}),
+}
 
 # the modes in which what is compiled for shapes is kept, for other weights too; torch compiles in the mode "compiled"
 # alone, as C++: 5 s for each key
@@ -63,6 +69,8 @@ TOGETHER = {
         for mode in ("tf32", "bfloat16_products")
     },
     (("mode", "sequential"), ("h0", True)): "a sequential model takes no initial states",
+    (("mode", "sequential"), ("cell", "lstm")): "a sequential model shows no states, and the output has no c",
+    (("mode", "fallback"), ("cell", "elman")): "Keras' SimpleRNN uses no kernel of cuDNN",
     **{(("mode", "sequential"), ("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in ("2", "3 to 10")},
 }
 # Every layer reads the first step before it starts.
@@ -81,7 +89,7 @@ REFUSED = {
 def layer_of(spec: RNNSpec, layer: int, dtype: str, batch: int | None = None, **words: Any) -> Any:
     """A layer of a spec, built, that answers its whole sequence, and its states.
 
-    batch: how many sequences there will be; any number when None.  words: what SimpleRNN is given instead.
+    batch: how many sequences there will be; any number when None.  words: what it is given instead.
     """
     usual = {
         "recurrent_initializer": "zeros",  # as all weights, replaced at once; the default's QR is wide alone
@@ -90,30 +98,32 @@ def layer_of(spec: RNNSpec, layer: int, dtype: str, batch: int | None = None, **
         "zero_output_for_mask": not spec.held,
         "go_backwards": spec.direction == "reverse",
     }
-    simple = keras.layers.SimpleRNN(
-        spec.hidden_size, activation=spec.nonlinearity, use_bias=spec.bias, dtype=dtype, **usual | words
+    kind, more = KINDS[spec.cell]
+    one_way = getattr(keras.layers, kind)(
+        spec.hidden_size, activation=spec.nonlinearity, use_bias=spec.bias, dtype=dtype, **usual | more | words
     )
-    built = keras.layers.Bidirectional(simple, dtype=dtype) if spec.direction == "bidirectional" else simple
+    built = keras.layers.Bidirectional(one_way, dtype=dtype) if spec.direction == "bidirectional" else one_way
     built.build((batch, None, spec.layer_input_size(layer)))
     return built
 
 
-def fill(layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
+def fill(spec: RNNSpec, layers: Sequence[Any], parameters: Sequence[CellParameters]) -> None:
     """Set the weights of each track."""
-    for track, cell in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
-        track.cell.set_weights(columns(cell))
+    for track, given in zip([track for layer in layers for track in tracks(layer)], parameters, strict=True):
+        track.cell.set_weights([*native(spec, MAPPING[spec.cell], given).values()])
 
 
 class ModeRunner:
     """Keras layers on top of each other, and the mode in which they are called.
 
-    layers: each SimpleRNN, RNN(SimpleRNNCell) or Bidirectional of one of them, that answers its whole sequence and its
-    states.  What a mode makes of them once is kept, and called for every shape that it takes.
+    layers: each SimpleRNN, GRU, LSTM, RNN of one of their cells, or Bidirectional of one of these, that answers its
+    whole sequence and its states.  What a mode makes of them once is kept, and called for every shape that it takes.
     """
 
     def __init__(self, layers: Sequence[Any], mode: str, spec: RNNSpec, device: str) -> None:
         self.layers, self.mode, self.spec, self.device = layers, mode, spec, device
         self.dtype: str = layers[0].compute_dtype
+        self._states = len(MAPPING[spec.cell].states)
         self._made: dict[Any, Called] = {}
 
     def __call__(self, x: Any, states: Any, mask: Any) -> Answer:
@@ -126,11 +136,13 @@ class ModeRunner:
     def every_layer(self, x: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Answer:
         """Each layer's output, in time order, and all final states.
 
-        x (batch, time, features), initial_state and the final states (batch, units) for each track, mask (batch, time).
+        x (batch, time, features), initial_state and the final states (batch, units) for each track and, of LSTM, for h
+        and c of each, mask (batch, time).
         """
         outputs, states = [], []
         for layer in self.layers:
-            start = None if initial_state is None else list(initial_state[len(states) :][: len(tracks(layer))])
+            own = self._states * len(tracks(layer))
+            start = None if initial_state is None else list(initial_state[len(states) :][:own])
             x, *h = layer(x, initial_state=start, mask=mask, training=training)
             x = self.in_time_order(x)
             outputs.append(x)

@@ -16,14 +16,20 @@ import numpy as np
 from reference import CellParameters, RNNSpec
 
 from ..contract import NotOffered
-from ..readers import one_for_all, refuse, spec_and_parameters
+from ..mapping import spec_and_parameters
+from ..readers import one_for_all, refuse
+from .mapping import MAPPING
 from .settings import BACKEND, array_of
 
-ACTIVATIONS = {"tanh": (keras.activations.tanh, keras.ops.tanh), "relu": (keras.activations.relu, keras.ops.relu)}
+ACTIVATIONS = {"tanh": (keras.activations.tanh, keras.ops.tanh), "relu": (keras.activations.relu, keras.ops.relu),
+               "sigmoid": (keras.activations.sigmoid, keras.ops.sigmoid)}  # fmt: skip
 # Layers without an effect at inference, which is what is compared.
 TRANSPARENT = (keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.GaussianDropout,
                keras.layers.GaussianNoise, keras.layers.ActivityRegularization, keras.layers.Identity)  # fmt: skip
-RECURRENT = (keras.layers.SimpleRNN, keras.layers.RNN, keras.layers.Bidirectional)
+ONE_WAY = (keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM, keras.layers.RNN)
+RECURRENT = (*ONE_WAY, keras.layers.Bidirectional)
+CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
+EXPECTED = "SimpleRNN, GRU, LSTM"
 _FLIPPED: Any = keras.ops.flip(keras.KerasTensor((1, 1, 1)), axis=1)
 FLIP = type(_FLIPPED._keras_history.operation)
 DIRECTIONS = {(False,): "forward", (True,): "reverse", (False, True): "bidirectional"}  # by each track's go_backwards
@@ -55,18 +61,18 @@ def read_model(module: Any) -> tuple[RNNSpec, list[CellParameters], list[Any]]:
     cells = [(layer, cell) for layer in layers for track in tracks(layer) for cell in cells_of(track)]
     weights = [_weights(cell) for _, cell in cells]
     words, directions = one_for_all([_facts(layer, cell) for layer, cell in cells]), len(tracks(layers[-1]))
-    words |= {"num_layers": len(cells) // directions, "input_size": np.atleast_1d(weights[0][0]).shape[0]}
+    words |= {"num_layers": len(cells) // directions, "input_size": np.atleast_1d(weights[0]["kernel"]).shape[0]}
     held = directions == 1 and not layers[-1].zero_output_for_mask
-    return *spec_and_parameters(weights, layout="batch_first", held=held, **words), layers
+    return *spec_and_parameters(MAPPING, weights, layout="batch_first", held=held, **words), layers
 
 
 def _recurrent_layers(module: Any) -> list[Any]:
     """The recurrent layers of a model; NotOffered for anything beside them that has an effect."""
-    wrong = f"got {type(module).__name__}, expected SimpleRNN, Bidirectional or a stack of them"
+    wrong = f"got {type(module).__name__}, expected {EXPECTED}, Bidirectional or a stack of them"
     refuse("module", {wrong: not isinstance(module, keras.Layer)})
     operations = _operations(module) if isinstance(module, keras.Model) else [module]
     seen = [operation for operation in operations if type(operation) not in TRANSPARENT]
-    refuse("module", {"got a model without layers, expected at least one SimpleRNN": not seen})
+    refuse("module", {f"got a model without layers, expected at least one of {EXPECTED}": not seen})
     flip = seen.pop() if len(seen) > 1 and type(seen[-1]) is FLIP else None
     for layer in seen:
         _expect_recurrent(layer)
@@ -105,7 +111,7 @@ def _chain(model: Any) -> list[Any]:
     operations = [o for o in model.operations if type(o) is not keras.layers.InputLayer]
     strangers = [o for o in operations if type(o) not in (*RECURRENT, *TRANSPARENT, FLIP)]
     for stranger in sorted(strangers, key=lambda o: not isinstance(o, keras.Layer)):
-        raise NotOffered(f"{stranger.name}: got {type(stranger).__name__}, expected SimpleRNN")
+        raise NotOffered(f"{stranger.name}: got {type(stranger).__name__}, expected {EXPECTED}")
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
     below, name = model.inputs[0], "the input"
     for operation in operations:
@@ -119,8 +125,9 @@ def _chain(model: Any) -> list[Any]:
         refuse("module", {f"{called}, expected with a sequence alone": given or len(arguments.args) != 1})
         below, name = own[0].output_tensors[0], f"{operation.name}'s output"  # behind which its states come
     answered = [(t._keras_history.operation, t._keras_history.tensor_index) for t in model.outputs]
-    cells = [(o, sum(len(cells_of(track)) for track in tracks(o))) for o in operations if type(o) in RECURRENT]
-    states = [(operation, index) for operation, count in cells for index in range(1, count + 1)]
+    recurrent = [(o, [cell for track in tracks(o) for cell in cells_of(track)]) for o in operations
+                 if type(o) in RECURRENT]  # fmt: skip
+    states = [(o, n) for o, cells in recurrent for n in range(1, sum(len(_states(cell)) for cell in cells) + 1)]
     last = [(operation, 0) for operation in operations[-1:]]
     refuse("module", {
         f"got {len(answered)} outputs, expected the last layer's output alone, or it and the final states of all "
@@ -142,16 +149,16 @@ def _expect_input(module: Any, dtype: str) -> None:
 
 
 def _expect_recurrent(layer: Any) -> None:
-    """RNN(SimpleRNNCell(...)) is SimpleRNN. What may be set after a layer was made must fit what it was made with."""
+    """RNN of a cell is that cell's layer. What may be set after a layer was made must fit what it was made with."""
     both, merge = isinstance(layer, keras.layers.Bidirectional), getattr(layer, "merge_mode", "concat")
     wrong = f"got {type(layer).__name__} with merge_mode={merge!r}, expected Bidirectional with 'concat'"
     refuse(layer.name, {wrong: both and (type(layer) not in RECURRENT or merge != "concat")})
     for track in tracks(layer):
-        refuse(track.name, {f"got {type(track).__name__}, expected SimpleRNN": type(track) not in RECURRENT[:2]})
+        refuse(track.name, {f"got {type(track).__name__}, expected {EXPECTED}": type(track) not in ONE_WAY})
         cells = [track.cell] if both else cells_of(track)
         kinds = [type(cell) for cell in cells]
-        refuse(track.name, {f"got a {kind.__name__}, expected SimpleRNNCell": kind is not keras.layers.SimpleRNNCell
-                            for kind in kinds})  # fmt: skip
+        expected = " or ".join(cell.__name__ for cell in CELLS)
+        refuse(track.name, {f"got a {kind.__name__}, expected {expected}": kind not in CELLS for kind in kinds})
         refuse(track.name, {"it has no weights yet; call it, or build it, first": not all(c.built for c in cells)})
         refuse(layer.name, {
             **{f"got {word}={getattr(layer, word)} and {getattr(track, word)} in {track.name}, expected the same":
@@ -163,7 +170,7 @@ def _expect_recurrent(layer: Any) -> None:
             "got unroll=True: with a mask it answers otherwise (findings/F-002 to F-004)":
                 _direction(layer) in UNROLLED and track.unroll and (both or track.zero_output_for_mask),
             f"got state_size {track.state_size}, expected its cell's units":
-                [*track.state_size] != [cell.units for cell in cells],
+                keras.tree.flatten(track.state_size) != [cell.units for cell in cells for _ in _states(cell)],
         })  # fmt: skip
 
 
@@ -211,23 +218,48 @@ def _expect_unchanged(part: Any, dtype: str | None = None) -> None:
     })  # fmt: skip
 
 
+def _word(cell: Any) -> str:
+    """What RNNSpec.cell says of a cell."""
+    if type(cell) is keras.layers.GRUCell:
+        return "gru" if cell.reset_after else "gru_reset_before"
+    return {"SimpleRNN": "elman", "LSTM": "lstm"}[type(cell).__name__.removesuffix("Cell")]
+
+
+def _states(cell: Any) -> tuple[str, ...]:
+    """The names of its states: of h alone where it is no cell of Keras', which is refused elsewhere."""
+    return MAPPING[_word(cell)].states if type(cell) in CELLS else ("h",)
+
+
 def _facts(layer: Any, cell: Any) -> dict[str, Any]:
-    known = [name for name, functions in ACTIVATIONS.items() if cell.activation in functions]
-    activation = getattr(cell.activation, "__name__", cell.activation)
-    refuse(cell.name, {f"got activation {activation!r}, expected Keras' own 'tanh' or 'relu'": not known})
-    return {"hidden_size": cell.units, "direction": _direction(layer), "nonlinearity": known[0],
-            "bias": cell.bias is not None}  # fmt: skip
+    word = _word(cell)
+    gates = {} if word == "elman" else {"recurrent_activation": ("sigmoid",)}
+    known = {name: _function(cell, name, words) for name, words in {"activation": ("tanh", "relu"), **gates}.items()}
+    other = f"got use_bias={cell.use_bias}, expected what it was built with"  # not every call goes by the same of both
+    refuse(cell.name, {other: gates and cell.use_bias != (cell.bias is not None)})
+    return {"cell": word, "hidden_size": cell.units, "direction": _direction(layer),
+            "nonlinearity": known["activation"], "bias": cell.bias is not None}  # fmt: skip
 
 
-def _weights(cell: Any) -> list[np.ndarray]:
-    """A SimpleRNNCell's kernel, its recurrent kernel and, if it has one, its bias."""
-    arrays = []
-    for name in ("kernel", "recurrent_kernel", *(() if cell.bias is None else ("bias",))):
+def _function(cell: Any, name: str, words: tuple[str, ...]) -> str:
+    """The word of an activation, which must be one of these."""
+    function = getattr(cell, name)
+    said, expected = getattr(function, "__name__", function), " or ".join(map(repr, words))
+    known = [word for word in words if function in ACTIVATIONS[word]]
+    refuse(cell.name, {f"got {name} {said!r}, expected Keras' own {expected}": not known})
+    return known[0]
+
+
+def _weights(cell: Any) -> dict[str, np.ndarray]:
+    """A cell's kernel, its recurrent kernel and, if it has one, its bias, by Keras' names."""
+    arrays = {}
+    for name in MAPPING[_word(cell)].arrays:
+        if name == "bias" and cell.bias is None:
+            continue
         try:
-            arrays.append(array_of(keras.ops.convert_to_tensor(getattr(cell, name))))
+            arrays[name] = array_of(keras.ops.convert_to_tensor(getattr(cell, name)))
         except Exception as error:  # a backend may fail in any way, such as for a tensor without values
             raise NotOffered(f"{cell.name}: its {name} cannot be read: {type(error).__name__}: {error}") from error
-    dtypes = {array.dtype.name for array in arrays}
+    dtypes = {array.dtype.name for array in arrays.values()}
     wrong = f"computes in {cell.compute_dtype} on {', '.join(sorted(dtypes))} weights, expected one dtype"
     refuse(cell.name, {wrong: dtypes != {cell.compute_dtype}})
     return arrays

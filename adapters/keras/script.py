@@ -1,4 +1,4 @@
-"""Keras' part of a stand-alone script: SimpleRNN layers as their own user writes them. It imports no Keras here."""
+"""Keras' part of a stand-alone script: recurrent layers as their own user writes them. It imports no Keras here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reference import Case
+from reference import Case, RNNSpec
 from reference.judging.view import WHOLE, View
 from reference.spec import expect_word
 
 from ..readers import refuse
 from ..scripts.literals import text_literal
 from ..scripts.script import ON_CPU_AND_CUDA, expect_device, script
+from .mapping import KINDS, MAPPING
 
 # What layers are given: the default has no bfloat16, and on torch leaves another memory layout, so other bits.
 WORDS = {"recurrent_initializer": "zeros"}
@@ -26,7 +27,7 @@ MODES = {"eager": {"called"}, "unrolled": {"called", "unrolled"}, "predict": {"p
 
 
 def keras_script(case: Case, device: str, backend: str, way: str = "eager", view: View = WHOLE) -> str:
-    """The script of a case for a stack of SimpleRNN layers, called one after another.
+    """The script of a case for a stack of layers, called one after another.
 
     device: named as the adapter's are, here or not.  backend: one of BACKENDS, what KERAS_BACKEND is to be, where it is
     not set.  way: one of MODES, or an idiom, which shows `view`. Raises ValueError for another device or backend,
@@ -36,8 +37,13 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     expect_word("backend", backend, BACKENDS)
     name = way_of(way)
     refuse("script", {f"{way}: the adapter writes none of it": way not in MODES and name not in functions()})
-    title = "keras.layers.Bidirectional" if case.spec.direction == "bidirectional" else "keras.layers.SimpleRNN"
+    kind, more = KINDS[case.spec.cell]
     words: dict[str, Any] = {
+        "layer": kind,
+        "reset": bool(more),
+        "reset_after": more.get("reset_after"),
+        "each": len(MAPPING[case.spec.cell].states),
+        **_arrays(case.spec),
         "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
         "backend": text_literal(backend),
         "native_device": text_literal(keras_device(device, backend)),
@@ -49,7 +55,21 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "h_n_shown": view.states != "none",
         "every_step": view.output == "every step",
     }
-    return script(case, TEMPLATE, title, f"Keras on {backend}", device, view=view, **words)
+    title = "Bidirectional" if case.spec.direction == "bidirectional" else kind
+    return script(case, TEMPLATE, f"keras.layers.{title}", f"Keras on {backend}", device, view=view,
+                  cells=tuple(MAPPING), **words)  # fmt: skip
+
+
+def _arrays(spec: RNNSpec) -> dict[str, str]:
+    """What the template says of a cell's arrays: the expressions of what set_weights takes, and of its biases."""
+    gates = "turned({})" if KINDS[spec.cell][1] else "{}"
+    w_ih, w_hh, b_ih, b_hh, both = map(gates.format, ("w_ih", "w_hh", "b_ih", "b_hh", "b_ih + b_hh"))
+    kernels = f"{w_ih}.T.copy(), {w_hh}.T.copy()"
+    if not spec.bias:
+        return {"arrays": kernels, "biases": ""}
+    if spec.cell == "gru":
+        return {"arrays": f"{kernels}, np.stack([{b_ih}, {b_hh}])", "biases": ", and both biases are kept"}
+    return {"arrays": f"{kernels}, {both}", "biases": ", and there is one bias"}
 
 
 def way_of(idiom: str) -> str:

@@ -1,4 +1,4 @@
-"""The ways in which users call SimpleRNN layers, each a function of what is asked: Keras and NumPy alone.
+"""The ways in which users call recurrent layers, each a function of what is asked: Keras and NumPy alone.
 
 A script for a bug report holds the text of one of them, and of what it uses here (script.py).
 """
@@ -16,9 +16,10 @@ keras: Any = import_module("keras")  # whose annotations say of tensors what the
 class Given(NamedTuple):
     """What is asked.
 
-    x: (batch, time, features).  start: a state (batch, units) for each track, or None.  mask: where a step counts,
-    booleans (batch, time), or None.  weights: of each layer, of each direction, what SimpleRNN.set_weights takes.
-    words: what each SimpleRNN is given.  direction: "forward", "reverse" or "bidirectional".
+    x: (batch, time, features).  start: the states (batch, units) of each track, or None.  mask: where a step counts,
+    booleans (batch, time), or None.  weights: of each layer, of each direction, what set_weights takes.
+    words: what each layer is given.  direction: "forward", "reverse" or "bidirectional".  kind: "SimpleRNN", "GRU" or
+    "LSTM".
     """
 
     x: Any
@@ -27,12 +28,24 @@ class Given(NamedTuple):
     weights: Any
     words: Any
     direction: str
+    kind: str
 
 
-def simple(given, n, **words):
-    """The SimpleRNN of layer n, without its weights."""
+def one_way(given, n, **words):
+    """The layer n in one direction, without its weights."""
     units = len(given.weights[n][0][1])
-    return keras.layers.SimpleRNN(units, **{"go_backwards": given.direction == "reverse", **given.words, **words})
+    layer = getattr(keras.layers, given.kind)
+    return layer(units, **{"go_backwards": given.direction == "reverse", **given.words, **words})
+
+
+def cell(given, n):
+    """The cell of layer n, without its weights."""
+    return getattr(keras.layers, given.kind + "Cell")(len(given.weights[n][0][1]), **given.words)
+
+
+def states_of(given):
+    """How many states a track has."""
+    return 2 if given.kind == "LSTM" else 1
 
 
 def with_weights(given, n, layer, batch=None):
@@ -46,7 +59,7 @@ def layers_of(given, top=None, both=None, batch=None, **words):
     """The layers: each answers its whole sequence.  top, both: what the last one, and its Bidirectional, are given."""
     layers, last = [], len(given.weights) - 1
     for n in range(len(given.weights)):
-        layer = simple(given, n, **{"return_sequences": True, **words, **((top or {}) if n == last else {})})
+        layer = one_way(given, n, **{"return_sequences": True, **words, **((top or {}) if n == last else {})})
         if given.direction == "bidirectional":
             more = (both or {}) if n == last else {}
             layer = keras.layers.Bidirectional(layer, dtype=given.words.get("dtype"), **more)
@@ -63,8 +76,8 @@ def in_time_order(layer, output):
 
 def start_of(given, n):
     """The initial states of layer n."""
-    tracks = len(given.weights[n])
-    return None if given.start is None else list(given.start[n * tracks : (n + 1) * tracks])
+    states = len(given.weights[n]) * states_of(given)
+    return None if given.start is None else list(given.start[n * states : (n + 1) * states])
 
 
 def called(given, layers, number=1, told=None):
@@ -103,11 +116,19 @@ def wider(given):
         wide = []
         for kernel, recurrent, *bias in tracks:
             below = np.split(kernel, len(tracks)) if n else [kernel]
-            kernel = np.concatenate([np.pad(rows, ((0, max(n - 1, 0)), (0, n))) for rows in below])
-            wide.append([kernel, np.pad(recurrent, (0, n)), *(np.pad(one, (0, n)) for one in bias)])
+            kernel = np.concatenate([np.pad(rows, ((0, max(n - 1, 0)), (0, 0))) for rows in below])
+            arrays = kernel, np.pad(recurrent, ((0, n), (0, 0))), *bias
+            wide.append([with_more_units(array, len(recurrent), n) for array in arrays])
         weights.append(wide)
-    start = given.start and [keras.ops.pad(h, ((0, 0), (0, i // len(weights[0])))) for i, h in enumerate(given.start)]
+    states = len(weights[0]) * states_of(given)
+    start = given.start and [keras.ops.pad(h, ((0, 0), (0, i // states))) for i, h in enumerate(given.start)]
     return given._replace(weights=weights, start=start)
+
+
+def with_more_units(array, units, n):
+    """An array with n more zeros behind the units of each gate, which lie on its last axis."""
+    gates = array.reshape(*array.shape[:-1], -1, units)
+    return np.pad(gates, [*[(0, 0)] * array.ndim, (0, n)]).reshape(*array.shape[:-1], -1)
 
 
 def cut(given, output, directions=1):
@@ -185,7 +206,7 @@ def mask_handed_on(given):
 def turned_once(given):
     """A sequential model whose first layer goes backwards: those above read its output in the order it comes in."""
     layers = [
-        with_weights(given, n, simple(given, n, go_backwards=n == 0, return_sequences=True, zero_output_for_mask=True))
+        with_weights(given, n, one_way(given, n, go_backwards=n == 0, return_sequences=True, zero_output_for_mask=True))
         for n in range(len(given.weights))
     ]
     model = keras.Sequential([keras.Input(given.x.shape[1:], dtype=given.words["dtype"]), *layers])
@@ -280,17 +301,21 @@ def stateful_predict(given):
 
 def cells_of(given):
     """The cells of layers that run in one direction."""
-    return [
-        with_weights_of_a_cell(keras.layers.SimpleRNNCell(len(track[1]), **given.words), track)
-        for (track,) in given.weights
-    ]
+    return [with_weights_of_a_cell(cell(given, n), track) for n, (track,) in enumerate(given.weights)]
 
 
-def with_weights_of_a_cell(cell, track):
+def with_weights_of_a_cell(one, track):
     """A cell, built, with its weights."""
-    cell.build((None, len(track[0])))
-    cell.set_weights(track)
-    return cell
+    one.build((None, len(track[0])))
+    one.set_weights(track)
+    return one
+
+
+def start_of_cells(given):
+    """The initial states of stacked cells, of each of which h and c stand together."""
+    if given.start is None or states_of(given) == 1:
+        return given.start
+    return [start_of(given, n) for n in range(len(given.weights))]
 
 
 def list_of_cells(given, **words):
@@ -301,7 +326,8 @@ def list_of_cells(given, **words):
     layer = keras.layers.RNN(
         cells if len(cells) > 1 else cells[0], go_backwards=back, dtype=given.words["dtype"], **words
     )
-    answer = layer(given.x, initial_state=given.start, mask=given.mask)
+    start = start_of_cells(given) if len(cells) > 1 else given.start
+    answer = layer(given.x, initial_state=start, mask=given.mask)
     output, *states = answer if layer.return_state else [answer]
     return [in_time_order(layer, output)], keras.tree.flatten(states)
 
@@ -321,15 +347,15 @@ def stacked_cells(given):
         zero_output_for_mask=True,
         dtype=dtype,
     )
-    return [cut(given, in_time_order(layer, layer(given.x, initial_state=wide.start, mask=given.mask)))], []
+    return [cut(given, in_time_order(layer, layer(given.x, initial_state=start_of_cells(wide), mask=given.mask)))], []
 
 
 def rnn_of_a_cell(given):
-    """Layers RNN(SimpleRNNCell(...)), in Bidirectional too."""
+    """Layers RNN(cell), in Bidirectional too."""
     layers, dtype = [], given.words["dtype"]
     for n in range(len(given.weights)):
         layer = keras.layers.RNN(
-            keras.layers.SimpleRNNCell(len(given.weights[n][0][1]), **given.words),
+            cell(given, n),
             dtype=dtype,
             return_sequences=True,
             return_state=True,
@@ -369,16 +395,16 @@ def own_backward_layer(given):
     """Bidirectional(layer, backward_layer=other)."""
     words, layers = {"return_sequences": True, "return_state": True}, []
     for n in range(len(given.weights)):
-        back = simple(given, n, go_backwards=True, **words)
-        layer = keras.layers.Bidirectional(simple(given, n, **words), backward_layer=back, dtype=given.words["dtype"])
+        back = one_way(given, n, go_backwards=True, **words)
+        layer = keras.layers.Bidirectional(one_way(given, n, **words), backward_layer=back, dtype=given.words["dtype"])
         layers.append(with_weights(given, n, layer))
     return called(given, layers)
 
 
 def dtype_inside(given):
-    """Bidirectional(SimpleRNN(dtype=...)), which is given no dtype itself."""
+    """Bidirectional(layer(dtype=...)), which is given no dtype itself."""
     layers = [
-        with_weights(given, n, keras.layers.Bidirectional(simple(given, n, return_sequences=True, return_state=True)))
+        with_weights(given, n, keras.layers.Bidirectional(one_way(given, n, return_sequences=True, return_state=True)))
         for n in range(len(given.weights))
     ]
     return called(given, layers)
@@ -412,7 +438,7 @@ def floatx(given):
 
 
 def timedistributed(given):
-    """TimeDistributed(SimpleRNN(...)), which takes the sequences of a batch for the steps of one sample; a second has
+    """TimeDistributed(layer), which takes the sequences of a batch for the steps of one sample; a second has
     them in the other order."""
     below, mask = twice(given.x), None if given.mask is None else twice(given.mask)
     for layer in layers_of(given, zero_output_for_mask=True):
@@ -428,7 +454,7 @@ def twice(array):
 
 
 def timedistributed_predict(given):
-    """Model.predict of TimeDistributed(SimpleRNN(...)): of samples of two sequences, of one each, and of one sample."""
+    """Model.predict of TimeDistributed(layer): of samples of two sequences, of one each, and of one sample."""
     dtype, (x, number) = given.words["dtype"], marked(given)
     below = entry = keras.Input((None, *x.shape[1:]), dtype=dtype)
     if given.mask is not None:

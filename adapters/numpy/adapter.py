@@ -15,11 +15,9 @@ from reference import CellParameters, RNNSpec, forward
 from reference.calculus.numbers import activation
 from reference.cells import CELLS
 
+from ..capabilities import VARIANTS
 from ..contract import Capabilities, NotOffered, Result
 from ..inputs import Framework, Inputs, Known, expect_built
-
-# cells that no run asks for: no framework's adapter builds them yet
-NO_CORPUS = ("gru", "gru_reset_before", "lstm")
 
 
 class Module(NamedTuple):
@@ -40,7 +38,8 @@ class ReferenceAdapter(Framework):
         offers=(
             ("mask", True),
             ("clip", True),
-            *(("cell", word) for word in CELLS if word not in ("elman", *NO_CORPUS)),
+            *((word, True) for word in VARIANTS),
+            *(("cell", word) for word in CELLS if word != "elman"),
         ),
     )
 

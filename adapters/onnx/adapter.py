@@ -1,4 +1,4 @@
-"""The RNN operator of ONNX, in any of its runtimes on CPU. Layers, directions and lengths are the operator's own."""
+"""ONNX's operators RNN, GRU and LSTM, in any of its runtimes on CPU. Layers, directions and lengths are their own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from reference.judging.view import WHOLE
 
 from ..contract import Idiom, Result, expect_device, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
+from ..mapping import ours, theirs
 from . import runtimes
 from .idioms import Way
+from .mapping import MAPPING
 from .models import operator_model, stack_model
 from .read import read_model
 from .runtimes import Call, Runtime
-from .script import ACTIVATIONS, onnx_script
+from .script import onnx_script
+
+ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 
 
 class OnnxStack:
@@ -40,10 +44,10 @@ class OnnxStack:
         return self.native()
 
     def native(self, h0: bool = False, lengths: bool = False) -> Any:
-        """A plain onnx.ModelProto: its input is x, its outputs are output, in x's layout, and h_n.
+        """A plain onnx.ModelProto: its input is x, its outputs are output, in x's layout, and h_n, and c_n of an LSTM.
 
-        With h0, h0 (num_cells, batch, hidden_size) is an input too, by that name; with lengths, sequence_lens (batch,)
-        of int32: an ONNX model has no input that may be left out. Called so in ONNX Runtime:
+        With h0, h0 (num_cells, batch, hidden_size) is an input too, by that name, and c0; with lengths, sequence_lens
+        (batch,) of int32: an ONNX model has no input that may be left out. Called so in ONNX Runtime:
         onnxruntime.InferenceSession(stack.model.SerializeToString()).run(["output", "h_n"], {"x": x}).
         What each runtime makes of sequence_lens is in docs/findings.md.
         """
@@ -58,14 +62,20 @@ class OnnxStack:
         return self._loaded[h0, lengths]
 
 
-def feeds_of(inputs: Inputs) -> dict[str, np.ndarray]:
+def feeds_of(spec: RNNSpec, inputs: Inputs) -> dict[str, np.ndarray]:
     """What is asked, by the names of a model's inputs.  inputs: time first."""
-    feeds = {"x": np.ascontiguousarray(inputs.x)}
-    if inputs.h0 is not None:
-        feeds["h0"] = np.ascontiguousarray(inputs.h0)
+    layer, feeds = MAPPING[spec.cell], {"x": np.ascontiguousarray(inputs.x)}
+    starts = zip(layer.states, theirs(spec, layer, inputs.h0), strict=False)
+    feeds |= {f"{state}0": np.ascontiguousarray(array) for state, array in starts}
     if inputs.lengths is not None:
         feeds["sequence_lens"] = inputs.lengths.astype(np.int32)
     return feeds
+
+
+def states_of(spec: RNNSpec, answers: Mapping[str, np.ndarray]) -> Any:
+    """The states at the end, of a model's answers by name; h first where there are several."""
+    layer = MAPPING[spec.cell]
+    return ours(spec, layer, [np.array(answers[f"{state}_n"]) for state in layer.states])
 
 
 def outputs_of(spec: RNNSpec) -> list[str]:
@@ -74,7 +84,7 @@ def outputs_of(spec: RNNSpec) -> list[str]:
 
 
 class OnnxAdapter(Framework):
-    """A runtime, given models of RNN nodes."""
+    """A runtime, given models of recurrent nodes."""
 
     def __init__(self, runtime: Callable[[], Runtime]) -> None:
         self._runtime = runtime()
@@ -98,25 +108,27 @@ class OnnxAdapter(Framework):
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
         inputs = inputs.to("time_first")
-        feeds = feeds_of(inputs)
+        feeds = feeds_of(known.spec, inputs)
         answers = known.native.call("h0" in feeds, "sequence_lens" in feeds)(feeds)
-        return inputs.result([np.array(answers[name]) for name in outputs_of(known.spec)], np.array(answers["h_n"]))
+        outputs = [np.array(answers[name]) for name in outputs_of(known.spec)]
+        return inputs.result(outputs, states_of(known.spec, answers))
 
     def _in_a_way(self, way: Way, case: Case, device: str) -> Result:
         """The answer to a case by a model that is made, loaded or asked in another way."""
         expect_device(device, self.devices())
         lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
         inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout).to("time_first")
-        feeds, whole = feeds_of(inputs), way.view == WHOLE
+        feeds, whole = feeds_of(case.spec, inputs), way.view == WHOLE
         h0, lengths = "h0" in feeds, "sequence_lens" in feeds
         model = stack_model(case.spec, case.parameters, "time_first", h0, lengths, every_layer=whole)
         for change in way.changes:
             change(model, feeds)
         answers = {name: way.read(array, case.dtype) for name, array in self._ask(way, model, feeds).items()}
         outputs = [answers[name] for name in outputs_of(case.spec) if name in answers]
+        states = states_of(case.spec, answers) if "h_n" in answers else None
         # what is not shown is as good as any
-        result = inputs.result(outputs or [inputs.x], answers.get("h_n", inputs.x))
-        return Result(result.output if outputs else None, result.h_n if "h_n" in answers else None, result.prefixes)
+        result = inputs.result(outputs or [inputs.x], inputs.x if states is None else states)
+        return Result(result.output if outputs else None, None if states is None else result.h_n, result.prefixes)
 
     def _ask(self, way: Way, model: Any, feeds: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         return self._runtime.load(model)(feeds) if way.ask is None else way.ask(model, feeds)
@@ -128,7 +140,7 @@ class OnnxAdapter(Framework):
         return answer.reshape(*x.shape[:-1], len(weight))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
-        """The operator Tanh or Relu."""
+        """The operator Tanh, Relu or Sigmoid."""
         return self._operator(operator_model(ACTIVATIONS[nonlinearity], a.dtype, a.ndim), {"a": a})
 
     def _operator(self, model: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:

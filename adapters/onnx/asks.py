@@ -185,9 +185,10 @@ def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
 
 
 def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """openvino.convert_model of a torch.nn.RNN that has the model's weights."""
+    """openvino.convert_model of torch's layer that has the model's weights."""
     import warnings
 
+    import numpy as np
     import openvino
     import torch
     from onnx import helper, numpy_helper
@@ -195,22 +196,33 @@ def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     def tensor(array: Any) -> Any:
         return torch.tensor(array.astype("float64")).to(getattr(torch, array.dtype.name))
 
-    weights = {one.name: tensor(numpy_helper.to_array(one)) for one in model.graph.initializer}
-    nodes = [node for node in model.graph.node if node.op_type == "RNN"]
+    arrays = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type in ("RNN", "GRU", "LSTM")]
+    order = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 2, 3, 1]}[nodes[0].op_type]  # torch's gates, in ONNX's
     activation = next(helper.get_attribute_value(one)[0] for one in nodes[0].attribute if one.name == "activations")
-    (directions, hidden, size), bias, dtype = weights["W_0"].shape, "B_0" in weights, weights["W_0"].dtype
-    layer = torch.nn.RNN(size, hidden, len(nodes), activation.decode().lower(), bias, bidirectional=directions == 2,
-                         dtype=dtype)  # fmt: skip
+    more = {"nonlinearity": activation.decode().lower()} if nodes[0].op_type == "RNN" else {}
+    (directions, _, size), hidden, bias = arrays["W_0"].shape, arrays["R_0"].shape[2], "B_0" in arrays
+    layer = getattr(torch.nn, nodes[0].op_type)(
+        size,
+        hidden,
+        num_layers=len(nodes),
+        bias=bias,
+        bidirectional=directions == 2,
+        dtype=tensor(arrays["W_0"]).dtype,
+        **more,
+    )
     with torch.no_grad():
         for n in range(len(nodes)):
             for d, end in enumerate(("", "_reverse")[:directions]):
-                getattr(layer, f"weight_ih_l{n}{end}").copy_(weights[f"W_{n}"][d])
-                getattr(layer, f"weight_hh_l{n}{end}").copy_(weights[f"R_{n}"][d])
-                if bias:
-                    getattr(layer, f"bias_ih_l{n}{end}").copy_(weights[f"B_{n}"][d, :hidden])
-                    getattr(layer, f"bias_hh_l{n}{end}").copy_(weights[f"B_{n}"][d, hidden:])
+                halves = np.split(arrays[f"B_{n}"][d], 2) if bias else []
+                given = {"weight_ih": arrays[f"W_{n}"][d], "weight_hh": arrays[f"R_{n}"][d]}
+                for name, array in {**given, **dict(zip(("bias_ih", "bias_hh"), halves, strict=False))}.items():
+                    gates = np.split(array, len(order))
+                    getattr(layer, f"{name}_l{n}{end}").copy_(tensor(np.concatenate([gates[g] for g in order])))
+    x, *states = [tensor(array) for array in feeds.values()]
+    example = (x, *([tuple(states)] if len(states) > 1 else states))
     with warnings.catch_warnings():  # of torch, which is about to drop what the conversion traces with
         warnings.simplefilter("ignore")
-        network = openvino.convert_model(layer, example_input=tuple(tensor(array) for array in feeds.values()))
+        network = openvino.convert_model(layer, example_input=example)
     answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([*feeds.values()])
-    return dict(zip(("output", "h_n"), answers.values(), strict=True))
+    return dict(zip(("output", "h_n", "c_n"), answers.values(), strict=False))

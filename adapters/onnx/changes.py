@@ -1,8 +1,8 @@
 """How users' ONNX models differ from the one that run makes: each function changes such a model, and what it is given.
 
 They import onnx and NumPy alone, and stand in scripts as they are here. model: an onnx.ModelProto, time first, whose
-inputs are x, and where they are given h0 and sequence_lens, and whose outputs are output and h_n. feeds: arrays by the
-names of its inputs. Both are changed in place.
+inputs are x, and where they are given h0, c0 and sequence_lens, and whose outputs are output, h_n and c_n; of an
+operator that has a state c. feeds: arrays by the names of its inputs. Both are changed in place.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 
+def layers(model: Any) -> list[Any]:
+    """Its recurrent nodes, from the first layer to the last."""
+    return [node for node in model.graph.node if node.op_type in ("RNN", "GRU", "LSTM")]
+
+
 def only_y(model: Any, feeds: dict[str, Any]) -> None:
-    """No RNN node has an output Y_h, and the model none of states."""
-    for node in list(model.graph.node):
-        if node.op_type == "RNN":
-            del node.output[1:]
-        elif "h_n" in node.output:
-            model.graph.node.remove(node)
-    model.graph.output.remove(next(value for value in model.graph.output if value.name == "h_n"))
+    """No recurrent node has an output Y_h or Y_c, and the model none of states."""
+    for node in layers(model):
+        del node.output[1:]
+    for value in list(model.graph.output):
+        if value.name in ("h_n", "c_n"):
+            model.graph.node.remove(next(node for node in model.graph.node if value.name in node.output))
+            model.graph.output.remove(value)
 
 
 def only_y_h(model: Any, feeds: dict[str, Any]) -> None:
-    """The last RNN node has no output Y, and the model the states alone."""
-    last = [node for node in model.graph.node if node.op_type == "RNN"][-1]
+    """The last recurrent node has no output Y, and the model the states alone."""
+    last = layers(model)[-1]
     unread = [last.output[0]]
     for node in list(model.graph.node):
-        if node.op_type != "RNN" and node.input[:1] == unread[-1:]:
+        if node.input[:1] == unread[-1:]:
             unread.append(node.output[0])
             model.graph.node.remove(node)
     last.output[0] = ""
@@ -47,29 +52,28 @@ def in_opset(model: Any, feeds: dict[str, Any], version: int) -> None:
 
 
 def without_attributes(model: Any, feeds: dict[str, Any], names: tuple[str, ...]) -> None:
-    """The RNN nodes leave out attributes of these names where the standard says the same without them."""
-    same = {"direction": [b"forward"], "activations": [b"Tanh"]}
-    for node in model.graph.node:
+    """The recurrent nodes leave out attributes of these names where the standard says the same without them."""
+    for node in layers(model):
+        same = [b"forward", b"Tanh", *[b"Sigmoid"] * (node.op_type != "RNN")]
         kept = []
         for one in node.attribute:
             words = [*one.strings, *([one.s] if one.s else [])]
-            if one.name not in names or (one.name in same and any(word not in same[one.name] for word in words)):
+            if one.name not in names or any(word not in same for word in words) or (not words and one.i == 1):
                 kept.append(one)
-        if node.op_type == "RNN":
-            del node.attribute[:]
-            node.attribute.extend(kept)
+        del node.attribute[:]
+        node.attribute.extend(kept)
 
 
 def in_lower_case(model: Any, feeds: dict[str, Any]) -> None:
-    """The activations of the RNN nodes are named in lower case."""
-    for node in model.graph.node:
+    """The activations of the recurrent nodes are named in lower case."""
+    for node in layers(model):
         for one in node.attribute:
             if one.name == "activations":
                 one.strings[:] = [name.lower() for name in one.strings]
 
 
 def constant_inputs(model: Any, feeds: dict[str, Any]) -> None:
-    """h0 and sequence_lens are no inputs of the model, and constants in it."""
+    """h0, c0 and sequence_lens are no inputs of the model, and constants in it."""
     for value in list(model.graph.input):
         if value.name != "x":
             model.graph.input.remove(value)
@@ -77,35 +81,37 @@ def constant_inputs(model: Any, feeds: dict[str, Any]) -> None:
 
 
 def weights_given(model: Any, feeds: dict[str, Any]) -> None:
-    """The weights of the RNN nodes are inputs of the model."""
+    """The weights of the recurrent nodes are inputs of the model."""
     for tensor in list(model.graph.initializer):
-        if tensor.name[:2] in ("W_", "R_", "B_"):
+        if tensor.name[:2] in ("W_", "R_", "B_", "P_"):
             feeds[tensor.name] = numpy_helper.to_array(tensor)
             model.graph.initializer.remove(tensor)
             model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
 
 
 def nothing_left_out(model: Any, feeds: dict[str, Any]) -> None:
-    """Every RNN node has all of its inputs: where there was none, biases and states of zeros, and full lengths. Its
-    weights are of Constant nodes."""
-    (steps, batch), nodes = feeds["x"].shape[:2], [node for node in model.graph.node if node.op_type == "RNN"]
+    """Every recurrent node has all of its inputs: where there was none, biases, peepholes and states of zeros, and full
+    lengths. Its weights are of Constant nodes."""
+    (steps, batch), x = feeds["x"].shape[:2], model.graph.input[0].type.tensor_type
     if "sequence_lens" not in feeds:
         feeds["sequence_lens"] = np.full(batch, steps, np.int32)
         model.graph.input.append(helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, ["batch"]))
-    for layer, node in enumerate(nodes):
+    for layer, node in enumerate(layers(model)):
         hidden = next(one.i for one in node.attribute if one.name == "hidden_size")
         directions = 2 if any(one.s == b"bidirectional" for one in node.attribute) else 1
+        gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[node.op_type]
         node.input[4] = "sequence_lens"
-        if not node.input[3]:
-            node.input[3] = f"B_{layer}"
-            zeros = np.zeros((directions, 2 * hidden), feeds["x"].dtype)
-            model.graph.initializer.append(numpy_helper.from_array(zeros, f"B_{layer}"))
-        if not node.input[5]:
-            node.input[5] = f"initial_h_{layer}"
-            feeds[node.input[5]] = np.zeros((directions, batch, hidden), feeds["x"].dtype)
-            element = model.graph.input[0].type.tensor_type.elem_type
-            shape = [directions, "batch", hidden]
-            model.graph.input.append(helper.make_tensor_value_info(node.input[5], element, shape))
+        for index, name, rows in ((3, "B", 2 * gates * hidden), (7, "P", 3 * hidden)):
+            if index < len(node.input) and not node.input[index]:
+                node.input[index] = f"{name}_{layer}"
+                zeros = np.zeros((directions, rows), feeds["x"].dtype)
+                model.graph.initializer.append(numpy_helper.from_array(zeros, node.input[index]))
+        for index in (5, 6):
+            if index < len(node.input) and not node.input[index]:
+                node.input[index] = f"initial_{index}_{layer}"
+                feeds[node.input[index]] = np.zeros((directions, batch, hidden), feeds["x"].dtype)
+                shape = [directions, "batch", hidden]
+                model.graph.input.append(helper.make_tensor_value_info(node.input[index], x.elem_type, shape))
     for tensor in list(model.graph.initializer):
         model.graph.initializer.remove(tensor)
         model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
@@ -140,10 +146,10 @@ def in_a_branch(model: Any, feeds: dict[str, Any]) -> None:
 
 
 def layout_1(model: Any, feeds: dict[str, Any]) -> None:
-    """The RNN nodes are batch first; so are x, h0 and the outputs of the model."""
+    """The recurrent nodes are batch first; so are x, the states and the outputs of the model."""
+    for node in layers(model):
+        node.attribute.append(helper.make_attribute("layout", 1))
     for node in model.graph.node:
-        if node.op_type == "RNN":
-            node.attribute.append(helper.make_attribute("layout", 1))
         for one in node.attribute:
             if node.op_type == "Transpose":  # Y is (batch, time, num_directions, hidden_size)
                 one.ints[:] = [0, 1, 2, 3]
@@ -156,28 +162,29 @@ def layout_1(model: Any, feeds: dict[str, Any]) -> None:
 
 
 def two_activations(model: Any, feeds: dict[str, Any], others: dict[bytes, str]) -> None:
-    """Each layer's halves are of two RNN nodes, which have another activation in the other direction."""
-    nodes = list(model.graph.node)
+    """Each layer's halves are of two recurrent nodes, which have other activations in the other direction."""
+    nodes, recurrent = list(model.graph.node), layers(model)
     del model.graph.node[:]
     for node in nodes:
-        if node.op_type != "RNN":
+        if node not in recurrent:
             model.graph.node.append(node)
             continue
         given = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        activation, names = given.pop("activations")[0], [f"{node.output[0]}_{half}" for half in range(2)]
-        other = others[activation]
-        for half, name in enumerate(names):
-            both = [activation, other] if half == 0 else [other, activation]
-            more: dict[str, Any] = (
-                {"activation_alpha": [0.0, 0.0], "activation_beta": [0.0, 0.0]} if other == "Affine" else {}
+        names = given.pop("activations")
+        own, halves = names[: len(names) // 2], [[f"{name}_{half}" for name in node.output] for half in range(2)]
+        other = [others[name] for name in own]
+        unused = [0.0] * len(names) if "Affine" in other else []  # of an Affine they are its factor and its bias
+        more: dict[str, Any] = {"activation_alpha": unused, "activation_beta": unused} if unused else {}
+        for half, outputs in enumerate(halves):
+            both = [*own, *other] if half == 0 else [*other, *own]
+            model.graph.node.append(
+                helper.make_node(node.op_type, node.input, outputs, activations=both, **given, **more)
             )
-            states = f"{name}_states"
-            model.graph.node.extend([
-                helper.make_node("RNN", node.input, [name, states], activations=both, **given, **more),
-                helper.make_node("Split", [name], [f"{name}_{n}" for n in range(2)], axis=1, num_outputs=2),
-                helper.make_node("Split", [states], [f"{states}_{n}" for n in range(2)], axis=0, num_outputs=2),
-            ])  # fmt: skip
-        model.graph.node.extend([
-            helper.make_node("Concat", [f"{names[n]}_{n}" for n in range(2)], node.output[:1], axis=1),
-            helper.make_node("Concat", [f"{names[n]}_states_{n}" for n in range(2)], node.output[1:], axis=0),
-        ])  # fmt: skip
+            model.graph.node.extend(
+                helper.make_node("Split", [name], [f"{name}_{n}" for n in range(2)], axis=1 - bool(k), num_outputs=2)
+                for k, name in enumerate(outputs)
+            )
+        model.graph.node.extend(
+            helper.make_node("Concat", [f"{halves[n][k]}_{n}" for n in range(2)], [name], axis=1 - bool(k))
+            for k, name in enumerate(node.output)
+        )

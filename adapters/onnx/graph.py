@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from reference import CellParameters, RNNSpec
+from reference import RNNSpec
 
 from ..contract import NotOffered
+from .mapping import MAPPING, OPERATORS, WEIGHTS
 
-# What may stand beside the RNN nodes: it moves numbers, and computes none.
+LAYERS = {*OPERATORS.values()}
+# What may stand beside the recurrent nodes: it moves numbers, and computes none.
 MOVED = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Split", "Identity"}
 SHAPES = {"Shape", "Gather", "Expand", "ConstantOfShape"}  # of which exporters make initial states of zeros
-NODES = MOVED | SHAPES | {"RNN", "Constant", "Concat"}
+NODES = MOVED | SHAPES | LAYERS | {"Constant", "Concat"}
 ONE = "one"  # an axis of one direction, or of the one sequence of a model that takes no batch
 FLOATING = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE)
 LONGEST_CONSTANT = 16  # numbers of a shape, a permutation, a range: a longer one is none
@@ -25,7 +27,7 @@ LONGEST_CONSTANT = 16  # numbers of a shape, a permutation, a range: a longer on
 class Array:
     """An array of a graph.
 
-    source: the name of the input that it is a part of; or "Y" or "Y_h", of the RNN nodes `layers`.
+    source: the name of the input that it is a part of; or "Y", "Y_h" or "Y_c", of the recurrent nodes `layers`.
     axes: by name; those of an input are its own, 0, 1, ...  rows: which of an input's first axis; all when None.
     """
 
@@ -41,7 +43,7 @@ ZEROS = Array("", ())  # of whatever shape; no input has an empty name
 class Graph:
     """A graph's arrays, as far as they have been followed.
 
-    spec: what its RNN nodes compute.  tensors: its constants.
+    spec: what its recurrent nodes compute.  tensors: its constants.
     """
 
     def __init__(self, graph: Any, spec: RNNSpec, tensors: dict[str, Any]) -> None:
@@ -173,28 +175,27 @@ def constants(graph: Any) -> dict[str, Any]:
     return tensors
 
 
-def cells(node: Any, tensors: dict[str, Any], directions: int) -> list[CellParameters]:
-    """A layer's parameters, forward before reverse."""
-    arrays = [_weights(node, tensors, index, directions) for index in (1, 2, 3) if index < 3 or has_input(node, index)]
-    pairs = [np.split(b, 2) for b in arrays[2]] if len(arrays) == 3 else [(None, None)] * directions
-    return [CellParameters(w, r, b[0], b[1]) for w, r, b in zip(arrays[0], arrays[1], pairs, strict=True)]
+def weights_of(node: Any, tensors: dict[str, Any], cell: str, directions: int) -> list[dict[str, np.ndarray]]:
+    """A layer's weights by the operator's names, forward before reverse."""
+    there = [name for name in MAPPING[cell].arrays if name in "WR" or has_input(node, WEIGHTS[name])]
+    arrays = {name: _weights(node, tensors, name, directions) for name in there}
+    return [{name: array[d] for name, array in arrays.items()} for d in range(directions)]
 
 
-def _weights(node: Any, tensors: dict[str, Any], index: int, directions: int) -> np.ndarray:
-    """An array of a layer's parameters, with its directions in front."""
-    name, rank = {1: ("W", 3), 2: ("R", 3), 3: ("B", 2)}[index]
-    what, tensor = f"{name} of {node.name or 'RNN'}", tensors.get(node.input[index])
+def _weights(node: Any, tensors: dict[str, Any], name: str, directions: int) -> np.ndarray:
+    """An array of a layer's weights, with its directions in front."""
+    given, rank = node.input[WEIGHTS[name]], 3 if name in "WR" else 2
+    what, tensor = f"{name} of {node.name or node.op_type}", tensors.get(given)
     if tensor is None:
-        raise NotOffered(f"{what}: got {node.input[index]!r}, which is no constant")
+        raise NotOffered(f"{what}: got {given!r}, which is no constant")
     if tensor.data_type not in FLOATING:
         got = f"got numbers of ONNX's type {tensor.data_type}"
         raise NotOffered(f"{what}: {got}, expected floating ones of 16 bits or more")
     shape = (*tensor.dims,)
     if len(shape) != rank:
         raise NotOffered(f"{what}: got shape {shape}, expected {rank} axes")
-    if shape[0] != directions or (name == "B" and shape[1] % 2):
-        words = f"{directions} in front" + ", and two biases" * (name == "B")
-        raise NotOffered(f"{what}: got shape {shape}, expected {words}")
+    if shape[0] != directions:
+        raise NotOffered(f"{what}: got shape {shape}, expected {directions} in front")
     return np.array(numpy_helper.to_array(tensor))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import onnx
 from reference.judging.view import WHOLE, View
 
 from ..contract import Feature, Refusal
+from ..scripts.source import source
 from . import asks, changes
 
 # a model's inputs by name, to its outputs by name
@@ -29,10 +30,6 @@ class Step(NamedTuple):
 
     def __call__(self, model: Any, feeds: dict[str, np.ndarray]) -> Any:
         return self.function(model, feeds, **self.words)
-
-    def source(self) -> str:
-        """The function, as it stands in a script."""
-        return inspect.getsource(self.function).strip()
 
     def call(self) -> str:
         """Its call, as it stands in a script."""
@@ -72,15 +69,27 @@ class Way(NamedTuple):
         return np.array(array)
 
 
+def source_of(steps: Sequence[Step]) -> str:
+    """The functions of these steps, and what they use of their modules, as they stand in a script."""
+    files = {Path(step.function.__code__.co_filename): list[str]() for step in steps}
+    for step in steps:
+        files[Path(step.function.__code__.co_filename)].append(step.function.__name__)
+    return "\n\n\n".join(source(file, *names) for file, names in files.items())
+
+
 RUN = Way("by run's own way")
 
-# the versions of the operator set beside run's in which the operators of a stack changed: RNN with 14, and with 22,
-# Split with 18; the others but in their types
+# the versions of the operator set beside run's in which the operators of a stack changed: the recurrent ones with 14,
+# and with 22, Split with 18; the others but in their types
 OPSETS = (14, 21)
-NOT_YET = {(("dtype", "bfloat16"),): "the operator RNN takes bfloat16 from opset 22 on"}
+NOT_YET = {(("dtype", "bfloat16"),): "recurrent operators take bfloat16 from opset 22 on"}
 
 
-ANOTHER = {b"Tanh": "Relu", b"Relu": "Tanh"}
+ANOTHER = {b"Tanh": "Relu", b"Relu": "Tanh", b"Sigmoid": "Tanh"}
+AFFINE = dict.fromkeys(ANOTHER, "Affine")  # which the evaluator has, of the others none
+
+
+DEFAULTS = ("direction", "activations", "linear_before_reset", "input_forget")
 
 
 def ways(newest: int, others: dict[bytes, str] = ANOTHER) -> dict[str, Way]:
@@ -89,9 +98,9 @@ def ways(newest: int, others: dict[bytes, str] = ANOTHER) -> dict[str, Way]:
     newest: the opset that the runtime knows.  others: the activation that stands beside one of the layer's.
     """
     return {
-        "layout 1": Way("with layout=1 of the RNN operator", (Step(changes.layout_1),), layout="batch_first"),
+        "layout 1": Way("with layout=1 of the operator", (Step(changes.layout_1),), layout="batch_first"),
         "only Y": Way("for Y alone", (Step(changes.only_y),), view=View(states="none")),
-        "only Y_h": Way("for Y_h alone", (Step(changes.only_y_h),), view=View(output="none")),
+        "only Y_h": Way("for Y_h alone, and any Y_c", (Step(changes.only_y_h),), view=View(output="none")),
         **{
             f"opset {version}": Way(f"as a model of opset {version}", (Step(changes.in_opset, {"version": version}),),
                                     without=NOT_YET)
@@ -99,8 +108,8 @@ def ways(newest: int, others: dict[bytes, str] = ANOTHER) -> dict[str, Way]:
         },
         "newest opset": Way("as a model of the newest opset that the runtime knows",
                             (Step(changes.in_opset, {"version": newest}),)),
-        "defaults": Way("with direction and activations left out where the standard's defaults say the same",
-                        (Step(changes.without_attributes, {"names": ("direction", "activations")}),)),
+        "defaults": Way("with attributes left out where the standard's defaults say the same",
+                        (Step(changes.without_attributes, {"names": DEFAULTS}),)),
         "no hidden_size": Way("without the attribute hidden_size, which the standard makes optional",
                               (Step(changes.without_attributes, {"names": ("hidden_size",)}),)),
         "constants": Way("with sequence_lens and initial_h as constants in the model",
@@ -122,7 +131,7 @@ LOWER_CASE = {"lower case": Way("with activations named in lower case", (Step(ch
 
 def of_evaluator() -> dict[str, Way]:
     return {
-        **ways(onnx.defs.onnx_opset_version(), {b"Tanh": "Affine", b"Relu": "Affine"}),
+        **ways(onnx.defs.onnx_opset_version(), AFFINE),
         **LOWER_CASE,
         **BRANCH,
         "from a file": Way("of a model in a file, with its weights beside it", ask=Step(asks.evaluator_of_a_file)),
@@ -159,6 +168,9 @@ def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, 
     }  # fmt: skip
 
 
+NOT_IN_TORCH = (("clip", True), ("cell", "gru_reset_before"), ("peepholes", True), ("input_forget", True))
+
+
 def of_openvino() -> dict[str, Way]:
     f32 = {"INFERENCE_PRECISION_HINT": "f32"}
     every = {
@@ -171,10 +183,10 @@ def of_openvino() -> dict[str, Way]:
                                    ask=Step(asks.compiled_for_throughput), as_it_comes=True),
         "converted": Way("by openvino.convert_model of a file", ask=Step(asks.converted)),
         "converted from torch": Way(
-            "by openvino.convert_model of a torch.nn.RNN",
+            "by openvino.convert_model of a layer of torch",
             ask=Step(asks.converted_from_torch),
-            without={(("direction", "reverse"),): "torch.nn.RNN has no layer that runs backwards alone",
-                     (("clip", True),): "torch.nn.RNN has no clip",
+            without={(("direction", "reverse"),): "torch has no layer that runs backwards alone",
+                     **{((name, word),): "torch has no such layer" for name, word in NOT_IN_TORCH},
                      (("lengths", "mixed"),): "the module takes no lengths",
                      (("lengths", "with zeros"),): "the module takes no lengths"},
             absent="" if find_spec("torch") else "torch is not installed",

@@ -1,4 +1,4 @@
-"""Recurrent stacks as ONNX models, one RNN node for each layer, and models of single operators."""
+"""Recurrent stacks as ONNX models, one RNN, GRU or LSTM node for each layer, and models of single operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from reference import CellParameters, RNNSpec
 from reference.layout import sequence_axes
 
-from .script import ACTIVATIONS, IR_VERSION, OPSET
+from ..mapping import native
+from .mapping import INPUTS, LENGTHS, MAPPING, OPERATORS, STATES, WEIGHTS
+from .script import IR_VERSION, OPSET, attributes_of
 
 
 def stack_model(
@@ -25,63 +27,67 @@ def stack_model(
     """The model of a stack: an onnx.ModelProto whose weights are the parameters, bit for bit.
 
     Its inputs are x, in `layout` (its axes: reference.layout); with h0, h0 (num_cells, batch, hidden_size), without the
-    batch axis when unbatched; with lengths, sequence_lens (batch,) of int32. It starts at zero, and runs to the end,
-    where it takes none. Its outputs are output, in `layout`, and h_n, with the axes of h0; with every_layer, also
-    output_0, output_1, ... of the layers below the last, time first.
+    batch axis when unbatched, and, of a cell that has it, c0; with lengths, sequence_lens (batch,) of int32. It starts
+    at zero, and runs to the end, where it takes none. Its outputs are output, in `layout`, and h_n and c_n, with the
+    axes of h0; with every_layer, also output_0, output_1, ... of the layers below the last, time first.
     """
     element, unbatched, steps = element_type(parameters[0].dtype), layout == "unbatched", sequence_axes(layout)[:-1]
-    states = [spec.num_cells, *["batch"] * (not unbatched), spec.hidden_size]
-    inputs = [_value("x", element, [*steps, spec.input_size])]
-    outputs = [_value("output", element, [*steps, spec.output_size]), _value("h_n", element, states)]
+    sizes = [spec.num_cells, *["batch"] * (not unbatched), spec.hidden_size]
+    inputs, states = [_value("x", element, [*steps, spec.input_size])], MAPPING[spec.cell].states
+    outputs = [_value("output", element, [*steps, spec.output_size])]
+    outputs += [_value(f"{state}_n", element, sizes) for state in states]
     tensors = [_tensor("halves_together", np.array([0, 0, spec.output_size]))]
     nodes = _moved("x", "steps", layout)
     names = [*(f"output_{layer}" for layer in range(spec.num_layers - 1)), "last" if nodes else "output"]
-    below, starts = "steps" if nodes else "x", [f"h0_{layer}" if h0 else "" for layer in range(spec.num_layers)]
+    below, given = "steps" if nodes else "x", dict[int, str]()
     if unbatched:
         tensors.append(_tensor("batch_axis", np.array([1])))
     if lengths:
         inputs.append(_value("sequence_lens", TensorProto.INT32, ["batch"]))
-    if h0:
-        inputs.append(_value("h0", element, states))
-        nodes += _moved("h0", "starts", layout) * unbatched
-        nodes.append(_node("Split", ["starts" if unbatched else "h0"], starts, axis=0, num_outputs=len(starts)))
-    for layer, (start, output) in enumerate(zip(starts, names, strict=True)):
-        weights = _weights(layer, parameters[layer * spec.num_directions :][: spec.num_directions])
-        tensors += weights
-        given = [tensor.name for tensor in weights] + [""] * (3 - len(weights))
-        nodes += _layer(spec, layer, [below, *given, "sequence_lens" if lengths else "", start], output)
+        given[LENGTHS] = "sequence_lens"
+    for state in states * h0:
+        inputs.append(_value(f"{state}0", element, sizes))
+        nodes += _moved(f"{state}0", f"starts_{state}", layout) * unbatched
+        parts = [f"{state}0_{layer}" for layer in range(spec.num_layers)]
+        whole = f"starts_{state}" if unbatched else f"{state}0"
+        nodes.append(_node("Split", [whole], parts, axis=0, num_outputs=len(parts)))
+    for layer, output in enumerate(names):
+        weights = _weights(spec, layer, parameters[layer * spec.num_directions :][: spec.num_directions])
+        tensors += weights.values()
+        given |= {WEIGHTS[name]: tensor.name for name, tensor in weights.items()}
+        given |= {STATES[state]: f"{state}0_{layer}" for state in states * h0}
+        nodes += _layer(spec, layer, [below, *(given.get(index, "") for index in range(1, INPUTS[states]))], output)
         below = output
     nodes += _moved("last", "output", layout, back=True)
-    final = [f"h_n_{layer}" for layer in range(spec.num_layers)]
-    nodes.append(_node("Concat", final, ["cells" if unbatched else "h_n"], axis=0))
-    nodes += _moved("cells", "h_n", layout, back=True) * unbatched
+    for state in states:
+        final, whole = [f"{state}_n_{layer}" for layer in range(spec.num_layers)], f"{state}_n"
+        nodes.append(_node("Concat", final, [f"cells_{state}" if unbatched else whole], axis=0))
+        nodes += _moved(f"cells_{state}", whole, layout, back=True) * unbatched
     lower = [_value(name, element, ["time", "batch", spec.output_size]) for name in names[:-1] if every_layer]
     return _model(nodes, inputs, [*outputs, *lower], tensors)
 
 
 def _layer(spec: RNNSpec, layer: int, inputs: list[str], output: str) -> list[Any]:
-    """A layer's nodes: the RNN, whose Y is (time, num_directions, batch, hidden_size), and its halves side by side."""
-    rnn = _node(
-        "RNN",
+    """A layer's nodes: the operator, whose Y is (time, num_directions, batch, hidden_size), and its halves side by
+    side."""
+    operator = _node(
+        OPERATORS[spec.cell],
         inputs,
-        [f"Y_{layer}", f"h_n_{layer}"],
-        name=f"rnn_{layer}",
+        [f"Y_{layer}", *(f"{state}_n_{layer}" for state in MAPPING[spec.cell].states)],
+        name=f"{OPERATORS[spec.cell].lower()}_{layer}",
         hidden_size=spec.hidden_size,
         direction=spec.direction,
         clip=spec.clip,
-        activations=[ACTIVATIONS[spec.nonlinearity]] * spec.num_directions,
+        **attributes_of(spec),
     )
     moved = _node("Transpose", [f"Y_{layer}"], [f"halves_{layer}"], perm=[0, 2, 1, 3])
-    return [rnn, moved, _node("Reshape", [f"halves_{layer}", "halves_together"], [output])]
+    return [operator, moved, _node("Reshape", [f"halves_{layer}", "halves_together"], [output])]
 
 
-def _weights(layer: int, cells: Sequence[CellParameters]) -> list[Any]:
-    """W (num_directions, hidden_size, inputs), R (num_directions, hidden_size, hidden_size) and, with biases, B
-    (num_directions, 2 * hidden_size), in which b_ih comes before b_hh."""
-    stacked = {"W": [cell.w_ih for cell in cells], "R": [cell.w_hh for cell in cells]}
-    pairs = [(cell.b_ih, cell.b_hh) for cell in cells if cell.b_ih is not None and cell.b_hh is not None]
-    stacked |= {"B": [np.concatenate(pair) for pair in pairs]} if pairs else {}
-    return [_tensor(f"{name}_{layer}", np.stack(arrays)) for name, arrays in stacked.items()]
+def _weights(spec: RNNSpec, layer: int, tracks: Sequence[CellParameters]) -> dict[str, Any]:
+    """A layer's arrays by the operator's names, with its directions in front, as tensors."""
+    arrays = [native(spec, MAPPING[spec.cell], track) for track in tracks]
+    return {name: _tensor(f"{name}_{layer}", np.stack([one[name] for one in arrays])) for name in arrays[0]}
 
 
 def _moved(source: str, target: str, layout: str, back: bool = False) -> list[Any]:

@@ -13,10 +13,16 @@ import onnx
 
 from ..contract import Capabilities, Compiles, Feature, Refusal
 from .idioms import Call, Load, Way, of_evaluator, of_onnxruntime, of_openvino
+from .mapping import MAPPING
 from .models import operator_model
 from .script import OPSET
 
+OFFERS: tuple[Feature, ...] = (
+    *(("cell", cell) for cell in MAPPING if cell != "elman"),
+    *((word, True) for word in ("peepholes", "input_forget", "clip")),
+)
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
+NO_DOUBLE = Refusal("RuntimeException or NotImplemented", "operator does not support double yet")
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def _capabilities(batch_first: str, emulated: dict[Feature, str] | None = None, 
             ("layout", "batch_first"): batch_first,
             **(emulated or {}),
         },
-        offers=(("clip", True),),
+        offers=OFFERS,
         **more,
     )
 
@@ -78,7 +84,10 @@ def onnxruntime() -> Runtime:
         },
         capabilities=_capabilities(
             "ONNX Runtime refuses layout 1 of the RNN operator; the adapter transposes",
-            refused={(("dtype", dtype),): NO_KERNEL for dtype in ("float64", "bfloat16")},
+            refused={
+                **{(("dtype", dtype),): NO_KERNEL for dtype in ("float64", "bfloat16")},
+                **{(("dtype", "float64"), ("cell", cell)): NO_DOUBLE for cell in MAPPING if cell != "elman"},
+            },
             arithmetics={(("dtype", "float16"),): "float16_of_float32"},
         ),
         ways=of_onnxruntime(newest_opset(load), package.get_available_providers(), package.get_all_providers()),

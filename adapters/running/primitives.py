@@ -1,4 +1,4 @@
-"""A framework's own product and activation, asked what a case's first cell would ask them."""
+"""A framework's own product and activations, asked what a case's first track would ask them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from reference import Case
 from reference.bounds.arithmetic import arithmetic as arithmetic_of
 from reference.judging.primitives import PrimitiveVerdict, judge_activation, judge_product
 from reference.layout import sequence_to_time_first
+from reference.spec import GATED
 
 from ..contract import Adapter
 from .guard import warnings_shown
@@ -17,7 +18,7 @@ from .trial import asked_of
 def primitive_verdicts(
     adapter: Adapter, case: Case, device: str, arithmetic: str | None = None
 ) -> list[PrimitiveVerdict]:
-    """What is said of the products w_ih x and w_hh h, and of the activation of their sum, each by itself.
+    """What is said of the products w_ih x and w_hh h, and of the activations of their sum, each by itself.
 
     Empty where the adapter has no dense or no activation of its own: a user's need not have them.
     arithmetic: of a finding, by which they are judged, in whatever dtype they answer; the declared one when None.
@@ -27,11 +28,11 @@ def primitive_verdicts(
     declared = arithmetic or declared
     if dense is None or activation is None or refusal or not case.x.size:
         return []
-    cell, hidden = case.parameters[0], case.spec.hidden_size
+    cell, words = case.parameters[0], ("sigmoid", "tanh") if case.spec.cell in GATED else (case.spec.nonlinearity,)
     x = np.ascontiguousarray(sequence_to_time_first(case.x, case.layout)).reshape(-1, case.spec.input_size)
-    states = sequence_to_time_first(case.prefix(1).answer().output, case.layout)[..., :hidden]
-    h = np.ascontiguousarray(states).reshape(-1, hidden)
-    none = np.zeros(hidden, x.dtype)
+    states = sequence_to_time_first(case.prefix(1).answer().output, case.layout)[..., case.spec.half(0)]
+    h = np.ascontiguousarray(states).reshape(-1, case.spec.state_size)
+    none = np.zeros(len(cell.w_ih), x.dtype)
     b_ih, b_hh = (none if bias is None else bias for bias in (cell.b_ih, cell.b_hh))
     operands = (cell.w_ih, b_ih, x), (cell.w_hh, b_hh, h)
     with warnings_shown():
@@ -42,9 +43,10 @@ def primitive_verdicts(
         a = np.add(*(product[-1] for product in products)).astype(x.dtype)
         if (judged := arithmetic_of(declared)).narrow:  # alone, the activation is asked what the layer would ask it
             a = a.astype(judged.computed).astype(x.dtype)
-        activated = activation(a, case.spec.nonlinearity, device)
-        activated = activated if arithmetic is None else activated.astype(a.dtype)
+        activated = {word: activation(a, word, device) for word in words}
+        if arithmetic is not None:
+            activated = {word: answer.astype(a.dtype) for word, answer in activated.items()}
     return [
         *(judge_product(*product, declared) for product in products),
-        judge_activation(a, case.spec.nonlinearity, activated, declared),
+        *(judge_activation(a, word, answer, declared) for word, answer in activated.items()),
     ]

@@ -73,6 +73,11 @@ class Trial:
         pairs = zip(_arrays(self.given), _arrays(self.answer), strict=True)
         return any(now.tobytes() != then.tobytes() for now, then in pairs)
 
+    @property
+    def clouded(self) -> bool:
+        """Whether the bound of what is to be judged finds it wrong, and the wider one of a finding says nothing."""
+        return self.outcome == "vacuous" and self.verdict is not None and self.verdict.outcome == "disagrees"
+
     def diagnosis(self, faults: Sequence[Fault] | None = None) -> Diagnosis | None:
         """Which known faults would explain a wrong answer; None where there is none. It takes up to some seconds.
 

@@ -19,11 +19,14 @@ from reference import layout as layouts
 from reference.bounds.arithmetic import Arithmetic, arithmetic
 from reference.bounds.step import Enclosure
 from reference.bounds.trajectory import trajectory_bound
+from reference.cells import cell_of
 from reference.judging.comparison import vacuous_elements
 from reference.judging.partial import Whole, shown_of, whole_of
 from reference.judging.view import WHOLE, View, answer_of, merged, sequence_of
+from reference.layout import state_tuple
 from reference.spec import DTYPES, expect, expect_word
 
+from ..capabilities import variants_of
 from ..inputs import Inputs
 from .literals import DECODED, array_literal, text_literal
 
@@ -32,6 +35,7 @@ TEMPLATE = Path(__file__).with_suffix(".txt")
 WORDS = re.compile(r"[A-Za-z0-9 .,_-]{1,100}")
 ON_CPU = re.compile(r"cpu")
 ON_CPU_AND_CUDA = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
+EQUATIONS = ("elman", "gru", "gru_reset_before", "lstm")  # cells whose equations the template holds
 ACTIVATIONS = {"tanh": "np.tanh(a)", "relu": "np.maximum(a, 0)"}
 # layout -> what is written behind an array to bring it to another order of axes, and back
 _SWAP = ".swapaxes(0, 1)"
@@ -51,22 +55,24 @@ def script(
     device: str,
     devices: re.Pattern[str] = ON_CPU_AND_CUDA,
     view: View = WHOLE,
+    cells: tuple[str, ...] = ("elman",),
     **more: Any,
 ) -> str:
     """The whole script. It exits with 1 if an element lies outside its bound; it catches no exception.
 
     template: the file of the framework's part, as `filled` reads it: it imports the framework, prints its version,
     builds the module, runs it on the arrays of the case, and leaves `actual`, a dict of the arrays "output" and "h_n"
-    that the view shows, in float64 and in the case's layout; np and sys are there.
+    that the view shows ("c_n" too of an lstm), in float64 and in the case's layout; np and sys are there.
     title, package: what is called, and what is needed beside NumPy, in words.
     device: one that may not be here.  devices: what it may be called.  view: what the call shows of the answer.
-    more: words that the template uses beside those of `_words`.
+    cells: of which the framework's part has a layer.  more: words that the template uses beside those of `_words`.
     Raises ValueError or TypeError, naming the field, where a word that goes into a script is none of those known: what
     stands in a script runs when the script does.
     """
     for name, text in (("title", title), ("package", package)):
         expect(isinstance(text, str) and WORDS.fullmatch(text) is not None, name, text, "words of ASCII")
     expect_device(device, devices)
+    expect_word("cell", case.spec.cell, cells)
     words = {**_words(case, device), **_words_of(view, case), **more, "title": title, "package": package}
     parts = trajectory(case, view)
     words["wide"] = sum(int(vacuous_elements(*part).sum()) for part in parts.values())
@@ -105,19 +111,31 @@ def filled(template: str, words: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _words(case: Case, device: str) -> dict[str, Any]:
-    """What a template may say of a case, by name: its sizes and words, and what is true of it."""
+def checked(case: Case) -> RNNSpec:
+    """The spec of a case whose words are known. Raises ValueError for one that was changed behind its checks."""
     spec = RNNSpec(**case.spec.to_dict())
     expect_word("layout", case.layout, LAYOUTS)
     expect_word("dtype", case.dtype, DTYPES)
     expect_word("nonlinearity", spec.nonlinearity, tuple(ACTIVATIONS))
-    expect_word("cell", spec.cell, ("elman",))  # whose equations the templates hold
+    expect_word("cell", spec.cell, EQUATIONS)
+    return spec
+
+
+def _words(case: Case, device: str) -> dict[str, Any]:
+    """What a template may say of a case, by name: its sizes and words, and what is true of it."""
+    spec = checked(case)
+    h0, c0 = (*state_tuple(case.h0), None)[:2]
     kind, _, index = device.partition(":")
     axes = layouts.sequence_axes(case.layout)
     sizes = dict(zip(axes, case.x.shape, strict=True))
     steps = {"forward": f"range({sizes['time']})", "reverse": f"range({sizes['time']})[::-1]"}
     return {
         **spec.to_dict(),
+        "kind": spec.nonlinearity if spec.cell == "elman" else spec.cell,
+        "projection_size": spec.projection_size,
+        "state_size": spec.state_size,
+        **{word: word == spec.cell for word in EQUATIONS},
+        **variants_of(spec),
         "clip": spec.clip,
         **MOVES[case.layout],
         **{word: word in (case.layout, spec.direction, case.dtype) for word in (*LAYOUTS, *DIRECTIONS, *DTYPES)},
@@ -125,7 +143,8 @@ def _words(case: Case, device: str) -> dict[str, Any]:
         "packed": case.lengths is not None and np.size(case.lengths) > 0,
         "ended": case.lengths is not None or case.mask is not None,
         "x": array_literal(case.x),
-        "h0_array": None if case.h0 is None else array_literal(case.h0),
+        "h0_array": None if h0 is None else array_literal(h0),
+        "c0_array": None if c0 is None else array_literal(c0),
         "lengths_list": None if case.lengths is None else np.atleast_1d(case.lengths).tolist(),
         "mask_list": None if case.mask is None else np.asarray(case.mask).astype(int).tolist(),
         "cells": _cells(case),
@@ -150,7 +169,10 @@ def _words(case: Case, device: str) -> dict[str, Any]:
 
 
 # what is expected of each array, in the case's layout, from time-first ones; and where there is no axis of time
-EXPECTED = {"output": ("output$from_time_first", "output$from_batched"), "h_n": ("h_n$state_back",) * 2}
+EXPECTED = {
+    "output": ("output$from_time_first", "output$from_batched"),
+    **{name: (f"{name}$state_back",) * 2 for name in ("h_n", "c_n")},
+}
 
 
 def _words_of(view: View, case: Case) -> dict[str, Any]:
@@ -198,10 +220,12 @@ def trajectory(case: Case, view: View = WHOLE) -> dict[str, Enclosure]:
     parts: dict[str, Enclosure] = {}
     if output is not None:
         parts["output"] = Enclosure(*(np.asarray(sequence_of(view, case, array)) for array in output))
-    if states:
-        parts["h_n"] = states[0].each(lambda array: layouts.state_from_batched(array, case.layout))
+    names = [f"{state.name}_n" for state in cell_of(case.spec).states]
+    for name, state in zip(names, states, strict=False):
+        parts[name] = state.each(lambda array: layouts.state_from_batched(array, case.layout))
     given = [answer_of(view, case, *answer) for answer in (_certain_nan(case), _certain_infinity(case))]
-    certain, infinite = (dict[str, Any](zip(("output", "h_n"), one, strict=True)) for one in given)
+    certain, infinite = (dict[str, Any](zip(("output", *names), (one[0], *state_tuple(one[1])), strict=False))
+                         for one in given)  # fmt: skip
     exact = {name: np.isnan(certain[name]) | np.isinf(infinite[name]) for name in parts}
     return {name: part._replace(bound=np.where(exact[name], 0, part.bound)) for name, part in parts.items()}
 
@@ -225,20 +249,21 @@ def _certain_nan(case: Case) -> Result:
         return np.where(np.isnan(array), np.nan, 0)
 
     cells = [CellParameters.of({name: nan_or_zero(a) for name, a in cell.arrays().items()}) for cell in case.parameters]
-    h0 = None if case.h0 is None else nan_or_zero(case.h0)
+    h0 = layouts.each_state(nan_or_zero, case.h0)
     return forward(case.spec, cells, nan_or_zero(case.x), h0, case.lengths, case.layout)
 
 
 def _certain_infinity(case: Case) -> Result:
     """The answer where it is infinite because x or h0 is, and nothing else comes near to overflow; else all zeros."""
 
-    def finite(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else np.where(np.isfinite(array), array, 0).astype(array.dtype)
+    def finite(array: np.ndarray) -> np.ndarray:
+        return np.where(np.isfinite(array), array, 0).astype(array.dtype)
 
-    calm, largest = replace(case, x=finite(case.x), h0=finite(case.h0)).answer(), arithmetic(case.dtype).largest
-    if all(np.all(np.abs(array.astype(np.float64)) < largest**0.5) for array in calm):
+    calm = replace(case, x=finite(case.x), h0=layouts.each_state(finite, case.h0)).answer()
+    largest = arithmetic(case.dtype).largest
+    if all(np.all(np.abs(a.astype(np.float64)) < largest**0.5) for a in (calm.output, *state_tuple(calm.h_n))):
         return case.answer()
-    return Result(*(np.zeros_like(array) for array in calm))
+    return Result(np.zeros_like(calm.output), layouts.each_state(np.zeros_like, calm.h_n))
 
 
 def rounded_up(array: np.ndarray) -> np.ndarray:

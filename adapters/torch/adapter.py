@@ -1,4 +1,4 @@
-"""torch.nn.RNN. Layers, directions and layouts are torch's own; the single reverse direction is added here."""
+"""torch.nn.RNN, GRU and LSTM. Layers, directions and layouts are torch's; a single reverse direction is added here."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import numpy as np
 import torch
 
 from reference import Case, CellParameters, Gradients, RNNSpec
+from reference.layout import each_state
 from reference.spec import dtype_name
 
+from .. import mapping
 from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
 from ..contract import Capabilities, Refusal, Result, features_of, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from .gradients import gradients_of
 from .idioms import idioms
-from .models import PaddedRNN, ReverseRNN
+from .mapping import MAPPING
+from .models import LAYERS, REVERSED, padded
 from .modes import MODES, Answer, Arguments, ModeRunner
-from .read import PARAMETER_NAMES, array_of, native, suffix
+from .read import array_of, native, suffix
 from .script import torch_script
 from .settings import environment, settings
 from .tensors import packed, tensor
@@ -33,17 +36,23 @@ UNTRACED = {
     ("h0", True): GUARDED,
     ("h0", False): Refusal("TypeError", "zeros(): argument 'size' failed to unpack the object"),
 }
+# autocast narrows the products of a GRU and an LSTM, whose states stay in float32 on a CPU
+MIXED = {
+    (("mode", "mixed"), ("cell", cell), ("dtype", dtype)): f"{dtype}_of_float32"
+    for cell in ("gru", "lstm")
+    for dtype in ("float16", "bfloat16")
+}
 
 
 class TorchAdapter(Framework):
-    """torch.nn.RNN on CPU and CUDA."""
+    """torch.nn.RNN, GRU and LSTM on CPU and CUDA."""
 
     name = "torch"
     framework: Any = torch
     version = str(torch.__version__)  # torch's own class of strings is more than a str
     capabilities = Capabilities(
         unsupported={
-            ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
+            ("mask", True): "torch's layers take no mask; packed sequences have their padding at the end",
             **{("mode", mode): "torch has nothing of the kind" for mode in LACKING},
             **{("mode", mode): "a matter of CUDA" for mode in ON_CUDA},
         },
@@ -65,8 +74,8 @@ class TorchAdapter(Framework):
         emulated={
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after"
         },
-        arithmetics=NARROW_ARITHMETICS,
-        offers=tuple(("mode", mode) for mode in MODES),
+        arithmetics=MIXED | NARROW_ARITHMETICS,
+        offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm"), ("projection", True)),
     )
     environment = staticmethod(environment)
 
@@ -84,7 +93,8 @@ class TorchAdapter(Framework):
         return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
-        """A torch.nn.RNN in eval(); a ReverseRNN for the direction "reverse"; a ModeRunner for any mode but "eager".
+        """A torch.nn.RNN, GRU or LSTM in eval(); one of REVERSED for the direction "reverse"; a ModeRunner for any
+        mode but "eager".
 
         Its batch_first is True for the layouts "batch_first" and "unbatched", which torch calls alike either way.
         Where a framework that the spec was read from holds the last output beyond a length (spec.held), the answers
@@ -93,26 +103,27 @@ class TorchAdapter(Framework):
         asked = parameters[0].dtype
         if mode == "mixed":
             parameters = [cell.astype("float32") for cell in parameters]
-        kind = ReverseRNN if spec.direction == "reverse" else torch.nn.RNN
+        kind: Any = (REVERSED if spec.direction == "reverse" else LAYERS)[spec.cell]
+        own = {"elman": {"nonlinearity": spec.nonlinearity}, "lstm": {"proj_size": spec.projection_size}}
         users = torch.get_rng_state()  # torch draws weights, which are written over
         try:
             module = kind(
                 spec.input_size,
                 spec.hidden_size,
                 spec.num_layers,
-                nonlinearity=spec.nonlinearity,
                 bias=spec.bias,
                 bidirectional=spec.direction == "bidirectional",
                 batch_first=layout_of(spec, layout) != "time_first",
                 device="cpu",  # whatever the user's default
                 dtype=getattr(torch, dtype_name(parameters[0].dtype)),
+                **own.get(spec.cell, {}),
             )
         finally:
             torch.set_rng_state(users)
         with torch.no_grad():
             for index, cell in enumerate(parameters):
-                for field, array in cell.arrays().items():
-                    getattr(module, PARAMETER_NAMES[field] + suffix(spec, index)).copy_(tensor(array))
+                for name, array in mapping.native(spec, MAPPING[spec.cell], cell).items():
+                    getattr(module, name + suffix(spec, index)).copy_(tensor(array))
         if device != "cpu":
             module = module.to(device)
             module.flatten_parameters()
@@ -128,7 +139,7 @@ class TorchAdapter(Framework):
         inputs, arguments = packed(inputs, known.device)
         with settings(known.mode, known.device):
             output, h_n = known.native(inputs.layout == "batch_first", arguments)
-        return inputs.result([array_of(output)], array_of(h_n))
+        return inputs.result([array_of(output)], each_state(array_of, h_n))
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         """Of torch's own layers, called as they were built; ReverseRNN is one."""
@@ -165,8 +176,8 @@ class TorchAdapter(Framework):
         return torch_script(case, device, way)
 
 
-def _eager(view: torch.nn.RNN, batch_first: bool, arguments: Arguments) -> Answer:
+def _eager(view: torch.nn.RNNBase, batch_first: bool, arguments: Arguments) -> Answer:
     x, hx, lengths = arguments
     vars(view)["batch_first"] = batch_first  # torch's __setattr__ takes ten times as long
     with torch.no_grad():
-        return view(x, hx) if lengths is None else PaddedRNN(view)(x, hx, lengths)
+        return view(x, hx) if lengths is None else padded(view)(x, hx, lengths)

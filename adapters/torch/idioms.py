@@ -1,4 +1,4 @@
-"""Other ways in which users call torch.nn.RNN than run does: those of ways.py, and settings that run replaces."""
+"""Other ways in which users call torch's layers than run does: those of ways.py, and settings that run replaces."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import Case
+from reference.layout import each_state
 
 from ..contract import Idiom, Refusal, Result
 from ..inputs import Inputs
@@ -19,7 +20,7 @@ from . import ways
 from .models import flipped
 from .read import array_of
 from .settings import settings
-from .tensors import tensor
+from .tensors import states, tensor
 
 LENGTHS = (("lengths", "mixed"), ("lengths", "with zeros"))
 NOTHING_PACKED = {(("batch", "0"),): Refusal("RuntimeError", "Cannot pack empty tensors")}
@@ -45,7 +46,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
     return {
         "as it comes": Idiom("with no setting touched, as torch is imported", with_settings("as it comes")),
         "medium": Idiom('after torch.set_float32_matmul_precision("medium")', with_settings("bfloat16_products")),
-        "cells": Idiom("by a loop over torch.nn.RNNCell", called(ways.loop_over_cells),
+        "cells": Idiom("by a loop over torch.nn.RNNCell, GRUCell or LSTMCell", called(ways.loop_over_cells),
+                       without={(("projection", True),): "torch.nn.LSTMCell has no projection"},
                        answers=((("mask", True),), (("time", "0"),), (("lengths", "with zeros"),),
                                 (("lengths", "with zeros"), ("time", "0")))),
         "sorted": Idiom("by sequences that were sorted by length, with enforce_sorted=True and a list of lengths",
@@ -85,7 +87,7 @@ def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> R
         inputs = inputs.to("time_first")
     spec = replace(spec, direction="forward") if reverse else spec
     rnn = adapter.build(spec, case.parameters, device, layout=inputs.layout)
-    x, h0 = tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device)
+    x, h0 = tensor(inputs.x).to(device), states(inputs.h0, device)
     steps: Any = None if inputs.lengths is None or "runs" in takes else torch.from_numpy(inputs.lengths)
     own = "lengths" in takes or steps is None or not len(steps)  # torch packs no empty batch
     ends = None if own else steps
@@ -97,7 +99,7 @@ def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> R
         if ends is not None:
             output, _ = pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[1 if rnn.batch_first else 0])
         output = flipped(output, steps, rnn.batch_first) if reverse else output
-    return inputs.result([array_of(output)], array_of(h_n))
+    return inputs.result([array_of(output)], each_state(array_of, h_n))
 
 
 def _told(takes: set[str], inputs: Inputs, batch_first: bool, reverse: bool, device: str) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The modes of torch.nn.RNN: what its users do to a module before they call it, or around the call."""
+"""The modes of torch's layers: what its users do to a module before they call it, or around the call."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .models import PaddedRNN, with_layout
+from reference.layout import each_state
 
-Answer = tuple[Tensor, Tensor]
+from .models import PaddedRNN, padded, with_layout
+
+# output and h_n; of an LSTM the pair (h_n, c_n)
+Answer = tuple[Tensor, Any]
 # modes that change nothing of the module itself
 SETTINGS = ("inference", "autograd", "tf32", "bfloat16_products", "deterministic", "fallback")
-# x, hx or None, lengths or None
-Arguments = tuple[Tensor, Tensor | None, Tensor | None]
+# x, hx (a pair of an LSTM) or None, lengths or None
+Arguments = tuple[Tensor, Any, Tensor | None]
 
 
 class ModeRunner:
@@ -32,7 +35,7 @@ class ModeRunner:
 
     reverse = False
 
-    def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype) -> None:
+    def __init__(self, rnn: torch.nn.RNNBase, mode: str, dtype: np.dtype) -> None:
         self.rnn, self.mode, self.dtype = rnn, mode, dtype
         self._made: dict[Any, Callable[..., Any]] = {}
         self._lock = threading.Lock()
@@ -48,9 +51,13 @@ class ModeRunner:
         narrow = torch.autocast(x.device.type, getattr(torch, self.dtype.name)) if mixed else nullcontext()
         with gradients(self.mode in ("inference", "autograd")), narrow, self._lock:
             if key not in self._made:
-                padded = PaddedRNN(with_layout(self.rnn, batch_first), self.reverse)
-                self._made[key] = self.made(padded, arguments)
-            return self._made[key](x, hx, lengths)
+                module = padded(with_layout(self.rnn, batch_first), self.reverse)
+                self._made[key] = self.made(module, arguments)
+            output, h_n = self._made[key](x, hx, lengths)
+        if mixed:  # of a GRU or an LSTM torch keeps the states in float32 on a CPU
+            to = getattr(torch, self.dtype.name)
+            return output.to(to), each_state(lambda state: state.to(to), h_n)
+        return output, h_n
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
         """What the mode makes of the module, for arguments like these."""
@@ -98,7 +105,7 @@ def _moved(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
 
 def _mixed(padded: PaddedRNN, arguments: Arguments) -> Callable[..., Answer]:
     """Under autocast, on inputs of float32, as its users have them."""
-    return lambda x, hx, lengths: padded(x.float(), None if hx is None else hx.float(), lengths)
+    return lambda x, hx, lengths: padded(x.float(), each_state(torch.Tensor.float, hx), lengths)
 
 
 def _scripted(padded: PaddedRNN, arguments: Arguments) -> Any:

@@ -1,4 +1,4 @@
-"""What a user's own torch.nn.RNN computes when it is called, from what torch's forward uses; or why that is not known.
+"""What a user's own torch.nn.RNN, GRU or LSTM computes, from what torch's forward uses; or why that is not known.
 
 Torch's code is known, and so is what it computes. Whatever may replace a part of it, or runs beside it, is refused.
 """
@@ -22,15 +22,16 @@ from reference.arguments import cell_shapes
 from reference.spec import DTYPES, short
 
 from ..contract import NotOffered
-from .models import ReverseRNN
+from ..mapping import parameters_of
+from .mapping import MAPPING
+from .models import LAYERS, REVERSED, Reverse
 
-# PARAMETER_NAMES[field of CellParameters] = torch's prefix; rows are units and both biases are kept in both
-PARAMETER_NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
 TORCH_DTYPES = tuple(getattr(torch, name) for name in DTYPES)
-NONLINEARITIES = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}
+# torch's `mode` -> the cell and its nonlinearity
+KINDS = {"RNN_TANH": ("elman", "tanh"), "RNN_RELU": ("elman", "relu"), "GRU": ("gru", "tanh"), "LSTM": ("lstm", "tanh")}
 
 Shapes = Mapping[str, tuple[int, ...]]
-OURS = (torch.nn.RNN, torch.nn.RNN.__mro__[1], ReverseRNN)  # the second is RNNBase
+OURS = (*LAYERS.values(), torch.nn.RNNBase, *REVERSED.values(), Reverse)
 # what torch's forward takes from the module itself, and of which type
 HOOKS = {"_forward_hooks": "forward hook", "_forward_pre_hooks": "forward pre-hook"}
 LISTS = ("_flat_weights_names", "_flat_weights", "_flat_weight_refs")
@@ -54,7 +55,7 @@ UNCALLED = {
 }
 # what torch computes a weight by, always alike; the last one in eval() alone
 PARAMETRIZATIONS = ("_WeightNorm", "_Orthogonal", "_SpectralNorm")
-REACHED = frozenset(dir(torch.nn.RNN)) - UNCALLED
+REACHED = frozenset(name for layer in LAYERS.values() for name in dir(layer)) - UNCALLED
 # with what every module keeps in itself, which a class may take the place of
 REACHED_OF_CLASS = REACHED.union(ATTRIBUTES, ("_parameters", "_buffers", "_modules"))
 
@@ -69,7 +70,7 @@ class Native:
 
     spec: RNNSpec
     weights: dict[str, torch.Tensor]
-    view: torch.nn.RNN
+    view: torch.nn.RNNBase
 
     @property
     def device(self) -> torch.device:
@@ -81,18 +82,20 @@ class Native:
 
     def parameters(self) -> list[CellParameters]:
         """Copies of the weights, one CellParameters for each cell."""
-        fields = ({f: p + suffix(self.spec, i) for f, p in PARAMETER_NAMES.items()} for i in range(self.spec.num_cells))
+        layer = MAPPING[self.spec.cell]
+        ends = [suffix(self.spec, index) for index in range(self.spec.num_cells)]
+        tracks = [{name: name + end for name in layer.arrays if name + end in self.weights} for end in ends]
         return [
-            CellParameters.of({f: array_of(self.weights[name]) for f, name in cell.items() if name in self.weights})
-            for cell in fields
+            parameters_of(self.spec, layer, {name: array_of(self.weights[there]) for name, there in track.items()})
+            for track in tracks
         ]
 
 
 def native(module: Any) -> Native:
     """What a module computes when it is called; NotOffered, with the reason, where that is not known or no RNNSpec."""
     kind = type(module)
-    if not issubclass(kind, torch.nn.RNN):
-        raise NotOffered(f"module: got {kind.__name__}, expected torch.nn.RNN")
+    if not issubclass(kind, tuple(LAYERS.values())):
+        raise NotOffered(f"module: got {kind.__name__}, expected torch.nn.RNN, GRU or LSTM")
     _expect_torchs_code(module)
     _expect_attributes(module)
     view = object.__new__(kind)  # copy.copy would ask __getstate__, which a parametrized module lacks
@@ -129,8 +132,8 @@ def _expect_no_hooks(module: torch.nn.Module, field: str) -> None:
         raise NotOffered(f"{field}: got the {what} {name}, which may change the answer; remove it first")
 
 
-def _expect_attributes(module: torch.nn.RNN) -> None:
-    """Refuse what torch's forward cannot be called with, or with which it computes no Elman layers."""
+def _expect_attributes(module: torch.nn.RNNBase) -> None:
+    """Refuse what torch's forward cannot be called with, or with which it computes no layers that are known."""
     given = vars(module)
     for name, kinds in ATTRIBUTES.items():
         if type(given.get(name)) not in kinds:
@@ -138,22 +141,29 @@ def _expect_attributes(module: torch.nn.RNN) -> None:
     for name in SIZES:
         if given[name] < 1:
             raise NotOffered(f"module {name}: got {given[name]}, expected an integer of at least 1")
-    if given["proj_size"] != 0:
-        raise NotOffered(f"module proj_size: got {given['proj_size']}, expected 0: torch.nn.RNN has no projection")
-    if given["mode"] not in NONLINEARITIES:
-        raise NotOffered(f"module mode: got {short(given['mode'])}, expected one of {', '.join(NONLINEARITIES)}")
+    modes = [mode for mode, (cell, _) in KINDS.items() if isinstance(module, LAYERS[cell])]
+    if given["mode"] not in modes:
+        raise NotOffered(f"module mode: got {short(given['mode'])}, expected {' or '.join(modes)}")
+    if given["proj_size"] != 0 and modes != ["LSTM"]:
+        raise NotOffered(f"module proj_size: got {given['proj_size']}, expected 0: torch.nn.LSTM alone has projections")
     if given["dropout"] and given["training"] and given["num_layers"] > 1:
         raise NotOffered(f"module: got dropout={given['dropout']} in training, expected eval(): its answer is random")
-    if given["bidirectional"] and isinstance(module, ReverseRNN):
-        raise NotOffered("module: got a bidirectional ReverseRNN, whose halves are exchanged; expected torch.nn.RNN")
+    if given["bidirectional"] and isinstance(module, Reverse):
+        raise NotOffered(
+            f"module: got a bidirectional {type(module).__name__}, whose halves are exchanged; expected torch's own"
+        )
 
 
-def _spec(view: torch.nn.RNN) -> tuple[RNNSpec, Shapes]:
+def _spec(view: torch.nn.RNNBase) -> tuple[RNNSpec, Shapes]:
     """What the equations depend on, and the weights that it has. Torch obeys `mode`, whatever `nonlinearity` says."""
-    direction = "bidirectional" if view.bidirectional else "reverse" if isinstance(view, ReverseRNN) else "forward"
+    direction = "bidirectional" if view.bidirectional else "reverse" if isinstance(view, Reverse) else "forward"
     layout = "batch_first" if view.batch_first else "time_first"
     sizes = view.input_size, view.hidden_size, view.num_layers
-    return _spec_of(*sizes, direction, NONLINEARITIES[view.mode], view.bias, layout)
+    cell, nonlinearity = KINDS[view.mode]
+    try:
+        return _spec_of(*sizes, direction, nonlinearity, view.bias, cell, False, False, view.proj_size, layout)
+    except ValueError as error:
+        raise NotOffered(f"module proj_size: {error}") from error
 
 
 @functools.lru_cache  # modules of one kind are asked again and again
@@ -161,8 +171,9 @@ def _spec_of(*sizes_and_words: Any) -> tuple[RNNSpec, Shapes]:
     """The fields of a spec, and the layout; the shapes of its weights by torch's names."""
     *given, layout = sizes_and_words
     spec = RNNSpec(*given, layout=layout, held=False)
+    names = {array.of[0]: name for name, array in MAPPING[spec.cell].arrays.items()}
     shapes = {
-        PARAMETER_NAMES[field] + suffix(spec, index): shape
+        names[field] + suffix(spec, index): shape
         for index in range(spec.num_cells)
         for field, shape in cell_shapes(spec, index // spec.num_directions).items()
     }
@@ -183,7 +194,7 @@ def _expect_parametrizations(lists: Any) -> None:
                 raise NotOffered(f"module {name}: got spectral_norm in training, expected eval(): each call changes it")
 
 
-def _weights(view: torch.nn.RNN, shapes: Shapes, parametrized: Iterable[str]) -> dict[str, torch.Tensor]:
+def _weights(view: torch.nn.RNNBase, shapes: Shapes, parametrized: Iterable[str]) -> dict[str, torch.Tensor]:
     """What forward computes with, by name. Torch keeps it in _flat_weights, and renews that when forward begins."""
     named, flat, refs = (vars(view)[name] for name in LISTS)
     if named != list(shapes) or len(flat) != len(named) or len(refs) != len(named):

@@ -1,4 +1,4 @@
-"""torch's part of a stand-alone script: torch.nn.RNN as its own user writes it. It imports no torch here."""
+"""torch's part of a stand-alone script: its layers as their own user writes them. It imports no torch here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..scripts.source import source
 TEMPLATE = Path(__file__).with_suffix(".txt")
 SOURCE = Path(__file__).with_name("ways.py")
 
+LAYERS = {"elman": "torch.nn.RNN", "gru": "torch.nn.GRU", "lstm": "torch.nn.LSTM"}
 SETTINGS = ("eager", "as it comes", "medium")
 # idiom -> the function of ways.py by which it calls
 CALLED = {
@@ -35,7 +36,7 @@ CALLED = {
 
 
 def torch_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
-    """The script of a case for torch.nn.RNN on a device, here or not; ValueError for what is no name of one.
+    """The script of a case for torch's layers on a device, here or not; ValueError for what is no name of one.
 
     Sequences are packed where there are lengths, but for an empty batch, which torch does not pack; packed sequences
     are batched.  way: "eager", or an idiom of torch's.
@@ -45,14 +46,15 @@ def torch_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     first = case.layout == "batch_first"
     places = {"axis": 1, "row": "row, :length"} if first else {"axis": 0, "row": ":length, row"}
     exact = device != "cpu" and way != "as it comes"
-    return script(case, TEMPLATE, "torch.nn.RNN", "torch", device, copies=copies(case),
+    layer = LAYERS.get(case.spec.cell, "torch.nn.RNN")
+    return script(case, TEMPLATE, layer, "torch", device, cells=tuple(LAYERS), layer=layer, copies=copies(case),
                   exact=exact, medium=way == "medium", **_words(case, way), **places)  # fmt: skip
 
 
 def _words(case: Case, way: str) -> dict[str, Any]:
     """What is true of a way, and its function's text."""
     text = function(SOURCE, CALLED[way]) if way in CALLED else ""
-    takes = text.partition("(")[2].partition(")")[0]
+    takes = text.partition(f"def {CALLED[way]}(")[2].partition(")")[0] if text else ""
     ended, some = case.lengths is not None, case.lengths is not None and np.size(case.lengths) > 0
     runs, packs = "runs" in takes, "lengths" in takes
     told = ", None" if packs or runs else ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
+from reference.layout import each_state
 from reference.spec import dtype_name
 
 from ..inputs import Inputs
@@ -17,7 +20,12 @@ def packed(inputs: Inputs, device: str = "cpu") -> tuple[Inputs, Arguments]:
     steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
     if steps is not None and inputs.layout == "unbatched":  # packed sequences are batched
         inputs = inputs.to("time_first")
-    return inputs, (tensor(inputs.x).to(device), None if inputs.h0 is None else tensor(inputs.h0).to(device), steps)
+    return inputs, (tensor(inputs.x).to(device), states(inputs.h0, device), steps)
+
+
+def states(h0: Any, device: str) -> Any:
+    """h0, or a pair of states, as tensors on a device; None of None."""
+    return each_state(lambda state: tensor(state).to(device), h0)
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:

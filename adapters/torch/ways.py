@@ -1,7 +1,8 @@
-"""Other ways in which users call a torch.nn.RNN, each as they write it. A script holds the text of the one it shows.
+"""Other ways in which users call torch's layers, each as they write it. A script holds the text of the one it shows.
 
-rnn: the layer, in eval().  x: of its layout; where lengths are no argument, a PackedSequence if there are any.
-h0: the initial states, or None.  Each answers the output, a PackedSequence where x is one, and h_n.
+rnn: the layer, in eval(), a torch.nn.RNN, GRU or LSTM.  x: of its layout; where lengths are no argument, a
+PackedSequence if there are any.  h0: the initial states, of an LSTM a pair, or None.  Each answers the output, a
+PackedSequence where x is one, and h_n.
 """
 
 from __future__ import annotations
@@ -15,8 +16,21 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils import rnn as packing
 
 
+def each(change: Any, *states: Any) -> Any:
+    """A function of each state, h alone or the pair (h, c)."""
+    return tuple(map(change, *states)) if isinstance(states[0], tuple) else change(*states)
+
+
+def cell_of(rnn: Any, features: int) -> Any:
+    """A torch.nn.RNNCell, GRUCell or LSTMCell like the layer's."""
+    kind = {"GRU": torch.nn.GRUCell, "LSTM": torch.nn.LSTMCell}.get(rnn.mode)
+    if kind is None:
+        return torch.nn.RNNCell(features, rnn.hidden_size, rnn.bias, rnn.nonlinearity)
+    return kind(features, rnn.hidden_size, rnn.bias)
+
+
 def loop_over_cells(rnn: Any, x: Any, h0: Any, runs: Any) -> Any:
-    """A loop over torch.nn.RNNCell, for each layer and direction.
+    """A loop over torch.nn.RNNCell, GRUCell or LSTMCell, for each layer and direction.
 
     runs: where a step counts, (time, batch); None where all do.
     """
@@ -24,23 +38,25 @@ def loop_over_cells(rnn: Any, x: Any, h0: Any, runs: Any) -> Any:
     for _ in range(rnn.num_layers):
         halves = []
         for order in [range(len(sequence)), range(len(sequence))[::-1]][: 2 if rnn.bidirectional else 1]:
-            cell = torch.nn.RNNCell(sequence.shape[-1], rnn.hidden_size, rnn.bias, rnn.nonlinearity)
+            cell = cell_of(rnn, sequence.shape[-1])
             weights = zip(cell.state_dict(), rnn.all_weights[len(states)], strict=True)
             cell.to(x.device, x.dtype).load_state_dict(dict(weights))
-            h, none = None if h0 is None else h0[len(states)], x.new_zeros(*sequence.shape[1:-1], rnn.hidden_size)
+            h = None if h0 is None else each(lambda state: state[len(states)], h0)
             half = x.new_zeros(*sequence.shape[:-1], rnn.hidden_size)
+            none = x.new_zeros(half.shape[1:])
+            none = (none, none) if rnn.mode == "LSTM" else none
             for t in order:
                 new = cell(sequence[t], h)
                 if runs is not None:
-                    half[t] = torch.where(runs[t, :, None], new, none)
-                    new = torch.where(runs[t, :, None], new, none if h is None else h)
-                else:
-                    half[t] = new
+                    runs_now, before = runs[t, :, None], none if h is None else h
+                    new = each(lambda *both, now=runs_now: torch.where(now, *both), new, before)
+                half[t] = new[0] if isinstance(new, tuple) else new
                 h = new
-            halves.append(half)
+            halves.append(half if runs is None else torch.where(runs[..., None], half, 0))
             states.append(none if h is None else h)
         sequence = torch.cat(halves, -1)
-    return sequence.transpose(0, 1) if x.dim() == 3 and rnn.batch_first else sequence, torch.stack(states)
+    h_n = tuple(map(torch.stack, zip(*states, strict=True))) if rnn.mode == "LSTM" else torch.stack(states)
+    return sequence.transpose(0, 1) if x.dim() == 3 and rnn.batch_first else sequence, h_n
 
 
 def sorted_by_length(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
@@ -50,9 +66,9 @@ def sorted_by_length(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
     lengths, order = lengths.sort(descending=True)
     order = order.to(x.device)
     packed = packing.pack_padded_sequence(x.index_select(batch, order), lengths.tolist(), rnn.batch_first)
-    output, h_n = rnn(packed, None if h0 is None else h0[:, order])
+    output, h_n = rnn(packed, None if h0 is None else each(lambda state: state[:, order], h0))
     output, _ = packing.pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[time])
-    return output.index_select(batch, order.argsort()), h_n[:, order.argsort()]
+    return output.index_select(batch, order.argsort()), each(lambda state: state[:, order.argsort()], h_n)
 
 
 def list_of_sequences(rnn: Any, x: Any, h0: Any, lengths: Any) -> Any:
@@ -90,7 +106,7 @@ def strided(rnn: Any, x: Any, h0: Any) -> Any:
         return torch.stack([numbers, -numbers], -1)[..., 0]
 
     given = view(x) if isinstance(x, torch.Tensor) else x._replace(data=view(x.data))
-    return rnn(given, None if h0 is None else view(h0))
+    return rnn(given, None if h0 is None else each(view, h0))
 
 
 def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
@@ -104,16 +120,17 @@ def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
 
 def assigned(rnn: Any, x: Any, h0: Any) -> Any:
     """A layer without memory is given the weights in float64, copied, brought to their dtype, written and read."""
+    own = {"LSTM": {"proj_size": rnn.proj_size}, "GRU": {}}
     with torch.device("meta"):
-        layer = torch.nn.RNN(
-            rnn.input_size, rnn.hidden_size, rnn.num_layers, nonlinearity=rnn.nonlinearity, bias=rnn.bias,
-            batch_first=rnn.batch_first, bidirectional=rnn.bidirectional,
+        layer = type(rnn)(
+            rnn.input_size, rnn.hidden_size, rnn.num_layers, bias=rnn.bias, batch_first=rnn.batch_first,
+            bidirectional=rnn.bidirectional, **own.get(rnn.mode, {"nonlinearity": getattr(rnn, "nonlinearity", None)}),
         )  # fmt: skip
     layer.load_state_dict({name: weight.double() for name, weight in rnn.state_dict().items()}, assign=True)
     file = io.BytesIO()
     torch.save(copy.deepcopy(layer).to(rnn.weight_hh_l0.dtype), file)
     file.seek(0)
-    with torch.serialization.safe_globals([torch.nn.RNN]):
+    with torch.serialization.safe_globals([type(rnn)]):
         return torch.load(file, weights_only=True).eval()(x, h0)
 
 
@@ -154,8 +171,10 @@ def dynamic_batch(rnn: Any, x: Any, h0: Any) -> Any:
     """Exported with three sequences, for any number of them, and taken apart into its operations."""
     batch, free = 0 if rnn.batch_first else 1, torch.export.Dim.DYNAMIC
     example = x.new_zeros([3 if axis == batch else size for axis, size in enumerate(x.shape)])
-    arguments = [example] if h0 is None else [example, h0.new_zeros(len(h0), 3, rnn.hidden_size)]
-    shapes = [{batch: free}, {1: free}][: len(arguments)]
+    arguments, shapes = [example], [{batch: free}]
+    if h0 is not None:
+        arguments.append(each(lambda state: state.new_zeros(len(state), 3, state.shape[-1]), h0))
+        shapes.append(each(lambda state: {1: free}, h0))
     program = torch.export.export(rnn, tuple(arguments), dynamic_shapes=tuple(shapes)).run_decompositions()
     return program.module()(x) if h0 is None else program.module()(x, h0)
 
@@ -165,7 +184,7 @@ def dynamic_steps(rnn: Any, x: Any, h0: Any) -> Any:
     time, free = 1 if x.dim() == 3 and rnn.batch_first else 0, torch.export.Dim.DYNAMIC
     example = x.new_zeros([3 if axis == time else size for axis, size in enumerate(x.shape)])
     arguments = [example] if h0 is None else [example, h0]
-    shapes = [{time: free}, None][: len(arguments)]
+    shapes = [{time: free}] if h0 is None else [{time: free}, each(lambda state: None, h0)]
     program = torch.export.export(rnn, tuple(arguments), dynamic_shapes=tuple(shapes))
     return program.module()(x) if h0 is None else program.module()(x, h0)
 

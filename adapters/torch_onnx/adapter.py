@@ -1,8 +1,8 @@
-"""torch.nn.RNN exported to ONNX, and run in ONNX Runtime: what becomes of a layer on its way into production.
+"""torch's layers exported to ONNX, and run in ONNX Runtime: what becomes of a layer on its way into production.
 
-torch has two exporters. The older one (dynamo=False) makes an RNN node of each layer, of any shape, and takes packed
-sequences: it is what is judged as it comes. The newer one (dynamo=True, the default of torch.onnx.export since 2.9)
-unrolls the layer into products and activations, for one number of steps, and takes no packed sequences: it is the
+torch has two exporters. The older one (dynamo=False) makes a recurrent node of each layer, of any shape, and takes
+packed sequences: it is what is judged as it comes. The newer one (dynamo=True, the default of torch.onnx.export since
+2.9) unrolls the layer into products and activations, for one number of steps, and takes no packed sequences: it is the
 mode "exported".
 """
 
@@ -18,20 +18,22 @@ import onnxruntime
 import torch
 
 from reference import Case, CellParameters, RNNSpec
+from reference.layout import from_state_tuple
 
 from ..contract import MODES, Capabilities, Compiles, Feature, Idiom, Refusal, Result
 from ..inputs import Framework, Inputs, Known, expect_built
-from ..onnx.runtimes import NO_KERNEL
+from ..onnx.runtimes import NO_DOUBLE, NO_KERNEL
 from ..onnx.runtimes import onnxruntime as runtime
 from ..torch.adapter import TorchAdapter, packed, tensor
 from ..torch.models import PaddedRNN
 from ..torch.modes import Arguments, ModeRunner, named
 from . import ways
 from .modes import EXPORTERS, Export, session
-from .script import torch_onnx_script
+from .script import LAYERS, torch_onnx_script
 
 TORCH = TorchAdapter()
 NOT_EXPORTED = Refusal("TorchExportError", "Failed to export the model with torch.export")
+UNKNOWN = Refusal("SymbolicValueError", "LSTMs with projections")
 # a reverse layer is flipped, and packed sequences are sorted
 IN_OPSET_7: dict[tuple[Feature, ...], Refusal] = {
     (("direction", "reverse"),): Refusal("UnsupportedOperatorError or OnnxExporterError", "opset"),
@@ -43,24 +45,33 @@ NEWER: dict[tuple[Feature, ...], Refusal] = {
     **{(("lengths", asked),): NOT_EXPORTED for asked in ("mixed", "with zeros")},
     (("time", "0"),): NOT_EXPORTED,
 }
-OLDER = ((("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
+DOUBLE: dict[tuple[Feature, ...], Refusal] = {
+    (("dtype", "float64"), ("mode", "eager"), ("cell", cell)): NO_DOUBLE for cell in LAYERS if cell != "elman"
+}
+OLDER = (*DOUBLE, (("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
          (("lengths", "with zeros"),), (("time", "0"),))  # fmt: skip
 
 
 class Exported(ModeRunner):
-    """A torch.nn.RNN that runs as it was exported. An export is kept, and run again for what it can take.
+    """A layer of torch that runs as it was exported. An export is kept, and run again for what it can take.
 
     reverse: whether the sequence is flipped around the layer, which itself runs forward.  export: what exports it.
     """
 
-    def __init__(self, rnn: torch.nn.RNN, mode: str, dtype: np.dtype, reverse: bool) -> None:
+    def __init__(self, rnn: torch.nn.RNNBase, mode: str, dtype: np.dtype, reverse: bool) -> None:
         super().__init__(rnn, mode, dtype)
         self.reverse = reverse
         self.export = EXPORTERS[mode]
 
     def made(self, padded: PaddedRNN, arguments: Arguments) -> Callable[..., Any]:
         call = session(self.export, padded.eval(), named(arguments))
-        return lambda *given: call({name: array.numpy() for name, array in named(given).items()})
+
+        def asked(*given: Any) -> tuple[np.ndarray, Any]:
+            arrays = ways.arrays_of(named(given))
+            output, *states = call({name: array.numpy() for name, array in arrays.items()})
+            return output, from_state_tuple(states)
+
+        return asked
 
 
 class TorchOnnxAdapter(Framework):
@@ -71,7 +82,7 @@ class TorchOnnxAdapter(Framework):
     version = f"{torch.__version__} in ONNX Runtime {onnxruntime.__version__}"
     capabilities = Capabilities(
         unsupported={
-            ("mask", True): "torch.nn.RNN takes no mask; packed sequences have their padding at the end",
+            ("mask", True): "torch's layers take no mask; packed sequences have their padding at the end",
             **{
                 ("mode", mode): "torch exports in two ways: eager and exported"
                 for mode in MODES
@@ -80,6 +91,8 @@ class TorchOnnxAdapter(Framework):
         },
         refused={
             (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,
+            **DOUBLE,
+            (("projection", True), ("mode", "eager")): UNKNOWN,
             (("dtype", "bfloat16"), ("mode", "eager")): Refusal("InvalidGraph", "Type 'tensor(bfloat16)'"),
             (("dtype", "bfloat16"), ("mode", "exported")): NO_KERNEL,
             (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
@@ -90,9 +103,9 @@ class TorchOnnxAdapter(Framework):
         },
         arithmetics={(("dtype", "float16"),): "float16_of_float32"},
         emulated={
-            ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; what is exported flips before and after"
+            ("direction", "reverse"): "torch's layers run forward or both ways; what is exported flips before and after"
         },
-        offers=(("mode", "exported"),),
+        offers=(("mode", "exported"), ("cell", "gru"), ("cell", "lstm"), ("projection", True)),
     )
     compiles = Compiles(weights=True)
 
@@ -147,11 +160,12 @@ class TorchOnnxAdapter(Framework):
         return _answer(head, x)
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
-        """torch.nn.Tanh or torch.nn.ReLU, exported."""
-        return _answer({"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[nonlinearity](), a)
+        """torch.nn.Tanh, ReLU or Sigmoid, exported."""
+        layers = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}
+        return _answer(layers[nonlinearity](), a)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
-        """Of what build returns, or of a user's own torch.nn.RNN."""
+        """Of what build returns, or of a user's own layer of torch."""
         if not isinstance(module, Exported):
             return TORCH.read(module)
         spec, parameters = TORCH.read(module.rnn)

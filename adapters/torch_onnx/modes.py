@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from torch import Tensor
 
 from ..onnx.runtimes import onnxruntime
 from . import ways
@@ -19,12 +18,12 @@ from . import ways
 # inputs by name to outputs, in their order
 Call = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 # a module, its arguments, and their axes of any size, to a model's bytes: ways.py
-Export = Callable[[torch.nn.Module, dict[str, Tensor], dict[str, dict[int, str]]], bytes]
+Export = Callable[[torch.nn.Module, dict[str, Any], dict[str, dict[int, str]]], bytes]
 EXPORTERS: dict[str, Export] = {"eager": ways.traced, "exported": ways.exported}
 
 
-def axes_of(arguments: dict[str, Tensor], batch_first: bool) -> dict[str, dict[int, str]]:
-    """The names of the axes of any size, of x, hx and lengths of a PaddedRNN.
+def axes_of(arguments: dict[str, Any], batch_first: bool) -> dict[str, dict[int, str]]:
+    """The names of the axes of any size, of x, hx and lengths of a PaddedRNN; those of hx are of each of its states.
 
     Of another module's input, all its axes are.
     """
@@ -34,25 +33,26 @@ def axes_of(arguments: dict[str, Tensor], batch_first: bool) -> dict[str, dict[i
     found = {}
     for name, array in arguments.items():
         of_one = name in ("x", "hx") and arguments["x"].dim() == 2
-        free = (single if of_one else names).get(name, tuple(f"axis {axis}" for axis in range(array.dim())))
+        known = (single if of_one else names).get(name)
+        free = tuple(f"axis {axis}" for axis in range(array.dim())) if known is None else known
         found[name] = {axis: called for axis, called in enumerate(free) if called}
     return found
 
 
-def traced(module: torch.nn.Module, arguments: dict[str, Tensor]) -> Any:
-    """The older exporter's onnx.ModelProto: an RNN node for each layer, of any number of steps and sequences.
+def traced(module: torch.nn.Module, arguments: dict[str, Any]) -> Any:
+    """The older exporter's onnx.ModelProto: a recurrent node for each layer, of any number of steps and sequences.
 
     arguments: x, hx and lengths of a PaddedRNN, or the input of another module, which is of any size.
     """
     return onnx.load_from_string(_model(ways.traced, module, arguments))
 
 
-def session(export: Export, module: torch.nn.Module, arguments: dict[str, Tensor]) -> Call:
-    """A module, exported for arguments like these, in ONNX Runtime."""
-    return _in_order(onnx.load_from_string(_model(export, module, arguments)), list(arguments))
+def session(export: Export, module: torch.nn.Module, arguments: dict[str, Any]) -> Call:
+    """A module, exported for arguments like these, in ONNX Runtime. It is called by the names of ways.arrays_of."""
+    return _in_order(onnx.load_from_string(_model(export, module, arguments)), list(ways.arrays_of(arguments)))
 
 
-def _model(export: Export, module: Any, arguments: dict[str, Tensor]) -> bytes:
+def _model(export: Export, module: Any, arguments: dict[str, Any]) -> bytes:
     with quiet():
         return export(module, arguments, axes_of(arguments, getattr(module, "batch_first", False)))
 

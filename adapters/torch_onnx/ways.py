@@ -1,7 +1,7 @@
 """Ways in which users export a module to ONNX, each as they write it. A script holds the text of the one it shows.
 
-module: in eval().  given: its arguments by their names.  axes: of each, those of any size by their names, as
-torch.onnx.export takes them: {"x": {0: "batch", 1: "time"}}. Each answers the model's bytes.
+module: in eval().  given: its arguments by their names; one may be a pair of arrays.  axes: of each, those of any size
+by their names, as torch.onnx.export takes them: {"x": {0: "batch", 1: "time"}}. Each answers the model's bytes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ import torch
 
 
 def traced(module: Any, given: Any, axes: Any, **more: Any) -> Any:
-    """The older exporter, which runs the module once: an RNN node for each layer."""
+    """The older exporter, which runs the module once: a recurrent node for each layer."""
     file: Any = io.BytesIO()
+    names = [*arrays_of(given)]
+    free = axes and {name: axes[name.partition("_")[0]] for name in names}
     torch.onnx.export(
-        module, (), file, kwargs=given, dynamo=False, input_names=[*given], dynamic_axes=axes, **more
+        module, (), file, kwargs=given, dynamo=False, input_names=names, dynamic_axes=free, **more
     )  # fmt: skip
     return file.getvalue()
+
+
+def arrays_of(given: Any) -> Any:
+    """Each array of the arguments by a name of its own; of a pair, the second one's is another."""
+    several = {name: one if isinstance(one, tuple) else (one,) for name, one in given.items()}
+    return {f"{name}_{n}" if n else name: array for name, one in several.items() for n, array in enumerate(one)}
+
+
+def each(change: Any, given: Any) -> Any:
+    """An argument with each of its arrays changed."""
+    return tuple(change(array) for array in given) if isinstance(given, tuple) else change(given)
 
 
 def exported(module: Any, given: Any, axes: Any, **more: Any) -> Any:
@@ -29,9 +42,11 @@ def exported(module: Any, given: Any, axes: Any, **more: Any) -> Any:
 
 def of_other_sizes(given: Any, axes: Any, **sizes: int) -> Any:
     """Arguments of ones, of these sizes along the axes of these names."""
-    shapes = {name: [sizes.get(axes[name].get(axis, ""), size) for axis, size in enumerate(array.shape)]
-              for name, array in given.items()}  # fmt: skip
-    return {name: array.new_ones(shapes[name]) for name, array in given.items()}
+
+    def ones(free: Any, array: Any) -> Any:
+        return array.new_ones([sizes.get(free.get(axis, ""), size) for axis, size in enumerate(array.shape)])
+
+    return {name: each(lambda array, free=axes[name]: ones(free, array), given[name]) for name in given}
 
 
 def fixed_shapes(module: Any, given: Any, axes: Any) -> Any:
@@ -69,4 +84,5 @@ def for_any(module: Any, given: Any, axes: Any, free: str, **more: Any) -> Any:
     example = of_other_sizes(given, axes, **{free: 3})
     shapes = {name: {axis: torch.export.Dim.DYNAMIC for axis, called in axes[name].items() if called == free}
               for name in given}  # fmt: skip
+    shapes = {name: each(lambda _, shape=shapes[name]: shape, given[name]) for name in given}
     return exported(module, example, axes, dynamic_shapes=shapes, **more)

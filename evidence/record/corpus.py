@@ -18,6 +18,7 @@ import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
 
 from adapters.contract import MODES
 from reference import DIRECTIONS, Case
+from reference.layout import state_tuple
 
 FOLDER = Path(__file__).with_name("corpora")
 FORMAT = "rnn-equivalence corpus 1"
@@ -30,6 +31,9 @@ IN_MODE = {
     "mixed": ("tanh float16 plain", "relu bfloat16 full", "tanh float16 equal sizes"),
     "sequential": ("tanh float32 plain", "relu float32 full", "tanh float64 plain"),
 }
+# of every other family, one case in each direction; exported, which takes longest, in one
+OTHER = "batch_first tanh float32 full"
+OTHERS_IN_MODE = {"mixed": "batch_first tanh bfloat16 full", "exported": "forward batch_first tanh float32 plain"}
 NARROW_PRODUCTS = ("tf32", "bfloat16_products")  # taken where they pay: a wide case is asked too
 
 
@@ -82,7 +86,11 @@ def _family(path: Path) -> Family:
     entries = [json.loads(line) for line in lines]
     cases = {entry["name"]: Case.from_json(json.dumps(entry["case"])) for entry in entries}
     for case in cases.values():
-        for array in (case.x, case.h0, *(array for cell in case.parameters for array in cell.arrays().values())):
+        for array in (
+            case.x,
+            *state_tuple(case.h0),
+            *(array for cell in case.parameters for array in cell.arrays().values()),
+        ):
             if array is not None:
                 array.setflags(write=False)
     if strange := [name for name in cases if family_of(name) != path.stem]:
@@ -134,7 +142,9 @@ def _of(digests: tuple[tuple[str, str], ...]) -> Corpus:
             ends = tuple(f"{direction} batch_first {word}" for direction in DIRECTIONS for word in words)
             if mode in NARROW_PRODUCTS:
                 ends += tuple(f"vectors 64 {direction} float32" for direction in DIRECTIONS)
-            asked[f"{PROPERTY}, {mode}"] = Asked(mode, "step", tuple(name for name in found if name.endswith(ends)))
+            other = OTHERS_IN_MODE.get(mode, OTHER)
+            names = (name for name in found if name.endswith(ends if family_of(name) == FIRST else other))
+            asked[f"{PROPERTY}, {mode}"] = Asked(mode, "step", tuple(names))
     names = MappingProxyType({case.id: name for name, case in found.items()})
     return Corpus(MappingProxyType(found), names, MappingProxyType(asked), tuple(wrong), tuple(earlier))
 

@@ -21,7 +21,7 @@ from findings import Finding
 from reference import Case, Verdict, limits
 from reference.files import opened, written_atomically
 from reference.judging.view import WHOLE, View
-from reference.layout import sequence_axes
+from reference.layout import sequence_axes, state_tuple
 
 from . import corpus
 
@@ -67,10 +67,10 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     return function(value)
 
 
-def answer_id(output: np.ndarray | None, h_n: np.ndarray | None) -> str:
+def answer_id(output: np.ndarray | None, h_n: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of an answer's dtypes, shapes and bits; None is not shown."""
     digest = hashlib.sha256()
-    for array in (output, h_n):
+    for array in (output, *state_tuple(h_n)):
         told = "nothing " if array is None else f"{array.dtype.name} {array.shape} "
         digest.update(told.encode() + (b"" if array is None else np.ascontiguousarray(array).tobytes()))
     return digest.hexdigest()[:16]
@@ -102,7 +102,8 @@ def comparable(verdict: Verdict | None) -> bool:
 def sizes(case: Case) -> dict[str, int]:
     """The sizes of a case; its batch is 1 where it has no batch axis."""
     axes = dict(zip(sequence_axes(case.layout), case.x.shape, strict=True))
-    return {
+    projected = {"projection_size": case.spec.projection_size} if case.spec.projection_size else {}
+    return projected | {
         "batch": axes.get("batch", 1),
         "time": axes["time"],
         "input_size": case.spec.input_size,

@@ -268,7 +268,7 @@ class Array(Model):
 
 class Answer(Model):
     output: Array | None = Field(description="null, as h_n, where an idiom shows none")
-    h_n: Array | None
+    h_n: Array | list[Array] | None = Field(description="a list, h first, of a cell with several states")
     prefixes: list[Array] | None = Field(description="output of the first 1, 2, ... layers")
 
 
@@ -278,6 +278,7 @@ class Sizes(Model):
     input_size: Size
     hidden_size: Size
     num_layers: Size
+    projection_size: Size = Field(0, description="of an LSTM's h, where it is projected; absent where it is not")
 
 
 class Place(Model):

@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters import FEATURES, Capabilities
 from adapters.conformance.samples import sample
+from adapters.contract import with_cell
 from reference import Case
 
 PROPERTY = "idioms, every feature"  # asks each idiom its cases
@@ -35,7 +36,7 @@ ALONE = (("time", "0"), ("time", "1"), ("batch", "0"), ("batch", "1"), ("values"
 
 def case_of(asked: Mapping[str, Any], seed: int = 0) -> Case:
     """The case that asks for these features, and for the usual value of each other one; small, and always the same."""
-    return sample({**USUAL, **asked}, seed, batch=4, time=4, hidden_size=5)
+    return sample({**USUAL, **with_cell(asked)}, seed, batch=4, time=4, hidden_size=5)
 
 
 def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
@@ -49,11 +50,11 @@ def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
         if not offered.no_answer({**USUAL, **asked}):
             met |= asked.items()
             yield asked
-    wanted = [(name, v) for name, values in FEATURES.items() if name not in ("mode", "cell") for v in values]
+    wanted = [(name, v) for name, values in FEATURES.items() if name != "mode" for v in values]
     for name, value in wanted:
         alone = (name, value) in ALONE or (name, value) not in met
         if alone and (name, value) not in USUAL.items() and not offered.no_answer({**USUAL, name: value}):
-            yield {name: value}
+            yield {name: value} | ({"h0": True} if name == "cell" and True in offered.supported("h0") else {})
 
 
 def _answered(offered: Capabilities, name: str, value: Any) -> bool:

@@ -218,7 +218,7 @@ def replay(evidence: Evidence, line: VerdictLine) -> str:
 def asked(line: VerdictLine) -> str:
     """The case in one line; a size is said as a number, not as the feature that it falls under."""
     idiom = f", in the idiom {line.idiom!r}, which shows: {View(**line.view)}" if line.idiom else ""
-    features = {**line.features, **line.sizes.model_dump()}
+    features = {**line.features, **line.sizes.model_dump(exclude_defaults=True)}
     return ", ".join(f"{name} {value(of)}" for name, of in features.items()) + idiom
 
 

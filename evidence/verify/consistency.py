@@ -79,12 +79,13 @@ def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str
     words["num_layers"] = str(given.num_layers) if given.num_layers < 3 else "3 to 10"
     for name, word in words.items():
         if features[name] != word:
-            yield f"it asks for {name} {features[name]!r}, of sizes {given.model_dump()}"
+            yield f"it asks for {name} {features[name]!r}, of sizes {given.model_dump(exclude_defaults=True)}"
     possible = min(given.num_layers, given.input_size, given.hidden_size) >= 1 and given.num_layers <= 10
     yield from those(
-        (not possible, f"no case has the sizes {given.model_dump()}"),
+        (not possible, f"no case has the sizes {given.model_dump(exclude_defaults=True)}"),
         (features["layout"] == "unbatched" and given.batch != 1, f"an unbatched case has no batch of {given.batch}"),
         (features["mask"] and features["lengths"] != "full", "no case has a mask and lengths"),
+        (bool(given.projection_size) != bool(features.get("projection")), f"a projection to {given.projection_size}"),
     )
     cases: list[Case] = [] if fixed is None else [fixed]
     if fixed is not None and fixed.id != line.case:
@@ -103,8 +104,8 @@ def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str
         except (TypeError, ValueError, RecursionError) as error:
             yield f"the case that was kept: {error}"
     for case in cases:
-        if (found := sizes(case)) != given.model_dump():
-            yield f"its sizes are {found}, the line says {given.model_dump()}"
+        if (found := sizes(case)) != given.model_dump(exclude_defaults=True):
+            yield f"its sizes are {found}, the line says {given.model_dump(exclude_defaults=True)}"
         really = features_of(case.spec, **case.inputs, mode=str(features.get("mode")))
         if other := [name for name, value in features.items() if really.get(name) != value]:
             yield f"it asks for {', '.join(f'{name} {really[name]}' for name in other)}, the line says otherwise"
@@ -164,15 +165,17 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bounds: S
 
 
 def _counts(line: VerdictLine, said: Judgement) -> Iterator[str]:
-    """Elements: every layer's output is compared by the step bound, the last one's else; and the final states; of each
-    what the view shows."""
+    """Elements: every layer's output is compared by the step bound, the last one's else; and the final states, c of an
+    LSTM too; of each what the view shows."""
     layers, view, directions = line.sizes.num_layers, View(**line.view), _directions(line)
-    row = line.sizes.batch * line.sizes.hidden_size  # of one direction, at one step
+    units = line.sizes.hidden_size
+    row = line.sizes.batch * (line.sizes.projection_size or units)  # of one direction, at one step
+    hidden = line.sizes.batch * units if _unbounded(line) else 0
     shown = row * (1 if view.merges(directions) else directions)  # of the last layer's output
     steps = {"every step": line.sizes.time, "last step": 1, "none": 0}[view.output]
     below = (layers - 1) * line.sizes.time if said.bound in ("step", *OWN_STEPS) else 0
     finals = {"every layer": layers, "last layer": 1, "none": 0}[view.states]
-    expected = shown * steps + row * directions * (below + finals)
+    expected = shown * steps + row * directions * (below + finals) + hidden * directions * finals
     if view.masked == "held" and said.outside and said.elements == shown * steps:
         expected = said.elements  # what is not held is compared with what stands before it, and nothing else
     outcome = "disagrees" if said.outside else "vacuous" if said.vacuous else "agrees"
@@ -263,12 +266,13 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
             "unit": (place.unit, sizes.hidden_size), "time": (place.time or 0, max(sizes.time, 1))}  # fmt: skip
     past = [name for name, (at, size) in ends.items() if at >= size]
     last = "output" if View(**line.view).output == "every step" else "last output"
-    kind = place.array in (last, "h_n") and (place.time is None) == (place.array != "output")
+    finals = ("h_n", "c_n") if _unbounded(line) else ("h_n",)
+    kind = place.array in (last, *finals) and (place.time is None) == (place.array != "output")
     lower = place.array == "output" and said.bound in ("trajectory", PAIR) and place.layer != sizes.num_layers - 1
     directions = ("forward", "reverse") if of == "bidirectional" else (of,)
     yield from those(
         (strange, f"no layer of {phi} is expected to answer {place.expected!r}"),
-        (phi == "tanh" and not said.vacuous and place.bound >= 1,
+        (phi == "tanh" and not _unbounded(line) and not said.vacuous and place.bound >= 1,
          f"a bound of {place.bound!r} says nothing, and no element is counted as vacuous"),
         (past, f"{', '.join(past)} beyond the sizes of the case"),
         (not kind, f"{place.array!r} at time {place.time}"),
@@ -278,9 +282,14 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     )  # fmt: skip
 
 
+def _unbounded(line: VerdictLine) -> bool:
+    """Whether a state of the layer may be any number: c of an LSTM, and its h where it is projected."""
+    return line.features.get("cell") == "lstm"
+
+
 def _possible(line: VerdictLine) -> tuple[float, float]:
     """The least and the most that is expected: of an initial state, which an empty sequence gives back, anything."""
-    if line.features["h0"]:
+    if line.features["h0"] or _unbounded(line):
         return -math.inf, math.inf
     added = 2.0 if line.view.get("halves") == "sum" and _directions(line) > 1 else 1.0
     return {"tanh": (-added, added), "relu": (0.0, math.inf)}[str(line.features["nonlinearity"])]

@@ -11,10 +11,12 @@ import numpy as np
 
 from findings import Finding
 from reference import Case, Verdict
+from reference.cells import cell_of
 from reference.encoding import decode_answer
 from reference.judging.partial import judge_view
 from reference.judging.verdict import OWN_STEPS
 from reference.judging.view import View
+from reference.layout import state_tuple
 
 from ..record import seeded
 from ..record.corpus import PROPERTY, Corpus
@@ -268,6 +270,7 @@ def _plausible(case: Case, said: Judgement, verdict: Verdict, output: Any, h_n: 
     for place in (said.worst, said.first):
         if place is None or (place.array == "output" and place.layer != case.spec.num_layers - 1):
             continue
-        answer = h_n if place.array == "h_n" else output
+        finals = dict(zip((f"{state.name}_n" for state in cell_of(case.spec).states), state_tuple(h_n), strict=True))
+        answer = finals.get(place.array, output)
         near = near and bool((answer == place.actual).any() or np.isnan(place.actual))
     return near

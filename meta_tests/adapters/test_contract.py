@@ -11,7 +11,7 @@ import pytest
 
 import adapters
 from adapters.capabilities import BASE, FEATURES, NO_ARGUMENT, NOT_AMONG_OFFERS, beyond_base
-from adapters.contract import Capabilities, cast_exactly, expect_device, features_of
+from adapters.contract import Capabilities, cast_exactly, expect_device, features_of, with_cell
 from adapters.running import trial
 from adapters.running.trial import examine
 from reference import RNNSpec, forward
@@ -19,6 +19,7 @@ from reference.draws import draw_case, draw_parameters
 
 from .test_adapters import bits
 
+NO_VARIANTS = dict.fromkeys(("peepholes", "input_forget", "projection"), False)
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
          "h0": False, "lengths": "full", "mask": False, "clip": False, "num_layers": "1", "time": "more",
          "batch": "more", "values": "finite", "cell": "elman"}  # fmt: skip
@@ -75,7 +76,8 @@ def test_offers_that_are_no_tuple_are_refused():
 
 def test_what_is_neither_in_the_base_nor_offered_is_unsupported():
     plain, offering = Capabilities(), Capabilities(offers=(("mask", True), ("mode", "saved"), ("mode", "compiled")))
-    assert {name: plain.supported(name) for name in FEATURES} == BASE | {"cell": ("elman",), "clip": (False,)}
+    later = {name: (value,) for name, value in {"clip": False, **NO_VARIANTS}.items()}
+    assert {name: plain.supported(name) for name in FEATURES} == BASE | {"cell": ("elman",), **later}
     reasons = {one: NO_ARGUMENT.get(one[0], NOT_AMONG_OFFERS) for one in beyond_base()}
     assert plain.unsupported == reasons
     assert reasons["cell", "gru"] == NOT_AMONG_OFFERS
@@ -132,11 +134,19 @@ def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
     assert (declined.outcome, declined.message) == ("not offered", f"{feature} {added[-1]}: {reason}")
 
 
+def test_the_variants_of_an_lstm_are_features():
+    spec, x = RNNSpec(3, 5, cell="lstm", peepholes=True, input_forget=True, projection_size=2), np.zeros((1, 4, 3))
+    asked = features_of(spec, x, None, None, "batch_first")
+    assert asked.items() >= {**dict.fromkeys(NO_VARIANTS, True), "cell": "lstm"}.items()
+    assert with_cell({"projection": True, "bias": True}) == {"projection": True, "bias": True, "cell": "lstm"}
+    assert with_cell({"projection": False, "cell": "gru"}) == {"projection": False, "cell": "gru"}
+
+
 def test_the_features_of_a_call_are_all_named():
     """Sizes differ from axis to axis, so that none is taken for another."""
     spec, x = RNNSpec(3, 5, 2, "reverse", "relu", bias=False, clip=2), np.zeros((1, 4, 3), "float64")
     asked = USUAL | {"direction": "reverse", "nonlinearity": "relu", "bias": False, "num_layers": "2",
-                     "dtype": "float64", "clip": True, "mode": "eager"}  # fmt: skip
+                     "dtype": "float64", "clip": True, "mode": "eager", **NO_VARIANTS}  # fmt: skip
     h0 = np.zeros((2, 1, 5))
     assert features_of(spec, x, None, None, "batch_first") == asked | {"batch": "1"}
     assert features_of(spec, x, h0, [0], "batch_first") == asked | {"batch": "1", "h0": True, "lengths": "with zeros"}

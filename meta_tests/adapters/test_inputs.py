@@ -56,6 +56,16 @@ def test_a_question_in_other_axes_has_the_same_answer(layout: str, other: str, m
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_pair_of_states_is_brought_to_other_axes_and_back(layout: str) -> None:
+    spec = RNNSpec(3, 5, 2, cell="lstm", projection_size=2)
+    case = draw_case(spec, batch=1, time=4, layout=layout, h0=True)
+    inputs = Inputs(case.x, case.h0, None, None, layout, layout).to("batch_first")
+    assert [state.shape for state in inputs.h0] == [(2, 1, 2), (2, 1, 5)]
+    came = inputs.result([inputs.x], inputs.h0)
+    assert all(np.array_equal(one, other) for one, other in zip(came.h_n, case.h0, strict=True))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_padding_is_set_to_zero_where_no_step_counts(layout: str) -> None:
     case, inputs = asked(layout, lengths=(4,) if layout == "unbatched" else (6, 2, 0, 5))
     moved = inputs.to("batch_first")

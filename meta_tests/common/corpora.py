@@ -18,8 +18,9 @@ from reference.draws import draw_case
 
 @contextmanager
 def grown(folder: Path) -> Iterator[Path]:
-    """A copy of the corpora, which the suite reads instead of its own until the context ends."""
-    shutil.copytree(corpus.FOLDER, folder)
+    """A copy of the corpus of elman, which the suite reads instead of its own until the context ends."""
+    folder.mkdir()
+    shutil.copy(corpus.FOLDER / "elman.jsonl", folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "FOLDER", folder)
         forget()

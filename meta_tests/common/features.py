@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from adapters.capabilities import with_cell
 from findings.pinned import Pinned, Set
 from reference import Case
 
 USUAL = Pinned(batch=3, time=4, input_size=3, hidden_size=5, seed=7)
 SIZES = {"0": 0, "1": 1, "2": 2, "3 to 10": 3}
-DIRECT = ("direction", "layout", "nonlinearity", "dtype", "bias", "h0", "mode", "cell")
+DIRECT = ("direction", "layout", "nonlinearity", "dtype", "bias", "h0", "mode", "cell", "peepholes", "input_forget")
 
 
 def case_with(**features: Any) -> Case:
@@ -25,7 +26,7 @@ def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
 
     None where no such case can be made: lengths of one sequence without steps, a mask beside lengths.
     """
-    asked = pinned.features() | wanted
+    asked = pinned.features() | with_cell(wanted)
     batch = 1 if asked["layout"] == "unbatched" else SIZES.get(asked["batch"], pinned.batch if pinned.batch > 1 else 3)
     time = SIZES.get(asked["time"], pinned.time if pinned.time > 1 else 4)
     many = pinned.num_layers if asked["num_layers"] == pinned.features()["num_layers"] else SIZES[asked["num_layers"]]
@@ -33,6 +34,7 @@ def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
         pinned, batch=batch, time=time, num_layers=many, lengths=_lengths(pinned, asked["lengths"], batch, time),
         mask=_mask(pinned, batch, time) if asked["mask"] else None,
         clip=(pinned.clip or 0.5) if asked["clip"] else None,
+        projection_size=(pinned.projection_size or pinned.hidden_size - 1) if asked["projection"] else 0,
         set=tuple(one for one in pinned.set if asked["values"] == "not finite" or abs(one.value) < float("inf")),
         **{name: asked[name] for name in DIRECT if name in asked},
     )  # fmt: skip

@@ -58,8 +58,8 @@ class GatedUnit(Unit):
     def sigmoid(self, a: np.ndarray) -> np.ndarray:
         u = self.machine.declared.unit_roundoff
         allowed = (SIGMOID_UNITS[self.storage] * self.machine.tanh_excess - 1) * u / (1 + u)
-        error = self.error(allowed, a.shape)
-        return self.round((1 + error) / (1 + np.exp(-a)), self.kept)
+        error, floor = self.error(allowed, a.shape), self.machine.declared.sigmoid_floor
+        return self.round((1 + error) / (1 + np.exp(-a)) + floor / (1 + u) * np.sign(error), self.kept)
 
     def error(self, allowed: float, shape: tuple[int, ...]) -> np.ndarray | float:
         kind = self.machine.tanh_error

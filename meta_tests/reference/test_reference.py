@@ -25,7 +25,7 @@ each_direction = pytest.mark.parametrize("direction", DIRECTIONS)
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 
 
-NO_MASK = {**FEATURES, "mask": (False,)}
+NO_MASK = {**FEATURES, "mask": (False,), "cell": ("elman",)}  # which is written by hand
 
 
 def by_hand(case: Case) -> tuple[list, list]:

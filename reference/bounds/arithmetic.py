@@ -16,6 +16,9 @@ SIGMOID_UNITS = {"float64": 16.0, "float32": 16.0, "float16": 4.0, "bfloat16": 4
 # A tanh that is computed as 2 sigmoid(2 a) - 1, as ONNX Runtime's RNN does: off by so many u of 1, beside A3.
 # Worst seen 3.0 (float32, all of [-20, 20]), with the same room as A3.
 SIGMOID_TANH_UNITS = 6.0
+# A sigmoid that is off by so many u of 1 beside A3, as inside ONNX Runtime's GRU and LSTM: exactly 0 from -18 down.
+# Worst seen 2.8 (float32, all of [-20, 20]), with the same room.
+ABSOLUTE_SIGMOID_UNITS = 6.0
 
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
 EXTRA_ROUNDINGS = 1
@@ -197,6 +200,8 @@ ARITHMETICS = {
         ),
         # tanh as 2 sigmoid(2 a) - 1, as in ONNX Runtime's RNN operator
         replace(_declare("float32_sigmoid_tanh", "float32"), tanh_floor=SIGMOID_TANH_UNITS * 2.0**-24),
+        # a sigmoid that is right in absolute terms, as in ONNX Runtime's operators GRU and LSTM
+        replace(_declare("float32_sigmoid_floor", "float32"), sigmoid_floor=ABSOLUTE_SIGMOID_UNITS * 2.0**-24),
     )
 }
 

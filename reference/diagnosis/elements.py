@@ -14,11 +14,11 @@ from ..calculus.balls import Ball, Balls, Open
 from ..calculus.slopes import Activation
 from ..cells import cell_of
 from ..faults import Fault
-from ..faults.machine import initial_states, lengths_of
+from ..faults.machine import initial_states, lengths_of, unpacked
 from ..faults.step import NumPyKernel, Step, StepChange
 from ..judging.case import Case
 from ..judging.comparison import says_the_same, vacuous_elements
-from ..layout import last_states, valid_steps
+from ..layout import last_states, state_tuple, valid_steps
 from ..recurrence import Track
 from .tags import Asked, Numbered, Source
 
@@ -51,7 +51,7 @@ class Elements:
         """Where each element must lie, track by track, in the order in which they were asked."""
         for pair, places in zip(self.numbered.tracks, self.numbered.places, strict=True):
             expected = self._track(pair, places[0])
-            for place, enclosure in zip(places, (expected.output, expected.h_n), strict=True):
+            for place, enclosure in zip(places, expected, strict=True):
                 for all_of_them, these in zip(self._enclosure, enclosure, strict=True):
                     all_of_them[place] = these.reshape(place.shape)
 
@@ -75,38 +75,41 @@ class Elements:
         value = np.where(shown, self._number[tag], np.where(moved, value, source.constant))
         return Ball(value, np.where(shown, 0, np.where(moved, bound, np.where(source.computed, np.inf, 0))))
 
-    def _track(self, pair: tuple[Asked, Asked], place: np.ndarray) -> Expected:
-        question = pair[0].question
+    def _track(self, pair: tuple[Asked, Asked], place: np.ndarray) -> tuple[Enclosure, Enclosure]:
+        """Its output, and its final states, packed."""
+        question, cell = pair[0].question, cell_of(pair[0].question.spec)
         x = self._read(*(one.question.x for one in pair))
         h0 = self._read(*(initial_states(one.question)[0] for one in pair))
         lengths, weights = lengths_of(question), question.parameters[0].astype(self.dtype)
         given = None if question.lengths is None else lengths
-        track = Track(cell_of(question.spec), weights, x.value, (h0.value,), given, question.spec.direction)
-        narrow = track._replace(x=x.value.astype(self.dtype), states=(h0.value.astype(self.dtype),))
+        starts, radii = (state_tuple(unpacked(question.spec, array)) for array in h0[:2])
+        track = Track(cell, weights, x.value, starts, given, question.spec.direction)
+        narrow = track._replace(x=x.value.astype(self.dtype), states=tuple(h.astype(self.dtype) for h in starts))
         valid = valid_steps(lengths, len(x.value))[..., None]
         shown = self._shown[place].all(axis=-1, keepdims=True) | ~valid
         actual = np.where(shown & valid, self._number[place], 0).astype(self.dtype)
-        by_steps = self._by_steps(question, narrow, actual)
-        # an element has its own step where x and the state before it are known
+        by_steps = _packed(self._by_steps(question, narrow, actual))
+        # an element has its own step where x and the state before it are known: a hidden one, if all before it are
         start = (h0.radius == 0).all(axis=-1, keepdims=True)
         sharp = np.concatenate([start[None], track.in_order(shown)])[: len(shown)]
         sharp = sharp & track.in_order((x.radius == 0).all(axis=-1, keepdims=True))
+        if len(cell.states) > 1:
+            sharp = np.logical_and.accumulate(sharp & start, axis=0)
         last = last_states(sharp, start, lengths)
         sharp = track.in_order(sharp)
         if (sharp | ~valid).all():
             return by_steps
         self.sharp = False
-        radii = x.radius, [h0.radius]
-        whole = _nothing(track, actual) if self.steps else track_bound(track, *radii, self.promised)
-        return Expected(
-            Enclosure(*(np.where(sharp, *two) for two in zip(by_steps.output, whole.output, strict=True))),
-            Enclosure(*(np.where(last, *two) for two in zip(by_steps.h_n, whole.h_n, strict=True))),
+        whole = _nothing(track, actual) if self.steps else track_bound(track, x.radius, radii, self.promised)
+        return (
+            Enclosure(*(np.where(sharp, *two) for two in zip(by_steps[0], _packed(whole)[0], strict=True))),
+            Enclosure(*(np.where(last, *two) for two in zip(by_steps[1], _packed(whole)[1], strict=True))),
         )
 
     def _by_steps(self, question: Case, track: Track, actual: np.ndarray) -> Expected:
         """One step from each state in `actual`, as the faults take it."""
         others = [fault for fault in self.steps if fault.step and fault.step.activation is not Step.right]
-        if len(others) > 1:  # which comes first is not known
+        if len(others) > 1 or (others and not track.cell.signed):  # which comes first is not known, or no bound
             return _nothing(track, actual)
         if others:
             judged = arithmetic(others[0].arithmetic) if others[0].arithmetic else self.promised
@@ -115,14 +118,24 @@ class Elements:
             expected = step_bound(track, actual, self.promised)
         for fault in self.steps:
             if fault.step and fault.step.activation is Step.right:
-                output, h_n = (changed(one, fault.step.state, self.dtype) for one in expected[:2])
-                expected = Expected(output, h_n)
+                output, *states = (
+                    changed(one, fault.step.state, self.dtype) for one in (*expected[:2], *expected.hidden)
+                )
+                expected = Expected(output, states[0], tuple(states[1:]))
         return expected
+
+
+def _packed(expected: Expected) -> tuple[Enclosure, Enclosure]:
+    """Of a track's output, and of its final states side by side, h first."""
+    states = zip(expected.h_n, *expected.hidden, strict=True)
+    return expected.output, Enclosure(*(np.concatenate(fields, axis=-1) for fields in states))
 
 
 def _nothing(track: Track, actual: np.ndarray) -> Expected:
     """What is expected where nothing is known."""
-    return expected_of(track, Enclosure(*(np.broadcast_to(one, actual.shape) for one in (0.0, np.inf, 1.0))))
+    steps = [Enclosure(*(np.broadcast_to(one, (len(actual), *h.shape)) for one in (0.0, np.inf, 1.0)))
+             for h in track.states]  # fmt: skip
+    return expected_of(track, steps[0], steps[1:])
 
 
 def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:

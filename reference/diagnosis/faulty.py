@@ -16,9 +16,8 @@ import numpy as np
 
 from ..bounds.arithmetic import Arithmetic
 from ..bounds.step import Enclosure
-from ..cells import cell_of
 from ..faults import Fault, implementation
-from ..faults.machine import all_asked, as_time_first
+from ..faults.machine import all_asked, as_time_first, packed, unpacked
 from ..faults.views import seen_in
 from ..judging.case import Case
 from ..judging.comparison import Part, compare
@@ -26,7 +25,7 @@ from ..judging.judge import question_of, verdict_on
 from ..judging.partial import judge_view, parts_of, wrong_shown
 from ..judging.verdict import Verdict
 from ..judging.view import WHOLE, Show, Shown, View, as_shown, sequence_of, shown
-from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched
+from ..layout import each_state, from_state_tuple, sequence_to_time_first, state_to_batched, state_tuple
 from .elements import Elements, changed
 from .tags import SIDES, Numbered, Tags
 
@@ -46,13 +45,10 @@ def judge_planted(
 
     The arguments are those of judge_view, and so are the errors raised. The prefixes may come from the call itself, or
     each from one of its own, which has the faults too. An element is vacuous where its bound says nothing, and where a
-    fault computes it in another way than by a step, or by a change that keeps the order of numbers.
-    Raises NotImplementedError for a cell whose step is more than one activation of one sum.
+    fault computes it in another way than by a step, or by a change that keeps the order of numbers; or by a step of a
+    cell whose step is more than one activation of one sum.
     """
     promised, _ = question_of(case, prefixes, declared, None)
-    if not cell_of(case.spec).signed:
-        expected = "elman: the steps of others have no bound here"
-        raise NotImplementedError(f"planted: got the cell {case.spec.cell}, expected {expected}")
     if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     below = [sequence_to_time_first(array, case.layout) for array in prefixes or ()]
@@ -142,13 +138,14 @@ def _tagged(case: Case, faults: Sequence[Fault], side: int, like: _Answer, own: 
     *below, output = [sequence_to_time_first(answer.output, one.layout) for one, answer in answers]
     if any(array.shape != output.shape for array in below):
         return None
-    seen = like.show(like.view, question, output, [state_to_batched(answers[-1][1].h_n, question.layout)])
+    states = state_tuple(unpacked(case.spec, packed(answers[-1][1].h_n)))
+    seen = like.show(like.view, question, output, [state_to_batched(state, question.layout) for state in states])
     return _Tagged(tags, _Answer(like.view, below, seen, like.show))
 
 
 def _wide(case: Case) -> Case:
     """In float64, which has room for tags."""
-    h0 = None if case.h0 is None else case.h0.astype(np.float64)
+    h0 = each_state(lambda state: state.astype(np.float64), case.h0)
     return replace(case, parameters=[one.astype("float64") for one in case.parameters],
                    x=case.x.astype(np.float64), h0=h0)  # fmt: skip
 

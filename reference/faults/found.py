@@ -13,11 +13,13 @@ from ..recurrence import Result
 from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
+from .gates import NOT_ONE, RESET_AFTER, of_gate, of_spec
 from .machine import by_layers, by_tracks, lengths_of, stacked
 from .masks import take_zeros
 from .rows import of_answer, of_numbers, of_question, of_run, table
-from .where import A_REVERSE, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
+from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
 
+COUPLED = Where("coupled gates", lambda case: case.spec.input_forget, presupposed=True)
 BFLOAT16 = Where("bfloat16", lambda case: case.dtype == "bfloat16", presupposed=True)
 NO_STEPS = Where("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all(), presupposed=True)
 UNCOUNTED = Where(
@@ -163,6 +165,8 @@ FOUND = table(
      of_run(lambda case, run: by_tracks(case, run, reverse=zeros))),
     ("second_half_from_zeros", "the half of the steps that is read second starts from zeros", SEQUENCE,
      of_run(in_two_halves)),
+    ("inner_bias_lost", "b_hn is ignored", RESET_AFTER & BIAS & STEPS, of_gate("n", "b_hh", factor=0.0)),
+    ("input_forget_ignored", "the forget gate is not 1 - i", COUPLED & NOT_ONE, of_spec(input_forget=False)),
     ("all_in_float32", "x and h0 are rounded to float32, and all is computed in it", FLOAT64,
      {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),
 )  # fmt: skip

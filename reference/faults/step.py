@@ -112,7 +112,8 @@ class _Operations(OpenSums):
     activation: Callable[[Step], np.ndarray]
 
     def activated(self, total: Any, activation: Activation) -> np.ndarray:
-        return self.activation(self._step(total, activation.name))
+        step = self._step(total, activation.name)
+        return self.activation(step).astype(step.dtype, copy=False)
 
     def _step(self, total: Any, nonlinearity: str) -> Step:
         if not isinstance(total, Open):

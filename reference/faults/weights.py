@@ -29,7 +29,21 @@ from .changes import (
     zeroed,
 )
 from .fault import Asked, Fault, Where
-from .where import ALWAYS, ANY_FEATURES, BIAS, BOTH, FINER, FLOAT64, LAYERS, RECURRENT, SQUARE, STEPS, UNITS, WIDE
+from .where import (
+    ALWAYS,
+    ANY_FEATURES,
+    BIAS,
+    BOTH,
+    FINER,
+    FLOAT64,
+    LAYERS,
+    RECURRENT,
+    SQUARE,
+    SQUARE_RECURRENT,
+    STEPS,
+    UNITS,
+    WIDE,
+)  # fmt: skip
 
 Arrays = dict[str, np.ndarray]
 Tracks = Callable[[RNNSpec], slice]
@@ -75,11 +89,11 @@ RULES: dict[tuple[str, ...], tuple[Rule, ...]] = {
              zeroed(np.s_[:, -1])),
     ),
     ("units", "states"): (
-        Rule("{}_transposed", "{} is transposed", UNITS & RECURRENT, transposed),
-        Rule("{}_transposed_in_reverse", "{} of the reverse direction is transposed", BOTH & UNITS & RECURRENT,
-             transposed, reverse_tracks),
+        Rule("{}_transposed", "{} is transposed", UNITS & SQUARE_RECURRENT, transposed),
+        Rule("{}_transposed_in_reverse", "{} of the reverse direction is transposed",
+             BOTH & UNITS & SQUARE_RECURRENT, transposed, reverse_tracks),
         Rule("{}_transposed_in_upper_layers", "{} of the layers above the first is transposed",
-             LAYERS & UNITS & RECURRENT, transposed, upper_tracks),
+             LAYERS & UNITS & SQUARE_RECURRENT, transposed, upper_tracks),
         Rule("{}_rows_rotated", "the rows (units) of {} are rotated by one", UNITS & RECURRENT, rolled(1, 0)),
         Rule("{}_columns_rotated", "the columns (units) of {} are rotated by one", UNITS & RECURRENT, rolled(1, 1)),
         Rule("{}_ignored", "{} is ignored", RECURRENT, ZERO),
@@ -116,10 +130,10 @@ NAMES = {
 
 def made_from(weights: Sequence[Weight]) -> Iterator[Fault]:
     """The faults of a cell's weights and biases. Those of one name, of two cells, are the same."""
-    of_features, of_states, biases = (
-        [one.name for one in weights if one.axes == axes]
-        for axes in (("units", "features"), ("units", "states"), ("units",))
+    of_features, of_states = (
+        [one.name for one in weights if one.axes == axes] for axes in (("units", "features"), ("units", "states"))
     )
+    biases = [one.name for one in weights if one.axes == ("units",) and one.gates == weights[0].gates]
     for one in weights:
         yield from (_by_rule(rule, one.axes, [one.name]) for rule in RULES.get(one.axes, ()))
     for pair in itertools.product(of_features, of_states):

@@ -31,6 +31,10 @@ FIVE_STEPS = Where("a sequence of five steps", lambda case: bool(np.any(lengths_
 RECURRENT = Where(
     "h0 or a sequence of two steps", lambda case: bool(np.any(lengths_of(case) > (1 if case.h0 is None else 0)))
 )
+# where w_hh is square: it is, but of a projected layer
+SQUARE_RECURRENT = Where(
+    RECURRENT.words, lambda case: RECURRENT.holds(case) and case.spec.state_size == case.spec.hidden_size
+)
 EQUAL_TIME = Where(
     "as many sequences as steps, above 1", lambda case: case.x.shape[0] == case.x.shape[1] > 1, presupposed=True
 )

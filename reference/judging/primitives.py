@@ -12,8 +12,11 @@ import numpy as np
 from ..bounds.arithmetic import REFERENCE, arithmetic
 from ..bounds.dense import dense_bound
 from ..calculus.numbers import activation
+from ..calculus.slopes import RELU, SIGMOID, TANH
 from ..calculus.sums import EVALUATION_ERROR
 from .comparison import settle
+
+FLUSHES = {one.name: one.flushes for one in (TANH, RELU, SIGMOID)}
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,12 @@ def judge_product(
 def judge_activation(
     a: np.ndarray, nonlinearity: str, actual: np.ndarray, declared: str | None = None
 ) -> PrimitiveVerdict:
-    """A framework's tanh or relu, elementwise (assumption A3); actual: of a's shape and dtype."""
+    """A framework's tanh, relu or sigmoid, elementwise (assumptions A3 and A4); actual: of a's shape and dtype."""
     with np.errstate(all="ignore"):
         judged, expected = arithmetic(declared or a.dtype.name), activation(a.astype(np.float64), nonlinearity)
         units = REFERENCE.activation_error(nonlinearity) + judged.activation_error(nonlinearity)
-        bound = (1 + EVALUATION_ERROR) * units * np.abs(expected) + judged.smallest_normal
+        absolute = judged.activation_floor(nonlinearity) + FLUSHES[nonlinearity] * judged.smallest_normal
+        bound = (1 + EVALUATION_ERROR) * units * np.abs(expected) + absolute
         return _compared(nonlinearity, a.dtype, actual, expected, bound)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -275,3 +276,72 @@ def test_arrays_are_copied_before_jax_may_share_their_memory(adapter: Adapter):
     for array in case.parameters[0].arrays().values():
         array[:] = 0
     assert np.array_equal(adapter.run(module, case.x).output, before)
+
+
+def gated(nnx: Any, case: Case) -> Any:
+    """A cell with gates as a user writes it, with the weights of a case that has one bias, b_ih alone."""
+    (track,) = case.parameters
+    cell = (nnx.GRUCell if case.spec.cell == "gru" else nnx.OptimizedLSTMCell)(3, 5, rngs=nnx.Rngs(0))
+    cell.dense_i.kernel, cell.dense_h.kernel = nnx.Param(track.w_ih.T), nnx.Param(track.w_hh.T)
+    (cell.dense_i if case.spec.cell == "gru" else cell.dense_h).bias = nnx.Param(track.b_ih)
+    return cell
+
+
+def one_bias(cell: str) -> Case:
+    case = draw_case(replace(SPEC, cell=cell), batch=2, time=4, h0=True)
+    case.parameters[0].arrays()["b_hh"][:] = 0
+    return case
+
+
+def exchanged(case: Case, first: int, second: int) -> Case:
+    """Two gates in each other's place."""
+    track, gates = case.parameters[0].arrays(), {"gru": 3, "lstm": 4}[case.spec.cell]
+    order = [*range(gates)]
+    order[first], order[second] = second, first
+    arrays = {name: np.concatenate([np.split(array, gates)[gate] for gate in order]) for name, array in track.items()}
+    return replace(case, parameters=[CellParameters.of(arrays)])
+
+
+def test_the_gates_of_a_gru_are_r_z_n_and_there_is_no_bias_within_the_reset(nnx: Any):
+    """With a bias of h, which a Linear can have, it is torch's; linen's cell has that of hn."""
+    case = one_bias("gru")
+    cell = gated(nnx, case)
+    assert (cell.dense_i.use_bias, cell.dense_h.use_bias) == (True, False)
+    right = answer(nnx.RNN(cell), case, initial_carry=case.h0[0])
+    assert judge(case, *right).outcome == "agrees"
+    assert judge(exchanged(case, 0, 1), *right).outcome == "disagrees"
+    case.parameters[0].arrays()["b_hh"][10:] = 1
+    assert judge(case, *right).outcome == "disagrees"
+    cell.dense_h.use_bias, cell.dense_h.bias = True, nnx.Param(case.parameters[0].b_hh)
+    assert judge(case, *answer(nnx.RNN(cell), case, initial_carry=case.h0[0])).outcome == "agrees"
+
+
+def test_the_gates_of_an_lstm_are_i_f_g_o_and_its_carry_is_c_then_h(nnx: Any):
+    """Its one bias lies on the side of h."""
+    case = one_bias("lstm")
+    cell = gated(nnx, case)
+    assert (cell.dense_i.use_bias, cell.dense_h.use_bias) == (False, True)
+    h0, c0 = case.h0
+    (c_n, h_n), output = nnx.RNN(cell)(case.x, initial_carry=(c0[0], h0[0]), return_carry=True)
+    output, states = array_of(output), (array_of(h_n)[None], array_of(c_n)[None])
+    assert judge(case, output, states).outcome == "agrees"
+    assert judge(case, output, states[::-1]).outcome == "disagrees"
+    assert judge(replace(case, h0=case.h0[::-1]), output, states).outcome == "disagrees"
+    for first, second in ((0, 1), (1, 2), (2, 3)):
+        assert judge(exchanged(case, first, second), output, states).outcome == "disagrees"
+
+
+def test_an_lstm_cell_has_a_dense_for_each_gate_and_an_optimized_one_has_two(nnx: Any, adapter: Adapter):
+    """The kernels stand beside each other in the order i, f, g, o; linen's two kinds both have eight."""
+    linen = import_module("flax.linen")
+    one, several = nnx.OptimizedLSTMCell(3, 5, rngs=nnx.Rngs(0)), nnx.LSTMCell(3, 5, rngs=nnx.Rngs(1))
+    parts = several.ii, several.if_, several.ig, several.io
+    read = adapter.read(nnx.RNN(several))[1][0]
+    assert one.dense_i.kernel.shape == (3, 20)
+    assert np.array_equal(read.w_ih.T, np.concatenate([array_of(part.kernel.get_value()) for part in parts], axis=1))
+    for kind in (linen.LSTMCell, linen.OptimizedLSTMCell):
+        made = import_module("jax").eval_shape(linen.RNN(kind(5)).init, import_module("jax").random.key(0),
+                                               np.ones((2, 4, 3), "float32"))  # fmt: skip
+        assert sorted(made["params"]["cell"]) == sorted(side + gate for side in "ih" for gate in "ifgo")
+        assert "bias" in made["params"]["cell"]["hf"]
+        assert "bias" not in made["params"]["cell"]["if"]

@@ -1,4 +1,4 @@
-"""The ONNX RNN operator's own conventions, each by its plain name, as ONNX Runtime, OpenVINO and onnx have them."""
+"""The conventions of ONNX's recurrent operators, by plain names, as ONNX Runtime, OpenVINO and onnx have them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from reference import LAYOUTS, Case, CellParameters, RNNSpec, judge
 from reference.draws import draw_case, draw_parameters
 from reference.judging.partial import judge_view
 from reference.judging.view import View
+from reference.layout import from_state_tuple, state_tuple
 from tests.frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
@@ -50,6 +51,18 @@ def with_y(model: Any) -> Any:
     onnx = framework_adapter("onnx").framework
     model.graph.output.append(onnx.helper.make_tensor_value_info("Y_0", onnx.TensorProto.FLOAT, [None] * 4))
     return model
+
+
+def named(states: Any, ending: str) -> dict[str, np.ndarray]:
+    """States by the names of a model's inputs or outputs: h0, c0; h_n, c_n."""
+    return {f"{name}{ending}": state for name, state in zip("hc", state_tuple(states), strict=False)}
+
+
+def asked(models: Any, load: Any, case: Case) -> tuple[np.ndarray, Any]:
+    """The answer to a time-first case without lengths, as judge takes it."""
+    given = named(case.h0, "0") if case.h0 is not None else {}
+    answer = load(models.stack_model(case.spec, case.parameters, h0=bool(given)))({"x": case.x, **given})
+    return answer["output"], from_state_tuple([answer[name] for name in ("h_n", "c_n") if name in answer])
 
 
 def one_layer(models: Any, load: Any, case: Case, h0: bool = False) -> dict[str, np.ndarray]:
@@ -117,6 +130,65 @@ def test_states_are_by_direction_then_batch(models: Any, load: Any):
     assert verdict.outcome == "agrees", verdict
     swapped = Case(case.spec, case.parameters, case.x, case.h0[::-1].copy(), layout="time_first")
     assert judge(swapped, answer["output"], answer["h_n"]).outcome == "disagrees"
+
+
+BLOCKS = {"gru": {"z": 1, "r": 0, "h": 2}, "lstm": {"i": 0, "o": 3, "f": 1, "c": 2}}  # ONNX's order -> place in ours
+
+
+@pytest.mark.parametrize("cell", BLOCKS)
+def test_gates_are_stacked_in_the_operators_order(models: Any, cell: str):
+    """GRU z r h, LSTM i o f c, P i o f; B is all of b_ih, and then all of b_hh."""
+    case = draw_case(replace(BOTH, cell=cell, peepholes=cell == "lstm"), batch=2, time=4)
+    stored, (track, *_) = tensors(models.stack_model(case.spec, case.parameters)), case.parameters
+    for name, array in (("W_0", track.w_ih), ("R_0", track.w_hh)):
+        rows = np.concatenate([array[5 * n : 5 * n + 5] for n in BLOCKS[cell].values()])
+        assert np.array_equal(stored[name][0], rows)
+    biases = [np.concatenate([b[5 * n : 5 * n + 5] for n in BLOCKS[cell].values()]) for b in (track.b_ih, track.b_hh)]
+    assert np.array_equal(stored["B_0"][0], np.concatenate(biases))
+    if cell == "lstm":
+        i, f, o = np.split(track.more["w_peephole"], 3)
+        assert np.array_equal(stored["P_0"][0], np.concatenate([i, o, f]))
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_before"])
+def test_linear_before_reset_says_what_the_reset_gate_multiplies(models: Any, load: Any, cell: str):
+    """1: U_n h + b_hn, as torch and cuDNN. 0, the default: h, before the product; Keras calls it reset_after=False."""
+    case = draw_case(replace(BOTH, cell=cell), batch=2, time=4, layout="time_first", h0=True)
+    (node, *_) = (node for node in models.stack_model(case.spec, case.parameters).graph.node if node.op_type == "GRU")
+    assert [one.i for one in node.attribute if one.name == "linear_before_reset"] == [int(cell == "gru")]
+    answer = asked(models, load, case)
+    assert judge(case, *answer, bound="trajectory").outcome == "agrees"
+    other = replace(case.spec, cell={"gru": "gru_reset_before", "gru_reset_before": "gru"}[cell])
+    assert judge(replace(case, spec=other), *answer, bound="trajectory").outcome == "disagrees"
+
+
+@pytest.mark.parametrize(("name", "peepholes"), [*((name, False) for name in RUNTIMES), ("onnxruntime", True)])
+def test_an_lstm_has_h_first_and_then_c(models: Any, name: str, peepholes: bool):
+    """initial_h, initial_c; Y_h, Y_c. Both start where they are told to."""
+    load = load_in(name)
+    spec = replace(BOTH, cell="lstm", peepholes=peepholes)
+    case = draw_case(spec, batch=2, time=4, layout="time_first", h0=True)
+    output, states = asked(models, load, case)
+    assert judge(case, output, states, bound="trajectory").outcome == "agrees"
+    assert judge(case, output, states[::-1], bound="trajectory").outcome == "disagrees"
+    swapped = replace(case, h0=state_tuple(case.h0)[::-1])
+    assert judge(swapped, output, states, bound="trajectory").outcome == "disagrees"
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_the_clip_of_an_lstm_is_of_its_gates_alone(models: Any, name: str):
+    """The standard clips what activations are taken of. That of h is c, which no runtime clips: c grows to 4 here."""
+    spec = RNNSpec(1, 1, cell="lstm", clip=1.0)
+    zero, bias = np.zeros((4, 1), "float32"), np.array([9, 9, 9, 9], "float32")
+    case = Case(spec, [CellParameters(zero, zero, bias, 0 * bias)], np.zeros((30, 1, 1), "float32"),
+                layout="time_first")  # fmt: skip
+    output, states = asked(models, load_in(name), case)
+    verdict = judge(case, output, states)
+    assert verdict.outcome == "agrees", verdict
+    of_one = 1 / (1 + np.exp(-1.0))  # i, f and o
+    assert states[1] > 2
+    unclipped, clipped = (np.abs(output[-1] - of_one * np.tanh(c)).max() for c in (states[1], 1.0))
+    assert unclipped < clipped / 1000
 
 
 @pytest.mark.parametrize("kept", ["output", "h_n"])

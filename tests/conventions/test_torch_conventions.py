@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -196,3 +197,67 @@ def test_a_tensor_shares_memory_where_torch_may_write_and_is_a_copy_elsewhere():
         assert not np.shares_memory(copied.numpy(), one)
         assert np.array_equal(copied.numpy(), one)
     assert tensor(frozen).stride() == (1, 2), "in the same order"
+
+
+def gates(torch: Any, layer: Any, x: np.ndarray) -> list[np.ndarray]:
+    """The parts of a layer's two sums of one step from the states zero, gate by gate in the order of its rows."""
+    w, b_ih, b_hh = (array_of(getattr(layer, name)) for name in ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0"))
+    return [*np.split(x @ w.T + b_ih, len(w) // layer.hidden_size), *np.split(b_hh, len(w) // layer.hidden_size)]
+
+
+def sigmoid(a: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-a))
+
+
+def settles(output: np.ndarray, right: np.ndarray, *wrong: np.ndarray) -> bool:
+    """Whether an output of float64 is `right` but for roundings: a million times nearer to it than to any other."""
+    return all(np.abs(output - right).max() * 2**20 < np.abs(output - other).max() for other in wrong)
+
+
+def first_step(torch: Any, kind: str) -> tuple[Any, np.ndarray, np.ndarray]:
+    """A float64 layer, x of one step, and its output from states of zero."""
+    torch.manual_seed(1)
+    layer, x = getattr(torch.nn, kind)(3, 2, dtype=torch.float64), np.array([0.5, -2.0, 1.0])
+    return layer, x, array_of(layer(torch.from_numpy(x[None]))[0])[0]
+
+
+def test_the_gates_of_a_gru_are_r_z_n_and_the_inner_bias_is_inside_the_reset(torch: Any):
+    layer, x, output = first_step(torch, "GRU")
+    r, z, n, b_hr, b_hz, b_hn = gates(torch, layer, x)
+    right = (1 - sigmoid(z + b_hz)) * np.tanh(n + sigmoid(r + b_hr) * b_hn)
+    outside = (1 - sigmoid(z + b_hz)) * np.tanh(n + b_hn)
+    exchanged = (1 - sigmoid(r + b_hr)) * np.tanh(n + sigmoid(z + b_hz) * b_hn)
+    assert settles(output, right, outside, exchanged)
+
+
+def test_the_gates_of_an_lstm_are_i_f_g_o(torch: Any):
+    """The forget gate, which multiplies a state of zero here, is seen by a c that is given."""
+    layer, x, output = first_step(torch, "LSTM")
+    (i, f, g, o), biases = gates(torch, layer, x)[:4], gates(torch, layer, x)[4:]
+    i, f, g, o = (one + bias for one, bias in zip((i, f, g, o), biases, strict=True))
+    exchanged = sigmoid(i) * np.tanh(sigmoid(o) * np.tanh(g)), sigmoid(o) * np.tanh(sigmoid(f) * np.tanh(g))
+    assert settles(output, sigmoid(o) * np.tanh(sigmoid(i) * np.tanh(g)), *exchanged)
+    given = torch.zeros(1, 2, dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+    _, (h_n, c_n) = layer(torch.from_numpy(x[None]), given)
+    c = sigmoid(f) + sigmoid(i) * np.tanh(g)
+    assert settles(array_of(c_n), c, sigmoid(i) + sigmoid(f) * np.tanh(g))
+    assert settles(array_of(h_n), sigmoid(o) * np.tanh(c), sigmoid(o) * c)
+
+
+def test_the_states_of_an_lstm_are_a_pair_h_first(torch: Any, adapter: Adapter):
+    case = draw_case(replace(BOTH, cell="lstm"), batch=2, time=4, h0=True)
+    module = adapter.build(case.spec, case.parameters)
+    output, (h_n, c_n) = module(torch.from_numpy(case.x), tuple(map(torch.from_numpy, case.h0)))
+    finals = array_of(h_n), array_of(c_n)
+    lower = [case.prefix(1).answer().output]
+    assert judge(case, array_of(output), finals, bound="trajectory").outcome == "agrees"
+    assert judge(case, array_of(output), finals[::-1], lower, bound="trajectory").outcome == "disagrees"
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_a_projected_lstm_has_states_of_two_sizes(torch: Any, adapter: Adapter):
+    layer = torch.nn.LSTM(3, 5, 2, bidirectional=True, proj_size=2)
+    output, (h_n, c_n) = layer(torch.zeros(7, 4, 3))
+    assert (output.shape, h_n.shape, c_n.shape) == ((7, 4, 4), (4, 4, 2), (4, 4, 5))
+    assert (layer.weight_hr_l0.shape, layer.weight_hh_l0.shape) == ((2, 5), (20, 2))
+    assert adapter.read(layer)[0].projection_size == 2

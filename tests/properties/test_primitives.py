@@ -5,14 +5,18 @@ Where a finding says that the framework computes in another arithmetic, they may
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from adapters.contract import features_of
 from adapters.running.primitives import primitive_verdicts
+from harness.relations import answer
 from harness.target import Target
-from reference import DTYPES, NONLINEARITIES, Case, RNNSpec
+from reference import DTYPES, NONLINEARITIES, Case, CellParameters, RNNSpec
 from reference.draws import draw_case
-from reference.judging.primitives import PrimitiveVerdict
+from reference.judging.primitives import PrimitiveVerdict, judge_activation
+from reference.layout import state_tuple
+from reference.spec import GATED
 
 
 @pytest.mark.own_key
@@ -35,3 +39,42 @@ def test_primitives_agree(target: Target, dtype: str, nonlinearity: str, size: i
 
 def alone(target: Target, case: Case, arithmetic: str | None = None) -> list[PrimitiveVerdict]:
     return primitive_verdicts(target.adapter, case, target.device, arithmetic)
+
+
+SMALL = np.geomspace(1e-6, 80, 200)
+# exact in float32: a finding may say that a product is computed in it
+ARGUMENTS = np.concatenate([np.linspace(-20, 20, 401), SMALL, -SMALL]).astype("float32")
+
+
+def asked_inside(cell: str, word: str, dtype: str) -> Case:
+    """A layer of one unit whose final state is the activation of x, exactly, whatever else the step does.
+
+    GRU: h = z h0 with n = 0 and h0 = 1; h = n with z = 0. LSTM: c = f c0 with g = 0 and c0 = 1; c = g with i = 1.
+    """
+    of_sigmoid, of_tanh, other, far = (1, 2, 0, 100.0) if cell == "lstm" else (1, 2, 1, -100.0)
+    held, zero = word == "sigmoid", np.zeros(4 if cell == "lstm" else 3, dtype)
+    w_ih, bias = zero.copy(), zero.copy()
+    w_ih[of_sigmoid if held else of_tanh] = 1
+    if not held:
+        bias[other] = far
+    track = CellParameters(w_ih[:, None], zero[:, None], bias, zero)
+    x = ARGUMENTS.astype(dtype)[:, None, None]
+    state = np.full((1, len(x), 1), held, dtype)
+    return Case(RNNSpec(1, 1, cell=cell), [track], x, (np.zeros_like(state), state) if cell == "lstm" else state)
+
+
+@pytest.mark.own_key
+@pytest.mark.parametrize("word", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", GATED)
+def test_activations_inside_a_layer(target: Target, cell: str, dtype: str, word: str) -> None:
+    """A fused kernel has activations of its own: they are judged by what a layer makes of them alone."""
+    case = asked_inside(cell, word, dtype)
+    result, features = answer(target, case), target.features(case)
+    declared = [*(one.what.arithmetic for one in target.present(features) if one.what.arithmetic),
+                target.capabilities.arithmetic(features)]  # fmt: skip
+    state = state_tuple(result.h_n)[-1][0, :, 0]
+    verdicts = [judge_activation(case.x[:, 0, 0], word, state, arithmetic) for arithmetic in declared]
+    verdict = next((one for one in verdicts if one.agrees), verdicts[-1])
+    target.ledger.figure(target.label, f"error / bound, {word} inside {cell}, {dtype}", verdict.max_fraction)
+    assert verdict.agrees, verdict

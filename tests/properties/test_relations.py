@@ -6,6 +6,7 @@ The reference gives no answer here; its trajectory bound only says how far two c
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,15 +18,16 @@ from harness.relations import answer, check_pair
 from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, Case, CellParameters, RNNSpec
 from reference.draws import draw_case
+from reference.layout import each_state, from_state_tuple, state_tuple
 
 each_nonlinearity = pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 each_direction = pytest.mark.parametrize("direction", DIRECTIONS)
 
 
-def check(target: Target, tested: str, case: Case, output: np.ndarray, h_n: np.ndarray) -> None:
+def check(target: Target, tested: str, case: Case, output: np.ndarray, h_n: Any) -> None:
     """The framework's answer to `case` agrees with output and h_n, put together from its other answers."""
     __tracebackhide__ = True
-    actual = Result(np.ascontiguousarray(output), np.ascontiguousarray(h_n))
+    actual = Result(np.ascontiguousarray(output), each_state(np.ascontiguousarray, h_n))
     check_pair(target, tested, case, answer(target, case), actual)
 
 
@@ -33,7 +35,8 @@ def check(target: Target, tested: str, case: Case, output: np.ndarray, h_n: np.n
 @given(data=st.data())
 def test_split_in_time_with_the_state_carried_over(target: Target, nonlinearity: str, data: st.DataObject) -> None:
     """Running the first steps, then the rest from their final state, is running the whole."""
-    question = data.draw(target.questions(max_layers=3, min_time=2, with_lengths=False, sane=True), "question")
+    question = data.draw(target.questions(max_layers=3, min_time=2, with_lengths=False, sane=True, with_cells=True),
+                         "question")  # fmt: skip
     case = question.case("forward", nonlinearity, "float32")
     cut = question.time // 2
     first = answer(target, replace(case, x=case.x[:, :cut]))
@@ -44,14 +47,15 @@ def test_split_in_time_with_the_state_carried_over(target: Target, nonlinearity:
 @each_direction
 @given(data=st.data())
 def test_permuting_the_batch_permutes_the_answer(target: Target, direction: str, data: st.DataObject) -> None:
-    question = data.draw(target.questions(max_layers=3, sane=True), "question")
+    question = data.draw(target.questions(max_layers=3, sane=True, with_cells=True), "question")
     case = question.case(direction, "tanh", "float32")
     order = np.roll(np.arange(question.batch), 1)
-    h0 = None if case.h0 is None else case.h0[:, order]
+    h0 = each_state(lambda state: state[:, order], case.h0)
     lengths = None if case.lengths is None else np.asarray(case.lengths)[order]
     permuted = answer(target, replace(case, x=case.x[order], h0=h0, lengths=lengths))
     back = np.argsort(order)
-    check(target, "batch permutation", case, permuted.output[back], permuted.h_n[:, back])
+    check(target, "batch permutation", case, permuted.output[back],
+          each_state(lambda state: state[:, back], permuted.h_n))  # fmt: skip
 
 
 @each_direction
@@ -79,7 +83,7 @@ def _permute(cell: CellParameters, order: np.ndarray) -> CellParameters:
 @given(data=st.data())
 def test_reverse_is_forward_on_the_reversed_sequence(target: Target, nonlinearity: str, data: st.DataObject) -> None:
     """Each sequence is reversed within its own length, and its output put back."""
-    question = data.draw(target.questions(max_layers=3, sane=True), "question")
+    question = data.draw(target.questions(max_layers=3, sane=True, with_cells=True), "question")
     case = question.case("reverse", nonlinearity, "float32")
     lengths = [question.time] * question.batch if case.lengths is None else case.lengths
     flipped = answer(target, replace(case, spec=replace(case.spec, direction="forward"), x=_reverse(case.x, lengths)))
@@ -96,17 +100,18 @@ def _reverse(sequences: np.ndarray, lengths) -> np.ndarray:
 @each_direction
 @given(data=st.data())
 def test_a_stack_is_its_layers_one_after_another(target: Target, direction: str, data: st.DataObject) -> None:
-    question = data.draw(target.questions(max_layers=4, sane=True), "question")
+    question = data.draw(target.questions(max_layers=4, sane=True, with_cells=True), "question")
     case = question.case(direction, "tanh", "float32")
     spec, below, states = case.spec, case.x, []
     for layer in range(spec.num_layers):
         cells = slice(layer * spec.num_directions, (layer + 1) * spec.num_directions)
         single = replace(spec, input_size=spec.layer_input_size(layer), num_layers=1)
-        h0 = None if case.h0 is None else case.h0[cells]
+        h0 = each_state(lambda state, rows=cells: state[rows], case.h0)
         result = answer(target, Case(single, case.parameters[cells], below, h0, case.lengths))
         below = result.output
-        states.append(result.h_n)
-    check(target, "layers chained", case, below, np.concatenate(states))
+        states.append(state_tuple(result.h_n))
+    h_n = from_state_tuple([np.concatenate(several) for several in zip(*states, strict=True)])
+    check(target, "layers chained", case, below, h_n)
 
 
 @each_direction
@@ -134,12 +139,14 @@ def test_a_layer_computes_the_same_bits_whatever_is_stacked_on_it(
     target: Target, direction: str, data: st.DataObject
 ) -> None:
     """Assumption A6 of the step bound: the first layers, as a module of their own, are those of the stack."""
-    question = data.draw(target.questions(max_layers=4), "question")
+    question = data.draw(target.questions(max_layers=4, with_cells=True), "question")
     case = question.case(direction, "tanh", "float32")
     whole = answer(target, case, target.stack(case, "eager"))
     for layers in range(1, case.spec.num_layers):
         prefix = answer(target, case.prefix(layers), target.stack(case.prefix(layers), "eager"))
-        assert np.array_equal(prefix.h_n, whole.h_n[: layers * case.spec.num_directions]), f"h_n of layer {layers - 1}"
+        for one, of_stack in zip(state_tuple(prefix.h_n), state_tuple(whole.h_n), strict=True):
+            tracks = of_stack[: layers * case.spec.num_directions]
+            assert np.array_equal(one, tracks), f"h_n of layer {layers - 1}"
         if whole.prefixes is not None:
             assert np.array_equal(prefix.output, whole.prefixes[layers - 1]), f"output of layer {layers - 1}"
 

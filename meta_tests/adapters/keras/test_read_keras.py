@@ -164,9 +164,6 @@ def sequences(k: Any, units: int = 5, **words: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "LSTM": (lambda k: k.layers.LSTM(5), r"got LSTM, expected SimpleRNN"),
-    "Bidirectional(GRU)": (lambda k: k.layers.Bidirectional(k.layers.GRU(5)), r"got GRU, expected SimpleRNN"),
-    "GRU cells": (lambda k: k.layers.RNN([k.layers.GRUCell(5) for _ in "ab"]), r"got a GRUCell"),
     "stacked cells, both ways": (
         lambda k: k.layers.Bidirectional(k.layers.RNN([k.layers.SimpleRNNCell(5) for _ in "ab"])),
         r"got a StackedRNNCells",

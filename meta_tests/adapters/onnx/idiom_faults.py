@@ -60,7 +60,7 @@ def handed(name: str, edit: Edit) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def nodes_of(model: Any) -> list[Any]:
-    return [node for node in model.graph.node if node.op_type == "RNN"]
+    return [node for node in model.graph.node if node.op_type in ("RNN", "GRU", "LSTM")]
 
 
 def words_of(node: Any) -> dict[str, Any]:

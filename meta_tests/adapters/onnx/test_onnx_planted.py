@@ -25,18 +25,19 @@ def usual(**asked: Any) -> Case:
 
 def no_input_bias(models: Any, plant: Any) -> None:
     weights = models._weights
-    dropped = lambda layer, cells: weights(layer, [replace(c, b_ih=np.zeros_like(c.b_ih)) for c in cells])  # noqa: E731
-    plant(models, "_weights", dropped)
+    dropped = lambda cell: replace(cell, b_ih=np.zeros_like(cell.b_ih))  # noqa: E731
+    plant(models, "_weights", lambda spec, layer, cells: weights(spec, layer, [*map(dropped, cells)]))
 
 
 def directions_swapped(models: Any, plant: Any) -> None:
     weights = models._weights
-    plant(models, "_weights", lambda layer, cells: weights(layer, cells[::-1]))
+    plant(models, "_weights", lambda spec, layer, cells: weights(spec, layer, cells[::-1]))
 
 
 def recurrent_weights_transposed(models: Any, plant: Any) -> None:
     weights = models._weights
-    plant(models, "_weights", lambda layer, cells: weights(layer, [replace(c, w_hh=c.w_hh.T) for c in cells]))
+    turned = lambda cell: replace(cell, w_hh=cell.w_hh.T)  # noqa: E731
+    plant(models, "_weights", lambda spec, layer, cells: weights(spec, layer, [*map(turned, cells)]))
 
 
 def halves_not_side_by_side(models: Any, plant: Any) -> None:

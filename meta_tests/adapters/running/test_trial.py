@@ -48,6 +48,15 @@ def test_an_answer_is_judged() -> None:
     assert wrong.verdict.outcome == "disagrees"
 
 
+def test_what_only_a_finding_says_nothing_of_is_clouded() -> None:
+    """Its own bound says that it is wrong: it is no case of which nothing was seen."""
+    wrong, right = examine(Doubling(), usual()), examine(Mirror(), usual())
+    assert right.verdict is not None
+    says_nothing = replace(right, outcome="vacuous", verdict=replace(right.verdict, outcome="vacuous"))
+    clouded = [trial.clouded for trial in (replace(wrong, outcome="vacuous"), wrong, right, says_nothing)]
+    assert clouded == [True, False, False, False]
+
+
 def test_what_disagrees_is_kept_and_diagnosed() -> None:
     case = usual()
     right, wrong, refused = (examine(adapter, case) for adapter in (Mirror(), Doubling(), Refusing()))

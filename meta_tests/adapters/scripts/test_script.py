@@ -16,6 +16,7 @@ import pytest
 
 from adapters import FEATURES
 from adapters.__main__ import main
+from adapters.capabilities import VARIANTS
 from adapters.contract import features_of
 from adapters.flax.script import flax_script
 from adapters.keras.script import keras_script
@@ -86,7 +87,7 @@ def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
     possible = {(name, value) for name, values in FEATURES.items() if name != "mode" for value in values}
     found = {pair for pair in found if pair[0] != "mode"}
     others = {("cell", word) for word in FEATURES["cell"] if word != "elman"}
-    few = {("time", "0"), ("lengths", "with zeros"), ("clip", True)}
+    few = {("time", "0"), ("lengths", "with zeros"), ("clip", True), *((word, True) for word in VARIANTS)}
     assert possible - found == few | others, "these are refused, or not offered by most"
 
 
@@ -122,7 +123,7 @@ def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, mon
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert "--script: mask True: torch.nn.RNN takes no mask" in capsys.readouterr().err
+    assert "--script: mask True: torch's layers take no mask" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("framework", "words"), REFUSED)

@@ -299,7 +299,7 @@ WRONG_RUNS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a list of states": ({"h0": [[[0.0] * 5] * 2]}, TypeError, r"h0: got list, expected a NumPy array"),
     "a word for lengths": ({"lengths": "full"}, TypeError, r"lengths: got dtype str\d*, expected integers"),
     "an unknown layout": ({"layout": "features_first"}, ValueError, r"layout: got 'features_first', expected one of"),
-    "a mask": ({"mask": np.ones((2, 4), bool)}, adapters.NotOffered, r"mask True: torch.nn.RNN takes no mask"),
+    "a mask": ({"mask": np.ones((2, 4), bool)}, adapters.NotOffered, r"mask True: torch.s layers take no mask"),
     "a list for a mask": ({"mask": [True]}, TypeError, r"mask: got list, expected an array of booleans"),
     "no module": ({"module": None}, adapters.NotOffered, r"module: got NoneType, expected"),
 }
@@ -318,10 +318,10 @@ def test_a_wrong_argument_of_run_is_named(name: str, wrong: str) -> None:
 
 @pytest.mark.parametrize("name", ["torch", "torch-onnx"])
 def test_an_unknown_activation_is_no_activation(name: str) -> None:
-    """torch has a sigmoid, and would answer."""
+    """torch has a selu, and would answer."""
     adapter: Any = framework_adapter(name)
-    with pytest.raises(ValueError, match=r"^nonlinearity: got 'sigmoid', expected one of tanh, relu$"):
-        adapter.activation(X, "sigmoid")
+    with pytest.raises(ValueError, match=r"^nonlinearity: got 'selu', expected one of tanh, relu, sigmoid$"):
+        adapter.activation(X, "selu")
 
 
 def test_a_users_module_is_read_and_built_for_export(torch: Any) -> None:

@@ -152,9 +152,6 @@ def functional(torch: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "LSTM": (lambda t: t.nn.LSTM(3, 5), r"module: got LSTM, expected torch\.nn\.RNN"),
-    "LSTM with proj_size": (lambda t: t.nn.LSTM(3, 5, proj_size=2), r"module: got LSTM"),
-    "GRU": (lambda t: t.nn.GRU(3, 5), r"module: got GRU, expected torch\.nn\.RNN"),
     "a cell": (lambda t: t.nn.RNNCell(3, 5), r"module: got RNNCell, expected torch\.nn\.RNN"),
     "Sequential": (lambda t: t.nn.Sequential(t.nn.RNN(3, 5)), r"module: got Sequential"),
     "the base": (lambda t: t.nn.RNNBase("RNN_TANH", 3, 5), r"module: got RNNBase, expected torch\.nn\.RNN"),
@@ -189,3 +186,39 @@ def test_dropout_of_one_layer_has_no_effect_in_training_either(torch: Any, adapt
         module = torch.nn.RNN(3, 5, dropout=0.5)
     assert module.training
     assert adapter.read(module)[0] == RNNSpec(3, 5)
+
+
+GATED: dict[str, tuple[str, dict[str, Any]]] = {
+    "GRU": ("gru", {}), "LSTM": ("lstm", {}), "LSTM with proj_size": ("lstm", {"proj_size": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", GATED)
+def test_a_gru_and_an_lstm_are_read_and_built_again(torch: Any, adapter: Any, name: str, bias: bool):
+    cell, own = GATED[name]
+    layer = getattr(torch.nn, name.split()[0])(3, 5, 2, bias=bias, bidirectional=True, batch_first=True, **own)
+    spec, parameters = adapter.read(layer)
+    size = own.get("proj_size", 0)
+    assert spec == RNNSpec(3, 5, 2, "bidirectional", bias=bias, cell=cell, projection_size=size)
+    assert spec.layout == "batch_first"
+    again = adapter.build(spec, parameters)
+    assert again.state_dict().keys() == layer.state_dict().keys()
+    assert all(torch.equal(one, layer.state_dict()[name]) for name, one in again.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_a_gru_or_an_lstm_that_may_compute_anything_is_refused(torch: Any, adapter: Any, name: str):
+    layer = getattr(torch.nn, name)
+    own = type("Own", (layer,), {"forward": lambda self, x: x})
+    with pytest.raises(adapters.NotOffered, match="got Own, whose forward is its own"):
+        adapter.read(own(3, 5))
+    changed = layer(3, 5)
+    changed.mode = "RNN_TANH"
+    with pytest.raises(adapters.NotOffered, match=f"module mode: got 'RNN_TANH', expected {name}"):
+        adapter.read(changed)
+    hidden = layer(3, 5)
+    hidden.register_forward_hook(lambda *given: None)
+    with pytest.raises(adapters.NotOffered, match="got the forward hook"):
+        adapter.read(hidden)

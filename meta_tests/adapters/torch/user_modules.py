@@ -250,7 +250,7 @@ REFUSED: dict[str, tuple[Tampering, str]] = {
         OWN.format("weight_hh_l0"),
     ),
     "a base class in between": (mixin, r"module: got Mixed, whose permute_hidden is its own|got Mine, whose permute"),
-    "mode": (sets("mode", lambda m: "LSTM"), r"module mode: got 'LSTM', expected one of RNN_TANH, RNN_RELU"),
+    "mode": (sets("mode", lambda m: "LSTM"), r"module mode: got 'LSTM', expected RNN_TANH or RNN_RELU"),
     "mode that is no word": (sets("mode", lambda m: 1), r"module mode: got 1, expected str"),
     "bidirectional": (sets("bidirectional", lambda m: not m.bidirectional), "got weights of another layer|Reverse"),
     "num_layers": (sets("num_layers", lambda m: m.num_layers + 1), "got weights of another layer"),

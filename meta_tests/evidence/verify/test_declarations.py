@@ -95,9 +95,9 @@ def test_the_properties_are_those_that_pytest_collects() -> None:
 def test_the_corpus_is_asked_whole_and_in_every_mode() -> None:
     asked = corpus.asked()
     assert asked[corpus.PROPERTY].names == tuple(corpus.cases())
-    assert len(asked[corpus.TRAJECTORY].names) == 72
+    assert len(asked[corpus.TRAJECTORY].names) == 84
     assert {one.mode for one in asked.values()} == set(adapters.FEATURES["mode"])
-    assert {len(one.names) for one in asked.values() if one.mode != "eager"} == {9, 12}
+    assert {len(one.names) for one in asked.values() if one.mode != "eager"} == {12, 18, 21}
 
 
 def test_the_evidence_imports_no_framework() -> None:

@@ -41,8 +41,15 @@ def before_cells(lines: list[Line]) -> None:
         target["unsupported"] = [one for one in target["unsupported"] if "cell" not in one["features"]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def elman_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The suite has no other corpus in these tests but those that they add."""
+    with grown(tmp_path_factory.mktemp("alone") / "corpora"):
+        yield
+
+
 @pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def old(tmp_path_factory: pytest.TempPathFactory, elman_alone: None) -> Path:
     """A record of the whole corpus of today, as a record of 0.1.0 has it: of elman alone, under the name `corpus`."""
     path = tmp_path_factory.mktemp("old") / "run.json"
     with recording(path, adapters.load("reference"), selection=PART) as (target,):

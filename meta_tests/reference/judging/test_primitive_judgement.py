@@ -146,7 +146,7 @@ BAD: dict[str, tuple[str, tuple[Any, ...], str]] = {
     "no array": ("activation", (None, "tanh"), "a: got NoneType, expected a NumPy array"),
     "complex numbers": ("activation", (X.astype("complex64"), "tanh"), "a: got dtype complex64, expected one of"),
     "no word": ("activation", (X, None), "nonlinearity: got None, expected one of tanh, relu"),
-    "another word": ("activation", (X, "sigmoid"), "nonlinearity: got 'sigmoid', expected one of tanh, relu"),
+    "another word": ("activation", (X, "selu"), "nonlinearity: got 'selu', expected one of tanh, relu, sigmoid"),
     "no device": ("activation", (X, "tanh", None), "device: got None, expected one of cpu"),
 }
 
