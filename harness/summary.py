@@ -15,7 +15,7 @@ from . import headline, times
 from .table import Table, text
 from .target import Target
 
-DTYPES, PHIS = FEATURES["dtype"], FEATURES["nonlinearity"]
+DTYPES = FEATURES["dtype"]
 STATES = {"absent": "is absent", "crashed": "crashed"}  # of a framework that is not judged
 
 
@@ -104,13 +104,12 @@ class Summary:
         return Table("What came of the cases", ("target", *names, "not judged"), rows)
 
     def _combinations(self, target: Target) -> Table:
-        """One target: rows are direction and layout, columns dtypes, with a count for each nonlinearity."""
-        columns = (f"{dtype}\n{' / '.join(PHIS)}" for dtype in DTYPES)
+        """One target: rows are all axes but the last, the dtype, whose values are the columns."""
         rows = [
-            (*place, *(" / ".join(self._count(target, *place, phi, dtype) for phi in PHIS) for dtype in DTYPES))
-            for place in product(FEATURES["direction"], FEATURES["layout"])
+            (*place, *(self._count(target, *place, dtype) for dtype in DTYPES))
+            for place in product(*(FEATURES[name] for name in AXES[:-1]))
         ]
-        return Table(f"Cases that agree: {target.label}", ("direction", "layout", *columns), rows)
+        return Table(f"Cases that agree: {target.label}", (*AXES[:-1], *DTYPES), rows)
 
     def _count(self, target: Target, *combination: str) -> str:
         """A combination's cases that agree; a dash where one of its features is not offered, or refused."""

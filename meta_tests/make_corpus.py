@@ -47,26 +47,27 @@ def _every_combination(
     cell: str = FIRST,
     phis: tuple[str, ...] = NONLINEARITIES,
     dtypes: tuple[str, ...] = (*WIDE, *NARROW),
-    layouts: tuple[str, ...] = LAYOUTS,
 ) -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart, of another
-    cell than elman in one layout."""
-    for seed, (direction, layout, phi, dtype) in enumerate(product(DIRECTIONS, layouts, phis, dtypes)):
+    """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart. Of another
+    cell than elman the last in one layout, and of its narrow dtypes in other layouts the second alone."""
+    for seed, (direction, layout, phi, dtype) in enumerate(product(DIRECTIONS, LAYOUTS, phis, dtypes)):
         time = 3 if dtype in NARROW else 6  # torch takes 10 ms for a step in a narrow dtype on a CPU
         combination = direction, layout, phi, dtype
         stack = partial(RNNSpec, direction=direction, nonlinearity=phi, cell=cell)
         rows = 1 if layout == "unbatched" else 4
-        yield (
-            (*combination, "plain"),
-            draw_case(stack(3, 5), batch=rows, time=time, dtype=dtype, seed=seed, layout=layout),
-        )
+        few = cell != FIRST and layout != "batch_first"
+        if not (few and dtype in NARROW):
+            yield (
+                (*combination, "plain"),
+                draw_case(stack(3, 5), batch=rows, time=time, dtype=dtype, seed=seed, layout=layout),
+            )
         lengths = (time - 1,) if rows == 1 else (time, 1, time - 1, 2)
         yield (
             (*combination, "full"),
             draw_case(stack(4, 6, 2), batch=rows, time=time, dtype=dtype, seed=seed + 100, h0=True,
                       lengths=lengths, layout=layout),
         )  # fmt: skip
-        if cell != FIRST and layout != "batch_first":
+        if few:
             continue
         yield (
             (*combination, "equal sizes"),
@@ -140,9 +141,8 @@ def _small(cell: str) -> Iterator[tuple[tuple[Any, ...], Case]]:
 
 
 def _gated(cell: str) -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """What every cell with gates is asked: all combinations of wide dtypes, few of narrow ones, and hard cases."""
-    yield from _every_combination(cell, ("tanh",), WIDE)
-    yield from _every_combination(cell, ("tanh",), NARROW, ("batch_first",))
+    """What every cell with gates is asked: all combinations, few cases of narrow dtypes, and hard cases."""
+    yield from _every_combination(cell, ("tanh",))
     for direction, dtype in product(("forward", "bidirectional"), WIDE):
         spec = partial(RNNSpec, direction=direction, cell=cell)
         yield ("time", 60, direction, dtype), draw_case(spec(4, 8), batch=2, time=60, dtype=dtype, seed=300)

@@ -2,8 +2,8 @@
 
 torch has two exporters. The older one (dynamo=False) makes a recurrent node of each layer, of any shape, and takes
 packed sequences: it is what is judged as it comes. The newer one (dynamo=True, the default of torch.onnx.export since
-2.9) unrolls the layer into products and activations, for one number of steps, and takes no packed sequences: it is the
-mode "exported".
+2.9) unrolls torch.nn.RNN into products and activations, for one number of steps, makes a node of a GRU or LSTM, and
+takes no packed sequences: it is the mode "exported".
 """
 
 from __future__ import annotations
@@ -39,17 +39,20 @@ IN_OPSET_7: dict[tuple[Feature, ...], Refusal] = {
     (("direction", "reverse"),): Refusal("UnsupportedOperatorError or OnnxExporterError", "opset"),
     (("lengths", "mixed"),): Refusal("SymbolicValueError or OnnxExporterError", "ONNX export"),
 }
+GATED = tuple(cell for cell in LAYERS if cell != "elman")
+NO_BFLOAT16 = Refusal("InvalidGraph", "Type 'tensor(bfloat16)'")
 # what the newer exporter refuses in place of what the older one does
 NEWER: dict[tuple[Feature, ...], Refusal] = {
     (("dtype", "bfloat16"), ("mode", "eager")): NO_KERNEL,
+    **{(("dtype", "bfloat16"), ("mode", "eager"), ("cell", cell)): NO_BFLOAT16 for cell in GATED},
     **{(("lengths", asked),): NOT_EXPORTED for asked in ("mixed", "with zeros")},
     (("time", "0"),): NOT_EXPORTED,
 }
 DOUBLE: dict[tuple[Feature, ...], Refusal] = {
-    (("dtype", "float64"), ("mode", "eager"), ("cell", cell)): NO_DOUBLE for cell in LAYERS if cell != "elman"
+    (("dtype", "float64"), ("mode", mode), ("cell", cell)): NO_DOUBLE for cell in GATED for mode in EXPORTERS
 }
-OLDER = (*DOUBLE, (("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
-         (("lengths", "with zeros"),), (("time", "0"),))  # fmt: skip
+OLDER = ((("dtype", "float64"), ("mode", "eager")), (("dtype", "bfloat16"), ("mode", "eager")),
+         (("projection", True), ("mode", "eager")), (("lengths", "with zeros"),), (("time", "0"),))  # fmt: skip
 
 
 class Exported(ModeRunner):
@@ -93,8 +96,9 @@ class TorchOnnxAdapter(Framework):
             (("dtype", "float64"), ("mode", "eager")): NO_KERNEL,
             **DOUBLE,
             (("projection", True), ("mode", "eager")): UNKNOWN,
-            (("dtype", "bfloat16"), ("mode", "eager")): Refusal("InvalidGraph", "Type 'tensor(bfloat16)'"),
+            (("dtype", "bfloat16"), ("mode", "eager")): NO_BFLOAT16,
             (("dtype", "bfloat16"), ("mode", "exported")): NO_KERNEL,
+            **{(("dtype", "bfloat16"), ("mode", "exported"), ("cell", cell)): NO_BFLOAT16 for cell in GATED},
             (("lengths", "with zeros"), ("time", "0")): Refusal("RuntimeError", "Cannot pack empty tensors"),
             (("lengths", "with zeros"),): Refusal("RuntimeError", "Length of all samples has to be greater than 0"),
             (("time", "0"),): Refusal("RuntimeError", "Expected sequence length to be larger than 0 in RNN"),
