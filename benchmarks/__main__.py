@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from .questions import (
     CASE_LIMIT,
     CASE_SIZES,
     DTYPES,
-    FORWARD_LIMIT,
+    FORWARD_LIMITS,
     FORWARD_SIZES,
-    JUDGE_LIMIT,
+    JUDGE_LIMITS,
     JUDGE_SIZES,
     JUDGED_STACKS,
     LARGE_LIMIT,
@@ -46,9 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = FORWARD_SIZES[:3] if options.quick else FORWARD_SIZES
     print(circumstances())
     too_slow = [
-        *table("Forward pass: reference / torch.nn.RNN", sizes, STACKS, forward_pair, FORWARD_LIMIT, options.seconds),
-        *table("Judging, step bound: judge / float64 forward pass", JUDGE_SIZES, JUDGED_STACKS, judgement_pair,
-               JUDGE_LIMIT, options.seconds),
+        *(line for cell, limit in FORWARD_LIMITS.items() for line in table(
+            f"Forward pass, {cell}: reference / torch", sizes, STACKS, partial(forward_pair, cell=cell), limit,
+            options.seconds)),
+        *(line for cell, limit in JUDGE_LIMITS.items() for line in table(
+            f"Judging, {cell}, step bound: judge / float64 forward pass", JUDGE_SIZES, JUDGED_STACKS,
+            partial(judgement_pair, cell=cell), limit, options.seconds)),
         *table("Judging, trajectory bound: judge / float64 forward pass", TRAJECTORY_SIZES, ("one layer",),
                trajectory_pair, None, options.seconds),
         *table("Judging a large case, whole trajectory: judge / float64 forward pass", LARGE_SIZES, ("one layer",),

@@ -16,7 +16,7 @@ BOUNDS_AND_SIZES = [("step", size) for size in JUDGE_SIZES] + [("trajectory", si
 @pytest.mark.parametrize("stack", JUDGED_STACKS)
 @pytest.mark.parametrize("side", ["judge", "float64 forward"])
 def test_judge(benchmark: BenchmarkFixture, bound: str, size: Size, dtype: str, stack: str, side: str) -> None:
-    pair = judgement_pair(size, dtype, stack, bound)
+    pair = judgement_pair(size, dtype, stack, bound=bound)
     benchmark.group = f"judge by the {bound} bound, ({size}), {dtype}, {stack}"
     keep_memory()
     benchmark(pair.subject if side == "judge" else pair.yardstick)
