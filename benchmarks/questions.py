@@ -13,11 +13,11 @@ from adapters.running.trial import Stack, Trial, examine
 from reference import Case, RNNSpec, forward, judge, judge_pair
 from reference.draws import draw_case
 
-# The reference may not be slower than what it checks, nor much slower where torch's kernel is one program for all gates;
-# a judgement may not cost more than three float64 passes (four where c is carried along), and of a
-# large case not more than ten by the whole trajectory or of two answers. What is around both may cost little: a trial
-# 1.3 times as much as the call and such a judgement; a whole small case, drawn and built too, four times as much as the
-# framework's own module, made and called (the aim is three).
+# The reference may not be slower than what it checks, nor much slower where torch's kernel does all gates at once. A
+# judgement may not cost more than three float64 passes, four where c is carried along; of a large case not more than
+# ten by the whole trajectory or of two answers. What is around both may cost little: a trial 1.3 times as much as the
+# call and such a judgement; a whole small case, drawn and built too, four times as much as the framework's own module,
+# made and called (the aim is three).
 FORWARD_LIMITS = {"elman": 1.0, "gru": 1.3, "lstm": 2.5}
 JUDGE_LIMITS = {"elman": 3.0, "gru": 3.0, "lstm": 4.0}
 LARGE_LIMIT = 10.0
@@ -149,9 +149,7 @@ def _arrays(case: Case) -> list[np.ndarray]:
     return [array for cell in case.parameters for array in cell.arrays().values()]
 
 
-def _case(
-    size: Size, dtype: str, stack: str, layout: str = "batch_first", seed: int = 0, cell: str = "elman"
-) -> Case:
+def _case(size: Size, dtype: str, stack: str, layout: str = "batch_first", seed: int = 0, cell: str = "elman") -> Case:
     num_layers, direction = STACKS[stack]
     spec = RNNSpec(size.input_size, size.hidden_size, num_layers, direction, cell=cell)
     return draw_case(spec, batch=size.batch, time=size.time, dtype=dtype, layout=layout, seed=seed)

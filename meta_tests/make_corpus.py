@@ -44,9 +44,7 @@ def _elman() -> Iterator[tuple[tuple[Any, ...], Case]]:
 
 
 def _every_combination(
-    cell: str = FIRST,
-    phis: tuple[str, ...] = NONLINEARITIES,
-    dtypes: tuple[str, ...] = (*WIDE, *NARROW),
+    cell: str = FIRST, phis: tuple[str, ...] = NONLINEARITIES, dtypes: tuple[str, ...] = (*WIDE, *NARROW)
 ) -> Iterator[tuple[tuple[Any, ...], Case]]:
     """Three cases for each: the plainest; all that a call may hold; sizes that no shape check tells apart. Of another
     cell than elman the last in one layout, and of its narrow dtypes in other layouts the second alone."""
