@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evidence.record.ledger import AXES, Ledger, sums
+from evidence.record.ledger import FIRST_AXES, Ledger, sums
 from evidence.record.lines import FORMAT, dump, sealed, verdict_line
 from evidence.record.reader import Evidence, read
 from reference import Case, RNNSpec, judge
@@ -111,7 +111,7 @@ def ended(**changes: Any) -> dict[str, Any]:
 def finished(header: dict[str, Any], lines: Iterable[dict[str, Any]], ended: dict[str, Any]) -> bytes:
     """The whole file of a run: its lines, and at last what they add up to."""
     lines = list(lines)
-    ledger = Ledger(tuple(header.get("axes", AXES)))
+    ledger = Ledger(tuple(header.get("axes", FIRST_AXES)))
     for line in lines:
         if line["kind"] == "verdict":
             ledger.add(line)

@@ -197,11 +197,11 @@ def redone(path: Path, change: Callable[[list[Any]], None]) -> Path:
         ),
         (
             lambda lines: lines[0]["features"].pop("dtype"),
-            "its header's features make no combinations of direction, layout",
+            "its header's features make no combinations of cell, direction, layout, dtype",
         ),
         (
             lambda lines: lines[0]["features"].update(dtype=["x"] * 60, layout=["x"] * 60),
-            "1 targets of 21600 combinations (direction x layout x nonlinearity x dtype), expected at most 10000",
+            "1 targets of 43200 combinations (cell x direction x layout x dtype), expected at most 10000",
         ),
         (lambda lines: lines[1]["features"].pop("dtype"), "not its header's"),
         (lambda lines: lines[0].update(complete=False), "a run that ended, and whose header says that it did not"),
