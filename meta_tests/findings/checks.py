@@ -23,7 +23,7 @@ from reference.diagnosis.explanation import visible
 from reference.faults import Fault
 from reference.faults.views import answer_with
 from reference.judging.view import WHOLE, View
-from reference.layout import each_state
+from reference.layout import each_state, state_tuple
 
 DEVICE = "cpu"
 LOUD = 0.25  # of the largest number: so far is a planted answer from the right one, and from the finding's own
@@ -170,11 +170,13 @@ def _shows(case: Case, view: View, several: Sequence[Fault], own: Fault | None) 
 def _distance(one: Sequence[Any], other: Sequence[Any] | None) -> float:
     """The largest difference of two answers, of one to nothing its largest number; infinite beside NaN alone."""
     largest = 0.0
-    for index, array in enumerate(one):
+    arrays = [array for shown in one for array in state_tuple(shown)]
+    others = None if other is None else [array for shown in other for array in state_tuple(shown)]
+    for index, array in enumerate(arrays):
         if array is None:  # it is not shown
             continue
         wide = np.asarray(array, np.float64)
-        beside = np.zeros_like(wide) if other is None else np.asarray(other[index], np.float64)
+        beside = np.zeros_like(wide) if others is None else np.asarray(others[index], np.float64)
         known = np.isfinite(wide) & np.isfinite(beside)
         if other is not None and not np.array_equal(wide[~known], beside[~known], equal_nan=True):
             return float("inf")

@@ -83,7 +83,7 @@ def carry_dropped_outside_of_traces(right: Any) -> Any:
 def first_for_all(right: Any) -> Any:
     def vmap(function: Any, in_axes: Any = 0, *more: Any, **words: Any) -> Any:
         mapped = right(function, in_axes, *more, **words)
-        if in_axes != (None, 0, 1, 0):
+        if in_axes != (None, 0, 0, 0):
             return mapped
         return lambda state, x, *others: mapped(state, x * 0 + x[:1], *others)
 
