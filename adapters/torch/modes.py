@@ -54,7 +54,7 @@ class ModeRunner:
                 module = padded(with_layout(self.rnn, batch_first), self.reverse)
                 self._made[key] = self.made(module, arguments)
             output, h_n = self._made[key](x, hx, lengths)
-        if mixed:  # of a GRU or an LSTM torch keeps the states in float32 on a CPU
+        if mixed and not isinstance(self.rnn, torch.nn.RNN):  # torch keeps their states in float32 on a CPU
             to = getattr(torch, self.dtype.name)
             return output.to(to), each_state(lambda state: state.to(to), h_n)
         return output, h_n
