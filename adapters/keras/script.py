@@ -35,6 +35,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     """
     expect_device(device, ON_CPU_AND_CUDA)
     expect_word("backend", backend, BACKENDS)
+    expect_word("cell", case.spec.cell, tuple(KINDS))
     name = way_of(way)
     refuse("script", {f"{way}: the adapter writes none of it": way not in MODES and name not in functions()})
     kind, more = KINDS[case.spec.cell]
