@@ -93,7 +93,7 @@ def test_the_catalogue_is_in_order() -> None:
 GATES = ("left", "right")
 TOY = (
     Weight("w_in", ("units", "features"), GATES), Weight("w_back", ("units", "states"), GATES),
-    Weight("b_in", ("units",), GATES), Weight("b_back", ("units",)),
+    Weight("b_in", ("units",), GATES), Weight("b_back", ("units",), GATES),
 )  # fmt: skip
 
 
