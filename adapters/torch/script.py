@@ -17,7 +17,7 @@ TEMPLATE = Path(__file__).with_suffix(".txt")
 SOURCE = Path(__file__).with_name("ways.py")
 
 LAYERS = {"elman": "torch.nn.RNN", "gru": "torch.nn.GRU", "lstm": "torch.nn.LSTM"}
-SETTINGS = ("eager", "as it comes", "medium")
+SETTINGS = ("eager", "as it comes", "medium", "mixed")
 # idiom -> the function of ways.py by which it calls
 CALLED = {
     "cells": "loop_over_cells",
@@ -39,16 +39,17 @@ def torch_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     """The script of a case for torch's layers on a device, here or not; ValueError for what is no name of one.
 
     Sequences are packed where there are lengths, but for an empty batch, which torch does not pack; packed sequences
-    are batched.  way: "eager", or an idiom of torch's.
+    are batched.  way: "eager", "mixed" (under autocast), or an idiom of torch's.
     """
     if way not in (*SETTINGS, *CALLED):
         raise NotOffered(f"way {way}: of torch a script is written of {', '.join((*SETTINGS, *CALLED))}")
     first = case.layout == "batch_first"
     places = {"axis": 1, "row": "row, :length"} if first else {"axis": 0, "row": ":length, row"}
-    exact = device != "cpu" and way != "as it comes"
+    exact = device != "cpu" and way not in ("as it comes", "mixed")
+    mixed = {"mixed": way == "mixed", "native": "float32" if way == "mixed" else case.dtype}
     layer = LAYERS.get(case.spec.cell, "torch.nn.RNN")
     return script(case, TEMPLATE, layer, "torch", device, cells=tuple(LAYERS), layer=layer, copies=copies(case),
-                  exact=exact, medium=way == "medium", **_words(case, way), **places)  # fmt: skip
+                  exact=exact, medium=way == "medium", **mixed, **_words(case, way), **places)  # fmt: skip
 
 
 def _words(case: Case, way: str) -> dict[str, Any]:
