@@ -170,6 +170,12 @@ def _other(target: TargetLine, asked: VerdictLine, answer: dict[str, Any]) -> st
             refusal.fits(message) and refusal.fits(asked.message) for refusal in refusals
         ):
             return ""  # the declared words are in both; what else a framework says of it may differ from call to call
+        known = declarations.findings_of(target)
+        if came == "crashed" and asked.outcome == "finding" and any(
+            (said := known[name].what.exception) and said.fits(message) and said.fits(asked.message)
+            for name in asked.findings if name in known
+        ):  # fmt: skip
+            return ""  # likewise those of a finding
     expected = "crashed" if asked.outcome == "finding" else asked.outcome  # one whose finding is an exception
     if came != expected:
         return f"it is {came}{f': {message[:200]!r}' if message else ''}"

@@ -17,11 +17,13 @@ from ..record import corpus, seeded
 from ..record.corpus import PROPERTY, Corpus
 from ..record.lines import PINNED
 from ..record.runs import Run
-from ..record.schema import VerdictLine, question
+from ..record.schema import TargetLine, VerdictLine, question
+from . import declarations
 
 PATH = Path(__file__).with_name("questions.json")
 FOLDER = "tests/properties/"
 CORPUS = "test_corpus.py"
+PINNED_TEST = "test_findings.py::test_the_pinned_case"
 PORT = "port to "  # and the label of another target
 IN_MODE = f"{PROPERTY}, "  # and the mode
 IDIOMS = (seeded.PROPERTY, seeded.DRAWN)  # properties that ask in idioms, each of which has a test
@@ -162,6 +164,7 @@ class Tally:
                 kept = test.tested in (PINNED, seeded.PROPERTY) or name.startswith(CORPUS)
                 if test.tested == PINNED:
                     number = sum(targets[label].device.startswith(one.device) for one in targets[label].findings)
+                    number -= self._said_by_others(targets[label])
                 elif test.tested in IDIOMS:
                     drawn = test.tested == seeded.DRAWN  # of one that compiles for each case the fixed ones alone
                     number = sum(not (one.absent or (drawn and one.compiles)) for one in targets[label].idioms)
@@ -169,3 +172,14 @@ class Tally:
                 fewer = there < number and whole and kept and test.tested and not test.relation
                 if there > number or fewer:
                     yield f"{label}: {there} tests {name} left verdicts, this suite has {number}"
+
+    def _said_by_others(self, target: TargetLine) -> int:
+        """How many pinned cases were skipped, where another finding that is present says what comes of such a case."""
+        known, test = declarations.findings_of(target), f"{FOLDER}{PINNED_TEST}[{target.label.replace(' ', '-')}-"
+        skipped = {line.test for line in self.run.tests if line.outcome == "skipped"}
+        present = [one for one in known.values() if self.run.state(target.label, one.id) == "present"]
+        return sum(
+            f"{test}{one.id}]" in skipped
+            and any(other.holds(one.case.features(), one.case.idiom) for other in present if other is not one)
+            for one in known.values()
+        )

@@ -41,6 +41,7 @@ LEVELS: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(SIZES, (ONE, FEW, *LARGE)),
     "hidden_size": (ONE, FEW, *((size,) for level in LARGE for size in level)),  # whose tails are seen the most
     "num_layers": (ONE, (2,), (3,), DEEP),
+    "cell": FEATURES["cell"],
     "direction": DIRECTIONS,
     "layout": LAYOUTS,
     "dtype": DTYPES,
@@ -52,7 +53,7 @@ LEVELS: Mapping[str, tuple[Any, ...]] = {
     "memory": MEMORY,
 }
 NARROW = ("float16", "bfloat16")
-SAME = ("direction", "layout", "dtype", "nonlinearity", "bias", "h0")  # levels that are a feature's values
+SAME = ("cell", "direction", "layout", "dtype", "nonlinearity", "bias", "h0")  # levels that are a feature's values
 # what a row may cost: numbers in x and in the outputs of its layers, weights, and products
 MOST_NUMBERS, MOST_WEIGHTS, MOST_PRODUCTS = 20_000, 400_000, 2_000_000
 
@@ -97,7 +98,8 @@ def allowed_of(target: Target) -> Allowed:
         if (one and several) or (row.get("ends") == "ties" and (one or (not several and "batch" in row))):
             return False
         deep = target.compiles and max(row.get("num_layers", ONE)) > 2  # each layer is compiled
-        if deep or not affordable(row) or target.capabilities.no_answer(asked):
+        none = row.get("clip") is not None and row.get("cell", "elman") not in ("elman", "lstm")  # a GRU has no clip
+        if deep or none or not affordable(row) or target.capabilities.no_answer(asked):
             return False
         return not (large(row) and any(one.holds(unknown | asked) for one in explained))
 
@@ -111,9 +113,14 @@ def wanted(part: Row) -> bool:
 
 
 def rows_of(target: Target, seed: int, strength: int = 2) -> list[Row]:
-    """The rows of a target. Of one that compiles for each, the first ones, in which most pairs are new."""
-    found = design(LEVELS, allowed_of(target), seed, strength, wanted)
-    return found[: -(-len(found) // pool.SHARE)] if target.compiles else found
+    """The rows of a target: of the Elman cell, and of its cells with gates. Of one that compiles for each, the first
+    ones, in which most pairs are new."""
+    gated = tuple(cell for cell in target.capabilities.supported("cell") if cell != "elman")
+    found: list[Row] = []
+    for levels in ({"cell": ("elman",)}, *([{"cell": gated, "nonlinearity": ("tanh",)}] if gated else [])):
+        some = design({**LEVELS, **levels}, allowed_of(target), seed, strength, wanted)
+        found += some[: -(-len(some) // pool.SHARE)] if target.compiles else some
+    return found
 
 
 # by the target's label, the seed of its pool, and the strength
@@ -132,7 +139,9 @@ def case_of(row: Row, seed: int) -> Case:
     """The case of a row, its numbers from a seed."""
     draw = random.Random(seed)
     batch, time, inputs, units, layers = (draw.choice(row[name]) for name in AXES)
-    spec = RNNSpec(inputs, units, layers, row["direction"], row["nonlinearity"], row["bias"], clip=row["clip"])
+    spec = RNNSpec(
+        inputs, units, layers, row["direction"], row["nonlinearity"], row["bias"], row["cell"], clip=row["clip"]
+    )
     case = draw_case(spec, batch=batch, time=time, dtype=row["dtype"], seed=seed, h0=row["h0"],
                      lengths=lengths_of(row["ends"], batch, time, draw), mask=row["ends"] == "masked")  # fmt: skip
     return in_layout(case, row["layout"], row["memory"])

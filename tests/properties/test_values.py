@@ -228,6 +228,7 @@ SEVERAL: Mapping[str, tuple[Any, ...]] = {
     "batch": (ONE, FEW, (17,), (33,)),
     "num_layers": (ONE, (2,)),
     "clip": (None,),
+    "cell": ("elman",),
     "kind": tuple(KINDS),
 }
 
