@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from adapters.contract import Compiles
+from adapters.contract import Capabilities, Compiles
 from adapters.numpy.adapter import ReferenceAdapter
 from evidence.record.ledger import Ledger
 from harness.target import Target
+from reference.cells import CELLS
 from tests.properties import test_sizes, test_values
 from tests.properties.cover import Row, design
 
@@ -22,6 +24,14 @@ HARD = {"a": (0, 1, 2), "b": (0, 1), "c": ("x", "y", "z")}
 def target(seed: int = 0, adapter: Any = None, source: str = "reference") -> Target:
     adapter = adapter or ReferenceAdapter()
     return Target(adapter, "cpu", Ledger(), source, pool=seed)
+
+
+class OnlyElman(ReferenceAdapter):
+    capabilities = Capabilities(offers=(("mask", True), ("clip", True)))
+
+
+def of_cell(wanted: Callable[[Row], bool], cell: str, part: Row) -> bool:
+    return wanted({**part, "cell": cell})
 
 
 def missing(
@@ -40,17 +50,20 @@ def test_every_pair_of_a_size_and_a_feature_is_asked_in_every_run(seed: int) -> 
     allowed, rows = test_sizes.allowed_of(of), test_sizes.rows_of(of, seed)
     assert all(allowed(row) and row.keys() == test_sizes.LEVELS.keys() for row in rows)
     wanted = lambda part: test_sizes.wanted(part) and allowed(part)  # noqa: E731
-    assert not [*missing(test_sizes.LEVELS, rows, 2, wanted)]
-    large = {(name, size) for row in rows for name in test_sizes.large(row) for size in row[name]}
-    assert len(large) == 4 * 17
-    assert len(rows) < 180
+    for cell in CELLS:
+        mine = [row for row in rows if row["cell"] == cell]
+        asked = functools.partial(of_cell, wanted, cell)
+        assert not [*missing(test_sizes.levels_of(cell), mine, 2, asked)]
+        large = {(name, size) for row in mine for name in test_sizes.large(row) for size in row[name]}
+        assert len(large) == 4 * 17
+        assert len(mine) < 180
 
 
 def test_every_three_are_asked_in_a_run_of_the_profile_nightly() -> None:
-    of = target(5)
+    of = target(5, OnlyElman())
     allowed, rows = test_sizes.allowed_of(of), test_sizes.rows_of(of, 5, strength=3)
     wanted = lambda part: test_sizes.wanted(part) and allowed(part)  # noqa: E731
-    never = [*missing(test_sizes.LEVELS, rows, 3, wanted)]
+    never = [*missing({**test_sizes.LEVELS, "cell": ("elman",)}, rows, 3, wanted)]
     # some have no row: each two of them may be together, and all three not
     assert all(not [*missing({name: (level,) for name, level in part.items()}, rows, 2, wanted)] for part in never)
     assert len(never) < 30
@@ -88,7 +101,7 @@ def test_a_target_that_compiles_is_asked_few_rows_and_every_kind_of_numbers_in_f
         compiles = Compiles()
 
     of = target(adapter=Compiled())
-    assert 5 < len(test_sizes.rows_of(of, 0)) < 25
+    assert 20 < len(test_sizes.rows_of(of, 0)) < 50
     rows = test_values.rows_of(of)
     assert {row["kind"] for row in rows} == {*test_values.KINDS}
     assert len({str({name: level for name, level in row.items() if name != "kind"}) for row in rows}) <= 3

@@ -86,6 +86,12 @@ def affordable(row: Row) -> bool:
     return within and numbers * (inputs + units) <= MOST_PRODUCTS
 
 
+def levels_of(cell: str) -> Mapping[str, tuple[Any, ...]]:
+    """The levels of a cell's rows: gates have no relu, and a GRU has no clip."""
+    gated = {} if cell == "elman" else {"nonlinearity": ("tanh",)}
+    return {**LEVELS, "cell": (cell,), **gated, **({"clip": (None,)} if "gru" in cell else {})}
+
+
 def allowed_of(target: Target) -> Allowed:
     """Which rows a target is asked: of what it offers; and small where a finding is explained by a planted fault,
     which takes long."""
@@ -98,8 +104,7 @@ def allowed_of(target: Target) -> Allowed:
         if (one and several) or (row.get("ends") == "ties" and (one or (not several and "batch" in row))):
             return False
         deep = target.compiles and max(row.get("num_layers", ONE)) > 2  # each layer is compiled
-        none = row.get("clip") is not None and row.get("cell", "elman") not in ("elman", "lstm")  # a GRU has no clip
-        if deep or none or not affordable(row) or target.capabilities.no_answer(asked):
+        if deep or not affordable(row) or target.capabilities.no_answer(asked):
             return False
         return not (large(row) and any(one.holds(unknown | asked) for one in explained))
 
@@ -113,13 +118,13 @@ def wanted(part: Row) -> bool:
 
 
 def rows_of(target: Target, seed: int, strength: int = 2) -> list[Row]:
-    """The rows of a target: of the Elman cell, and of its cells with gates. Of one that compiles for each, the first
-    ones, in which most pairs are new."""
-    gated = tuple(cell for cell in target.capabilities.supported("cell") if cell != "elman")
+    """The rows of a target, cell by cell. Of one that compiles for each, the first ones, in which most pairs are new:
+    of a cell with gates half as many."""
     found: list[Row] = []
-    for levels in ({"cell": ("elman",)}, *([{"cell": gated, "nonlinearity": ("tanh",)}] if gated else [])):
-        some = design({**LEVELS, **levels}, allowed_of(target), seed, strength, wanted)
-        found += some[: -(-len(some) // pool.SHARE)] if target.compiles else some
+    for cell in target.capabilities.supported("cell"):
+        some = design(levels_of(cell), allowed_of(target), seed, strength, wanted)
+        share = pool.SHARE if cell == "elman" else 2 * pool.SHARE
+        found += some[: -(-len(some) // share)] if target.compiles else some
     return found
 
 
