@@ -15,7 +15,9 @@ pytest.importorskip("pydantic")
 from adapters.capabilities import Refusal
 from evidence.record import corpus
 from evidence.record.reader import read
+from evidence.record.schema import TestLine
 from evidence.verify import declarations, questions
+from evidence.verify.again import _other
 from evidence.verify.verify import conclusion, verify
 from meta_tests.common.records import ask, few, record, recording
 from meta_tests.common.wrong import FINDINGS, Wrong, ask_findings, known
@@ -247,3 +249,32 @@ def test_a_whole_run_asks_the_case_of_each_finding(genuine: Path) -> None:
     assert not any(asked in problem for problem in problems(evidence))
     assert any(f"{len(FINDINGS) - 1} {asked}, this suite has {len(FINDINGS)}" in problem
                for problem in problems(recounted(evidence.path, no_pinned)))  # fmt: skip
+
+
+def test_a_pinned_case_may_be_skipped_only_where_another_finding_says_what_comes_of_it(genuine: Path) -> None:
+    run = read(genuine).runs[0]
+    (target,) = run.header.targets
+
+    def said(finding: str) -> int:
+        test = f"{questions.FOLDER}{questions.PINNED_TEST}[{target.label.replace(' ', '-')}-{finding}]"
+        line = TestLine(kind="test", test=test, outcome="skipped", message="Skipped: as another says")
+        return questions.Tally(replace(run, tests=(line,)), corpus.of(corpus.digests()))._said_by_others(target)
+
+    several = FINDINGS.values()
+    others = {
+        one.id: any(other.holds(one.case.features(), one.case.idiom) for other in several
+                    if other.id in HAS and other is not one)
+        for one in several
+    }  # fmt: skip
+    assert {True, False} == {*others.values()}
+    assert {one.id: bool(said(one.id)) for one in several} == others
+
+
+def test_the_words_of_a_finding_may_differ_in_what_it_does_not_name(genuine: Path) -> None:
+    run = read(genuine).runs[0]
+    line = next(one for one in run.verdicts if one.outcome == "agrees").model_copy(
+        update={"outcome": "finding", "findings": ["F-903"], "message": "IndexError: no batch, node 1"}
+    )
+    assert _other(run.header.targets[0], line, {"crashed": "IndexError: no batch, node 2"}) == ""
+    assert "the words are" in _other(run.header.targets[0], line, {"crashed": "IndexError: no bath, node 2"})
+    assert "the words are" in _other(run.header.targets[0], line, {"crashed": "KeyError: no batch, node 1"})
