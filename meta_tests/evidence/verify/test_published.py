@@ -25,7 +25,9 @@ def test_the_published_record_is_compact_and_nothing_is_wrong_with_it() -> None:
     assert [problem for check in checks for problem in check.problems] == []
     assert conclusion(evidence, checks).startswith("Not verified: this is a compact record.")
     labels = [target.label for run in evidence.runs for target in run.header.targets]
-    assert labels == [f"{name} cpu" for name in ("torch", "onnxruntime", "onnx", "reference", "keras/torch")]
+    assert labels == [
+        f"{name} cpu" for name in ("torch", "onnxruntime", "onnx", "reference", "keras/torch", "keras/numpy")
+    ]
     assert not any(run.header.suite.modified for run in evidence.runs)
     verdicts = [line for run in evidence.runs for line in run.verdicts]
     assert {line.corpus for line in verdicts} - {None} == corpus.cases().keys()
