@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..judging.case import Case
-from ..layout import sequence_axes
+from ..layout import from_state_tuple, sequence_axes, state_tuple
 
 
 class Call(NamedTuple):
@@ -64,7 +64,8 @@ def longer(axis: str) -> Taken:
         rest = np.s_[(*(np.s_[:],) * at, np.s_[case.x.shape[at] :])]
         h0: Any = case.h0
         if axis == "batch" and h0 is not None and call.case.h0 is not None:
-            h0 = np.concatenate([h0, call.case.h0[:, h0.shape[1] :]], axis=1)
+            pairs = zip(state_tuple(h0), state_tuple(call.case.h0), strict=True)
+            h0 = from_state_tuple([np.concatenate([a, b[:, a.shape[1] :]], axis=1) for a, b in pairs])
         return replace(case, x=np.concatenate([case.x, call.case.x[rest]], at), h0=h0)
 
     return taken
