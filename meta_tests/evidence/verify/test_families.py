@@ -18,6 +18,7 @@ from adapters.contract import FEATURES
 from evidence.compare.changes import to_markdown
 from evidence.compare.difference import difference
 from evidence.record import corpus
+from evidence.record.ledger import FIRST_AXES
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable
 from evidence.verify import declarations
@@ -136,6 +137,7 @@ def test_a_family_that_this_suite_has_not_is_left_out_and_named(old: Path, tmp_p
         ask_the_corpus(target, corpus.PROPERTY, numbers=("gru",))
     header, *family, _ = (json.loads(line) for line in (tmp_path / "gru.json").read_text().splitlines())
     before_cells([header, *family])
+    header["axes"] = list(FIRST_AXES)
     (folder / "gru.jsonl").unlink()
     forget()
 
