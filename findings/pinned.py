@@ -12,6 +12,7 @@ from adapters.capabilities import MODES, features_of
 from reference import LAYOUTS, Case, RNNSpec
 from reference.arguments import check_inputs
 from reference.draws import draw_case
+from reference.layout import state_tuple
 from reference.spec import DTYPES, expect, expect_word
 
 from .fields import several, table
@@ -27,7 +28,8 @@ LARGEST = 10_000  # numbers of x, of a state, of a weight
 class Set:
     """An element, or a whole array, that is set to a number.
 
-    array: "x", "h0" or "track N NAME", as in "track 0 w_ih".  at: indices, of the leading axes; all when empty.
+    array: "x", "h0", "c0" (of an lstm) or "track N NAME", as in "track 0 w_ih".  at: indices, of the leading axes; all
+    when empty.
     """
 
     array: str
@@ -107,14 +109,16 @@ class Pinned:
     @staticmethod
     def _array(case: Case, name: str) -> np.ndarray:
         track, number, weight = [*name.split(), "", "", ""][:3]
-        if name in ("x", "h0"):
-            found = getattr(case, name)
+        if name == "x":
+            found = case.x
+        elif name in ("h0", "c0"):
+            found = dict(zip(("h0", "c0"), state_tuple(case.h0), strict=False)).get(name)
         elif track == "track" and number.isdecimal() and int(number) < len(case.parameters):
             found = case.parameters[int(number)].arrays().get(weight)
         else:
             found = None
         if not isinstance(found, np.ndarray):
-            raise ValueError(f"case set array: got {name!r}, expected x, h0 or an array such as 'track 0 w_ih'")
+            raise ValueError(f"case set array: got {name!r}, expected x, h0, c0 or an array such as 'track 0 w_ih'")
         return found
 
     def features(self) -> dict[str, Any]:

@@ -110,7 +110,7 @@ RECORDS: dict[str, tuple[bytes | Made, str]] = {
     "tests": (lambda lines: lines[0] + TESTS * 60_000, "got 50,001 tests that did not pass, expected at most"),
     "runs": (lambda lines: lines[0] * 1_000, "expected at most"),
     "targets": (lambda lines: wide(lines, 300), "header.targets: List should have at most 100 items"),
-    "cells": (lambda lines: wide(lines, 90), "got 90 targets of 10000 combinations (direction x layout"),
+    "cells": (lambda lines: wide(lines, 90), "got 90 targets of 10000 combinations (cell x direction"),
     "lists": (
         lambda lines: lines[0] + b'{"kind":"test","test":[' + b"[]," * 1_300_000 + b"0]}\n",
         "line 2: got 2600004 values, expected at most",

@@ -18,6 +18,7 @@ from harness.strategies import in_layout
 from harness.target import Target
 from reference import Case
 from reference.bounds.arithmetic import arithmetic
+from reference.layout import state_tuple
 
 from .cover import Row, design
 from .test_sizes import FEW, LEVELS, ONE, SIZES, allowed_of, case_of
@@ -45,16 +46,16 @@ def scaled_x(powers: Powers, sign: int) -> Change:
 def largest_x(case: Case, draw: random.Random) -> None:
     """Next to the largest number, each unit's weights of one sign, so that no sum comes near zero."""
     case.x[...] = np.abs(case.x) * (arithmetic(case.dtype).largest / 2**5)
-    sides = np.where(np.arange(case.spec.hidden_size) % 2, 1, -1)[:, None].astype(case.x.dtype)
     for track in case.parameters[: case.spec.num_directions]:
+        sides = np.where(np.arange(len(track.w_ih)) % 2, 1, -1)[:, None].astype(case.x.dtype)
         track.w_ih[...] = np.abs(track.w_ih) * sides / 2.0 ** {"float16": 4, "float64": 960}.get(case.dtype, 90)
 
 
 def large_h0(powers: Powers) -> Change:
     def change(case: Case, draw: random.Random) -> None:
         scale = 2.0 ** draw.choice(powers[case.dtype])
-        assert case.h0 is not None
-        case.h0[...] *= scale
+        for state in states_of(case):
+            state *= scale
         for track in case.parameters:
             track.w_hh[...] /= scale
 
@@ -71,8 +72,8 @@ def unequal_units(powers: Powers) -> Change:
             track.w_hh[...] *= scale[:, None] / scale
             for array in track.arrays().values():
                 array[...] *= 1 if array is track.w_hh else scale[:, None] if array.ndim == 2 else scale
-        for states in () if case.h0 is None else case.h0:
-            states *= scale
+        for state in states_of(case):
+            state *= scale
 
     return change
 
@@ -105,21 +106,26 @@ def zero_h0(axis: int) -> Change:
     """In one track, or in one row of all."""
 
     def change(case: Case, draw: random.Random) -> None:
-        assert case.h0 is not None
-        case.h0[(slice(None),) * axis + (draw.randrange(case.h0.shape[axis]),)] = 0
+        for state in states_of(case):
+            state[(slice(None),) * axis + (draw.randrange(state.shape[axis]),)] = 0
 
     return change
 
 
 def zeros(case: Case, draw: random.Random) -> None:
     """A third of all numbers, with either sign."""
-    for array in (case.x, *(() if case.h0 is None else (case.h0,)), *weights(case)):
+    for array in (case.x, *states_of(case), *weights(case)):
         places = draw.sample(range(array.size), array.size // 3)
         array.flat[places] = [draw.choice((0.0, -0.0)) for _ in places]
 
 
 def negative_zero_x(case: Case, draw: random.Random) -> None:
     case.x[...] = -0.0
+
+
+def states_of(case: Case) -> tuple[np.ndarray, ...]:
+    """The arrays of h0; none where it is zero."""
+    return () if case.h0 is None else state_tuple(case.h0)
 
 
 def weights(case: Case) -> list[np.ndarray]:
@@ -130,7 +136,7 @@ def subnormal(name: str) -> Change:
     """Of x, of h0, or of a weight, in every track."""
 
     def change(case: Case, draw: random.Random) -> None:
-        given = {"x": [case.x], "h0": [case.h0]}
+        given = {"x": [case.x], "h0": states_of(case)}
         for array in given.get(name) or [track.arrays()[name] for track in case.parameters]:
             array[...] *= arithmetic(case.dtype).smallest_normal
 
@@ -175,7 +181,7 @@ def not_finite(name: str) -> Change:
     """One number of x or of h0: of the last feature or unit, late in the other axes, where steps count."""
 
     def change(case: Case, draw: random.Random) -> None:
-        array = getattr(case, name)
+        array = case.x if name == "x" else draw.choice(states_of(case))
         place = tuple(draw.randrange(size // 2, size) for size in array.shape[:-1])
         if name == "x" and len(steps := np.argwhere(counted(case))):
             place = tuple(steps[draw.randrange(len(steps) // 2, len(steps))])
@@ -200,8 +206,8 @@ KINDS: Mapping[str, tuple[Change, Row]] = {
     "largest x": (largest_x, ONE_LAYER),
     "large h0": (large_h0(SOME), H0),
     "huge h0": (large_h0(MANY), H0),
-    "small units": (unequal_units(SOME), ONE_LAYER),
-    "tiny units": (unequal_units(MANY), ONE_LAYER),
+    "small units": (unequal_units(SOME), {**ONE_LAYER, "cell": "elman"}),  # gates would be other ones
+    "tiny units": (unequal_units(MANY), {**ONE_LAYER, "cell": "elman"}),
     "opposite biases": (opposite_biases, BIAS),
     "saturated above": (saturated(1.0), TANH_AND_BIAS),
     "saturated below": (saturated(-1.0), TANH_AND_BIAS),
@@ -234,21 +240,28 @@ SEVERAL: Mapping[str, tuple[Any, ...]] = {
 
 
 def rows_of(target: Target) -> list[Row]:
-    """Rows in which every kind stands with each level; of a target that compiles for each, with those of one row."""
-    may = allowed_of(target)
+    """Rows in which every kind stands with each level, and with each cell that has gates; of a target that compiles for
+    each, with those of one row of each cell."""
+    may, gated = allowed_of(target), [cell for cell in target.capabilities.supported("cell") if cell != "elman"]
 
     def allowed(row: Row) -> bool:
         needed = KINDS[row["kind"]][1] if "kind" in row else {}
         return all(row.get(name, level) == level for name, level in needed.items()) and may(row)
 
     if target.compiles is None:
-        return design(SEVERAL, allowed, target.pool, wanted=lambda part: "kind" in part)
+        elman = design(SEVERAL, allowed, target.pool, wanted=lambda part: "kind" in part)
+        if not gated:
+            return elman
+        several = {**SEVERAL, "cell": tuple(gated), "nonlinearity": ("tanh",)}
+        return elman + design(several, allowed, target.pool, wanted=lambda part: part.keys() == {"cell", "kind"})
     # a dtype in which some frameworks compute another one would leave nothing to say of numbers that this one lacks
     some = {name: levels for name, levels in SEVERAL.items() if name != "kind"} | {"dtype": ("float32",)}
     if "tanh" in target.capabilities.supported("nonlinearity"):  # which some kinds need
         some["nonlinearity"] = ("tanh",)
     row = design(some, may, target.pool, wanted=lambda part: part == {**part, **H0, **BIAS})[0]
-    kinds = ({**row, **needed, "kind": kind} for kind, (_, needed) in KINDS.items())
+    rows = [row, *({**row, "cell": cell, "nonlinearity": "tanh"} for cell in gated)]
+    kinds = ({**row, **{"kind": kind}, **needed} for row in rows for kind, (_, needed) in KINDS.items()
+             if needed.get("cell", row["cell"]) == row["cell"])  # fmt: skip
     return [row for row in kinds if allowed(row)]
 
 
