@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known, whoever is first to ask)
 import numpy as np
 
-from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Lengths, RNNSpec
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, Lengths, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.cells import CELLS
 from reference.layout import state_tuple
@@ -53,6 +53,7 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "h0": (True, False),
     "lengths": ("full", "mixed", "with zeros"),
     "mask": (False, True),
+    "gradients": (False, True),  # of a case with cotangents
     "clip": (False, True),  # of what an activation is taken of
     **dict.fromkeys(VARIANTS, (False, True)),  # of the cell lstm alone
     "values": ("finite", "not finite"),  # of x and h0, padding included
@@ -82,11 +83,26 @@ BASE: dict[str, tuple[Any, ...]] = {
     "mode": ("eager",),
 }
 # The reason of an adapter that offers no value of a feature beyond BASE: it need not even have the argument.
-NO_ARGUMENT = {"mode": "the adapter's build takes no mode", "mask": "the adapter's run takes no mask"}
+NO_ARGUMENT = {
+    "mode": "the adapter's build takes no mode",
+    "mask": "the adapter's run takes no mask",
+    "gradients": "the adapter has no gradients",
+}
 NOT_AMONG_OFFERS = "the adapter does not offer it"
 UNSAID = (*NO_ARGUMENT.values(), NOT_AMONG_OFFERS)
 
 Feature = tuple[str, Any]
+
+# What is asked of no adapter: the judge of gradients has no bound of it, or asks it otherwise.
+GRADIENTS: dict[tuple[Feature, ...], str] = {
+    (("gradients", True), (name, value)): reason
+    for name, values, reason in (
+        ("num_layers", FEATURES["num_layers"][1:], "a stack's layers are asked one by one"),
+        ("dtype", FEATURES["dtype"][2:], "no bound is proved of them in a narrow dtype"),
+        ("mode", FEATURES["mode"][1:], "they are asked eagerly"),
+    )
+    for value in values
+}
 
 # What torch, and the compilers below Keras and Flax, compute narrow dtypes and narrowed products in.
 NARROW_ARITHMETICS: dict[tuple[Feature, ...], str] = {
@@ -150,6 +166,7 @@ class Capabilities:
     arithmetics: features -> the arithmetic that a case with all of them is promised to be computed in, a name of
         reference.bounds.arithmetic; of several, the first. The case's dtype, throughout, where none is declared.
     offers: features beyond BASE that the adapter's methods have arguments for: ("mask", True) for run's mask,
+        ("gradients", True) for the method of this name,
         ("mode", ...) for build's mode; ("clip", True) for a spec's clip; the cells that it builds beside elman,
         ("cell", ...); and of lstm ("peepholes", True), ("input_forget", True) and ("projection", True).
 
@@ -222,7 +239,7 @@ class Capabilities:
         for name, value in features.items():
             if (name, value) not in self._can and (reason := self._why_not(name, value)):
                 return f"{name} {value}: {reason}"
-        for several, reason in self.together.items():
+        for several, reason in (*self.together.items(), *(GRADIENTS.items() if features.get("gradients") else ())):
             if features.items() >= set(several):
                 return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
         return ""
@@ -254,6 +271,11 @@ class Capabilities:
                 raise ValueError(f"{name}: got {short(value)}, expected one of {words}")
         if reason := self.not_offered(features):
             raise NotOffered(reason)
+
+
+def features_of_case(case: Case, mode: str = "eager") -> dict[str, Any]:
+    """What a case asks of an adapter, called in a mode."""
+    return features_of(case.spec, **case.inputs, mode=mode, gradients=case.cotangents is not None)
 
 
 def variants_of(spec: RNNSpec) -> dict[str, bool]:
@@ -288,6 +310,7 @@ def features_of(
     *,
     mask: np.ndarray | None = None,
     mode: str = "eager",
+    gradients: bool = False,
 ) -> dict[str, Any]:
     """What a call asks of an adapter: a value for each of FEATURES."""
     time = x.shape[0 if layout in ("time_first", "unbatched") else 1]
@@ -304,6 +327,7 @@ def features_of(
         "h0": h0 is not None,
         "lengths": "full" if lengths is None else "mixed" if np.all(np.asarray(lengths) > 0) else "with zeros",
         "mask": mask is not None,
+        "gradients": gradients,
         **variants_of(spec),
         "values": "finite" if finite else "not finite",
         "num_layers": str(spec.num_layers) if spec.num_layers < 3 else "3 to 10",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from reference import LAYOUTS, NONLINEARITIES, Case, CellParameters, Lengths, RNNSpec
+from reference import LAYOUTS, NONLINEARITIES, Case, CellParameters, Gradients, Lengths, RNNSpec
 from reference.judging.view import WHOLE, View
 from reference.spec import dtype_name, expect_word
 
@@ -26,6 +26,7 @@ from .capabilities import (  # noqa: F401 (the words of the contract)
     beyond_base,
     capabilities_on,
     features_of,
+    features_of_case,
     in_base,
     variants_of,
     with_cell,
@@ -42,11 +43,13 @@ class Result(NamedTuple):
 
     output, h_n: None where an idiom shows none.
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers where the framework shows them, else None.
+    gradients: of the probed layer (reference.judging.gradients.probe), where a case has cotangents.
     """
 
     output: Any
     h_n: Any
     prefixes: Sequence[np.ndarray] | None = None
+    gradients: Gradients | None = None
 
 
 class Idiom(NamedTuple):
@@ -54,7 +57,8 @@ class Idiom(NamedTuple):
 
     says: which, as the end of "asked ...".
     answer: (case, device) -> Result, in the case's layout and dtype: what `view` shows of the answer, as
-        reference.judging.view.answer_of gives it; None in place of an array that is not shown.
+        reference.judging.view.answer_of gives it; None in place of an array that is not shown. A case has cotangents
+        only where ("gradients", True) stands in `answers`.
     view: what the call shows of the whole answer.
     without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
         does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals, and
@@ -84,7 +88,8 @@ class Idiom(NamedTuple):
         offered = {feature: why for feature, why in capabilities.unsupported.items() if (feature,) not in self.answers}
         refused = {some: said for some, said in capabilities.refused.items() if some not in self.answers}
         more = (feature for (feature, *others) in self.answers if not others and not in_base(*feature))
-        return replace(capabilities, unsupported={**offered, **alone}, offers=(*capabilities.offers, *more),
+        offers = (one for one in capabilities.offers if one != ("gradients", True))  # which an idiom has of its own
+        return replace(capabilities, unsupported={**offered, **alone}, offers=(*offers, *more),
                        together={**several, **capabilities.together}, refused={**refused, **self.refused})  # fmt: skip
 
 

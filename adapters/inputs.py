@@ -152,7 +152,7 @@ class Framework(ABC):
         known = self._known(module)
         check_inputs(known.spec, x, h0, lengths, layout, known.dtype, mask)
         given = check_cotangents(known.spec, x, layout, cotangents)
-        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode)
+        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode, gradients=True)
         capabilities_on(self, known.device).require(asked)
         steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
         inputs, batched = Inputs(x, h0, steps, mask, layout, layout), layout

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.capabilities import MODES, features_of
+from adapters.capabilities import MODES, features_of_case
 from reference import LAYOUTS, Case, RNNSpec
 from reference.arguments import check_inputs
 from reference.draws import draw_case
@@ -19,7 +19,8 @@ from .fields import several, table
 
 SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell",
         "peepholes", "input_forget", "projection_size", "clip")  # fmt: skip
-DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale")
+DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale",
+         "gradients")  # fmt: skip
 SIZES = ("batch", "time", "input_size", "hidden_size", "num_layers")
 LARGEST = 10_000  # numbers of x, of a state, of a weight
 
@@ -47,6 +48,7 @@ class Pinned:
     """A case in a few words: what reference.draws.draw_case and RNNSpec are told, and how the framework is called.
 
     lengths: of each sequence.  mask: for each sequence, 1 where a step counts and 0 where it does not.
+    gradients: of which cotangents are drawn, a word of reference.draws.COTANGENTS; none are asked for when empty.
     mode, idiom: how it is called.  isolate: in a process of its own, which it may take down.
     set: numbers that are not drawn.
     """
@@ -77,6 +79,7 @@ class Pinned:
     idiom: str = ""
     isolate: bool = False
     set: tuple[Set, ...] = ()
+    gradients: str = ""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Pinned:
@@ -124,7 +127,7 @@ class Pinned:
     def features(self) -> dict[str, Any]:
         """What it asks of an adapter."""
         case = self.case()
-        return features_of(case.spec, **case.inputs, mode=self.mode)
+        return features_of_case(case, self.mode)
 
 
 SCALAR = {"int": int, "str": str, "bool": bool, "float": float, "float | None": float}

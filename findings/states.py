@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.contract import Adapter, features_of
+from adapters.contract import Adapter, features_of_case
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from reference import Case
@@ -75,7 +75,7 @@ def states_of(adapter: Adapter, source: str, findings: Sequence[Finding] | None 
 
 def told(trial: Trial, adapter: Adapter, source: str, bound: str | None = None) -> Trial:
     """What came of a case, by the findings that the version at hand has: "finding" or "left out" where they say so."""
-    features = features_of(trial.case.spec, **trial.case.inputs, mode=trial.mode)
+    features = features_of_case(trial.case, trial.mode)
     inside = [one for one in findings_of(adapter) if one.holds(features, trial.idiom)]
     if trial.outcome not in ("disagrees", "crashed") or not inside:
         return trial
@@ -139,15 +139,16 @@ def _together(findings: Sequence[Finding]) -> Iterator[tuple[Finding, ...]]:
 
 
 def _judged(trial: Trial, several: Sequence[Finding], bound: str | None) -> str:
-    """The verdict's outcome on an answer, by the reference that is as wrong as these findings say."""
+    """The verdict's outcome on an answer, by the reference that is as wrong as these findings say. Gradients of a
+    layer whose forward pass is as wrong are of another layer, and not judged."""
     assert trial.answer is not None
-    output, h_n, prefixes = trial.answer
+    output, h_n, prefixes, gradients = trial.answer
     faults = [one.what.fault for one in several if one.what.fault]
     named = (*(one.what.arithmetic for one in several), *(fault.arithmetic for fault in faults))
     declared = next(filter(None, named), trial.arithmetic)
     lower = None if bound == "trajectory" else prefixes
     if not faults:
-        return judge_view(trial.case, trial.view, output, h_n, lower, declared, bound).outcome
+        return judge_view(trial.case, trial.view, output, h_n, lower, declared, bound, gradients).outcome
     return judge_planted(trial.case, output, h_n, prefixes, declared, faults, trial.view).outcome
 
 

@@ -19,11 +19,11 @@ from adapters.running.trial import Trial
 from evidence.record.environment import USER_FOLDER
 from reference import Case, Diagnosis
 from reference.diagnosis.calls import CallDiagnosis, diagnose_calls
+from reference.encoding import arrays_of
 from reference.faults import Fault
 from reference.faults.calls import Call
 from reference.judging.primitives import PrimitiveVerdict
 from reference.judging.view import WHOLE
-from reference.layout import state_tuple
 
 from .sizes import Search, like, sizes_of
 
@@ -63,9 +63,8 @@ class Failure:
     def diagnosis(self) -> Diagnosis | CallDiagnosis | None:
         """What is wrong, if it can be told. Hypothesis raises a failure twice: it is diagnosed once."""
         trial = self.trial
-        output, h_n = trial.answer[:2] if trial.answer else (None, None)
-        arrays = [array for array in (output, *state_tuple(h_n)) if array is not None]  # what the call shows
-        answer = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        shown = arrays_of(trial.answer.output, trial.answer.h_n, trial.answer.gradients) if trial.answer else []
+        answer = hashlib.sha256(b"".join(array.tobytes() for array in shown if array is not None)).hexdigest()
         asked = trial.adapter, trial.device, trial.idiom, trial.case.id, answer
         if asked not in _diagnosed:
             _diagnosed[asked] = self._diagnose((trial.adapter, trial.device))
@@ -109,7 +108,7 @@ class Failure:
     def _of_calls(self) -> CallDiagnosis:
         """What explains the answer by the calls before."""
         trial = self.trial
-        if trial.answer is None or trial.view != WHOLE:
+        if trial.answer is None or trial.view != WHOLE or trial.answer.gradients:
             return CallDiagnosis()
         return diagnose_calls(trial.case, *trial.answer[:2], self.before, trial.arithmetic)
 

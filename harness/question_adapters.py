@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Capabilities, Result
-from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_of
+from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_of, features_of_case
 from evidence.record.lines import capabilities, idiom_of
 from findings import all_findings
-from reference import Case, forward
+from reference import Case, Gradients, backward, forward
 from reference.judging.view import answer_of
 
 
@@ -48,9 +48,17 @@ class Redrawn:
         self._refuse(self.capabilities, asked)
         return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
 
+    def gradients(self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first",
+                  mask: Any = None, cotangents: Any = None) -> Gradients:  # fmt: skip
+        spec, parameters, mode = module
+        asked = features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode, gradients=True)
+        self.capabilities.require(asked)
+        self._refuse(self.capabilities, asked)
+        return backward(spec, parameters, x, h0, lengths, layout, mask, cotangents)
+
     def _idiom(self, line: dict[str, Any]) -> Idiom:
         def answer(case: Case, device: str) -> Result:
-            self._refuse(idiom.narrowed(self.capabilities), features_of(case.spec, **case.inputs), line["word"])
+            self._refuse(idiom.narrowed(self.capabilities), features_of_case(case), line["word"])
             return Result(*answer_of(idiom.view, case, *case.answer()))
 
         idiom = idiom_of(line, answer)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import currently_in_test_context, reject
 
 from adapters import Result
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from adapters.running.trial import Stack, Trial, asked_of, attempt
 from findings import explained
 from reference import Case, judge, judge_pair
@@ -30,7 +30,7 @@ def answer(target: Target, case: Case, stack: Stack | None = None) -> Result:
     started = time.perf_counter()
     if reason := target.not_asked(case)[1]:
         target.answered.clear()
-        alone = replace(target.capabilities, together={}).not_offered(features_of(case.spec, **case.inputs))
+        alone = replace(target.capabilities, together={}).not_offered(features_of_case(case))
         if not alone and currently_in_test_context():
             reject()  # another case may not ask for these features together
         pytest.skip(f"{target.label}: no answer is expected: {reason}")
@@ -86,7 +86,7 @@ def record_relation(target: Target, tested: str, case: Case, outcome: str, **wha
     trial = Trial(target.adapter.name, target.adapter.version, target.device, case, outcome, **what)
     target.ledger.record_relation(target.label, tested, outcome)
     note(target, trial)
-    write(target, tested, features_of(case.spec, **case.inputs), trial, relation=True)
+    write(target, tested, features_of_case(case), trial, relation=True)
     return trial
 
 

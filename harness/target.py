@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from adapters import Adapter, Capabilities, Result
-from adapters.contract import Compiles, Idiom, capabilities_on, features_of, idioms_of
+from adapters.contract import Compiles, Idiom, capabilities_on, features_of_case, idioms_of
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
@@ -78,8 +78,8 @@ class Target:
         return self.idioms[idiom].narrowed(self.capabilities) if idiom else self.capabilities
 
     def features(self, case: Case) -> dict[str, Any]:
-        """Those of a case that is asked in the mode `kept`."""
-        return features_of(case.spec, **case.inputs, mode=self.kept)
+        """Those of a case that is asked in the mode `kept`, or for gradients."""
+        return features_of_case(case, self.kept if case.cotangents is None else "eager")
 
     def fixed(self, idiom: str) -> list[Case]:
         """The fixed cases of an idiom. Where the target compiles a run asks the few that ask for several features at
@@ -266,8 +266,9 @@ class Target:
         return self.compiles and Modules(self.adapter, self.compiles, self.device)
 
     def _mode(self, case: Case) -> str:
-        """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""
-        return self.kept if self.kept == "eager" or zlib.crc32(case.x.tobytes()) % pool.EAGER else "eager"
+        """How a case is asked: by what is kept, or, one in pool.EAGER of them, and gradients, by an eager call."""
+        eager = case.cotangents is not None or not zlib.crc32(case.x.tobytes()) % pool.EAGER
+        return "eager" if eager else self.kept
 
     def ask(
         self, tested: str, case: Case, bound: str | None, stack: Stack, beside: Sequence[Call] | None = None
@@ -275,7 +276,7 @@ class Target:
         """One case, judged, counted and recorded; fails as check does.  beside: what is asked at the same time."""
         __tracebackhide__ = True
         started = time.perf_counter()
-        features = features_of(case.spec, **case.inputs, mode=stack.mode)
+        features = features_of_case(case, stack.mode)
         present = self.present(features, stack.idiom)
         if reason := left_out(present, features, stack.idiom):
             trial = Trial(self.adapter.name, self.adapter.version, self.device, case, "left out", message=reason,
@@ -315,7 +316,7 @@ class Target:
             if trial.overwritten:
                 changed = replace(trial, outcome="disagrees", verdict=None, answer=None,
                                   message="this answer was right, and a later call wrote over it")  # fmt: skip
-                self._record(tested, features_of(trial.case.spec, **trial.case.inputs, mode=trial.mode), changed)
+                self._record(tested, features_of_case(trial.case, trial.mode), changed)
                 raise AssertionError(self.failure(tested, changed, None))
 
     def failure(self, tested: str, trial: Trial, bound: str | None, before: Sequence[Call] = ()) -> Failure:

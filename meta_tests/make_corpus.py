@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from evidence.record.corpus import FIRST, FOLDER, FORMAT, families
+from evidence.record.corpus import FIRST, FOLDER, FORMAT, GRADIENTS, families
 from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, RNNSpec
 from reference.cells import CELLS
-from reference.draws import draw_case
+from reference.draws import COTANGENTS, draw_case
 from reference.files import write_atomically
 from reference.spec import expect_word
 
@@ -176,7 +176,31 @@ def _lstm() -> Iterator[tuple[tuple[Any, ...], Case]]:
     yield ("all variants",), draw_case(spec, batch=4, time=5, seed=971, h0=True, weight_scale=2.0)
 
 
-PARTS = {FIRST: _elman, "lstm": _lstm, **{cell: partial(_gated, cell) for cell in ("gru", "gru_reset_before")}}
+def _gradients() -> Iterator[tuple[tuple[Any, ...], Case]]:
+    """Cases with cotangents, of every cell: what is asked of one layer's backward pass."""
+    for seed, (cell, direction, dtype) in enumerate(product(CELLS, DIRECTIONS, WIDE)):
+        spec = RNNSpec(3, 4, direction=direction, cell=cell, nonlinearity="relu" if seed == 1 else "tanh")
+        of = COTANGENTS[seed % len(COTANGENTS)]
+        lengths = (5, 1, 3) if seed % 2 else None
+        case = draw_case(spec, batch=3, time=5, dtype=dtype, seed=seed, h0=True, lengths=lengths, gradients=of)
+        yield (cell, direction, dtype, of, "lengths" if lengths else "all steps"), case
+    for cell, layout in product(CELLS, LAYOUTS):
+        spec, rows = RNNSpec(3, 4, direction="bidirectional", cell=cell, bias=False), 1 if layout == "unbatched" else 2
+        words = {"batch": rows, "time": 4, "seed": 50, "layout": layout, "gradients": "all"}
+        yield (cell, "bidirectional", layout, "without bias"), draw_case(spec, **words)
+        if layout == "batch_first":
+            yield (cell, "bidirectional", layout, "a mask"), draw_case(spec, mask=True, **words)
+    for cell in CELLS:
+        spec = RNNSpec(2, 3, cell=cell)
+        yield (cell, "time", 50), draw_case(spec, batch=1, time=50, seed=60, gradients="last step", weight_scale=2.0)
+
+
+PARTS = {
+    FIRST: _elman,
+    GRADIENTS: _gradients,
+    "lstm": _lstm,
+    **{cell: partial(_gated, cell) for cell in ("gru", "gru_reset_before")},
+}
 
 
 def text(family: str) -> str:
@@ -188,5 +212,5 @@ def text(family: str) -> str:
 
 if __name__ == "__main__":
     for family in dict.fromkeys((*families(), *sys.argv[1:])):
-        expect_word("family", family, tuple(CELLS))
+        expect_word("family", family, (*CELLS, GRADIENTS))
         write_atomically(FOLDER / f"{family}.jsonl", text(family))

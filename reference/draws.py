@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes  # noqa: F401 (makes np.dtype("bfloat16") known)
@@ -18,11 +19,15 @@ from .arguments import cell_shapes
 from .cells import cell_of
 from .judging.case import Case
 from .layout import from_state_tuple, sequence_axes
-from .spec import CellParameters, RNNSpec
+from .spec import CellParameters, RNNSpec, expect_word
 
 ROUNDED_STEP = 1 / 8
 # the same values laid out differently: what users pass when they slice, transpose or freeze arrays
 MEMORY = ("contiguous", "every other", "Fortran", "backwards", "read-only")
+
+
+# parts of an answer of which cotangents are drawn
+COTANGENTS = ("all", "output", "final states", "last step")
 
 
 class Draw:
@@ -77,11 +82,13 @@ def draw_case(
     rounded: bool = False,
     mask: bool = False,
     weights: int | None = None,
+    gradients: str = "",
 ) -> Case:
     """A case of the given sizes. Unbatched: batch is 1, and lengths, if any, has one entry.
 
     h0: whether every state of the cell is given at the start.
     mask: whether about three steps in ten are masked, wherever they lie.  weights: their seed; `seed` when None.
+    gradients: of what cotangents are drawn, one of COTANGENTS; the case has none when empty.
     """
     draw = Draw(seed + 1, rounded)
     sizes = {"batch": batch, "time": time, "feature": spec.input_size}
@@ -89,7 +96,7 @@ def draw_case(
     x = draw.uniform(shape, input_scale).astype(dtype)
     rows = () if layout == "unbatched" else (batch,)
     states = (draw.uniform((spec.num_cells, *rows, state.size)).astype(dtype) for state in cell_of(spec).states)
-    return Case(
+    case = Case(
         spec,
         draw_parameters(spec, dtype, seed if weights is None else weights, weight_scale, rounded),
         x,
@@ -98,6 +105,23 @@ def draw_case(
         layout,
         Draw(seed + 2).uniform(shape[:-1]) < 0.4 if mask else None,
     )
+    return with_cotangents(case, gradients, seed + 3, rounded) if gradients else case
+
+
+def with_cotangents(case: Case, of: str, seed: int, rounded: bool = False) -> Case:
+    """The case with cotangents in [-1, 1) of one of COTANGENTS: of output and final states, or of one of them; those of
+    the output at the last step alone."""
+    expect_word("cotangents", of, COTANGENTS)
+    draw, spec = Draw(seed, rounded), case.spec
+    g_output = draw.uniform((*case.x.shape[:-1], spec.output_size)).astype(case.x.dtype)
+    axes = sequence_axes(case.layout)
+    if of == "last step":
+        g_output[(slice(None),) * axes.index("time") + (slice(0, -1),)] = 0
+    rows = tuple(size for axis, size in zip(axes, case.x.shape, strict=True) if axis == "batch")
+    states = (draw.uniform((spec.num_cells, *rows, one.size)).astype(case.x.dtype) for one in cell_of(spec).states)
+    g_h_n = from_state_tuple(list(states))
+    given = (None if of == "final states" else g_output), (g_h_n if of in ("all", "final states") else None)
+    return replace(case, cotangents=given)
 
 
 def in_memory(array: np.ndarray, kind: str) -> np.ndarray:

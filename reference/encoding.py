@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from . import limits
-from .spec import DTYPES, dtype_name, expect, expect_word, short
+from .backward import Gradients
+from .layout import state_tuple
+from .spec import DTYPES, CellParameters, dtype_name, expect, expect_word, short
 
 ARRAY_FIELDS = {"dtype", "shape", "data"}
 MOST_AXES = 3
@@ -90,14 +92,42 @@ def _decode_shape(field: str, shape: Any, itemsize: int) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def encode_answer(output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None) -> Any:
-    """An answer as an object that json can write; null in place of an array that is not shown."""
+def arrays_of(output: Any, h_n: Any, gradients: Gradients | None = None) -> list[Any]:
+    """Every array of an answer, in one order; None in place of one that is not shown."""
+    found = [output, *state_tuple(h_n)]
+    if gradients is not None:
+        found += [gradients.x, *state_tuple(gradients.h0)]
+        found += [array for track in gradients.parameters for array in track.arrays().values()]
+    return found
+
+
+def encode_answer(
+    output: Any, h_n: Any, prefixes: Sequence[np.ndarray] | None, gradients: Gradients | None = None
+) -> Any:
+    """An answer as an object that json can write; null in place of an array that is not shown. The output and the final
+    states of gradients are the answer's."""
     lower = None if prefixes is None else [encode(array) for array in prefixes]
-    return {"output": encode_states(output), "h_n": encode_states(h_n), "prefixes": lower}
+    answer = {"output": encode_states(output), "h_n": encode_states(h_n), "prefixes": lower}
+    if gradients is None:
+        return answer
+    tracks = [{name: encode(array) for name, array in track.arrays().items()} for track in gradients.parameters]
+    by = {"x": encode(gradients.x), "h0": encode_states(gradients.h0), "parameters": tracks}
+    return {**answer, "gradients": by}
 
 
-def decode_answer(answer: Any) -> tuple[Any, Any, list[np.ndarray] | None]:
-    """Output, h_n and prefixes that encode_answer wrote. Raises TypeError or ValueError where they are no arrays."""
-    lower = None if answer["prefixes"] is None else [decode("prefixes", array) for array in answer["prefixes"]]
-    output, h_n = (decode_states(name, answer[name]) for name in ("output", "h_n"))
-    return output, h_n, lower
+def decode_answer(answer: Any) -> tuple[Any, Any, list[np.ndarray] | None, Gradients | None]:
+    """Output, h_n, prefixes and gradients that encode_answer wrote. Raises TypeError or ValueError where they are no
+    arrays."""
+    output = decode_states("output", answer["output"])
+    h_n = decode_states("h_n", answer["h_n"])
+    prefixes = answer["prefixes"]
+    lower = None if prefixes is None else [decode(f"prefixes[{n}]", array) for n, array in enumerate(prefixes)]
+    by = answer.get("gradients")
+    if by is None:
+        return output, h_n, lower, None
+    tracks = [
+        CellParameters.of({name: decode(f"gradients of parameters[{index}] {name}", a) for name, a in track.items()})
+        for index, track in enumerate(by["parameters"])
+    ]
+    of_x, of_h0 = decode("gradient of x", by["x"]), decode_states("gradient of h0", by["h0"])
+    return output, h_n, lower, Gradients(of_x, of_h0, tracks, output, h_n)

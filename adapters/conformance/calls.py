@@ -9,7 +9,7 @@ import numpy as np
 from reference import Case, judge_pair
 from reference.layout import sequence_axes, sequence_to_time_first, state_axes, valid_steps
 
-from ..contract import Result, features_of, in_base
+from ..contract import Result, features_of_case, in_base
 from ..running.guard import told
 from .declared import NotChecked, unless_refused
 from .samples import FULL, Subject, features, sample
@@ -17,7 +17,7 @@ from .samples import FULL, Subject, features, sample
 
 def apart(subject: Subject, case: Case, one: Result, other: Result) -> str:
     """How two answers to one case differ by more than rounding; empty where they do not."""
-    name = subject.capabilities.arithmetic(features_of(case.spec, **case.inputs))
+    name = subject.capabilities.arithmetic(features_of_case(case))
     verdict = judge_pair(case, one, other, (name, name))
     return "" if verdict.outcome != "disagrees" else f"largest difference {verdict.max_error:.3g} {verdict.detail}"
 
@@ -125,7 +125,7 @@ def refusals(subject: Subject) -> Iterator[str]:
     for several, said in can.refused.items():
         case = subject.case(**dict(several)) if dict(several).get("mode", "eager") == "eager" else None
         raised = "" if case is None else _raised(subject, case)
-        if case and raised and can.refusal(features_of(case.spec, **case.inputs), raised) is None:
+        if case and raised and can.refusal(features_of_case(case), raised) is None:
             asked = " with ".join(f"{name} {value!r}" for name, value in several)
             yield f"{asked} is declared refused ({said}), and raised {raised}"
 

@@ -13,6 +13,7 @@ from reference import Case, RNNSpec
 from reference.draws import draw_case
 
 from ..contract import FEATURES, Adapter, Capabilities, Result, capabilities_on, with_cell
+from ..running.trial import Stack
 
 # the values of a feature in the order in which they are taken, where nothing is said of it
 PREFERRED: dict[str, tuple[Any, ...]] = FEATURES | {
@@ -38,6 +39,8 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
     }
     if wanted.get("layout", usual["layout"]) == "unbatched":
         usual["batch"] = "1"
+    if wanted.get("gradients"):  # the layers of a stack are asked one by one
+        usual["num_layers"] = "1"
     return usual | with_cell(wanted)
 
 
@@ -58,6 +61,7 @@ def sample(
         lengths=None if lengths is None else tuple(min(length, time) for length in lengths[:batch]),
         layout=asked["layout"],
         mask=asked["mask"],
+        gradients="all" if asked["gradients"] else "",
         batch=batch,
         time=time,
     )  # fmt: skip
@@ -104,7 +108,7 @@ class Subject:
         return self.adapter.build(case.spec, case.parameters, self.device, dtype or case.dtype)
 
     def answer(self, case: Case) -> Result:
-        return self.adapter.run(self.build(case), **case.inputs)
+        return Stack(self.adapter, case, self.device).answer(case)
 
 
 def everything(capabilities: Capabilities) -> Iterator[tuple[str, list[Case]]]:

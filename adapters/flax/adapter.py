@@ -17,7 +17,7 @@ from flax import nnx
 from reference import Case, CellParameters, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Compiles, Result, features_of, layout_of
+from ..contract import Capabilities, Compiles, Result, features_of_case, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..mapping import native
 from .idioms import IDIOMS
@@ -68,7 +68,7 @@ class FlaxAdapter(Framework):
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
         """Raises NotOffered for a case that an idiom lacks, beside what flax_script raises."""
         if way in self.idioms:
-            self.idioms[way].narrowed(self.capabilities).require(features_of(case.spec, **case.inputs))
+            self.idioms[way].narrowed(self.capabilities).require(features_of_case(case))
         return flax_script(case, device, way)
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference import CellParameters, RNNSpec, forward
+from reference import CellParameters, Gradients, RNNSpec, backward, forward
 from reference.calculus.numbers import activation
 from reference.cells import CELLS
 
@@ -37,6 +37,7 @@ class ReferenceAdapter(Framework):
         arithmetics={(("dtype", dtype),): f"{dtype}_accumulate_float32" for dtype in ("float16", "bfloat16")},
         offers=(
             ("mask", True),
+            ("gradients", True),
             ("clip", True),
             *((word, True) for word in VARIANTS),
             *(("cell", word) for word in CELLS if word != "elman"),
@@ -54,6 +55,11 @@ class ReferenceAdapter(Framework):
         inputs = inputs.to("batch_first")
         answer = forward(known.spec, known.native, inputs.x, inputs.h0, inputs.lengths, inputs.layout, inputs.mask)
         return inputs.result([answer.output], answer.h_n)
+
+    def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+        """By the equations, in the arithmetic of the module's dtype."""
+        x, h0, lengths, mask, layout, _ = inputs
+        return backward(known.spec, known.native, x, h0, lengths, layout, mask, cotangents)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         return (x @ weight.T + bias).astype(x.dtype)

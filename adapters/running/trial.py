@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose
+from reference.encoding import arrays_of
 from reference.faults import Fault
 from reference.judging.case import id_of
+from reference.judging.gradients import probe
 from reference.judging.partial import judge_view
 from reference.judging.view import WHOLE, View
-from reference.layout import state_tuple
 
 from ..contract import (
     Adapter,
@@ -27,7 +28,7 @@ from ..contract import (
     Result,
     Unsupported,
     capabilities_on,
-    features_of,
+    features_of_case,
     idiom_of,
     in_base,
 )
@@ -83,8 +84,8 @@ class Trial:
 
         faults: those to try, singly and in pairs; all known ones, and the commonest in pairs, when None.
         """
-        if self.answer is None or self.outcome != "disagrees":
-            return None
+        if self.answer is None or self.outcome != "disagrees" or self.answer.gradients:
+            return None  # the verdict on gradients says where they begin to be wrong
         tried = {} if faults is None else {"faults": faults, "paired": faults}
         return diagnose(self.case, *self.answer, declared=self.arithmetic, view=self.view, **tried)
 
@@ -102,7 +103,7 @@ class Trial:
 
 
 def _arrays(answer: Result | None) -> list[np.ndarray]:
-    shown = () if answer is None else (answer.output, *state_tuple(answer.h_n))
+    shown = () if answer is None else arrays_of(answer.output, answer.h_n, answer.gradients)
     return [array for array in shown if isinstance(array, np.ndarray)]
 
 
@@ -164,7 +165,7 @@ class Stack:
         self.way = idiom_of(adapter, idiom)
         self._parameters = case.parameters
         self._kept = kept
-        self._modules: dict[int, Any] = {}
+        self._modules: dict[RNNSpec, Any] = {}
         self.seconds = {"build": 0.0, "run": 0.0}
 
     def answer(self, case: Case) -> Result:
@@ -172,18 +173,28 @@ class Stack:
         if self.way is not None:
             with self._timed("run"):
                 return self.way.answer(case, self.device)
+        if case.cotangents is not None:
+            return self._gradients(case)
         with self._timed("build"):
-            module = self._module(case.spec)
+            module = self._module(case.spec, self._parameters[: case.spec.num_cells])
         with self._timed("run"):
             return self.adapter.run(module, **case.inputs)
 
-    def _module(self, spec: RNNSpec) -> Any:
-        parameters = self._parameters[: spec.num_cells]
+    def _gradients(self, case: Case) -> Result:
+        """Those of the probed layer, and its answer, which is the case's."""
+        asked = probe(case)
+        with self._timed("build"):
+            module = self._module(asked.spec, asked.parameters)
+        with self._timed("run"):
+            found = self.adapter.gradients(module, **asked.inputs, cotangents=asked.cotangents)
+        return Result(found.output, found.h_n, gradients=found)
+
+    def _module(self, spec: RNNSpec, parameters: Sequence[CellParameters]) -> Any:
         if self._kept is not None:
             return self._kept.of(spec, parameters, self.mode)
-        if spec.num_layers not in self._modules:
-            self._modules[spec.num_layers] = built(self.adapter, spec, parameters, self.device, self.mode)
-        return self._modules[spec.num_layers]
+        if spec not in self._modules:
+            self._modules[spec] = built(self.adapter, spec, parameters, self.device, self.mode)
+        return self._modules[spec]
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -205,7 +216,7 @@ class Stack:
 
     def features(self, case: Case) -> dict[str, Any]:
         """What a case asks for, called in the stack's mode."""
-        return features_of(case.spec, **case.inputs, mode=self.mode)
+        return features_of_case(case, self.mode)
 
     def expect_offered(self, features: Mapping[str, Any]) -> None:
         """Raise NotOffered where features are beyond BASE and not supported: the adapter is not asked for them. In an
@@ -219,7 +230,7 @@ class Stack:
 
 def asked_of(adapter: Adapter, case: Case, device: str, mode: str) -> tuple[str, str]:
     """Why no answer to a case is expected of an adapter, empty where it is; and the arithmetic that it declares."""
-    features = features_of(case.spec, **case.inputs, mode=mode)
+    features = features_of_case(case, mode)
     with warnings_shown():
         capabilities = capabilities_on(adapter, device)
     return capabilities.no_answer(features), capabilities.arithmetic(features)
@@ -281,7 +292,7 @@ def examine(
         return replace(result, seconds=seconds)
     prefixes = None if bound == "trajectory" else result.prefixes
     declared, started = stack.capabilities.arithmetic(features), time.perf_counter()
-    verdict = judge_view(case, stack.view, result.output, result.h_n, prefixes, declared, bound)
+    verdict = judge_view(case, stack.view, result.output, result.h_n, prefixes, declared, bound, result.gradients)
     seconds["judge"] = time.perf_counter() - started
     # copies: the adapter may write its next answer into the same memory
     parts: list[Any] = [part.copy("K") if type(part) is np.ndarray else copy.deepcopy(part) for part in result]

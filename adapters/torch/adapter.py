@@ -14,7 +14,7 @@ from reference.spec import dtype_name
 
 from .. import mapping
 from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
-from ..contract import Capabilities, Refusal, Result, features_of, layout_of, with_modes
+from ..contract import Capabilities, Refusal, Result, features_of_case, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from .gradients import gradients_of
 from .idioms import idioms
@@ -75,7 +75,13 @@ class TorchAdapter(Framework):
             ("direction", "reverse"): "torch.nn.RNN runs forward or both ways; ReverseRNN flips before and after"
         },
         arithmetics=MIXED | NARROW_ARITHMETICS,
-        offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm"), ("projection", True)),
+        offers=(
+            *(("mode", mode) for mode in MODES),
+            ("cell", "gru"),
+            ("cell", "lstm"),
+            ("projection", True),
+            ("gradients", True),
+        ),
     )
     environment = staticmethod(environment)
 
@@ -170,7 +176,7 @@ class TorchAdapter(Framework):
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
         """Raises NotOffered for a case with a mask, which torch.nn.RNN has not, and for one that an idiom lacks."""
         if way in self.idioms:
-            self.idioms[way].narrowed(self.capabilities).require(features_of(case.spec, **case.inputs))
+            self.idioms[way].narrowed(self.capabilities).require(features_of_case(case))
         else:
             self.capabilities.require({"mask": case.mask is not None})
         return torch_script(case, device, way)

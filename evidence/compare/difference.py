@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.encoding import decode_answer
+from reference.encoding import arrays_of, decode_answer
 
 from ..record import corpus, seeded
 from ..record.lines import Unusable
@@ -205,10 +205,10 @@ def _measure(old: Evidence, new: Evidence, table: _Table) -> None:
             if change is None or not line.answer or getattr(change, side) != said_of(line):
                 continue  # of several answers it is the one that was noted
             try:
-                answer = decode_answer(line.answer.model_dump())[:2]
+                output, h_n, _, gradients = decode_answer(line.answer.model_dump())
             except (TypeError, ValueError) as error:
                 raise Unusable(f"a kept answer: {error}") from error
-            shown = [array for array in answer if array is not None]
+            shown = [array for array in arrays_of(output, h_n, gradients) if array is not None]
             pairs = [*zip(before.get(change.key, shown), shown, strict=False)]
             if side == "old":
                 before[change.key] = shown

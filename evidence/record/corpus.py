@@ -1,8 +1,8 @@
 """The frozen corpus: the cases that every recorded run is asked, so that two versions can be compared case by case.
 
-A family of cells has a file, corpora/FAMILY.jsonl, and a digest. The cases are stored bit for bit, because another
-version of NumPy or Hypothesis may draw others. A file only grows at its end: the corpus of an older record is then the
-beginning of the file, and `published` in its first line says which beginnings were released.
+A family of cells, or of gradients, has a file, corpora/FAMILY.jsonl, and a digest. The cases are stored bit for bit,
+because another version of NumPy or Hypothesis may draw others. A file only grows at its end: the corpus of an older
+record is then the beginning of the file, and `published` in its first line says which beginnings were released.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from reference.layout import state_tuple
 FOLDER = Path(__file__).with_name("corpora")
 FORMAT = "rnn-equivalence corpus 1"
 FIRST = "elman"  # the family that every version asks; the names of the others' cases begin with "FAMILY-"
+GRADIENTS = "gradients"  # the family of cases with cotangents, of every cell
 PROPERTY = "corpus"  # the property that asks all of it, by the step bound
 TRAJECTORY = "corpus, whole trajectory"
 # what is asked in a mode: one layer; two layers with initial states and lengths; three layers, or a wide one
@@ -89,6 +90,7 @@ def _family(path: Path) -> Family:
         for array in (
             case.x,
             *state_tuple(case.h0),
+            *(array for one in case.cotangents or () for array in state_tuple(one)),
             *(array for cell in case.parameters for array in cell.arrays().values()),
         ):
             if array is not None:

@@ -11,7 +11,7 @@ from typing import Any
 # Features whose combinations are counted: those of records whose header names none, and those of this suite.
 FIRST_AXES = ("direction", "layout", "nonlinearity", "dtype")
 AXES = ("cell", "direction", "layout", "dtype")
-DRAWS = 7  # how this suite draws in the profile ci: schema.RunOptions.draws
+DRAWS = 8  # how this suite draws in the profile ci: schema.RunOptions.draws
 IDIOMS = 5  # from this way of drawing on, idioms are asked
 FILLED = ("agrees", "finding", "left out")  # outcomes that fill a combination: it was asked, and all is known of it
 COUNTS = ("combinations", "features", "relations", "seconds", "notes")

@@ -16,12 +16,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from adapters.capabilities import Capabilities, Refusal, beyond_base
-from adapters.contract import Idiom
+from adapters.contract import Idiom, Result
 from findings import Finding
-from reference import Case, Verdict, limits
+from reference import Case, Gradients, Verdict, limits
+from reference.encoding import arrays_of
 from reference.files import opened, written_atomically
 from reference.judging.view import WHOLE, View
-from reference.layout import sequence_axes, state_tuple
+from reference.layout import sequence_axes
 
 from . import corpus
 
@@ -67,10 +68,10 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     return function(value)
 
 
-def answer_id(output: np.ndarray | None, h_n: Any) -> str:
+def answer_id(output: np.ndarray | None, h_n: Any, gradients: Gradients | None = None) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of an answer's dtypes, shapes and bits; None is not shown."""
     digest = hashlib.sha256()
-    for array in (output, *state_tuple(h_n)):
+    for array in arrays_of(output, h_n, gradients):
         told = "nothing " if array is None else f"{array.dtype.name} {array.shape} "
         digest.update(told.encode() + (b"" if array is None else np.ascontiguousarray(array).tobytes()))
     return digest.hexdigest()[:16]
@@ -79,13 +80,14 @@ def answer_id(output: np.ndarray | None, h_n: Any) -> str:
 def verdict_line(
     *,
     target: str, test: str, tested: str, relation: bool, case: Case, features: Mapping[str, Any], outcome: str,
-    verdict: Verdict | None = None, message: str = "", answer: Sequence[Any] | None = None, idiom: str = "",
+    verdict: Verdict | None = None, message: str = "", answer: Result | None = None, idiom: str = "",
     findings: Sequence[str] = (), view: View = WHOLE,
 ) -> Line:  # fmt: skip
-    """What was said of one case: record/schema.py says what each field means.  tested: the property.  answer: output
-    and h_n, of which the digest is noted.  view: what an idiom shows, noted where that is not all."""
+    """What was said of one case: record/schema.py says what each field means.  tested: the property.  answer: of which
+    the digest is noted.  view: what an idiom shows, noted where that is not all."""
     said = None if verdict is None else {k: v for k, v in verdict.to_dict().items() if k != "outcome"}
-    noted = answer_id(*answer[:2]) if comparable(verdict) and answer is not None else None
+    shown = None if answer is None else (answer.output, answer.h_n, answer.gradients)
+    noted = answer_id(*shown) if comparable(verdict) and shown else None
     return {
         "kind": "verdict", "target": target, "test": test, "property": tested, "relation": relation, "case": case.id,
         "corpus": corpus.names().get(case.id), "features": dict(features), "sizes": sizes(case), "outcome": outcome,

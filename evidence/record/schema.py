@@ -266,10 +266,19 @@ class Array(Model):
     data: str = Field(description="base64 of little-endian bytes in C order")
 
 
+class GradientArrays(Model):
+    """Of the probed layer: docs/error-bounds.md, "Gradients"."""
+
+    x: Array
+    h0: Array | list[Array]
+    parameters: list[dict[str, Array]] = Field(description="of each track")
+
+
 class Answer(Model):
     output: Array | None = Field(description="null, as h_n, where an idiom shows none")
     h_n: Array | list[Array] | None = Field(description="a list, h first, of a cell with several states")
     prefixes: list[Array] | None = Field(description="output of the first 1, 2, ... layers")
+    gradients: GradientArrays | None = Field(None, description="of a case with cotangents; absent where it has none")
 
 
 class Sizes(Model):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from reference import Case
 from reference.bounds.arithmetic import Arithmetic, arithmetic
 from reference.judging.verdict import OWN_STEPS, PAIR
@@ -106,7 +106,7 @@ def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str
     for case in cases:
         if (found := sizes(case)) != given.model_dump(exclude_defaults=True):
             yield f"its sizes are {found}, the line says {given.model_dump(exclude_defaults=True)}"
-        really = features_of(case.spec, **case.inputs, mode=str(features.get("mode")))
+        really = features_of_case(case, str(features.get("mode")))
         if other := [name for name, value in features.items() if really.get(name) != value]:
             yield f"it asks for {', '.join(f'{name} {really[name]}' for name in other)}, the line says otherwise"
 

@@ -240,9 +240,13 @@ class Target:
 def _again(
     case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str | None
 ) -> tuple[list[str], str]:
-    output, h_n, prefixes = decode_answer(answer.model_dump())
-    given, view = answer_id(output, h_n), View(**line.view)
-    verdict = judge_view(case, view, output, h_n, None if bound == "trajectory" else prefixes, declared, bound)
+    output, h_n, prefixes, gradients = decode_answer(answer.model_dump())
+    given, view, lower = (
+        answer_id(output, h_n, gradients),
+        View(**line.view),
+        None if bound == "trajectory" else prefixes,
+    )
+    verdict = judge_view(case, view, output, h_n, lower, declared, bound, gradients)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
     other = [name for name in vars(said) if not _same(name, getattr(said, name), getattr(verdict, name))]
     exact = ["outcome"] * (ordinary(line) != verdict.outcome) + [name for name in other if name not in FIGURES]

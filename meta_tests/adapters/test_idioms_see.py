@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import adapters
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from evidence.record.ledger import Ledger
@@ -53,7 +53,7 @@ class Asked:
             )
             cases = tuple(cases_of(offered, refused))
             for case in cases:
-                self.target.present(features_of(case.spec, **case.inputs), word)
+                self.target.present(features_of_case(case), word)
             if word:
                 self.target.check("idioms, every feature", *cases, idiom=word)
             self.cases[word] = cases
@@ -61,7 +61,7 @@ class Asked:
 
     def came(self, case: Case, idiom: str, child: Child | None = None) -> Trial:
         """What came of a case, by the findings of this version.  child: which is asked, where there is one."""
-        target, features = self.target, features_of(case.spec, **case.inputs)
+        target, features = self.target, features_of_case(case)
         present, way = target.present(features, idiom), (target.adapter, case, target.device, "eager")
         if reason := left_out(present, features, idiom):
             name, version = target.adapter.name, target.adapter.version

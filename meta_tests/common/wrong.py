@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from adapters import Result
-from adapters.contract import Idiom, features_of
+from adapters.contract import Idiom, features_of_case
 from adapters.numpy.adapter import ReferenceAdapter
 from evidence.record import seeded
 from evidence.record.lines import idiom_lines
@@ -106,7 +106,7 @@ class Wrong(ReferenceAdapter):
         mask: Any = None,
     ) -> Result:
         case = Case(module.spec, tuple(module.parameters), x, h0, lengths, layout, mask=mask)
-        asked = features_of(case.spec, **case.inputs)
+        asked = features_of_case(case)
         mine = [FINDINGS[one] for one in self.has if FINDINGS[one].holds(asked)]
         for finding in mine:
             if finding.what.exception:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from adapters.numpy.adapter import ReferenceAdapter
 from findings import Finding
 from findings.finding import PLANTED, What
@@ -30,7 +30,7 @@ RIGHT = Finding(
 
 def wrong(case: Case) -> list[Fault]:
     """Lengths are ignored where RIGHT says so."""
-    return [FAULT] if RIGHT.holds(features_of(case.spec, **case.inputs)) else []
+    return [FAULT] if RIGHT.holds(features_of_case(case)) else []
 
 
 def said(check: Any, finding: Finding) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rich")
 from adapters import FEATURES
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from harness import pool
 from harness.strategies import Question, questions
 from reference.judging.primitives import judge_activation
@@ -32,7 +32,7 @@ def test_every_cell_and_variant_is_drawn_and_elman_in_half_of_the_questions() ->
         pair
         for question in found
         for case in [question.case("reverse", "tanh", "float32")]
-        for pair in features_of(case.spec, **case.inputs).items()
+        for pair in features_of_case(case).items()
     )
     assert all(asked[word, True] for word in ("peepholes", "input_forget", "projection", "clip"))
 

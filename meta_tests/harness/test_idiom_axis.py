@@ -14,7 +14,7 @@ import pytest
 
 from adapters import FEATURES, Capabilities, Refusal
 from adapters.__main__ import main
-from adapters.contract import Idiom, NotOffered, features_of
+from adapters.contract import Idiom, NotOffered, features_of, features_of_case
 from evidence.record.ledger import Ledger
 from evidence.record.seeded import USUAL, cases_of
 from harness.target import Target
@@ -91,7 +91,7 @@ def test_a_wrong_idiom_is_named_and_its_case_replayed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", [*VIEWS, "limited"])
 def test_every_value_of_every_feature_that_an_idiom_offers_is_met(word: str) -> None:
     offered = target().offered(word)
-    met = {pair for case in cases_of(offered) for pair in features_of(case.spec, **case.inputs).items()}
+    met = {pair for case in cases_of(offered) for pair in features_of_case(case).items()}
     wanted = {(name, value) for name in FEATURES if name not in ("mode", "cell") for value in offered.supported(name)}
     assert not wanted - met
 
@@ -104,7 +104,7 @@ def test_every_value_of_every_feature_that_an_idiom_offers_is_met(word: str) -> 
 def test_what_is_left_is_met_whatever_is_not_offered(left: Mapping[Any, str], refused: Mapping[Any, Refusal]) -> None:
     offered = Capabilities(unsupported=left, refused=refused, offers=(("mask", True),))
     cases = cases_of(offered)
-    asked = [features_of(case.spec, **case.inputs) for case in cases]
+    asked = [features_of_case(case) for case in cases]
     assert not any(offered.no_answer(features) for features in asked)
     wanted = {(name, value) for name in FEATURES if name not in ("mode", "cell") for value in offered.supported(name)}
     missing = wanted - {pair for features in asked for pair in features.items()}

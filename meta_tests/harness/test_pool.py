@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters import Result
-from adapters.contract import Compiles, features_of
+from adapters.contract import Compiles, features_of_case
 from adapters.running.trial import Modules, Stack
 from evidence.record import corpus
 from evidence.record.ledger import Ledger
@@ -63,7 +63,7 @@ class Unwilling(Compiled):
 def key(question: Question) -> dict[str, object]:
     """What a compiler sees of a question."""
     case = question.case("forward", "tanh", "float32")
-    return features_of(case.spec, **case.inputs) | {"shape": case.x.shape, "units": case.spec.hidden_size}
+    return features_of_case(case) | {"shape": case.x.shape, "units": case.spec.hidden_size}
 
 
 def target(adapter: Any, seed: int = 0) -> Target:

@@ -54,7 +54,7 @@ def probed_spec(case: Case) -> RNNSpec:
     return replace(spec, input_size=spec.input_size + spec.num_directions * len(case.parameters[0].w_ih))
 
 
-def judge_gradients(case: Case, gradients: Gradients, declared: str | None = None) -> Verdict:
+def judge_gradients(case: Case, gradients: Any, declared: str | None = None) -> Verdict:
     """Are these gradients of the probed layer, probe(case), right?  Element by element, as judge.
 
     gradients: as backward answers them; output and h_n are judged first, then the deltas, then what is made of them.

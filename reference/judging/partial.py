@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backward import Gradients
 from ..bounds.arithmetic import Arithmetic
 from ..bounds.step import Enclosure, Expected
 from ..cells import cell_of
@@ -12,6 +13,7 @@ from ..layout import sequence_to_time_first, take_steps
 from . import judge as judging
 from .case import Case
 from .comparison import Part, compare, says_the_same, vacuous_elements
+from .gradients import judge_gradients
 from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
 from .verdict import Verdict
 from .view import WHOLE, Shown, View, answer_of, as_shown, blank, held, merged, sequence_of, shown, valid_of, wrong_form
@@ -25,6 +27,7 @@ def judge_view(
     prefixes: Sequence[np.ndarray] | None = None,
     declared: str | None = None,
     bound: str | None = None,
+    gradients: Gradients | None = None,
 ) -> Verdict:
     """Does what a call shows agree with the same view of the reference's answer?
 
@@ -32,7 +35,10 @@ def judge_view(
     arguments are judge's, and so are the errors raised. By the step bound where each layer's output is shown at every
     step, with its halves beside each other; else by the trajectory bound, each operation that merges two halves rounded
     once. An output that is held must be repeated exactly.
+    gradients: of a case with cotangents, of which nothing else is judged.
     """
+    if case.cotangents is not None:
+        return judge_gradients(case, gradients, declared)
     if view == WHOLE:
         return judge(case, output, h_n, prefixes, declared, bound)  # type: ignore[arg-type] - None is an answer's fault
     by_steps = view.output == "every step" and not view.merges(case.spec.num_directions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from adapters.running.primitives import primitive_verdicts
 from harness.relations import answer
 from harness.target import Target
@@ -25,7 +25,7 @@ from reference.spec import GATED
 @pytest.mark.parametrize("size", [1, 5, 33, 256])
 def test_primitives_agree(target: Target, dtype: str, nonlinearity: str, size: int) -> None:
     case = draw_case(RNNSpec(size + 1, size, nonlinearity=nonlinearity), batch=4, time=5, dtype=dtype, seed=size)
-    present = target.present(features_of(case.spec, **case.inputs, mode=target.kept))
+    present = target.present(features_of_case(case, target.kept))
     arithmetics = [finding.what.arithmetic for finding in present if finding.what.arithmetic]
     by_findings = (alone(target, case, name) for name in arithmetics)
     right = (verdicts for verdicts in by_findings if all(verdict.agrees for verdict in verdicts))

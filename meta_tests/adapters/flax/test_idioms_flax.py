@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.contract import NotOffered, features_of
+from adapters.contract import NotOffered, features_of_case
 from adapters.flax.script import WAYS
 from adapters.running.trial import Stack, attempt
 from meta_tests.adapters.scripts.test_script import execute
@@ -35,7 +35,7 @@ def test_the_script_of_an_idiom_asks_what_it_asks(word: str, case: Any) -> None:
         pytest.skip("it raises: F-021, F-023")
     if word == "axes of batch" and case.lengths is not None:
         pytest.skip("it raises: F-161")
-    if why := adapter.idioms[word].narrowed(adapter.capabilities).not_offered(features_of(case.spec, **case.inputs)):
+    if why := adapter.idioms[word].narrowed(adapter.capabilities).not_offered(features_of_case(case)):
         with pytest.raises(NotOffered):
             adapter.script(case, "cpu", word)
         pytest.skip(why)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.contract import NotOffered, features_of
+from adapters.contract import NotOffered, features_of_case
 from adapters.onnx.script import onnx_script
 from adapters.running.trial import examine
 from evidence.record.corpus import cases
@@ -42,7 +42,7 @@ ASKED += [
 def test_a_script_asks_what_the_adapter_asks(runtime: str, name: str) -> None:
     adapter: Any = framework_adapter(runtime)
     case = cases()[name]
-    if reason := left_out(findings_of(adapter), features_of(case.spec, **case.inputs)):
+    if reason := left_out(findings_of(adapter), features_of_case(case)):
         pytest.skip(reason)
     trial = examine(adapter, case)
     if trial.answer is None:  # the script raises what is raised here

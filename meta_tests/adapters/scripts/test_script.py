@@ -17,7 +17,7 @@ import pytest
 from adapters import FEATURES
 from adapters.__main__ import main
 from adapters.capabilities import VARIANTS
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from adapters.flax.script import flax_script
 from adapters.keras.script import keras_script
 from adapters.running.trial import Stack, attempt
@@ -83,7 +83,7 @@ def usual(direction: str = "bidirectional", dtype: str = "float32") -> Case:
 
 def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
     asked = [cases()[name] for name in ASKED]
-    found = {(feature, value) for case in asked for feature, value in features_of(case.spec, **case.inputs).items()}
+    found = {(feature, value) for case in asked for feature, value in features_of_case(case).items()}
     possible = {(name, value) for name, values in FEATURES.items() if name != "mode" for value in values}
     found = {pair for pair in found if pair[0] != "mode"}
     others = {("cell", word) for word in FEATURES["cell"] if word != "elman"}
@@ -105,7 +105,7 @@ def test_a_script_clips_where_the_case_does(nonlinearity: str) -> None:
 def test_a_script_asks_what_the_adapter_asks(framework: str, name: str) -> None:
     """The answer has the same bits, the equations are right by the judge, and nothing lies outside the bounds."""
     adapter, case = framework_adapter(framework), cases()[name]
-    if refusal := adapter.capabilities.not_offered(features_of(case.spec, **case.inputs)):
+    if refusal := adapter.capabilities.not_offered(features_of_case(case)):
         pytest.skip(refusal)  # float64 on most backends of Keras
     names, code, printed = execute(script_of(framework, case))
     assert code == 0, printed

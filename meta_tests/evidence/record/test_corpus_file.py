@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters import FEATURES
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from evidence.record import corpus
 from evidence.record.ledger import AXES, FIRST_AXES
 from evidence.verify import declarations
@@ -41,7 +41,7 @@ def test_it_can_be_drawn_again_bit_for_bit() -> None:
 
 
 def test_every_combination_and_feature_is_asked() -> None:
-    asked = [features_of(case.spec, **case.inputs) for case in corpus.cases().values()]
+    asked = [features_of_case(case) for case in corpus.cases().values()]
     for axes, least in ((AXES, 1), (FIRST_AXES, 3)):
         combinations = Counter(tuple(features[name] for name in axes) for features in asked)
         assert all(combinations[one] >= least for one in product(*(FEATURES[name] for name in axes)))

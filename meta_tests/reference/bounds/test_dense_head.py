@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import adapters
-from adapters.contract import features_of
+from adapters.contract import features_of_case
 from meta_tests.common.frameworks import arithmetic_of, framework_adapter, skipped_where_declared
 from reference import Case, RNNSpec
 from reference.bounds.arithmetic import arithmetic
@@ -61,7 +61,7 @@ def drawn(spec: RNNSpec, dtype: str) -> tuple[Case, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", SPECS)
 def test_a_head_agrees(adapter: adapters.Adapter, name: str, steps: slice, dtype: str):
     case, weight, bias = drawn(SPECS[name], dtype)
-    features = features_of(case.spec, **case.inputs)
+    features = features_of_case(case)
     expected = head_reference(case, weight, bias, steps, arithmetic_of(adapter, dtype))
     for device in adapter.devices():
         with skipped_where_declared(adapter, features):

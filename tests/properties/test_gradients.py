@@ -1,0 +1,67 @@
+"""Training: are the gradients right that the framework's own differentiation gives, element by element?
+
+A probe shows the gradient with respect to each gate's sum (reference/judging/gradients.py), so that each step back is
+judged by itself. Only a target is asked whose adapter offers gradients.
+"""
+
+from __future__ import annotations
+
+import functools
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.strategies import Question, in_layout
+from harness.target import Target
+from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, RNNSpec
+from reference.draws import COTANGENTS, draw_case, with_cotangents
+
+PROPERTY = "gradients"
+WIDE = ("float32", "float64")
+CELLS = ("elman", "gru", "gru_reset_before", "lstm")
+LAYOUT_OF = dict(zip(COTANGENTS, (*LAYOUTS, "batch_first"), strict=True))
+few = settings(max_examples=-(-settings.default.max_examples // 2))
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@few
+@given(data=st.data())
+def test_gradients_agree_with_the_reference(target: Target, direction: str, dtype: str, data: st.DataObject) -> None:
+    """By x, by the initial states and by every weight, in every layout, of cotangents of every part of the answer."""
+    combinations = list(product(NONLINEARITIES, COTANGENTS))
+    questions = target.draw(data, combinations, with_all=True, max_layers=1, max_time=6)
+    case = functools.cache(Question.case)
+    target.check(PROPERTY, *(
+        with_cotangents(in_layout(case(question, direction, nonlinearity, dtype), LAYOUT_OF[of], question.memory), of,
+                        question.seed + 3, question.rounded)
+        for (nonlinearity, of), question in zip(combinations, questions, strict=True)
+    ))  # fmt: skip
+
+
+@pytest.mark.own_key
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_over_many_steps(target: Target, cell: str, direction: str, dtype: str) -> None:
+    """Where truncation, and steps that are counted twice or not at all, are far from the cotangent that they carry."""
+    spec = RNNSpec(3, 5, direction=direction, cell=cell)
+    words = {"batch": 3, "dtype": dtype, "seed": 7, "gradients": "last step", "weight_scale": 2.0}
+    target.check(PROPERTY, draw_case(spec, time=60, h0=True, lengths=(60, 41, 17), **words),
+                 draw_case(RNNSpec(17, 33, direction=direction, cell=cell), time=9, **words))  # fmt: skip
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_stands_in_the_padding_changes_no_gradient(target: Target, direction: str, value: float) -> None:
+    cases = []
+    for cell in CELLS:
+        spec = RNNSpec(3, 5, direction=direction, cell=cell)
+        case = draw_case(spec, batch=3, time=5, lengths=(5, 2, 3), gradients="all")
+        case.x[1, 3:] = value
+        case.cotangents[0][2, 4:] = value
+        cases.append(case)
+    target.check(PROPERTY, *cases)
