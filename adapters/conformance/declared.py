@@ -53,6 +53,8 @@ def declarations(subject: Subject) -> Iterator[str]:
             except TypeError as error:
                 offered = f"({name!r}, {value!r}) is offered"
                 yield f"{offered}, and {method} raised TypeError: {error}; expected an argument {name}"
+    if True in subject.capabilities.supported("gradients") and not callable(getattr(adapter, "gradients", None)):
+        yield "('gradients', True) is offered, and there is no method gradients"
 
 
 def laziness(subject: Subject) -> Iterator[str]:

@@ -26,7 +26,7 @@ from reference.judging.view import WHOLE, View, answer_of, merged, sequence_of
 from reference.layout import state_tuple
 from reference.spec import DTYPES, expect, expect_word
 
-from ..capabilities import variants_of
+from ..capabilities import NotOffered, variants_of
 from ..inputs import Inputs
 from .literals import DECODED, array_literal, text_literal
 
@@ -69,6 +69,8 @@ def script(
     Raises ValueError or TypeError, naming the field, where a word that goes into a script is none of those known: what
     stands in a script runs when the script does.
     """
+    if case.cotangents is not None:
+        raise NotOffered("gradients: a script asks for answers alone")
     for name, text in (("title", title), ("package", package)):
         expect(isinstance(text, str) and WORDS.fullmatch(text) is not None, name, text, "words of ASCII")
     expect_device(device, devices)

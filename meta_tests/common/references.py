@@ -66,7 +66,7 @@ class Calling(Mirror):
 
 class Doubling(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
-        output, h_n, _ = super().run(module, **inputs)
+        output, h_n, *_ = super().run(module, **inputs)
         return Result(2 * output, h_n)
 
 
@@ -125,7 +125,7 @@ class Showing(Mirror):
     """Shows its lower layer's output, which is wrong."""
 
     def run(self, module: Any, **inputs: Any) -> Result:
-        output, h_n, _ = super().run(module, **inputs)
+        output, h_n, *_ = super().run(module, **inputs)
         return Result(output, h_n, [np.zeros_like(output)])
 
 
@@ -135,7 +135,7 @@ class Moved(Mirror):
     version = "1.3"
 
     def run(self, module: Any, **inputs: Any) -> Result:
-        output, h_n, _ = super().run(module, **inputs)
+        output, h_n, *_ = super().run(module, **inputs)
         away = np.copysign(np.asarray(np.inf, output.dtype), output)
         return Result(np.where(output == 0, output, np.nextafter(output, away)), h_n)
 
@@ -238,7 +238,7 @@ class Answerless(Mirror):
 
 class Integer(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
-        output, h_n, _ = super().run(module, **inputs)
+        output, h_n, *_ = super().run(module, **inputs)
         return Result(output.astype(np.int64), h_n.astype(np.int64))
 
 

@@ -100,7 +100,7 @@ def test_planted_a_fault_of_a_toy_is_seen(fault: type[Toy]) -> None:
 def test_both_bounds_hold_for_a_toy(dtype: str, direction: str) -> None:
     case = stack(dtype, direction)
     adapter = Toy()
-    output, h_n, prefixes = adapter.run(adapter.build(case.spec, case.parameters), case.x, case.h0)
+    output, h_n, prefixes, _ = adapter.run(adapter.build(case.spec, case.parameters), case.x, case.h0)
     for bound in ("step", "trajectory"):
         verdict = judge(case, output, h_n, prefixes, bound=bound)
         assert verdict.outcome == "agrees", verdict

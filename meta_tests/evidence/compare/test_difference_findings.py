@@ -131,7 +131,7 @@ def test_one_that_was_hidden_by_another_is_no_no_go(tmp_path: Path) -> None:
 def test_what_was_a_finding_and_is_wrong_otherwise_is_outside(tmp_path: Path) -> None:
     class Worse(Wrong):
         def answered(self, case, finding):
-            output, h_n, _ = super().answered(case, finding)
+            output, h_n, *_ = super().answered(case, finding)
             return super().answered(case, finding)._replace(output=output * 2, h_n=h_n * 2)
 
     old = of(tmp_path / "old.json", "F-901")

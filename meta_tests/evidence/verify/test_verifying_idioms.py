@@ -73,7 +73,7 @@ def test_kept_answers_are_judged_again_by_the_view(genuine: Path) -> None:
 
         def change(lines: list[Line], idiom: str = idiom) -> None:
             line = of(lines, idiom)[0]
-            output, h_n, prefixes = decode_answer(line["answer"])
+            output, h_n, prefixes, _ = decode_answer(line["answer"])
             assert output is not None
             output = output.copy()
             output.reshape(-1)[-1] += 1
