@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from adapters.contract import features_of_case
-from reference import Case
+from reference import Case, RNNSpec
+from reference.arguments import cell_shapes
 from reference.bounds.arithmetic import Arithmetic, arithmetic
-from reference.judging.verdict import OWN_STEPS, PAIR
+from reference.cells import cell_of
+from reference.judging.gradients import elements
+from reference.judging.verdict import GRADIENT, OWN_STEPS, PAIR, WITH_STEPS
 from reference.judging.view import WHOLE, View
 
 from ..record.corpus import Corpus
@@ -44,6 +47,8 @@ def ordinary(line: VerdictLine) -> str:
 def bounds_of(line: VerdictLine, bound: str) -> tuple[str, ...]:
     """The bounds by which a line may have been judged.  bound: its property's, of a whole answer."""
     view = View(**line.view)
+    if line.features.get("gradients"):
+        return (GRADIENT,)
     if bound == PAIR:
         return (bound, *OWN_STEPS)
     if view == WHOLE and not (line.idiom and line.sizes.num_layers > 1):
@@ -153,7 +158,10 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bounds: S
         return
     yield from those(
         (said.bound not in bounds, f"it was judged by the {said.bound!r} bound, its property judges by {bounds[0]!r}"),
-        (said.detail, f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype"),
+        (
+            said.detail and not (said.bound == GRADIENT and said.outside),
+            f"it has the detail {said.detail[:80]!r} of an answer of another shape or dtype",
+        ),
     )
     yield from _counts(line, said)
     yield from _errors(line, said, judged)
@@ -176,7 +184,9 @@ def _counts(line: VerdictLine, said: Judgement) -> Iterator[str]:
     below = (layers - 1) * line.sizes.time if said.bound in ("step", *OWN_STEPS) else 0
     finals = {"every layer": layers, "last layer": 1, "none": 0}[view.states]
     expected = shown * steps + row * directions * (below + finals) + hidden * directions * finals
-    if view.masked == "held" and said.outside and said.elements == shown * steps:
+    if said.bound == GRADIENT:
+        expected = elements(spec_of(line), line.sizes.batch, line.sizes.time)
+    elif view.masked == "held" and said.outside and said.elements == shown * steps:
         expected = said.elements  # what is not held is compared with what stands before it, and nothing else
     outcome = "disagrees" if said.outside else "vacuous" if said.vacuous else "agrees"
     outside, of = f"{said.outside} elements outside", f"{said.vacuous} vacuous of {said.elements} elements"
@@ -216,6 +226,8 @@ def _most_residual(line: VerdictLine, said: Judgement, judged: Arithmetic) -> fl
     rounded = float(max(said.elements, 1)) if line.features["dtype"] == "float64" else REPEATABLE
     if said.max_error == 0:
         return rounded
+    if said.bound == GRADIENT:
+        return math.inf
     expected = abs(said.worst.expected) if said.worst is not None and said.worst.array == "output" else 0.0
     scale = judged.unit_roundoff * expected
     return said.max_error / scale * (1 + REPEATABLE) + rounded if scale > 0 else math.inf
@@ -261,6 +273,9 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
         if not stored:
             yield f"{name} {value!r} is no number of {judged.storage}"
     least, most = _possible(line)
+    if said.bound == GRADIENT:
+        yield from _gradient_place(line, place)
+        return
     strange = said.bound != PAIR and (place.expected < least or place.expected > most)
     ends = {"layer": (place.layer, sizes.num_layers), "batch": (place.batch, sizes.batch),
             "unit": (place.unit, sizes.hidden_size), "time": (place.time or 0, max(sizes.time, 1))}  # fmt: skip
@@ -282,6 +297,36 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
     )  # fmt: skip
 
 
+def _gradient_place(line: VerdictLine, place: Place) -> Iterator[str]:
+    """The same of an answer with gradients, which may be any number."""
+    spec, sizes = spec_of(line), line.sizes
+    shapes = {f"d{name}": (1, *shape)[-2:] for name, shape in cell_shapes(spec, 0).items()}
+    rows, inputs = shapes["dw_ih"]
+    shapes["dw_ih"] = rows, inputs + rows * spec.num_directions  # the probe's features
+    for state in cell_of(spec).states:
+        shapes |= dict.fromkeys((f"{state.name}_n", f"d{state.name}0"), (sizes.batch, state.size))
+    shapes |= {"output": (sizes.batch, spec.state_size), "delta": (sizes.batch, rows), "dx": (sizes.batch, inputs)}
+    steps = sizes.time if place.array in WITH_STEPS else 0
+    if place.array not in shapes or (place.time is None) == (place.array in WITH_STEPS):
+        yield f"{place.array!r} at time {place.time}"
+        return
+    (first, second), time = shapes[place.array], place.time or 0
+    yield from those(
+        (place.batch >= first or place.unit >= second or (time >= steps > 0) or place.layer > 0,
+         f"{place.array} at {place.batch}, {place.unit}: beyond the sizes of the case"),
+        (place.direction not in spec.directions, f"direction {place.direction!r} of a case in {spec.direction!r}"),
+        (place.bound < 0, f"bound {place.bound!r}"),
+    )  # fmt: skip
+
+
+def spec_of(line: VerdictLine) -> RNNSpec:
+    """The spec of a line's case, but for its clip."""
+    words = ("direction", "nonlinearity", "bias", "cell", "peepholes", "input_forget")
+    asked: dict[str, Any] = {name: line.features[name] for name in words}
+    return RNNSpec(line.sizes.input_size, line.sizes.hidden_size, line.sizes.num_layers,
+                   projection_size=line.sizes.projection_size, **asked)  # fmt: skip
+
+
 def _unbounded(line: VerdictLine) -> bool:
     """Whether a state of the layer may be any number: c of an LSTM, and its h where it is projected."""
     return line.features.get("cell") == "lstm"
@@ -289,7 +334,7 @@ def _unbounded(line: VerdictLine) -> bool:
 
 def _possible(line: VerdictLine) -> tuple[float, float]:
     """The least and the most that is expected: of an initial state, which an empty sequence gives back, anything."""
-    if line.features["h0"] or _unbounded(line):
+    if line.features["h0"] or _unbounded(line) or line.features.get("gradients"):
         return -math.inf, math.inf
     added = 2.0 if line.view.get("halves") == "sum" and _directions(line) > 1 else 1.0
     return {"tanh": (-added, added), "relu": (0.0, math.inf)}[str(line.features["nonlinearity"])]

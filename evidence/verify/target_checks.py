@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 
 from findings import Finding
-from reference import Case, Verdict
+from reference import Case, Gradients, Verdict
 from reference.cells import cell_of
-from reference.encoding import decode_answer
+from reference.encoding import arrays_of, decode_answer
 from reference.judging.partial import judge_view
 from reference.judging.verdict import OWN_STEPS
 from reference.judging.view import View
@@ -241,16 +241,13 @@ def _again(
     case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str | None
 ) -> tuple[list[str], str]:
     output, h_n, prefixes, gradients = decode_answer(answer.model_dump())
-    given, view, lower = (
-        answer_id(output, h_n, gradients),
-        View(**line.view),
-        None if bound == "trajectory" else prefixes,
-    )
+    given, view = answer_id(output, h_n, gradients), View(**line.view)
+    lower = None if bound == "trajectory" else prefixes
     verdict = judge_view(case, view, output, h_n, lower, declared, bound, gradients)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
     other = [name for name in vars(said) if not _same(name, getattr(said, name), getattr(verdict, name))]
     exact = ["outcome"] * (ordinary(line) != verdict.outcome) + [name for name in other if name not in FIGURES]
-    if case.dtype == "float64" and not exact and other and _plausible(case, said, verdict, output, h_n):
+    if case.dtype == "float64" and not exact and other and _plausible(case, said, verdict, output, h_n, gradients):
         return problems, LAST_BITS
     if differs := [*exact, *(name for name in other if name in FIGURES)]:
         problems.append(f"recorded as {line.outcome}, with another {', '.join(differs)} than the answer's: {verdict}")
@@ -266,7 +263,9 @@ def _same(name: str, one: Any, other: Any) -> bool:
     return close(one, other) if isinstance(one, float) else one == other
 
 
-def _plausible(case: Case, said: Judgement, verdict: Verdict, output: Any, h_n: Any) -> bool:
+def _plausible(
+    case: Case, said: Judgement, verdict: Verdict, output: Any, h_n: Any, gradients: Gradients | None
+) -> bool:
     """Whether float64 figures could be those of another BLAS: the bound covers either's own sums, so a fraction of it
     is 1 apart at most, and what the answer was at the places named is in it."""
     near = abs(said.max_fraction - verdict.max_fraction) <= 1 or not np.isfinite(verdict.max_fraction)
@@ -275,6 +274,6 @@ def _plausible(case: Case, said: Judgement, verdict: Verdict, output: Any, h_n: 
         if place is None or (place.array == "output" and place.layer != case.spec.num_layers - 1):
             continue
         finals = dict(zip((f"{state.name}_n" for state in cell_of(case.spec).states), state_tuple(h_n), strict=True))
-        answer = finals.get(place.array, output)
-        near = near and bool((answer == place.actual).any() or np.isnan(place.actual))
+        arrays = arrays_of(output, h_n, gradients) if gradients else [finals.get(place.array, output)]
+        near = near and bool(any((one == place.actual).any() for one in arrays) or np.isnan(place.actual))
     return near

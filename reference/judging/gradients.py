@@ -6,13 +6,14 @@ their weights: the forward pass is the same, and the gradient with respect to th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arguments import check_parameters
+from ..arguments import cell_shapes, check_parameters
 from ..backward import Gradients, batched_cotangents
 from ..bounds.arithmetic import Arithmetic
 from ..bounds.gradients import ExpectedGradients, enclosure, gradient_bound
@@ -25,9 +26,17 @@ from ..spec import CellParameters, RNNSpec, expect
 from .case import Case
 from .comparison import Part, compare, outside_bound
 from .judge import question_of, verdict_on, wrong_form
-from .verdict import Verdict
+from .verdict import GRADIENT, Verdict
 
-BOUND = "gradient"
+
+def elements(spec: RNNSpec, batch: int, time: int) -> int:
+    """How many numbers are compared of one layer: output and final states, deltas, and all gradients."""
+    tracks, states = spec.num_directions, sum(state.size for state in cell_of(spec).states)
+    shapes = cell_shapes(spec, 0)
+    rows = shapes["w_ih"][0]
+    weights = sum(math.prod(shape) for shape in shapes.values()) + rows * rows * tracks  # with the probe's
+    steps = tracks * (spec.state_size + rows) + spec.input_size
+    return batch * time * steps + tracks * (2 * batch * states + weights)
 
 
 def probe(case: Case) -> Case:
@@ -174,7 +183,7 @@ class _Answer:
     def verdict(self) -> Verdict:
         named = list(self.named())
         seen = [compare(one.part) for one in named]
-        verdict = verdict_on(self.case, seen, self.promised, BOUND)
+        verdict = verdict_on(self.case, seen, self.promised, GRADIENT)
         wrong = [one for one, found in zip(named, seen, strict=True) if found.outside]
         if not wrong:
             return verdict

@@ -17,7 +17,7 @@ from ..recurrence import Track, initial_states
 from ..spec import dtype_name, expect, expect_word
 from .case import Case
 from .comparison import Comparison, Part, compare, equal_bits, first_outside
-from .verdict import OWN_STEPS, PAIR, Location, Verdict
+from .verdict import OWN_STEPS, PAIR, WITH_STEPS, Location, Verdict
 
 BOUNDS = ("step", "trajectory")
 
@@ -273,7 +273,7 @@ def _location(case: Case, part: Part, flat: int) -> Location | None:
     batch, unit = divmod(row, units)
     values = [float(array[time, batch, unit]) for array in (part.expected, part.actual, part.bound)]
     layer = part.track // case.spec.num_directions
-    step = time if part.array == "output" else None
+    step = time if part.array in WITH_STEPS else None
     return Location(part.array, layer, _direction(case, part), step, batch, unit, *values)
 
 

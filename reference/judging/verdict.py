@@ -6,6 +6,8 @@ from typing import Any
 
 OUTCOMES = ("agrees", "disagrees", "vacuous")
 # the bounds of two answers: both together, or the step bound of the worse one
+GRADIENT = "gradient"  # the bound of gradients, and of the answer beside them
+WITH_STEPS = ("output", "delta", "dx")  # arrays that have an element for each step
 PAIR = "twice the trajectory"
 OWN_STEPS = ("first answer's step", "second answer's step")
 
@@ -14,7 +16,8 @@ OWN_STEPS = ("first answer's step", "second answer's step")
 class Location:
     """One element of an answer: where it is, what was expected there, what came, and what was allowed.
 
-    array: "output" or "h_n".  layer, batch, unit: counted from 0.  time: the step; None in h_n.
+    array: "output" or "h_n", "c_n"; of gradients "delta", "dx", "dh0", "dc0" or a weight's, "dw_ih".
+    layer, batch, unit: counted from 0; of a weight's gradient its row and column.  time: the step; None in an array that has none.
     """
 
     array: str
@@ -55,8 +58,8 @@ class Verdict:
     outcome: "agrees"; "disagrees"; or "vacuous", where some bound is too wide to mean anything and
         nothing was found outside the bounds.
     reason: of a disagreement: "value", "non-finite", "shape" or "dtype"; else empty.
-    bound: which bound decided, "step" or "trajectory", of two answers PAIR or one of OWN_STEPS; empty when the arrays
-        could not be compared.
+    bound: which bound decided, "step", "trajectory" or GRADIENT, of two answers PAIR or one of OWN_STEPS; empty when
+        the arrays could not be compared.
     arithmetic: the declared arithmetic that was judged.
     elements, outside, vacuous: elements compared, outside their bound, with a meaningless bound.
     max_error: largest absolute error.  max_ulps: the same in units in the last place of the expected value,
@@ -64,7 +67,7 @@ class Verdict:
     mean_signed_residual: mean of (|actual| - |expected|), in units of u times the output's scale: it shows
         a systematic shift far below any bound, and is reported, never judged by.
     worst: the element with the largest fraction.  first: the first element outside its bound, by layer, then time.
-    detail: a sentence where shape or dtype is wrong.
+    detail: a sentence where shape or dtype is wrong, and where gradients are: where they begin to be.
     """
 
     outcome: str
