@@ -17,7 +17,8 @@ class Location:
     """One element of an answer: where it is, what was expected there, what came, and what was allowed.
 
     array: "output" or "h_n", "c_n"; of gradients "delta", "dx", "dh0", "dc0" or a weight's, "dw_ih".
-    layer, batch, unit: counted from 0; of a weight's gradient its row and column.  time: the step; None in an array that has none.
+    layer, batch, unit: counted from 0; of a weight's gradient its row and column.  time: the step; None in an array
+        that has none.
     """
 
     array: str
