@@ -25,6 +25,7 @@ from reference.spec import expect_word
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
 TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
+TRAINED = ("elman", "gru", "gru_reset_before", "lstm")  # a cell that is added has those of its own in its own family
 PUBLISHED = {"elman": [369]}  # how many cases the corpus of a family had in a release
 
 
@@ -177,20 +178,20 @@ def _lstm() -> Iterator[tuple[tuple[Any, ...], Case]]:
 
 
 def _gradients() -> Iterator[tuple[tuple[Any, ...], Case]]:
-    """Cases with cotangents, of every cell: what is asked of one layer's backward pass."""
-    for seed, (cell, direction, dtype) in enumerate(product(CELLS, DIRECTIONS, WIDE)):
+    """Cases with cotangents: what is asked of one layer's backward pass."""
+    for seed, (cell, direction, dtype) in enumerate(product(TRAINED, DIRECTIONS, WIDE)):
         spec = RNNSpec(3, 4, direction=direction, cell=cell, nonlinearity="relu" if seed == 1 else "tanh")
         of = COTANGENTS[seed % len(COTANGENTS)]
         lengths = (5, 1, 3) if (seed + seed // 4) % 2 else None
         case = draw_case(spec, batch=3, time=5, dtype=dtype, seed=seed, h0=True, lengths=lengths, gradients=of)
         yield (cell, direction, dtype, of, "lengths" if lengths else "all steps"), case
-    for cell, layout in product(CELLS, LAYOUTS):
+    for cell, layout in product(TRAINED, LAYOUTS):
         spec, rows = RNNSpec(3, 4, direction="bidirectional", cell=cell, bias=False), 1 if layout == "unbatched" else 2
         words = {"batch": rows, "time": 4, "seed": 50, "layout": layout, "gradients": "all"}
         yield (cell, "bidirectional", layout, "without bias"), draw_case(spec, **words)
         if layout == "batch_first":
             yield (cell, "bidirectional", layout, "a mask"), draw_case(spec, mask=True, **words)
-    for cell in CELLS:
+    for cell in TRAINED:
         spec = RNNSpec(2, 3, cell=cell)
         yield (cell, "time", 50), draw_case(spec, batch=1, time=50, seed=60, gradients="last step", weight_scale=2.0)
 

@@ -87,7 +87,7 @@ class Trial:
         if self.answer is None or self.outcome != "disagrees" or self.answer.gradients:
             return None  # the verdict on gradients says where they begin to be wrong
         tried = {} if faults is None else {"faults": faults, "paired": faults}
-        return diagnose(self.case, *self.answer, declared=self.arithmetic, view=self.view, **tried)
+        return diagnose(self.case, *self.answer[:3], declared=self.arithmetic, view=self.view, **tried)
 
     def __str__(self) -> str:
         spec, case = self.case.spec, self.case

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import adapters
-from adapters.contract import FEATURES, capabilities_on, features_of
+from adapters.contract import FEATURES, capabilities_on, features_of_case
 from adapters.running.trial import Trial, examine
 from findings.states import told
 from meta_tests.common.features import case_with
@@ -41,7 +41,7 @@ def expect_agreement(adapter: adapters.Adapter, case: Case) -> None:
 
 
 def expect_declared(adapter: adapters.Adapter, trial: Trial, mode: str) -> None:
-    features = features_of(trial.case.spec, **trial.case.inputs, mode=mode)
+    features = features_of_case(trial.case, mode)
     capabilities = capabilities_on(adapter, trial.device)
     match told(trial, adapter, adapter.name).outcome:
         case "agrees" | "finding" | "left out":
@@ -72,7 +72,7 @@ def test_a_feature_runs_or_is_refused_with_the_declared_reason(adapter: adapters
     case = case_with(**({} if name == "mode" else {name: value}))
     if value == "mixed" and name == "mode":  # which is for narrow dtypes
         case = case_with(dtype="bfloat16")
-    assert features_of(case.spec, **case.inputs, mode=mode)[name] == value
+    assert features_of_case(case, mode)[name] == value
     for device in adapter.devices():
         expect_declared(adapter, examine(adapter, case, device, mode=mode), mode)
 

@@ -11,7 +11,7 @@ import pytest
 
 import adapters
 from adapters.capabilities import BASE, FEATURES, NO_ARGUMENT, NOT_AMONG_OFFERS, beyond_base
-from adapters.contract import Capabilities, cast_exactly, expect_device, features_of, with_cell
+from adapters.contract import Capabilities, cast_exactly, expect_device, features_of, features_of_case, with_cell
 from adapters.running import trial
 from adapters.running.trial import examine
 from reference import RNNSpec, forward
@@ -21,8 +21,8 @@ from .test_adapters import bits
 
 NO_VARIANTS = dict.fromkeys(("peepholes", "input_forget", "projection"), False)
 USUAL = {"direction": "forward", "layout": "batch_first", "nonlinearity": "tanh", "dtype": "float32", "bias": True,
-         "h0": False, "lengths": "full", "mask": False, "clip": False, "num_layers": "1", "time": "more",
-         "batch": "more", "values": "finite", "cell": "elman"}  # fmt: skip
+         "h0": False, "lengths": "full", "mask": False, "gradients": False, "clip": False, "num_layers": "1",
+         "time": "more", "batch": "more", "values": "finite", "cell": "elman"}  # fmt: skip
 
 
 @pytest.mark.parametrize("feature", [("dtype", "float8"), ("dropout", True)])
@@ -76,7 +76,7 @@ def test_offers_that_are_no_tuple_are_refused():
 
 def test_what_is_neither_in_the_base_nor_offered_is_unsupported():
     plain, offering = Capabilities(), Capabilities(offers=(("mask", True), ("mode", "saved"), ("mode", "compiled")))
-    later = {name: (value,) for name, value in {"clip": False, **NO_VARIANTS}.items()}
+    later = {name: (value,) for name, value in {"clip": False, "gradients": False, **NO_VARIANTS}.items()}
     assert {name: plain.supported(name) for name in FEATURES} == BASE | {"cell": ("elman",), **later}
     reasons = {one: NO_ARGUMENT.get(one[0], NOT_AMONG_OFFERS) for one in beyond_base()}
     assert plain.unsupported == reasons
@@ -110,7 +110,7 @@ class Old:
         ("mode", (*FEATURES["mode"], "asleep"), NO_ARGUMENT["mode"]),
         ("layout", (*FEATURES["layout"], "feature_first"), NOT_AMONG_OFFERS),
         ("cell", (*FEATURES["cell"], "one more"), NOT_AMONG_OFFERS),
-        ("gradients", (False, True), NOT_AMONG_OFFERS),
+        ("backwards", (False, True), NOT_AMONG_OFFERS),
     ],
 )
 @pytest.mark.parametrize("made", ["before", "after"])
@@ -128,7 +128,7 @@ def test_an_older_adapter_keeps_its_meaning_when_a_feature_is_added(
     assert adapter.capabilities.not_offered({feature: added[-1]}) == f"{feature} {added[-1]}: {reason}"
     assert Capabilities(offers=((feature, added[-1]),)).not_offered({feature: added[-1]}) == ""
     assert examine(adapter, case).outcome == "agrees"
-    monkeypatch.setattr(trial, "features_of", lambda *args, **asked: features_of(*args, **asked) | {feature: added[-1]})
+    monkeypatch.setattr(trial, "features_of_case", lambda *asked: features_of_case(*asked) | {feature: added[-1]})
     monkeypatch.setattr(adapter, "run", lambda *given: pytest.fail("it must not be asked"))
     declined = examine(adapter, case)
     assert (declined.outcome, declined.message) == ("not offered", f"{feature} {added[-1]}: {reason}")

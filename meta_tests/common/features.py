@@ -34,6 +34,7 @@ def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
         pinned, batch=batch, time=time, num_layers=many, lengths=_lengths(pinned, asked["lengths"], batch, time),
         mask=_mask(pinned, batch, time) if asked["mask"] else None,
         clip=(pinned.clip or 0.5) if asked["clip"] else None,
+        gradients=(pinned.gradients or "all") if asked["gradients"] else "",
         projection_size=(pinned.projection_size or pinned.hidden_size - 1) if asked["projection"] else 0,
         set=tuple(one for one in pinned.set if asked["values"] == "not finite" or abs(one.value) < float("inf")),
         **{name: asked[name] for name in DIRECT if name in asked},

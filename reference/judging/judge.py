@@ -89,10 +89,10 @@ def judge_pair(
     that is promised of each. All are as in judge, and so are the errors raised.
     """
     for field, answer in (("expected", expected), ("actual", actual)):
-        if not isinstance(answer, list | tuple) or len(answer) not in (2, 3):
+        if not isinstance(answer, list | tuple) or len(answer) not in (2, 3, 4):
             got = type(answer).__name__
             raise TypeError(f"{field}: got {got}, expected the two arrays output and h_n, and prefixes if known")
-    answers = [_Given(*answer) for answer in (expected, actual)]
+    answers = [_Given(*answer[:3]) for answer in (expected, actual)]  # gradients are not compared
     asked = [question_of(case, one.prefixes, name, "trajectory") for one, name in zip(answers, declared, strict=True)]
     (first, promised), bounds = zip(*asked, strict=True)
     for one in answers:

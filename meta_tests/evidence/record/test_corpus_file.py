@@ -55,13 +55,13 @@ def test_the_cells_that_some_adapter_offers_have_a_corpus_and_no_others_have() -
     """Of a cell that nobody offers, every case would be counted as not offered, by every target."""
     offered = {word for word in CELLS for entry in declarations.known().values()
                if not any(said["features"] == {"cell": word} for said in entry["unsupported"])}  # fmt: skip
-    assert corpus.families().keys() == offered
+    assert corpus.families().keys() == offered | {corpus.GRADIENTS}
 
 
 def test_it_is_small_and_no_case_stands_in_it_twice() -> None:
     assert len(corpus.names()) == len(corpus.cases()) == sum(len(one.cases) for one in corpus.families().values())
     assert len(corpus.families()["elman"].cases) == 369
-    assert sum(path.stat().st_size for path in corpus.FOLDER.iterdir()) < 4e6
+    assert sum(path.stat().st_size for path in corpus.FOLDER.iterdir()) < 4.2e6
 
 
 def test_nobody_can_write_into_it() -> None:

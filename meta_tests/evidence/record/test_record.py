@@ -61,13 +61,13 @@ def test_every_verdict_is_recorded_by_all_processes(tmp_path: Path) -> None:
     assert {line.corpus for line in only.verdicts} == {*corpus.cases()}
     assert all(line.answer for line in only.verdicts if line.property == "corpus" and line.outcome == "agrees")
     assert only.end is not None
-    assert only.end.tests == {"passed": 698}
+    assert only.end.tests == {"passed": 742}
     assert only.end.selection == f"only {CORPUS} was run"
     assert [path.name for path in tmp_path.iterdir() if "run.json" in path.name] == ["run.json"]
     test = next(ElementTree.parse(tmp_path / "run.xml").iter("testcase"))
     found = {entry.attrib["name"]: entry.attrib["value"] for entry in test.iter("property")}
     assert found == {"adapter": "mirror", "version": "1.2", "device": "cpu", "cases": found["cases"]}
-    assert " of 698 tests, " in run.stdout
+    assert " of 742 tests, " in run.stdout
     assert " a second: mirror 1.2 on cpu, test_the_corpus" in run.stdout
 
 
