@@ -184,11 +184,12 @@ def test_what_is_offered_without_an_argument_for_it_is_named() -> None:
         def run(self, module: Any, x: Any, h0: Any, lengths: Any, layout: str) -> Result:  # type: ignore[override]
             return super().run(module, x=x, h0=h0, lengths=lengths, layout=layout)
 
-    mode, mask = ask("what it says of itself", Offering()).problems
+    mode, mask, gradients = ask("what it says of itself", Offering()).problems
     assert mode == ("('mode', 'inference') is offered, and build raised TypeError: Mirror.build() got an unexpected "
                     "keyword argument 'mode'; expected an argument mode")  # fmt: skip
     assert mask.startswith("('mask', True) is offered, and run raised TypeError: ")
     assert mask.endswith("; expected an argument mask")
+    assert gradients == "('gradients', True) is offered, and there is no method gradients"
 
 
 def test_an_undeclared_refusal_is_a_problem() -> None:
