@@ -62,4 +62,6 @@ def _cells(stack: Any) -> list[Any]:
 def _expect_biases(stack: Any, spec: RNNSpec) -> None:
     """Raise NotOffered for a user's own GRUCell: it has no bias of h, by which a gradient could be asked."""
     if spec.cell == "gru" and spec.bias and any(cell.dense_h.bias is None for cell in _cells(stack)):
-        raise NotOffered("gradients: a GRUCell has no bias of h, whose gradient is asked; build(*read(module)) gives it one")
+        raise NotOffered(
+            "gradients: a GRUCell has no bias of h, whose gradient is asked; build(*read(module)) gives it one"
+        )

@@ -23,12 +23,14 @@ from .modes import ModeRunner
 from .read import cells_of, tracks
 from .settings import BACKEND, array_of, tensor
 
-# of (function, its arguments, a cotangent or None for each of its answers): the answers, a gradient for each argument
-Differentiation = Callable[[Callable[..., list[Any]], Sequence[Any], Sequence[Any]], tuple[Any, Any]]
+Function = Callable[..., list[Any]]
+Several = Sequence[Any]
 
 
 def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
     """By x, the initial states and every weight.  inputs, cotangents: batch first."""
+    if BACKEND == "numpy":
+        raise NotOffered("gradients: NumPy, the backend of Keras, computes none")
     spec, held = stack.spec, _variables(stack)
     start = start_of(spec, inputs.start(spec)) or []
     mask = None if inputs.valid is None else tensor(inputs.valid)
@@ -45,7 +47,7 @@ def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any])
         g_output = inputs.zeroed(g_output)
     g = [g_output, *(start_of(spec, g_h_n) or [None] * len(start))]
     leaves = [*map(tensor, (inputs.x, *start)), *(tensor(array_of(one)) for one in variables)]
-    answered, found = differentiation()(answers, leaves, [None if one is None else tensor(one) for one in g])
+    answered, found = BY[BACKEND](answers, leaves, [None if one is None else tensor(one) for one in g])
     output, *final = map(array_of, answered)
     x, *rest = map(array_of, found)
     by_weights = iter(rest[len(start) :])
@@ -68,52 +70,45 @@ def _variables(stack: ModeRunner) -> list[dict[str, Any]]:
         refuse(cell.name, {
             "got a dropout, expected none: while training it is drawn anew in each call":
                 cell.dropout or cell.recurrent_dropout,
-            **{f"its {name} is no variable of Keras, and none can stand in its place": not isinstance(one, keras.Variable)
+            **{f"its {name} is no variable, and nothing can stand in its place": not isinstance(one, keras.Variable)
                for name, one in found[-1].items()},
         })  # fmt: skip
     return found
 
 
-def differentiation() -> Differentiation:
-    match BACKEND:
-        case "tensorflow":
-            return _by_tensorflow
-        case "torch":
-            return _by_torch
-        case "jax":
-            return _by_jax
-        case "numpy":
-            raise NotOffered("gradients: NumPy, the backend of Keras, computes none")
-    raise ValueError(f"backend: got {BACKEND!r}, expected tensorflow, torch, jax or numpy")
+def _asked(answers: Several, g: Several) -> list[Any]:
+    """The answers that have a cotangent."""
+    return [answer for answer, one in zip(answers, g, strict=True) if one is not None]
 
 
-def _asked(answers: Sequence[Any], g: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """The answers that have a cotangent, and these."""
-    pairs = [(answer, one) for answer, one in zip(answers, g, strict=True) if one is not None]
-    return [answer for answer, _ in pairs], [one for _, one in pairs]
-
-
-def _by_tensorflow(function: Callable[..., list[Any]], leaves: Sequence[Any], g: Sequence[Any]) -> tuple[Any, Any]:
+def _by_tensorflow(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
     with import_module("tensorflow").GradientTape() as tape:
         tape.watch(leaves)
         answers = function(*leaves)
-    asked, given = _asked(answers, g)
-    return answers, tape.gradient(asked, leaves, given, unconnected_gradients="zero")
+    return answers, tape.gradient(_asked(answers, g), leaves, _asked(g, g), unconnected_gradients="zero")
 
 
-def _by_torch(function: Callable[..., list[Any]], leaves: Sequence[Any], g: Sequence[Any]) -> tuple[Any, Any]:
+def _by_torch(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
     torch = import_module("torch")
     leaves = [one.detach().clone().requires_grad_() for one in leaves]
     with torch.enable_grad():
         answers = function(*leaves)
-    asked, given = _asked(answers, g)
-    return answers, torch.autograd.grad(asked, leaves, given, materialize_grads=True)
+    return answers, torch.autograd.grad(_asked(answers, g), leaves, _asked(g, g), materialize_grads=True)
 
 
-def _by_jax(function: Callable[..., list[Any]], leaves: Sequence[Any], g: Sequence[Any]) -> tuple[Any, Any]:
+def _by_jax(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
     def asked(*leaves: Any) -> tuple[list[Any], list[Any]]:
         answers = function(*leaves)
-        return _asked(answers, g)[0], answers
+        return _asked(answers, g), answers
 
     _, back, answers = import_module("jax").vjp(asked, *leaves, has_aux=True)
-    return answers, back(_asked(answers, g)[1])
+    return answers, back(_asked(g, g))
+
+
+# backend -> of a function, its arguments, and for each of its answers a cotangent or None: the answers, and a gradient
+# for each argument
+BY: dict[str, Callable[[Function, Several, Several], tuple[Any, Any]]] = {
+    "tensorflow": _by_tensorflow,
+    "torch": _by_torch,
+    "jax": _by_jax,
+}
