@@ -93,17 +93,6 @@ UNSAID = (*NO_ARGUMENT.values(), NOT_AMONG_OFFERS)
 
 Feature = tuple[str, Any]
 
-# What is asked of no adapter: the judge of gradients has no bound of it, or asks it otherwise.
-GRADIENTS: dict[tuple[Feature, ...], str] = {
-    (("gradients", True), (name, value)): reason
-    for name, values, reason in (
-        ("num_layers", FEATURES["num_layers"][1:], "a stack's layers are asked one by one"),
-        ("dtype", FEATURES["dtype"][2:], "no bound is proved of them in a narrow dtype"),
-        ("mode", FEATURES["mode"][1:], "they are asked eagerly"),
-    )
-    for value in values
-}
-
 # What torch, and the compilers below Keras and Flax, compute narrow dtypes and narrowed products in.
 NARROW_ARITHMETICS: dict[tuple[Feature, ...], str] = {
     (("dtype", "float16"),): "float16_accumulate_float32",
@@ -239,7 +228,7 @@ class Capabilities:
         for name, value in features.items():
             if (name, value) not in self._can and (reason := self._why_not(name, value)):
                 return f"{name} {value}: {reason}"
-        for several, reason in (*self.together.items(), *(GRADIENTS.items() if features.get("gradients") else ())):
+        for several, reason in self.together.items():
             if features.items() >= set(several):
                 return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
         return ""

@@ -11,6 +11,7 @@ import numpy as np
 from reference import CellParameters, Gradients, Lengths, RNNSpec
 from reference import layout as layouts
 from reference.arguments import check_cotangents, check_inputs, check_parameters
+from reference.recurrence import initial_states
 from reference.spec import DTYPES, dtype_name, expect, expect_array, expect_word
 
 from .capabilities import MODES, NOT_AMONG_OFFERS, Capabilities, NotOffered, capabilities_on, features_of, variants_of
@@ -62,12 +63,39 @@ class Inputs(NamedTuple):
         outputs: of one layer after another, in the axes of x; only the last where the framework does not show them all.
         h_n: in the axes of h0.  zero_padding: whether outputs still have to be set to zero where no step counts.
         """
-        if zero_padding and (valid := self.valid) is not None:
-            outputs = [np.where(valid[..., None], output, output.dtype.type(0)) for output in outputs]
+        if zero_padding:
+            outputs = [self.zeroed(output) for output in outputs]
         outputs = [_moved(output, self.layout, self.asked) for output in outputs]
+        return Result(outputs[-1], self._given_back(h_n), outputs[:-1] or None)
+
+    def zeroed(self, sequence: np.ndarray) -> np.ndarray:
+        """A sequence in the axes of x, with zeros where no step counts."""
+        valid = self.valid
+        return sequence if valid is None else np.where(valid[..., None], sequence, sequence.dtype.type(0))
+
+    def start(self, spec: RNNSpec) -> Any:
+        """h0, and zeros where there is none: of what is not given no gradient can be asked."""
+        states = initial_states(spec, layouts.sequence_to_time_first(self.x, self.layout), self.h0, self.layout)
+        return layouts.from_state_tuple([layouts.state_from_batched(state, self.layout) for state in states])
+
+    def cotangents(self, given: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Those of output and h_n in the caller's layout, either of which may be None, as of this one."""
+        g_output, g_h_n = given
+        g = None if g_output is None else _moved(g_output, self.asked, self.layout)
         if self.asked == "unbatched" and self.layout != "unbatched":
-            h_n = layouts.each_state(lambda state: layouts.state_from_batched(state, self.asked), h_n)
-        return Result(outputs[-1], h_n, outputs[:-1] or None)
+            g_h_n = layouts.each_state(lambda state: layouts.state_to_batched(state, self.asked), g_h_n)
+        return g, g_h_n
+
+    def gradients(self, found: Gradients) -> Gradients:
+        """Those of this layout in the caller's, as views."""
+        x, output = (_moved(one, self.layout, self.asked) for one in (found.x, found.output))
+        h0, h_n = self._given_back(found.h0), self._given_back(found.h_n)
+        return found._replace(x=x, h0=h0, output=output, h_n=h_n)
+
+    def _given_back(self, states: Any) -> Any:
+        if self.asked == self.layout or self.asked != "unbatched":
+            return states
+        return layouts.each_state(lambda state: layouts.state_from_batched(state, self.asked), states)
 
 
 def _moved(sequence: np.ndarray, source: str, target: str) -> np.ndarray:
@@ -133,11 +161,7 @@ class Framework(ABC):
         mask: np.ndarray | None = None,
     ) -> Result:
         known = self._known(module)
-        check_inputs(known.spec, x, h0, lengths, layout, known.dtype, mask)
-        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode)
-        capabilities_on(self, known.device).require(asked)
-        steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
-        return self._run(known, Inputs(x, h0, steps, mask, layout, layout))
+        return self._run(known, self._inputs(known, x, h0, lengths, layout, mask))
 
     def gradients(
         self,
@@ -150,17 +174,18 @@ class Framework(ABC):
         cotangents: tuple[np.ndarray | None, Any] | None = None,
     ) -> Gradients:
         known = self._known(module)
+        inputs = self._inputs(known, x, h0, lengths, layout, mask, gradients=True)
+        return self._gradients(module, known, inputs, check_cotangents(known.spec, x, layout, cotangents))
+
+    def _inputs(
+        self, known: Known, x: Any, h0: Any, lengths: Lengths, layout: str, mask: Any, gradients: bool = False
+    ) -> Inputs:
+        """What is asked of a module, once it is checked; NotOffered where that is not offered."""
         check_inputs(known.spec, x, h0, lengths, layout, known.dtype, mask)
-        given = check_cotangents(known.spec, x, layout, cotangents)
-        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode, gradients=True)
+        asked = features_of(known.spec, x, h0, lengths, layout, mask=mask, mode=known.mode, gradients=gradients)
         capabilities_on(self, known.device).require(asked)
         steps = None if lengths is None else np.atleast_1d(np.asarray(lengths)).astype(np.int64)
-        inputs, batched = Inputs(x, h0, steps, mask, layout, layout), layout
-        if layout == "unbatched" and lengths is not None:
-            inputs, batched = inputs.to("time_first"), "time_first"
-            given = _moved_cotangents(given, layout)
-        found = self._gradients(module, known, inputs, given)
-        return found if batched == layout else _unbatched(found)
+        return Inputs(x, h0, steps, mask, layout, layout)
 
     def set_weights(self, module: Any, parameters: Sequence[CellParameters]) -> None:
         known = self._known(module)
@@ -211,21 +236,6 @@ class Framework(ABC):
 
     @abstractmethod
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray: ...
-
-
-def _moved_cotangents(cotangents: tuple[Any, Any], layout: str) -> tuple[Any, Any]:
-    """Of an unbatched call, as those of a batch of one, time first."""
-    g_output, g_h_n = cotangents
-    g = None if g_output is None else _moved(g_output, layout, "time_first")
-    return g, layouts.each_state(lambda state: layouts.state_to_batched(state, layout), g_h_n)
-
-
-def _unbatched(found: Gradients) -> Gradients:
-    """Of a batch of one, time first."""
-    states = [layouts.each_state(lambda one: layouts.state_from_batched(one, "unbatched"), given)
-              for given in (found.h0, found.h_n)]  # fmt: skip
-    x, output = (_moved(one, "time_first", "unbatched") for one in (found.x, found.output))
-    return Gradients(x, states[0], found.parameters, output, states[1])
 
 
 def expect_built(module: Any, *kinds: type) -> None:

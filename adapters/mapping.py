@@ -65,14 +65,18 @@ def native(spec: RNNSpec, layer: Native, track: CellParameters) -> dict[str, np.
     return made
 
 
-def parameters_of(spec: RNNSpec, layer: Native, arrays: Mapping[str, np.ndarray]) -> CellParameters:
+def parameters_of(
+    spec: RNNSpec, layer: Native, arrays: Mapping[str, np.ndarray], gradients: bool = False
+) -> CellParameters:
     """A track's weights from native arrays. Of biases that are added the first has the sum, and the others are 0.
 
-    Raises ValueError for an array of another shape.
+    gradients: whether the arrays are gradients by the native ones. By the chain rule each of the biases that are added
+    then has the whole of the sum's.  Raises ValueError for an array of another shape.
     """
     kinds, made = _kinds(spec), dict[str, np.ndarray]()
     for name, array in layer.arrays.items():
-        for of, part in zip(array.of, _parted(name, array, arrays[name]) if name in arrays else (), strict=False):
+        parts = _parted(name, array, arrays[name], gradients) if name in arrays else ()
+        for of, part in zip(array.of, parts, strict=False):
             if of not in kinds:
                 raise ValueError(f"{name}: got an array, expected none: the layer has no {of}")
             kind, rows = kinds[of], part.T if array.columns else part
@@ -152,12 +156,12 @@ def _join(array: Array, parts: list[np.ndarray]) -> np.ndarray:
     raise ValueError(f"joined: got {array.joined!r}, expected added, stacked or end to end")
 
 
-def _parted(name: str, array: Array, given: np.ndarray) -> list[np.ndarray]:
-    """The weights that an array holds: of a sum the first has all of it."""
+def _parted(name: str, array: Array, given: np.ndarray, gradients: bool) -> list[np.ndarray]:
+    """The weights that an array holds, or their gradients: of a sum the first weight, and every gradient, is all."""
     given, several = np.asarray(given), len(array.of)
     match array.joined:
         case "added":
-            return [given, *(np.zeros_like(given) for _ in array.of[1:])]
+            return [given, *(given if gradients else np.zeros_like(given) for _ in array.of[1:])]
         case "stacked" | "end to end" if len(given) % several or (array.joined == "stacked" and len(given) != several):
             raise ValueError(f"{name}: got shape {given.shape}, expected {' and '.join(array.of)} {array.joined}")
         case "stacked":

@@ -14,12 +14,13 @@ import jax
 import numpy as np
 from flax import nnx
 
-from reference import Case, CellParameters, RNNSpec
+from reference import Case, CellParameters, Gradients, RNNSpec
 
-from ..capabilities import NARROW_ARITHMETICS
+from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
 from ..contract import Capabilities, Compiles, Result, features_of_case, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..mapping import native
+from .gradients import gradients_of
 from .idioms import IDIOMS
 from .mapping import MAPPING, carries_of, states_of
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
@@ -54,7 +55,7 @@ class FlaxAdapter(Framework):
             **{("num_layers", n): SEQUENTIAL for n in ("2", "3 to 10")},
         },
         arithmetics=NARROW_ARITHMETICS,
-        offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm")),
+        offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm"), ("gradients", True)),
     )
     compiles, idioms = Compiles("compiled"), IDIOMS
     environment, read = staticmethod(environment), staticmethod(read)
@@ -102,19 +103,22 @@ class FlaxAdapter(Framework):
         return Known(called, spec, parameters[0].dtype, called.mode)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
-        device, lengths = device_of(known.native.stack), inputs.lengths
-        if lengths is not None:  # none of an empty batch; of an unbatched sequence a number
-            lengths = lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...] if lengths.size else None
+        device = device_of(known.native.stack)
         with settings(device, known.dtype, known.mode):
-            outputs, carries = known.native(
-                tensor(inputs.x, device),
-                jax.tree.map(lambda h: tensor(h, device), carries_of(known.spec, inputs.h0)),
-                None if lengths is None else tensor(lengths, device),
-                inputs.layout == "time_first",
-            )
+            outputs, carries = known.native(*_asked(known.spec, inputs, device))
             outputs, h_n = [np.array(output) for output in outputs], states_of(known.spec, carries)
         self._forget(known, inputs)
         return inputs.result(outputs, h_n, zero_padding=True)
+
+    def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+        if known.mode != "eager":
+            raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
+        stack, device, given = known.native.stack, device_of(known.native.stack), inputs.start(known.spec)
+        with settings(device, known.dtype):
+            asked = _asked(known.spec, inputs._replace(h0=given), device)
+            found = gradients_of(stack, known.spec, inputs, asked, cotangents, device)
+        self._forget(known, inputs)
+        return found
 
     def _fill(self, known: Known, parameters: Sequence[CellParameters]) -> None:
         device = device_of(known.native.stack)
@@ -143,6 +147,19 @@ class FlaxAdapter(Framework):
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
         with settings(device_named(device), a.dtype):
             return np.array(ACTIVATIONS[nonlinearity][0](tensor(a, device_named(device))))
+
+
+def _asked(spec: RNNSpec, inputs: Inputs, device: Any) -> tuple[Any, Any, Any, bool]:
+    """What every_layer takes beside the stack."""
+    lengths = inputs.lengths
+    if lengths is not None:  # none of an empty batch; of an unbatched sequence a number
+        lengths = lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...] if lengths.size else None
+    return (
+        tensor(inputs.x, device),
+        jax.tree.map(lambda h: tensor(h, device), carries_of(spec, inputs.h0)),
+        None if lengths is None else tensor(lengths, device),
+        inputs.layout == "time_first",
+    )
 
 
 def _given(array: np.ndarray) -> Callable[..., Any]:

@@ -168,11 +168,8 @@ def _cell_facts(name: str, cell: Any) -> dict[str, Any]:
 
 
 def _weights(name: str, cell: Any, bias: bool) -> dict[str, np.ndarray]:
-    """The arrays that a cell holds, by their names in the mapping. Where it has a bias, one that it lacks is 0."""
-    parts = {held: held.split(".") for held in CELLS[type(cell)][1]}
-    held = {one: getattr(getattr(cell, part), kind) for one, (part, kind) in parts.items()}
-    arrays = {one: np.array(array_in(variable, f"{name}, {one.replace('.', ' ')}"))
-              for one, variable in held.items() if variable is not None}  # fmt: skip
+    """What arrays_of answers, of one dtype. Where the cell has a bias, one that it lacks is 0."""
+    arrays, parts = arrays_of(cell, name), {held: held.split(".") for held in CELLS[type(cell)][1]}
     dtypes = {array.dtype.name for array in arrays.values()} | {np.dtype(cell.param_dtype).name}  # of its first carry
     denses = [getattr(cell, part) for part, _ in parts.values()]
     computes = {np.dtype(dense.dtype).name for dense in denses if dense.dtype is not None}
@@ -182,6 +179,14 @@ def _weights(name: str, cell: Any, bias: bool) -> dict[str, np.ndarray]:
         kernel = arrays[one.replace("bias", "kernel")]
         arrays[one] = np.zeros(kernel.shape[1:], kernel.dtype)
     return arrays
+
+
+def arrays_of(cell: Any, name: str) -> dict[str, np.ndarray]:
+    """Copies of the arrays that a cell holds, by their names in the mapping."""
+    parts = {held: held.split(".") for held in CELLS[type(cell)][1]}
+    held = {one: getattr(getattr(cell, part), kind) for one, (part, kind) in parts.items()}
+    return {one: np.array(array_in(variable, f"{name}, {one.replace('.', ' ')}"))
+            for one, variable in held.items() if variable is not None}  # fmt: skip
 
 
 def device_of(module: Any) -> Any:

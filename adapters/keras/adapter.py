@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, RNNSpec
+from reference import Case, CellParameters, Gradients, RNNSpec
 from reference.judging.view import WHOLE
 
 # Before keras itself is imported: it refuses what cannot be used.
@@ -16,10 +16,11 @@ from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # i
 
 import keras
 
-from ..capabilities import NARROW_ARITHMETICS
+from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
 from ..contract import Capabilities, Compiles, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from ..readers import refuse
+from .gradients import gradients_of
 from .idioms import IDIOMS
 from .mapping import MAPPING, h_n_of, start_of
 from .modes import (
@@ -125,6 +126,14 @@ class KerasAdapter(Framework):
         h_n = h_n_of(known.spec, [array_of(state) for state in states])
         # where the layers hold their output at masked steps, the suite's answer is zero
         return inputs.result([array_of(output) for output in outputs], h_n, zero_padding=bool(known.spec.held))
+
+    def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+        """Of the layers that run calls, one by one, with training=True."""
+        if known.mode != "eager":
+            raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
+        inputs = inputs.to("batch_first")
+        with on(known.device, known.dtype):
+            return inputs.gradients(gradients_of(known.native, inputs, inputs.cotangents(cotangents)))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         with on(device, x.dtype):

@@ -151,8 +151,11 @@ class TorchAdapter(Framework):
         """Of torch's own layers, called as they were built; ReverseRNN is one."""
         if isinstance(module, ModeRunner):
             raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
+        if inputs.layout == "unbatched" and inputs.lengths is not None:  # packed sequences are batched
+            inputs = inputs.to("time_first")
+        given = inputs.cotangents(cotangents)
         with settings(known.mode, known.device):
-            return gradients_of(module, known.spec, inputs, cotangents, known.device)
+            return inputs.gradients(gradients_of(module, known.spec, inputs, given, known.device))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)

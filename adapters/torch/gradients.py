@@ -68,15 +68,10 @@ def _asked(spec: RNNSpec, inputs: Inputs, device: str) -> Asked:
     def leaf(array: np.ndarray) -> torch.Tensor:
         return tensor(array).to(device).detach().clone().requires_grad_(True)
 
-    x = leaf(inputs.x)
-    if inputs.h0 is None:
-        batch = () if inputs.layout == "unbatched" else (x.shape[0 if inputs.layout == "batch_first" else 1],)
-        sizes = [state.size for state in cell_of(spec).states]
-        shapes = [(spec.num_cells, *batch, size) for size in sizes]
-        states = tuple(torch.zeros(shape, dtype=x.dtype, device=device, requires_grad=True) for shape in shapes)
-    else:
-        states = tuple(map(leaf, state_tuple(inputs.h0)))
-    return Asked(x, states, None if inputs.lengths is None else torch.from_numpy(inputs.lengths))
+    states = tuple(map(leaf, state_tuple(inputs.start(spec))))
+    # torch packs no empty batch, and there is nothing to pack
+    steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
+    return Asked(leaf(inputs.x), states, steps)
 
 
 def _called(layer: Any, spec: RNNSpec, asked: Asked) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:

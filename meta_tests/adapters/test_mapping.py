@@ -88,6 +88,20 @@ def test_of_biases_that_are_added_the_first_has_the_sum() -> None:
     assert_same(again, parameters_of(spec, layer, native(spec, layer, again)))
 
 
+@pytest.mark.parametrize("joined", ["added", "stacked", "end to end"])
+@pytest.mark.parametrize("word", CELLS)
+def test_gradients_come_back_by_the_chain_rule(word: str, joined: str) -> None:
+    """What a change of our weights comes to is the same by both gradients: of whole numbers, exactly."""
+    spec, layer = spec_of(word), kept(word, "stacked" if word == "gru" else joined)
+    for track in draw_parameters(spec, "float64"):
+        change = CellParameters.of({name: np.round(99 * array) for name, array in track.arrays().items()})
+        moved = native(spec, layer, change)
+        gradients = {name: np.arange(array.size).reshape(array.shape) - 7.0 for name, array in moved.items()}
+        handed = parameters_of(spec, layer, gradients, gradients=True).arrays()
+        by_ours = sum((array * handed[name]).sum() for name, array in change.arrays().items())
+        assert by_ours == sum((array * gradients[name]).sum() for name, array in moved.items())
+
+
 def test_a_bias_inside_the_reset_gate_is_not_added() -> None:
     spec, layer = RNNSpec(4, 3, cell="gru"), kept("gru", "added")
     (track,) = draw_parameters(spec)

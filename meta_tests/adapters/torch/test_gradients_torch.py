@@ -99,13 +99,3 @@ def test_the_adapter_answers_in_every_layout(layout: str) -> None:
             verdict = judge_gradients(case, found)
             assert verdict.outcome == "agrees", verdict
             assert all(torch.equal(one, before[name]) and one.grad is None for name, one in module.named_parameters())
-
-
-def test_what_has_no_gradients_says_so() -> None:
-    case = gradient_case("tanh")
-    adapter: Any = framework_adapter("torch")
-    traced = adapter.build(case.spec, case.parameters, mode="traced")
-    with pytest.raises(ValueError, match=r"gradients in the mode traced: the adapter does not offer it"):
-        adapter.gradients(traced, **case.inputs, cotangents=case.cotangents)
-    with pytest.raises(TypeError, match="cotangents: got NoneType"):
-        adapter.gradients(adapter.build(case.spec, case.parameters), **case.inputs)

@@ -544,7 +544,10 @@ def test_a_record_from_before_arithmetics_were_declared_is_read(tmp_path: Path) 
 def test_a_passed_test_more_is_found_out_where_the_whole_suite_was_run(tmp_path: Path) -> None:
     evidence = record(tmp_path / "run.json", Mirror(), selection="")
     assert not [problem for problem in problems(evidence) if "tests ended" in problem]
-    assert any("mirror cpu: 0 tests test_equivalence.py::test_an_empty_batch_gives_empty_answers left" in problem for problem in problems(evidence))
+    assert any(
+        "mirror cpu: 0 tests test_equivalence.py::test_an_empty_batch_gives_empty_answers left" in problem
+        for problem in problems(evidence)
+    )
     more = recounted(evidence.path, lambda lines: lines[-1]["tests"].update(passed=850))
     assert any("850 tests ended" in problem for problem in problems(more))
     assert any("no case agrees of " in problem for problem in problems(evidence))

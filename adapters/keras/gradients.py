@@ -1,0 +1,114 @@
+"""Gradients of Keras layers, by the differentiation of their backend, as in training: layers called with training=True.
+
+They are called eagerly, with other tensors in place of their weights (keras.StatelessScope): a user's own stay as they
+are. Where one bias stands for b_ih + b_hh, each of these has its gradient, by the chain rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+import keras
+
+from reference import Gradients
+
+from ..contract import NotOffered
+from ..inputs import Inputs
+from ..mapping import parameters_of
+from ..readers import refuse
+from .mapping import MAPPING, h_n_of, start_of
+from .modes import ModeRunner
+from .read import cells_of, tracks
+from .settings import BACKEND, array_of, tensor
+
+Function = Callable[..., list[Any]]
+Several = Sequence[Any]
+
+
+def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+    """By x, the initial states and every weight.  inputs, cotangents: batch first."""
+    if BACKEND == "numpy":
+        raise NotOffered("gradients: NumPy, the backend of Keras, computes none")
+    spec, held = stack.spec, _variables(stack)
+    start = start_of(spec, inputs.start(spec)) or []
+    mask = None if inputs.valid is None else tensor(inputs.valid)
+    variables = [variable for cell in held for variable in cell.values()]
+
+    def answers(x: Any, *rest: Any) -> list[Any]:
+        values = zip(variables, rest[len(start) :], strict=True)
+        with keras.StatelessScope(state_mapping=values):
+            outputs, final = stack.every_layer(x, rest[: len(start)], mask, training=True)
+        return [outputs[-1], *final]
+
+    g_output, g_h_n = cotangents
+    if g_output is not None and spec.held:  # where the suite's answer is zero, whatever the layer's is
+        g_output = inputs.zeroed(g_output)
+    g = [g_output, *(start_of(spec, g_h_n) or [None] * len(start))]
+    leaves = [*map(tensor, (inputs.x, *start)), *(tensor(array_of(one)) for one in variables)]
+    answered, found = BY[BACKEND](answers, leaves, [None if one is None else tensor(one) for one in g])
+    output, *final = map(array_of, answered)
+    x, *rest = map(array_of, found)
+    by_weights = iter(rest[len(start) :])
+    by_cell = [{name: next(by_weights) for name in cell} for cell in held]
+    return Gradients(
+        x,
+        h_n_of(spec, rest[: len(start)]),
+        [parameters_of(spec, MAPPING[spec.cell], arrays, gradients=True) for arrays in by_cell],
+        inputs.zeroed(output) if spec.held else output,
+        h_n_of(spec, final),
+    )
+
+
+def _variables(stack: ModeRunner) -> list[dict[str, Any]]:
+    """The variables of each track's cell, by Keras' names. NotOffered where training computes something else."""
+    found = []
+    for cell in [cell for layer in stack.layers for track in tracks(layer) for cell in cells_of(track)]:
+        held = {name: getattr(cell, name) for name in MAPPING[stack.spec.cell].arrays}
+        found.append({name: one for name, one in held.items() if one is not None})
+        refuse(cell.name, {
+            "got a dropout, expected none: while training it is drawn anew in each call":
+                cell.dropout or cell.recurrent_dropout,
+            **{f"its {name} is no variable, and nothing can stand in its place": not isinstance(one, keras.Variable)
+               for name, one in found[-1].items()},
+        })  # fmt: skip
+    return found
+
+
+def _asked(answers: Several, g: Several) -> list[Any]:
+    """The answers that have a cotangent."""
+    return [answer for answer, one in zip(answers, g, strict=True) if one is not None]
+
+
+def _by_tensorflow(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
+    with import_module("tensorflow").GradientTape() as tape:
+        tape.watch(leaves)
+        answers = function(*leaves)
+    return answers, tape.gradient(_asked(answers, g), leaves, _asked(g, g), unconnected_gradients="zero")
+
+
+def _by_torch(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
+    torch = import_module("torch")
+    leaves = [one.detach().clone().requires_grad_() for one in leaves]
+    with torch.enable_grad():
+        answers = function(*leaves)
+    return answers, torch.autograd.grad(_asked(answers, g), leaves, _asked(g, g), materialize_grads=True)
+
+
+def _by_jax(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
+    def asked(*leaves: Any) -> tuple[list[Any], list[Any]]:
+        answers = function(*leaves)
+        return _asked(answers, g), answers
+
+    _, back, answers = import_module("jax").vjp(asked, *leaves, has_aux=True)
+    return answers, back(_asked(g, g))
+
+
+# backend -> of a function, its arguments, and for each of its answers a cotangent or None: the answers, and a gradient
+# for each argument
+BY: dict[str, Callable[[Function, Several, Several], tuple[Any, Any]]] = {
+    "tensorflow": _by_tensorflow,
+    "torch": _by_torch,
+    "jax": _by_jax,
+}
