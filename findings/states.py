@@ -149,7 +149,8 @@ def _judged(trial: Trial, several: Sequence[Finding], bound: str | None) -> str:
     lower = None if bound == "trajectory" else prefixes
     if not faults:
         return judge_view(trial.case, trial.view, output, h_n, lower, declared, bound, gradients).outcome
-    return judge_planted(trial.case, output, h_n, prefixes, declared, faults, trial.view).outcome
+    asked = replace(trial.case, cotangents=None)
+    return judge_planted(asked, output, h_n, prefixes, declared, faults, trial.view).outcome
 
 
 def left_out(present: Sequence[Finding], features: Mapping[str, Any], idiom: str = "") -> str:

@@ -49,7 +49,10 @@ class KerasAdapter(Framework):
     framework: Any = keras
     version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
     capabilities = Capabilities(
-        unsupported={**{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()}},
+        unsupported={
+            **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
+            **({("gradients", True): "NumPy, the backend of Keras, computes none"} if BACKEND == "numpy" else {}),
+        },
         together=TOGETHER,
         refused=REFUSED,
         emulated={
@@ -59,7 +62,12 @@ class KerasAdapter(Framework):
             ("mode", "sequential"): "a sequential model shows no states: h_n is taken from its output",
         },
         arithmetics=NARROW_ARITHMETICS,
-        offers=(("mask", True), *(("mode", mode) for mode in MODES), *(("cell", cell) for cell in MAPPING)),
+        offers=(
+            ("mask", True),
+            ("gradients", True),
+            *(("mode", mode) for mode in MODES),
+            *(("cell", cell) for cell in MAPPING),
+        ),
     )
     compiles = Compiles(KEPT) if KEPT else None
     idioms = IDIOMS
