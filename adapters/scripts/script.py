@@ -26,7 +26,7 @@ from reference.judging.view import WHOLE, View, answer_of, merged, sequence_of
 from reference.layout import state_tuple
 from reference.spec import DTYPES, expect, expect_word
 
-from ..capabilities import NotOffered, variants_of
+from ..capabilities import variants_of
 from ..inputs import Inputs
 from .literals import DECODED, array_literal, text_literal
 
@@ -69,14 +69,12 @@ def script(
     Raises ValueError or TypeError, naming the field, where a word that goes into a script is none of those known: what
     stands in a script runs when the script does.
     """
-    if case.cotangents is not None:
-        raise NotOffered("gradients: a script asks for answers alone")
     for name, text in (("title", title), ("package", package)):
         expect(isinstance(text, str) and WORDS.fullmatch(text) is not None, name, text, "words of ASCII")
     expect_device(device, devices)
     expect_word("cell", case.spec.cell, cells)
     words = {**_words(case, device), **_words_of(view, case), **more, "title": title, "package": package}
-    parts = trajectory(case, view)
+    parts = trajectory(case, view) if case.cotangents is None else {}
     words["wide"] = sum(int(vacuous_elements(*part).sum()) for part in parts.values())
     bounds = {name: array_literal(rounded_up(part.bound), np.inf) for name, part in parts.items()}
     words["bounds"] = "\n".join(f"{name}_bound = {text}" for name, text in bounds.items())
@@ -125,7 +123,9 @@ def checked(case: Case) -> RNNSpec:
 
 def _words(case: Case, device: str) -> dict[str, Any]:
     """What a template may say of a case, by name: its sizes and words, and what is true of it."""
-    spec = checked(case)
+    spec, asked = checked(case), case
+    if case.cotangents is not None and case.h0 is None:  # so that there is something to differentiate by
+        case = replace(case, h0=layouts.each_state(np.zeros_like, case.answer().h_n))
     h0, c0 = (*state_tuple(case.h0), None)[:2]
     kind, _, index = device.partition(":")
     axes = layouts.sequence_axes(case.layout)
@@ -144,6 +144,7 @@ def _words(case: Case, device: str) -> dict[str, Any]:
         **{name: getattr(case, name) is not None for name in ("h0", "lengths", "mask")},
         "packed": case.lengths is not None and np.size(case.lengths) > 0,
         "ended": case.lengths is not None or case.mask is not None,
+        **_cotangents(case),
         "x": array_literal(case.x),
         "h0_array": None if h0 is None else array_literal(h0),
         "c0_array": None if c0 is None else array_literal(c0),
@@ -153,7 +154,7 @@ def _words(case: Case, device: str) -> dict[str, Any]:
         "axes": ", ".join(axes),
         "step_axes": ", ".join(axes[:-1]),
         "state_axes": ", ".join(layouts.state_axes(case.layout)),
-        "id": case.id,
+        "id": asked.id,
         "dtype": case.dtype,
         "directions": spec.num_directions,
         "output_size": spec.output_size,
@@ -167,6 +168,22 @@ def _words(case: Case, device: str) -> dict[str, Any]:
         "device_kind": text_literal(kind),
         "device_index": int(index or 0),
         "cpu": device == "cpu",
+    }
+
+
+def _cotangents(case: Case) -> dict[str, Any]:
+    """What a template says of cotangents: zeros where there are none, and at steps that do not count."""
+    if case.cotangents is None:
+        return {"gradients": False}
+    (g_output, finals), blank = case.cotangents, case.answer()
+    plain = Inputs(case.x, case.h0, None if case.lengths is None else np.atleast_1d(case.lengths), case.mask,
+                   case.layout, case.layout)  # fmt: skip
+    g = np.zeros_like(blank.output) if g_output is None else plain.zeroed(g_output)
+    g_h_n, g_c_n = (*state_tuple(layouts.each_state(np.zeros_like, blank.h_n) if finals is None else finals), None)[:2]
+    arrays = {"g_output": g, "g_h_n": g_h_n, "g_c_n": g_c_n}
+    return {
+        "gradients": True,
+        **{f"{name}_array": None if a is None else array_literal(a) for name, a in arrays.items()},
     }
 
 
