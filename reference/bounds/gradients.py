@@ -64,7 +64,7 @@ class Recorded:
         projected.rows = slice(0, len(track.parameters.w_ih))
         self.after = track.cell.step(self.tape, self.weights, projected, self.before)
         self.forward = self._resolved(scan, actual)
-        self.after[0].value = scan.closed(actual)  # the one that slopes are computed of
+        self.after[0].value = actual  # the one that slopes are computed of
 
     def counted(self, sequence: np.ndarray) -> np.ndarray:
         """A sequence in processing order, zero where no step counts."""
@@ -105,10 +105,9 @@ def gradient_bound(
     """actual: (time, batch, size), what the framework answered for this track.  delta: (time, batch, rows of w_ih),
     what it reported of the probe.  g_output: as actual.  g_finals: (batch, size) each.  shared: how many tracks read x.
 
-    Raises NotImplementedError for an operation of which no bound is proved, and for an arithmetic that rounds what it
-    shows: its deltas are not those that it goes on with.
+    Raises NotImplementedError for an operation, and for an arithmetic, of which no bound is proved.
     """
-    if judged.narrow or judged.shown_roundoff:
+    if judged.narrow:
         raise NotImplementedError(f"gradients: got the arithmetic {judged.name}, of which no bound is proved")
     step = Recorded(track, actual, judged, shared)
     reported, gates = step.counted(delta), gates_of(track)
@@ -242,15 +241,17 @@ class Solved:
 
     def _quotient(self, coefficient: Back, delta: Back) -> tuple[np.ndarray, np.ndarray]:
         """|X| lies between (|delta| - s) / ((|M| + e)(1 + w) + s) and (|delta| + s) / ((|M| - e)(1 - w) - s), where
-        products round by w and lose at most s (1 + |X|)."""
+        products round by w and lose at most s (1 + |X|); s holds what the delta was rounded by when it was shown too.
+        """
         lost = (coefficient.products + 1) * coefficient.above_one * self.returns.smallest
+        far = lost + self.returns.used(delta).radius
         w, size = self.returns.unit * 2 + EVALUATION_ERROR, np.abs(coefficient.value)
         magnitude = np.abs(delta.value)
-        least = (magnitude - lost) / ((size + coefficient.radius) * (1 + w) + lost) * (1 - EVALUATION_ERROR)
+        least = (magnitude - far) / ((size + coefficient.radius) * (1 + w) + lost) * (1 - EVALUATION_ERROR)
         divisor = (size - coefficient.radius) * (1 - w) - lost
         with np.errstate(divide="ignore", invalid="ignore"):
-            most = np.where(divisor > 0, (magnitude + lost) / divisor * (1 + EVALUATION_ERROR), np.inf)
-        least = np.where(magnitude > lost, least, -most)
+            most = np.where(divisor > 0, (magnitude + far) / divisor * (1 + EVALUATION_ERROR), np.inf)
+        least = np.where(magnitude > far, least, -most)
         negative = np.signbit(delta.value) != np.signbit(coefficient.value)
         unknown = ~(divisor > 0)  # not even the sign of M is known
         low, high = np.where(negative, -most, least), np.where(negative, -least, most)

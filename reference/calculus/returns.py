@@ -31,6 +31,8 @@ class Back:
     value: float64; 1.0 is what a state's own cotangent is of itself.  radius: 0.0 of one that is exact.
     scale: a radius this wide says nothing, after this has been multiplied by a state's.  state: of which it is a
     coefficient, by number; None of a known one.  sum: whether it is a sum of as many terms as a product has.
+    shown: whether it is a delta as it was shown, which the one that is used was rounded to. A product counts that
+    with its operands' roundings; elsewhere it must be `used`.
     products, largest: how many numbers were multiplied to it, and a bound on the product of those above 1: what each
     product of some of them may lose below the smallest normal number grows to `largest` of it.
     """
@@ -40,6 +42,7 @@ class Back:
     scale: Any = None
     state: int | None = None
     sum: bool = False
+    shown: bool = False
     products: int = 0
     largest: float = 0.0
 
@@ -90,14 +93,15 @@ class BallReturns:
         self.small, self.wide = self._gain(LEAVES), self._gain(rows + self.others + LEAVES)
         self._models: dict[tuple[int, int], Sum] = {}
 
-    def _spread(self, terms: int, judged: Arithmetic) -> tuple[float, float]:
+    @staticmethod
+    def _spread(terms: int, judged: Arithmetic, others: int = 0) -> tuple[float, float]:
         """alpha and beta of a sum of so many terms, of both sides."""
-        alphas, betas = zip(*(each.spread(terms, self.others) for each in (REFERENCE, judged)), strict=True)
+        alphas, betas = zip(*(each.spread(terms, others) for each in (REFERENCE, judged)), strict=True)
         return sum(alphas) + sum(betas) * REFERENCE.gain(terms), sum(betas)
 
     def _gain(self, terms: int) -> float:
         """How far a term that is no product moves a sum of so many, relative to the term."""
-        return sum(self._spread(terms, replace(self.judged, operand_roundoff=0.0)))
+        return sum(self._spread(terms, replace(self.judged, operand_roundoff=0.0), self.others))
 
     # ---- sums
 
@@ -156,7 +160,7 @@ class BallReturns:
 
     def outer(self, d: Cotangent, value: Any) -> Cotangent:
         """(features, units). The radius takes a product of its own, in float32 where that has digits enough."""
-        known, operand = self._one(d), self.factor(value)
+        known, operand = self._one(d), Back(value) if isinstance(value, np.ndarray) else self.factor(value)
         x, d_size, x_size = (flat(one) for one in (operand.value, known.size, operand.size))
         alpha, beta = self._over_time()
         flushed = self._flushed
@@ -178,23 +182,25 @@ class BallReturns:
         scale = radius / alpha
         if not known.exact:
             radius = radius + flat(known.radius).sum(axis=0)
+        if self.judged.shown_roundoff:  # a delta that was shown is counted as a rounded operand, and may be flushed
+            radius = radius + self.added * self._flushed
         return (self._end(flat(known.value).sum(axis=0), radius, beta, scale),)
 
     def _end(self, value: np.ndarray, radius: np.ndarray, beta: float, scale: np.ndarray) -> Back:
-        lost = sum(each.underflow(self.added, self.others) for each in (REFERENCE, self.judged))
+        lost = sum(each.underflow(self.added) for each in (REFERENCE, self.judged))
         radius = (radius * (1 + beta) + beta * np.abs(value) + lost) * (1 + REFERENCE.gain(self.added))
         return Back(value, radius * EVALUATED, scale + self.least(lost), sum=True)
 
     def _over_time(self) -> tuple[float, float]:
-        """alpha and beta of a sum over all steps; of 16 bits it may be rounded to storage after each step (A5')."""
+        """alpha and beta of a sum over all steps; where that is declared, rounded to storage after each step (A5')."""
         alpha, beta = self._spread(self.added, self.judged)
-        if self.judged.wide:
+        if self.judged.added_by_step:
             alpha += np.expm1(min(700.0, self.steps * np.log1p(self.judged.unit_roundoff))) * (1 + alpha + beta)
         return alpha, beta
 
     @property
     def _flushed(self) -> float:
-        return self.judged.smallest_normal * (1 + self.judged.gain(self.added, self.others))
+        return self.judged.smallest_normal * (1 + self.judged.gain(self.added))
 
     def _magnitudes(self, x: np.ndarray, d: np.ndarray) -> np.ndarray:
         """x^T d of magnitudes, no less than it is."""
@@ -223,19 +229,27 @@ class BallReturns:
     def times(self, d: Back, factor: Back) -> Back:
         if np.ndim(d.value) == 0:  # a state's own
             return replace(factor, state=d.state, products=1, largest=factor.above_one)
+        d = self.used(d) if d.shown else d
         left, right = np.abs(d.value), np.abs(factor.value)
         radius = (left + d.radius) * (factor.radius + self.unit * (right + factor.radius))
         if not d.exact:
             radius += d.radius * right
         radius *= EVALUATED
-        return Back(d.value * factor.value, radius, d.scale if d.scale is not None else left, d.state, False,
-                    d.products + max(factor.products, 1), d.above_one * factor.above_one)  # fmt: skip
+        return Back(d.value * factor.value, radius, d.scale if d.scale is not None else left, d.state,
+                    products=d.products + max(factor.products, 1), largest=d.above_one * factor.above_one)  # fmt: skip
+
+    def used(self, shown: Back) -> Back:
+        """A number that was shown as the one that was used, of which storage may have rounded something off."""
+        u = self.judged.shown_roundoff
+        return Back(shown.value, u * np.abs(shown.value) + self.judged.smallest_normal) if u else shown
 
     def factor(self, value: Any) -> Back:
         if isinstance(value, Matrix):
             return Back(value.array.astype(np.float64))
         if isinstance(value, Back):
             return value
+        if isinstance(value, np.ndarray):
+            return self.used(Back(value.astype(np.float64, copy=False)))
         ball = value if isinstance(value, Ball) else self.balls.closed(value)
         return Back(ball.value, ball.radius) if np.any(ball.radius) else Back(ball.value)
 
@@ -351,7 +365,7 @@ class ProbeReturns(BallReturns):
     def shown(self, rows: slice) -> Back:
         key = rows.start, rows.stop
         if key not in self._shown:
-            self._shown[key] = Back(self.reported[..., rows])
+            self._shown[key] = Back(self.reported[..., rows], shown=self.judged.shown_roundoff > 0)
         return self._shown[key]
 
 
