@@ -159,11 +159,11 @@ class BallReturns:
         return (Back(value, radius, scale, sum=True),)
 
     def outer(self, d: Cotangent, value: Any) -> Cotangent:
-        """(features, units). The radius takes a product of its own, in float32 where that has digits enough."""
+        """(features, units), still to be `ended`. The radius takes a product of its own, in float32 where that has
+        digits enough."""
         known, operand = self._one(d), Back(value) if isinstance(value, np.ndarray) else self.factor(value)
         x, d_size, x_size = (flat(one) for one in (operand.value, known.size, operand.size))
-        alpha, beta = self._over_time()
-        flushed = self._flushed
+        alpha, flushed = self.over_time[0], self._flushed
         radius = self._magnitudes(x_size, alpha * d_size + flushed)
         radius += flushed * d_size.sum(axis=0)
         scale = radius / alpha
@@ -172,26 +172,27 @@ class BallReturns:
             radius[:, first:] += self._magnitudes(x_size, flat(known.radius)[:, first:])
         if not operand.exact and np.any(operand.radius):
             radius += self._magnitudes(flat(operand.radius), d_size)
-        answer = x.T @ flat(known.value)
-        return (self._end(answer, radius, beta, scale),)
+        return (Back(x.T @ flat(known.value), radius, scale, sum=True),)
 
     def summed(self, d: Cotangent) -> Cotangent:
-        known = self._one(d)
-        alpha, beta = self._over_time()
+        known, alpha = self._one(d), self.over_time[0]
         radius = alpha * flat(known.size).sum(axis=0)
         scale = radius / alpha
         if not known.exact:
             radius = radius + flat(known.radius).sum(axis=0)
         if self.judged.shown_roundoff:  # a delta that was shown is counted as a rounded operand, and may be flushed
-            radius = radius + self.added * self._flushed
-        return (self._end(flat(known.value).sum(axis=0), radius, beta, scale),)
+            radius = radius + len(flat(known.value)) * self._flushed
+        return (Back(flat(known.value).sum(axis=0), radius, scale, sum=True),)
 
-    def _end(self, value: np.ndarray, radius: np.ndarray, beta: float, scale: np.ndarray) -> Back:
-        lost = sum(each.underflow(self.added) for each in (REFERENCE, self.judged))
-        radius = (radius * (1 + beta) + beta * np.abs(value) + lost) * (1 + REFERENCE.gain(self.added))
-        return Back(value, radius * EVALUATED, scale + self.least(lost), sum=True)
+    def ended(self, back: Back) -> Back:
+        """A sum over all steps, from those of some steps each that were added up."""
+        beta, lost = self.over_time[1], sum(each.underflow(self.added) for each in (REFERENCE, self.judged))
+        radius = (back.radius * (1 + beta) + beta * np.abs(back.value) + lost) * (1 + REFERENCE.gain(self.added))
+        radius = np.where(back.radius == 0, 0, radius * EVALUATED)  # 0 of rows to which nothing was handed
+        return Back(back.value, radius, back.scale + self.least(lost), sum=True)
 
-    def _over_time(self) -> tuple[float, float]:
+    @cached_property
+    def over_time(self) -> tuple[float, float]:
         """alpha and beta of a sum over all steps; where that is declared, rounded to storage after each step (A5')."""
         alpha, beta = self._spread(self.added, self.judged)
         if self.judged.added_by_step:
@@ -208,7 +209,7 @@ class BallReturns:
             return (x.T @ d) * (1 + REFERENCE.gain(self.added + EVALUATION_ROUNDINGS))
         single = SINGLE
         answer = (x.astype(np.float32).T @ d.astype(np.float32)).astype(np.float64)
-        return answer * (1 + single.gain(self.added + EVALUATION_ROUNDINGS)) + single.underflow(self.added)
+        return answer * (1 + single.gain(self.added + EVALUATION_ROUNDINGS)) + single.underflow(len(x))
 
     @staticmethod
     def _one(d: Cotangent) -> Back:
@@ -317,31 +318,25 @@ class BallReturns:
 
 
 class ProbeReturns(BallReturns):
-    """Of all steps at once, with the cotangents of the gates' sums as a probe shows them.
+    """Of some steps at once, with the cotangents of the gates' sums as a probe shows them.
 
-    reported: (time, batch, rows), exactly zero where no step counts.  states: the nodes of the states after the step.
-    known: the cotangents of those that are known, by number.  everywhere: whether what is shown is handed on also where
-    nothing was handed to the sum, to know what it hands to the states.
     Afterwards `expected` has what was expected of them, by their first row; `own` what was handed to a state after the
     step beside what comes from later steps.
     """
 
-    def __init__(
-        self,
-        judged: Arithmetic,
-        gates: int,
-        reported: np.ndarray,
-        states: Sequence[Node],
-        known: dict[int, Back] | None = None,
-    ) -> None:
-        time, batch, rows = reported.shape
-        super().__init__(judged, gates, rows, time, batch)
-        self.reported = reported.astype(np.float64)
+    def of(self, reported: np.ndarray, states: Sequence[Node], known: dict[int, Back] | None = None,
+           everywhere: bool = False) -> None:  # fmt: skip
+        """Begin with some steps.
+
+        reported: (steps, batch, rows), exactly zero where no step counts.  states: the nodes of the states after the
+        step.  known: the cotangents of those that are known, by number.  everywhere: whether what is shown is handed on
+        also where nothing was handed to the sum, to know what it hands to the states.
+        """
+        self.reported, self.everywhere = reported.astype(np.float64), everywhere
         self._states, self._known = {id(node): k for k, node in enumerate(states)}, known or {}
         self._shown: dict[tuple[int, int], Back] = {}
         self.expected: dict[int, tuple[Back, ...]] = {}
         self.own: list[list[Back]] = [[] for _ in states]
-        self.everywhere = False
 
     def cotangent(self, node: Node) -> Any:
         if id(node) in self._states:
