@@ -67,7 +67,8 @@ class Layer:
 
     def blocks(self) -> list[slice]:
         """Steps that are read at once: so many that what they need stays in the processor's cache."""
-        return time_blocks(*self.actual.shape, BLOCK_ELEMENTS) or [slice(0, 0)]
+        time, batch, size = self.actual.shape
+        return time_blocks(time, batch, size, BLOCK_ELEMENTS) or [slice(0, 0)]
 
     def untouched(self, step: Recorded) -> None:
         """Forget what was handed back by some steps."""
