@@ -224,7 +224,7 @@ def enclosure(back: Back, judged: Arithmetic) -> Enclosure:
     """A closed Back as what is expected. Where a sum or a product of some factors may overflow nothing is."""
     scale = back.size if back.scale is None else back.scale
     fits = (np.maximum(back.size, scale) * OVERSHOOT <= judged.largest) & (back.above_one <= judged.largest)
-    radius = np.where(fits & ~np.isnan(back.radius), back.radius, np.inf)
+    radius = np.where(fits, back.radius, np.inf)  # where the radius is NaN, so is the size
     return Enclosure(*np.broadcast_arrays(back.value, radius, np.where(radius == 0, 1, scale)))
 
 

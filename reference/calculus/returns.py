@@ -115,16 +115,18 @@ class BallReturns:
         if len(backs) == 1:
             return backs[0]
         gain = self.wide if any(back.sum for back in backs) else self.small
-        value, radius, scale = 0.0, 0.0, 0.0
+        value, radius, scale = (np.zeros(np.shape(backs[0].value)) for _ in range(3))
         for back in backs:
-            value = value + back.value
-            radius = radius + back.radius
-            scale = scale + (back.size if back.scale is None else back.scale)
+            value += back.value
+            radius += back.radius
+            scale += back.size if back.scale is None else back.scale
             if not back.sum:
-                radius = radius + gain * back.size
+                radius += gain * back.size
         lost = (sum(back.products * back.above_one for back in backs) + 2 * len(backs)) * self.smallest
-        radius = (radius + lost) * EVALUATED
-        return Back(value, radius, scale + self.least(lost), sum=gain == self.wide)
+        radius += lost
+        radius *= EVALUATED
+        scale += self.least(lost)
+        return Back(value, radius, scale, sum=gain == self.wide)
 
     def least(self, lost: float) -> float:
         """The least scale of what may lose so much below the smallest normal number."""
@@ -152,10 +154,16 @@ class BallReturns:
             first = first_column(known.radius)
             carried = product(np.ascontiguousarray(known.radius[..., first:]), model.magnitudes[first:-1])
         radius = model.radius(largest).astype(np.float64, copy=False)
-        scale = model.scale(radius)
+        scale = model.scale(radius)  # a new array
         overflows = model.may_overflow(radius)
-        radius = (carried + radius + model.beta * (np.abs(value) + carried)) * model.evaluated
-        radius[overflows] = np.inf
+        of_sum = np.abs(value)
+        of_sum += carried
+        of_sum *= model.beta
+        radius += carried
+        radius += of_sum
+        radius *= model.evaluated
+        if overflows.any():
+            radius[overflows] = np.inf
         return (Back(value, radius, scale, sum=True),)
 
     def outer(self, d: Cotangent, value: Any) -> Cotangent:
