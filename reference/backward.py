@@ -239,10 +239,6 @@ def _in_float32(found: Callable[..., Gradients], narrow: np.dtype, x: np.ndarray
         return each_state(lambda one: one.astype(dtype), array)
 
     wide = found(cast(x), *map(cast, states))
-    return Gradients(
-        cast(wide.x, narrow),
-        cast(wide.h0, narrow),
-        [track.astype(narrow) for track in wide.parameters],
-        cast(wide.output, narrow),
-        cast(wide.h_n, narrow),
-    )
+    with np.errstate(over="ignore", under="ignore"):
+        x, h0, *answer = (cast(one, narrow) for one in (wide.x, wide.h0, wide.output, wide.h_n))
+        return Gradients(x, h0, [track.astype(narrow) for track in wide.parameters], *answer)

@@ -16,6 +16,7 @@ import numpy as np
 from meta_tests.common.gated import Gated, GatedUnit
 from meta_tests.common.implementations import products_of
 from reference import RNNSpec
+from reference.bounds.arithmetic import arithmetic
 
 TANH_SLOPES = ("1 - y y", "(1 - y)(1 + y)", "d + d y")
 MIX_BACK = ("one product", "two products")
@@ -27,13 +28,15 @@ Saved = dict[str, np.ndarray]
 @dataclass(frozen=True)
 class Backward:
     """tanh_slope, mix_back, association: of the words above.  by_step: whether gradients of weights are added up step
-    by step, as stored.  wrong: a planted error, one of WRONG; none when empty."""
+    by step, as stored.  unrounded: whether a slope comes from a state one rounding away from the one that is stored.
+    wrong: a planted error, one of WRONG; none when empty."""
 
     gated: Gated
     tanh_slope: str = "1 - y y"
     mix_back: str = "one product"
     association: str = "left"
     by_step: bool = False
+    unrounded: bool = False
     wrong: str = ""
 
 
@@ -96,9 +99,16 @@ class BackUnit(GatedUnit):
         by_h = one(d * z)
         return one(one(d * h) - one(d * n)), one(d - by_h), one(d - one(d * one(1 - z)))
 
+    def before_storage(self, y: np.ndarray) -> np.ndarray:
+        """A state as it may have been before it was rounded to storage, where sums are kept wider."""
+        if not (self.back.unrounded and self.declared.wide):
+            return y
+        u = arithmetic(self.kept).unit_roundoff
+        return y * (1 + u * (2 * self.random.integers(0, 2, y.shape) - 1))
+
     def shown(self, a: np.ndarray) -> np.ndarray:
-        """As it is stored: a number of the format."""
-        return self.round(a, self.storage)
+        """As it is kept, for the next operation: a number of the format."""
+        return self.round(a, self.kept)
 
     def transposed(self, w: np.ndarray, d: np.ndarray) -> list[np.ndarray]:
         """The products of w^T d, w (case, rows, columns)."""
@@ -135,12 +145,16 @@ def passed(machine: Backward, spec: RNNSpec, weights: Arrays, x: np.ndarray, sta
         delta, inner, carried = _back(unit, spec, w, kept, carried)
         deltas.insert(0, delta)
         recurrent.insert(0, inner)
+
+    def stored(array: np.ndarray) -> np.ndarray:
+        return unit.round(array, unit.declared.storage).astype(dtype)
+
     return Passed(
-        [np.stack(several, axis=1).astype(dtype) for several in zip(*shown, strict=True)],
-        np.stack(deltas, axis=1).astype(dtype),
-        np.stack([unit.affine(unit.transposed(w["w_ih"], d)) for d in deltas], axis=1).astype(dtype),
-        [unit.affine(terms).astype(dtype) for terms in carried],
-        {name: one.astype(dtype) for name, one in _of_weights(unit, spec, w, x, saved, deltas, recurrent).items()},
+        [stored(np.stack(several, axis=1)) for several in zip(*shown, strict=True)],
+        stored(np.stack(deltas, axis=1)),
+        stored(np.stack([unit.affine(unit.transposed(w["w_ih"], d)) for d in deltas], axis=1)),
+        [stored(unit.affine(terms)) for terms in carried],
+        {name: stored(one) for name, one in _of_weights(unit, spec, w, x, saved, deltas, recurrent).items()},
     )
 
 
@@ -203,6 +217,7 @@ def _back(unit: BackUnit, spec: RNNSpec, w: Arrays, kept: Saved, carried: list[l
     dh = unit.affine(carried[0])
     if spec.cell == "elman":
         y = kept["before"] if wrong == "slope of the step before" else kept["h'"]
+        y = unit.before_storage(y)
         d = dh * (y > 0) if spec.nonlinearity == "relu" else unit.by_tanh(dh, y)
         d = unit.shown(d)
         return d, d, [unit.transposed(w["w_hh"], d)]

@@ -19,7 +19,8 @@ from reference.layout import from_state_tuple
 CELLS = ("elman", "gru", "gru_reset_before", "lstm")
 # the arithmetics of which a gradient's bound is proved
 PROVED = ("float16", "bfloat16", "float32", "float64", "float16_accumulate_float32", "bfloat16_accumulate_float32",
-          "tf32", "bfloat16_products")  # fmt: skip
+          "float16_added_by_step", "bfloat16_added_by_step", "float16_of_float32", "bfloat16_of_float32", "tf32",
+          "bfloat16_products")  # fmt: skip
 MOST_TERMS = 256
 
 
@@ -28,7 +29,9 @@ def draw_backward(name: str, seed: int) -> Backward:
     order = tuple(int(i) for i in np.random.Generator(np.random.PCG64(seed)).permutation(MOST_TERMS))
     machine = replace(draw_machine(name, seed), staged=False, one_bias=False, order=order)
     gated = Gated(machine, mix=pick(*MIXES), fused=pick(True, False))
-    return Backward(gated, pick(*TANH_SLOPES), pick(*MIX_BACK), pick(*ASSOCIATIONS), pick(True, False))
+    formulas = pick(*TANH_SLOPES), pick(*MIX_BACK), pick(*ASSOCIATIONS)
+    stored = machine.declared.added_by_step or not machine.declared.wide
+    return Backward(gated, *formulas, pick(True, False) and stored, pick(True, False))
 
 
 def draw_spec(cell: str, seed: int) -> RNNSpec:

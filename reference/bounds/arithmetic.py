@@ -47,6 +47,7 @@ class Arithmetic:
     accumulator_smallest_normal: the same of the accumulator.
     tanh_floor, sigmoid_floor: absolute error of the computed tanh and sigmoid, beside the relative one of A3; 0 unless
         one is declared.
+    added_by_step: whether gradients of weights are added up step by step, rounded to storage after each (A5').
     """
 
     name: str
@@ -60,6 +61,7 @@ class Arithmetic:
     accumulator_smallest_normal: float
     tanh_floor: float = 0.0
     sigmoid_floor: float = 0.0
+    added_by_step: bool = False
 
     def __hash__(self) -> int:
         return hash(self.name)  # of all fields it would take longer than what is cached
@@ -183,6 +185,9 @@ ARITHMETICS = {
         # matrix products that add up in float32, then round to storage
         _declare("float16_accumulate_float32", "float16", accumulator="float32"),
         _declare("bfloat16_accumulate_float32", "bfloat16", accumulator="float32"),
+        # the same, but for gradients of weights, which are rounded to storage after every step
+        replace(_declare("float16_added_by_step", "float16", accumulator="float32"), added_by_step=True),
+        replace(_declare("bfloat16_added_by_step", "bfloat16", accumulator="float32"), added_by_step=True),
         # computed in float32 and rounded where it is shown: the state that is fed back is not the one that is shown
         _declare("float16_of_float32", "float16", accumulator="float32", operand_bits=11),
         _declare("bfloat16_of_float32", "bfloat16", accumulator="float32", operand_bits=8),

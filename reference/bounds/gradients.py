@@ -8,11 +8,12 @@ say of that narrows it. Gradients of weights and inputs are one sum of the delta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..calculus.balls import EVALUATED, Open
+from ..calculus.balls import EVALUATED, Ball, Open
 from ..calculus.returns import Back, ProbeReturns
 from ..calculus.scan import BEFORE, Later, Scan, waits
 from ..calculus.sums import EVALUATION_ERROR
@@ -20,8 +21,10 @@ from ..calculus.tape import Node, Tape, hand_back, handed
 from ..layout import valid_steps
 from ..recurrence import Track
 from .arithmetic import Arithmetic
-from .step import Enclosure, Expected, expected_of
+from .step import Enclosure, Expected, expected_of, time_blocks
 
+# Elements of a block: each adds a matrix to every sum over time, which costs more than the cache where they are small.
+BLOCK_ELEMENTS = 2**17
 # how far a partial sum may lie above the sum of magnitudes
 OVERSHOOT = 2.0
 
@@ -47,50 +50,91 @@ class RecordedScan(Scan):
         return self.closed(value) if isinstance(value, Open) and not waits(value) else value
 
 
-class Recorded:
-    """The step of a track from the states that were reported, all steps at once, with its nodes."""
+class Layer:
+    """A track as it is read, some steps after the others, in processing order."""
 
-    def __init__(self, track: Track, actual: np.ndarray, judged: Arithmetic, shared: int) -> None:
-        self.track, scan = track, RecordedScan(judged)
+    def __init__(self, track: Track, actual: np.ndarray, judged: Arithmetic) -> None:
+        self.track, self.scan = track, RecordedScan(judged)
+        self.weights = Tape(self.scan).weights(track.parameters)
         self.valid = None if track.lengths is None else valid_steps(track.lengths, len(actual))[..., None]
-        x, actual = self.counted(track.x), self.counted(actual)
-        h0, *hidden = track.states
-        previous = np.concatenate([h0[None], actual[:-1]])[: len(actual)].astype(np.float64)
-        self.tape = Tape(scan)
-        self.weights = self.tape.weights(track.parameters)
-        self.x = Node(x.astype(np.float64), shared=shared)
-        self.before = (Node(previous), *(Node(BEFORE) for _ in hidden))
-        projected = track.cell.project(self.tape, self.weights, self.x)
-        projected.rows = slice(0, len(track.parameters.w_ih))
-        self.after = track.cell.step(self.tape, self.weights, projected, self.before)
-        self.forward = self._resolved(scan, actual)
-        self.after[0].value = scan.closed(actual)  # the one that slopes are computed of
+        self.x, self.actual = self.counted(track.x), self.counted(actual)
+        self.previous = np.concatenate([track.states[0][None], self.actual[:-1]])[: len(actual)]
 
     def counted(self, sequence: np.ndarray) -> np.ndarray:
         """A sequence in processing order, zero where no step counts."""
         ordered = self.track.in_order(sequence)
         return ordered if self.valid is None else np.where(self.valid, ordered, ordered.dtype.type(0))
 
-    def _resolved(self, scan: Scan, actual: np.ndarray) -> Expected:
-        """What the forward pass should have answered. Quantities that waited for the hidden state are computed."""
-        enclosures, first = [], self.after[0]
-        if len(self.after) > 1:
-            h, c = self.after
-            waited, (_, c0) = c.value, self.track.states
-            before, states = scan.hidden(h.value, waited, actual, c0)
-            known = {id(BEFORE): before, id(waited): states}
-            for node in (self.before[1], *self.tape.nodes):
-                if isinstance(node.value, Later) or (isinstance(node.value, Open) and waits(node.value)):
-                    known[id(node.value)] = self._value(scan, node.value, known)
-            for node in (self.before[1], *self.tape.nodes):
-                node.value = known.get(id(node.value), node.value)
-            enclosures = [Enclosure(*np.broadcast_arrays(*states))]
-        h = scan.closed(first.value)
-        return expected_of(self.track, Enclosure(*np.broadcast_arrays(*h)), enclosures)
+    def blocks(self) -> list[slice]:
+        """Steps that are read at once: so many that what they need stays in the processor's cache."""
+        time, batch, size = self.actual.shape
+        return time_blocks(time, batch, size, BLOCK_ELEMENTS) or [slice(0, 0)]
 
-    @staticmethod
-    def _value(scan: Scan, value: Any, known: dict[int, Any]) -> Any:
-        return known[id(value)] if id(value) in known else scan.at(value, slice(None), known)
+    def untouched(self, step: Recorded) -> None:
+        """Forget what was handed back by some steps."""
+        for node in (*step.tape.nodes, *step.before, step.x, *self.weights.values()):
+            node.back, node.parts = [], {}
+
+    def given(self, g_output: np.ndarray, g_finals: Sequence[np.ndarray], block: slice) -> list[list[Back]]:
+        """The given cotangents of each state after some steps: of a final state at each sequence's last one."""
+        lengths, given = self.track.lengths, []
+        for k, g in enumerate(g_finals):
+            steps = np.zeros((len(self.x[block]), *g.shape))
+            ends = np.full(len(g), len(self.x)) if lengths is None else lengths
+            rows = np.flatnonzero((ends > block.start) & (ends <= block.start + len(steps)))
+            steps[ends[rows] - 1 - block.start, rows] = g[rows]
+            given.append([Back(steps)] + ([Back(g_output[block].astype(np.float64))] if k == 0 else []))
+        return given
+
+
+class Recorded:
+    """Some steps from the states that were reported, all at once, with their nodes.
+
+    forward: the states after them, as balls.  hidden: the hidden state before them, where there is one.
+    """
+
+    def __init__(self, layer: Layer, block: slice, hidden: Ball | None, shared: int) -> None:
+        scan, weights, track, actual = layer.scan, layer.weights, layer.track, layer.actual[block]
+        self.tape = Tape(scan)
+        self.x = Node(layer.x[block].astype(np.float64), shared=shared)
+        waiting = () if hidden is None else (Node(BEFORE),)
+        self.before = (Node(layer.previous[block].astype(np.float64)), *waiting)
+        projected = track.cell.project(self.tape, weights, self.x)
+        projected.rows = slice(0, len(track.parameters.w_ih))
+        self.after = track.cell.step(self.tape, weights, projected, self.before)
+        states = () if hidden is None else (self._resolved(scan, actual, hidden),)
+        self.forward = [scan.closed(self.after[0].value), *states]
+        self.after[0].value = actual  # the one that slopes are computed of
+
+    def _resolved(self, scan: Scan, actual: np.ndarray, hidden: Ball) -> Ball:
+        """The hidden state. Quantities that waited for it are computed."""
+        h, c = self.after
+        before, states = scan.hidden(h.value, waited := c.value, actual, hidden)
+        known = {id(BEFORE): before, id(waited): states}
+        for node in (self.before[1], *self.tape.nodes):
+            value = node.value
+            if (isinstance(value, Later) or (isinstance(value, Open) and waits(value))) and id(value) not in known:
+                known[id(value)] = scan.at(value, slice(None), known)
+        for node in (self.before[1], *self.tape.nodes):
+            node.value = known.get(id(node.value), node.value)
+        return states
+
+
+class Whole:
+    """Arrays of all steps, of which some are written after the others: value, radius and scale."""
+
+    def __init__(self, time: int) -> None:
+        self.time, self.arrays = time, []
+
+    def write(self, block: slice, *parts: Any) -> None:
+        if not self.arrays:
+            self.arrays = [np.empty((self.time, *parts[0].shape[1:])) for _ in parts]
+        for array, part in zip(self.arrays, parts, strict=True):
+            array[block] = part
+
+    @property
+    def enclosure(self) -> Enclosure:
+        return Enclosure(*self.arrays)
 
 
 def gradient_bound(
@@ -105,28 +149,57 @@ def gradient_bound(
     """actual: (time, batch, size), what the framework answered for this track.  delta: (time, batch, rows of w_ih),
     what it reported of the probe.  g_output: as actual.  g_finals: (batch, size) each.  shared: how many tracks read x.
 
-    Raises NotImplementedError for an operation of which no bound is proved, and for an arithmetic that rounds what it
-    shows: its deltas are not those that it goes on with.
+    Raises NotImplementedError for an operation, and for an arithmetic, of which no bound is proved.
     """
-    if judged.narrow or judged.shown_roundoff:
+    if judged.narrow:
         raise NotImplementedError(f"gradients: got the arithmetic {judged.name}, of which no bound is proved")
-    step = Recorded(track, actual, judged, shared)
-    reported, gates = step.counted(delta), gates_of(track)
-    known: dict[int, Back] = {}
-    if "w_hr" in step.weights:  # h is a product: what is handed to it must be known before the rest
-        first = ProbeReturns(judged, gates, reported, step.after[1:])
-        first.everywhere = True
-        hand_back(step.tape.nodes, first)
-        known[0] = Solved(step, first, g_output, g_finals, 1).states[0]
-        for node in (*step.tape.nodes, *step.before, *step.weights.values(), step.x):
-            node.back, node.parts = [], {}
-    returns = ProbeReturns(judged, gates, reported, step.after, known)
-    hand_back(step.tape.nodes, returns)
-    solved = Solved(step, returns, g_output, g_finals)
-    (x,) = handed(step.x, returns)
-    parameters = {name: _of_weight(returns, step.weights[name], array)
-                  for name, array in track.parameters.arrays().items()}  # fmt: skip
-    return ExpectedGradients(step.forward, _in_time(step, solved.delta(reported)), x, solved.initial(), parameters)
+    layer = Layer(track, actual, judged)
+    time, batch, rows = delta.shape
+    steps, output, hidden = forward_of(layer, shared)
+    returns = ProbeReturns(judged, gates_of(track), rows, time, batch)
+    delta, g_output, solved, of_h = layer.counted(delta), layer.counted(g_output), None, None
+    deltas, x, totals = Whole(time), Whole(time), dict.fromkeys(layer.weights, ())
+    for block, step in zip(reversed(layer.blocks()), reversed(steps), strict=True):
+        given, reported, known = layer.given(g_output, g_finals, block), delta[block], {}
+        if "w_hr" in layer.weights:  # h is a product: what is handed to it must be known before the rest
+            returns.of(reported, step.after[1:], everywhere=True)
+            of_h = Solved(step, returns, given[:1], of_h, own=False)
+            known = {0: of_h.states[0]}
+            layer.untouched(step)
+        returns.of(reported, step.after, known)
+        solved = Solved(step, returns, given, solved)
+        deltas.write(block, *solved.delta(reported))
+        (of_x,) = handed(step.x, returns)
+        x.write(block, of_x.value, of_x.radius, of_x.scale)
+        totals = {name: together(totals[name], handed(node, returns) or ()) for name, node in layer.weights.items()}
+        layer.untouched(step)
+    parameters = {name: _of_weight(returns, totals[name], array) for name, array in track.parameters.arrays().items()}
+    initial = solved.initial(g_finals, track.lengths) if solved else ()
+    return ExpectedGradients(expected_of(track, output, hidden), _in_time(layer, deltas.enclosure),
+                             Back(*x.enclosure, sum=True), initial, parameters)  # fmt: skip
+
+
+def forward_of(layer: Layer, shared: int) -> tuple[list[Recorded], Enclosure, list[Enclosure]]:
+    """The steps, some after the others, and what the states after them should have been."""
+    steps, states = [], [Whole(len(layer.x)) for _ in layer.track.states]
+    hidden = [Ball(one.astype(np.float64), np.zeros(one.shape)) for one in layer.track.states[1:]]
+    for block in layer.blocks():
+        step = Recorded(layer, block, hidden[0] if hidden else None, shared)
+        for whole, ball in zip(states, step.forward, strict=True):
+            whole.write(block, *ball)
+        hidden = [ball.part(-1) for ball in step.forward[1:] if len(layer.x)]
+        steps.append(step)
+    output, *others = [whole.enclosure for whole in states]
+    return steps, output, others
+
+
+def together(total: tuple[Back, ...], more: tuple[Back, ...]) -> tuple[Back, ...]:
+    """What was handed to a weight by some steps, and by those before them; the first one is written over."""
+    for one, other in zip(total, more, strict=bool(total)):
+        one.value += other.value
+        one.radius += other.radius
+        one.scale += other.scale
+    return total or more
 
 
 def gates_of(track: Track) -> int:
@@ -134,44 +207,49 @@ def gates_of(track: Track) -> int:
     return len(track.parameters.w_ih) // track.cell.states[-1].size
 
 
-def _of_weight(returns: ProbeReturns, node: Node, array: np.ndarray) -> Enclosure:
-    found = handed(node, returns)
-    if found is None:
+def _of_weight(returns: ProbeReturns, found: tuple[Back, ...], array: np.ndarray) -> Enclosure:
+    if not found:
         return Enclosure.exactly(np.zeros(array.shape))
-    return enclosure(returns.closed(returns.added_up(found)), returns.judged).each(lambda one: one.T)
+    ended = returns.added_up([returns.ended(back) for back in found])
+    return enclosure(returns.closed(ended), returns.judged).each(lambda one: one.T)
 
 
-def _in_time(step: Recorded, delta: Enclosure) -> Enclosure:
-    if step.valid is not None:
-        delta = Enclosure(*(np.where(step.valid, a, beyond) for a, beyond in zip(delta, (0, 0, 1), strict=True)))
-    return delta.each(step.track.in_order)
+def _in_time(layer: Layer, delta: Enclosure) -> Enclosure:
+    if layer.valid is not None:
+        delta = Enclosure(*(np.where(layer.valid, a, beyond) for a, beyond in zip(delta, (0, 0, 1), strict=True)))
+    return delta.each(layer.track.in_order)
 
 
 def enclosure(back: Back, judged: Arithmetic) -> Enclosure:
     """A closed Back as what is expected. Where a sum or a product of some factors may overflow nothing is."""
     scale = back.size if back.scale is None else back.scale
     fits = (np.maximum(back.size, scale) * OVERSHOOT <= judged.largest) & (back.above_one <= judged.largest)
-    radius = np.where(fits & ~np.isnan(back.radius), back.radius, np.inf)
+    radius = np.where(fits, back.radius, np.inf)  # where the radius is NaN, so is the size
     return Enclosure(*np.broadcast_arrays(back.value, radius, np.where(radius == 0, 1, scale)))
 
 
 class Solved:
-    """The cotangents of the states after each step, from what all steps handed back."""
+    """The cotangents of the states after some steps, from what all of these handed back.
 
-    def __init__(
-        self, step: Recorded, returns: ProbeReturns, g_output: np.ndarray, g_finals: Sequence[np.ndarray], most: int = 9
-    ) -> None:
-        self.step, self.returns = step, returns
-        self.g_finals = [one.astype(np.float64) for one in g_finals]
+    given: of each state that is asked for.  following: the same of the steps after these.  own: whether what is handed
+    to a state within its step is counted.
+    """
+
+    def __init__(self, step: Recorded, returns: ProbeReturns, given: Sequence[list[Back]], following: Solved | None,
+                 own: bool = True) -> None:  # fmt: skip
+        hand_back(step.tape.nodes, returns)
+        self.returns, self.steps = returns, len(step.x.value)
         self.handed = [list(handed(node, returns) or ()) for node in step.before]
         self.states: list[Back] = []
-        for k in range(min(most, len(step.after))):
-            terms = [self._final(k)] + ([Back(step.counted(g_output).astype(np.float64))] if k == 0 else [])
-            own = returns.own[k] if most > 1 else []
-            terms += [self._known(back) for back in own] + [
-                later(self._known(back)) for back in self.handed[k] if back.state != k
-            ]
-            self.states.append(self._carried(k, returns.added_up(terms)))
+        self.passed: list[list[Back]] = []
+        self.carry: list[tuple[np.ndarray, ...]] = []
+        for k, terms in enumerate(given):
+            within = [self._known(back) for back in returns.own[k]] if own else []
+            self.passed.append([self._known(back) for back in self.handed[k] if back.state != k])
+            after = following.passed[k] if following else [None] * len(self.passed[k])
+            from_later = [later(*pair) for pair in zip(self.passed[k], after, strict=True)]
+            carry = following.carry[k] if following else ()
+            self.states.append(self._carried(k, returns.added_up([*terms, *within, *from_later]), carry))
 
     def _at_first(self, back: Back) -> Back:
         """What the first step hands back."""
@@ -179,17 +257,6 @@ class Solved:
         if back.state is None:
             return first
         return self.returns.times(self.states[back.state].each(lambda a: a[0]), first)
-
-    def _final(self, k: int) -> Back:
-        """The given cotangent of a final state, at each sequence's last step."""
-        g, lengths = self.g_finals[k], self.step.track.lengths
-        steps = np.zeros((len(self.step.x.value), *g.shape))
-        if lengths is None:
-            steps[-1:] = g
-        elif len(steps):
-            rows = np.flatnonzero(lengths)
-            steps[lengths[rows] - 1, rows] = g[rows]
-        return Back(steps)
 
     def _known(self, back: Back) -> Back:
         """With the state's cotangent of which it is a coefficient."""
@@ -199,10 +266,14 @@ class Solved:
             raise NotImplementedError("state: its cotangent depends on that of a later one: no bound is proved")
         return self.returns.times(self.states[back.state], back)
 
-    def _carried(self, k: int, rest: Back) -> Back:
-        """X_t = rest_t + B_{t+1} X_{t+1}, narrowed by the deltas that are X times a coefficient."""
+    def _carried(self, k: int, rest: Back, carry: tuple[np.ndarray, ...]) -> Back:
+        """X_t = rest_t + B_{t+1} X_{t+1}, narrowed by the deltas that are X times a coefficient.
+
+        carry: X at the step after these, its radius, B, and what B makes of both; nothing at the end.
+        """
         factors = [back for back in self.handed[k] if back.state == k]
-        if not factors:
+        if not factors or not self.steps:
+            self.carry.append(())
             return rest
         factor, returns = self.returns.added_up(factors), self.returns
         below, above = self._ends(k, rest.value.shape)
@@ -213,18 +284,21 @@ class Solved:
         lost = 2 * returns.smallest * (1 + factor.above_one)
         base = rest.radius + gain * rest.size + lost
         value, radius = np.empty(rest.value.shape), np.empty(rest.value.shape)
-        x, error = np.zeros(rest.value.shape[1:]), np.zeros(rest.value.shape[1:])
+        x = error = np.zeros(())
         for t in reversed(range(len(value))):
-            if t + 1 < len(value):
-                error *= of_error[t + 1]
-                error += of_size[t + 1] * np.abs(x)
+            if carry:
+                x, error, b, of_x, of_its_error = carry
+                error = error * of_its_error
+                error += of_x * np.abs(x)
                 error += base[t]
-                x = factor.value[t + 1] * x
+                x = b * x
                 x += rest.value[t]
             else:
                 x, error = rest.value[t].copy(), base[t].copy()
             x, error = narrowed(x, error, below[t], above[t])
             value[t], radius[t] = x, error
+            carry = x, error, factor.value[t], of_size[t], of_error[t]
+        self.carry.append(carry)
         scale = np.broadcast_to(rest.size if rest.scale is None else rest.scale, value.shape)
         return Back(value, radius, scale + np.abs(value) + returns.least(lost), sum=rest.sum)
 
@@ -242,15 +316,17 @@ class Solved:
 
     def _quotient(self, coefficient: Back, delta: Back) -> tuple[np.ndarray, np.ndarray]:
         """|X| lies between (|delta| - s) / ((|M| + e)(1 + w) + s) and (|delta| + s) / ((|M| - e)(1 - w) - s), where
-        products round by w and lose at most s (1 + |X|)."""
+        products round by w and lose at most s (1 + |X|); s holds what the delta was rounded by when it was shown too.
+        """
         lost = (coefficient.products + 1) * coefficient.above_one * self.returns.smallest
+        far = lost + self.returns.used(delta).radius
         w, size = self.returns.unit * 2 + EVALUATION_ERROR, np.abs(coefficient.value)
         magnitude = np.abs(delta.value)
-        least = (magnitude - lost) / ((size + coefficient.radius) * (1 + w) + lost) * (1 - EVALUATION_ERROR)
+        least = (magnitude - far) / ((size + coefficient.radius) * (1 + w) + lost) * (1 - EVALUATION_ERROR)
         divisor = (size - coefficient.radius) * (1 - w) - lost
         with np.errstate(divide="ignore", invalid="ignore"):
-            most = np.where(divisor > 0, (magnitude + lost) / divisor * (1 + EVALUATION_ERROR), np.inf)
-        least = np.where(magnitude > lost, least, -most)
+            most = np.where(divisor > 0, (magnitude + far) / divisor * (1 + EVALUATION_ERROR), np.inf)
+        least = np.where(magnitude > far, least, -most)
         negative = np.signbit(delta.value) != np.signbit(coefficient.value)
         unknown = ~(divisor > 0)  # not even the sign of M is known
         low, high = np.where(negative, -most, least), np.where(negative, -least, most)
@@ -268,12 +344,12 @@ class Solved:
     def _enclosure(self, backs: Sequence[Back]) -> Enclosure:
         return enclosure(self.returns.closed(self.returns.added_up(backs)), self.returns.judged)
 
-    def initial(self) -> tuple[Enclosure, ...]:
-        """The gradients of the initial states: (batch, size) each."""
-        lengths, answers = self.step.track.lengths, []
-        for handed_back, g in zip(self.handed, self.g_finals, strict=True):
-            answer = Enclosure.exactly(g)
-            if len(self.step.x.value):
+    def initial(self, g_finals: Sequence[np.ndarray], lengths: np.ndarray | None) -> tuple[Enclosure, ...]:
+        """The gradients of the initial states, (batch, size) each, where these are the first steps."""
+        answers = []
+        for handed_back, g in zip(self.handed, g_finals, strict=True):
+            answer = Enclosure.exactly(g.astype(np.float64))
+            if self.steps:
                 first = self._enclosure([self._at_first(back) for back in handed_back])
                 none = np.zeros((len(g), 1), bool) if lengths is None else (lengths == 0)[:, None]
                 answer = Enclosure(*(np.where(none, *pair) for pair in zip(answer, first, strict=True)))
@@ -291,6 +367,16 @@ def narrowed(x: np.ndarray, error: np.ndarray, below: np.ndarray, above: np.ndar
     return np.where(better, middle, x), np.where(better, radius, error)
 
 
-def later(back: Back) -> Back:
-    """What the step after hands back, at each step; nothing at the last."""
-    return back.each(lambda a: np.concatenate([a[1:], np.zeros_like(a[:1])]))
+def later(back: Back, following: Back | None) -> Back:
+    """What the step after hands back, at each step; nothing at the last, where none follows."""
+    if following is None:
+        return back.each(lambda a: np.concatenate([a[1:], np.zeros_like(a[:1])]))
+
+    def moved(one: Any, other: Any) -> np.ndarray:
+        return np.concatenate([np.broadcast_to(one, back.value.shape)[1:],
+                               np.broadcast_to(other, following.value.shape)[:1]])  # fmt: skip
+
+    largest = max(back.largest, following.largest)
+    radius = 0.0 if back.exact and following.exact else moved(back.radius, following.radius)
+    scales = [one.size if one.scale is None else one.scale for one in (back, following)]
+    return replace(back, value=moved(back.value, following.value), radius=radius, scale=moved(*scales), largest=largest)

@@ -120,7 +120,7 @@ def _final(steps: Enclosure, start: np.ndarray, lengths: np.ndarray | None) -> E
     return Enclosure(*(last_states(a, h, lengths) for a, h in zip(steps, exactly, strict=True)))
 
 
-def time_blocks(time: int, batch: int, size: int) -> list[slice]:
-    """Slices of the time axis of about BLOCK_ELEMENTS elements each, which stay in the processor's cache."""
-    length = max(1, BLOCK_ELEMENTS // max(1, batch * size))
+def time_blocks(time: int, batch: int, size: int, elements: int = BLOCK_ELEMENTS) -> list[slice]:
+    """Slices of the time axis of about so many elements each, which stay in the processor's cache."""
+    length = max(1, elements // max(1, batch * size))
     return [slice(start, start + length) for start in range(0, time, length)]

@@ -31,6 +31,8 @@ class Back:
     value: float64; 1.0 is what a state's own cotangent is of itself.  radius: 0.0 of one that is exact.
     scale: a radius this wide says nothing, after this has been multiplied by a state's.  state: of which it is a
     coefficient, by number; None of a known one.  sum: whether it is a sum of as many terms as a product has.
+    shown: whether it is a delta as it was shown, which the one that is used was rounded to. A product counts that
+    with its operands' roundings; elsewhere it must be `used`.
     products, largest: how many numbers were multiplied to it, and a bound on the product of those above 1: what each
     product of some of them may lose below the smallest normal number grows to `largest` of it.
     """
@@ -40,6 +42,7 @@ class Back:
     scale: Any = None
     state: int | None = None
     sum: bool = False
+    shown: bool = False
     products: int = 0
     largest: float = 0.0
 
@@ -90,14 +93,15 @@ class BallReturns:
         self.small, self.wide = self._gain(LEAVES), self._gain(rows + self.others + LEAVES)
         self._models: dict[tuple[int, int], Sum] = {}
 
-    def _spread(self, terms: int, judged: Arithmetic) -> tuple[float, float]:
+    @staticmethod
+    def _spread(terms: int, judged: Arithmetic, others: int = 0) -> tuple[float, float]:
         """alpha and beta of a sum of so many terms, of both sides."""
-        alphas, betas = zip(*(each.spread(terms, self.others) for each in (REFERENCE, judged)), strict=True)
+        alphas, betas = zip(*(each.spread(terms, others) for each in (REFERENCE, judged)), strict=True)
         return sum(alphas) + sum(betas) * REFERENCE.gain(terms), sum(betas)
 
     def _gain(self, terms: int) -> float:
         """How far a term that is no product moves a sum of so many, relative to the term."""
-        return sum(self._spread(terms, replace(self.judged, operand_roundoff=0.0)))
+        return sum(self._spread(terms, replace(self.judged, operand_roundoff=0.0), self.others))
 
     # ---- sums
 
@@ -111,16 +115,18 @@ class BallReturns:
         if len(backs) == 1:
             return backs[0]
         gain = self.wide if any(back.sum for back in backs) else self.small
-        value, radius, scale = 0.0, 0.0, 0.0
+        value, radius, scale = (np.zeros(np.shape(backs[0].value)) for _ in range(3))
         for back in backs:
-            value = value + back.value
-            radius = radius + back.radius
-            scale = scale + (back.size if back.scale is None else back.scale)
+            value += back.value
+            radius += back.radius
+            scale += back.size if back.scale is None else back.scale
             if not back.sum:
-                radius = radius + gain * back.size
+                radius += gain * back.size
         lost = (sum(back.products * back.above_one for back in backs) + 2 * len(backs)) * self.smallest
-        radius = (radius + lost) * EVALUATED
-        return Back(value, radius, scale + self.least(lost), sum=gain == self.wide)
+        radius += lost
+        radius *= EVALUATED
+        scale += self.least(lost)
+        return Back(value, radius, scale, sum=gain == self.wide)
 
     def least(self, lost: float) -> float:
         """The least scale of what may lose so much below the smallest normal number."""
@@ -148,18 +154,24 @@ class BallReturns:
             first = first_column(known.radius)
             carried = product(np.ascontiguousarray(known.radius[..., first:]), model.magnitudes[first:-1])
         radius = model.radius(largest).astype(np.float64, copy=False)
-        scale = model.scale(radius)
+        scale = model.scale(radius)  # a new array
         overflows = model.may_overflow(radius)
-        radius = (carried + radius + model.beta * (np.abs(value) + carried)) * model.evaluated
-        radius[overflows] = np.inf
+        of_sum = np.abs(value)
+        of_sum += carried
+        of_sum *= model.beta
+        radius += carried
+        radius += of_sum
+        radius *= model.evaluated
+        if overflows.any():
+            radius[overflows] = np.inf
         return (Back(value, radius, scale, sum=True),)
 
     def outer(self, d: Cotangent, value: Any) -> Cotangent:
-        """(features, units). The radius takes a product of its own, in float32 where that has digits enough."""
-        known, operand = self._one(d), self.factor(value)
+        """(features, units), still to be `ended`. The radius takes a product of its own, in float32 where that has
+        digits enough."""
+        known, operand = self._one(d), Back(value) if isinstance(value, np.ndarray) else self.factor(value)
         x, d_size, x_size = (flat(one) for one in (operand.value, known.size, operand.size))
-        alpha, beta = self._over_time()
-        flushed = self._flushed
+        alpha, flushed = self.over_time[0], self._flushed
         radius = self._magnitudes(x_size, alpha * d_size + flushed)
         radius += flushed * d_size.sum(axis=0)
         scale = radius / alpha
@@ -168,33 +180,36 @@ class BallReturns:
             radius[:, first:] += self._magnitudes(x_size, flat(known.radius)[:, first:])
         if not operand.exact and np.any(operand.radius):
             radius += self._magnitudes(flat(operand.radius), d_size)
-        answer = x.T @ flat(known.value)
-        return (self._end(answer, radius, beta, scale),)
+        return (Back(x.T @ flat(known.value), radius, scale, sum=True),)
 
     def summed(self, d: Cotangent) -> Cotangent:
-        known = self._one(d)
-        alpha, beta = self._over_time()
+        known, alpha = self._one(d), self.over_time[0]
         radius = alpha * flat(known.size).sum(axis=0)
         scale = radius / alpha
         if not known.exact:
             radius = radius + flat(known.radius).sum(axis=0)
-        return (self._end(flat(known.value).sum(axis=0), radius, beta, scale),)
+        if self.judged.shown_roundoff:  # a delta that was shown is counted as a rounded operand, and may be flushed
+            radius = radius + len(flat(known.value)) * self._flushed
+        return (Back(flat(known.value).sum(axis=0), radius, scale, sum=True),)
 
-    def _end(self, value: np.ndarray, radius: np.ndarray, beta: float, scale: np.ndarray) -> Back:
-        lost = sum(each.underflow(self.added, self.others) for each in (REFERENCE, self.judged))
-        radius = (radius * (1 + beta) + beta * np.abs(value) + lost) * (1 + REFERENCE.gain(self.added))
-        return Back(value, radius * EVALUATED, scale + self.least(lost), sum=True)
+    def ended(self, back: Back) -> Back:
+        """A sum over all steps, from those of some steps each that were added up."""
+        beta, lost = self.over_time[1], sum(each.underflow(self.added) for each in (REFERENCE, self.judged))
+        radius = (back.radius * (1 + beta) + beta * np.abs(back.value) + lost) * (1 + REFERENCE.gain(self.added))
+        radius = np.where(back.radius == 0, 0, radius * EVALUATED)  # 0 of rows to which nothing was handed
+        return Back(back.value, radius, back.scale + self.least(lost), sum=True)
 
-    def _over_time(self) -> tuple[float, float]:
-        """alpha and beta of a sum over all steps; of 16 bits it may be rounded to storage after each step (A5')."""
+    @cached_property
+    def over_time(self) -> tuple[float, float]:
+        """alpha and beta of a sum over all steps; where that is declared, rounded to storage after each step (A5')."""
         alpha, beta = self._spread(self.added, self.judged)
-        if self.judged.wide:
+        if self.judged.added_by_step:
             alpha += np.expm1(min(700.0, self.steps * np.log1p(self.judged.unit_roundoff))) * (1 + alpha + beta)
         return alpha, beta
 
     @property
     def _flushed(self) -> float:
-        return self.judged.smallest_normal * (1 + self.judged.gain(self.added, self.others))
+        return self.judged.smallest_normal * (1 + self.judged.gain(self.added))
 
     def _magnitudes(self, x: np.ndarray, d: np.ndarray) -> np.ndarray:
         """x^T d of magnitudes, no less than it is."""
@@ -202,7 +217,7 @@ class BallReturns:
             return (x.T @ d) * (1 + REFERENCE.gain(self.added + EVALUATION_ROUNDINGS))
         single = SINGLE
         answer = (x.astype(np.float32).T @ d.astype(np.float32)).astype(np.float64)
-        return answer * (1 + single.gain(self.added + EVALUATION_ROUNDINGS)) + single.underflow(self.added)
+        return answer * (1 + single.gain(self.added + EVALUATION_ROUNDINGS)) + single.underflow(len(x))
 
     @staticmethod
     def _one(d: Cotangent) -> Back:
@@ -223,19 +238,27 @@ class BallReturns:
     def times(self, d: Back, factor: Back) -> Back:
         if np.ndim(d.value) == 0:  # a state's own
             return replace(factor, state=d.state, products=1, largest=factor.above_one)
+        d = self.used(d) if d.shown else d
         left, right = np.abs(d.value), np.abs(factor.value)
         radius = (left + d.radius) * (factor.radius + self.unit * (right + factor.radius))
         if not d.exact:
             radius += d.radius * right
         radius *= EVALUATED
-        return Back(d.value * factor.value, radius, d.scale if d.scale is not None else left, d.state, False,
-                    d.products + max(factor.products, 1), d.above_one * factor.above_one)  # fmt: skip
+        return Back(d.value * factor.value, radius, d.scale if d.scale is not None else left, d.state,
+                    products=d.products + max(factor.products, 1), largest=d.above_one * factor.above_one)  # fmt: skip
+
+    def used(self, shown: Back) -> Back:
+        """A number that was shown as the one that was used, of which storage may have rounded something off."""
+        u = self.judged.shown_roundoff
+        return Back(shown.value, u * np.abs(shown.value) + self.judged.smallest_normal) if u else shown
 
     def factor(self, value: Any) -> Back:
         if isinstance(value, Matrix):
             return Back(value.array.astype(np.float64))
         if isinstance(value, Back):
             return value
+        if isinstance(value, np.ndarray):
+            return self.used(Back(value.astype(np.float64, copy=False)))
         ball = value if isinstance(value, Ball) else self.balls.closed(value)
         return Back(ball.value, ball.radius) if np.any(ball.radius) else Back(ball.value)
 
@@ -303,31 +326,25 @@ class BallReturns:
 
 
 class ProbeReturns(BallReturns):
-    """Of all steps at once, with the cotangents of the gates' sums as a probe shows them.
+    """Of some steps at once, with the cotangents of the gates' sums as a probe shows them.
 
-    reported: (time, batch, rows), exactly zero where no step counts.  states: the nodes of the states after the step.
-    known: the cotangents of those that are known, by number.  everywhere: whether what is shown is handed on also where
-    nothing was handed to the sum, to know what it hands to the states.
     Afterwards `expected` has what was expected of them, by their first row; `own` what was handed to a state after the
     step beside what comes from later steps.
     """
 
-    def __init__(
-        self,
-        judged: Arithmetic,
-        gates: int,
-        reported: np.ndarray,
-        states: Sequence[Node],
-        known: dict[int, Back] | None = None,
-    ) -> None:
-        time, batch, rows = reported.shape
-        super().__init__(judged, gates, rows, time, batch)
-        self.reported = reported.astype(np.float64)
+    def of(self, reported: np.ndarray, states: Sequence[Node], known: dict[int, Back] | None = None,
+           everywhere: bool = False) -> None:  # fmt: skip
+        """Begin with some steps.
+
+        reported: (steps, batch, rows), exactly zero where no step counts.  states: the nodes of the states after the
+        step.  known: the cotangents of those that are known, by number.  everywhere: whether what is shown is handed on
+        also where nothing was handed to the sum, to know what it hands to the states.
+        """
+        self.reported, self.everywhere = reported.astype(np.float64), everywhere
         self._states, self._known = {id(node): k for k, node in enumerate(states)}, known or {}
         self._shown: dict[tuple[int, int], Back] = {}
         self.expected: dict[int, tuple[Back, ...]] = {}
         self.own: list[list[Back]] = [[] for _ in states]
-        self.everywhere = False
 
     def cotangent(self, node: Node) -> Any:
         if id(node) in self._states:
@@ -351,7 +368,7 @@ class ProbeReturns(BallReturns):
     def shown(self, rows: slice) -> Back:
         key = rows.start, rows.stop
         if key not in self._shown:
-            self._shown[key] = Back(self.reported[..., rows])
+            self._shown[key] = Back(self.reported[..., rows], shown=self.judged.shown_roundoff > 0)
         return self._shown[key]
 
 

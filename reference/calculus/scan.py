@@ -58,16 +58,16 @@ class Scan(Balls):
         h, c: what the cell's step answered.  reported: h as it was answered, (time, batch, size), of which each element
         narrows the same one of c where h is a gate times tanh(c).  c0: the hidden state at the start.
         """
-        before, states = self.hidden(h, c, reported, c0)
+        before, states = self.hidden(h, c, reported, Ball(c0.astype(np.float64), np.zeros(c0.shape)))
         return self._balls.closed(self.at(h, slice(None), {id(BEFORE): before, id(c): states})), states
 
-    def hidden(self, h: Any, c: Any, reported: np.ndarray, c0: np.ndarray) -> tuple[Ball, Ball]:
-        """The hidden state before and after every step."""
-        shape = (len(reported), *c0.shape)
+    def hidden(self, h: Any, c: Any, reported: np.ndarray, start: Ball) -> tuple[Ball, Ball]:
+        """The hidden state before and after every step.  start: before the first one."""
+        shape = (len(reported), *start.value.shape)
         states = Ball(np.empty(shape), np.empty(shape), np.empty(shape))
         gate = _gate(h, c)
         ends = self._ends(gate, reported) if isinstance(gate, Ball) else None
-        before = Ball(c0.astype(np.float64), np.zeros(c0.shape))
+        before = start
         for t in range(len(reported)):
             after = self._balls.closed(self.at(c, t, {id(BEFORE): before}))
             if gate is not None:
@@ -78,9 +78,8 @@ class Scan(Balls):
                 after = _within(after, below, above)
             states.value[t], states.radius[t], states.scale[t] = after
             before = after
-        start = Ball(c0.astype(np.float64)[None], np.zeros((1, *c0.shape)))
-        pairs = zip((start.value, start.radius), states[:2], strict=True)
-        return Ball(*(np.concatenate([first, later[:-1]])[: len(reported)] for first, later in pairs)), states
+        pairs = zip(start[:2], states[:2], strict=True)
+        return Ball(*(np.concatenate([first[None], after[:-1]])[: len(reported)] for first, after in pairs)), states
 
     def at(self, a: Any, t: Any, known: dict[int, Ball]) -> Any:
         """A quantity at a time step, or at all of them: what waited is computed."""

@@ -100,7 +100,7 @@ def from_after(name: str, array: np.ndarray, case: Case, right: Gradients, track
     if name != "w_hh":
         return array
     d, h = delta(case, right, track), sequence_to_time_first(right.output, case.layout)[..., case.spec.half(track)]
-    return np.einsum("tbr,tbh->rh", d, h).astype(array.dtype)
+    return np.einsum("tbr,tbh->rh", d.astype(np.float64), h.astype(np.float64)).astype(array.dtype)
 
 
 def time_reversed(case: Case, right: Gradients) -> Gradients:

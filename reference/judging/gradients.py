@@ -149,14 +149,22 @@ class _Answer:
             yield Named(0, Part(d, "output", self.output[..., self.spec.half(d)], *track.forward.output), "output")
             for name, final, one in zip(names, finals, (track.forward.h_n, *track.forward.hidden), strict=True):
                 yield Named(0, Part(d, f"{name}_n", final[d][None], *(a[None] for a in one)), f"{name}_n")
-        for d, track in enumerate(self.tracks):
-            yield Named(1, Part(d, "delta", self._delta(d), *track.delta), "delta")
+        for d, delta in enumerate(self._deltas()):
+            yield Named(1, Part(d, "delta", self._delta(d), *delta), "delta")
         yield Named(2, Part(0, "dx", self.g_x[..., : self.spec.input_size], *self._of_x()), "dx")
         for d, track in enumerate(self.tracks):
             for name, actual, one in zip(names, by_h0, track.states, strict=True):
                 yield Named(2, Part(d, f"d{name}0", actual[d][None], *(a[None] for a in one)), f"d{name}0")
             for name, one in track.parameters.items():
                 yield self._weight(d, name, one)
+
+    def _deltas(self) -> list[Enclosure]:
+        """An infinite delta makes NaN of the others of its step, which the probe multiplies it by 0 for."""
+        deltas = [track.delta for track in self.tracks]
+        if all(np.isfinite(one.bound.sum()) for one in deltas):
+            return deltas
+        unknown = np.any([np.isinf(one.bound).any(axis=-1, keepdims=True) for one in deltas], axis=0)
+        return [one._replace(bound=np.where(unknown, np.inf, one.bound)) for one in deltas]
 
     def _weight(self, d: int, name: str, expected: Enclosure) -> Named:
         actual = self.gradients.parameters[d].arrays()[name]

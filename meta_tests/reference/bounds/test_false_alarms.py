@@ -26,6 +26,8 @@ TOO_NARROW: dict[str, dict[str, Any]] = {
     "bfloat16": {"weight_bits": 1},
     "float16_accumulate_float32": {"accumulator": "float16", "rounding": "away"},
     "bfloat16_accumulate_float32": {"accumulator": "bfloat16", "rounding": "away"},
+    "float16_added_by_step": {"accumulator": "float16", "rounding": "away"},
+    "bfloat16_added_by_step": {"accumulator": "bfloat16", "rounding": "away"},
     "tf32": {"weight_bits": 6},
     "bfloat16_products": {"weight_bits": 3},
     "float16_of_float32": {"accumulator": "float16", "rounding": "away"},

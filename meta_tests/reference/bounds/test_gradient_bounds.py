@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from meta_tests.common.backward import WRONG, Backward
 from meta_tests.common.gated import Gated
-from meta_tests.common.gradients import with_cotangents
+from meta_tests.common.gradients import SPECS, gradient_case, with_cotangents
 from meta_tests.common.implementations import Machine
 from meta_tests.common.scale import at_night
 from meta_tests.tables.backward import CELLS, MOST_TERMS, PROVED, count, verdicts
@@ -15,6 +17,7 @@ from reference import CellParameters, RNNSpec, probe
 from reference.bounds import gradients as bounds
 from reference.bounds.arithmetic import arithmetic
 from reference.draws import draw_case
+from reference.layout import state_tuple
 from reference.recurrence import Track, initial_states
 
 CASES = at_night(32, 50_000 // (len(PROVED) * len(CELLS)))
@@ -44,12 +47,12 @@ def test_planted_a_wrong_machine_is_rejected(wrong: str) -> None:
             assert verdict.outcome == outcome, verdict
 
 
-def test_arithmetics_whose_deltas_are_not_those_used_are_refused() -> None:
-    """What is shown of them is rounded to storage, and what is used is not (A7)."""
-    case = with_cotangents(draw_case(RNNSpec(2, 3), batch=2, time=3, dtype="float16"))
+def test_arithmetics_without_a_bound_are_refused() -> None:
+    """Whose operands are rounded to another format than storage's: no bound is proved."""
+    case = with_cotangents(draw_case(RNNSpec(2, 3), batch=2, time=3))
     track = Track(case.spec.made, case.parameters[0], case.x, (), None, "forward")
-    with pytest.raises(NotImplementedError, match="float16_of_float32"):
-        bounds.gradient_bound(track, case.x, case.x, case.x, (), arithmetic("float16_of_float32"))
+    with pytest.raises(NotImplementedError, match="float32_of_bfloat16"):
+        bounds.gradient_bound(track, case.x, case.x, case.x, (), arithmetic("float32_of_bfloat16"))
 
 
 def deltas(case_cell: str, bias: float, time: int = 300) -> np.ndarray:
@@ -70,6 +73,28 @@ def deltas(case_cell: str, bias: float, time: int = 300) -> np.ndarray:
                                   arithmetic("float32")).delta  # fmt: skip
     assert (np.abs(delta.value - found.x[..., 8:]) <= delta.bound).all()
     return delta.bound
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("lengths", [None, [7, 4, 1]])
+def test_blocks_of_time_change_no_bound(name: str, lengths: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a block hands to the one before it is all that that one needs."""
+    case = gradient_case(name, time=7, lengths=lengths, layout="time_first")
+    found = probe(case).gradients()
+    states = tuple(state[0] for state in state_tuple(case.h0))
+    track = Track(case.spec.made, case.parameters[0], case.x, states, case.lengths, "forward")
+    finals = [one[0] for one in state_tuple(case.cotangents[1])]
+    seen = []
+    for elements in (2**17, 1, 24):
+        monkeypatch.setattr(bounds, "BLOCK_ELEMENTS", elements)
+        answer = bounds.gradient_bound(track, found.output, found.x[..., 3:], case.cotangents[0], finals,
+                                       arithmetic("float32"))  # fmt: skip
+        seen.append([answer.forward.output, *answer.forward.hidden, answer.delta, *answer.states,
+                     *answer.parameters.values(), bounds.enclosure(answer.x, arithmetic("float32"))])  # fmt: skip
+    for blocks in seen[1:]:
+        for whole, one in zip(seen[0], blocks, strict=True):
+            for a, b in zip(whole, one, strict=True):
+                assert (np.abs(a - b) <= np.abs(a) * 2.0**-20 + 2.0**-110).all()
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from meta_tests.common.gradients import SPECS, gradient_case
-from reference import Case, Gradients, judge_gradients, probe
+from reference import Case, CellParameters, Gradients, judge_gradients, probe
 from reference.faults.backward import FAULTS, BackwardFault
 from reference.layout import state_tuple
 
@@ -60,13 +60,51 @@ def asked_of(fault: BackwardFault, cell: str, **words: Any) -> Case:
 
 @pytest.mark.parametrize(("name", "cell"), planted())
 def test_planted_a_wrong_backward_pass_is_seen_and_named(name: str, cell: str) -> None:
-    for dtype, sizes in (("float32", (3, 4)), ("float64", (3, 4)), ("float32", (4, 32))):
+    narrow = () if name == "narrow_sums" else (("float16", (4, 32)), ("bfloat16", (3, 4)))
+    for dtype, sizes in (("float32", (3, 4)), ("float64", (3, 4)), ("float32", (4, 32)), *narrow):
         fault = FAULTS[name]
         case = asked_of(fault, cell, dtype=dtype, sizes=sizes)
-        verdict = judge_gradients(case, fault.plant(probe(case)))
+        verdict = judge_gradients(case, fault.plant(probe(case)), f"{dtype}_of_float32" if "16" in dtype else None)
         assert verdict.outcome == "disagrees", verdict
         assert fault.seen(verdict.detail, 6), verdict.detail
         assert verdict.detail in str(verdict)
+
+
+def same_sign(dtype: str, time: int) -> Case:
+    """All is positive, so that what rounding takes from a sum adds up."""
+    case = gradient_case("relu", dtype=dtype, time=time, batch=1, weight_scale=0.3)
+    arrays = {name: np.abs(array) for name, array in case.parameters[0].arrays().items()}
+    g_output, g_h_n = map(np.abs, case.cotangents)
+    return replace(case, parameters=[CellParameters.of(arrays)], x=np.abs(case.x), cotangents=(g_output, g_h_n))
+
+
+@pytest.mark.parametrize(("dtype", "time"), [("bfloat16", 100), ("float16", 1000)])
+def test_planted_sums_that_are_stored_after_every_step_must_be_declared(dtype: str, time: int) -> None:
+    case = same_sign(dtype, time)
+    right = probe(case).gradients()
+    assert judge_gradients(case, right, f"{dtype}_accumulate_float32").outcome == "agrees"
+    states = np.concatenate([case.h0[0][:, None], right.output[:, :-1]], axis=1)[0]
+    total = np.zeros_like(right.parameters[0].w_hh)
+    for delta, h in zip(right.x[0, ::-1, 3:], states[::-1], strict=True):
+        total += np.outer(delta, h)
+    wrong = right._replace(parameters=[replace(right.parameters[0], w_hh=total)])
+    verdict = judge_gradients(case, wrong, f"{dtype}_accumulate_float32")
+    assert verdict.outcome == "disagrees"
+    assert verdict.detail.startswith("dw_hh only")
+    assert judge_gradients(case, wrong, f"{dtype}_added_by_step").outcome == "agrees"
+
+
+def test_an_infinite_delta_says_nothing_of_those_beside_it() -> None:
+    """0 times infinity is NaN, in whatever the probe shows of that step; without an infinity it is wrong."""
+    case = gradient_case("relu", dtype="float16", layout="time_first")
+    large = replace(case, cotangents=(np.full_like(case.cotangents[0], 6e4), case.cotangents[1]))
+    right = probe(large).gradients()
+    x = np.where(np.isinf(right.x).any(axis=-1, keepdims=True), np.float16(np.nan), right.x)
+    assert np.isnan(x).any()
+    assert judge_gradients(large, right._replace(x=x), "float16_of_float32").outcome == "vacuous"
+    finite = probe(case).gradients()
+    finite.x[1, 0, 3:] = np.nan
+    assert judge_gradients(case, finite, "float16_of_float32").outcome == "disagrees"
 
 
 def changed(right: Gradients, field: str) -> Gradients:
