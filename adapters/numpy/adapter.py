@@ -59,6 +59,7 @@ class ReferenceAdapter(Framework):
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         """By the equations, in the arithmetic of the module's dtype."""
         x, h0, lengths, mask, layout, _ = inputs
+        lengths = int(lengths[0]) if lengths is not None and layout == "unbatched" else lengths
         return backward(known.spec, known.native, x, h0, lengths, layout, mask, cotangents)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from findings.finding import PLANTED
 from findings.pinned import Pinned
 from findings.states import findings_of, left_out, state_of, unless_of_others
 from meta_tests.common.features import with_features
-from reference import Case, CellParameters, RNNSpec
+from reference import Case, CellParameters, Gradients, RNNSpec
 from reference.diagnosis.explanation import visible
 from reference.faults import Fault
 from reference.faults.views import answer_with
@@ -137,7 +137,8 @@ def taken_for_it(finding: Finding, asked: Asked) -> Iterator[str]:
 
     Each is that of a layer with another fault in it, with the finding's own fault and without it.
     """
-    case, planted, idiom = finding.case.case(), 0, idiom_of(asked.adapter, finding.case.idiom)
+    case, planted = replace(finding.case.case(), cotangents=None), 0
+    idiom = idiom_of(asked.adapter, finding.case.idiom)
     view = WHOLE if idiom is None else idiom.view
     for fault in PLANTED.values():
         for several in [[fault, finding.what.fault], [fault]] if finding.what.fault else [[fault]]:
@@ -203,3 +204,15 @@ class Answers:
     def run(self, module: Any, *inputs: Any, **words: Any) -> Result:
         names = ("x", "h0", "lengths", "layout", "mask")
         return self._answer(Case(*module, **dict(zip(names, inputs, strict=False)), **words))
+
+    def gradients(self, module: Any, *inputs: Any, cotangents: Any, **words: Any) -> Gradients:
+        """The right ones of a probed layer, beside the answer of the layer itself."""
+        right = Case(*module, *inputs, **words, cotangents=cotangents)
+        spec, tracks = module
+        own = spec.input_size - spec.num_directions * len(tracks[0].w_ih)
+        tracks = [CellParameters.of({**one.arrays(), "w_ih": one.w_ih[:, :own]}) for one in tracks]
+        asked = replace(
+            right, spec=replace(spec, input_size=own), parameters=tracks, x=right.x[..., :own], cotangents=None
+        )
+        output, h_n, *_ = self._answer(asked)
+        return right.gradients()._replace(output=output, h_n=h_n)

@@ -149,10 +149,10 @@ def gradient_bound(
     """actual: (time, batch, size), what the framework answered for this track.  delta: (time, batch, rows of w_ih),
     what it reported of the probe.  g_output: as actual.  g_finals: (batch, size) each.  shared: how many tracks read x.
 
-    Raises NotImplementedError for an operation, and for an arithmetic, of which no bound is proved.
+    Raises NotImplementedError for an operation of which no bound is proved.
     """
-    if judged.narrow:
-        raise NotImplementedError(f"gradients: got the arithmetic {judged.name}, of which no bound is proved")
+    if judged.narrow:  # every operation rounds as the narrower format does, or less, whatever is shown
+        judged = replace(judged, unit_roundoff=judged.operation_roundoff)
     layer = Layer(track, actual, judged)
     time, batch, rows = delta.shape
     steps, output, hidden = forward_of(layer, shared)

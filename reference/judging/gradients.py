@@ -168,9 +168,10 @@ class _Answer:
 
     def _weight(self, d: int, name: str, expected: Enclosure) -> Named:
         actual = self.gradients.parameters[d].arrays()[name]
-        if name == "w_ih":  # whose probe features are 0, and 0 times a delta is NaN where that is not finite
-            zeros = 0 * self._delta(d).astype(np.float64).sum(axis=(0, 1))[:, None]
-            none = Enclosure.exactly(np.tile(zeros, actual.shape[1] - self.spec.input_size))
+        if name == "w_ih":  # whose probe features are 0, and 0 times a delta may be NaN where that is not finite
+            none = Enclosure.exactly(np.zeros((len(actual), actual.shape[1] - self.spec.input_size)))
+            finite = np.isfinite(self._delta(d).astype(np.float64)).all(axis=(0, 1))[:, None]
+            none = none._replace(bound=np.where(finite, none.bound, np.inf))
             expected = Enclosure(*(np.concatenate(pair, axis=1) for pair in zip(expected, none, strict=True)))
         shape = (1, -1, actual.shape[-1])
         return Named(2, Part(d, f"d{name}", *(a.reshape(shape) for a in (actual, *expected))), f"d{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from meta_tests.common.gradients import SPECS, gradient_case, with_cotangents
 from meta_tests.common.implementations import Machine
 from meta_tests.common.scale import at_night
 from meta_tests.tables.backward import CELLS, MOST_TERMS, PROVED, count, verdicts
-from reference import CellParameters, RNNSpec, probe
+from reference import CellParameters, Gradients, RNNSpec, judge_gradients, probe
 from reference.bounds import gradients as bounds
 from reference.bounds.arithmetic import arithmetic
 from reference.draws import draw_case
-from reference.layout import state_tuple
+from reference.layout import each_state, state_tuple
 from reference.recurrence import Track, initial_states
 
 CASES = at_night(32, 50_000 // (len(PROVED) * len(CELLS)))
@@ -47,12 +48,25 @@ def test_planted_a_wrong_machine_is_rejected(wrong: str) -> None:
             assert verdict.outcome == outcome, verdict
 
 
-def test_arithmetics_without_a_bound_are_refused() -> None:
-    """Whose operands are rounded to another format than storage's: no bound is proved."""
-    case = with_cotangents(draw_case(RNNSpec(2, 3), batch=2, time=3))
-    track = Track(case.spec.made, case.parameters[0], case.x, (), None, "forward")
-    with pytest.raises(NotImplementedError, match="float32_of_bfloat16"):
-        bounds.gradient_bound(track, case.x, case.x, case.x, (), arithmetic("float32_of_bfloat16"))
+@pytest.mark.parametrize("cell", ["elman", "gru", "gru_reset_before", "lstm"])
+def test_what_is_computed_in_a_narrower_format_is_judged_by_that(cell: str) -> None:
+    """float32 throughout, shown as float64: right as declared, wrong in float64, and a fault is seen."""
+
+    def shown(array: Any) -> Any:
+        return each_state(lambda one: one.astype("float64"), array)
+
+    for direction in ("forward", "bidirectional"):
+        case = with_cotangents(draw_case(RNNSpec(3, 5, direction=direction, cell=cell), batch=3, time=6, h0=True))
+        given = tuple(map(shown, case.cotangents))
+        wide = replace(case, parameters=[one.astype("float64") for one in case.parameters], x=shown(case.x),
+                       h0=shown(case.h0), cotangents=given)  # fmt: skip
+        x, h0, tracks, *answer = probe(case).gradients()
+        found = Gradients(shown(x), shown(h0), [one.astype("float64") for one in tracks], *map(shown, answer))
+        assert judge_gradients(wide, found, "float64_of_float32").outcome == "agrees"
+        assert judge_gradients(wide, found).outcome == "disagrees"
+        spoilt = found.x.copy()
+        spoilt[1, 2, -1] *= 1 + 1e-4
+        assert judge_gradients(wide, found._replace(x=spoilt), "float64_of_float32").detail.startswith("delta")
 
 
 def deltas(case_cell: str, bias: float, time: int = 300) -> np.ndarray:

@@ -107,6 +107,15 @@ def test_an_infinite_delta_says_nothing_of_those_beside_it() -> None:
     assert judge_gradients(case, finite, "float16_of_float32").outcome == "disagrees"
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_step_that_is_not_finite_makes_nothing_wrong(value: float) -> None:
+    """Its deltas are NaN, and so is what the probe, which is 0, is multiplied by."""
+    for name in ("tanh", "gru", "lstm"):
+        case = gradient_case(name, direction="bidirectional")
+        case.x[1, 2] = value
+        assert judge_gradients(case, probe(case).gradients()).outcome == "vacuous"
+
+
 def changed(right: Gradients, field: str) -> Gradients:
     """One number of one array, by a thousandth."""
     given = right._asdict()
