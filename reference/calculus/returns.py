@@ -22,6 +22,8 @@ from .tape import Node, handed
 # Terms of a sum beside the rows of one product: cotangents that are given, leaves, biases that Sum counts.
 LEAVES = 8
 SINGLE = ARITHMETICS["float32"]
+# The radius of a sum over time is no less: only of rows to which nothing was handed is it 0.
+LEAST = np.nextafter(0.0, 1.0)
 
 
 @dataclass(eq=False)
@@ -180,7 +182,7 @@ class BallReturns:
             radius[:, first:] += self._magnitudes(x_size, flat(known.radius)[:, first:])
         if not operand.exact and np.any(operand.radius):
             radius += self._magnitudes(flat(operand.radius), d_size)
-        return (Back(x.T @ flat(known.value), radius, scale, sum=True),)
+        return (Back(x.T @ flat(known.value), np.maximum(radius, LEAST * (self.added > 0)), scale, sum=True),)
 
     def summed(self, d: Cotangent) -> Cotangent:
         known, alpha = self._one(d), self.over_time[0]
@@ -190,7 +192,7 @@ class BallReturns:
             radius = radius + flat(known.radius).sum(axis=0)
         if self.judged.shown_roundoff:  # a delta that was shown is counted as a rounded operand, and may be flushed
             radius = radius + len(flat(known.value)) * self._flushed
-        return (Back(flat(known.value).sum(axis=0), radius, scale, sum=True),)
+        return (Back(flat(known.value).sum(axis=0), np.maximum(radius, LEAST * (self.added > 0)), scale, sum=True),)
 
     def ended(self, back: Back) -> Back:
         """A sum over all steps, from those of some steps each that were added up."""

@@ -150,6 +150,17 @@ def test_a_probe_that_is_handed_something_by_its_weights_is_seen() -> None:
     assert judge_gradients(case, wrong).detail.startswith("dw_ih only")
 
 
+def test_sums_of_subnormal_products_may_be_flushed_to_zero() -> None:
+    """Where the radius of the sum, which is a product of both factors, underflows itself."""
+    case = gradient_case("gru", dtype="float64")
+    g_output, g_h_n = (one * 1e-155 for one in case.cotangents)
+    case = replace(case, x=case.x * 1e-154, cotangents=(g_output, g_h_n))
+    right = probe(case).gradients()
+    assert right.parameters[0].w_ih.any()
+    flushed = replace(right.parameters[0], w_ih=np.zeros_like(right.parameters[0].w_ih))
+    assert judge_gradients(case, right._replace(parameters=[flushed])).outcome == "agrees"
+
+
 @pytest.mark.parametrize("junk", [np.nan, np.inf, 1.0])
 def test_what_stands_in_padding_changes_no_verdict(junk: float) -> None:
     for name in ("tanh", "gru", "lstm"):
