@@ -47,6 +47,9 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         **_arrays(case.spec),
         "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
         "backend": text_literal(backend),
+        "aside": case.cotangents is not None
+        and case.spec.direction == "forward"
+        and (case.lengths is not None or case.mask is not None),
         **{f"on_{one}": one == backend for one in BACKENDS},
         "native_device": text_literal(keras_device(device, backend)),
         **{word: word in MODES.get(way, ()) for word in set().union(*MODES.values())},

@@ -174,7 +174,7 @@ def _words(case: Case, device: str) -> dict[str, Any]:
 def _cotangents(case: Case) -> dict[str, Any]:
     """What a template says of cotangents: zeros where there are none, and at steps that do not count."""
     if case.cotangents is None:
-        return {"gradients": False}
+        return {"gradients": False, "aside": False}
     (g_output, finals), blank = case.cotangents, case.answer()
     plain = Inputs(case.x, case.h0, None if case.lengths is None else np.atleast_1d(case.lengths), case.mask,
                    case.layout, case.layout)  # fmt: skip
@@ -183,6 +183,7 @@ def _cotangents(case: Case) -> dict[str, Any]:
     arrays = {"g_output": g, "g_h_n": g_h_n, "g_c_n": g_c_n}
     return {
         "gradients": True,
+        "aside": False,
         **{f"{name}_array": None if a is None else array_literal(a) for name, a in arrays.items()},
     }
 
