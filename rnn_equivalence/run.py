@@ -11,7 +11,7 @@ import pytest
 from . import INTERRUPTED, SUITE
 
 # pytest's exit status -> ours, where that is another: what cannot be used, or names no test, is 2
-STATUS = {
+STATUS: dict[int, int] = {
     pytest.ExitCode.INTERRUPTED: INTERRUPTED,
     pytest.ExitCode.USAGE_ERROR: 2,
     pytest.ExitCode.NO_TESTS_COLLECTED: 2,
@@ -41,4 +41,4 @@ def status_of(arguments: Sequence[str]) -> int:
     cache = Path.cwd() / ".pytest_cache"
     ours = ["-c", str(SUITE / "pyproject.toml"), f"--rootdir={SUITE}", "-o", f"cache_dir={cache}"]
     status = pytest.main([*ours, *given, *([] if named else [str(tests)])], [OneSentence()])
-    return STATUS.get(status, int(status))
+    return STATUS.get(int(status), int(status))
