@@ -70,7 +70,7 @@ class Model:
     @property
     def whole(self) -> bool:
         """Whether the model is one recurrent stack, and nothing else."""
-        return [layer.module for layer in self.layers] == [self.module]
+        return self.layers[0].module is self.module
 
 
 def model_of(source: str, device: str, layer: str = "") -> Model:

@@ -32,13 +32,11 @@ def layers(model: Any) -> dict[str, Any]:
 
 def _alone(model: Any, node: Any, tensors: dict[str, Any]) -> Any:
     """A model of one node, which takes its weights and no states or lengths."""
-    weights = [name if index in WEIGHTS.values() and name in tensors else "" for index, name in enumerate(node.input)]
-    one = helper.make_node(node.op_type, ["x", *weights[1:]], ["Y"], node.name)
+    names = [name if index in WEIGHTS.values() and name in tensors else "" for index, name in enumerate(node.input)]
+    one = helper.make_node(node.op_type, ["x", *names[1:]], ["Y"], node.name)
     one.attribute.extend(node.attribute)
-    given = [tensors[name] for name in dict.fromkeys(filter(None, weights))]
-    arrays = [numpy_helper.from_array(numpy_helper.to_array(tensor), name)
-              for name, tensor in zip(dict.fromkeys(filter(None, weights)), given, strict=True)]  # fmt: skip
-    kind = given[0].data_type if given else onnx.TensorProto.FLOAT
+    arrays = [numpy_helper.from_array(numpy_helper.to_array(tensors[name]), name) for name in {*names} - {""}]
+    kind = arrays[0].data_type if arrays else onnx.TensorProto.FLOAT
     x, output = (helper.make_tensor_value_info(name, kind, None) for name in ("x", "Y"))
     graph = helper.make_graph([one], "layer", [x], [output], arrays)
     return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
