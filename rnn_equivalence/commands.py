@@ -61,8 +61,14 @@ class Commands(click.Group):
             return super().make_context(*given, **named)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with one_sentence():
-            return super().invoke(ctx)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal cannot show
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            with one_sentence():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)  # which says nothing of the question
 
 
 def any_version() -> click.Option:
@@ -250,8 +256,6 @@ def evidence(name: str, **given: object) -> None:
         sys.exit(command(**given))
     except (cannot_be_used, OSError) as error:
         raise Unusable(visible(str(error))) from error
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)  # which says nothing of the question
 
 
 for name, (function, said, arguments) in OF_EVIDENCE.items():

@@ -80,8 +80,7 @@ def test_layers_of_torch_are_asked_with_packed_sequences_and_states() -> None:
 
 
 def test_layers_of_flax_are_found_where_they_lie() -> None:
-    framework_adapter("flax")
-    from flax import nnx  # pyright: ignore[reportMissingImports]
+    nnx = framework_adapter("flax").framework.nnx
 
     class Net(nnx.Module):
         def __init__(self) -> None:

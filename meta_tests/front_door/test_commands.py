@@ -184,6 +184,9 @@ def test_who_interrupts_gets_no_answer(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("evidence.compare.upgrade.side", interrupt)
     assert command.main(["upgrade", "--from", "a==1", "--to", "a==2", "--output", str(tmp_path)]) == 130
+    monkeypatch.setattr("adapters.own.load", interrupt)
+    (tmp_path / "lstm.pt").touch()
+    assert command.main(["judge", str(tmp_path / "lstm.pt")]) == 130
 
 
 def test_evidence_is_another_name_of_the_front_door() -> None:
