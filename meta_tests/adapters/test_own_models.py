@@ -113,7 +113,7 @@ def changed(given: CellParameters, **arrays: np.ndarray) -> CellParameters:
 def test_biases_that_are_added_are_the_same_as_their_sum(spec: RNNSpec, apart: bool) -> None:
     """Of a GRU whose reset gate multiplies a bias, that bias is another."""
     (given,) = draw_parameters(spec)
-    b_ih, b_hh = given.b_ih, given.b_hh
+    b_ih, b_hh = given.arrays()["b_ih"], given.arrays()["b_hh"]
     summed = changed(given, b_ih=b_ih + b_hh, b_hh=0 * b_hh)
     assert sorted(differing(spec, given, summed)) == (["b_hh", "b_ih + b_hh"] if apart else [])
     rows = spec.hidden_size * 2

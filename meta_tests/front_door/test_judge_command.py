@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("click")
+pytest.importorskip("torch")
 
 import adapters
 from adapters.running.guard import warnings_shown
