@@ -70,7 +70,7 @@ def command(
             usable(adapter, name)
         idiom_of(adapter, idiom)
         if script and read:
-            print(_script(adapter, name, read, device, idiom or mode), end="")
+            print(script_of(adapter, name, read, device, idiom or mode), end="")
             return 0
         expect_device(device, devices_of(adapter, name))
         if read is None:
@@ -78,19 +78,24 @@ def command(
             print(*findings, sep="\n")
             return int(any(finding.problems for finding in findings))
         expect_capabilities_on(adapter, name, device)
-        trial = _trial(adapter, name, read, device, bound, mode, idiom)
+        trial = trial_of(adapter, name, read, device, bound, mode, idiom)
     except (ImportError, ValueError) as error:
         fail(one_line(error))
     trial = explain(trial, adapter, name, bound) if explain and ":" not in name else trial
-    print(trial)
-    if named := ", ".join(trial.findings) or (trial.message if trial.outcome == "left out" else ""):
-        print(f"as {named} says: docs/findings.md")
-    if diagnosis := trial.diagnosis():
-        print(f"diagnosis: {diagnosis}")
+    print(words_of(trial))
     return 0 if trial.outcome in ("agrees", "finding") else 1
 
 
-def _trial(adapter: Adapter, name: str, case: Case, device: str, bound: str | None, mode: str, idiom: str) -> Trial:
+def words_of(trial: Trial) -> str:
+    """All that is said of a trial: what came of it, as which findings, and what would explain it."""
+    named = ", ".join(trial.findings) or (trial.message if trial.outcome == "left out" else "")
+    told_by, diagnosis = named and f"as {named} says: docs/findings.md", trial.diagnosis()
+    return "\n".join(filter(None, (str(trial), told_by, diagnosis and f"diagnosis: {diagnosis}")))
+
+
+def trial_of(
+    adapter: Adapter, name: str, case: Case, device: str, bound: str | None = None, mode: str = "eager", idiom: str = ""
+) -> Trial:
     """What comes of a case. Raises ValueError where the idiom cannot be asked here."""
     way = idiom_of(adapter, idiom)
     if way and way.absent:
@@ -110,7 +115,8 @@ def _case(file: str) -> Case:
         raise ValueError(f"{file}: {error}") from error
 
 
-def _script(adapter: Adapter, name: str, case: Case, device: str, way: str) -> str:
+def script_of(adapter: Adapter, name: str, case: Case, device: str, way: str) -> str:
+    """A case as a stand-alone script, in a mode or an idiom. Raises ValueError, in a sentence, where there is none."""
     write = getattr(adapter, "script", None)
     if write is None:
         raise ValueError(f"--script: {name} writes no scripts: it has no method script(case, device)")

@@ -106,6 +106,23 @@ def spec_and_parameters(
     return spec, parameters
 
 
+def differing(spec: RNNSpec, one: CellParameters, other: CellParameters) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The weights of two tracks that hold other numbers: name -> both. Biases that are added may be there as their sum:
+    a layer that has one bias keeps no more."""
+    pairs = zip(_with_sums(spec, one).items(), _with_sums(spec, other).values(), strict=True)
+    return {name: (a, b) for (name, a), b in pairs if not np.array_equal(a, b, equal_nan=True)}
+
+
+def _with_sums(spec: RNNSpec, track: CellParameters) -> dict[str, np.ndarray]:
+    """A track's weights, its biases as "b_ih + b_hh"; and "b_hh", 0 but of the gates of which it is APART."""
+    given = dict(track.arrays())
+    if spec.bias:
+        b_ih, b_hh, gates = given.pop("b_ih"), given.pop("b_hh"), _kinds(spec)["b_hh"].gates
+        apart = np.repeat([gate in APART.get(spec.cell, ()) for gate in gates], spec.hidden_size)
+        given |= {"b_ih + b_hh": np.where(apart, b_ih, b_ih + b_hh), "b_hh": np.where(apart, b_hh, 0 * b_hh)}
+    return given
+
+
 def theirs(spec: RNNSpec, layer: Native, states: Any) -> tuple[Any, ...]:
     """Our states (h0, h_n or a tuple of them, h first) in the order of the native layer; empty of None."""
     return () if states is None else tuple(state_tuple(states)[_names(spec).index(name)] for name in layer.states)

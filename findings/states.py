@@ -73,13 +73,24 @@ def states_of(adapter: Adapter, source: str, findings: Sequence[Finding] | None 
         child.close()
 
 
-def told(trial: Trial, adapter: Adapter, source: str, bound: str | None = None) -> Trial:
-    """What came of a case, by the findings that the version at hand has: "finding" or "left out" where they say so."""
+def triggered(trial: Trial, adapter: Adapter, source: str) -> list[Finding]:
+    """The findings that the version at hand has, and that a trial's case triggers; they need not show in its answer."""
     features = features_of_case(trial.case, trial.mode)
     inside = [one for one in findings_of(adapter) if one.holds(features, trial.idiom)]
-    if trial.outcome not in ("disagrees", "crashed") or not inside:
+    return [state.finding for state in states_of(adapter, source, inside) if state.present] if inside else []
+
+
+def told(
+    trial: Trial, adapter: Adapter, source: str, bound: str | None = None, present: Sequence[Finding] | None = None
+) -> Trial:
+    """What came of a case, by the findings that the version at hand has: "finding" or "left out" where they say so.
+
+    present: what `triggered` answers, where that is known.
+    """
+    if trial.outcome not in ("disagrees", "crashed"):
         return trial
-    present = [state.finding for state in states_of(adapter, source, inside) if state.present]
+    present = triggered(trial, adapter, source) if present is None else present
+    features = features_of_case(trial.case, trial.mode)
     if reason := left_out(present, features, trial.idiom):
         return replace(trial, outcome="left out", message=reason)
     return explained(trial, present, features, bound)

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import SUITE
+from . import SUITE, paths
 
 
 def main() -> None:
@@ -32,17 +32,11 @@ def main() -> None:
 
 
 def put_the_suite_first() -> None:
-    """Our packages are found first, here and in child processes; the user's folder comes behind them.
-
-    `adapters` is also the import name of somebody else's package. The user's folder is where a run leaves its files.
-    """
-    folder = str(Path.cwd())
-    first = [str(SUITE), folder]
-    sys.path[:] = first + [entry for entry in sys.path if entry not in ("", *first)]
+    """Our packages are found first, here and in child processes; the user's folder comes behind them."""
     inherited = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([*first, *([inherited] if inherited else [])])
-    os.environ["PYTHONSAFEPATH"] = "1"  # a child's own folder does not come before ours
-    os.environ["RNN_EQUIVALENCE_FOLDER"] = folder
+    os.environ |= paths(["", *(inherited.split(os.pathsep) if inherited else [])])
+    first = [str(SUITE), str(Path.cwd())]
+    sys.path[:] = first + [entry for entry in sys.path if entry not in ("", *first)]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupt
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,12 +16,13 @@ import click
 
 from adapters import KNOWN, try_any_version
 from adapters.contract import MODES
+from adapters.running.guard import one_line
 from evidence.words import visible
+from reference import LAYOUTS, limits
 from reference.judging.judge import BOUNDS
 
-from . import SUITE
+from . import INTERRUPTED
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 INSTALL = "python3 -m pip install -c constraints.txt pydantic jinja2 matplotlib"
 
 
@@ -41,6 +44,33 @@ class Unusable(click.ClickException):
     exit_code = 2
 
 
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """What click cannot use is said without the usage."""
+    try:
+        yield
+    except click.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # which no click before 8.2 has
+            raise
+        raise Unusable(one_line(error.format_message())) from error
+
+
+class Commands(click.Group):
+    def make_context(self, *given: Any, **named: Any) -> click.Context:
+        with one_sentence():
+            return super().make_context(*given, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal cannot show
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            with one_sentence():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)  # which says nothing of the question
+
+
 def any_version() -> click.Option:
     """--any-version, as pytest takes it: for this process, and for those that it starts."""
 
@@ -48,11 +78,12 @@ def any_version() -> click.Option:
         if given:
             try_any_version()
 
-    said = "Try older versions too than those that the adapters were run with."
+    said = "Try versions older than those that were tried."
     return click.Option(["--any-version"], is_flag=True, expose_value=False, callback=heard, help=said)
 
 
 PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(0, limits.CASE_AXIS)
 FILE = click.Argument(["file"], type=PATH)
 FOLDER = {"type": PATH, "metavar": "FOLDER"}
 REQUIREMENTS = {"multiple": True, "required": True, "metavar": "REQUIREMENT..."}
@@ -94,23 +125,45 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
 }  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def version(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given:
+        from evidence.record.environment import suite
+
+        known = suite()
+        commit = f", commit {known['commit']}{', changed' * known['modified']}" if known["commit"] else ""
+        click.echo(f"rnn-equivalence {known['version']}{commit}")
+        context.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=version, help="And its commit.")
 def commands() -> None:
-    """Does this framework, in this version, on this device, compute the recurrent layer that the equations define?"""
+    """Does this framework compute the recurrent layer that the equations define?"""
 
 
-@commands.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@commands.command(context_settings={"help_option_names": ["--help"], "ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(arguments: tuple[str, ...]) -> None:
-    """Judge what is installed here. Takes pytest's options, and --framework, --adapter, --cases, --evidence, ..."""
-    import pytest
+    """Judge what is installed here, by pytest, whose options it takes: run -- --help names them all.
 
-    tests = SUITE / "tests"
-    given = [str(SUITE / word) if (SUITE / word).is_relative_to(tests) else word for word in arguments]  # tests/...
-    named = any(Path(word).is_relative_to(tests) for word in given)
-    cache = Path.cwd() / ".pytest_cache"
-    ours = ["-c", str(SUITE / "pyproject.toml"), f"--rootdir={SUITE}", "-o", f"cache_dir={cache}"]
-    sys.exit(pytest.main([*ours, *given, *([] if named else [str(tests)])]))
+    \b
+    --framework NAME         Only this one; may be repeated, as the next two.
+    --adapter MODULE:CLASS   Your own adapter.
+    --device DEVICE          Only on this one: cpu, cuda, cuda:1, ...
+    --cases N                How many cases are drawn for each property.
+    --evidence FILE          Record every verdict in it, for report, verify, diff.
+    --strict-findings        Fail where the version at hand has a finding.
+    --known-failures FILE    Tests that are expected to fail, and why.
+    --isolate                Run every case in a process of its own.
+    --any-version            Judge versions older than those that were tried too.
+    -n auto, -v, -q, -k ...  Processes; more, or less, to read; which tests.
+    """
+    from .run import status_of
+
+    try:
+        sys.exit(status_of(arguments))
+    except ValueError as error:
+        raise Unusable(str(error)) from error
 
 
 @commands.command(
@@ -119,7 +172,7 @@ def run(arguments: tuple[str, ...]) -> None:
 @click.argument("name", required=False)
 @click.argument("case", required=False)
 @click.option("--device", default="cpu", show_default=True, help="Where the layer runs.")
-@click.option("--mode", type=click.Choice(MODES), default="eager", show_default=True, help="How the module is called.")
+@click.option("--mode", type=click.Choice(MODES), default="eager", metavar="WORD", help="How the module is called.")
 @click.option("--idiom", default="", metavar="WORD", help="Another way in which the layer is called: docs/adapters.md.")
 @click.option("--bound", type=click.Choice(BOUNDS), help="The bound to judge by (default: step).")
 @click.option("--check", is_flag=True, help="Run the self-check: does the adapter keep the contract?")
@@ -151,7 +204,41 @@ def findings(file: Path | None, **given: Any) -> None:
     sys.exit(command(click.get_current_context().fail, **given))
 
 
-adapters.params.append(any_version())
+@commands.command(
+    epilog="MODEL is a .pt, .keras or .onnx file, or module:object. What needs code of a file is refused."
+)
+@click.argument("models", nargs=-1, required=True, type=click.Path(), metavar="MODEL [MODEL]")
+@click.option("--layer", default="", metavar="WORDS", help="Of a state_dict: 'LSTM(3, 5, num_layers=2)'.")
+@click.option("--inputs", type=PATH, metavar="FILE", help=".npy: x; .npz: x, h0, c0, lengths, mask; else drawn.")
+@click.option("--seed", default=0, type=COUNT, metavar="N", show_default=True, help="Of what is drawn.")
+@click.option("--batch", default=4, type=COUNT, metavar="N", show_default=True, help="Sequences that are drawn.")
+@click.option("--time", default=10, type=COUNT, metavar="N", show_default=True, help="Steps that are drawn.")
+@click.option("--layout", type=click.Choice(LAYOUTS), metavar="AXES", help=f"Of x: {', '.join(LAYOUTS)}.")
+@click.option("--device", default="cpu", show_default=True, help="Where the layer runs.")
+@click.option("--idiom", default="", metavar="WORD", help="Another way to call the layer: docs/adapters.md.")
+@click.option("--framework", default="", metavar="NAME", help="Ask this one, given the model's parameters.")
+@click.option("--script", type=PATH, metavar="FILE", help="Write a stand-alone script of a case here.")
+def judge(**given: Any) -> None:
+    """Does a model of my own compute its equations here? Of two: are they the same function on this input?
+
+    A larger model is judged layer by layer. Exit status 0: yes; 1: no.
+    """
+    from adapters.own import Question
+    from reference.spec import expect
+
+    from .judge import Way, command
+
+    models, drawn = given.pop("models"), {name: given.pop(name) for name in ("seed", "batch", "time", "layout")}
+    way = Way(given.pop("device"), given.pop("idiom"), given.pop("framework"))
+    try:
+        expect(len(models) < 3, "MODEL", models, "one, or two to compare")
+        sys.exit(command(models, **given, way=way, question=Question({}, **drawn)))
+    except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
+        raise Unusable(one_line(error)) from error
+
+
+for one in (adapters, judge):
+    one.params.append(any_version())
 
 
 def evidence(name: str, **given: object) -> None:
@@ -169,8 +256,6 @@ def evidence(name: str, **given: object) -> None:
         sys.exit(command(**given))
     except (cannot_be_used, OSError) as error:
         raise Unusable(visible(str(error))) from error
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)  # which says nothing of the question
 
 
 for name, (function, said, arguments) in OF_EVIDENCE.items():

@@ -1,14 +1,13 @@
 """For the tests of another project: an adapter's self-check, and one test for everything that it can be asked.
 
-    @pytest.mark.parametrize("check", checks_of(MyAdapter()))
-    def test_my_layer(check):
-        check()
-
-The cases are few and always the same, and need nothing but NumPy; `pytest --adapter` in a clone of the suite asks
-thousands.
+The cases are few and always the same, and need nothing but NumPy; `run --adapter` asks thousands. rnn_equivalence's
+checks_of asks them in a process of its own: `python -m adapters.conformance.checks module:Class DEVICE` says which
+there are, and then, to each name that it reads, what came of it: a line of JSON each.
 """
 
-import textwrap
+import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,9 +16,11 @@ from unittest import SkipTest
 from reference import Case
 from reference.faults import Fault
 
-from ..contract import Adapter, capabilities_on
-from ..running.guard import warnings_shown
+from .. import load
+from ..contract import Adapter, capabilities_on, expect_device
+from ..running.guard import one_line, told, warnings_shown
 from ..running.trial import Trial, examine
+from ..running.usable import devices_of, expect_capabilities_on, usable
 from .samples import everything
 from .self_check import CHECKS, ask
 
@@ -43,20 +44,6 @@ def _check(name: str, question: Callable[..., None], *arguments: Any) -> Callabl
     check: Any = partial(question, *arguments)
     check.__name__ = name
     return check
-
-
-def check_adapter(adapter: Any, device: str = "cpu") -> None:
-    """All of them at once. Raises one AssertionError that lists every failure."""
-    failures = []
-    for check in checks_of(adapter, device):
-        try:
-            check()
-        except SkipTest:
-            continue  # what an adapter need not have
-        except AssertionError as failure:
-            failures.append(f"{check.__name__}\n{textwrap.indent(str(failure), '  ')}")
-    if failures:
-        raise AssertionError(f"{len(failures)} checks failed\n" + "\n".join(failures))
 
 
 def _self_check(name: str, adapter: Adapter, device: str) -> None:
@@ -83,10 +70,44 @@ class _Judge:
 
     def _diagnosis(self, trial: Trial) -> str:
         """What would explain the answer, if that can be told; all known faults are tried for one failure only."""
-        told = trial.diagnosis(self._named) if self._named else None
-        if (told is None or not told.explanations) and not self._in_vain:
-            told = trial.diagnosis()
-            self._in_vain = told is not None and not told.explanations
-            if told is not None and told.explanations:
-                self._named = list(told.explanations[0].faults)
-        return f"  diagnosis: {told}" if told is not None else ""
+        found = trial.diagnosis(self._named) if self._named else None
+        if (found is None or not found.explanations) and not self._in_vain:
+            found = trial.diagnosis()
+            self._in_vain = found is not None and not found.explanations
+            if found is not None and found.explanations:
+                self._named = list(found.explanations[0].faults)
+        return f"  diagnosis: {found}" if found is not None else ""
+
+
+def main(source: str, device: str) -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a framework prints is no answer
+    try:
+        adapter = load(source)
+        usable(adapter, source)
+        expect_device(device, devices_of(adapter, source))
+        expect_capabilities_on(adapter, source, device)
+        checks = {check.__name__: check for check in checks_of(adapter, device)}
+    except (ImportError, ValueError) as error:
+        print(json.dumps({"wrong": one_line(error)}), file=answers)
+        return
+    print(json.dumps({"names": [*checks]}), file=answers, flush=True)
+    for name in sys.stdin:
+        print(json.dumps(_came(checks[json.loads(name)])), file=answers, flush=True)
+
+
+def _came(check: Callable[[], None]) -> dict[str, str]:
+    """What came of a check: nothing where it passes."""
+    try:
+        check()
+    except SkipTest as reason:
+        return {"skipped": str(reason)}
+    except AssertionError as failure:
+        return {"failed": str(failure)}
+    except Exception as error:  # the author's code, in whatever way it fails
+        return {"failed": told(error)}
+    return {}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -78,12 +79,80 @@ def test_what_adapters_does_not_take_is_refused_with_and_without_click(arguments
     assert end.value.code == 2
 
 
-def test_what_cannot_be_done_is_one_sentence_after_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["adapters", "mxnet", "--check"]) == 2
-    usage, _, line = capsys.readouterr().err.rpartition("Error: ")
-    assert usage.startswith("Usage: python -m rnn_equivalence adapters ")
-    assert line.startswith("adapter: got 'mxnet', expected one of ")
-    assert line.count("\n") == 1
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sing"], "Error: No such command 'sing'."),
+        (["--nonsense"], "Error: No such option"),
+        (["adapters", "mxnet", "--check"], "Error: adapter: got 'mxnet', expected one of "),
+        (["adapters", "torch", "case.json", "--bound=none"], "Error: Invalid value for '--bound'"),
+        (["replay"], "Error: Missing argument 'FILE'."),
+        (["judge"], "Error: Missing argument 'MODEL [MODEL]'."),
+        (["upgrade", "--from", "a"], "Error: Missing option '--to'."),
+        (["schema", "more"], "Error: Got unexpected extra argument (more)"),
+        (["run", "tests/properties/no_such_test.py"], "Error: tests/properties/no_such_test.py: no such file"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_without_the_usage(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(words)
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nonsense"], "ERROR: unrecognized arguments: --nonsense"),
+        (["--cases", "few"], "ERROR: argument --cases: invalid int value: 'few'"),
+        (["--framework=mxnet"], "ERROR: --framework: got 'mxnet', expected one of "),
+    ],
+)
+def test_what_run_cannot_use_is_one_sentence_too(arguments: list[str], words: str) -> None:
+    run = subprocess.run([sys.executable, "-m", "rnn_equivalence", "run", *arguments], cwd=ROOT, text=True,
+                         capture_output=True, check=False)  # fmt: skip
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(words)
+    assert run.stderr.strip().count("\n") == 0
+
+
+def test_no_tests_and_an_interrupt_are_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for status, ours in ((0, 0), (1, 1), (2, 130), (3, 3), (4, 2), (5, 2)):
+        monkeypatch.setattr(pytest, "main", lambda *given, status=status: pytest.ExitCode(status))
+        assert command.main(["run", "-k", "nothing"]) == ours
+
+
+SCREEN = (24, 80)
+
+
+@pytest.mark.parametrize("name", ["", *commands.commands])
+def test_the_help_of_every_command_fits_a_screen(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([*filter(None, [name]), "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert 5 < len(lines) < SCREEN[0], "the prompt takes a line"
+    assert max(map(len, lines)) <= SCREEN[1]
+
+
+def test_version_says_the_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--version"]) == 0
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True, check=False).stdout
+    said = capsys.readouterr().out
+    assert re.match(r"rnn-equivalence \d+\.\d+\.\d+", said)
+    assert commit.strip() in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("rnn-equivalence ju", "judge"), ("rnn-equivalence judge --fra", "--framework")]
+)
+def test_the_shell_completes(typed: str, offered: str) -> None:
+    asked = {"_RNN_EQUIVALENCE_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    code = "import sys; sys.argv[0] = 'rnn-equivalence'; from rnn_equivalence.__main__ import main; main()"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **asked}, text=True,
+                         capture_output=True, check=False)  # fmt: skip
+    assert f",{offered}\n" in run.stdout, run.stderr
 
 
 @pytest.mark.parametrize(
@@ -115,6 +184,9 @@ def test_who_interrupts_gets_no_answer(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("evidence.compare.upgrade.side", interrupt)
     assert command.main(["upgrade", "--from", "a==1", "--to", "a==2", "--output", str(tmp_path)]) == 130
+    monkeypatch.setattr("adapters.own.load", interrupt)
+    (tmp_path / "lstm.pt").touch()
+    assert command.main(["judge", str(tmp_path / "lstm.pt")]) == 130
 
 
 def test_evidence_is_another_name_of_the_front_door() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
 import venv
 import zipfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -60,9 +62,12 @@ class Installed:
         (self.packages / package).mkdir()
         (self.packages / package / "__init__.py").write_text(f"{code}\n")
 
-    def __call__(self, folder: Path, *arguments: str, module: bool = False) -> subprocess.CompletedProcess[str]:
-        """Call the command in a folder."""
+    def __call__(
+        self, folder: Path, *arguments: str, module: bool = False, before: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Call the command in a folder.  before: what starts it."""
         command = [self.bin / "python", "-m", "rnn_equivalence"] if module else [self.bin / "rnn-equivalence"]
+        command = [*before, *command]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
         return subprocess.run([*command, *arguments], cwd=folder, env=environment, text=True, capture_output=True,
                               check=False)  # fmt: skip
@@ -175,6 +180,58 @@ def test_the_wheel_says_what_can_be_loaded(installed: Installed, tmp_path: Path)
     done = installed(tmp_path, "adapters")
     assert "torch: " in done.stdout, done.stderr
     assert {"run", "schema", "compact"} <= set(installed(tmp_path, "--help").stdout.split())
-    told = installed(tmp_path, "run", "--help", "--framework=reference").stdout  # pytest's own help
+    told = installed(tmp_path, "run", "--framework=reference", "--", "--help").stdout  # pytest's own help
     assert told.count("--adapter=MODULE:CLASS") == 1
     assert installed(tmp_path, "sing").returncode == 2
+    assert f", commit {suite()['commit']}" in installed(tmp_path, "--version").stdout
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Path:
+    """A folder of the user's that has packages of our names, and settings of pytest, that must not be read."""
+    for name in ("adapters", "reference", "tests", "harness", "findings", "evidence"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f'raise ImportError("the user\'s {name}")\n')
+    (tmp_path / "conftest.py").write_text('raise ImportError("the user\'s conftest")\n')
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    return tmp_path
+
+
+WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override", "--")
+
+
+def test_a_read_only_installation_judges_and_reads_nothing_of_the_users(installed: Installed, crowded: Path) -> None:
+    """Its owner may not write there either: an administrator is asked without the privilege to do so."""
+    before = WITHOUT_PRIVILEGE if os.name == "posix" and os.geteuid() == 0 else ()
+    if before and not shutil.which(before[0]):
+        pytest.skip("setpriv is not here, without which an administrator may write everywhere")
+    folders = [installed.packages, *(path for path in installed.packages.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        touched = subprocess.run([*before, "touch", str(installed.suite / "new")], check=False, capture_output=True)
+        assert touched.returncode != 0, "that test can fail"
+        done = installed(crowded, *JUDGE, "--evidence=run.json", before=before)
+        assert done.returncode == 0, done.stdout + done.stderr
+        verified = installed(crowded, "verify", "run.json", module=True, before=before)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        torch = pytest.importorskip("torch")
+        torch.save(torch.nn.LSTM(3, 4), crowded / "lstm.pt")
+        judged = installed(crowded, "judge", "lstm.pt", "--script", "lstm.py", before=before)
+        assert judged.returncode == 0, judged.stdout + judged.stderr
+        assert "agrees by the step bound" in judged.stdout
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+def test_another_project_has_its_checks_of_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    """Where `import adapters` is somebody else's."""
+    (tmp_path / "mine.py").write_text("from adapters.numpy.adapter import ReferenceAdapter\n", encoding="utf-8")
+    code = (
+        "from rnn_equivalence import checks_of; checks = checks_of('mine:ReferenceAdapter'); checks[0](); checks[20]()"
+    )
+    done = subprocess.run([installed.bin / "python", "-c", f"{code}; print(len(checks))"], cwd=tmp_path, text=True,
+                          capture_output=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 90
