@@ -24,6 +24,7 @@ class FaithfulGradients(Faithful):
 
     def __init__(self) -> None:
         super().__init__()
+        self._adapter: Any = self._adapter
         self.capabilities: Capabilities = replace(self._adapter.capabilities, offers=OFFERS)
 
     def gradients(self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first",

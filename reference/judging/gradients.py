@@ -170,7 +170,7 @@ class _Answer:
         actual = self.gradients.parameters[d].arrays()[name]
         if name == "w_ih":  # whose probe features are 0, and 0 times a delta may be NaN where that is not finite
             none = Enclosure.exactly(np.zeros((len(actual), actual.shape[1] - self.spec.input_size)))
-            finite = np.isfinite(self._delta(d).astype(np.float64)).all(axis=(0, 1))[:, None]
+            finite = np.all(np.isfinite(self._delta(d).astype(np.float64)), axis=(0, 1))[:, None]
             none = none._replace(bound=np.where(finite, none.bound, np.inf))
             expected = Enclosure(*(np.concatenate(pair, axis=1) for pair in zip(expected, none, strict=True)))
         shape = (1, -1, actual.shape[-1])
