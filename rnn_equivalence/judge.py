@@ -15,6 +15,7 @@ from adapters.running.trial import Trial, examine
 from adapters.running.usable import devices_of, expect_capabilities_on
 from findings.states import told, triggered
 from reference import Case, judge_pair
+from reference.files import write_atomically
 
 RIGHT = ("agrees", "finding")
 
@@ -147,5 +148,5 @@ def _differences(one: Layer, other: Layer) -> Iterator[str]:
 def _write(file: Path, asked: Sequence[tuple[Asked, Trial]], way: Way) -> None:
     """The script of the first case that went wrong; of the first where none did."""
     one, trial = next((pair for pair in asked if pair[1].outcome not in RIGHT), asked[0])
-    file.write_text(script_of(one.adapter, one.name, trial.case, way.device, way.idiom or "eager"), encoding="utf-8")
+    write_atomically(file, script_of(one.adapter, one.name, trial.case, way.device, way.idiom or "eager"))
     print(f"\n{file}: a stand-alone script of {one.model.source}")
