@@ -12,10 +12,11 @@ from meta_tests.common.gated import MIXES, Gated
 from meta_tests.common.implementations import Machine
 from meta_tests.common.scale import at_night
 from meta_tests.tables.gated import CELLS, Drawn, count, draw, verdicts
-from reference import Case, CellParameters, RNNSpec
+from reference import Case, CellParameters, RNNSpec, judge
 from reference.bounds.arithmetic import ARITHMETICS, arithmetic
 from reference.bounds.step import step_bound
 from reference.draws import draw_case
+from reference.layout import each_state
 from reference.recurrence import Track, initial_states
 
 CASES = at_night(96, 100_000 // (len(ARITHMETICS) * len(CELLS)))
@@ -112,3 +113,12 @@ def test_planted_without_what_h_says_of_c_the_bound_grows(monkeypatch: pytest.Mo
     _, plain = bounds(case)
     assert np.median(plain) > 2 * np.median(of_c)
     assert (of_c <= plain * (1 + 2.0**-40)).all()
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_before", "lstm"])
+def test_nothing_is_known_of_a_gate_whose_argument_may_overflow(cell: str) -> None:
+    """It may be NaN, as infinity minus infinity is, though a gate has a range; where nothing overflows NaN is wrong."""
+    case = draw_case(RNNSpec(17, 5, cell=cell), batch=2, time=3, dtype="float64", input_scale=1e270)
+    output, h_n = (each_state(lambda one: np.full_like(one, np.nan), part) for part in case.answer())
+    assert judge(case, output, h_n, declared="float64_of_float32").outcome == "vacuous"
+    assert judge(case, output, h_n).outcome == "disagrees"
