@@ -288,8 +288,10 @@ class Balls(Sums):
         return _known(Ball(value, bound, activation.scale(a.scale)), (a,))
 
     def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation, radius: np.ndarray) -> np.ndarray:
-        """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step. Of an argument
-        of which nothing is known, as it may overflow, it may be NaN.  radius: the argument's."""
+        """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step.
+
+        radius: the argument's. Where nothing is known of that, as it may overflow, the gate may be NaN.
+        """
         if not activation.bounded:
             return bound
         relative, own, floor = activation_errors(self.judged, activation.name)
