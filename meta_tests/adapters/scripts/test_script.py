@@ -87,7 +87,13 @@ def test_the_cases_that_are_asked_ask_for_every_feature() -> None:
     possible = {(name, value) for name, values in FEATURES.items() if name != "mode" for value in values}
     found = {pair for pair in found if pair[0] != "mode"}
     others = {("cell", word) for word in FEATURES["cell"] if word != "elman"}
-    few = {("time", "0"), ("lengths", "with zeros"), ("clip", True), *((word, True) for word in VARIANTS)}
+    few = {
+        ("time", "0"),
+        ("lengths", "with zeros"),
+        ("clip", True),
+        ("gradients", True),
+        *((word, True) for word in VARIANTS),
+    }
     assert possible - found == few | others, "these are refused, or not offered by most"
 
 
@@ -114,6 +120,23 @@ def test_a_script_asks_what_the_adapter_asks(framework: str, name: str) -> None:
         assert np.array_equal(names["actual"][array], getattr(result, array).astype(np.float64), equal_nan=True)
         assert f"{array} {getattr(result, array).shape}: 0 of " in printed
     assert judge(widened(case), **names["expected"]).outcome == "agrees"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_script_of_gradients_shows_wrong_ones_alone(framework: str) -> None:
+    """Of one layer with lengths, by x and by the initial states."""
+    adapter = framework_adapter(framework)
+    if True not in adapter.capabilities.supported("gradients"):
+        pytest.skip(f"{framework} has no gradients")
+    spec = RNNSpec(2, 3, direction="bidirectional", cell="lstm")
+    text = script_of(framework, draw_case(spec, batch=2, time=3, lengths=(3, 2), gradients="all"))
+    _, code, printed = execute(text)
+    assert code == 0, printed
+    assert "gradient by x (2, 3, 2): 0 of 12 numbers are wrong" in printed
+    before, equations, after = text.partition("# The equations in float64")
+    _, code, printed = execute(f'{before}actual["x"] = actual["x"] * 1.01\n{equations}{after}')
+    assert code == 1
+    assert "gradient by x (2, 3, 2): 0 of" not in printed
 
 
 def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, monkeypatch, capsys) -> None:
