@@ -14,7 +14,6 @@ import keras
 
 from reference import Gradients
 
-from ..contract import NotOffered
 from ..inputs import Inputs
 from ..mapping import parameters_of
 from ..readers import refuse
@@ -29,8 +28,6 @@ Several = Sequence[Any]
 
 def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
     """By x, the initial states and every weight.  inputs, cotangents: batch first."""
-    if BACKEND == "numpy":
-        raise NotOffered("gradients: NumPy, the backend of Keras, computes none")
     spec, held = stack.spec, _variables(stack)
     start = start_of(spec, inputs.start(spec)) or []
     mask = None if inputs.valid is None else tensor(inputs.valid)
