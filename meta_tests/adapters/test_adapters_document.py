@@ -112,6 +112,6 @@ def test_every_check_of_a_wrong_adapter_says_what_came() -> None:
 
 def test_every_cell_and_feature_of_an_adapter_that_can_do_everything_is_asked() -> None:
     names = [check.__name__ for check in checks_of(Mirror())]
-    assert len(names) == len(set(names)) == 12 + 72 + 25
+    assert len(names) == len(set(names)) == 12 + 72 + 26
     some = {"lengths with zeros", "values not finite", "mask True", "time 0", "num_layers 3 to 10", "cell elman"}
     assert some <= set(names)
