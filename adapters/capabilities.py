@@ -231,6 +231,8 @@ class Capabilities:
         for several, reason in self.together.items():
             if features.items() >= set(several):
                 return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
+        if features.get("gradients") and (mode := features.get("mode", "eager")) != "eager":
+            return f"gradients True and mode {mode}: they are asked eagerly"
         return ""
 
     def refusal(self, features: Mapping[str, Any], told: str | None = None) -> Refusal | None:

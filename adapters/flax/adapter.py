@@ -16,7 +16,7 @@ from flax import nnx
 
 from reference import Case, CellParameters, Gradients, RNNSpec
 
-from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
+from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, features_of_case, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..mapping import native
@@ -111,8 +111,6 @@ class FlaxAdapter(Framework):
         return inputs.result(outputs, h_n, zero_padding=True)
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
-        if known.mode != "eager":
-            raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
         stack, device, given = known.native.stack, device_of(known.native.stack), inputs.start(known.spec)
         with settings(device, known.dtype):
             asked = _asked(known.spec, inputs._replace(h0=given), device)

@@ -16,7 +16,7 @@ from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # i
 
 import keras
 
-from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
+from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Compiles, Result, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from ..readers import refuse
@@ -137,8 +137,6 @@ class KerasAdapter(Framework):
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         """Of the layers that run calls, one by one, with training=True."""
-        if known.mode != "eager":
-            raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
         inputs = inputs.to("batch_first")
         with on(known.device, known.dtype):
             return inputs.gradients(gradients_of(known.native, inputs, inputs.cotangents(cotangents)))

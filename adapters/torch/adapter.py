@@ -13,7 +13,7 @@ from reference.layout import each_state
 from reference.spec import dtype_name
 
 from .. import mapping
-from ..capabilities import NARROW_ARITHMETICS, NOT_AMONG_OFFERS, NotOffered
+from ..capabilities import NARROW_ARITHMETICS
 from ..contract import Capabilities, Refusal, Result, features_of_case, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from .gradients import gradients_of
@@ -149,8 +149,6 @@ class TorchAdapter(Framework):
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         """Of torch's own layers, called as they were built; ReverseRNN is one."""
-        if isinstance(module, ModeRunner):
-            raise NotOffered(f"gradients in the mode {known.mode}: {NOT_AMONG_OFFERS}")
         if inputs.layout == "unbatched" and inputs.lengths is not None:  # packed sequences are batched
             inputs = inputs.to("time_first")
         given = inputs.cotangents(cotangents)
