@@ -275,7 +275,7 @@ class Balls(Sums):
             bound[np.isnan(bound)] = np.inf
             bound[(radius == 0) & ~np.isfinite(value)] = 0
         if activation.name == "sigmoid":
-            bound = self._limited(value, bound, activation, radius)
+            bound = self._limited(value, bound, activation, np.isinf(radius) if overflows else False)
         return Ball(value, bound, activation.scale(None if activation.bounded else model.scale(base)))
 
     def _activated(self, a: Ball, activation: Activation) -> Ball:
@@ -284,19 +284,19 @@ class Balls(Sums):
         value = activation.phi(a.value)
         bound = activation.largest_slope(a.value, a.radius) * a.radius * (1 + own)
         bound += np.abs(value) * relative + floor + activation.flushes * self.promised.smallest_normal
-        bound = self._limited(value, bound * EVALUATED, activation, a.radius)
+        bound = self._limited(value, bound * EVALUATED, activation, np.isinf(a.radius) & np.isfinite(a.value))
         return _known(Ball(value, bound, activation.scale(a.scale)), (a,))
 
-    def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation, radius: np.ndarray) -> np.ndarray:
+    def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation, unknown: Any) -> np.ndarray:
         """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step.
 
-        radius: the argument's. Where nothing is known of that, as it may overflow, the gate may be NaN.
+        unknown: where the argument may overflow: there the gate may be NaN.
         """
         if not activation.bounded:
             return bound
         relative, own, floor = activation_errors(self.judged, activation.name)
         farthest = np.maximum(1 - value, value) if activation.name == "sigmoid" else 1 + np.abs(value)
-        return np.where(np.isinf(radius), np.inf, np.fmin(bound, (farthest + relative + own + floor) * EVALUATED))
+        return np.where(unknown, np.inf, np.fmin(bound, (farthest + relative + own + floor) * EVALUATED))
 
     @property
     def _flushed(self) -> float:
