@@ -143,7 +143,7 @@ class Plugin:
 
     def _asked(self, item: pytest.Item) -> bool:
         target = target_of(item)
-        return target is None or target.compiles is None or pool.asked(item, target.pool)
+        return target is None or target.compiles is None or pool.asked(item, target)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.selection.deselected += len(items)

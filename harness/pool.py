@@ -2,8 +2,9 @@
 
 A key is all that a compiler sees of a case: sizes, features, dtype, layout, whether there are lengths; of some the
 weights too. The first call of a key costs such a framework a hundred times what the next one costs. So a run asks one
-key of each property and combination, with many draws of values, and one in SHARE of the tests that have a key of their
-own. The pool's seed decides which. Many runs cover all; a recorded run asks every test.
+key of each property and combination, with many draws of values, one case of the corpus for each combination, and one
+in SHARE of the other tests that have a key of their own. The pool's seed decides which. Many runs cover all; a recorded
+run asks every test.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import random
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from adapters.capabilities import VARIANTS
+from evidence.record.ledger import AXES
+from reference import Case
 from reference.draws import MEMORY
 
 from .strategies import INPUT_SCALES, SEEDS, WEIGHT_SCALES, Draw, Question
@@ -48,8 +51,10 @@ def choose(config: pytest.Config) -> None:
 def words(targets: Sequence[Target], whole: bool) -> list[str]:
     """What a run says of its pool; nothing where no target compiles."""
     labels = ", ".join(target.label for target in targets if target.compiles)
-    part = "" if whole else f", and one in {SHARE} of the tests that have a key of their own; many runs ask all"
-    said = f"Compiled for each key, and asked a few of them with many values{part}"
+    said = "Compiled for each key, and asked a few of them with many values"
+    if not whole:
+        said += f", a case of the corpus for each combination, and one in {SHARE} of the other tests that have a key of "
+        said += "their own; many runs ask all"
     return [f"{said} (--pool={targets[0].pool}): {labels}."] if labels else []
 
 
@@ -93,11 +98,26 @@ def values(draw: Draw, key: Question, sane: bool, weights: bool) -> Question:
     return replace(key, **drawn)
 
 
-def asked(item: pytest.Item, pool: int) -> bool:
+def asked(item: pytest.Item, target: Target) -> bool:
     """Whether a run asks a test of a target that compiles: all but some of those that are marked OWN_KEY."""
-    return item.get_closest_marker(OWN_KEY) is None or among(pool, item.nodeid)
+    marker = item.get_closest_marker(OWN_KEY)
+    if marker is None:
+        return True
+    if marker.kwargs.get("of_the_corpus"):
+        return item.callspec.params["name"] in target.corpus  # type: ignore[attr-defined] (of a test with parameters)
+    return among(target.pool, item.nodeid)
 
 
 def among(pool: int, name: str) -> bool:
     """Whether a thing of this name is among the one in SHARE that a pool has."""
     return random.Random(f"{pool} {name}").randrange(SHARE) == 0
+
+
+def of_each_combination(cases: Mapping[str, Case], target: Target) -> frozenset[str]:
+    """The names of the cases that a run asks: of each combination one to which the target is to answer."""
+    names: dict[tuple[Any, ...], list[str]] = {}
+    for name, case in cases.items():
+        features = target.features(case)
+        if not target.capabilities.no_answer(features):
+            names.setdefault(tuple(features[axis] for axis in AXES), []).append(name)
+    return frozenset(random.Random(f"{target.pool} {axes}").choice(several) for axes, several in names.items())

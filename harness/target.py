@@ -21,7 +21,7 @@ from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.guard import warnings_shown
 from adapters.running.primitives import primitive_verdicts
 from adapters.running.trial import OUTCOMES, Modules, Stack, Trial, examine
-from evidence.record import seeded
+from evidence.record import corpus, seeded
 from evidence.record.journal import Journal
 from evidence.record.ledger import Ledger
 from evidence.record.lines import PINNED
@@ -90,6 +90,11 @@ class Target:
         if self.idioms[idiom].compiles:
             return [cases[zlib.crc32(f"{self.pool} {idiom}".encode()) % len(cases)]]
         return cases[: seeded.ROWS] if self.compiles else cases
+
+    @functools.cached_property
+    def corpus(self) -> frozenset[str]:
+        """The names of the corpus' cases that a run without a record asks, where the target compiles."""
+        return pool.of_each_combination(corpus.cases(), self)
 
     @functools.cached_property
     def child(self) -> Child:

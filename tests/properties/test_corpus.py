@@ -13,7 +13,7 @@ from harness.target import Target
 from reference import DIRECTIONS, Case
 
 
-@pytest.mark.own_key
+@pytest.mark.own_key(of_the_corpus=True)
 @pytest.mark.parametrize("name", corpus.cases())
 def test_the_corpus(target: Target, name: str) -> None:
     target.check(corpus.PROPERTY, corpus.cases()[name], mode=target.mode_of_corpus)
