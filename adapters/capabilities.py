@@ -13,7 +13,7 @@ from reference import DIRECTIONS, LAYOUTS, NONLINEARITIES, Case, Lengths, RNNSpe
 from reference.bounds.arithmetic import arithmetic
 from reference.cells import CELLS
 from reference.layout import state_tuple
-from reference.spec import dtype_name, short
+from reference.spec import dtype_name, expect_word, short
 
 # How a module is called, beside what it is asked. Each framework has some of these.
 MODES = {
@@ -158,6 +158,8 @@ class Capabilities:
         ("gradients", True) for the method of this name,
         ("mode", ...) for build's mode; ("clip", True) for a spec's clip; the cells that it builds beside elman,
         ("cell", ...); and of lstm ("peepholes", True), ("input_forget", True) and ("projection", True).
+    gradient_modes: the modes in which it is asked for gradients, where it offers them. Every other mode is added to
+        `together`, with a reason.
 
     What a framework gets wrong is declared nowhere here: it is a finding (findings/), and asked.
     """
@@ -167,6 +169,7 @@ class Capabilities:
     together: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     arithmetics: Mapping[tuple[Feature, ...], str] = field(default_factory=dict)
     offers: tuple[Feature, ...] = ()
+    gradient_modes: tuple[str, ...] = ("eager",)
     refused: Mapping[tuple[Feature, ...], Refusal] = field(default_factory=dict)
     _can: frozenset[Feature] = field(init=False, repr=False, compare=False)  # looked up in every call
 
@@ -190,6 +193,8 @@ class Capabilities:
                 raise ValueError(f"capabilities: got feature {short(feature)}, expected one of FEATURES")
         for name in self.arithmetics.values():
             arithmetic(name)
+        for mode in self.gradient_modes:
+            expect_word("gradient_modes", mode, tuple(MODES))
         # of another Capabilities that offered less, of which dataclasses.replace made this, the reasons are not its own
         own = {feature: why for feature, why in self.unsupported.items()
                if feature not in self.offers or why not in UNSAID}  # fmt: skip
@@ -199,6 +204,10 @@ class Capabilities:
         object.__setattr__(self, "unsupported", lacking | own)
         can = frozenset((name, value) for name in FEATURES for value in self.supported(name))
         object.__setattr__(self, "_can", can)
+        why = f"they are asked in the mode {' or '.join(self.gradient_modes)}"
+        without = {(("gradients", True), ("mode", mode)): why for mode in self.supported("mode")
+                   if True in self.supported("gradients") and mode not in self.gradient_modes}  # fmt: skip
+        object.__setattr__(self, "together", {**without, **self.together})
 
     def _check_refusals(self) -> None:
         if not isinstance(self.refused, Mapping):
@@ -231,8 +240,6 @@ class Capabilities:
         for several, reason in self.together.items():
             if features.items() >= set(several):
                 return f"{' and '.join(f'{name} {value}' for name, value in several)}: {reason}"
-        if features.get("gradients") and (mode := features.get("mode", "eager")) != "eager":
-            return f"gradients True and mode {mode}: they are asked eagerly"
         return ""
 
     def refusal(self, features: Mapping[str, Any], told: str | None = None) -> Refusal | None:

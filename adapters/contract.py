@@ -52,13 +52,18 @@ class Result(NamedTuple):
     gradients: Gradients | None = None
 
 
+def result_of(gradients: Gradients) -> Result:
+    """What an adapter answers to a case with cotangents."""
+    return Result(gradients.output, gradients.h_n, gradients=gradients)
+
+
 class Idiom(NamedTuple):
     """Another way in which users of a framework call the layer than `run` does. It is drawn, and asked, as run is.
 
     says: which, as the end of "asked ...".
     answer: (case, device) -> Result, in the case's layout and dtype: what `view` shows of the answer, as
-        reference.judging.view.answer_of gives it; None in place of an array that is not shown. A case has cotangents
-        only where ("gradients", True) stands in `answers`.
+        reference.judging.view.answer_of gives it; None in place of an array that is not shown. A case has cotangents,
+        and is that of a probed layer, only where ("gradients", True) stands in `answers`: result_of(its gradients).
     view: what the call shows of the whole answer.
     without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
         does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals, and

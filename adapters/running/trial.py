@@ -31,6 +31,7 @@ from ..contract import (
     features_of_case,
     idiom_of,
     in_base,
+    result_of,
 )
 from .guard import told, warnings_shown
 
@@ -172,7 +173,7 @@ class Stack:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
         if self.way is not None:
             with self._timed("run"):
-                return self.way.answer(case, self.device)
+                return self.way.answer(case if case.cotangents is None else probe(case), self.device)
         if case.cotangents is not None:
             return self._gradients(case)
         with self._timed("build"):
@@ -188,7 +189,7 @@ class Stack:
         with self._timed("run"):
             adapter: Any = self.adapter  # which offers them
             found = adapter.gradients(module, **asked.inputs, cotangents=asked.cotangents)
-        return Result(found.output, found.h_n, gradients=found)
+        return result_of(found)
 
     def _module(self, spec: RNNSpec, parameters: Sequence[CellParameters]) -> Any:
         if self._kept is not None:

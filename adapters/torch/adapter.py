@@ -82,6 +82,8 @@ class TorchAdapter(Framework):
             ("projection", True),
             ("gradients", True),
         ),
+        gradient_modes=("eager", "compiled", "scripted", "traced", "exported", "bfloat16_products", "tf32",
+                        "deterministic", "fallback"),
     )
     environment = staticmethod(environment)
 
@@ -149,11 +151,12 @@ class TorchAdapter(Framework):
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         """Of torch's own layers, called as they were built; ReverseRNN is one."""
+        module = module.rnn if isinstance(module, ModeRunner) else module
         if inputs.layout == "unbatched" and inputs.lengths is not None:  # packed sequences are batched
             inputs = inputs.to("time_first")
         given = inputs.cotangents(cotangents)
         with settings(known.mode, known.device):
-            return inputs.gradients(gradients_of(module, known.spec, inputs, given, known.device))
+            return inputs.gradients(gradients_of(module, known, inputs, given))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = torch.nn.Linear(weight.shape[1], weight.shape[0], device=device, dtype=tensor(weight).dtype)

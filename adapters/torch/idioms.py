@@ -12,11 +12,13 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import Case
+from reference.arguments import check_cotangents
 from reference.layout import each_state
 
-from ..contract import Idiom, Refusal, Result
+from ..contract import Idiom, Refusal, Result, result_of
 from ..inputs import Inputs
 from . import ways
+from .gradients import asked_of, differentiated
 from .models import flipped
 from .read import array_of
 from .settings import settings
@@ -40,6 +42,7 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
     def called(way: Callable[..., Any]) -> Callable[[Case, str], Result]:
         return lambda case, device: _answer(adapter, case, device, way)
 
+    trains = ((("gradients", True),),)
     whole = {(feature,): "it takes tensors, and no packed sequences" for feature in LENGTHS}
     both = {(("direction", "bidirectional"),): "a half that runs backwards begins with the last part"}
     batched = {(("layout", "unbatched"),): "it goes over the axis of sequences, which there is none"}
@@ -49,15 +52,15 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "cells": Idiom("by a loop over torch.nn.RNNCell, GRUCell or LSTMCell", called(ways.loop_over_cells),
                        without={(("projection", True),): "torch.nn.LSTMCell has no projection"},
                        answers=((("mask", True),), (("time", "0"),), (("lengths", "with zeros"),),
-                                (("lengths", "with zeros"), ("time", "0")))),
+                                (("lengths", "with zeros"), ("time", "0")), *trains)),
         "sorted": Idiom("by sequences that were sorted by length, with enforce_sorted=True and a list of lengths",
-                        called(ways.sorted_by_length), refused=NOTHING_PACKED),
+                        called(ways.sorted_by_length), refused=NOTHING_PACKED, answers=trains),
         "list": Idiom("by pack_sequence of a list, and unpack_sequence", called(ways.list_of_sequences),
-                      refused=NO_LIST),
+                      refused=NO_LIST, answers=trains),
         "in parts": Idiom("of a layer that was asked before, in two parts, with the state handed on",
-                          called(ways.in_parts), without=whole | both),
-        "strided": Idiom("of x and h0 that are not contiguous", called(ways.strided)),
-        "functional call": Idiom("by torch.func.functional_call", called(ways.functional_call)),
+                          called(ways.in_parts), without=whole | both, answers=trains),
+        "strided": Idiom("of x and h0 that are not contiguous", called(ways.strided), answers=trains),
+        "functional call": Idiom("by torch.func.functional_call", called(ways.functional_call), answers=trains),
         "assigned": Idiom("of a layer that was made on the device meta and given its weights by "
                           "load_state_dict(assign=True), in float64, copied, converted, and saved whole",
                           called(ways.assigned)),
@@ -67,7 +70,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
                                without=whole | batched, isolate=True, compiles=True),
         "dynamic steps": Idiom("by torch.export for any number of steps", called(ways.dynamic_steps), without=whole,
                                isolate=True),
-        "compiled": Idiom("by torch.compile with allow_rnn", called(ways.compiled), isolate=True, compiles=True),
+        "compiled": Idiom("by torch.compile with allow_rnn", called(ways.compiled), isolate=True, compiles=True,
+                          answers=trains),
     }  # fmt: skip
 
 
@@ -87,11 +91,13 @@ def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> R
         inputs = inputs.to("time_first")
     spec = replace(spec, direction="forward") if reverse else spec
     rnn = adapter.build(spec, case.parameters, device, layout=inputs.layout)
-    x, h0 = tensor(inputs.x).to(device), states(inputs.h0, device)
+    asked = None if case.cotangents is None else asked_of(spec, inputs, device)
+    x, h0 = (asked.x, asked.hx(spec)) if asked else (tensor(inputs.x).to(device), states(inputs.h0, device))
+    rnn.train(asked is not None)
     steps: Any = None if inputs.lengths is None or "runs" in takes else torch.from_numpy(inputs.lengths)
     own = "lengths" in takes or steps is None or not len(steps)  # torch packs no empty batch
     ends = None if own else steps
-    with torch.no_grad(), settings(device=device), torch.random.fork_rng(devices=[]):
+    with torch.set_grad_enabled(asked is not None), settings(device=device), torch.random.fork_rng(devices=[]):
         x = flipped(x, steps, rnn.batch_first) if reverse else x
         told = _told(takes, inputs, rnn.batch_first, reverse, device)
         given = x if ends is None else pack_padded_sequence(x, ends, rnn.batch_first, enforce_sorted=False)
@@ -99,6 +105,10 @@ def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> R
         if ends is not None:
             output, _ = pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[1 if rnn.batch_first else 0])
         output = flipped(output, steps, rnn.batch_first) if reverse else output
+        if asked:
+            cotangents = inputs.cotangents(check_cotangents(spec, case.x, case.layout, case.cotangents))
+            found = differentiated(spec, asked, dict(rnn.named_parameters()), output, h_n, cotangents)
+            return result_of(inputs.gradients(found))
     return inputs.result([array_of(output)], each_state(array_of, h_n))
 
 

@@ -39,8 +39,8 @@ def loop_over_cells(rnn: Any, x: Any, h0: Any, runs: Any) -> Any:
         halves = []
         for order in [range(len(sequence)), range(len(sequence))[::-1]][: 2 if rnn.bidirectional else 1]:
             cell = cell_of(rnn, sequence.shape[-1])
-            weights = zip(cell.state_dict(), rnn.all_weights[len(states)], strict=True)
-            cell.to(x.device, x.dtype).load_state_dict(dict(weights))
+            for name, weight in zip(cell.state_dict(), rnn.all_weights[len(states)], strict=True):
+                setattr(cell, name, weight)
             h = None if h0 is None else each(lambda state: state[len(states)], h0)
             half = x.new_zeros(*sequence.shape[:-1], rnn.hidden_size)
             none = x.new_zeros(half.shape[1:])
@@ -113,7 +113,7 @@ def functional_call(rnn: Any, x: Any, h0: Any) -> Any:
     """A module of other weights is called with these, after these have been changed for the others, and put back."""
     other = copy.deepcopy(rnn)
     for weight in other.parameters():
-        weight.fill_(0.5)
+        weight.data.fill_(0.5)
     torch.func.functional_call(rnn, dict(other.named_parameters()), (x, h0))
     return torch.func.functional_call(other, dict(rnn.named_parameters()), (x, h0))
 

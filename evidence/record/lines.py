@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from adapters.capabilities import Capabilities, Refusal, beyond_base
+from adapters.capabilities import MODES, Capabilities, Refusal, beyond_base
 from adapters.contract import Idiom, Result
 from findings import Finding
 from reference import Case, Gradients, Verdict, limits
@@ -127,6 +127,7 @@ def capabilities(unsupported: Sequence[Line], refused: Sequence[Line], arithmeti
         refused={tuple(one["features"].items()): Refusal(one["exception"], one["words"]) for one in refused},
         arithmetics={tuple(one["features"].items()): one["reason"] for one in arithmetics},
         offers=tuple(one for one in beyond_base() if (one,) not in dict(lacks)),
+        gradient_modes=tuple(MODES),  # where it has none, the lines say so
     )
 
 

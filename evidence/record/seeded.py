@@ -30,6 +30,14 @@ TOGETHER: Mapping[str, tuple[Any, ...]] = {
     "direction": ("reverse", "forward", "bidirectional"),
     **{name: FEATURES[name] for name in ("nonlinearity", "bias", "h0")},
 }
+# of what trains: each cell, in rows of their own, as there is one layer
+TRAINED = tuple(
+    {"gradients": True, "cell": cell, "direction": direction, "lengths": lengths, "h0": True}
+    for cell, direction, lengths in (
+        ("gru", "bidirectional", "full"), ("lstm", "reverse", "mixed"), ("gru_reset_before", "forward", "full"),
+        ("lstm", "forward", "full"),
+    )
+)  # fmt: skip
 ROWS = 4
 ALONE = (("time", "0"), ("time", "1"), ("batch", "0"), ("batch", "1"), ("values", "not finite"))
 
@@ -55,6 +63,7 @@ def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
         alone = (name, value) in ALONE or (name, value) not in met
         if alone and (name, value) not in USUAL.items() and not offered.no_answer({**USUAL, name: value}):
             yield {name: value} | ({"h0": True} if name == "cell" and True in offered.supported("h0") else {})
+    yield from (asked for asked in TRAINED if not offered.no_answer({**USUAL, **asked}))
 
 
 def _answered(offered: Capabilities, name: str, value: Any) -> bool:

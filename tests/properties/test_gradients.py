@@ -55,6 +55,18 @@ def test_gradients_over_many_steps(target: Target, cell: str, direction: str, dt
                  draw_case(RNNSpec(17, 33, direction=direction, cell=cell), time=9, **words))  # fmt: skip
 
 
+def test_gradients_in_a_mode(target: Target, gradient_mode: str | None) -> None:
+    """As users train who compile, trace or unroll a layer, or change how products are computed."""
+    if gradient_mode is None:
+        pytest.skip(f"{target.label}: gradients are asked in no other mode than eager")
+    several = zip(CELLS, ("forward", "bidirectional", "reverse", "bidirectional"), (None, (4, 2, 3)) * 2, strict=True)
+    target.check(f"{PROPERTY}, {gradient_mode}", *(
+        draw_case(RNNSpec(3, 5, direction=direction, cell=cell), batch=3, time=4, lengths=lengths, h0=True, seed=place,
+                  gradients="all")
+        for place, (cell, direction, lengths) in enumerate(several)
+    ), mode=gradient_mode)  # fmt: skip
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("of", ["x", "cotangents"])
 def test_what_stands_in_the_padding_changes_no_gradient(target: Target, of: str, direction: str) -> None:
