@@ -78,8 +78,8 @@ class Target:
         return self.idioms[idiom].narrowed(self.capabilities) if idiom else self.capabilities
 
     def features(self, case: Case) -> dict[str, Any]:
-        """Those of a case that is asked in the mode `kept`, or for gradients."""
-        return features_of_case(case, self.kept if case.cotangents is None else "eager")
+        """Those of a case that is asked in the mode `kept`."""
+        return features_of_case(case, self._kept(case))
 
     def fixed(self, idiom: str) -> list[Case]:
         """The fixed cases of an idiom. Where the target compiles a run asks the few that ask for several features at
@@ -278,9 +278,13 @@ class Target:
         return self.compiles and Modules(self.adapter, self.compiles, self.device)
 
     def _mode(self, case: Case) -> str:
-        """How a case is asked: by what is kept, or, one in pool.EAGER of them, and gradients, by an eager call."""
-        eager = case.cotangents is not None or not zlib.crc32(case.x.tobytes()) % pool.EAGER
-        return "eager" if eager else self.kept
+        """How a case is asked: by what is kept, or, one in pool.EAGER of them, by an eager call."""
+        return "eager" if not zlib.crc32(case.x.tobytes()) % pool.EAGER else self._kept(case)
+
+    def _kept(self, case: Case) -> str:
+        """The mode `kept`; eager for gradients that are not asked in it."""
+        asked = case.cotangents is None or self.kept in self.capabilities.gradient_modes
+        return self.kept if asked else "eager"
 
     def ask(
         self, tested: str, case: Case, bound: str | None, stack: Stack, beside: Sequence[Call] | None = None

@@ -56,6 +56,7 @@ class FlaxAdapter(Framework):
         },
         arithmetics=NARROW_ARITHMETICS,
         offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm"), ("gradients", True)),
+        gradient_modes=("eager", "unrolled", "compiled", "tf32", "bfloat16_products"),
     )
     compiles, idioms = Compiles("compiled"), IDIOMS
     environment, read = staticmethod(environment), staticmethod(read)
@@ -111,10 +112,10 @@ class FlaxAdapter(Framework):
         return inputs.result(outputs, h_n, zero_padding=True)
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
-        stack, device, given = known.native.stack, device_of(known.native.stack), inputs.start(known.spec)
-        with settings(device, known.dtype):
+        device, given = device_of(known.native.stack), inputs.start(known.spec)
+        with settings(device, known.dtype, known.mode):
             asked = _asked(known.spec, inputs._replace(h0=given), device)
-            found = gradients_of(stack, known.spec, inputs, asked, cotangents, device)
+            found = gradients_of(known.native, known.spec, inputs, asked, cotangents, device)
         self._forget(known, inputs)
         return found
 

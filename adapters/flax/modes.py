@@ -36,6 +36,7 @@ class ModeRunner:
     def __init__(self, stack: Any, mode: str) -> None:
         self.stack, self.mode = stack, mode
         self.called = _saved_and_loaded(stack) if mode == "saved" else stack
+        self.differentiated: dict[bool, Callable[..., Any]] = {}  # by whether time comes first: what was compiled
 
     def __call__(self, *given: Any) -> Answer:
         """What every_layer answers of it, in the mode."""

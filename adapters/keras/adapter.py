@@ -68,6 +68,8 @@ class KerasAdapter(Framework):
             *(("mode", mode) for mode in MODES),
             *(("cell", cell) for cell in MAPPING),
         ),
+        gradient_modes=("eager", "unrolled", "traced", "tf32", "bfloat16_products", "fallback",
+                        *(() if BACKEND == "torch" else ("compiled",))),  # which takes minutes: in C++, each step
     )
     compiles = Compiles(KEPT) if KEPT else None
     idioms = IDIOMS
@@ -138,7 +140,7 @@ class KerasAdapter(Framework):
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         """Of the layers that run calls, one by one, with training=True."""
         inputs = inputs.to("batch_first")
-        with on(known.device, known.dtype):
+        with on(known.device, known.dtype, known.mode):
             return inputs.gradients(gradients_of(known.native, inputs, inputs.cotangents(cotangents)))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:

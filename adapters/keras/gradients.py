@@ -1,6 +1,7 @@
 """Gradients of Keras layers, by the differentiation of their backend, as in training: layers called with training=True.
 
-They are called eagerly, with other tensors in place of their weights (keras.StatelessScope): a user's own stay as they
+They are called eagerly, or, in the modes "traced" and "compiled", in one function, differentiation and all, as by
+fit; with other tensors in place of their weights (keras.StatelessScope): a user's own stay as they
 are. Where one bias stands for b_ih + b_hh, each of these has its gradient, by the chain rule.
 """
 
@@ -22,8 +23,10 @@ from .modes import ModeRunner
 from .read import cells_of, tracks
 from .settings import BACKEND, array_of, tensor
 
-Function = Callable[..., list[Any]]
 Several = Sequence[Any]
+Function = Callable[[Several, Any], list[Any]]
+Differentiated = Callable[[Several, Any, Several], tuple[Any, Any]]
+KEPT = ("traced", "compiled")  # modes in which a function is made once, and kept with what build returned
 
 
 def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
@@ -33,7 +36,8 @@ def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any])
     mask = None if inputs.valid is None else tensor(inputs.valid)
     variables = [variable for cell in held for variable in cell.values()]
 
-    def answers(x: Any, *rest: Any) -> list[Any]:
+    def answers(leaves: Several, mask: Any) -> list[Any]:
+        x, *rest = leaves
         values = zip(variables, rest[len(start) :], strict=True)
         with keras.StatelessScope(state_mapping=values):
             outputs, final = stack.every_layer(x, rest[: len(start)], mask, training=True)
@@ -44,7 +48,10 @@ def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any])
         g_output = inputs.zeroed(g_output)
     g = [g_output, *(start_of(spec, g_h_n) or [None] * len(start))]
     leaves = [*map(tensor, (inputs.x, *start)), *(tensor(array_of(one)) for one in variables)]
-    answered, found = BY[BACKEND](answers, leaves, [None if one is None else tensor(one) for one in g])
+    function = BY[BACKEND](answers, stack.mode)
+    if stack.mode in KEPT:
+        function = stack.differentiated.setdefault("function", function)
+    answered, found = function(leaves, mask, [None if one is None else tensor(one) for one in g])
     output, *final = map(array_of, answered)
     x, *rest = map(array_of, found)
     by_weights = iter(rest[len(start) :])
@@ -78,33 +85,47 @@ def _asked(answers: Several, g: Several) -> list[Any]:
     return [answer for answer, one in zip(answers, g, strict=True) if one is not None]
 
 
-def _by_tensorflow(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
-    with import_module("tensorflow").GradientTape() as tape:
-        tape.watch(leaves)
-        answers = function(*leaves)
-    return answers, tape.gradient(_asked(answers, g), leaves, _asked(g, g), unconnected_gradients="zero")
+def _by_tensorflow(function: Function, mode: str) -> Differentiated:
+    tensorflow = import_module("tensorflow")
+
+    def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
+        with tensorflow.GradientTape() as tape:
+            tape.watch(leaves)
+            answers = function(leaves, mask)
+        return answers, tape.gradient(_asked(answers, g), leaves, _asked(g, g), unconnected_gradients="zero")
+
+    return tensorflow.function(both, jit_compile=mode == "compiled") if mode in KEPT else both
 
 
-def _by_torch(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
+def _by_torch(function: Function, mode: str) -> Differentiated:
     torch = import_module("torch")
-    leaves = [one.detach().clone().requires_grad_() for one in leaves]
-    with torch.enable_grad():
-        answers = function(*leaves)
-    return answers, torch.autograd.grad(_asked(answers, g), leaves, _asked(g, g), materialize_grads=True)
+
+    def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
+        leaves = [one.detach().clone().requires_grad_() for one in leaves]
+        with torch.enable_grad():
+            answers = function(leaves, mask)
+        return answers, torch.autograd.grad(_asked(answers, g), leaves, _asked(g, g), materialize_grads=True)
+
+    return both
 
 
-def _by_jax(function: Function, leaves: Several, g: Several) -> tuple[Any, Any]:
-    def asked(*leaves: Any) -> tuple[list[Any], list[Any]]:
-        answers = function(*leaves)
-        return _asked(answers, g), answers
+def _by_jax(function: Function, mode: str) -> Differentiated:
+    jax = import_module("jax")
 
-    _, back, answers = import_module("jax").vjp(asked, *leaves, has_aux=True)
-    return answers, back(_asked(g, g))
+    def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
+        def asked(leaves: Several) -> tuple[list[Any], list[Any]]:
+            answers = function(leaves, mask)
+            return _asked(answers, g), answers
+
+        _, back, answers = jax.vjp(asked, leaves, has_aux=True)
+        return answers, back(_asked(g, g))[0]
+
+    return jax.jit(both) if mode in KEPT else both
 
 
-# backend -> of a function, its arguments, and for each of its answers a cotangent or None: the answers, and a gradient
-# for each argument
-BY: dict[str, Callable[[Function, Several, Several], tuple[Any, Any]]] = {
+# backend -> of a function of its leaves and a mask, and a mode: a function of these, and for each answer a cotangent or
+# None, that gives the answers, and a gradient for each leaf
+BY: dict[str, Callable[[Function, str], Differentiated]] = {
     "tensorflow": _by_tensorflow,
     "torch": _by_torch,
     "jax": _by_jax,

@@ -125,6 +125,7 @@ class ModeRunner:
         self.dtype: str = layers[0].compute_dtype
         self._states = len(MAPPING[spec.cell].states)
         self._made: dict[Any, Called] = {}
+        self.differentiated: dict[str, Callable[..., Any]] = {}
 
     def __call__(self, x: Any, states: Any, mask: Any) -> Answer:
         """What every_layer answers, in the mode."""

@@ -23,7 +23,9 @@ TEMPLATE = Path(__file__).with_suffix(".txt")
 WAYS = Path(__file__).with_name("ways.py")
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 # mode -> the words for what its script does
-MODES = {"eager": {"called"}, "unrolled": {"called", "unrolled"}, "predict": {"predict"}}
+MODES = {
+    "eager": {"called"}, "unrolled": {"called", "unrolled"}, "predict": {"predict"}, "compiled": {"called", "compiled"},
+}  # fmt: skip
 
 
 def keras_script(case: Case, device: str, backend: str, way: str = "eager", view: View = WHOLE) -> str:
@@ -37,7 +39,8 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     expect_word("backend", backend, BACKENDS)
     expect_word("cell", case.spec.cell, tuple(KINDS))
     name = way_of(way)
-    refuse("script", {f"{way}: the adapter writes none of it": way not in MODES and name not in functions()})
+    lacks = way == "compiled" and (case.cotangents is None or backend != "tensorflow")
+    refuse("script", {f"{way}: the adapter writes none of it": lacks or (way not in MODES and name not in functions())})
     kind, more = KINDS[case.spec.cell]
     words: dict[str, Any] = {
         "layer": kind,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
+from adapters import load
+from adapters.running.trial import Modules, Stack, examine
 from meta_tests.common.asked_gradients import differentiating, verdict_on_gradients
 from meta_tests.common.frameworks import present_of
 from meta_tests.common.gradients import gradient_case
 from meta_tests.common.scale import nightly
-from reference import probe
+from reference import CellParameters, probe
 
 FRAMEWORKS = ("torch", "keras", "flax")
 NAMES = ("tanh", "relu", "gru", "gru_reset_before", "lstm")
@@ -129,10 +132,38 @@ def test_planted_a_merged_bias_that_hands_its_gradient_to_one_is_seen(framework:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_modes_have_no_gradients_and_say_so(framework: str) -> None:
+def test_some_modes_have_no_gradients_and_say_so(framework: str) -> None:
     adapter, case = differentiating(framework), probe(gradient_case("tanh"))
     saved = adapter.build(case.spec, case.parameters, mode="saved")
-    with pytest.raises(ValueError, match=r"gradients True and mode saved: they are asked eagerly"):
+    with pytest.raises(ValueError, match=r"gradients True and mode saved: they are asked in the mode eager or "):
         adapter.gradients(saved, **case.inputs, cotangents=case.cotangents)
     with pytest.raises(TypeError, match="cotangents: got NoneType"):
         adapter.gradients(adapter.build(case.spec, case.parameters), **case.inputs)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_function_that_is_kept_answers_with_other_weights_and_numbers(framework: str) -> None:
+    """What was compiled for one case is asked another of its shape."""
+    adapter = differentiating(framework)
+    if adapter.compiles is None:
+        pytest.skip(f"{framework} keeps nothing")
+    mode, case = adapter.compiles.mode, gradient_case("tanh")
+    modules = Modules(adapter, adapter.compiles, "cpu")
+    for scale in (1, 0.5):
+        one = replace(case, x=case.x * case.x.dtype.type(scale), parameters=tuple(
+            CellParameters.of({name: array * array.dtype.type(scale) for name, array in track.arrays().items()})
+            for track in case.parameters
+        ))  # fmt: skip
+        trial = examine(adapter, one, stack=Stack(adapter, one, mode=mode, kept=modules))
+        assert trial.outcome == "agrees", str(trial)
+
+
+def test_planted_in_one_mode_or_idiom_a_gradient_that_stops_is_seen_there_alone(monkeypatch: Patch) -> None:
+    differentiating("torch")
+    modes, idioms = (import_module(f"adapters.torch.{name}") for name in ("modes", "ways"))
+    monkeypatch.setitem(modes.MODES, "traced", lambda padded, arguments: lambda x, hx, n: padded(x, hx.detach(), n))
+    monkeypatch.setattr(idioms, "strided", lambda rnn, x, h0: rnn(x, h0.detach()))
+    adapter, case = type(load("torch"))(), gradient_case("tanh")
+    ways = {"mode": "eager"}, {"mode": "traced"}, {"mode": "deterministic"}, {"idiom": "strided"}, {"idiom": "sorted"}
+    came = [examine(adapter, case, **words).outcome for words in ways]
+    assert came == ["agrees", "disagrees", "agrees", "disagrees", "agrees"]

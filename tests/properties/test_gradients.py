@@ -55,6 +55,7 @@ def test_gradients_over_many_steps(target: Target, cell: str, direction: str, dt
                  draw_case(RNNSpec(17, 33, direction=direction, cell=cell), time=9, **words))  # fmt: skip
 
 
+@pytest.mark.own_key
 def test_gradients_in_a_mode(target: Target, gradient_mode: str | None) -> None:
     """As users train who compile, trace or unroll a layer, or change how products are computed."""
     if gradient_mode is None:
