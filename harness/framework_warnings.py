@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from adapters.running.guard import one_line
+from evidence.words import many
 
 # JAX warns of torch's compiler, which forks its workers, wherever JAX was imported
 OUR_FILTERS = ("error", r"ignore:os\.fork\(\) was called:RuntimeWarning")
@@ -50,6 +51,9 @@ class FrameworkWarnings:
 
     def tell(self, terminal: pytest.TerminalReporter) -> None:
         if not self.seen:
+            return
+        if terminal.verbosity <= 0:
+            terminal.write_line(f"The frameworks gave {many(len(self.seen), 'warning')}, no verdict; -v shows them.")
             return
         terminal.section("warnings of the frameworks")
         for (category, words), times in self.seen.most_common(MOST_SHOWN):

@@ -11,22 +11,32 @@ from .target import Target
 
 Line = tuple[str, bool]  # words, and whether they are red
 WRONG = ("disagrees", "crashed")
+MOST_TOLD = 8  # findings with what they are; of more, their ids, and the command that tells
 
 
-def lines(targets: Sequence[Target], ledger: Ledger) -> Iterator[Line]:
-    """All of it: a line for each target, then one for each finding that is present, and what else is to be known."""
+def lines(targets: Sequence[Target], ledger: Ledger, wide: bool = False) -> Iterator[Line]:
+    """All of it: a line for each target, then one for each finding that is present, and what else is to be known.
+
+    wide: whether every finding is told, and what was left out, however many there are.
+    """
     for target in targets:
         yield _of_target(target, ledger)
     known = {finding.id: finding for target in targets for finding in target.findings}
     present = {one.id: one for target in targets for one in _in_state(target, ledger, "present")}
-    for finding in sorted(present.values(), key=lambda one: (one.kind != "fault", one.id)):
+    told = sorted(present.values(), key=lambda one: (one.kind != "fault", one.id))
+    if not wide and len(told) > MOST_TOLD:
+        if documented := [one.id for one in told if one.kind == "documented"]:
+            yield f"  documented, and not counted: {', '.join(documented)}", False
+        yield "  What each is, and how to avoid it: python -m rnn_equivalence findings, or -v.", False
+        told = []
+    for finding in told:
         cases = sum(ledger.noted(target.label, "finding").get(finding.id, 0) for target in targets)
         documented = "documented, and not counted: " if finding.kind == "documented" else ""
         yield f"  {finding.id} {documented}{finding.title} ({finding.link}); {_cases(cases)}. {finding.avoid}", False
     if any(target.strict for target in targets) and any(one.kind == "fault" for one in present.values()):
         yield "--strict-findings: each fault that is present fails.", True
     for target in targets:
-        yield from _else(target, ledger, known)
+        yield from _else(target, ledger, known, wide)
 
 
 def _of_target(target: Target, ledger: Ledger) -> Line:
@@ -43,14 +53,17 @@ def _of_target(target: Target, ledger: Ledger) -> Line:
     return f"{target.label}: {outcomes['agrees']:,} agree{wrong}; {found}", bool(wrong)
 
 
-def _else(target: Target, ledger: Ledger, known: dict[str, Finding]) -> Iterator[Line]:
+def _else(target: Target, ledger: Ledger, known: dict[str, Finding], wide: bool) -> Iterator[Line]:
     """What has changed, what is gone, what was left out, and what is answered that was refused."""
     for finding in _in_state(target, ledger, "changed"):
         yield f"{target.label}: CHANGED, its case is wrong in another way than it says: {finding}", True
     if gone := [one.id for one in _in_state(target, ledger, "gone")]:
         yield f"{target.label}: gone, the case agrees now: {', '.join(gone)}", False
-    for one, count in ledger.noted(target.label, "left out").items():
+    left_out = ledger.noted(target.label, "left out")
+    for one, count in left_out.items() if wide else ():
         yield f"{target.label}: {many(count, 'case')} left out for {one} {known[one].title}", False
+    if left_out and not wide:
+        yield f"{target.label}: {many(sum(left_out.values()), 'case')} left out for {', '.join(left_out)}", False
     for features, count in ledger.noted(target.label, "now answers").items():
         yield f"{target.label}: {features} was declared refused; now answers, and agrees ({_cases(count)})", False
 
@@ -65,13 +78,18 @@ def asked_in_idioms(target: Target, ledger: Ledger) -> dict[str, Counter[str]]:
 
 
 def idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
-    """For each target that was asked, and has other ways of a call: in how many of them."""
+    """In one line, for each target that was asked, and has other ways of a call: in how many of them."""
+    if told := list(_idioms(targets, ledger)):
+        yield f"Idioms asked: {'; '.join(told)}."
+
+
+def _idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
     for target in (target for target in targets if target.idioms and ledger.outcomes(target.label)):
         found = asked_in_idioms(target, ledger)
         asked, absent = [one for one in found.values() if one], len(target.idioms) - len(found)
         some = "" if len(asked) == len(found) else f"{len(asked)} of "
-        words = f"{some}{many(len(found), 'idiom')} asked, {many(sum(map(Counter.total, asked)), 'case')}"
-        yield f"{target.label}: {words}{f'; {absent} absent' if absent else ''}"
+        cases = many(sum(map(Counter.total, asked)), "case")
+        yield f"{target.label} {some}{len(found)} in {cases}{f', {absent} absent' if absent else ''}"
 
 
 def _in_state(target: Target, ledger: Ledger, state: str) -> list[Finding]:

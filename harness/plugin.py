@@ -255,7 +255,10 @@ class Plugin:
             self.recording.tell(terminalreporter)
         if self.known is not None:
             self.known.tell(terminalreporter, reason)
-        self.warnings.tell(terminalreporter)
+        if terminalreporter.verbosity > 0:
+            self.warnings.tell(terminalreporter)
         self.summary.tell(terminalreporter, reason)
-        for words in pool.words(self.targets, self.whole):
+        if terminalreporter.verbosity <= 0:
+            self.warnings.tell(terminalreporter)
+        for words in pool.words(self.targets, self.whole) if self.summary.asked else []:
             terminalreporter.write_line(words)

@@ -53,8 +53,8 @@ def words(targets: Sequence[Target], whole: bool) -> list[str]:
     labels = ", ".join(target.label for target in targets if target.compiles)
     said = "Compiled for each key, and asked a few of them with many values"
     if not whole:
-        said += f", a case of the corpus for each combination, and one in {SHARE} of the other tests that have a key of "
-        said += "their own; many runs ask all"
+        said += ", a case of the corpus for each combination, and one in "
+        said += f"{SHARE} of the other tests that have a key of their own; many runs ask all"
     return [f"{said} (--pool={targets[0].pool}): {labels}."] if labels else []
 
 

@@ -32,6 +32,11 @@ class Summary:
         """Frameworks that are installed and do not load: an error, unless the user chose others."""
         return [adapter.name for adapter in self.found if adapter.state == "crashed"]
 
+    @property
+    def asked(self) -> bool:
+        """Whether any target was asked anything."""
+        return any(self.ledger.outcomes(target.label) for target in self.targets)
+
     def missing(self) -> list[str]:
         """Combinations and values that are supported, and that got no case that agrees or that a finding covers."""
         return [f"{target.label}: {words}" for target in self.targets for words in self._missing(target)]
@@ -44,9 +49,12 @@ class Summary:
 
     def tell(self, terminal: pytest.TerminalReporter, part: str) -> None:
         """All of it.  part: why not everything was run; empty where it was."""
+        if part and not self.asked and not self.crashed:
+            terminal.write_line(f"No framework was judged: {part}.")
+            return
         terminal.section("what came of it")
         labels, wide = [target.label for target in self.targets], terminal.verbosity > 0
-        for words, red in headline.lines(self.targets, self.ledger):
+        for words, red in headline.lines(self.targets, self.ledger, wide):
             terminal.write_line(words, red=red)
         tables = [self._outcomes(), *([*self._tables(), times.table(self.ledger, labels)] if wide else [])]
         told = [*"".join(map(text, tables)).splitlines(), *self._absent(), *(self._declared() if wide else [])]

@@ -1,7 +1,8 @@
 """The kill matrix: every known fault planted in a real adapter, and the properties that see it.
 
 python -m meta_tests.kill_matrix [FAULT ...] [--publish]: for each fault the suite is run as its user runs it,
-`pytest --adapter meta_tests.common.faulty:FAULT`, in a process of its own, and must exit with 1. Prints the matrix, and
+`pytest --adapter meta_tests.common.faulty:FAULT`, in a process of its own, and must exit with 1. Of a fault in the
+backward pass alone, planted by meta_tests.common.faulty_gradients, the properties of gradients are run. Prints the matrix, and
 writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.md, for readers, and to docs/kill-matrix.json,
 for the report; there the rows of faults that were not run again stay. Exits with 1 where a fault survived, or a change
 that is no fault was seen.
@@ -31,6 +32,7 @@ import adapters
 from meta_tests.common.equivalent import EQUIVALENT, REASONS
 from meta_tests.common.faulty import ADAPTER_FAULTS
 from reference.faults import FAULTS
+from reference.faults.backward import FAULTS as BACKWARD
 from reference.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -53,14 +55,20 @@ class Row:
 
     @property
     def family(self) -> str:
+        if self.name in BACKWARD:
+            return "backward"
         return "adapter" if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].family
 
     @property
     def says(self) -> str:
+        if self.name in BACKWARD:
+            return BACKWARD[self.name].says
         return ADAPTER_FAULTS[self.name] if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].says
 
     @property
     def where(self) -> str:
+        if self.name in BACKWARD:
+            return ", ".join(("gradients", *BACKWARD[self.name].needs))
         return "any case" if self.name in ADAPTER_FAULTS else CATALOGUE[self.name].where.words
 
     @property
@@ -88,7 +96,9 @@ def run(name: str) -> Row:
     """The suite on one faulty adapter."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "tests/properties", "--adapter", f"meta_tests.common.faulty:{name}"]
+        planted, asked = ("faulty", "") if name not in BACKWARD else ("faulty_gradients", "/test_gradients.py")
+        command = [sys.executable, "-m", "pytest", f"tests/properties{asked}"]
+        command += ["--adapter", f"meta_tests.common.{planted}:{name}"]
         command += ["--no-shrink", "-q", "--tb=native", "-p", "no:cacheprovider", f"--junitxml={report}"]
         environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -188,7 +198,7 @@ def from_json(text: str) -> list[Row]:
 
 
 def main() -> int:
-    every = [*FAULTS, *ADAPTER_FAULTS, *EQUIVALENT]
+    every = [*FAULTS, *ADAPTER_FAULTS, *BACKWARD, *EQUIVALENT]
     parser = argparse.ArgumentParser(prog="python -m meta_tests.kill_matrix", description=__doc__)
     parser.add_argument("fault", nargs="*", help="these only (default: all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="suites run at once")

@@ -25,7 +25,7 @@ def target(*findings: Finding, **words: Any) -> Any:
     return SimpleNamespace(label="toy cpu", adapter=adapter, findings=list(findings), strict=False, **words)
 
 
-def told(one: Any, *notes: tuple[str, str], **outcomes: int) -> list[str]:
+def told(one: Any, *notes: tuple[str, str], wide: bool = False, **outcomes: int) -> list[str]:
     ledger = Ledger()
     usual = {name: values[0] for name, values in FEATURES.items()}
     for outcome, count in outcomes.items():
@@ -35,7 +35,7 @@ def told(one: Any, *notes: tuple[str, str], **outcomes: int) -> list[str]:
         ledger.note("toy cpu", what, of)
     again = Ledger()  # as a controller has them of its workers
     again.merge(ledger.dump())
-    return [words for words, _ in lines([one], again)]
+    return [words for words, _ in lines([one], again, wide)]
 
 
 def test_a_finding_that_is_present_stands_in_the_first_line_and_is_told() -> None:
@@ -50,12 +50,25 @@ def test_a_finding_that_is_present_stands_in_the_first_line_and_is_told() -> Non
 def test_what_is_gone_changed_left_out_and_answered_is_told() -> None:
     notes = (("state", "F-900 gone"), ("state", "F-901 changed"), ("state", "F-902 present"), ("left out", "F-902"),
              ("now answers", "time 0"))  # fmt: skip
-    assert told(target(WRONG, DEFAULT, OTHER), *notes, agrees=1)[2:] == [
+    assert told(target(WRONG, DEFAULT, OTHER), *notes, agrees=1, wide=True)[2:] == [
         f"toy cpu: CHANGED, its case is wrong in another way than it says: {DEFAULT}",
         "toy cpu: gone, the case agrees now: F-900",
         "toy cpu: 1 case left out for F-902 Memory is shown",
         "toy cpu: time 0 was declared refused; now answers, and agrees (seen in 1 case)",
     ]
+
+
+def test_many_findings_are_told_by_their_ids_unless_more_is_asked_for() -> None:
+    several = [replace(WRONG, id=f"F-91{place}") for place in range(9)]
+    notes = [("state", f"{one.id} present") for one in (*several, DEFAULT)]
+    notes += [("left out", "F-910")] * 2 + [("left out", "F-911")]
+    assert told(target(*several, DEFAULT), *notes, agrees=1) == [
+        f"toy cpu: 1 agree; 9 findings present in toy 2.0: {', '.join(one.id for one in several)}",
+        "  documented, and not counted: F-901",
+        "  What each is, and how to avoid it: python -m rnn_equivalence findings, or -v.",
+        "toy cpu: 3 cases left out for F-910, F-911",
+    ]
+    assert len(told(target(*several, DEFAULT), *notes, agrees=1, wide=True)) == 13
 
 
 def test_a_target_without_findings_says_so() -> None:
@@ -86,10 +99,10 @@ def test_a_target_says_in_how_many_idioms_it_was_asked() -> None:
     one.idioms = {"held": there, "last: output": there, "elsewhere": absent}
     assert list(idioms([one], ledger)) == [], "nothing was asked of it"
     ledger.record("toy cpu", "equivalence", {name: values[0] for name, values in FEATURES.items()}, "agrees")
-    assert list(idioms([one], ledger)) == ["toy cpu: 0 of 2 idioms asked, 0 cases; 1 absent"]
+    assert list(idioms([one], ledger)) == ["Idioms asked: toy cpu 0 of 2 in 0 cases, 1 absent."]
     for noted in ("held: agrees", "held: agrees", "held: finding", "last: output: agrees"):
         ledger.note("toy cpu", "idiom", noted)
-    assert list(idioms([one], ledger)) == ["toy cpu: 2 idioms asked, 4 cases; 1 absent"]
+    assert list(idioms([one], ledger)) == ["Idioms asked: toy cpu 2 in 4 cases, 1 absent."]
     assert list(idioms([target(idioms={})], ledger)) == []
 
 

@@ -221,12 +221,12 @@ CALLING = ("--adapter", "meta_tests.common.references:Calling", "--device", "cpu
 def test_an_idiom_is_selected_and_listed_by_its_word(suite: Run, tmp_path: Path) -> None:
     """In the name of a test its spaces are underscores."""
     fixed = f"{IDIOMS}::test_every_feature_in_an_idiom"
-    known = suite(ENTRY.format("calling cpu", "test_every_feature_in_an_idiom", "held"), fixed, *CALLING, "-v",
+    known = suite(ENTRY.format("calling cpu", "test_every_feature_in_an_idiom", "held"), fixed, *CALLING, "-v", "-rs",
                   f"--junitxml={tmp_path / 'run.xml'}")  # fmt: skip
     assert known.returncode == 0, known.stdout[-3000:]
     assert "1 passed, 1 skipped, 1 xfailed" in known.stdout
     assert "the idiom elsewhere is absent: there is no other machine" in known.stdout
-    assert re.search(r"calling cpu: 2 idioms asked, \d+ cases; 1 absent", known.stdout)
+    assert re.search(r"calling cpu 2 in \d+ cases, 1 absent", known.stdout)
     assert '<property name="idiom" value="held"' in (tmp_path / "run.xml").read_text()
     some = suite(ENTRY.format("calling cpu", "*", "none"), IDIOMS, *CALLING, "-k", "last_output")
     assert "2 passed" in some.stdout, some.stdout[-3000:]

@@ -42,6 +42,7 @@ def test_warnings_are_no_verdicts_and_are_told_once(tmp_path: Path) -> None:
         "keeps_the_contract or primitives or port and forward or step and one",
         "--adapter=meta_tests.common.warner:Alarmist",
         "-Werror",
+        "-vv",
         f"--evidence={tmp_path}/run.json",
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr

@@ -216,7 +216,7 @@ def test_the_published_kill_matrix_is_of_this_catalogue() -> None:
     assert len(content) < 40_000
     rows = from_json(content)
     assert len(rows) == len({row.name for row in rows})
-    assert {row.name for row in rows} == FAULTS.keys() | ADAPTER_FAULTS.keys() | EQUIVALENT.keys()
+    assert {row.name for row in rows} == FAULTS.keys() | ADAPTER_FAULTS.keys() | BACKWARD.keys() | EQUIVALENT.keys()
     assert {row.name for row in rows if row.exit != pytest.ExitCode.TESTS_FAILED} == set(EQUIVALENT)
     text = (DOCS / "kill-matrix.md").read_text()
     assert text.endswith(markdown(rows)), "the page says what the file says"
