@@ -115,11 +115,7 @@ class Plugin:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "target" not in metafunc.fixturenames:
             return
-        of_each = {
-            "finding": lambda target: target.findings,
-            "idiom": lambda target: target.idioms,
-            "gradient_mode": lambda target: target.gradient_modes,
-        }
+        of_each = {"finding": lambda target: target.findings, "idiom": lambda target: target.idioms}
         if of := next((name for name in of_each if name in metafunc.fixturenames), ""):
             pairs = [(target, one) for target in self.targets for one in of_each[of](target) or [None]]
             ids = [f"{target.id}-{getattr(one, 'id', one or 'none').replace(' ', '_')}" for target, one in pairs]

@@ -266,13 +266,6 @@ class Target:
         """The other ways in which users call the layer."""
         return idioms_of(self.adapter)
 
-    @property
-    def gradient_modes(self) -> list[str]:
-        """The modes beside eager in which it is asked for gradients; none where it offers none."""
-        if True not in self.capabilities.supported("gradients"):
-            return []
-        return [mode for mode in self.capabilities.supported("mode") if mode in self.capabilities.gradient_modes[1:]]
-
     @functools.cached_property
     def _modules(self) -> Modules | None:
         return self.compiles and Modules(self.adapter, self.compiles, self.device)

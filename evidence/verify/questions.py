@@ -26,6 +26,7 @@ CORPUS = "test_corpus.py"
 PINNED_TEST = "test_findings.py::test_the_pinned_case"
 PORT = "port to "  # and the label of another target
 IN_MODE = f"{PROPERTY}, "  # and the mode
+GRADIENTS_IN = "gradients, "  # and the mode
 IDIOMS = (seeded.PROPERTY, seeded.DRAWN)  # properties that ask in idioms, each of which has a test
 ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 
@@ -95,7 +96,7 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
         of_relations = line.relation and (test.relation or not test.tested)
         fits = of_relations and line.verdict is None and line.outcome != "agrees"
         return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
-    several = test.tested in (PORT, IN_MODE, PINNED)  # properties that begin so
+    several = test.tested in (PORT, IN_MODE, GRADIENTS_IN, PINNED)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
         return f"{name} does not ask {line.property!r}, with relation {line.relation}"
@@ -103,6 +104,7 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
         return f"{line.property!r}: the run has no such target"
     asked = corpus.asked().get(line.property)
     modes = (asked.mode,) if asked else ("eager",) if idiom else ("eager", kept)
+    modes = (line.property.removeprefix(GRADIENTS_IN),) if test.tested == GRADIENTS_IN else modes
     if line.features["mode"] not in modes and test.tested not in ("features", PINNED):
         return f"asked in mode {line.features['mode']}, {line.property!r} asks in mode {modes[-1]}"
     return ""

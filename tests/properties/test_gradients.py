@@ -22,6 +22,9 @@ from reference.draws import COTANGENTS, draw_case, with_cotangents
 PROPERTY = "gradients"
 WIDE = ("float32", "float64")
 CELLS = ("elman", "gru", "gru_reset_before", "lstm")
+# those of adapters.capabilities.MODES in which some adapter is asked for gradients, beside eager
+MODES = ("scripted", "traced", "exported", "compiled", "unrolled", "tf32", "bfloat16_products", "deterministic",
+         "fallback")  # fmt: skip
 LAYOUT_OF = dict(zip(COTANGENTS, (*LAYOUTS, "batch_first"), strict=True))
 # a relu, which an Elman layer alone has, with cotangents of everything
 COMBINATIONS = (*(("tanh", of) for of in COTANGENTS), ("relu", "all"))
@@ -56,16 +59,15 @@ def test_gradients_over_many_steps(target: Target, cell: str, direction: str, dt
 
 
 @pytest.mark.own_key
-def test_gradients_in_a_mode(target: Target, gradient_mode: str | None) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_in_a_mode(target: Target, mode: str) -> None:
     """As users train who compile, trace or unroll a layer, or change how products are computed."""
-    if gradient_mode is None:
-        pytest.skip(f"{target.label}: gradients are asked in no other mode than eager")
     several = zip(CELLS, ("forward", "bidirectional", "reverse", "bidirectional"), (None, (4, 2, 3)) * 2, strict=True)
-    target.check(f"{PROPERTY}, {gradient_mode}", *(
+    target.check(f"{PROPERTY}, {mode}", *(
         draw_case(RNNSpec(3, 5, direction=direction, cell=cell), batch=3, time=4, lengths=lengths, h0=True, seed=place,
                   gradients="all")
         for place, (cell, direction, lengths) in enumerate(several)
-    ), mode=gradient_mode)  # fmt: skip
+    ), mode=mode)  # fmt: skip
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
