@@ -1,4 +1,4 @@
-"""Adapters whose layers have right gradients, and whose stacks have not, for --adapter meta_tests.common.faulty_stacks:NAME.
+"""Adapters whose layers have right gradients, and whose stacks have not: meta_tests.common.faulty_stacks:NAME.
 
 What is wrong is planted around the framework's own backward pass: it is asked with other cotangents, or about its lower
 layers alone, or its answers change places.
@@ -54,8 +54,8 @@ def exchanged(case: Case, ask: Ask) -> Gradients:
 
 
 FAULTS: dict[str, Callable[[Case, Ask], Gradients]] = {
-    "stopped": stopped,
-    "exchanged": exchanged,
+    "gradient_stopped": stopped,
+    "weights_exchanged": exchanged,
     "to_the_wrong_layer": lambda case, ask: ask(of_finals(case, lambda g, tracks: np.roll(g, tracks, axis=0))),
     "h_n_of_the_first_dropped": lambda case, ask: ask(of_finals(case, without_the_first)),
 }

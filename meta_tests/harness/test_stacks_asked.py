@@ -1,4 +1,4 @@
-"""A run asks for the gradients of stacks: wrong ones are seen though each layer's are right, and the arrays are named."""
+"""A run asks for the gradients of stacks: wrong ones are seen though those of each layer are right, and are named."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ PLANTED_IN = "torch"
 NAMES = ("tanh", "relu", "gru", "lstm")
 # what the sentence names, of a stack of 2 layers in one direction
 NAMED = {
-    "stopped": {"dx", "dh0 of layer 0", "dw_ih of layer 0", "dw_hh of layer 0", "db_ih of layer 0", "db_hh of layer 0"},
-    "exchanged": {"dw_hh of layer 0", "dw_hh of layer 1"},
+    "gradient_stopped": {
+        "dx",
+        "dh0 of layer 0",
+        "dw_ih of layer 0",
+        "dw_hh of layer 0",
+        "db_ih of layer 0",
+        "db_hh of layer 0",
+    },
+    "weights_exchanged": {"dw_hh of layer 0", "dw_hh of layer 1"},
     "to_the_wrong_layer": {"dx", "dw_ih of layer 0", "dw_ih of layer 1", "dh0 of layer 0", "dh0 of layer 1"},
     "h_n_of_the_first_dropped": {"dx", "dw_ih of layer 0", "db_ih of layer 0", "dh0 of layer 0"},
 }
-UNTOUCHED = {"stopped": "layer 1", "exchanged": "dw_ih", "h_n_of_the_first_dropped": "layer 1"}
+UNTOUCHED = {"gradient_stopped": "layer 1", "weights_exchanged": "dw_ih", "h_n_of_the_first_dropped": "layer 1"}
 
 
 def cases(name: str, direction: str, layers: int = 2) -> list[Case]:
