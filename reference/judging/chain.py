@@ -23,7 +23,7 @@ from ..layout import each_state, sequence_to_time_first, state_to_batched, state
 from ..recurrence import Track, initial_states
 from ..spec import expect
 from .case import Case
-from .comparison import Comparison, Part, compare
+from .comparison import Comparison, Part, compare, equal_bits
 from .gradients import wrong_gradients
 from .judge import question_of, verdict_on
 from .verdict import GRADIENT, Verdict
@@ -52,7 +52,8 @@ def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declare
     """Are these gradients of a stack right?  Element by element; the detail names the arrays that are not.
 
     gradients: as backward answers them.  lower: the outputs of the first 1, 2, ... layers alone, whose bits are those
-    in the stack (A6).  declared: the arithmetic that is promised.
+    in the stack (A6): where final states show others, nothing is known of what comes of them, and it is vacuous.
+    declared: the arithmetic that is promised.
     """
     promised, _ = question_of(case, lower, declared, None)
     expect(case.cotangents is not None, "cotangents", None, "those of a case that asks for gradients")
@@ -65,7 +66,7 @@ def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declare
         return judge_stack(plain, gradients._replace(x=x, output=output), lower, promised.name)
     with np.errstate(all="ignore"):
         stack = _Stack(case, gradients, lower, promised)
-        seen = [compare(part) for part in (*stack.forward(), *stack.backward())]
+        seen = [compare(part) for part in stack.parts()]
         verdict = verdict_on(case, seen, promised, GRADIENT)
     detail = "; ".join(_told(case, one) for one in seen if one.outside)
     return replace(verdict, detail=detail and f"the stack as one module: {detail}")
@@ -115,6 +116,30 @@ class _Stack:
         returns = BallReturns(self.promised, 1, len(self.case.parameters[0].w_ih), time, batch)
         return _Layer(tracks, counted(self.lengths, returns.added_up([track.x for track in tracks])))
 
+    def parts(self) -> Iterator[Part]:
+        """Of which nothing is known where lower layers alone answered other bits: all but they themselves."""
+        known = (self._first_other() + 1) * self.spec.num_directions
+        for part in self.forward():
+            yield part if part.track < known else _unknown(part)
+        for part in self.backward():
+            yield part if known > self.spec.num_cells else _unknown(part)
+
+    def _first_other(self) -> int:
+        """The first layer whose output ends in other bits than its final state has in the stack; their number where
+        none does."""
+        h_n = state_to_batched(state_tuple(self.gradients.h_n)[0], self.case.layout)
+        time, batch, _ = self.x.shape
+        ends = np.full(batch, time) if self.lengths is None else self.lengths
+        rows = np.flatnonzero(ends)
+        for k, final in enumerate(h_n):
+            layer, d = divmod(k, self.spec.num_directions)
+            last = ends[rows] - 1 if self.spec.directions[d] == "forward" else 0
+            if not equal_bits(
+                self.outputs[layer][last, rows, self.spec.half(d)], np.ascontiguousarray(final[rows])
+            ).all():
+                return layer
+        return self.spec.num_layers
+
     def forward(self) -> Iterator[Part]:
         names = [state.name for state in cell_of(self.spec).states]
         finals = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h_n)]
@@ -138,6 +163,10 @@ class _Stack:
 
     def _tracks(self) -> Iterator[tuple[int, UnseenGradients]]:
         return enumerate(track for layer in self.layers for track in layer.tracks)
+
+
+def _unknown(part: Part) -> Part:
+    return part._replace(bound=np.full(part.bound.shape, np.inf))
 
 
 def _single(track: int, name: str, actual: np.ndarray, expected: Enclosure) -> Part:

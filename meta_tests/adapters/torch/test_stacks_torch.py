@@ -16,7 +16,8 @@ CELLS = ("tanh", "relu", "gru", "lstm")
 def stack(name: str, seed: int, dtype: str) -> Case:
     return gradient_case(
         name, layers=2 + seed % 3 // 2, direction=("forward", "bidirectional")[seed % 2], sizes=(3, 4 + seed),
-        dtype=dtype, layout=("time_first", "batch_first")[seed // 4], lengths=[5, 3, 1] if seed > 3 else None, seed=seed,
+        dtype=dtype, layout=("time_first", "batch_first")[seed // 4], lengths=[5, 3, 1] if seed > 3 else None,
+        seed=seed,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Gradients of stacks whose deltas nobody sees: correct ones of every kind are never rejected, what is wrong is named."""
+"""Gradients of stacks, whose deltas are not seen: correct ones are never rejected, and what is wrong is named."""
 
 from __future__ import annotations
 
@@ -98,6 +98,21 @@ def test_what_is_wrong_is_named_with_how_far_it_is_off() -> None:
     assert off.startswith("the stack as one module: output of layer 1, forward is off by ")
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_where_lower_layers_alone_have_other_bits_nothing_is_known(direction: str) -> None:
+    """But of their own answer."""
+    case = gradient_case("lstm", layers=3, direction=direction, lengths=(5, 0, 3))
+    right, lower = answered(case)
+    off = lower[1].copy()
+    off[0] = np.nextafter(off[0], np.float32(2))
+    verdict = judge_stack(case, right._replace(x=-right.x), [lower[0], off])
+    assert (verdict.outcome, verdict.outside) == ("vacuous", 0)
+    assert verdict.vacuous < verdict.elements
+    wrong = judge_stack(case, right._replace(h_n=tuple(-one for one in right.h_n)), lower)
+    assert wrong.outcome == "disagrees"
+    assert "h_n of layer 0" in wrong.detail
+
+
 def test_other_forms_are_told_and_other_questions_refused() -> None:
     case = gradient_case("gru", layers=2)
     right, lower = answered(case)
@@ -106,7 +121,7 @@ def test_other_forms_are_told_and_other_questions_refused() -> None:
     assert judge_stack(case, right, [lower[0][:1]]).reason == "shape"
     with pytest.raises(ValueError, match="cotangents: got None"):
         judge_stack(replace(case, cotangents=None), right, lower)
-    with pytest.raises(ValueError, match="prefixes: got .0 arrays., expected 1"):
+    with pytest.raises(ValueError, match=r"prefixes: got .0 arrays., expected 1"):
         judge_stack(case, right, [])
     with pytest.raises(TypeError, match="gradients: got list"):
         judge_stack(case, [], lower)
