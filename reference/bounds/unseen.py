@@ -38,7 +38,7 @@ class StepLayer(Layer):
     """A track that is read one step after the other."""
 
     def blocks(self) -> list[slice]:
-        return [slice(t, t + 1) for t in range(len(self.actual))]
+        return [slice(t, t + 1) for t in range(len(self.actual))] or [slice(0, 0)]
 
 
 class KnownReturns(BallReturns):
@@ -71,15 +71,15 @@ def unseen_gradients(
     g_steps = g_output.each(layer.counted)
     carried = [Back(g.astype(np.float64), np.zeros(g.shape)) for g in g_finals]
     xs, totals = [], dict.fromkeys(layer.weights, ())
-    for t, step in reversed(list(enumerate(steps))):
+    for t, step in reversed([*enumerate(steps[:time])]):
         counts = None if layer.valid is None else layer.valid[t]
         for k, (node, carry) in enumerate(zip(step.after, carried, strict=True)):
             given = [carry.each(lambda a: a[None])] + ([g_steps.each(lambda a, t=t: a[t : t + 1])] if k == 0 else [])
-            node.back.append(tuple(where(counts, back, 0.0) for back in given))
+            node.back.append(tuple(where(counts, back) for back in given))
         hand_back(step.tape.nodes, returns)
         carried = _before(step, returns, carried, counts)
         (of_x,) = handed(step.x, returns)
-        xs.insert(0, where(counts, returns.closed(of_x), 0.0))
+        xs.insert(0, where(counts, returns.closed(of_x)))
         totals = {name: together(totals[name], handed(node, returns) or ()) for name, node in layer.weights.items()}
         layer.untouched(step)
     parameters = {name: of_weight(returns, totals[name], array) for name, array in track.parameters.arrays().items()}
@@ -103,21 +103,24 @@ def _before(step: Recorded, returns: KnownReturns, carried: Sequence[Back], coun
 def counted(lengths: np.ndarray | None, x: Back) -> Back:
     """What is handed to each step, (time, batch, features): exactly nothing where it does not count."""
     counts = None if lengths is None else valid_steps(lengths, len(x.value))[..., None]
-    return where(counts, x, 0.0)
+    return where(counts, x)
 
 
-def where(counts: np.ndarray | None, back: Back, otherwise: Back | float) -> Back:
-    """A Back where a step counts, another one, or an exact number, where it does not."""
-    other = Back(otherwise) if isinstance(otherwise, float) else otherwise
+def where(counts: np.ndarray | None, back: Back, otherwise: Back | None = None) -> Back:
+    """A Back where a step counts, and another one, or exactly nothing, where it does not."""
     if counts is None:
         return back
+    other = otherwise or Back(0.0)
     scales = [one.size if one.scale is None else one.scale for one in (back, other)]
-    arrays = [(back.value, other.value), (back.radius, other.radius), scales]
-    return Back(*(np.where(counts, *pair) for pair in arrays), sum=back.sum or other.sum)
+    value, radius = np.where(counts, back.value, other.value), np.where(counts, back.radius, other.radius)
+    return Back(value, radius, np.where(counts, *scales), sum=back.sum or other.sum)
 
 
 def _joined(steps: Sequence[Back], layer: Layer) -> Back:
     """Those of all steps, in the order of time."""
+    if not steps:
+        return Back(np.zeros(layer.x.shape), np.zeros(layer.x.shape))
     scales = [one.size if one.scale is None else one.scale for one in steps]
     several = [one.value for one in steps], [np.broadcast_to(one.radius, one.value.shape) for one in steps], scales
-    return Back(*(layer.track.in_order(np.concatenate(parts)) for parts in several), sum=True)
+    value, radius, scale = (layer.track.in_order(np.concatenate(parts)) for parts in several)
+    return Back(value, radius, scale, sum=True)

@@ -85,6 +85,12 @@ def test_the_reference_agrees_with_itself_in_every_layout(name: str, direction: 
         assert verdict.elements == elements(case.spec, words.get("batch", 3), time)
 
 
+@pytest.mark.parametrize("name", SPECS)
+def test_no_steps_hand_the_cotangents_of_final_states_back(name: str) -> None:
+    case = gradient_case(name, layers=2, time=0)
+    assert judge_stack(case, *answered(case)).outcome == "agrees"
+
+
 def test_what_is_wrong_is_named_with_how_far_it_is_off() -> None:
     case = gradient_case("gru", layers=2, direction="bidirectional")
     right, lower = answered(case)
