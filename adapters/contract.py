@@ -43,7 +43,7 @@ class Result(NamedTuple):
 
     output, h_n: None where an idiom shows none.
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers where the framework shows them, else None.
-    gradients: of the probed layer (reference.judging.gradients.probe), where a case has cotangents.
+    gradients: of the probed layer (reference.judging.gradients.probe), or of a stack, where a case has cotangents.
     """
 
     output: Any

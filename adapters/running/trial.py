@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from reference import Case, CellParameters, Diagnosis, RNNSpec, Verdict, diagnose
+from reference import Case, CellParameters, Diagnosis, Gradients, RNNSpec, Verdict, diagnose
 from reference.encoding import arrays_of
 from reference.faults import Fault
 from reference.judging.case import id_of
+from reference.judging.chain import below
 from reference.judging.gradients import probe
 from reference.judging.partial import judge_view
 from reference.judging.view import WHOLE, View
@@ -31,7 +32,6 @@ from ..contract import (
     features_of_case,
     idiom_of,
     in_base,
-    result_of,
 )
 from .guard import told, warnings_shown
 
@@ -182,14 +182,19 @@ class Stack:
             return self.adapter.run(module, **case.inputs)
 
     def _gradients(self, case: Case) -> Result:
-        """Those of the probed layer, and its answer, which is the case's."""
-        asked = probe(case)
+        """Those of the probed layer, and its answer, which is the case's; of a stack its own, as nothing shows its
+        deltas, with the outputs of its lower layers in the same way of calling them."""
+        layers = case.spec.num_layers
+        found = self._found(probe(case) if layers == 1 else case)
+        lower = [self._found(below(case, n)).output for n in range(1, layers)]
+        return Result(found.output, found.h_n, lower, found)
+
+    def _found(self, case: Case) -> Gradients:
         with self._timed("build"):
-            module = self._module(asked.spec, asked.parameters)
+            module = self._module(case.spec, case.parameters)
         with self._timed("run"):
             adapter: Any = self.adapter  # which offers them
-            found = adapter.gradients(module, **asked.inputs, cotangents=asked.cotangents)
-        return result_of(found)
+            return adapter.gradients(module, **case.inputs, cotangents=case.cotangents)
 
     def _module(self, spec: RNNSpec, parameters: Sequence[CellParameters]) -> Any:
         if self._kept is not None:
@@ -292,7 +297,7 @@ def examine(
     seconds = {what: stack.seconds[what] - before[what] for what in before}
     if isinstance(result, Trial):
         return replace(result, seconds=seconds)
-    prefixes = None if bound == "trajectory" else result.prefixes
+    prefixes = None if bound == "trajectory" and case.cotangents is None else result.prefixes
     declared, started = stack.capabilities.arithmetic(features), time.perf_counter()
     verdict = judge_view(case, stack.view, result.output, result.h_n, prefixes, declared, bound, result.gradients)
     seconds["judge"] = time.perf_counter() - started

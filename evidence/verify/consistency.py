@@ -300,19 +300,21 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
 def _gradient_place(line: VerdictLine, place: Place) -> Iterator[str]:
     """The same of an answer with gradients, which may be any number."""
     spec, sizes = spec_of(line), line.sizes
-    shapes = {f"d{name}": (1, *shape)[-2:] for name, shape in cell_shapes(spec, 0).items()}
-    rows, inputs = shapes["dw_ih"]
-    shapes["dw_ih"] = rows, inputs + rows * spec.num_directions  # the probe's features
+    layer, inputs = min(place.layer, sizes.num_layers - 1), sizes.input_size
+    shapes = {f"d{name}": (1, *shape)[-2:] for name, shape in cell_shapes(spec, layer).items()}
+    rows = shapes["dw_ih"][0]
+    if sizes.num_layers == 1:
+        shapes |= {"dw_ih": (rows, inputs + rows * spec.num_directions), "delta": (sizes.batch, rows)}  # of the probe
     for state in cell_of(spec).states:
         shapes |= dict.fromkeys((f"{state.name}_n", f"d{state.name}0"), (sizes.batch, state.size))
-    shapes |= {"output": (sizes.batch, spec.state_size), "delta": (sizes.batch, rows), "dx": (sizes.batch, inputs)}
+    shapes |= {"output": (sizes.batch, spec.state_size), "dx": (sizes.batch, inputs)}
     steps = sizes.time if place.array in WITH_STEPS else 0
     if place.array not in shapes or (place.time is None) == (place.array in WITH_STEPS):
         yield f"{place.array!r} at time {place.time}"
         return
     (first, second), time = shapes[place.array], place.time or 0
     yield from those(
-        (place.batch >= first or place.unit >= second or (time >= steps > 0) or place.layer > 0,
+        (place.batch >= first or place.unit >= second or (time >= steps > 0) or place.layer > layer,
          f"{place.array} at {place.batch}, {place.unit}: beyond the sizes of the case"),
         (place.direction not in spec.directions, f"direction {place.direction!r} of a case in {spec.direction!r}"),
         (place.bound < 0, f"bound {place.bound!r}"),

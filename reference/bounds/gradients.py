@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..calculus.balls import EVALUATED, Ball, Open
-from ..calculus.returns import Back, ProbeReturns
+from ..calculus.returns import Back, BallReturns, ProbeReturns
 from ..calculus.scan import BEFORE, Later, Scan, waits
 from ..calculus.sums import EVALUATION_ERROR
 from ..calculus.tape import Node, Tape, hand_back, handed
@@ -173,7 +173,7 @@ def gradient_bound(
         x.write(block, of_x.value, of_x.radius, of_x.scale)
         totals = {name: together(totals[name], handed(node, returns) or ()) for name, node in layer.weights.items()}
         layer.untouched(step)
-    parameters = {name: _of_weight(returns, totals[name], array) for name, array in track.parameters.arrays().items()}
+    parameters = {name: of_weight(returns, totals[name], array) for name, array in track.parameters.arrays().items()}
     initial = solved.initial(g_finals, track.lengths) if solved else ()
     return ExpectedGradients(expected_of(track, output, hidden), _in_time(layer, deltas.enclosure),
                              Back(*x.enclosure, sum=True), initial, parameters)  # fmt: skip
@@ -207,7 +207,7 @@ def gates_of(track: Track) -> int:
     return len(track.parameters.w_ih) // track.cell.states[-1].size
 
 
-def _of_weight(returns: ProbeReturns, found: tuple[Back, ...], array: np.ndarray) -> Enclosure:
+def of_weight(returns: BallReturns, found: tuple[Back, ...], array: np.ndarray) -> Enclosure:
     if not found:
         return Enclosure.exactly(np.zeros(array.shape))
     ended = returns.added_up([returns.ended(back) for back in found])

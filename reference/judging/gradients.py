@@ -30,13 +30,13 @@ from .verdict import GRADIENT, Verdict
 
 
 def elements(spec: RNNSpec, batch: int, time: int) -> int:
-    """How many numbers are compared of one layer: output and final states, deltas, and all gradients."""
+    """How many numbers are compared: output and final states, and all gradients; of one layer the deltas too."""
     tracks, states = spec.num_directions, sum(state.size for state in cell_of(spec).states)
-    shapes = cell_shapes(spec, 0)
-    rows = shapes["w_ih"][0]
-    weights = sum(math.prod(shape) for shape in shapes.values()) + rows * rows * tracks  # with the probe's
-    steps = tracks * (spec.state_size + rows) + spec.input_size
-    return batch * time * steps + tracks * (2 * batch * states + weights)
+    shapes = [cell_shapes(spec, layer) for layer in range(spec.num_layers)]
+    probed = shapes[0]["w_ih"][0] if spec.num_layers == 1 else 0  # the probe's features of each track
+    weights = sum(math.prod(shape) for one in shapes for shape in one.values()) + probed * probed * tracks
+    steps = tracks * (spec.num_layers * spec.state_size + probed) + spec.input_size
+    return batch * time * steps + tracks * (2 * batch * states * spec.num_layers + weights)
 
 
 def probe(case: Case) -> Case:
@@ -71,10 +71,10 @@ def judge_gradients(case: Case, gradients: Any, declared: str | None = None) -> 
     Raises TypeError or ValueError for a case without cotangents, for a stack, and as judge does.
     """
     promised, _ = question_of(case, None, declared, None)
-    probed_spec(case)
+    probed = probed_spec(case)
     if case.cotangents is None:
         raise TypeError("cotangents: got None, expected a case that asks for gradients")
-    wrong = wrong_gradients(case, gradients)
+    wrong = wrong_gradients(case, probed, gradients)
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
     if case.mask is not None:
@@ -85,21 +85,25 @@ def judge_gradients(case: Case, gradients: Any, declared: str | None = None) -> 
         return _Answer(case, gradients, promised).verdict()
 
 
-def wrong_gradients(case: Case, gradients: Any) -> tuple[str, str] | None:
-    """The reason and a sentence where an array has another shape or dtype than the probed layer's; None where none."""
+def wrong_gradients(
+    case: Case, spec: RNNSpec, gradients: Any, lower: Sequence[np.ndarray] = ()
+) -> tuple[str, str] | None:
+    """The reason and a sentence where an array has another shape or dtype than it has of a spec; None where none.
+
+    lower: the outputs of a stack's lower layers.
+    """
     if not isinstance(gradients, Gradients):
         raise TypeError(f"gradients: got {type(gradients).__name__}, expected Gradients")
-    if wrong := wrong_form(case, gradients.output, gradients.h_n, ()):
+    if wrong := wrong_form(case, gradients.output, gradients.h_n, lower):
         return wrong
-    probed = probed_spec(case)
     if wrong := wrong_form(case, gradients.output, gradients.h0, ()):
         return wrong[0], f"gradient of h0: {wrong[1]}"
-    shape, x = (*case.x.shape[:-1], probed.input_size), gradients.x
+    shape, x = (*case.x.shape[:-1], spec.input_size), gradients.x
     if type(x) is not np.ndarray or (x.shape, x.dtype) != (shape, case.x.dtype):
         got = f"{type(x).__name__} {np.shape(x)}"
-        return "shape", f"gradient of x is {got}, expected the probed layer's, {case.dtype} {shape}"
+        return "shape", f"gradient of x is {got}, expected {case.dtype} {shape}"
     try:
-        check_parameters(probed, gradients.parameters)
+        check_parameters(spec, gradients.parameters)
     except (TypeError, ValueError) as error:
         return "shape", f"gradients of {error}"
     return None

@@ -12,6 +12,7 @@ from ..cells import cell_of
 from ..layout import sequence_to_time_first, take_steps
 from . import judge as judging
 from .case import Case
+from .chain import judge_stack
 from .comparison import Part, compare, says_the_same, vacuous_elements
 from .gradients import judge_gradients
 from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
@@ -35,9 +36,11 @@ def judge_view(
     arguments are judge's, and so are the errors raised. By the step bound where each layer's output is shown at every
     step, with its halves beside each other; else by the trajectory bound, each operation that merges two halves rounded
     once. An output that is held must be repeated exactly.
-    gradients: of a case with cotangents, of which nothing else is judged.
+    gradients: of a case with cotangents, of which nothing else is judged; those of a stack by its prefixes too.
     """
     if case.cotangents is not None:
+        if case.spec.num_layers > 1:
+            return judge_stack(case, gradients, prefixes or (), declared)
         return judge_gradients(case, gradients, declared)
     if view == WHOLE:
         return judge(case, output, h_n, prefixes, declared, bound)  # type: ignore[arg-type] - None is an answer's fault
