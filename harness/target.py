@@ -252,7 +252,7 @@ class Target:
 
         Of a target that compiles they are kept, and asked again by other tests; an idiom builds its own each time.
         """
-        mode = mode or self.kept
+        mode = mode or self._kept(case)
         isolated = self.idioms[idiom].isolate if idiom else mode in ISOLATED and mode != self.kept
         return self._stack(case, mode, idiom, isolated, None if idiom else self._modules)
 

@@ -60,4 +60,4 @@ def stack_of(target: Target, direction: str, data: st.DataObject) -> Case:
 
 
 def asked(target: Target, case: Case) -> Trial:
-    return target.ask(PROPERTY, case, None, target.stack(case, "eager"))
+    return target.ask(PROPERTY, case, None, target.stack(case))
