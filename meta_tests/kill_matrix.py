@@ -2,10 +2,10 @@
 
 python -m meta_tests.kill_matrix [FAULT ...] [--publish]: for each fault the suite is run as its user runs it,
 `pytest --adapter meta_tests.common.faulty:FAULT`, in a process of its own, and must exit with 1. Of a fault in the
-backward pass alone, planted by meta_tests.common.faulty_gradients, the properties of gradients are run. Prints the matrix, and
-writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.md, for readers, and to docs/kill-matrix.json,
-for the report; there the rows of faults that were not run again stay. Exits with 1 where a fault survived, or a change
-that is no fault was seen.
+backward pass alone, planted by meta_tests.common.faulty_gradients, the properties of gradients are run. Prints the
+matrix, and writes it to out/kill-matrix.json, or with --publish to docs/kill-matrix.md, for readers, and to
+docs/kill-matrix.json, for the report; there the rows of faults that were not run again stay. Exits with 1 where a fault
+survived, or a change that is no fault was seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Gradients of Flax layers, by jax.vjp through nnx.split and nnx.merge: of copies, so a user's module stays as it is.
 
-In the mode "compiled" one function is compiled, differentiation and all, and kept with what build returned. Training calls nnx.RNN as inference does. Where one bias stands for b_ih + b_hh, each of these has its gradient, by the
-chain rule.
+In the mode "compiled" one function is compiled, differentiation and all, and kept with what build returned. Training
+calls nnx.RNN as inference does. Where one bias stands for b_ih + b_hh, each of these has its gradient, by the chain
+rule.
 """
 
 from __future__ import annotations

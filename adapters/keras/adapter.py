@@ -68,8 +68,15 @@ class KerasAdapter(Framework):
             *(("mode", mode) for mode in MODES),
             *(("cell", cell) for cell in MAPPING),
         ),
-        gradient_modes=("eager", "unrolled", "traced", "tf32", "bfloat16_products", "fallback",
-                        *(() if BACKEND == "torch" else ("compiled",))),  # which takes minutes: in C++, each step
+        gradient_modes=(
+            "eager",
+            "unrolled",
+            "traced",
+            "tf32",
+            "bfloat16_products",
+            "fallback",
+            *(() if BACKEND == "torch" else ("compiled",)),
+        ),  # which takes minutes: in C++, each step
     )
     compiles = Compiles(KEPT) if KEPT else None
     idioms = IDIOMS

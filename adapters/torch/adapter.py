@@ -82,8 +82,17 @@ class TorchAdapter(Framework):
             ("projection", True),
             ("gradients", True),
         ),
-        gradient_modes=("eager", "compiled", "scripted", "traced", "exported", "bfloat16_products", "tf32",
-                        "deterministic", "fallback"),
+        gradient_modes=(
+            "eager",
+            "compiled",
+            "scripted",
+            "traced",
+            "exported",
+            "bfloat16_products",
+            "tf32",
+            "deterministic",
+            "fallback",
+        ),
     )
     environment = staticmethod(environment)
 

@@ -193,7 +193,8 @@ def test_a_run_says_what_it_asks_and_a_recorded_one_asks_all(tmp_path: Path) -> 
     asked = [f"--adapter={__name__}:Compiled", "--device=cpu", "tests/properties/test_corpus.py", "-k", "not mode"]
     run = suite(*asked, "--pool=5")
     assert (
-        "one in 8 of the other tests that have a key of their own; many runs ask all (--pool=5): compiled cpu." in run.stdout
+        "one in 8 of the other tests that have a key of their own; many runs ask all (--pool=5): compiled cpu."
+        in run.stdout
     )
     passed = int(re.search(r"(\d+) passed", run.stdout)[1])
     names = [f"test_whole_trajectories_of_the_corpus[compiled-cpu-{way}]" for way in ("forward", "bidirectional")]

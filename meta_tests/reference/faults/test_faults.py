@@ -21,6 +21,7 @@ from reference import DIRECTIONS, LAYOUTS, Case, RNNSpec, cells, judge
 from reference.cells import Weight
 from reference.draws import draw_case
 from reference.faults import COMMONEST, FAULTS, Fault, Where, implementation
+from reference.faults.backward import FAULTS as BACKWARD
 from reference.faults.machine import as_time_first, in_time_first
 from reference.faults.weights import gate_by_gate, made_from, reordered
 from reference.faults.where import ALWAYS
