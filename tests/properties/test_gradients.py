@@ -27,8 +27,10 @@ CELLS = ("elman", "gru", "gru_reset_before", "lstm")
 LAYOUT_OF = dict(zip(COTANGENTS, (*LAYOUTS, "batch_first"), strict=True))
 # a relu, which an Elman layer alone has, with cotangents of everything
 COMBINATIONS = (*(("tanh", of) for of in COTANGENTS), ("relu", "all"))
+# whose layout another one has: where each is compiled, they take seconds
+IN_NARROW = tuple(pair for pair in COMBINATIONS if pair != ("tanh", "last step"))
+Combinations = tuple[tuple[str, str], ...]
 few = settings(max_examples=-(-settings.default.max_examples // 3))
-fewer = settings(max_examples=-(-settings.default.max_examples // 6))
 
 
 @pytest.mark.parametrize("dtype", WIDE)
@@ -37,27 +39,30 @@ fewer = settings(max_examples=-(-settings.default.max_examples // 6))
 @given(data=st.data())
 def test_gradients_agree_with_the_reference(target: Target, direction: str, dtype: str, data: st.DataObject) -> None:
     """By x, by the initial states and by every weight, in every layout, of cotangents of every part of the answer."""
-    check_drawn(target, direction, dtype, data, max_time=6)
+    check_drawn(target, direction, dtype, data, COMBINATIONS, max_time=6)
 
 
 @pytest.mark.parametrize("dtype", NARROW)
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@fewer
+@few
 @given(data=st.data())
 def test_narrow_gradients_agree_with_the_reference(
     target: Target, direction: str, dtype: str, data: st.DataObject
 ) -> None:
-    check_drawn(target, direction, dtype, data, max_time=3)
+    """In fewer steps, as every one that is rounded to storage leaves less to say."""
+    check_drawn(target, direction, dtype, data, IN_NARROW, max_time=3)
 
 
-def check_drawn(target: Target, direction: str, dtype: str, data: st.DataObject, max_time: int) -> None:
+def check_drawn(
+    target: Target, direction: str, dtype: str, data: st.DataObject, combinations: Combinations, max_time: int
+) -> None:
     __tracebackhide__ = True
-    questions = target.draw(data, COMBINATIONS, with_all=True, max_layers=1, max_time=max_time)
+    questions = target.draw(data, combinations, with_all=True, max_layers=1, max_time=max_time)
     case = functools.cache(Question.case)
     target.check(PROPERTY, *(
         with_cotangents(in_layout(case(question, direction, nonlinearity, dtype), LAYOUT_OF[of], question.memory), of,
                         question.seed + 3, question.rounded)
-        for (nonlinearity, of), question in zip(COMBINATIONS, questions, strict=True)
+        for (nonlinearity, of), question in zip(combinations, questions, strict=True)
     ))  # fmt: skip
 
 
