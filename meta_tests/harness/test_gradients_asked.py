@@ -111,10 +111,9 @@ def test_planted_sums_that_are_kept_in_storage_are_seen_unless_declared(directio
 
 def kept_in_storage(case: Case, right: Gradients, track: int, order: int) -> np.ndarray:
     """dU of a probed, time-first case, added up step by step, each total rounded to the case's dtype."""
-    h = right.output[..., case.spec.half(track)]
-    before = np.zeros_like(h)
-    later, sooner = (slice(1, None), slice(0, -1))[:: -1 if case.spec.directions[track] == "reverse" else 1]
-    before[later] = h[sooner]
+    h, h0 = right.output[..., case.spec.half(track)], case.h0[track][None]
+    reverse = case.spec.directions[track] == "reverse"
+    before = np.concatenate([h[1:], h0] if reverse else [h0, h[:-1]])
     total = np.zeros_like(right.parameters[track].w_hh)
     for d, state in zip(delta(case, right, track)[::order], before[::order], strict=True):
         total += (d.astype(np.float64).T @ state.astype(np.float64)).astype(total.dtype)

@@ -92,11 +92,11 @@ def of_one_sign(direction: str, dtype: str) -> Case:
     """
     large = {"float16": 2.0**11, "bfloat16": 2.0**8}[dtype]
     case = draw_case(RNNSpec(3, 5, direction=direction, nonlinearity="relu"), batch=1, time=STEPS, dtype=dtype, seed=7,
-                     weight_scale=0.5, layout="time_first", gradients="output")  # fmt: skip
+                     weight_scale=0.5, h0=True, layout="time_first", gradients="output")  # fmt: skip
     g_output = np.abs(case.cotangents[0])
     g_output[[0, -1]] *= large
     parameters = [CellParameters.of({name: np.abs(a) for name, a in cell.arrays().items()}) for cell in case.parameters]
-    return replace(case, parameters=parameters, x=np.abs(case.x), cotangents=(g_output, None))
+    return replace(case, parameters=parameters, x=np.abs(case.x), h0=np.abs(case.h0), cotangents=(g_output, None))
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
