@@ -145,6 +145,7 @@ def _words(case: Case, device: str) -> dict[str, Any]:
         "packed": case.lengths is not None and np.size(case.lengths) > 0,
         "ended": case.lengths is not None or case.mask is not None,
         **_cotangents(case),
+        "by_weights": _by_weights(case),
         "x": array_literal(case.x),
         "h0_array": None if h0 is None else array_literal(h0),
         "c0_array": None if c0 is None else array_literal(c0),
@@ -186,6 +187,12 @@ def _cotangents(case: Case) -> dict[str, Any]:
         "aside": False,
         **{f"{name}_array": None if a is None else array_literal(a) for name, a in arrays.items()},
     }
+
+
+def _by_weights(case: Case) -> bool:
+    """Whether a script shows the gradient by w_hh too: of an Elman layer in 16 bits, where its sum is in question."""
+    narrow = case.dtype in ("float16", "bfloat16")
+    return case.cotangents is not None and narrow and case.spec.cell == "elman" and case.spec.num_cells == 1
 
 
 # what is expected of each array, in the case's layout, from time-first ones; and where there is no axis of time

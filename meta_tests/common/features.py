@@ -24,7 +24,8 @@ def case_with(**features: Any) -> Case:
 def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
     """The pinned case, changed so that it has these features, and as it is beside them.
 
-    None where no such case can be made: lengths of one sequence without steps, a mask beside lengths.
+    None where no such case can be made: lengths of one sequence without steps, a mask beside lengths, gradients of a
+    stack.
     """
     asked = pinned.features() | with_cell(wanted)
     batch = 1 if asked["layout"] == "unbatched" else SIZES.get(asked["batch"], pinned.batch if pinned.batch > 1 else 3)
@@ -42,6 +43,8 @@ def with_features(pinned: Pinned, **wanted: Any) -> Pinned | None:
     moved = made.layout != pinned.layout or (batch, time, many) != (pinned.batch, pinned.time, pinned.num_layers)
     if moved or made.direction != pinned.direction:
         made = replace(made, set=tuple(one for one in made.set if not one.at and "track" not in one.array))
+    if made.gradients and many != 1:
+        return None  # a stack is asked layer by layer
     try:
         if asked["values"] == "not finite" and made.features()["values"] == "finite":
             made = replace(made, set=(*made.set, Set("x", float("nan"), (0, 0))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rich")
@@ -17,10 +18,12 @@ from evidence.record.lines import answer_id
 from meta_tests.common import faulty_gradients
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.process import suite
-from reference import Case
+from reference import DIRECTIONS, Case, Gradients, RNNSpec, judge_gradients, probe
+from reference.draws import draw_case
 from reference.encoding import decode_answer, encode_answer
-from reference.faults.backward import FAULTS
+from reference.faults.backward import FAULTS, delta
 from reference.layout import sequence_axes
+from tests.properties.test_gradients import NARROW, of_one_sign
 
 PLANTED_IN = "torch"
 
@@ -66,14 +69,55 @@ def test_nothing_is_seen_where_nothing_is_planted() -> None:
         assert asked(adapter, case).outcome == "agrees"
 
 
-def test_a_run_fails_on_them_and_says_where_they_start() -> None:
+@pytest.mark.parametrize("selected", ["not narrow", "narrow and agree and float16", "narrow and agree and bfloat16"])
+def test_a_run_fails_on_them_and_says_where_they_start(selected: str) -> None:
     framework_adapter(PLANTED_IN)
     adapter = "--adapter=meta_tests.common.faulty_gradients:db_dropped"
-    run = suite("tests/properties/test_gradients.py", "-n0", "--cases=2", "-x", adapter,
+    run = suite("tests/properties/test_gradients.py", "-n0", "--cases=6", "-x", "-k", selected, adapter,
                 environment={"RNN_PLANTED_IN": PLANTED_IN})  # fmt: skip
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-3000:] + run.stderr
     assert "db_hh only: the deltas are right, their sums are not" in run.stdout
     assert "python -m rnn_equivalence adapters meta_tests.common.faulty_gradients:db_dropped" in run.stdout
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_planted_in_16_bits_a_step_that_is_missing_in_db_is_seen(dtype: str) -> None:
+    framework_adapter(PLANTED_IN)
+    case = draw_case(RNNSpec(3, 5), batch=3, time=3, dtype=dtype, gradients="all")
+    assert asked(faulty_gradients.FaithfulGradients(), case).outcome == "agrees"
+    trial = asked(faulty_gradients.db_of_a_step_missing(), case)
+    assert trial.outcome == "disagrees"
+    assert trial.verdict is not None
+    assert trial.verdict.detail.startswith("db_ih only")
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_planted_sums_that_are_kept_in_storage_are_seen_unless_declared(direction: str, dtype: str) -> None:
+    """In right gradients, those by w_hh, from the last step that was taken to the first; and from the first to it."""
+    case = of_one_sign(direction, dtype)
+    right = probe(case).gradients()
+    kept = f"{dtype}_accumulate_float32"
+    assert judge_gradients(case, right, kept).outcome == "agrees"
+    for order in (1, -1):
+        tracks = enumerate(right.parameters)
+        summed = [replace(track, w_hh=kept_in_storage(probe(case), right, d, order)) for d, track in tracks]
+        wrong = right._replace(parameters=summed)
+        verdict = judge_gradients(case, wrong, kept)
+        assert verdict.outcome == "disagrees"
+        assert verdict.detail.startswith("dw_hh")
+        assert judge_gradients(case, wrong, f"{dtype}_added_by_step").outcome == "agrees"
+
+
+def kept_in_storage(case: Case, right: Gradients, track: int, order: int) -> np.ndarray:
+    """dU of a probed, time-first case, added up step by step, each total rounded to the case's dtype."""
+    h, h0 = right.output[..., case.spec.half(track)], case.h0[track][None]
+    reverse = case.spec.directions[track] == "reverse"
+    before = np.concatenate([h[1:], h0] if reverse else [h0, h[:-1]])
+    total = np.zeros_like(right.parameters[track].w_hh)
+    for d, state in zip(delta(case, right, track)[::order], before[::order], strict=True):
+        total += (d.astype(np.float64).T @ state.astype(np.float64)).astype(total.dtype)
+    return total
 
 
 def test_gradients_travel_as_they_are() -> None:

@@ -279,7 +279,9 @@ class BallReturns:
                 rounded = 4 * y.size + 3 * (np.abs(slope) + moved)
             case "relu":
                 slope = (value > 0).astype(np.float64)
-                return Back(slope, largest=1.0) if y.exact else Back(slope, (np.abs(value) <= error) * 1.0, largest=1.0)
+                # what comes to a NaN is handed on, or it is dropped
+                unknown = np.isnan(value) if y.exact else ~(np.abs(value) > error)
+                return Back(slope, unknown * 1.0, largest=1.0) if unknown.any() else Back(slope, largest=1.0)
             case _:
                 raise ValueError(f"activation: got {activation!r}, expected sigmoid, tanh or relu")
         return Back(slope, (moved + self.unit * rounded) * EVALUATED, largest=2.0)

@@ -107,6 +107,20 @@ def test_an_infinite_delta_says_nothing_of_those_beside_it() -> None:
     assert judge_gradients(case, finite, "float16_of_float32").outcome == "disagrees"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_relu_of_nan_hands_its_cotangent_on_or_drops_it(dtype: str) -> None:
+    """torch does the one, the reference the other; of a number it is known."""
+    case = gradient_case("relu", dtype=dtype, layout="time_first", direction="forward")
+    case.x[0, 0] = np.nan  # and so every state of the first sequence
+    right = probe(case).gradients()
+    assert judge_gradients(case, right).outcome == "vacuous"
+    x = right.x.copy()
+    x[-1, 0, 3:] = (case.cotangents[0][-1, 0].astype(float) + case.cotangents[1][0, 0].astype(float)).astype(x.dtype)
+    assert "the deltas are right, their sums are not" in judge_gradients(case, right._replace(x=x)).detail
+    x[-1, 1, 3:] += 1
+    assert judge_gradients(case, right._replace(x=x)).detail.startswith("delta at t = 4: batch 1")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_step_that_is_not_finite_makes_nothing_wrong(value: float) -> None:
     """Its deltas are NaN, and so is what the probe, which is 0, is multiplied by."""
