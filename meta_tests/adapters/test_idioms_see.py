@@ -21,7 +21,7 @@ from findings.states import left_out
 from harness.target import Target
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.idiom_faults import CHOSEN, Planted, file_of, in_child, planted_in
-from meta_tests.common.scale import at_night
+from meta_tests.common.scale import at_night, skip_by_day
 from meta_tests.common.views import one_too_many
 from reference import Case, forward
 
@@ -94,6 +94,7 @@ def test_every_idiom_has_a_fault_that_it_shows(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "word", "number"), FAULTS, ids=[":".join(map(str, one)) for one in FAULTS])
 def test_a_fault_is_seen_in_its_idiom_alone(name: str, word: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_by_day(3, name, word, number)
     asked, planted = asked_of(name), planted_in(name)[word][number]
     idiom = asked.target.idioms.get(word)
     if idiom is None or idiom.absent:
