@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Capabilities, Result
-from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_of, features_of_case
+from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_of, features_of_case, result_of
 from evidence.record.lines import capabilities, idiom_of
 from findings import all_findings
 from reference import Case, Gradients, backward, forward
@@ -59,6 +59,8 @@ class Redrawn:
     def _idiom(self, line: dict[str, Any]) -> Idiom:
         def answer(case: Case, device: str) -> Result:
             self._refuse(idiom.narrowed(self.capabilities), features_of_case(case), line["word"])
+            if case.cotangents is not None:
+                return result_of(case.gradients())
             return Result(*answer_of(idiom.view, case, *case.answer()))
 
         idiom = idiom_of(line, answer)

@@ -107,9 +107,11 @@ class Summary:
         """Of all outcomes the first two, and those that some case had."""
         came = {target.label: self.ledger.outcomes(target.label) for target in self.targets}
         names = [name for name in OUTCOMES if name in OUTCOMES[:2] or any(one[name] for one in came.values())]
-        rows = [(label, *(f"{outcomes[name]:,}" for name in names), "") for label, outcomes in came.items()]
-        rows += [(one.name, *[""] * len(names), one.state) for one in self.found if not one.loads]
-        return Table("What came of the cases", ("target", *names, "not judged"), rows)
+        absent = [(one.name, *[""] * len(names), one.state) for one in self.found if not one.loads]
+        beside = ("",) if absent else ()
+        rows = [(label, *(f"{outcomes[name]:,}" for name in names), *beside) for label, outcomes in came.items()]
+        columns = ("target", *names, *(("not judged",) if absent else ()))
+        return Table("What came of the cases", columns, [*rows, *absent])
 
     def _combinations(self, target: Target) -> Table:
         """One target: rows are all axes but the last, the dtype, whose values are the columns."""

@@ -29,7 +29,7 @@ from . import declarations
 from .added import in_full
 from .check import Check, few
 from .declarations import entry_of, public, version_of
-from .questions import ANSWER, CORPUS, FOLDER
+from .questions import ANSWER, CORPUS, FOLDER, LAYER
 
 DRAWING = 300.0  # seconds for each target
 ASKED = FOLDER
@@ -77,7 +77,8 @@ def _questions(lines: Iterable[VerdictLine]) -> tuple[Questions, set[str]]:
     found, vacuous = Questions(Counter), set[str]()
     for line in in_full(lines):
         if not line.test.startswith((FOLDER + CORPUS, FOLDER + FINDINGS)):
-            found[line.test][hash((question(line), tuple(line.sizes.model_dump().items())))] += 1
+            if line.property != LAYER:
+                found[line.test][hash((question(line), tuple(line.sizes.model_dump().items())))] += 1
             vacuous |= {line.test} if line.outcome == "vacuous" or line.property == ANSWER else set()
     return found, vacuous
 

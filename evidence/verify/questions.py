@@ -27,6 +27,8 @@ PINNED_TEST = "test_findings.py::test_the_pinned_case"
 PORT = "port to "  # and the label of another target
 IN_MODE = f"{PROPERTY}, "  # and the mode
 GRADIENTS_IN = "gradients, "  # and the mode
+STACKED = "gradients of stacks"
+LAYER = f"{STACKED}, a layer"  # asked of what was answered, and of no adapter the same
 IDIOMS = (seeded.PROPERTY, seeded.DRAWN)  # properties that ask in idioms, each of which has a test
 ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 
@@ -96,7 +98,7 @@ def misplaced(line: VerdictLine, test: Test, labels: Collection[str], kept: str 
         of_relations = line.relation and (test.relation or not test.tested)
         fits = of_relations and line.verdict is None and line.outcome != "agrees"
         return "" if fits else f"{ANSWER!r} records the answers that are missing to a test of relations, and no others"
-    several = test.tested in (PORT, IN_MODE, GRADIENTS_IN, PINNED)  # properties that begin so
+    several = test.tested in (PORT, IN_MODE, GRADIENTS_IN, STACKED, PINNED)  # properties that begin so
     mine = line.property.startswith(test.tested) if several else line.property == test.tested
     if not test.tested or not mine or line.relation != test.relation:
         return f"{name} does not ask {line.property!r}, with relation {line.relation}"

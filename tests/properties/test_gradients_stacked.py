@@ -23,6 +23,7 @@ from reference.draws import COTANGENTS, with_cotangents
 from reference.judging.chain import one_layer
 
 PROPERTY = "gradients of stacks"
+LAYER = f"{PROPERTY}, a layer"  # whose question is what was answered
 WIDE = ("float32", "float64")
 few = settings(max_examples=-(-settings.default.max_examples // 3))
 
@@ -34,7 +35,7 @@ def test_gradients_of_a_stack_and_of_each_of_its_layers(target: Target, directio
     """Of 2 and 3 layers. A layer's x is what the layer below answered in the stack; the cotangent of its output is the
     gradient by x that the layer above answered."""
     case = stack_of(target, direction, data)
-    whole = asked(target, case)
+    whole = asked(target, PROPERTY, case)
     layers = [] if whole.answer is None else layers_of(target, case, whole.answer)
     something_was_seen([trial.outcome for trial in (whole, *layers)])
 
@@ -44,7 +45,7 @@ def layers_of(target: Target, case: Case, answer: Result) -> Iterator[Trial]:
     assert answer.prefixes is not None
     g_output = case.cotangents[0]
     for layer, x in reversed([*enumerate((case.x, *answer.prefixes))]):
-        trial = asked(target, one_layer(case, layer, np.ascontiguousarray(x), g_output))
+        trial = asked(target, LAYER, one_layer(case, layer, np.ascontiguousarray(x), g_output))
         yield trial
         if trial.answer is None or trial.answer.gradients is None:
             return
@@ -59,5 +60,5 @@ def stack_of(target: Target, direction: str, data: st.DataObject) -> Case:
     return with_cotangents(case, COTANGENTS[question.seed % len(COTANGENTS)], question.seed + 3, question.rounded)
 
 
-def asked(target: Target, case: Case) -> Trial:
-    return target.ask(PROPERTY, case, None, target.stack(case))
+def asked(target: Target, tested: str, case: Case) -> Trial:
+    return target.ask(tested, case, None, target.stack(case))
