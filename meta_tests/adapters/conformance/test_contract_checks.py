@@ -236,6 +236,7 @@ def test_pytest_asks_it_first_and_an_adapter_without_read_is_judged_by_the_rest(
         "tests/properties",
         "-k",
         "self_check or primitives or port or empty_batch",
+        "-rs",
         "--adapter",
         "meta_tests.common.references:Mirror",
         "--device",
@@ -252,7 +253,7 @@ def test_pytest_asks_it_first_and_an_adapter_without_read_is_judged_by_the_rest(
 
 
 def test_with_isolate_the_self_check_says_how_it_is_run() -> None:
-    run = command("pytest", "-q", "tests/properties/test_self_check.py", "--isolate",
+    run = command("pytest", "-q", "-rs", "tests/properties/test_self_check.py", "--isolate",
                   "--adapter=meta_tests.common.references:Mirror", "--device=cpu", "-pno:cacheprovider")  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     assert "python -m rnn_equivalence adapters meta_tests.common.references:Mirror --check" in run.stdout
