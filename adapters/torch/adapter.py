@@ -14,7 +14,7 @@ from reference.spec import dtype_name
 
 from .. import mapping
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Refusal, Result, features_of_case, layout_of, with_modes
+from ..contract import Capabilities, NotOffered, Refusal, Result, features_of_case, layout_of, with_modes
 from ..inputs import Framework, Inputs, Known
 from .gradients import gradients_of
 from .idioms import idioms
@@ -187,7 +187,10 @@ class TorchAdapter(Framework):
         return known.spec, known.parameters()
 
     def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
-        """Raises NotOffered for a case with a mask, which torch.nn.RNN has not, and for one that an idiom lacks."""
+        """Raises NotOffered for a case with a mask, which torch.nn.RNN has not, for one that an idiom lacks, and for
+        gradients in an idiom or a mode, of which it writes none."""
+        if case.cotangents is not None and way != "eager":
+            raise NotOffered(f"script: gradients, {way}: the adapter writes none of it")
         if way in self.idioms:
             self.idioms[way].narrowed(self.capabilities).require(features_of_case(case))
         else:

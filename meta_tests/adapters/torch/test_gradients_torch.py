@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.inputs import Inputs
+from adapters.inputs import Inputs, Known
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.gradients import gradient_case
 from meta_tests.common.scale import at_night
@@ -43,7 +43,7 @@ def layer_of(case: Case, name: str) -> Any:
 def torchs(case: Case, name: str) -> Gradients:
     lengths = None if case.lengths is None else np.array(case.lengths)
     inputs = Inputs(case.x, case.h0, lengths, None, case.layout, case.layout)
-    return gradients_of(layer_of(case, name), case.spec, inputs, case.cotangents, "cpu")
+    return gradients_of(layer_of(case, name), Known(None, case.spec, case.x.dtype), inputs, case.cotangents)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
