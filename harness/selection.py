@@ -37,7 +37,8 @@ class Selection:
         whole = {PROPERTIES, *PROPERTIES.parents}
         folder = config.invocation_params.dir
         if config.args_source is not TESTPATHS and not any((folder / path).resolve() in whole for path in config.args):
-            return f"only {' '.join(config.args)} was run"
+            first, more = config.args[:3], len(config.args) - 3
+            return f"only {' '.join(first)}{f' and {more} more' if more > 0 else ''} was run"
         if config.getoption("collectonly"):
             return "tests were only collected"
         return ""
