@@ -103,8 +103,8 @@ def asked(item: pytest.Item, target: Target) -> bool:
     marker = item.get_closest_marker(OWN_KEY)
     if marker is None:
         return True
-    if marker.kwargs.get("of_the_corpus"):
-        return item.callspec.params["name"] in target.corpus  # type: ignore[attr-defined] (of a test with parameters)
+    if marker.kwargs.get("of_the_corpus") and item.callspec.params["name"] in target.corpus:  # type: ignore[attr-defined]
+        return True
     return among(target.pool, item.nodeid)
 
 
