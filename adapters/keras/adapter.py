@@ -75,8 +75,8 @@ class KerasAdapter(Framework):
             "tf32",
             "bfloat16_products",
             "fallback",
-            *(() if BACKEND == "torch" else ("compiled",)),
-        ),  # which takes minutes: in C++, each step
+            *(() if BACKEND == "torch" else ("compiled",)),  # there it takes minutes, in C++
+        ),
     )
     compiles = Compiles(KEPT) if KEPT else None
     idioms = IDIOMS
