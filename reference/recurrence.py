@@ -71,11 +71,12 @@ def run_track(track: Track, out: np.ndarray | None = None) -> Result:
     weights = numbers.weights(track.parameters)
     projected = track.in_order(track.cell.project(numbers, weights, track.x))
     time, overwrites = len(projected), len(states) == 1 and states[0].shape[-1] == projected.shape[-1]
-    sequences = (projected,) if overwrites else tuple(np.empty((time, *state.shape), state.dtype) for state in states)
+    kept = states if lengths is not None else states[:1]  # without lengths the last states are the final ones
+    sequences = (projected,) if overwrites else tuple(np.empty((time, *state.shape), state.dtype) for state in kept)
     for t, projected_step in enumerate(projected):
         states = step(numbers, weights, projected_step, states)
         if not (overwrites and states[0] is projected_step):
-            for sequence, state in zip(sequences, states, strict=True):
+            for sequence, state in zip(sequences, states, strict=False):
                 sequence[t] = state
     output = track.in_order(sequences[0])
     if lengths is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ class Numbers:
     def __init__(self, out: np.ndarray | None = None) -> None:
         self._out = out
         self._sum: np.ndarray | None = None
+        self._unit: np.ndarray | None = None  # 1, which costs less as an array than as a number
+        self._parts: dict[tuple[int, Sequence[int]], list[tuple[Any, slice]]] = {}
 
     def weights(self, parameters: CellParameters) -> dict[str, np.ndarray]:
         """Matrices stand as (features, units). All but the input's are copied: every step multiplies with them."""
@@ -47,6 +50,8 @@ class Numbers:
 
     def _product(self, weight: np.ndarray, operand: np.ndarray) -> np.ndarray:
         """All steps in one product of two matrices: NumPy would take one for each step."""
+        if self._out is None and operand.ndim == 2 and self._multiply is np.dot:
+            return self._multiply(operand, weight)
         shape = (*operand.shape[:-1], weight.shape[1])
         answer, self._out = self._out, None
         if answer is None or answer.shape != shape:
@@ -57,8 +62,11 @@ class Numbers:
 
     def split(self, a: np.ndarray, gates: Sequence[int]) -> tuple[np.ndarray, ...]:
         """Views. A matrix stands as (features, gates * units)."""
-        size, ends = a.shape[-1] // sum(gates), list(itertools.accumulate(gates, initial=0))
-        return tuple([a[..., start * size : end * size] for start, end in itertools.pairwise(ends)])
+        key = a.shape[-1], gates
+        if key not in self._parts:
+            size, ends = key[0] // sum(gates), itertools.accumulate(gates, initial=0)
+            self._parts[key] = [(..., slice(start * size, end * size)) for start, end in itertools.pairwise(ends)]
+        return tuple([a[part] for part in self._parts[key]])
 
     def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return a + b
@@ -77,10 +85,14 @@ class Numbers:
         return np.clip(a, a.dtype.type(-limit), a.dtype.type(limit))
 
     def sigmoid(self, a: np.ndarray) -> np.ndarray:
-        answer = np.negative(a)
-        np.exp(answer, answer)
-        answer += 1
-        return np.divide(1, answer, out=answer)
+        answer = a.copy()  # what is read in one piece takes half the time
+        np.exp(np.negative(answer, answer), answer)
+        return np.reciprocal(np.add(answer, self._one(a.dtype), answer), answer)
+
+    def _one(self, dtype: np.dtype) -> np.ndarray:
+        if self._unit is None or self._unit.dtype != dtype:
+            self._unit = np.ones((), dtype)
+        return self._unit
 
     def tanh(self, a: np.ndarray) -> np.ndarray:
         return np.tanh(a, a) if a is self._sum else np.tanh(a)

@@ -52,16 +52,17 @@ class LSTM:
         self, operations: Operations, weights: Mapping[str, Any], projected: Any, states: tuple[Any, ...]
     ) -> tuple[Any, ...]:
         h, c = states
-        gates = operations.affine([(weights["w_hh"], h)], (), projected)
-        i, f, g, o = operations.split(gates, (1, 1, 1, 1))
-        p_i = p_f = p_o = None
+        both, g, o = operations.split(operations.affine([(weights["w_hh"], h)], (), projected), (2, 1, 1))
+        g, p_o = operations.tanh(clipped(operations, g, self.clip)), None
         if "w_peephole" in weights:
             p_i, p_f, p_o = operations.split(weights["w_peephole"], (1, 1, 1))
-        i, g = self._gate(operations, i, p_i, c), operations.tanh(clipped(operations, g, self.clip))
+            i, f = operations.split(both, (1, 1))
+            i, f = self._gate(operations, i, p_i, c), self._gate(operations, f, p_f, c)
+        else:
+            i, f = operations.split(self._gate(operations, both, None, c), (1, 1))
         if self.input_forget:
             c = operations.mix(i, c, g)
         else:
-            f = self._gate(operations, f, p_f, c)
             c = operations.add(operations.multiply(f, c), operations.multiply(i, g))
         h = operations.multiply(self._gate(operations, o, p_o, c), operations.tanh(c))
         if "w_hr" in weights:
