@@ -7,13 +7,14 @@ are. Where one bias stands for b_ih + b_hh, each of these has its gradient, by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import keras
+import numpy as np
 
-from reference import Gradients
+from reference import Gradients, RNNSpec
 
 from ..inputs import Inputs
 from ..mapping import parameters_of
@@ -31,38 +32,46 @@ KEPT = ("traced", "compiled")  # modes in which a function is made once, and kep
 
 def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
     """By x, the initial states and every weight.  inputs, cotangents: batch first."""
-    spec, held = stack.spec, _variables(stack)
-    start = start_of(spec, inputs.start(spec)) or []
-    mask = None if inputs.valid is None else tensor(inputs.valid)
+    held = _variables(stack)
     variables = [variable for cell in held for variable in cell.values()]
 
-    def answers(leaves: Several, mask: Any) -> list[Any]:
-        x, *rest = leaves
-        values = zip(variables, rest[len(start) :], strict=True)
-        with keras.StatelessScope(state_mapping=values):
-            outputs, final = stack.every_layer(x, rest[: len(start)], mask, training=True)
+    def answers(x: Any, start: Several, mask: Any, weights: Several) -> list[Any]:
+        with keras.StatelessScope(state_mapping=zip(variables, weights, strict=True)):
+            outputs, final = stack.every_layer(x, start, mask, training=True)
         return [outputs[-1], *final]
 
-    g_output, g_h_n = cotangents
+    spec, (g_output, g_h_n) = stack.spec, cotangents
     if g_output is not None and spec.held:  # where the suite's answer is zero, whatever the layer's is
         g_output = inputs.zeroed(g_output)
+    arrays = [{name: array_of(one) for name, one in cell.items()} for cell in held]
+    found = differentiated(spec, inputs, (g_output, g_h_n), arrays, answers, stack.mode, stack.differentiated)
+    return found._replace(output=inputs.zeroed(found.output)) if spec.held else found
+
+
+def differentiated(
+    spec: RNNSpec, inputs: Inputs, cotangents: tuple[Any, Any], held: Sequence[Mapping[str, np.ndarray]],
+    answers: Callable[[Any, Several, Any, Several], list[Any]], mode: str = "eager", kept: Any = None,
+) -> Gradients:  # fmt: skip
+    """The gradients of what a function of x, the states, a mask and all weights answers: the output, and final states.
+
+    inputs, cotangents: batch first.  held: of each track its arrays, by Keras' names.  mode: in which it is called; of
+    one of KEPT the function is kept in `kept`.
+    """
+    start, (g_output, g_h_n) = start_of(spec, inputs.start(spec)) or [], cotangents
+    mask = None if inputs.valid is None else tensor(inputs.valid)
     g = [g_output, *(start_of(spec, g_h_n) or [None] * len(start))]
-    leaves = [*map(tensor, (inputs.x, *start)), *(tensor(array_of(one)) for one in variables)]
-    function = BY[BACKEND](answers, stack.mode)
-    if stack.mode in KEPT:
-        function = stack.differentiated.setdefault("function", function)
+    leaves = [tensor(one) for one in (inputs.x, *start, *(array for cell in held for array in cell.values()))]
+    count = 1 + len(start)
+    function = BY[BACKEND](lambda leaves, mask: answers(leaves[0], leaves[1:count], mask, leaves[count:]), mode)
+    if mode in KEPT:
+        function = kept.setdefault("function", function)
     answered, found = function(leaves, mask, [None if one is None else tensor(one) for one in g])
     output, *final = map(array_of, answered)
     x, *rest = map(array_of, found)
     by_weights = iter(rest[len(start) :])
     by_cell = [{name: next(by_weights) for name in cell} for cell in held]
-    return Gradients(
-        x,
-        h_n_of(spec, rest[: len(start)]),
-        [parameters_of(spec, MAPPING[spec.cell], arrays, gradients=True) for arrays in by_cell],
-        inputs.zeroed(output) if spec.held else output,
-        h_n_of(spec, final),
-    )
+    parameters = [parameters_of(spec, MAPPING[spec.cell], arrays, gradients=True) for arrays in by_cell]
+    return Gradients(x, h_n_of(spec, rest[: len(start)]), parameters, output, h_n_of(spec, final))
 
 
 def _variables(stack: ModeRunner) -> list[dict[str, Any]]:

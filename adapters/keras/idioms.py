@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from reference import Case
+from reference.arguments import check_cotangents
 from reference.judging.view import View, sequence_of
 from reference.layout import each_state, sequence_to_time_first, state_from_batched
 
 from ..capabilities import Feature, Refusal
-from ..contract import Idiom, Result
+from ..contract import Idiom, Result, result_of
 from ..inputs import Inputs
 from ..mapping import native
 from . import ways
+from .gradients import differentiated
 from .mapping import KINDS, MAPPING, h_n_of, start_of
 from .modes import BACKWARDS
 from .script import WORDS, way_of
@@ -28,15 +31,30 @@ def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> C
     def answer(case: Case, device: str) -> Result:
         lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
         given = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout).to("batch_first")
-        spec, directions = case.spec, case.spec.num_directions
-        tracks = [[*native(spec, MAPPING[spec.cell], cell).values()] for cell in case.parameters]
-        weights = [tracks[n : n + directions] for n in range(0, len(tracks), directions)]
+        spec = case.spec
+        held = [native(spec, MAPPING[spec.cell], cell) for cell in case.parameters]
         kind, more = KINDS[spec.cell]
         words = {"activation": spec.nonlinearity, "use_bias": spec.bias, "dtype": case.dtype, **WORDS, **more}
+
+        def called(x: Any, start: Any, mask: Any, weights: Any) -> Any:
+            left = iter(weights)
+            tracks = [[next(left) for _ in track] for track in held]
+            layers = [tracks[n : n + spec.num_directions] for n in range(0, len(tracks), spec.num_directions)]
+            return way(ways.Given(x, start, mask, layers, words, spec.direction, kind))
+
+        def trained(x: Any, start: Any, mask: Any, weights: Any) -> list[Any]:
+            with keras.StatelessScope():  # in which set_weights takes what is differentiated
+                outputs, states = called(x, list(start), mask, weights)
+            return [outputs[-1], *states]
+
         with settings(device, case.dtype):
+            if case.cotangents is not None:
+                g = given.cotangents(check_cotangents(spec, case.x, case.layout, case.cotangents))
+                return result_of(given.gradients(differentiated(spec, given, g, held, trained)))
             start = (states := start_of(spec, given.h0)) and [tensor(state) for state in states]
             mask = None if given.valid is None else tensor(given.valid)
-            outputs, states = way(ways.Given(tensor(given.x), start, mask, weights, words, spec.direction, kind))
+            weights = [array for track in held for array in track.values()]
+            outputs, states = called(tensor(given.x), start, mask, weights)
             # in the case's dtype, where that of the answer is another
             several, final = ([array_of(one).astype(case.x.dtype) for one in of] for of in (outputs, states))
         *below, output = [_of_time(view, case, one) for one in several]
@@ -65,6 +83,7 @@ KEEPS = {(("h0", True),): "a stateful model has its states from the call before"
 NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in SEVERAL}
 ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
          for n in SEVERAL}  # fmt: skip
+TRAINS = {"answers": () if BACKEND == "numpy" else ((("gradients", True),),)}
 LAST, ALONE = View(output="last step", states="none"), View(states="none")
 NO_STEPS = {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")}
 # Model.predict traces a model anew for each case; in a graph TensorFlow refuses by an error of another type
@@ -85,7 +104,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "sequential without input": ("by the first call of a sequential model without an Input", ALONE,
                                  {"without": {**NO_H0, **NOT_BACKWARDS}}),
     "mask handed on": ("by a functional model whose layers have the mask from their sequence", View(),
-                       {"without": NOT_BACKWARDS}),
+                       {**TRAINS, "without": NOT_BACKWARDS}),
     "turned once": ("by layers above one that goes backwards", ALONE, {"without": {
         **NO_H0, **dict.fromkeys(_each("direction", "forward", "bidirectional"), "it is of one that goes backwards"),
     }}),
@@ -94,26 +113,27 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "Embedding": ("by a sequential model with Embedding(mask_zero=True)", LAST,
                   {"without": {**NO_H0, **NOT_BACKWARDS}}),
     # states that are kept
+    # no gradient passes from part to part: the states are kept in variables
     "stateful": ("with stateful=True, one part of the steps after the other", View(), {}),
     "reset": ("by stateful layers that were asked before, and reset", ALONE, {}),
     "stateful predict": ("by predict of one's own model of stateful layers, by halves of the steps", View(),
                          {"without": {**KEEPS, **NOT_BACKWARDS}, **PREDICT}),
     # cells
-    "list of cells": ("by RNN([cell, ...])", View(), {"without": NOT_BOTH}),
+    "list of cells": ("by RNN([cell, ...])", View(), {**TRAINS, "without": NOT_BOTH}),
     "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
     "stacked cells": ("by RNN(StackedRNNCells([...])) of several sizes", ALONE, {"without": {**NOT_BOTH, **ADDED}}),
-    "RNN of a cell": ("by RNN of one cell", View(), {}),
+    "RNN of a cell": ("by RNN of one cell", View(), TRAINS),
     # around the layer
     "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {"without": ONE_WAY}),
     "halves multiplied": ("by Bidirectional(merge_mode=\"mul\")", View(states="none", halves="mul"),
                           {"without": ONE_WAY}),
     "halves averaged": ("by Bidirectional(merge_mode=\"ave\"), of the last output",
                         View(output="last step", states="none", halves="ave"), {"without": ONE_WAY}),
-    "two outputs": ("by Bidirectional(merge_mode=None)", View(), {"without": ONE_WAY}),
-    "own backward layer": ("by Bidirectional(backward_layer=...)", View(), {"without": ONE_WAY}),
-    "dtype inside": ("by Bidirectional of a layer that alone is given a dtype", View(), {"without": ONE_WAY}),
-    "dtype policy": ("by layers that have their dtype from keras.config.set_dtype_policy", View(), {}),
-    "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), {}),
+    "two outputs": ("by Bidirectional(merge_mode=None)", View(), {**TRAINS, "without": ONE_WAY}),
+    "own backward layer": ("by Bidirectional(backward_layer=...)", View(), {**TRAINS, "without": ONE_WAY}),
+    "dtype inside": ("by Bidirectional of a layer that alone is given a dtype", View(), {**TRAINS, "without": ONE_WAY}),
+    "dtype policy": ("by layers that have their dtype from keras.config.set_dtype_policy", View(), TRAINS),
+    "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), TRAINS),
     "TimeDistributed": ("by TimeDistributed, which takes the sequences of two samples one by one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states"},
         "refused": {(("batch", "0"),): Refusal("RuntimeError" if BACKEND == "torch" else "ValueError",

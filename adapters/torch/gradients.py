@@ -6,6 +6,7 @@ In a mode, they are those of what the mode makes of the copy.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +14,10 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import CellParameters, Gradients, RNNSpec
-from reference.cells import cell_of
 from reference.layout import from_state_tuple, state_tuple
 
 from ..inputs import Inputs, Known
+from .differentiation import Answered, at_once
 from .models import padded
 from .modes import MODES, Answer
 from .read import array_of, suffix
@@ -25,6 +26,8 @@ from .tensors import tensor
 # torch's prefix of each weight; rows, and the gates in them, are in torch's order here and there
 NAMES = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh", "w_hr": "weight_hr"}
 
+Call = Callable[[torch.Tensor, Any], Answer]
+
 
 class Asked(NamedTuple):
     """Tensors of which gradients are asked.  lengths: on the CPU, or None."""
@@ -32,10 +35,6 @@ class Asked(NamedTuple):
     x: torch.Tensor
     states: tuple[torch.Tensor, ...]
     lengths: torch.Tensor | None
-
-    def hx(self, spec: RNNSpec) -> Any:
-        """The initial states as torch takes them: of LSTM a pair."""
-        return self.states if len(cell_of(spec).states) > 1 else self.states[0]
 
 
 def gradients_of(
@@ -52,38 +51,49 @@ def gradients_of(
     layer.batch_first, layer.dropout = inputs.layout == "batch_first", 0.0
     layer.train()  # cuDNN has no backward pass in eval(); without dropout they are the same
     asked = asked_of(spec, inputs, device)
+
+    def call(x: torch.Tensor, hx: Any) -> Answer:
+        if known.mode == "eager":
+            return _called(layer, x, hx, asked.lengths)
+        return MODES[known.mode](padded(layer), (x, hx, asked.lengths))(x, hx, asked.lengths)
+
     with torch.enable_grad():
-        eager = known.mode == "eager"
-        output, finals = _called(layer, spec, asked) if eager else _in_mode(layer, spec, asked, known.mode)
-    return differentiated(spec, asked, dict(layer.named_parameters()), output, finals, cotangents)
+        return differentiated(spec, asked, layer, call, cotangents)
+
+
+class Called(torch.nn.Module):
+    """A call of a layer as a module, whose weights are the layer's: x and each initial state are its arguments."""
+
+    def __init__(self, layer: torch.nn.Module, call: Call, pair: bool) -> None:
+        super().__init__()
+        self.layer, self.call, self.pair = layer, call, pair
+
+    def forward(self, x: torch.Tensor, *states: torch.Tensor) -> list[torch.Tensor]:
+        output, finals = self.call(x, states if self.pair else states[0])
+        return [output, *state_tuple(finals)]
 
 
 def differentiated(
-    spec: RNNSpec, asked: Asked, weights: dict[str, torch.Tensor], output: torch.Tensor, finals: Any, cotangents: Any
+    spec: RNNSpec, asked: Asked, layer: Any, call: Call, cotangents: Any, by: Callable[..., Answered] = at_once
 ) -> Gradients:
-    """By autograd, of an answer that was computed from these tensors.
+    """The gradients of what a call of a layer with these tensors answers.
 
-    weights: by torch's names.  finals: the final states, of LSTM a pair.  cotangents: in the axes of output and finals.
+    call: of x and the initial states, of LSTM a pair, to output and final states.  cotangents: in the axes of both.
+    by: a function of differentiation.py.
     """
     g_output, g_h_n = cotangents
-    finals = state_tuple(finals)
-    pairs = [(output, g_output), *(zip(finals, state_tuple(g_h_n), strict=True) if g_h_n is not None else ())]
-    given = [(answer, tensor(g).to(output.device)) for answer, g in pairs if g is not None]
-    wanted = [asked.x, *asked.states, *weights.values()]
-    outputs, g = map(list, zip(*given, strict=True))
-    found = torch.autograd.grad(outputs, wanted, g, allow_unused=True)
-    arrays = [array_of(torch.zeros_like(of) if one is None else one) for of, one in zip(wanted, found, strict=True)]
-    count = len(asked.states)
-    by_name = dict(zip(weights, arrays[1 + count :], strict=True))
+    count, weights = len(asked.states), dict(layer.named_parameters())
+    leaves = [asked.x, *asked.states, *weights.values()]
+    g = [g_output, *(state_tuple(g_h_n) if g_h_n is not None else [None] * count)]
+    given = [None if one is None else tensor(one).to(asked.x.device) for one in g]
+    answers, found = by(Called(layer, call, count > 1), leaves, given)
+    output, *finals = [array_of(one.detach()) for one in answers]
+    x, *rest = [array_of(one.detach()) for one in found]
+    by_name = dict(zip(weights, rest[count:], strict=True))
     tracks = [{name: by_name[prefix + suffix(spec, index)] for name, prefix in NAMES.items()
                if prefix + suffix(spec, index) in by_name} for index in range(spec.num_cells)]  # fmt: skip
-    return Gradients(
-        arrays[0],
-        from_state_tuple(arrays[1 : 1 + count]),
-        [CellParameters.of(track) for track in tracks],
-        array_of(output.detach()),
-        from_state_tuple([array_of(one.detach()) for one in finals]),
-    )
+    return Gradients(x, from_state_tuple(rest[:count]), [CellParameters.of(track) for track in tracks], output,
+                     from_state_tuple(finals))  # fmt: skip
 
 
 def asked_of(spec: RNNSpec, inputs: Inputs, device: str) -> Asked:
@@ -96,18 +106,10 @@ def asked_of(spec: RNNSpec, inputs: Inputs, device: str) -> Asked:
     return Asked(leaf(inputs.x), states, steps)
 
 
-def _in_mode(layer: Any, spec: RNNSpec, asked: Asked, mode: str) -> Answer:
-    arguments = asked.x, asked.hx(spec), asked.lengths
-    return MODES[mode](padded(layer), arguments)(*arguments)
-
-
-def _called(layer: Any, spec: RNNSpec, asked: Asked) -> Answer:
-    hx = asked.hx(spec)
-    if asked.lengths is None:
-        output, finals = layer(asked.x, hx)
-    else:
-        packed = pack_padded_sequence(asked.x, asked.lengths, layer.batch_first, enforce_sorted=False)
-        answer, finals = layer(packed, hx)
-        time = asked.x.shape[1 if layer.batch_first else 0]
-        output, _ = pad_packed_sequence(answer, layer.batch_first, 0.0, time)
+def _called(layer: Any, x: torch.Tensor, hx: Any, lengths: torch.Tensor | None) -> Answer:
+    if lengths is None:
+        return layer(x, hx)
+    packed = pack_padded_sequence(x, lengths, layer.batch_first, enforce_sorted=False)
+    answer, finals = layer(packed, hx)
+    output, _ = pad_packed_sequence(answer, layer.batch_first, 0.0, x.shape[1 if layer.batch_first else 0])
     return output, finals

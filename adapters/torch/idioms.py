@@ -18,8 +18,10 @@ from reference.layout import each_state
 from ..contract import Idiom, Refusal, Result, result_of
 from ..inputs import Inputs
 from . import ways
+from .differentiation import accumulated, at_once, create_graph, frozen_in_turn, vjp
 from .gradients import asked_of, differentiated
 from .models import flipped
+from .modes import Answer
 from .read import array_of
 from .settings import settings
 from .tensors import states, tensor
@@ -27,6 +29,9 @@ from .tensors import states, tensor
 LENGTHS = (("lengths", "mixed"), ("lengths", "with zeros"))
 NOTHING_PACKED = {(("batch", "0"),): Refusal("RuntimeError", "Cannot pack empty tensors")}
 NO_LIST = {(("batch", "0"),): Refusal("RuntimeError", "received an empty list of sequences")}
+# what packs sequences has no place in a function that torch.func transforms
+NO_STORAGE = {(("gradients", True), lengths): Refusal("RuntimeError", "Cannot access data pointer of Tensor")
+              for lengths in LENGTHS}  # fmt: skip
 
 
 def idioms(adapter: Any) -> dict[str, Idiom]:
@@ -39,8 +44,12 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
 
         return answer
 
-    def called(way: Callable[..., Any]) -> Callable[[Case, str], Result]:
-        return lambda case, device: _answer(adapter, case, device, way)
+    def called(way: Callable[..., Any], by: Any = at_once) -> Callable[[Case, str], Result]:
+        return lambda case, device: _answer(adapter, case, device, way, by)
+
+    def trained(says: str, by: Any, **more: Any) -> Idiom:
+        forward = {(("gradients", False),): "it asks for gradients"}
+        return Idiom(says, called(ways.as_it_is, by), without=forward, answers=trains, **more)
 
     trains = ((("gradients", True),),)
     whole = {(feature,): "it takes tensors, and no packed sequences" for feature in LENGTHS}
@@ -72,6 +81,10 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
                                isolate=True),
         "compiled": Idiom("by torch.compile with allow_rnn", called(ways.compiled), isolate=True, compiles=True,
                           answers=trains),
+        "accumulated": trained("for gradients by backward, over two calls of half the weight each", accumulated),
+        "frozen": trained("for gradients where two of three arrays require none, in turn", frozen_in_turn),
+        "create graph": trained("for gradients with create_graph=True", create_graph),
+        "vjp": trained("for gradients by torch.func.vjp", vjp, refused=NO_STORAGE),
     }  # fmt: skip
 
 
@@ -80,10 +93,11 @@ def _inputs(case: Case) -> Inputs:
     return Inputs(case.x, case.h0, steps, case.mask, case.layout, case.layout)
 
 
-def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> Result:
+def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any], by: Any = at_once) -> Result:
     """Of a way that takes padded sequences and lengths, or which steps run; of another, sequences are packed.
 
     torch.nn.RNN has no reverse direction alone: each sequence is flipped before and after. Of which steps run, all are.
+    by: how gradients are asked for, a function of differentiation.py.
     """
     spec, inputs, takes = case.spec, _inputs(case), {*inspect.signature(way).parameters}
     reverse = spec.direction == "reverse"
@@ -91,24 +105,26 @@ def _answer(adapter: Any, case: Case, device: str, way: Callable[..., Any]) -> R
         inputs = inputs.to("time_first")
     spec = replace(spec, direction="forward") if reverse else spec
     rnn = adapter.build(spec, case.parameters, device, layout=inputs.layout)
-    asked = None if case.cotangents is None else asked_of(spec, inputs, device)
-    x, h0 = (asked.x, asked.hx(spec)) if asked else (tensor(inputs.x).to(device), states(inputs.h0, device))
-    rnn.train(asked is not None)
+    rnn.train(case.cotangents is not None)
     steps: Any = None if inputs.lengths is None or "runs" in takes else torch.from_numpy(inputs.lengths)
     own = "lengths" in takes or steps is None or not len(steps)  # torch packs no empty batch
     ends = None if own else steps
-    with torch.set_grad_enabled(asked is not None), settings(device=device), torch.random.fork_rng(devices=[]):
+    told = _told(takes, inputs, rnn.batch_first, reverse, device)
+
+    def call(x: torch.Tensor, hx: Any) -> Answer:
         x = flipped(x, steps, rnn.batch_first) if reverse else x
-        told = _told(takes, inputs, rnn.batch_first, reverse, device)
         given = x if ends is None else pack_padded_sequence(x, ends, rnn.batch_first, enforce_sorted=False)
-        output, h_n = way(rnn, given, h0, *told)
+        output, h_n = way(rnn, given, hx, *told)
         if ends is not None:
             output, _ = pad_packed_sequence(output, rnn.batch_first, total_length=x.shape[1 if rnn.batch_first else 0])
-        output = flipped(output, steps, rnn.batch_first) if reverse else output
-        if asked:
+        return flipped(output, steps, rnn.batch_first) if reverse else output, h_n
+
+    with torch.set_grad_enabled(rnn.training), settings(device=device), torch.random.fork_rng(devices=[]):
+        if case.cotangents is not None:
             cotangents = inputs.cotangents(check_cotangents(spec, case.x, case.layout, case.cotangents))
-            found = differentiated(spec, asked, dict(rnn.named_parameters()), output, h_n, cotangents)
+            found = differentiated(spec, asked_of(spec, inputs, device), rnn, call, cotangents, by)
             return result_of(inputs.gradients(found))
+        output, h_n = call(tensor(inputs.x).to(device), states(inputs.h0, device))
     return inputs.result([array_of(output)], each_state(array_of, h_n))
 
 

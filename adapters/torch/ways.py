@@ -16,6 +16,10 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils import rnn as packing
 
 
+def as_it_is(rnn: Any, x: Any, h0: Any) -> Any:
+    return rnn(x, h0)
+
+
 def each(change: Any, *states: Any) -> Any:
     """A function of each state, h alone or the pair (h, c)."""
     return tuple(map(change, *states)) if isinstance(states[0], tuple) else change(*states)

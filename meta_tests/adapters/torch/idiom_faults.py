@@ -182,6 +182,50 @@ def compiled_negated(patch: Patch) -> None:
     patch.setattr("torch.compile", made)
 
 
+def grad_replaced(patch: Patch) -> None:
+    autograd = import_module("torch").autograd
+    backward = autograd.backward
+
+    def fresh(*given: Any, inputs: Any = (), **words: Any) -> None:
+        for leaf in inputs:
+            leaf.grad = None
+        backward(*given, inputs=inputs, **words)
+
+    patch.setattr("torch.autograd.backward", fresh)
+
+
+def input_frozen_with_a_weight(patch: Patch) -> None:
+    forward = import_module("torch").nn.RNN.forward
+
+    def detached(layer: Any, x: Any, hx: Any = None) -> Any:
+        frozen = (
+            layer.training and not layer.weight_ih_l0.requires_grad and isinstance(x, import_module("torch").Tensor)
+        )
+        return forward(layer, x.detach() if frozen else x, hx)
+
+    patch.setattr("torch.nn.RNN.forward", detached)
+
+
+def doubled_with_a_graph(patch: Patch) -> None:
+    grad = import_module("torch").autograd.grad
+
+    def twice(*given: Any, create_graph: bool = False, **words: Any) -> Any:
+        found = grad(*given, create_graph=create_graph, **words)
+        return [2 * one for one in found] if create_graph else found
+
+    patch.setattr("torch.autograd.grad", twice)
+
+
+def vjp_negated(patch: Patch) -> None:
+    vjp = import_module("torch").func.vjp
+
+    def negated(*given: Any, **words: Any) -> Any:
+        answer, back = vjp(*given, **words)
+        return answer, lambda g: back(tuple(-one for one in g))
+
+    patch.setattr("torch.func.vjp", negated)
+
+
 PLANTED = {
     "as it comes": (Planted("products of float32 are narrow by default", narrowed_by("default")),),
     "medium": (Planted("products of float32 are narrow at medium", narrowed_by("medium")),),
@@ -209,4 +253,8 @@ PLANTED = {
     "dynamic batch": (Planted("an exported layer answers for -x", negated("torch.export.export")),),
     "dynamic steps": (Planted("an exported layer answers for -x", negated("torch.export.export")),),
     "compiled": (Planted("a compiled layer answers for -x", compiled_negated),),
+    "accumulated": (Planted(".grad has the last call's gradient alone", grad_replaced),),
+    "frozen": (Planted("x has no gradient where the weight that it meets is frozen", input_frozen_with_a_weight),),
+    "create graph": (Planted("gradients that can be differentiated are doubled", doubled_with_a_graph),),
+    "vjp": (Planted("torch.func.vjp goes back with -g", vjp_negated),),
 }
