@@ -9,21 +9,25 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from reference import Case
+from reference import Case, CellParameters, Gradients
+from reference.arguments import check_cotangents
+from reference.judging.view import WHOLE
 from reference.layout import each_state
 
-from ..contract import Idiom, Result
+from ..contract import Idiom, Result, result_of
 from ..inputs import Inputs
 from . import ways
-from .mapping import states_of
+from .mapping import carries_of, states_of
 from .script import WAYS, Way
 from .settings import device_named, settings
 
 # JAX keeps every program that it compiles, and each call makes some: after so many calls all are forgotten
 CALLS = itertools.count(1)
 CALLS_KEPT = 50
+TRAINS = (((("gradients", True),)),)
 WITHOUT: dict[str, Any] = {
     "newest first": {(("direction", "bidirectional"),): "Bidirectional keeps the order, whatever is said"},
     "axes of batch": {(("layout", "unbatched"),): "it has no axis of batch"},
@@ -48,6 +52,8 @@ def answer(way: Way, case: Case, device: str) -> Result:
     )
     place: Any = device_named(device)
     with bare(place, device) if way.bare else settings(place, case.x.dtype):
+        if case.cotangents is not None:
+            return result_of(inputs.gradients(gradients_of(way, case, inputs, asked)))
         outputs, carries = getattr(ways, way.function)(asked)
         outputs = [np.array(one).astype(case.x.dtype) for one in outputs]
         shown = way.view.states != "none"
@@ -59,6 +65,26 @@ def answer(way: Way, case: Case, device: str) -> Result:
     return inputs.result(outputs, final, zero_padding=True)
 
 
+def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gradients:
+    """By jax.vjp of a function of x, the states and all weights, which makes the layers too."""
+    spec, (g_output, g_h_n) = case.spec, check_cotangents(case.spec, case.x, case.layout, case.cotangents)
+
+    def answers(x: Any, h0: Any, cells: Any) -> Any:
+        outputs, carries = getattr(ways, way.function)(asked._replace(x=x, h0=h0, cells=cells))
+        return outputs[-1], carries
+
+    leaves = jax.tree.map(jnp.asarray, (case.x, inputs.start(spec), [list(cell) for cell in asked.cells]))
+    (output, carries), back = jax.vjp(answers, *leaves)
+    g = jnp.zeros_like(output) if g_output is None else jnp.asarray(inputs.zeroed(g_output))
+    g_carries = jax.tree.map(jnp.zeros_like, carries)
+    if g_h_n is not None:
+        g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, [*carries_of(spec, g_h_n)])
+    x, h0, cells = jax.tree.map(np.array, back((g, g_carries)))
+    names = [list(cell.arrays()) for cell in case.parameters]
+    tracks = [CellParameters.of(dict(zip(*pair, strict=True))) for pair in zip(names, cells, strict=True)]
+    return Gradients(x, h0, tracks, inputs.zeroed(np.array(output)), states_of(spec, carries))
+
+
 @contextmanager
 def bare(place: Any, device: str) -> Iterator[None]:
     """None of JAX's settings is touched; but on a GPU, where it may multiply float32 in TF32: a mode asks for that."""
@@ -67,5 +93,8 @@ def bare(place: Any, device: str) -> Iterator[None]:
 
 
 # nnx.vmap compiles for a second in each case
-IDIOMS = {word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
-                      compiles=word == "ensemble") for word, way in WAYS.items()}  # fmt: skip
+IDIOMS = {
+    word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
+                answers=TRAINS if way.view == WHOLE else (), compiles=word == "ensemble")
+    for word, way in WAYS.items()
+}  # fmt: skip
