@@ -59,6 +59,8 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     if way not in ("eager", *WAYS):
         raise NotOffered(f"way {way}: of Flax a script is written of eager, {', '.join(WAYS)}")
     idiom = WAYS.get(way)
+    if idiom and case.cotangents is not None:
+        raise NotOffered(f"script: gradients, {way}: the adapter writes none of it")
     view, bare = (idiom.view, idiom.bare) if idiom else (WHOLE, False)
     kind = "Bidirectional" if case.spec.direction == "bidirectional" else "RNN"
     return script(

@@ -39,7 +39,8 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     expect_word("backend", backend, BACKENDS)
     expect_word("cell", case.spec.cell, tuple(KINDS))
     name = way_of(way)
-    lacks = way == "compiled" and (case.cotangents is None or backend != "tensorflow")
+    trains = case.cotangents is not None
+    lacks = (way == "compiled" and (not trains or backend != "tensorflow")) or (trains and way not in MODES)
     refuse("script", {f"{way}: the adapter writes none of it": lacks or (way not in MODES and name not in functions())})
     kind, more = KINDS[case.spec.cell]
     words: dict[str, Any] = {
@@ -50,9 +51,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         **_arrays(case.spec),
         "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
         "backend": text_literal(backend),
-        "aside": case.cotangents is not None
-        and case.spec.direction == "forward"
-        and (case.lengths is not None or case.mask is not None),
+        "aside": trains and case.spec.direction == "forward" and (case.lengths is not None or case.mask is not None),
         **{f"on_{one}": one == backend for one in BACKENDS},
         "native_device": text_literal(keras_device(device, backend)),
         **{word: word in MODES.get(way, ()) for word in set().union(*MODES.values())},

@@ -16,7 +16,7 @@ import pytest
 
 from adapters import FEATURES
 from adapters.__main__ import main
-from adapters.capabilities import VARIANTS
+from adapters.capabilities import VARIANTS, NotOffered
 from adapters.contract import features_of_case
 from adapters.flax.script import flax_script
 from adapters.keras.script import keras_script
@@ -137,6 +137,19 @@ def test_a_script_of_gradients_shows_wrong_ones_alone(framework: str) -> None:
     _, code, printed = execute(f'{before}actual["x"] = actual["x"] * 1.01\n{equations}{after}')
     assert code == 1
     assert "gradient by x (2, 3, 2): 0 of" not in printed
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_of_gradients_in_an_idiom_no_script_is_written(framework: str) -> None:
+    """A script that asked for the answer alone would say that nothing is wrong."""
+    adapter: Any = framework_adapter(framework)
+    trained = {word for word, idiom in adapter.idioms.items() if (("gradients", True),) in idiom.answers}
+    if not trained:
+        pytest.skip(f"{framework} has no gradients here")
+    case = draw_case(RNNSpec(2, 3), batch=2, time=3, gradients="all")
+    for word in trained:
+        with pytest.raises(NotOffered, match="the adapter writes none of it"):
+            adapter.script(case, "cpu", word)
 
 
 def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, monkeypatch, capsys) -> None:
