@@ -44,7 +44,7 @@ def test_a_sample_of_faults_is_seen(cell: str) -> None:
              for case in [case for case in cases if visible_in(fault, case)][:1]]  # fmt: skip
     assert len(shown) > 50
     unseen = []
-    for fault, case in shown[:: at_night(5, 1)]:
+    for fault, case in shown[:: at_night(10, 1)]:
         with np.errstate(all="ignore"):
             answer = faulty_answer([fault], case, kerases, framework_adapter("keras"))
         if judge(case, *answer).outcome != "disagrees":

@@ -25,13 +25,15 @@ from adapters.scripts.script import filled
 from adapters.torch.script import torch_script
 from evidence.record.corpus import cases
 from meta_tests.common.frameworks import framework_adapter
+from meta_tests.common.scale import at_night
 from meta_tests.repository.test_house import imported
 from reference import Case, RNNSpec, judge
 from reference.draws import draw_case
 
 FRAMEWORKS = ("torch", "keras", "flax")
-# of the cases for each cell every seventh, which meets all of its words; then one of each other kind
-ASKED = [*list(cases())[:216:7]]
+# of the cases for each cell every fourteenth, at night every seventh, which meets all of its words; then one of each
+# other kind
+ASKED = [*list(cases())[: 216 : at_night(14, 7)]]
 ASKED += [
     next(name for name in cases() if words in name)
     for words in ("time 1 ", "vectors 33 bidirectional", "an empty batch reverse", "one step", "saturated relu",

@@ -69,7 +69,7 @@ def test_every_fault_is_seen_and_named(kind: str) -> None:
     cases = cases_of(kind)
     assert all(judge(case, *faulty_answer([], case, torchs)).outcome == "agrees" for case in cases)
     faults = [fault for fault in CATALOGUE.values() if any(visible_in(fault, case) for case in cases)]
-    faults = faults[:: at_night(2, 1)]
+    faults = faults[:: at_night(5, 1)]
     found = {fault.name: seen(fault, cases) for fault in faults}
     unseen = [name for name, shown in found.items() if shown is None]
     assert not unseen

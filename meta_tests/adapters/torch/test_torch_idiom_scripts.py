@@ -16,6 +16,7 @@ from adapters.running.trial import examine
 from evidence.record.seeded import cases_of
 from meta_tests.adapters.scripts.test_script import execute
 from meta_tests.common.frameworks import framework_adapter
+from meta_tests.common.scale import skip_by_day
 from reference import Case, RNNSpec
 from reference.draws import draw_case
 from reference.layout import state_tuple
@@ -68,6 +69,7 @@ def test_a_script_of_an_idiom_says_what_the_adapter_says(name: str, word: str) -
 
 @pytest.mark.parametrize(("name", "word"), [(name, word) for name, words in SLOW.items() for word in words])
 def test_a_script_of_an_idiom_that_compiles(name: str, word: str) -> None:
+    skip_by_day(4, name, word)
     assert told_apart(name, word, draw_case(RNNSpec(3, 5, direction="bidirectional"), batch=2, time=2, h0=True))
 
 
@@ -76,8 +78,9 @@ def test_every_idiom_has_a_script() -> None:
     for name in QUICK:
         adapter: Any = framework_adapter(name)
         assert {*QUICK[name], *SLOW[name]} <= {*adapter.idioms}
-        for word in adapter.idioms:
-            assert "sys.exit" in adapter.script(case, "cpu", word)
+        for word, idiom in adapter.idioms.items():
+            if (("gradients", False),) not in idiom.without:
+                assert "sys.exit" in adapter.script(case, "cpu", word)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def outcome(view: View, case: Case, given: Answer, fault: Fault) -> str:
 def test_a_fault_is_known_again_and_told_from_the_right_answer(cell: str, direction: str, masked: bool) -> None:
     case, known = case_of(cell, direction, masked), 0
     for number, view in enumerate(VIEWS):
-        right, moving = answer(view, case), [*MOVING.values()][number % at_night(24, 1) :: at_night(24, 1)]
+        right, moving = answer(view, case), [*MOVING.values()][number % at_night(48, 1) :: at_night(48, 1)]
         for fault in [fault for fault in moving if [*visible([fault], case, view)]]:
             given = answer(view, case, fault)
             if not differ(given, right, 0):

@@ -65,7 +65,7 @@ def test_a_fault_is_known_again_in_a_view_and_told_from_others(view: View) -> No
     """Those of findings, a sample of the catalogue, and those in what is shown. Nothing says that the right answer, or
     one with another fault, has this one, where it differs."""
     names, said = {**FOUND, **MASK_FAULTS, **{name: FAULTS[name] for name in CATALOGUE}, **VIEW_FAULTS}, Counter[str]()
-    for number, case in enumerate([*cases()][SOME.index(view) % at_night(6, 1) :: at_night(6, 1)]):
+    for number, case in enumerate([*cases()][SOME.index(view) % at_night(12, 1) :: at_night(12, 1)]):
         there = [*visible(names.values(), case, view)]
         given = {fault.name: answer(view, case, fault) for fault in there}
         right = answer(view, case)
@@ -117,7 +117,7 @@ def usual(direction: str, layers: int = 2) -> Case:
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
 @pytest.mark.parametrize("name", [*VIEW_FAULTS, *CATALOGUE])
 def test_a_diagnosis_names_what_an_idiom_gets_wrong(name: str, direction: str) -> None:
-    fault, case, every = (VIEW_FAULTS | FAULTS)[name], usual(direction), at_night(8, 1)
+    fault, case, every = (VIEW_FAULTS | FAULTS)[name], usual(direction), at_night(16, 1)
     for view in [view for view in SOME if fault in visible([fault], case, view)][len(name) % every :: every]:
         given = answer(view, case, fault)
         if differ(given, answer(view, case), 1e-3):
