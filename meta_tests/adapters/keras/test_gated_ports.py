@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from adapters.contract import NotOffered
-from meta_tests.common import command
 from reference import Case, RNNSpec, judge
 from reference.draws import draw_case
 from reference.layout import state_tuple
@@ -59,7 +58,10 @@ def test_a_gru_that_resets_before_has_no_place_in_torch():
 
 
 def port_and_judge(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run a document's blocks of the first port, and the commands that judge it, as they stand; what the port printed."""
+    """Run a document's blocks of Python, and the commands that judge, as they stand; what the blocks printed."""
+    pytest.importorskip("click")
+    from meta_tests.common import command
+
     for name in ("torch", "keras"):
         framework_adapter(name)
     monkeypatch.chdir(tmp_path)
@@ -78,14 +80,12 @@ def port_and_judge(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.filterwarnings("ignore")
 def test_the_port_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """It prints that all bits are the same after both ports; and torch's layer and Keras' are the same function."""
-    pytest.importorskip("click")
     assert port_and_judge("README.md", tmp_path, monkeypatch) == ["True"]
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_guide_to_porting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """After one port the answers differ by a rounding."""
-    pytest.importorskip("click")
     same, difference, judged = port_and_judge("docs/porting.md", tmp_path, monkeypatch)
     assert same == "True"
     assert 0 <= float(difference) < 2**-20
