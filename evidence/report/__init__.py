@@ -18,7 +18,7 @@ from ..markdown import escaped, fenced
 from ..record.reader import Evidence, read
 from ..record.runs import Unusable
 from . import columns, figures, problems
-from .instructions import citation, reproduce, verify
+from .instructions import citation, documents, reproduce, verify
 from .kills import kill_matrix
 from .statement import statement
 
@@ -94,6 +94,11 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "several": len(evidence.runs) > 1,
         "conclusion": problems.conclude(evidence, found),
         "columns": found,
+        "counted": columns.judged(found),
+        "cells": list(
+            dict.fromkeys(words.value(of) for run in evidence.runs for of in run.header.features.get("cell", ()))
+        ),
+        "docs": documents(),
         "findings": problems.findings(found, "fault"),
         "documented": problems.findings(found, "documented"),
         "absent": absent,

@@ -31,6 +31,12 @@ class Conclusion(NamedTuple):
     notes: list[str]
     brief: str
 
+    @property
+    def short(self) -> str:
+        """The sentence without the versions that have findings."""
+        before, present, _ = self.sentence.partition(" present in ")
+        return f"{before} present." if present else self.sentence
+
 
 class Present(NamedTuple):
     """A finding that some targets have: in which versions, and how many verdicts it explains, or leaves out."""

@@ -42,7 +42,7 @@ DOCUMENTS = [
     *sorted((ROOT / ".github" / "workflows").glob("*.yml")),
 ]
 PROGRAMS = r"(?:[A-Z_]+=\S+ )*(?:python3?|pytest|nox|pip|rnn-equivalence) "
-BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(rf"`({PROGRAMS}[^`]*)`")
 STEP = re.compile(rf"^ *(?:- )?(?:run: )?({PROGRAMS}.*)$", re.MULTILINE)
 # what stands for a word of the reader's own
@@ -58,8 +58,9 @@ def written(path: Path) -> Iterator[str]:
     if path.suffix != ".md":
         yield from (found.strip() for found in STEP.findall(text))
         return
-    for block in BLOCK.findall(text):
-        yield from (line.removeprefix("$ ") for line in block.splitlines() if line.strip() and line[0] not in "#.")
+    for kind, block in BLOCK.findall(text):
+        lines = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+        yield from (line.removeprefix("$ ") for line in lines if kind == "sh" or line.startswith("$ "))
     yield from (
         " ".join(found.split()) for found in INLINE.findall(re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
     )
