@@ -54,8 +54,11 @@ def cells() -> str:
 def counts() -> list[tuple[str, str, int, int, int]]:
     """Target, version, and how many answers agree, disagree, are findings: the report counts the record in full."""
     rows = COUNTS.findall((PUBLISHED / "evidence.md").read_text(encoding="utf-8"))
-    return [(name, version, *(int(count.replace(",", "")) for count in numbers))
-            for name, version, *numbers in rows if name != "reference"]  # fmt: skip
+    found = []
+    for name, version, *some in rows:
+        agree, disagree, known = (int(count.replace(",", "")) for count in some)
+        found += [] if name == "reference" else [(name, version, agree, disagree, known)]
+    return found
 
 
 def headline() -> str:

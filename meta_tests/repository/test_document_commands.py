@@ -18,7 +18,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import click
 import pytest
 
 pytest.importorskip("click")
@@ -30,9 +29,9 @@ import adapters
 from evidence.compare.upgrade import package
 from evidence.report.instructions import reproduce
 from meta_tests.common import command
-from meta_tests.common.records import record
+from meta_tests.common.records import few, record
 from meta_tests.common.report import evidence_of, header, target
-from rnn_equivalence.commands import commands
+from rnn_equivalence.commands import click, commands
 from tests.frameworks import framework_adapter
 
 ROOT = Path(__file__).parents[2]
@@ -269,9 +268,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that documents speak of."""
     folder = tmp_path_factory.mktemp("records")
     made = record(folder / "run.json", adapters.load("reference")).path
-    for name in ("old.json", "new.json", "b.json"):
+    for name in ("old.json", "new.json", "all.json", "b.json"):
         shutil.copy(made, folder / name)
-    record(folder / "a.json", adapters.load("reference"))
+    record(folder / "a.json", adapters.load("reference"), cases=few()[:2])
     return folder
 
 
@@ -284,6 +283,8 @@ def test_a_command_that_reads_a_record_runs_as_it_stands(
     if "--script" in line:  # the reference writes none
         (tmp_path / "run.json").unlink()
         record(tmp_path / "run.json", framework_adapter("torch"))
+    if " merge " in line:
+        (tmp_path / "all.json").unlink()
     if "finish" in line:
         *lines, _ = (tmp_path / "run.json").read_bytes().splitlines(keepends=True)
         (tmp_path / "run.json").unlink()
