@@ -27,10 +27,13 @@ pytest.importorskip("matplotlib")
 
 import adapters
 from evidence.compare.upgrade import package
-from evidence.report.instructions import reproduce
+from evidence.record.reader import Evidence
+from evidence.record.schema import VerdictLine
+from evidence.report.instructions import reproduce, verify
+from evidence.report.problems import replay
 from meta_tests.common import command
 from meta_tests.common.records import few, record
-from meta_tests.common.report import evidence_of, header, target
+from meta_tests.common.report import ASKED, FEATURES, evidence_of, header, line, target
 from rnn_equivalence.commands import click, commands
 from tests.frameworks import framework_adapter
 
@@ -213,8 +216,27 @@ def test_every_command_of_a_document_can_be_given(path: Path, pytestconfig: pyte
 def test_every_command_of_a_report_can_be_given(name: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     pytest.importorskip("xdist")
     told = target(f"{name} cpu") | {"source": name, "backend": "numpy" if name == "keras" else ""}
-    made = evidence_of(tmp_path, head=header(targets=[told]))
-    assert problems(iter(reproduce(made.runs[0]).splitlines()[1:]), pytestconfig) == []
+    wrong = line("disagrees", f"{name} cpu", features=ASKED | {"mode": "saved"}, idiom="held")
+    head = header(targets=[told, target("one cpu")], features=FEATURES | {"mode": ["eager", "saved"]})
+    made = evidence_of(tmp_path, wrong, head=head)
+    said = [*reproduce(made.runs[0]).splitlines()[1:], verify(made), replay(made, made_line(made))]
+    assert problems(iter(said), pytestconfig) == []
+
+
+def made_line(evidence: Evidence) -> VerdictLine:
+    return next(iter(evidence.runs[0].verdicts))
+
+
+def test_every_command_that_a_program_prints_can_be_given(pytestconfig: pytest.Config) -> None:
+    """As far as it stands in the source; what a program puts into it is a word of its own."""
+    rooms = [ROOT / room for room in ("adapters", "evidence", "findings", "harness", "reference", "rnn_equivalence")]
+    texts = [path.read_text(encoding="utf-8") for room in rooms for path in room.rglob("*.py")]
+    pips = [found for text in texts for found in re.findall(r"pip install [^\"'`{;)\\]+", text)]
+    ours = [found for text in texts for found in re.findall(r"python -m rnn_equivalence [a-z]+", text)]
+    assert len(pips) > 8
+    assert len(ours) > 3
+    assert problems(iter(pips), pytestconfig) == []
+    assert {found.split()[3] for found in ours} <= set(commands.commands)
 
 
 WRONG = """
