@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-# Where the files of the repository can be looked at, as "https://example.org/rnn-equivalence/blob/main/"; none is known
-# yet, and without one the text of a link to a file stands alone.
-REPOSITORY = ""
+# Where the repository lies, as CITATION.cff says in a line `repository-code: "https://..."`. It has none yet, and
+# without one the text of a link to a file stands alone.
+ADDRESS = re.search(
+    r'^repository-code: *"?([^"\s]+)', (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE
+)
 
 project = "rnn-equivalence"
 author = "The rnn-equivalence authors"
@@ -28,7 +30,8 @@ LINK = re.compile(r"\[([^\]]+)\]\(\.\./([^)\s]+)\)")
 
 def without_files(app: Any, name: str, source: list[str]) -> None:
     """A link to a file of the repository leads there, or nowhere: the site holds the documents alone."""
-    source[0] = LINK.sub(rf"[\1]({REPOSITORY}\2)" if REPOSITORY else r"\1", source[0])
+    there = rf"[\1]({ADDRESS[1].rstrip('/')}/blob/main/\2)" if ADDRESS else r"\1"
+    source[0] = LINK.sub(there, source[0])
 
 
 def setup(app: Any) -> None:

@@ -84,7 +84,14 @@ def headline() -> str:
     ])  # fmt: skip
 
 
-PAGES = {"README.md": {"cells": cells}, "docs/citing.md": {"headline": headline}}
+def again() -> str:
+    """The commands of each run, as the report prints them."""
+    text = (PUBLISHED / "evidence.md").read_text(encoding="utf-8").split("## Run it again")[1]
+    blocks = [block for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) if "git checkout" in block]
+    return "\n\n".join(f"```sh\n{block}```" for block in blocks)
+
+
+PAGES = {"README.md": {"cells": cells}, "docs/citing.md": {"headline": headline, "again": again}}
 
 
 def page(name: str) -> str:

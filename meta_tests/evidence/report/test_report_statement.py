@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +37,8 @@ from meta_tests.common.report import (
     pinned,
     target,
 )
+
+ROOT = Path(__file__).parents[3]
 
 # https://github.com/in-toto/attestation, spec/v1/statement.md, digest_set.md, resource_descriptor.md, test-result.md
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -138,3 +144,24 @@ def test_the_schema_refuses_another_form(at: str, wrong: Any, tmp_path: Path) ->
     made["predicate"][at] = wrong
     with pytest.raises(ValidationError):
         Statement.model_validate_json(json.dumps(made))
+
+
+def test_the_action_signs_the_predicate_of_the_statement(tmp_path: Path) -> None:
+    """Its step that reports, run as it stands; the step that signs takes the files that this one names."""
+    action = (ROOT / "action.yml").read_text(encoding="utf-8")
+    script = textwrap.dedent(action.split("- name: Report\n")[1].split("run: |\n")[1].split("\n\n")[0])
+    evidence = evidence_of(tmp_path, line())
+    files = {name: tmp_path / name.lower() for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    given = {"FOLDER": tmp_path, "EVIDENCE": evidence.path.name, "STATUS": 0, "RUNNER_TEMP": tmp_path, **files}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **{name: str(value) for name, value in given.items()}, "PATH": path}
+    subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script], cwd=ROOT, env=environment, check=True, capture_output=True
+    )
+    predicate = json.loads((tmp_path / "predicate.json").read_text(encoding="ascii"))
+    assert predicate == json.loads((tmp_path / "run.intoto.json").read_text(encoding="ascii"))["predicate"]
+    assert (tmp_path / "github_output").read_text(encoding="ascii") == "written=true\n"
+    assert "predicate-path: ${{ runner.temp }}/predicate.json" in action
+    assert (
+        f"predicate-type: {Statement.model_validate(statement(evidence, columns(evidence))).predicateType}\n" in action
+    )
