@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("pydantic")
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
 from meta_tests import make_conventions_page, make_published_tables
 from meta_tests.common.regions import replaced
 from meta_tests.make_published_tables import ROOT
