@@ -226,11 +226,23 @@ def mutation(session: nox.Session) -> None:
     session.run("python", "-m", "meta_tests.mutation")
 
 
+def build_docs(session: nox.Session) -> None:
+    session.run("python", "-m", "sphinx", "-W", "--keep-going", "-q", "docs", str(Path("out", "docs")))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documents as a site, in out/docs; a warning fails."""
+    session.install(*PINNED, *nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["docs"])
+    build_docs(session)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff and pyright."""
-    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "wheel", "lint")
+    """ruff, pyright, and whether the documents build."""
+    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "wheel", "lint", "docs")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")
     session.run("pyright", "-p", "meta_tests")  # where bad arguments are passed on purpose
+    build_docs(session)

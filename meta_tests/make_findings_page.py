@@ -24,8 +24,10 @@ meta_tests.make_findings_page`), with a case that shows it. Every run asks that 
 version at hand, or *gone*, or *changed*, which fails. A drawn case inside the trigger has the outcome `finding` only
 where the answer is just as wrong as the finding says.
 
-    python -m rnn_equivalence findings                  # those that the installed versions have, and how to avoid each
-    python -m rnn_equivalence findings --script {first}   # a program that shows one, without this suite
+```sh
+python -m rnn_equivalence findings                  # those that the installed versions have, and how to avoid each
+python -m rnn_equivalence findings --script {first}   # a program that shows one, without this suite
+```
 """
 SECTIONS = {
     "fault": ("Wrong", f"{KINDS['fault'].capitalize()}."),

@@ -89,7 +89,7 @@ FOLDER = {"type": PATH, "metavar": "FOLDER"}
 REQUIREMENTS = {"multiple": True, "required": True, "metavar": "REQUIREMENT..."}
 # command -> its module in evidence/ and its function, what it does, its arguments
 OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
-    "report": ("report:command", "Write a page (HTML) and a text (Markdown) of a record.", [
+    "report": ("report:command", "Write a page (HTML), a text (Markdown) and an in-toto statement of a record.", [
         FILE,
         click.Option(["--output"], **FOLDER, help="Where to (default: beside FILE)."),
         click.Option(["--summary"], is_flag=True, help="Print a short Markdown summary instead.")]),

@@ -1,6 +1,6 @@
-"""What a record says, as one HTML file with pictures that needs nothing else, and as Markdown.
+"""What a record says, as one HTML file with pictures that needs nothing else, as Markdown, and as a statement to sign.
 
-Both are templates over one model. Whatever the evidence holds is text in them, never markup.
+The first two are templates over one model. Whatever the evidence holds is text in them, never markup.
 """
 
 import json
@@ -18,14 +18,15 @@ from ..markdown import escaped, fenced
 from ..record.reader import Evidence, read
 from ..record.runs import Unusable
 from . import columns, figures, problems
-from .instructions import citation, reproduce, verify
+from .instructions import citation, documents, reproduce, verify
 from .kills import kill_matrix
+from .statement import statement
 
 COLOURS = {"good": "brightgreen", "warn": "yellow", "bad": "red"}  # of a badge, by the level of the conclusion
 
 
 def command(file: Path, output: Path | None = None, summary: bool = False) -> int:
-    """Write a page and a text of a record into a folder, and print their names; or print a short summary."""
+    """Write a page, a text and a statement of a record into a folder, and print their names; or print a summary."""
     evidence = read(file)
     _expect_full(evidence, "a report")
     if summary:
@@ -34,9 +35,11 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
     folder = output or file.parent
     folder.mkdir(parents=True, exist_ok=True)
     name = file.name.removesuffix(".gz").removesuffix(".json")
-    html, markdown = (folder / f"{name}.{kind}" for kind in ("html", "md"))
+    html, markdown, signed = (folder / f"{name}.{kind}" for kind in ("html", "md", "intoto.json"))
     write(evidence, html, markdown)
-    print(f"{html}\n{markdown}")
+    said = statement(evidence, columns.columns(evidence))
+    write_atomically(signed, json.dumps(said, indent=1, ensure_ascii=True) + "\n")
+    print(html, markdown, signed, sep="\n")
     return 0
 
 
@@ -91,10 +94,17 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "several": len(evidence.runs) > 1,
         "conclusion": problems.conclude(evidence, found),
         "columns": found,
+        "counted": columns.judged(found),
+        "cells": list(
+            dict.fromkeys(words.value(of) for run in evidence.runs for of in run.header.features.get("cell", ()))
+        ),
+        "docs": documents(),
         "findings": problems.findings(found, "fault"),
         "documented": problems.findings(found, "documented"),
         "absent": absent,
-        "totals": {outcome: sum(column.outcomes[outcome] for column in found) for outcome in columns.OUTCOMES},
+        "totals": {
+            outcome: sum(column.outcomes[outcome] for column in columns.judged(found)) for outcome in columns.OUTCOMES
+        },
         "tests": [problems.tests_of(run) for run in evidence.runs],
         "features": columns.features_table(evidence, found, absent),
         "combinations": list(columns.combinations_tables(found)),

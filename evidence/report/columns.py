@@ -181,6 +181,11 @@ def columns(evidence: Evidence) -> list[Column]:
     return found
 
 
+def judged(found: list[Column]) -> list[Column]:
+    """Those that count: the reference judged against itself is no target, unless nothing else was asked."""
+    return [column for column in found if column.target.source != "reference"] or found
+
+
 class Entry(NamedTuple):
     """A state, how many cases are of it, a sentence on all of them, and how dark to paint it (0 to 4)."""
 

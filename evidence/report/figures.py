@@ -25,7 +25,8 @@ from .columns import GROWING, Column, Spread
 WHOLE, STEPS = "corpus, whole trajectory", "corpus"  # properties that ask the growing cases
 UNITS = {"time": "time steps", "depth": "layers"}
 EDGES = np.logspace(-5, 2, 7 * 6 + 1).tolist()  # of the histograms' bars; what lies beyond stands at an end
-MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "X": "✖"}  # matplotlib's, and the legend's
+MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "X": "✖", "P": "✚", "*": "★", "p": "⬟", "h": "⬢", "<": "◀",
+           ">": "▶"}  # matplotlib's, and the legend's  # fmt: skip
 # what is drawn in these colours takes the value of the page's variable
 INK, QUIET, GRID, BAND, BAD, *TARGETS = COLOURS = [f"#0102{number:02x}" for number in range(11)]
 VARIABLES = ("ink", "quiet", "rule", "band", "bad", *(f"target-{number}" for number in range(1, 7)))
@@ -41,8 +42,8 @@ class Panel(NamedTuple):
 
 
 def style(index: int) -> tuple[int, str]:
-    """A target's colour, by its number, and its marker; with more targets than colours the markers still differ."""
-    return index % len(TARGETS), list(MARKERS)[(index + index // len(TARGETS)) % len(MARKERS)]
+    """A target's colour, by its number, and its marker, by which twelve are told apart without any colour."""
+    return index % len(TARGETS), list(MARKERS)[(index + index // len(MARKERS)) % len(MARKERS)]
 
 
 def legend(found: list[Column]) -> list[tuple[int, str, str]]:

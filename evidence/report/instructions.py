@@ -66,6 +66,11 @@ def _pytest(header: Header) -> str:
     return " ".join([*(f"{name}={shlex.quote(text)}" for name, text in sorted(variables.items())), shlex.join(command)])
 
 
+def documents() -> str:
+    """Where the documents are; empty while CITATION.cff names no repository."""
+    return "".join(f"{of.rstrip('/')}/tree/main/docs" for of in _citation("repository-code")[:1])
+
+
 def verify(evidence: Evidence) -> str:
     return shlex.join(["python", "-m", "rnn_equivalence", "verify", evidence.path.name])
 

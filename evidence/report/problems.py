@@ -11,7 +11,7 @@ from reference.judging.view import View
 from ..record.runs import Evidence, Run, miscounts
 from ..record.schema import FindingLine, VerdictLine
 from ..words import cut, joined, many, value
-from .columns import Column, Wrong
+from .columns import Column, Wrong, judged
 
 KINDS = ("fault", "documented")
 
@@ -30,6 +30,12 @@ class Conclusion(NamedTuple):
     warnings: list[str]
     notes: list[str]
     brief: str
+
+    @property
+    def short(self) -> str:
+        """The sentence without the versions that have findings."""
+        before, present, _ = self.sentence.partition(" present in ")
+        return f"{before} present." if present else self.sentence
 
 
 class Present(NamedTuple):
@@ -73,11 +79,11 @@ def headline(found: list[Column]) -> str:
 
 def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
     """Everything agrees only if nothing disagreed, crashed or failed, no finding is present and every run complete."""
-    total = sum((column.outcomes for column in found), Counter())
+    total = sum((column.outcomes for column in judged(found)), Counter())
     cut, agree = sum(bool(run.incomplete) for run in evidence.runs), total["agrees"]
     present, documented = headline(found), [one.finding.id for one in findings(found, "documented")]
     brief = f"{agree:,} agree"
-    if wrong := _wrong(evidence, found, total):
+    if wrong := _wrong(evidence, found, sum((column.outcomes for column in found), Counter())):
         words = "bad", "disagrees", f"Not everything agrees: {joined(wrong)}."
         brief = wrong[0]
     elif cut:
@@ -92,7 +98,7 @@ def conclude(evidence: Evidence, found: list[Column]) -> Conclusion:
         words = "warn", "findings", f"{agree:,} answers agree; {present}."
         brief += f", {present.split(' present')[0]}"
     else:
-        within = f"{many(agree, 'answer')} of {many(len(found), 'target')} lie within their bounds"
+        within = f"{many(agree, 'answer')} of {many(len(judged(found)), 'target')} lie within their bounds"
         words = "good", "agrees", f"Everything agrees: {within}."
         if documented:
             defaults = many(len(documented), "documented default")

@@ -16,7 +16,13 @@ from meta_tests.minima import PROJECT, WITH_EVERY_EXTRA, declared, lowest
 
 ROOT = Path(__file__).parents[2]
 OPTIONAL = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-TOOLS = ("wheel", "benchmark", "lint", "mutation")  # who works on the project itself has those of constraints.txt
+TOOLS = (
+    "wheel",
+    "benchmark",
+    "lint",
+    "docs",
+    "mutation",
+)  # who works on the project itself has those of constraints.txt
 PINNED = {
     canonicalize_name(name): version
     for name, version in re.findall(r"^([^=#\s]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from reference.draws import draw_case
 from reference.layout import state_tuple
 from tests.frameworks import framework_adapter
 
-README = Path(__file__).parents[3] / "README.md"
+ROOT = Path(__file__).parents[3]
 CELLS = ("gru", "lstm")
 DIRECTIONS = ("forward", "bidirectional")
 
@@ -55,16 +57,36 @@ def test_a_gru_that_resets_before_has_no_place_in_torch():
         torch.build(*keras.read(keras.build(case.spec, case.parameters)))
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_the_port_in_the_readme():
-    """It prints that all bits are the same after both ports, and a rounding after one."""
+def port_and_judge(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run a document's blocks of Python, and the commands that judge, as they stand; what the blocks printed."""
+    pytest.importorskip("click")
+    from meta_tests.common import command
+
     for name in ("torch", "keras"):
         framework_adapter(name)
-    section = README.read_text(encoding="utf-8").split("## Porting weights")[1]
-    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert found is not None
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / document).read_text(encoding="utf-8")
+    given: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(found[1], {})
-    same, difference = printed.getvalue().split()
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            exec(block, given)
+    judged = re.findall(r"^python -m rnn_equivalence (judge .*)$", text, re.MULTILINE)
+    assert judged
+    for line in judged:
+        assert command.main(shlex.split(line)) == 0, line
+    return printed.getvalue().splitlines()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_port_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """It prints that all bits are the same after both ports; and torch's layer and Keras' are the same function."""
+    assert port_and_judge("README.md", tmp_path, monkeypatch) == ["True"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_guide_to_porting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """After one port the answers differ by a rounding."""
+    same, difference, judged = port_and_judge("docs/porting.md", tmp_path, monkeypatch)
     assert same == "True"
     assert 0 <= float(difference) < 2**-20
+    assert judged.startswith("agrees by the step bound of float64")

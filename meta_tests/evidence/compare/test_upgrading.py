@@ -1,4 +1,4 @@
-"""An upgrade: what is installed on each side. That it works end to end is shown in the README: it needs an index."""
+"""An upgrade: what is installed on each side. docs/upgrade.md shows that it works: it needs an index."""
 
 from __future__ import annotations
 

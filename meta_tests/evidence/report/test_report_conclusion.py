@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,21 @@ from evidence import report
 from evidence.record.lines import dump
 from evidence.record.reader import Evidence, read
 from meta_tests.common.records import run_digest
-from meta_tests.common.report import ASKED, Page, ended, evidence_of, failed_test, finished, growing, header, line
+from meta_tests.common.report import (
+    ASKED,
+    FEATURES,
+    Page,
+    ended,
+    evidence_of,
+    failed_test,
+    finding,
+    finished,
+    growing,
+    header,
+    line,
+    pinned,
+    target,
+)
 
 
 def heading(made: Evidence) -> str:
@@ -127,3 +142,50 @@ def test_two_runs_in_one_file(tmp_path: Path) -> None:
     text = Page(report.render_html(made)).text
     assert all(run.end.sha256 in text for run in made.runs)
     assert "gone is absent from run 1" in text
+
+
+def test_the_reference_judged_against_itself_is_no_target(tmp_path: Path) -> None:
+    """It is in the tables; alone, it is what was asked. What it gets wrong counts in any case."""
+    several, own = header("one cpu", "reference cpu"), [line(label="reference cpu")] * 5
+    made = evidence_of(tmp_path, line(), *own, head=several)
+    assert heading(made) == "Everything agrees: 1 answer of 1 target lie within their bounds."
+    assert report.badge_of(made)["message"] == "1 agree"
+    assert "it counts in no sum" in report.render_html(made)
+    assert heading(evidence_of(tmp_path, line(), line("disagrees", "reference cpu"), head=several)).startswith(
+        "Not every"
+    )
+    alone = evidence_of(tmp_path, *own, head=header("reference cpu"))
+    assert heading(alone).startswith("Everything agrees: 5 answers of 1 target")
+
+
+def test_a_long_sentence_is_cut_before_the_versions_on_the_page(tmp_path: Path) -> None:
+    many = [finding(number) for number in range(1, 40)]
+    head = header(targets=[target("one cpu") | {"findings": many}])
+    made = evidence_of(tmp_path, line(), *(pinned(number=number) for number in range(1, 40)), head=head)
+    assert '<h1 class="long">1 answers agree; 39 findings present.</h1>' in report.render_html(made)
+    assert "F-039." in report.render_markdown(made).splitlines()[0]
+
+
+def test_the_first_screen_says_what_when_and_where(tmp_path: Path) -> None:
+    """And leads to what it names; above it, the way to each part of the page."""
+    asked = ["elman", "gru"]
+    head = header(targets=[target("one cpu") | {"findings": [finding()]}], features=FEATURES | {"cell": asked})
+    lines = [line(features=ASKED | {"cell": cell}) for cell in asked]
+    page = Page(report.render_html(evidence_of(tmp_path, *lines, pinned(features=ASKED | {"cell": "gru"}), head=head)))
+    first = page.text.partition("target agrees")[0]
+    for words in ("Cells elman, gru", "Targets one cpu 1.0", "Recorded 2026-01-02 03:04:05 UTC", "Findings 1 present"):
+        assert words in first
+    assert {"#findings", "#capabilities", "#cite", "./run.json"} <= set(page.links)
+    tags = [tag for tag, _ in page.elements]
+    assert tags.index("nav") < tags.index("main")
+
+
+def test_reasons_are_opened_by_a_tap(tmp_path: Path) -> None:
+    """No entry has a title, which only a mouse can reach; each has its words inside, and its column's name."""
+    made = evidence_of(tmp_path, line(), line("not offered", features=ASKED | {"lengths": "with zeros"}))
+    html = report.render_html(made)
+    assert ' title="' not in html
+    entries = re.findall(
+        r'<td class="s-[^"]*" data-label="([^"]*)"><details class="why"><summary>.*?</summary>(.*?)</details>', html
+    )
+    assert ("one cpu", "1 not offered; lengths with zeros: it cannot") in entries

@@ -11,6 +11,7 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 from evidence import report
+from evidence.report.figures import style
 from meta_tests.common.report import ASKED, FEATURES, Page, evidence_of, header, line
 
 
@@ -50,3 +51,8 @@ def test_the_largest_and_smallest_numbers_are_drawn_or_counted(tmp_path: Path, d
     head = header(features=FEATURES | {"dtype": [dtype]})
     made = evidence_of(tmp_path, *extremes, head=head)
     assert "largest 1.7e+308 of the bound" in Page(report.render_html(made)).text
+
+
+def test_ten_targets_are_told_apart_without_any_colour() -> None:
+    assert len({style(index)[1] for index in range(10)}) == 10
+    assert len({style(index) for index in range(30)}) == 30
