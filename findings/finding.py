@@ -64,6 +64,7 @@ class Finding:
     empty.  device: "cpu" or "cuda".  wrong, right: versions that were seen.  link: where it is reported, or NO_LINK.
     avoid: how a user avoids it.  note: what was seen, in Markdown.
     trigger: feature -> the values of which a case inside has one.  idiom: how the framework is called; USUAL for run's.
+    processor: whether some processors alone have it: what is an exception there is answered elsewhere.
     also: other triggers, each of an idiom of its own where it says one; a case inside any of them is inside.
     """
 
@@ -82,6 +83,7 @@ class Finding:
     device: str = "cpu"
     backends: tuple[str, ...] = ()
     note: str = ""
+    processor: bool = False
     also: tuple[Mapping[str, tuple[Any, ...]], ...] = ()
 
     def concerns(self, framework: str, backend: str) -> bool:
@@ -126,7 +128,7 @@ def read(path: Path) -> Finding:
 TEXTS = ("id", "title", "kind", "framework", "link", "avoid")
 TABLES = ("versions", "trigger", "what", "case")
 NEEDED: Kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(TABLES, dict)}
-AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "also": list}
+AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "processor": bool, "also": list}
 
 
 def parse(content: Mapping[str, Any]) -> Finding:
@@ -140,7 +142,7 @@ def parse(content: Mapping[str, Any]) -> Finding:
     versions = table("versions", given["versions"], {"wrong": list, "right": list})
     trigger = _features("trigger", given["trigger"])
     finding = Finding(
-        **{name: given[name] for name in (*TEXTS, "device", "note") if name in given},
+        **{name: given[name] for name in (*TEXTS, "device", "note", "processor") if name in given},
         wrong=several("versions wrong", versions["wrong"], str),
         right=several("versions right", versions["right"], str),
         idiom=trigger.pop("idiom", (USUAL,))[0],

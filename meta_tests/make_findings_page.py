@@ -58,11 +58,12 @@ def _where(one: Finding) -> str:
 
 def _section(one: Finding) -> str:
     words = " and ".join(f"{name} {' or '.join(map(str, values))}" for name, values in one.trigger.items())
+    some = " (some processors)" if one.processor else ""
     idiom = f', asked in the idiom "{one.idiom}"' if one.idiom else ""
     lines = [
         f"### {one.id}\n\n**{one.title}**\n",
         f"- seen wrong: {', '.join(one.wrong)}" + (f"; right: {', '.join(one.right)}" if one.right else ""),
-        f"- where: {_where(one)}, device {one.device}, {words or 'every case'}{idiom}",
+        f"- where: {_where(one)}, device {one.device}{some}, {words or 'every case'}{idiom}",
         f"- what: {one.what}",
         f"- avoid it: {one.avoid}",
         f"- upstream: {one.link if one.link == NO_LINK else f'<{one.link}>'}",

@@ -38,6 +38,8 @@ LEFT_OUT = (CORPUS, FINDINGS, "test_primitives.py", "test_self_check.py")  # wha
 DRAWN_BY = ("hypothesis", "numpy")
 PATIENCE = 60.0  # seconds for all that is asked of one target again
 NOT_SHOWN = "refused or crashed in the framework's own words, and not asked again: "
+OTHER_PROCESSOR = "an exception of a finding that some processors alone have; this one answers"
+ANSWERED = "it is answered"
 Questions = defaultdict[str, Counter[int]]  # test -> its questions
 
 
@@ -115,11 +117,14 @@ def ask_again(
     """What is not as recorded of these lines; and why some were not asked again -> how many.  cases: by their ids."""
     if lines and (reason := _elsewhere(target)):
         return [], {NOT_SHOWN + reason: len(lines)}
-    problems, left, ends = [], list(lines), time.monotonic() + PATIENCE
+    problems, left, ends, elsewhere = [], list(lines), time.monotonic() + PATIENCE, 0
     while left and time.monotonic() < ends:
         said = _answers(target, left, cases, ends - time.monotonic())
         for asked, answer in zip(left, said, strict=False):
-            if wrong := _other(target, asked, answer):
+            wrong = _other(target, asked, answer)
+            if wrong == ANSWERED and _of_a_processor(target, asked):
+                elsewhere += 1
+            elif wrong:
                 recorded = f"recorded as {asked.outcome}: {asked.message[:200]!r}"
                 problems.append(f"{asked.corpus or asked.property}: {recorded}; here {wrong}")
         if len(said) < len(left):  # the process died of the next one
@@ -128,7 +133,14 @@ def ask_again(
                 name = dead.corpus or dead.property
                 problems.append(f"{name}: recorded as {dead.outcome}; here the process dies of it")
         left = left[len(said) + 1 :]
-    return problems, {f"{NOT_SHOWN}{PATIENCE:g} s were over": len(left)} if left else {}
+    unshown = {f"{NOT_SHOWN}{PATIENCE:g} s were over": len(left), OTHER_PROCESSOR: elsewhere}
+    return problems, {why: count for why, count in unshown.items() if count}
+
+
+def _of_a_processor(target: TargetLine, asked: VerdictLine) -> bool:
+    """Whether a line is of findings that some processors alone have."""
+    known = declarations.findings_of(target)
+    return bool(asked.findings) and all(name in known and known[name].processor for name in asked.findings)
 
 
 def _elsewhere(target: TargetLine) -> str:
@@ -160,7 +172,7 @@ def _answers(
 
 def _other(target: TargetLine, asked: VerdictLine, answer: dict[str, Any]) -> str:
     """What came of a question here, where it is another outcome, or in other words; empty where it is the same."""
-    came, message = "answered", ""
+    came, message = ANSWERED.removeprefix("it is "), ""
     if "refused" in answer:
         came, message = "refused" if answer["kind"] == "Refused" else "not offered", str(answer["refused"])
     elif "crashed" in answer:

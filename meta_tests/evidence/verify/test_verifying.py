@@ -24,6 +24,7 @@ from evidence.verify.again import ask_again
 from evidence.verify.questions import all_tests
 from evidence.verify.target_checks import NOT_REACHED
 from evidence.verify.verify import conclusion, verify
+from findings import all_findings
 from harness.relations import check_pair
 from meta_tests.common import command
 from meta_tests.common.records import FEW, ask, ask_the_corpus, edited, few, record, recording, run_digest
@@ -579,6 +580,19 @@ def test_what_was_refused_or_crashed_is_asked_again(genuine: Path) -> None:
     elsewhere = target.model_copy(update={"version": "on NumPy 1.0"})
     (reason, count), *_ = ask_again(elsewhere, [told], CASES)[1].items()
     assert (count, reason[-40:]) == (1, "reference on NumPy 1.0 is not installed here"[-40:])
+
+
+def test_an_exception_of_some_processors_may_be_answered_on_another(genuine: Path, monkeypatch) -> None:
+    target = read(genuine).runs[0].header.targets[0]
+    line = next(line for line in read(genuine).runs[0].verdicts if line.property == f"{CORPUS}, compiled")
+    told = line.model_copy(update={"features": line.features | {"mode": "eager"}, "outcome": "finding",
+                                   "message": "RuntimeError: no primitive", "findings": ["F-142"]})  # fmt: skip
+    of_one = next(one for one in all_findings() if one.id == "F-142")
+    for processor in (True, False):
+        monkeypatch.setattr("evidence.verify.declarations.findings_of", lambda _, given=processor: {
+            "F-142": replace(of_one, processor=given)})  # fmt: skip
+        problems, unshown = ask_again(target, [told], CASES)
+        assert (len(problems), [*unshown.values()]) == ((0, [1]) if processor else (1, []))
 
 
 def test_every_test_that_is_known_is_one_of_the_properties_and_the_other_way_round(pytestconfig: pytest.Config) -> None:
