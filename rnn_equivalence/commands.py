@@ -89,18 +89,21 @@ FOLDER = {"type": PATH, "metavar": "FOLDER"}
 REQUIREMENTS = {"multiple": True, "required": True, "metavar": "REQUIREMENT..."}
 # command -> its module in evidence/ and its function, what it does, its arguments
 OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
-    "report": ("report:command", "Write a page (HTML) and a text (Markdown) of a record.", [
+    "report": ("formats:report", "Write a page (HTML) and a text (Markdown) of a record.", [
         FILE,
         click.Option(["--output"], **FOLDER, help="Where to (default: beside FILE)."),
         click.Option(["--summary"], is_flag=True, help="Print a short Markdown summary instead.")]),
     "badge": ("report:command_badge", "Print the badge of a record, as JSON for shields.io, for a README.", [
         FILE,
         click.Option(["--output"], type=PATH, metavar="NAME", help="Write it into this file.")]),
-    "diff": ("compare.difference:command", "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.", [
+    "diff": ("formats:diff", "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.", [
         click.Argument(["old"], type=PATH), click.Argument(["new"], type=PATH),
         click.Option(["--json", "as_json"], is_flag=True, help="Every case, for a program."),
         click.Option(["--markdown", "as_markdown"], is_flag=True, help="The tables, for a page.")]),
-    "verify": ("verify.verify:command", "Recompute hashes, counts, verdicts, and say what may be concluded.", [FILE]),
+    "verify": ("formats:verify", "Recompute hashes, counts, verdicts, and say what may be concluded.", [
+        FILE,
+        click.Option(["--sample"], type=float, metavar="PART",
+                     help="Of a campaign: the part of its blocks that is asked again here (default 0.001; one at least).")]),
     "replay": ("replay:command", "Run one case of a record again on what is installed here.\n\n"
                "CASE is a case's id, or four or more digits of it, or its name or number in the corpus.", [
         FILE,
@@ -111,7 +114,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Option(["--adapter"], metavar="MODULE:CLASS", help="What to run, where the run judged your own adapter."),
         click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report."),
         any_version()]),
-    "merge": ("merge:command", "Put several records into FILE. Contradictions are refused.",
+    "merge": ("formats:merge", "Put several records into FILE. Contradictions are refused.",
               [FILE, click.Argument(["parts"], type=PATH, nargs=-1, required=True)]),
     "compact": ("merge:command_compact", "Keep in FILE what diff needs of the record FULL, without answers.",
                 [click.Argument(["full"], type=PATH), FILE]),
@@ -243,12 +246,17 @@ for one in (adapters, judge):
 
 def evidence(name: str, **given: object) -> None:
     """Call a command of the evidence. Raises Unusable, in a sentence."""
+    called(f"evidence.{name}", **given)
+
+
+def called(name: str, **given: object) -> None:
+    """Call a command by its module and function, and exit with its status. Raises Unusable, in a sentence."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         module, _, function = name.partition(":")
-        command = getattr(import_module(f"evidence.{module}"), function)
+        command = getattr(import_module(module), function)
         cannot_be_used = import_module("evidence.record.runs").Unusable
     except ModuleNotFoundError as missing:
         raise Unusable(f"{missing}; {INSTALL}") from missing
@@ -258,6 +266,43 @@ def evidence(name: str, **given: object) -> None:
         raise Unusable(visible(str(error))) from error
 
 
+@commands.command()
+@click.option("--framework", metavar="NAME", help="Which framework is asked.")
+@click.option("--adapter", metavar="MODULE:CLASS", help="Your own adapter, in its place.")
+@click.option("--device", default="cpu", show_default=True, help="Where the layer runs.")
+@click.option("--seeds", required=True, metavar="FIRST:BEHIND", help="Which cases: 0:1000000 is a million.")
+@click.option("--shard", metavar="I/N", help="The I-th of N parts of them, I from 0 to N - 1.")
+@click.option("--evidence", "file", required=True, type=PATH, metavar="FILE", help="Record every block in it.")
+@click.option("--resume", is_flag=True, help="Go on with FILE.partial, where there is one.")
+@click.option("--isolate", is_flag=True, help="Run every case in a process of its own.")
+@click.option("--processes", type=click.IntRange(1, 1_000), metavar="N", help="On this machine.")
+@click.option("--dask", metavar="ADDRESS", help="On the workers of this Dask scheduler.")
+def campaign(framework: str | None, adapter: str | None, file: Path, **given: Any) -> None:
+    """Judge a framework on as many cases as there are seeds: docs/campaigns.md.
+
+    Exit status 1: a case did not agree.
+    """
+    if (framework is None) == (adapter is None) or (given["processes"] and given["dask"]):
+        raise Unusable("got both or none, expected one of --framework and --adapter, and of --processes and --dask")
+    if framework is not None and framework not in KNOWN:
+        raise Unusable(f"--framework: got {framework!r}, expected one of {', '.join(KNOWN)}")
+    called("harness.campaign.run:command", source=framework or adapter, evidence=file, **given)
+
+
+campaign.params.append(any_version())
+
+
+def asks(name: str) -> Any:
+    """A function of harness.campaign.block, which a command of the evidence asks with: it loads no framework itself."""
+
+    def ask(*given: Any) -> Any:
+        return getattr(import_module("harness.campaign.block"), name)(*given)
+
+    return ask
+
+
+ASKING = {"again": asks("ask_block"), "about": asks("about")}
 for name, (function, said, arguments) in OF_EVIDENCE.items():
     kind = Upgrade if name == "upgrade" else click.Command
-    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function)))
+    asking = ASKING if name in ("verify", "diff") else {}
+    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function, **asking)))

@@ -1,0 +1,87 @@
+"""Blocks on the workers of a Dask cluster, on one machine or on many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+
+from adapters.running.guard import told
+from evidence.record.lines import Line, Unusable
+
+from .block import about, ask_block, died
+
+DEATHS = 3  # of workers, after which a block is asked in processes of its own, case by case
+PATIENCE = 20  # seconds for a scheduler to answer, and for a first worker to come
+AHEAD = 2  # blocks for each worker that are handed out: a campaign of any length takes the same memory
+
+
+@contextmanager
+def client(address: str | None, processes: int | None) -> Iterator[Client]:
+    """The client of a scheduler's address; of so many processes on this machine where there is none.
+
+    Raises Unusable where no scheduler answers, or no worker comes.
+    """
+    # what a scheduler of somebody else's counts is its own setting
+    settings = {"distributed.scheduler.allowed-failures": DEATHS - 1, "logging.distributed": "critical"}
+    with dask.config.set(settings):
+        local = None
+        if address is None:
+            local = LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None, memory_limit=0,
+                                 silence_logs=50)  # fmt: skip
+        try:
+            with Client(local or address, timeout=PATIENCE) as there:
+                there.wait_for_workers(1, PATIENCE)
+                yield there
+        except (OSError, TimeoutError, ValueError) as error:
+            if local is not None or isinstance(error, Unusable):
+                raise
+            raise Unusable(f"--dask: got {address!r}, and no scheduler with a worker answers: {told(error)}") from error
+        finally:
+            if local is not None:
+                local.close()
+
+
+class Cluster:
+    """The workers of a client, asked for one target."""
+
+    def __init__(self, there: Client, source: str, device: str, isolate: bool) -> None:
+        self._client, self._of, self._isolate = there, (source, device), isolate
+
+    def about(self) -> Line:
+        """What a header says of the machine that asks: the first worker's."""
+        return self._client.submit(about, *self._of, pure=False).result()
+
+    def lines(self, todo: Iterator[tuple[int, int]]) -> Iterator[Line]:
+        """The lines of blocks as they come. A block whose worker is lost is asked again by another one; one whose worker
+        died DEATHS times is asked once more, each case in a process of its own: then a case is recorded as crashed, and
+        not its block."""
+        asked: dict[Future, tuple[int, int, bool]] = {}
+        coming = as_completed()
+
+        def hand_out(start: int, stop: int, isolate: bool) -> None:
+            future = self._client.submit(ask_block, *self._of, start, stop, isolate, pure=False)
+            asked[future] = start, stop, isolate
+            coming.add(future)
+
+        def more() -> None:
+            wanted = AHEAD * max(1, len(self._client.nthreads())) - len(asked)
+            for start, stop in islice(todo, max(0, wanted)):
+                hand_out(start, stop, self._isolate)
+
+        more()
+        for future in coming:
+            start, stop, isolate = asked.pop(future)
+            try:
+                yield future.result()
+            except KilledWorker as error:
+                if isolate:
+                    yield died(*self._of, start, stop, told(error))
+                else:
+                    hand_out(start, stop, True)
+            del future
+            more()
