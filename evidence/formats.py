@@ -41,8 +41,8 @@ def format_of(path: Path) -> str:
 
 
 def command(name: str, *paths: Path, campaign: dict[str, Any], run: dict[str, Any], **given: Any) -> int:
-    """Do a command for a record, or several of one kind.  campaign, run: arguments of the one kind alone, of which those
-    of the other must not be given. Raises Unusable."""
+    """Do a command for a record, or several of one kind.  campaign, run: arguments of the one kind alone; of the other
+    kind none may be given. Raises Unusable."""
     kinds = {format_of(path) for path in paths}
     if len(kinds) > 1:
         raise Unusable(f"{', '.join(map(str, paths))}: got {' and '.join(sorted(kinds))}, expected records of one kind")

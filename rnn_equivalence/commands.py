@@ -103,7 +103,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
     "verify": ("formats:verify", "Recompute hashes, counts, verdicts, and say what may be concluded.", [
         FILE,
         click.Option(["--sample"], type=float, metavar="PART",
-                     help="Of a campaign: the part of its blocks that is asked again here (default 0.001; one at least).")]),
+                     help="Of a campaign: the part of its blocks that is asked again (default 0.001).")]),
     "replay": ("replay:command", "Run one case of a record again on what is installed here.\n\n"
                "CASE is a case's id, or four or more digits of it, or its name or number in the corpus.", [
         FILE,

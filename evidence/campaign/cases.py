@@ -1,10 +1,10 @@
 """Cases by their seed: a case is a function of one integer and of nothing else, on every machine.
 
-Seeds come in blocks of BLOCK. OF_A_KEY of them share a key: all that a compiler sees of a case, sizes and features. So a
-block has a pool of 20 keys, which is drawn with it. OF_A_MODULE of them share the weights too, and a module.
+Seeds come in blocks of BLOCK. OF_A_KEY of them share a key: all that a compiler sees of a case, sizes and features.
+So a block has a pool of 20 keys, which is drawn with it. OF_A_MODULE of them share the weights too, and a module.
 
-Choices and numbers are made of PCG64's raw 64-bit words, whose stream NumPy guarantees, and of exact arithmetic. A narrow
-number is rounded twice, to float32 and from there: libraries differ in how they round a float64 to bfloat16.
+Choices and numbers are made of PCG64's raw 64-bit words, whose stream NumPy guarantees, and of exact arithmetic. A
+narrow number is rounded twice, to float32 and from there: libraries differ in how they round a float64 to bfloat16.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ CELLS = (*("elman", "gru", "lstm") * 4, "gru_reset_before")
 DTYPES = ("float32", "float32", "float64", "float16", "bfloat16")
 DEPTHS = (1, 1, 1, 1, 1, 2, 2, 3)
 SIZES = tuple(range(1, 10))
+BIASES = (True, True, True, False)
 ENDS = (*itertools.repeat(None, 31), 0)  # an axis of no steps, or no sequences, once in 32 keys
 LENGTHS = (*("full", "mixed") * 3, "with zeros")
 MASKS = (*[False] * 15, True)
@@ -95,7 +96,7 @@ def key_of(number: int) -> Key:
         more["projection_size"] = hidden_size // 2
     more |= {VARIANTS[word]: True for word in variants if word != "projection"}
     spec = RNNSpec(input_size, hidden_size, choose(DEPTHS), choose(DIRECTIONS),
-                   nonlinearity if cell == "elman" else "tanh", choose((True, True, True, False)), cell, **more)  # fmt: skip
+                   nonlinearity if cell == "elman" else "tanh", choose(BIASES), cell, **more)  # fmt: skip
     lengths, h0, dtype = choose(LENGTHS), choose((True, False)), choose(DTYPES)
     return Key(spec, layout, dtype, h0, "full" if mask else lengths, mask, 1 if layout == "unbatched" else batch, time)
 
@@ -148,8 +149,9 @@ def group_of(seed: int) -> Group:
         lengths=lengths, layout="time_first", mask=key.mask,
     )  # fmt: skip
     if narrow:
-        case = replace(case, parameters=[track.astype(key.dtype) for track in case.parameters],
-                       x=case.x.astype(key.dtype), h0=each_state(lambda state: state.astype(key.dtype), case.h0))  # fmt: skip
+        tracks, h0 = (track.astype(key.dtype) for track in case.parameters), case.h0
+        case = replace(case, parameters=[*tracks], x=case.x.astype(key.dtype),
+                       h0=each_state(lambda state: state.astype(key.dtype), h0))  # fmt: skip
     return Group(first, key, case, memory)
 
 

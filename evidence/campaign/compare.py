@@ -13,7 +13,7 @@ from ..record.lines import Line, Unusable, dump, write_lines
 from ..words import many
 from .cases import COMBINATIONS
 from .record import WRONG, Block, Campaign, Counts, Header, end_line, read
-from .verify import About, Again, block_of
+from .verify import About, Again, block_of, is_here
 
 SHOWN = 10  # blocks of which is said more than that they differ
 GOOD = "agrees"
@@ -21,7 +21,7 @@ ALIKE = ("suite", "draws", "target")  # of two records that are merged
 
 
 def merge(file: Path, parts: Sequence[Path]) -> int:
-    """Write one record of several, whose seeds follow each other. Raises Unusable for gaps, overlaps, other versions."""
+    """Write one record of several with adjacent seeds. Raises Unusable for gaps, overlaps, other versions."""
     if file.exists():
         raise Unusable(f"{file}: it is there already, and the first file named is the one to write")
     several = sorted((read(path) for path in parts), key=lambda part: part.header.seeds)
@@ -85,7 +85,9 @@ def diff(old: Path, new: Path, as_json: bool, again: Again, about: About) -> int
     shown = sorted([*worse, *(start for start in differ if start not in {*worse})][:SHOWN])
     told = [*_first_moves(before, after, shown, again, about)]
     if as_json:
-        print(json.dumps({"go": not worse, "blocks": common, "same": common - len(differ), "worse": worse, "moved": told}))
+        print(
+            json.dumps({"go": not worse, "blocks": common, "same": common - len(differ), "worse": worse, "moved": told})
+        )
         return int(bool(worse))
     versions = " and ".join(f"{one.header.target.adapter} {one.header.target.version}" for one in (before, after))
     print(f"{versions}: {many(common, 'block')} in both; {common - len(differ):,} the same bit for bit, "
@@ -131,15 +133,12 @@ def _change(old: Block, new: Block) -> str:
 def _asked_here(old: Campaign, new: Campaign, seed: int, block: Block, again: Again, about: About) -> str:
     """One case, asked again of what is installed here: whose answer it gives, and what comes of it."""
     target = new.header.target
-    try:
-        version = about(target.source, target.device)["target"]["version"]
-    except (ImportError, ValueError) as error:
-        return f"not asked again: {error}"
-    if version not in (old.header.target.version, target.version):
-        return f"not asked again: {target.adapter} {version} is here"
+    here = is_here(target, about, old.header.target.version, target.version)
+    if isinstance(here, str):
+        return f"not asked again: {here}"
     now = block_of(again(target.source, target.device, seed, seed + 1))
     (outcome, count), *_ = now.counts.items()
     combination = " ".join(map(str, COMBINATIONS[int(next(iter(count)))]))
     error = f", {now.worst.fraction:g} of its bound" if now.worst else ""
     whose = "as in the new one" if now.each[0] == block.each[seed - block.seeds[0]] else "not as in the new one"
-    return f"asked again of {target.adapter} {version}: {combination}: {outcome}{error}, {whose}"
+    return f"asked again of {target.adapter} {here['version']}: {combination}: {outcome}{error}, {whose}"

@@ -42,6 +42,7 @@ from .cases import BLOCK, COMBINATIONS, DRAWS, MOST_SEED, blocks
 FORMAT = "rnn-equivalence campaign 1"
 PROPERTY = "campaign"
 TAG = 3  # bytes of a digest that are kept of each answer: 4 characters of base64
+MOST_PARTS = 10_000
 MOST_KEPT = 3  # cases of a block that are kept in full; which others did not agree, asking the block again says
 WRONG = ("disagrees", "crashed")
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
@@ -81,7 +82,7 @@ class Header(Model):
     started: str
     target: Target
     environment: Environment
-    parts: Annotated[list[Sha256], Field(max_length=limits.TARGETS * limits.RUNS)] = []
+    parts: list[Sha256] = Field([], max_length=MOST_PARTS, description="of the records that were merged")
 
     @model_validator(mode="after")
     def _some_seeds(self) -> Header:
@@ -207,7 +208,7 @@ def read(path: Path, going: bool = False) -> Campaign:
         if isinstance(line, Header):
             header = line
         elif isinstance(line, End):
-            expect_seal(path.name, raw, line, found)
+            expect_seal(path.name, raw, line.sha256, found)
             end = line
         else:
             _expect_inside(path.name, header, line, stops)
@@ -272,8 +273,8 @@ class Writer:
 
     @classmethod
     def resumed(cls, path: Path, header: Line) -> Writer:
-        """Go on with a file, of which every whole line is kept; begin it where there is none. Raises Unusable for one of
-        another header."""
+        """Go on with a file, of which every whole line is kept; begin it where there is none. Raises Unusable for one
+        of another header."""
         partial = _expect_free(path)
         if not partial.exists() or next(lines_of(partial), None) is None:  # killed before a line was whole
             partial.unlink(missing_ok=True)

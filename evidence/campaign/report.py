@@ -58,8 +58,8 @@ def model(campaign: Campaign) -> dict[str, Any]:
                     by.setdefault(axis, Counter())[outcome] += many
     rows = [Row(*axis, outcomes) for axis, outcomes in by.items()]
     return {"campaign": campaign, "rows": sorted(rows, key=lambda row: row.name), "findings": sorted(findings.items()),
-            "wrong": wrong, "worst": worst, "conclusion": conclusion(campaign, len(findings)), "outcomes": get_args(Outcome),
-            "sign": {"good": STATES["agree"][0], "bad": STATES["disagree"][0]}}  # fmt: skip
+            "wrong": wrong, "worst": worst, "conclusion": conclusion(campaign, len(findings)),
+            "outcomes": get_args(Outcome), "sign": {"good": STATES["agree"][0], "bad": STATES["disagree"][0]}}  # fmt: skip
 
 
 def _larger(one: Worst | None, other: Worst | None) -> Worst | None:
@@ -81,7 +81,8 @@ def _render(template: str, shown: dict[str, Any]) -> str:
     text = words.visible if html else escaped
     folders = [HERE, HERE.parent / "report"]
     environment = Environment(
-        loader=FileSystemLoader(folders), autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader(folders), autoescape=html, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
         finalize=lambda of: text(of) if isinstance(of, str) and not isinstance(of, Markup) else of,
         keep_trailing_newline=True,
     )  # fmt: skip

@@ -9,19 +9,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adapters import KNOWN
+
 from ..record.environment import cpu, suite
 from ..record.lines import Line, Unusable
 from ..verify.check import Check, few, those
 from ..words import figure, many, one_line
 from .cases import DRAWS, asked
-from .record import WRONG, Block, Campaign, read
+from .record import WRONG, Block, Campaign, Target, read
 
 SAMPLE = 0.001
 Again = Callable[[str, str, int, int], Line]  # harness.campaign.block.ask_block
 About = Callable[[str, str], Line]  # harness.campaign.block.about
 RIGHT = (
-    "The file is as it was written, its counts are those of the cases that its seeds stand for, and what was asked again "
-    "here came out as it says. Of the blocks that were not asked again, it shows nothing: --sample 1 asks them all."
+    "The file is as it was written, its counts are those of the cases that its seeds stand for, and what was asked "
+    "again here came out as it says. Of the blocks that were not asked again, it shows nothing: --sample 1 asks all."
 )
 
 
@@ -41,7 +43,9 @@ def command(file: Path, sample: float | None, again: Again, about: About) -> int
 def unasked(campaign: Campaign) -> Iterator[Check]:
     """What needs no framework. Form, seeds, sums and SHA-256 were checked on reading."""
     header, here = campaign.header, suite()
-    yield Check(f"its lines have its SHA-256, and its blocks are those of the seeds {header.seeds[0]}:{header.seeds[1]}")
+    yield Check(
+        f"its lines have its SHA-256, and its blocks are those of the seeds {header.seeds[0]}:{header.seeds[1]}"
+    )
     other = here["commit"] != header.suite.commit and f"it was made by the commit {header.suite.commit}"
     yield Check("its cases are drawn as this suite draws them", [*those(
         (header.draws != DRAWS, f"it draws by {header.draws}, this suite by {DRAWS}: {other or 'another version'}"),
@@ -75,19 +79,15 @@ def sampled(campaign: Campaign, sample: float, again: Again, about: About) -> It
     if not 0 < sample <= 1:
         raise Unusable(f"--sample: got {sample}, expected a part of all blocks, above 0 and at most 1")
     target = campaign.header.target
-    try:
-        here = about(target.source, target.device)
-    except (ImportError, ValueError) as error:
-        yield _not_asked(str(error))
-        return
-    if here["target"]["version"] != target.version:
-        yield _not_asked(f"{target.adapter} {target.version} was asked, and {here['target']['version']} is here")
+    here = is_here(target, about)
+    if isinstance(here, str):
+        yield _not_asked(here)
         return
     if campaign.header.draws != DRAWS:
         yield _not_asked("its cases are not drawn here")
         return
     number = max(1, round(sample * len(campaign.starts)))
-    chosen, same = {*random.sample(campaign.starts, number)}, here["target"]["environment"] == target.environment
+    chosen, same = {*random.sample(campaign.starts, number)}, here["environment"] == target.environment
     wrong, moved = list[str](), Counter[str]()
     for block in (block for block in campaign.blocks if block.seeds[0] in chosen):
         place = f"seeds {block.seeds[0]}:{block.seeds[1]}"
@@ -96,8 +96,26 @@ def sampled(campaign: Campaign, sample: float, again: Again, about: About) -> It
         wrong += [f"{place}: {words}" for words in differences(block, now, is_there)]
         if now.digest != block.digest and not is_there:
             moved[f"{place}: other bits, on another processor or with other settings: {cpu()}"] += 1
-    asked_again = f"{many(number, 'block')} of {len(campaign.starts):,}, chosen anew in each run, came out the same here"
+    asked_again = (
+        f"{many(number, 'block')} of {len(campaign.starts):,}, chosen anew in each run, came out the same here"
+    )
     yield Check(asked_again, few(wrong), moved)
+
+
+def is_here(target: Target, about: About, *versions: str) -> Line | str:
+    """What the target says of itself here; or why it cannot be asked. Code that a file names is not run.
+
+    versions: that may be here; the target's own where none is named.
+    """
+    if target.source not in KNOWN:
+        return f"it asked {target.source!r}, code of its own, which a file does not get run"
+    try:
+        here = about(target.source, target.device)["target"]
+    except (ImportError, ValueError) as error:
+        return str(error)
+    if here["label"] != target.label or here["version"] not in (versions or (target.version,)):
+        return f"{target.label} {target.version} was asked, and {here['label']} {here['version']} is here"
+    return here
 
 
 def _not_asked(why: str) -> Check:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import functools
-import hashlib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -107,8 +105,8 @@ class Subject:
 
 
 @functools.lru_cache(maxsize=4)
-def subject(source: str, device: str, isolate: bool = False) -> Subject:
-    """Raises ImportError or ValueError, in a sentence, for an adapter that cannot be used, or a device that it lacks."""
+def subject(source: str, device: str, isolate: bool) -> Subject:
+    """Raises ImportError or ValueError, in a sentence, for an adapter that cannot be used, or lacks the device."""
     adapter = adapters.load(source)
     usable(adapter, source)
     there = devices_of(adapter, source)
@@ -120,7 +118,7 @@ def subject(source: str, device: str, isolate: bool = False) -> Subject:
 
 def about(source: str, device: str) -> Line:
     """What a header says of the machine that asks."""
-    return {"suite": suite(), "environment": environment(), "target": subject(source, device).about()}
+    return {"suite": suite(), "environment": environment(), "target": subject(source, device, False).about()}
 
 
 @functools.cache
@@ -162,24 +160,24 @@ class Tally:
             self.group(group_of(first), first, end)
         worst = self.worst and {"fraction": float(f"{self.worst[0]:.3g}"), "seed": self.worst[1]}
         return {
-            "kind": "block", "seeds": [start, stop], "counts": {name: dict(count) for name, count in self.counts.items()},
+            "kind": "block", "seeds": [start, stop], "counts": {name: {**count} for name, count in self.counts.items()},
             "worst": worst, "findings": dict(self.findings), "digest": digest_of(self.tags),
             "tags": base64.b64encode(b"".join(self.tags)).decode(), "wrong": self.wrong,
         }  # fmt: skip
 
-    def count(self, group: Group, outcome: str, tags: Sequence[bytes]) -> None:
+    def count(self, group: Group, outcome: str, *tags: bytes) -> None:
         self.counts[outcome][str(group.key.combination)] += len(tags)
         self.tags += tags
 
     def group(self, group: Group, start: int, stop: int) -> None:
-        """Ask the cases of a module's seeds, each by a call of its own; judge them beside each other, or, where one does
-        not agree, each by itself."""
+        """Ask the cases of a module's seeds, each by a call of its own; judge them beside each other, or, where one
+        does not agree, each by itself."""
         one = group.case(start)
         features = features_of_case(one, self.of.mode)
         unasked = "not offered" if self.of.capabilities.not_offered(features) else ""
         unasked = unasked or ("left out" if self.of.left_out(features) else "")
         if unasked:
-            self.count(group, unasked, [tag_of(unasked, None)] * (stop - start))
+            self.count(group, unasked, *[tag_of(unasked, None)] * (stop - start))
             return
         cases = [one, *(group.case(seed) for seed in range(start + 1, stop))]
         stack = self.of.stack(one)
@@ -187,7 +185,8 @@ class Tally:
         declared = self.of.capabilities.arithmetic(features)
         verdict = together(group.part(start, stop), cases, answers, declared)
         if verdict is not None and verdict.outcome == "agrees":
-            self.count(group, "agrees", [tag_of("agrees", answer_id(*answer[:2])) for answer in answers])
+            given = (answer for answer in answers if isinstance(answer, Result))
+            self.count(group, "agrees", *(tag_of("agrees", answer_id(one.output, one.h_n)) for one in given))
             self.see(verdict, start, group.key.batch)
             return
         for seed, case, answer in zip(range(start, stop), cases, answers, strict=True):
@@ -200,8 +199,8 @@ class Tally:
 
     def single(self, group: Group, seed: int, trial: Trial, features: Line) -> None:
         outcome, verdict = trial.outcome, trial.verdict
-        known = trial.answer is not None and comparable(verdict)
-        self.count(group, outcome, [tag_of(outcome, answer_id(*trial.answer[:2]) if known else None)])  # type: ignore[index]
+        answer = trial.answer if comparable(verdict) else None
+        self.count(group, outcome, tag_of(outcome, answer and answer_id(answer.output, answer.h_n)))
         self.findings.update(trial.findings)
         if verdict is not None and outcome in ("agrees", "disagrees"):
             self.see(verdict, seed)
@@ -210,7 +209,7 @@ class Tally:
             said = verdict_line(target=self.of.label, test=f"seed {seed}", tested=PROPERTY, relation=False,
                                 case=trial.case, features=features, outcome=outcome, verdict=verdict,
                                 message=trial.message, answer=trial.answer)  # fmt: skip
-            kept = encode_answer(*trial.answer) if known else None
+            kept = answer and encode_answer(*answer)
             self.wrong.append({"seed": seed, "said": {**said, "answer": kept, "content": trial.case.to_json()}})
 
 

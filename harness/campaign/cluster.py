@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
+from typing import Any
 
-import dask
+from dask import config
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 
 from adapters.running.guard import told
@@ -17,6 +18,7 @@ from .block import about, ask_block, died
 
 DEATHS = 3  # of workers, after which a block is asked in processes of its own, case by case
 PATIENCE = 20  # seconds for a scheduler to answer, and for a first worker to come
+SILENT = logging.CRITICAL  # what becomes of a worker is told in the record
 AHEAD = 2  # blocks for each worker that are handed out: a campaign of any length takes the same memory
 
 
@@ -28,22 +30,17 @@ def client(address: str | None, processes: int | None) -> Iterator[Client]:
     """
     # what a scheduler of somebody else's counts is its own setting
     settings = {"distributed.scheduler.allowed-failures": DEATHS - 1, "logging.distributed": "critical"}
-    with dask.config.set(settings):
-        local = None
-        if address is None:
-            local = LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None, memory_limit=0,
-                                 silence_logs=50)  # fmt: skip
+    with config.set(settings), ExitStack() as closing:
+        where: Any = address
+        if where is None:
+            where = closing.enter_context(LocalCluster(n_workers=processes, threads_per_worker=1, memory_limit=0,
+                                                       dashboard_address=None, silence_logs=SILENT))  # fmt: skip
         try:
-            with Client(local or address, timeout=PATIENCE) as there:
-                there.wait_for_workers(1, PATIENCE)
-                yield there
-        except (OSError, TimeoutError, ValueError) as error:
-            if local is not None or isinstance(error, Unusable):
-                raise
+            there = closing.enter_context(Client(where, timeout=PATIENCE))
+            there.wait_for_workers(1, PATIENCE)
+        except (OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise Unusable(f"--dask: got {address!r}, and no scheduler with a worker answers: {told(error)}") from error
-        finally:
-            if local is not None:
-                local.close()
+        yield there
 
 
 class Cluster:
@@ -57,9 +54,9 @@ class Cluster:
         return self._client.submit(about, *self._of, pure=False).result()
 
     def lines(self, todo: Iterator[tuple[int, int]]) -> Iterator[Line]:
-        """The lines of blocks as they come. A block whose worker is lost is asked again by another one; one whose worker
-        died DEATHS times is asked once more, each case in a process of its own: then a case is recorded as crashed, and
-        not its block."""
+        """The lines of blocks as they come. A block whose worker is lost is asked again by another one; one
+        whose worker died DEATHS times is asked once more, each case in a process of its own: then a case is recorded as
+        crashed, and not its block."""
         asked: dict[Future, tuple[int, int, bool]] = {}
         coming = as_completed()
 

@@ -42,7 +42,7 @@ def shard_of(seeds: Seeds, text: str | None) -> Seeds:
     given, number = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text), blocks(*seeds)
     i, n = map(int, given.groups()) if given else (0, 0)
     if not 0 <= i < n <= number:
-        expected = f"i/n, i from 0 to n - 1, of at most {number} shards, as there are {many(number, 'block')} of {BLOCK}"
+        expected = f"i/n, i from 0 to n - 1, n at most {number}, as there are {many(number, 'block')} of {BLOCK}"
         raise Unusable(f"--shard: got {text!r}, expected {expected}")
     begin = seeds[0] // BLOCK
     first, last = (begin + number * at // n for at in (i, i + 1))
