@@ -5,7 +5,7 @@ Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupt
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -89,18 +89,18 @@ FOLDER = {"type": PATH, "metavar": "FOLDER"}
 REQUIREMENTS = {"multiple": True, "required": True, "metavar": "REQUIREMENT..."}
 # command -> its module in evidence/ and its function, what it does, its arguments
 OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
-    "report": ("formats:report", "Write a page (HTML) and a text (Markdown) of a record.", [
+    "report": ("report:command", "Write a page (HTML) and a text (Markdown) of a record.", [
         FILE,
         click.Option(["--output"], **FOLDER, help="Where to (default: beside FILE)."),
         click.Option(["--summary"], is_flag=True, help="Print a short Markdown summary instead.")]),
     "badge": ("report:command_badge", "Print the badge of a record, as JSON for shields.io, for a README.", [
         FILE,
         click.Option(["--output"], type=PATH, metavar="NAME", help="Write it into this file.")]),
-    "diff": ("formats:diff", "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.", [
+    "diff": ("compare.difference:command", "Compare two records case by case: 0 is go, 1 no-go, 2 unusable input.", [
         click.Argument(["old"], type=PATH), click.Argument(["new"], type=PATH),
         click.Option(["--json", "as_json"], is_flag=True, help="Every case, for a program."),
         click.Option(["--markdown", "as_markdown"], is_flag=True, help="The tables, for a page.")]),
-    "verify": ("formats:verify", "Recompute hashes, counts, verdicts, and say what may be concluded.", [
+    "verify": ("verify.verify:command", "Recompute hashes, counts, verdicts, and say what may be concluded.", [
         FILE,
         click.Option(["--sample"], type=float, metavar="PART",
                      help="Of a campaign: the part of its blocks that is asked again (default 0.001).")]),
@@ -114,7 +114,7 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Option(["--adapter"], metavar="MODULE:CLASS", help="What to run, where the run judged your own adapter."),
         click.Option(["--script"], is_flag=True, help="Print a stand-alone script instead, for a bug report."),
         any_version()]),
-    "merge": ("formats:merge", "Put several records into FILE. Contradictions are refused.",
+    "merge": ("merge:command", "Put several records into FILE. Contradictions are refused.",
               [FILE, click.Argument(["parts"], type=PATH, nargs=-1, required=True)]),
     "compact": ("merge:command_compact", "Keep in FILE what diff needs of the record FULL, without answers.",
                 [click.Argument(["full"], type=PATH), FILE]),
@@ -244,24 +244,48 @@ for one in (adapters, judge):
     one.params.append(any_version())
 
 
-def evidence(name: str, **given: object) -> None:
-    """Call a command of the evidence. Raises Unusable, in a sentence."""
-    called(f"evidence.{name}", **given)
+# the function of a command for records of runs -> that for records of campaigns
+OF_CAMPAIGNS = {
+    "report:command": "evidence.campaign.report:command",
+    "verify.verify:command": "harness.campaign.verify:command",
+    "merge:command": "evidence.campaign.record:merge",
+    "compare.difference:command": "harness.campaign.compare:command",
+}
 
 
-def called(name: str, **given: object) -> None:
-    """Call a command by its module and function, and exit with its status. Raises Unusable, in a sentence."""
+def evidence(name: str, **given: Any) -> None:
+    """Call a command of the evidence, for records of the kind that the files are. Raises Unusable, in a sentence."""
+    called(partial(_chosen, name, given), **given)
+
+
+def _chosen(name: str, given: dict[str, Any]) -> str:
+    """The function that does a command; what it reads is known by the first line alone."""
+    if name not in OF_CAMPAIGNS:
+        return f"evidence.{name}"
+    lines = import_module("evidence.record.lines")
+    kinds = {
+        lines.format_of(path)
+        for path in given.get("parts") or [given[of] for of in ("file", "old", "new") if of in given]
+    }
+    if len(kinds) > 1:
+        raise lines.Unusable(f"got a {' and a '.join(sorted(kinds))}, expected records of one kind")
+    return f"evidence.{name}" if kinds == {"run"} else OF_CAMPAIGNS[name]
+
+
+def called(choose: Callable[[], str], **given: object) -> None:
+    """Call the function of a module that is chosen, and exit with its status. Raises Unusable, in a sentence."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        module, _, function = name.partition(":")
-        command = getattr(import_module(module), function)
         cannot_be_used = import_module("evidence.record.runs").Unusable
     except ModuleNotFoundError as missing:
         raise Unusable(f"{missing}; {INSTALL}") from missing
     try:
-        sys.exit(command(**given))
+        module, _, function = choose().partition(":")
+        sys.exit(getattr(import_module(module), function)(**given))
+    except ModuleNotFoundError as missing:
+        raise Unusable(f"{missing}; {INSTALL}") from missing
     except (cannot_be_used, OSError) as error:
         raise Unusable(visible(str(error))) from error
 
@@ -277,7 +301,7 @@ def called(name: str, **given: object) -> None:
 @click.option("--isolate", is_flag=True, help="Run every case in a process of its own.")
 @click.option("--processes", type=click.IntRange(1, 1_000), metavar="N", help="On this machine.")
 @click.option("--dask", metavar="ADDRESS", help="On the workers of this Dask scheduler.")
-def campaign(framework: str | None, adapter: str | None, file: Path, **given: Any) -> None:
+def campaign(framework: str | None, adapter: str | None, **given: Any) -> None:
     """Judge a framework on as many cases as there are seeds: docs/campaigns.md.
 
     Exit status 1: a case did not agree.
@@ -286,23 +310,12 @@ def campaign(framework: str | None, adapter: str | None, file: Path, **given: An
         raise Unusable("got both or none, expected one of --framework and --adapter, and of --processes and --dask")
     if framework is not None and framework not in KNOWN:
         raise Unusable(f"--framework: got {framework!r}, expected one of {', '.join(KNOWN)}")
-    called("harness.campaign.run:command", source=framework or adapter, evidence=file, **given)
+    called(lambda: "harness.campaign.run:command", source=framework or adapter, **given)
 
 
 campaign.params.append(any_version())
 
 
-def asks(name: str) -> Any:
-    """A function of harness.campaign.block, which a command of the evidence asks with: it loads no framework itself."""
-
-    def ask(*given: Any) -> Any:
-        return getattr(import_module("harness.campaign.block"), name)(*given)
-
-    return ask
-
-
-ASKING = {"again": asks("ask_block"), "about": asks("about")}
 for name, (function, said, arguments) in OF_EVIDENCE.items():
     kind = Upgrade if name == "upgrade" else click.Command
-    asking = ASKING if name in ("verify", "diff") else {}
-    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function, **asking)))
+    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function)))

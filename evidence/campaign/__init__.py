@@ -1,4 +1,1 @@
-"""Campaigns: what a target was asked by seed, a million times and more. A record of blocks; checked, merged, compared.
-
-`harness.campaign` asks; nothing here loads a framework.
-"""
+"""What a target was asked by seed: the cases, and the record of a campaign. harness.campaign asks."""

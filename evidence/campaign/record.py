@@ -4,14 +4,13 @@ A block's line counts, and has in full only what did not agree. Of each answer i
 two campaigns show which case moved without an answer being kept.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +18,8 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from reference import limits
 
-from ..record.journal import lock, now, partial_path
-from ..record.lines import Line, Unusable, dump, read_lines, sealed
+from ..record.journal import Journal, lock, now, partial_path
+from ..record.lines import FORMATS, Line, Unusable, dump, read_lines, sealed, write_lines
 from ..record.reader import expect_one_reading, expect_seal
 from ..record.runs import model_of
 from ..record.schema import (
@@ -28,47 +27,34 @@ from ..record.schema import (
     Environment,
     FindingId,
     Model,
-    Name,
     Number,
     Outcome,
-    Setting,
     Sha256,
     ShortSha256,
     Suite,
+    TargetLine,
     VerdictLine,
 )
 from .cases import BLOCK, COMBINATIONS, DRAWS, MOST_SEED, blocks
 
-FORMAT = "rnn-equivalence campaign 1"
 PROPERTY = "campaign"
+FORMAT = next(name for name, kind in FORMATS.items() if kind == PROPERTY)
 TAG = 3  # bytes of a digest that are kept of each answer: 4 characters of base64
-MOST_PARTS = 10_000
 MOST_KEPT = 3  # cases of a block that are kept in full; which others did not agree, asking the block again says
 WRONG = ("disagrees", "crashed")
+SAME = ("suite", "draws", "target")  # of the headers of one campaign, wherever it is asked
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
-Seeds = Annotated[list[Seed], Field(min_length=2, max_length=2)]  # the first, and the one behind the last
+Seeds = Annotated[list[Seed], Field(min_length=2, max_length=2, description="the first, and that behind the last")]
 Counts = dict[Outcome, Annotated[dict[str, Count], Field(max_length=len(COMBINATIONS))]]
 
 
-def tag_of(outcome: str, answer: str | None) -> bytes:
+def tag_of(outcome: str, answer: str | None = None) -> bytes:
     """What is kept of an answer.  answer: lines.answer_id; None where there is none."""
     return hashlib.sha256(f"{outcome} {answer}".encode()).digest()[:TAG]
 
 
-def digest_of(tags: Sequence[bytes]) -> str:
+def digest_of(tags: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(tags)).hexdigest()[:16]
-
-
-class Target(Model):
-    """What was asked, as evidence.record.schema.TargetLine has it."""
-
-    label: Name
-    adapter: Name
-    source: Name
-    version: Name
-    backend: Name
-    device: Name
-    environment: dict[str, Setting]
 
 
 class Header(Model):
@@ -78,17 +64,11 @@ class Header(Model):
     format: Literal["rnn-equivalence campaign 1"]
     suite: Suite
     draws: Count = Field(description="cases.DRAWS: what a seed stands for")
-    seeds: Seeds = Field(description="of the whole record")
+    seeds: Seeds
     started: str
-    target: Target
+    target: TargetLine
     environment: Environment
-    parts: list[Sha256] = Field([], max_length=MOST_PARTS, description="of the records that were merged")
-
-    @model_validator(mode="after")
-    def _some_seeds(self) -> Header:
-        if self.seeds[0] >= self.seeds[1]:
-            raise ValueError(f"seeds: got {self.seeds}, expected the first, and a later one behind the last")
-        return self
+    parts: list[Sha256] = Field([], max_length=limits.PACKAGES, description="of the records that were merged")
 
 
 class Worst(Model):
@@ -118,19 +98,13 @@ class Block(Model):
     message: str = Field("", description="how its workers died")
 
     @model_validator(mode="after")
-    def _one_block(self) -> Block:
-        start, stop = self.seeds
-        if not start < stop or blocks(start, stop) != 1:
+    def _of_its_seeds(self) -> "Block":
+        if blocks(*self.seeds) != 1:
             raise ValueError(f"seeds: got {self.seeds}, expected some of one block of {BLOCK}")
-        if sum(map(len, self.each)) != TAG * (stop - start):
-            raise ValueError(f"tags: got those of {len(self.each)} cases, expected those of {stop - start}")
-        if digest_of(self.each) != self.digest:
-            raise ValueError(f"digest: got {self.digest}, its tags have {digest_of(self.each)}")
+        if len(b"".join(self.each)) != TAG * (self.seeds[1] - self.seeds[0]) or digest_of(self.each) != self.digest:
+            raise ValueError(f"tags: got those of {len(self.each)} cases and {digest_of(self.each)}, expected those of "
+                             f"{self.seeds[1] - self.seeds[0]} and {self.digest}")  # fmt: skip
         return self
-
-    @property
-    def cases(self) -> int:
-        return self.seeds[1] - self.seeds[0]
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -158,19 +132,18 @@ KIND: TypeAdapter[Header | Block | End] = TypeAdapter(Annotated[Header | Block |
 
 @dataclass(frozen=True)
 class Campaign:
-    """A record that was read once, line by line. Its blocks are read again whenever they are asked for.
+    """A record that was read once. Its blocks are read again whenever they are asked for.
 
     starts: the first seed of each block that is there, in order.  end: None where the campaign goes on, or was cut off.
-    whole: how many bytes its whole lines have.  sha256: of them.
+    whole: how many bytes its whole lines have.
     """
 
     path: Path
     header: Header
-    starts: list[int] = field(repr=False)
+    starts: Sequence[int] = field(repr=False)
     outcomes: Counter[str]
     end: End | None
     whole: int
-    sha256: str
 
     @property
     def blocks(self) -> Iterator[Block]:
@@ -179,15 +152,15 @@ class Campaign:
     @property
     def wrong(self) -> int:
         """How many cases did not agree."""
-        return self.outcomes["disagrees"] + self.outcomes["crashed"]
+        return sum(self.outcomes[outcome] for outcome in WRONG)
 
 
 def lines_of(path: Path) -> Iterator[tuple[bytes, Header | Block | End]]:
     """Each line's bytes and what it says; a last one that is torn is left out. Raises Unusable for any other."""
     for number, raw in enumerate(read_lines(path), 1):
+        where = f"{path.name}, line {number}"
         if not raw.endswith(b"\n"):
             return
-        where = f"{path.name}, line {number}"
         line = model_of(raw, where, KIND)
         expect_one_reading(where, raw)
         if isinstance(line, Header) != (number == 1):
@@ -211,121 +184,112 @@ def read(path: Path, going: bool = False) -> Campaign:
             expect_seal(path.name, raw, line.sha256, found)
             end = line
         else:
-            _expect_inside(path.name, header, line, stops)
+            assert header is not None
+            start, stop = line.seeds
+            (first, last), least = header.seeds, line.seeds[0] // BLOCK * BLOCK
+            if start in stops or (start, stop) != (max(first, least), min(last, least + BLOCK)):
+                raise Unusable(f"{path.name}: seeds {start}:{stop} are there twice, or no block of {first}:{last}")
+            stops[start] = stop
             outcomes += line.outcomes
         found.update(raw)
         whole += len(raw)
-    if header is None:
-        raise Unusable(f"{path.name}: got no whole line, expected the header of a campaign")
-    if end is None and not going:
-        raise Unusable(f"{path.name}: the campaign did not end: --resume goes on with it")
-    campaign = Campaign(path, header, sorted(stops), outcomes, end, whole, found.hexdigest())
-    if end is not None:
-        _expect_complete(campaign, stops, end)
-    return campaign
+    if header is None or (end is None and not going):
+        raise Unusable(f"{path.name}: it has no {'end: --resume goes on with it' if header else 'whole line'}")
+    if end is not None and (len(stops) != blocks(*header.seeds) or end.blocks != len(stops)):
+        missing = next(stop for stop in sorted((header.seeds[0], *stops.values())) if stop not in stops)
+        raise Unusable(
+            f"{path.name}: {len(stops):,} of {blocks(*header.seeds):,} blocks: that of seed {missing} is missing"
+        )
+    if end is not None and end.outcomes != dict(outcomes):
+        raise Unusable(f"{path.name}: its last line counts {end.outcomes}, its blocks add up to {dict(outcomes)}")
+    return Campaign(path, header, sorted(stops), outcomes, end, whole)
 
 
-def _expect_inside(name: str, header: Header | None, block: Block, stops: dict[int, int]) -> None:
-    """A block is one of those that the header's seeds are cut into, and is there once."""
-    assert header is not None
-    start, stop = block.seeds
-    (first, last), number = header.seeds, start // BLOCK
-    if (start, stop) != (max(first, number * BLOCK), min(last, (number + 1) * BLOCK)):
-        raise Unusable(f"{name}: seeds {start}:{stop} are no block of {first}:{last}")
-    if start in stops:
-        raise Unusable(f"{name}: the block of the seeds {start}:{stop} is there twice")
-    stops[start] = stop
+def header_line(about: Line, seeds: Sequence[int]) -> Line:
+    """about: suite, environment and target."""
+    return {"kind": "header", "format": FORMAT, **about, "draws": DRAWS, "seeds": list(seeds), "started": now()}
 
 
-def _expect_complete(campaign: Campaign, stops: dict[int, int], end: End) -> None:
-    name, expected = campaign.path.name, blocks(*campaign.header.seeds)
-    if len(stops) != expected or end.blocks != expected:
-        at = campaign.header.seeds[0]
-        while at in stops:
-            at = stops[at]
-        raise Unusable(f"{name}: got {len(stops):,} of {expected:,} blocks, the one of seed {at} is missing")
-    if end.outcomes != dict(campaign.outcomes):
-        raise Unusable(f"{name}: its last line counts {end.outcomes}, its blocks add up to {dict(campaign.outcomes)}")
+def written(lines: Iterable[bytes], count: int, outcomes: Counter[str]) -> Iterator[bytes]:
+    """The lines of a campaign of so many blocks, and its end."""
+    found = hashlib.sha256()
+    for line in lines:
+        found.update(line)
+        yield line
+    yield sealed(found, {"kind": "end", "finished": now(), "blocks": count, "outcomes": dict(outcomes)})
 
 
-def header_line(about: Line, seeds: tuple[int, int]) -> Line:
-    """about: suite, environment and target, as harness.campaign.block.about has them."""
-    return {"kind": "header", "format": FORMAT, "suite": about["suite"], "draws": DRAWS, "seeds": list(seeds),
-            "started": now(), "target": about["target"], "environment": about["environment"]}  # fmt: skip
+def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, Sequence[int]]:
+    """FILE.partial, to which each block is appended by one write; and the first seeds of the blocks that it has.
 
-
-def end_line(found: Any, count: int, outcomes: Counter[str]) -> bytes:
-    """found: a SHA-256 object of all bytes before it."""
-    return sealed(found, {"kind": "end", "finished": now(), "blocks": count, "outcomes": dict(outcomes)})
-
-
-class Writer:
-    """FILE.partial, to which a campaign's lines are appended, each by one write; it gets the name FILE at its end."""
-
-    def __init__(self, path: Path, header: Line) -> None:
-        """Begin the file. Raises Unusable where there is one already."""
-        partial = _expect_free(path)
-        if partial.exists():
-            raise Unusable(f"{partial} is there already: --resume goes on with it; or move it away")
-        self.path, self.partial, self.starts = path, partial, frozenset[int]()
-        self._open(os.O_CREAT | os.O_EXCL)
-        self.write(header)
-
-    @classmethod
-    def resumed(cls, path: Path, header: Line) -> Writer:
-        """Go on with a file, of which every whole line is kept; begin it where there is none. Raises Unusable for one
-        of another header."""
-        partial = _expect_free(path)
-        if not partial.exists() or next(lines_of(partial), None) is None:  # killed before a line was whole
-            partial.unlink(missing_ok=True)
-            return cls(path, header)
-        begun, new = read(partial, going=True), Header.model_validate(header)
-        for name in ("suite", "draws", "seeds", "target"):
-            one, other = (_without_machine(getattr(of, name)) for of in (begun.header, new))
+    resume: whether one that is there goes on: its whole lines are kept. Raises Unusable where it is of another
+    campaign, where another process writes to it, and, unless it is to go on, where it is there.
+    """
+    partial, journal = partial_path(path), Journal(path)
+    if path.exists() or (partial.exists() and not resume):
+        raise Unusable(f"{path if path.exists() else partial} is there already: --resume goes on with what was cut off")
+    handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        lock(handle, alone=True)
+        begun = read(partial, going=True) if next(lines_of(partial), None) else None
+        for name in (*SAME, "seeds") if begun else ():
+            one, other = (_told(of, name) for of in (begun.header, Header.model_validate(header)))
             if one != other:
                 raise Unusable(f"{partial}: {name}: it was begun with {one}, and this is {other}")
-        self = cls.__new__(cls)
-        self.path, self.partial, self.starts = path, partial, frozenset(begun.starts)
-        self._open(0)
-        os.ftruncate(self._handle, begun.whole)
-        return self
-
-    def _open(self, flags: int) -> None:
-        self._handle = os.open(self.partial, os.O_WRONLY | os.O_APPEND | flags, 0o644)
-        try:
-            lock(self._handle, alone=True)
-        except BlockingIOError:
-            raise Unusable(f"{self.partial}: another campaign is writing it") from None
-
-    def write(self, line: Line) -> None:
-        """Raises OSError for a line that does not fit on the disk; what was written before is kept."""
-        data = dump(line)
-        if os.write(self._handle, data) != len(data):
-            raise OSError(f"{self.partial}: only a part of a line was written; is the disk full? --resume goes on")
-
-    def finish(self) -> Campaign:
-        """Append the last line, and give the file its name."""
-        begun, found = read(self.partial, going=True), hashlib.sha256()
-        for raw in read_lines(self.partial):
-            found.update(raw)
-        os.write(self._handle, end_line(found, len(begun.starts), begun.outcomes))
-        os.fsync(self._handle)
-        os.close(self._handle)
-        self.partial.replace(self.path)
-        return read(self.path)
+        os.ftruncate(handle, begun.whole if begun else 0)
+    except BlockingIOError:
+        raise Unusable(f"{partial}: another campaign is writing it") from None
+    finally:
+        os.close(handle)
+    if begun is None:
+        journal.write(header)
+    return journal, begun.starts if begun else ()
 
 
-def _expect_free(path: Path) -> Path:
-    """Where a campaign is written until it ends. Raises Unusable where it ended, or cannot be written."""
-    if path.suffix == ".gz":
-        raise Unusable(f"--evidence: got {path.name}, expected a name without .gz: compress it when it is whole")
-    if path.exists():
-        raise Unusable(f"{path}: it is there already, expected a name that is free")
-    if not path.parent.is_dir():
-        raise Unusable(f"--evidence: got {path}, expected the name of a file in a folder that exists")
-    return partial_path(path)
+def _told(header: Header, name: str) -> Any:
+    """What must not change from one part of a campaign to another: what a machine is may."""
+    value = getattr(header, name)
+    return value.model_dump(exclude={"environment", "idioms"}) if isinstance(value, Model) else value
 
 
-def _without_machine(value: Any) -> Any:
-    """What must not change when a campaign goes on elsewhere."""
-    return value.model_dump(exclude={"environment"}) if isinstance(value, Model) else value
+def finish(path: Path) -> Campaign:
+    """Give a campaign whose blocks are all there its last line and its name."""
+    partial = partial_path(path)
+    begun = read(partial, going=True)
+    write_lines(path, written(read_lines(partial), len(begun.starts), begun.outcomes))
+    partial.unlink()
+    return read(path)
+
+
+def merge(file: Path, parts: Sequence[Path]) -> int:
+    """Write one record of several with adjacent seeds. Raises Unusable for a gap, an overlap, another version."""
+    if file.exists() or len(parts) < 2:
+        raise Unusable(
+            f"{file}: it is there already, or there is one record to merge: name the new one first, then two"
+        )
+    several = sorted((read(path) for path in parts), key=lambda part: part.header.seeds)
+    first, stop = several[0], several[0].header.seeds[0]
+    for part in several:
+        if part.header.seeds[0] != stop:
+            what = "a gap" if part.header.seeds[0] > stop else "an overlap"
+            raise Unusable(
+                f"{part.path}: it begins at seed {part.header.seeds[0]}, the one before ends at {stop}: {what}"
+            )
+        for name in SAME:
+            if (a := _told(first.header, name)) != (b := _told(part.header, name)):
+                raise Unusable(f"{first.path} and {part.path} differ in their {name}: {a} and {b}")
+        stop = part.header.seeds[1]
+    changed = {"seeds": [first.header.seeds[0], stop], "parts": [part.end.sha256 for part in several if part.end]}
+    header = dump(first.header.model_dump(exclude_unset=True) | changed)
+    lines = chain([header], *(_with_cpu(part, first.header.environment.CPU) for part in several))
+    outcomes = sum((part.outcomes for part in several), Counter[str]())
+    write_lines(file, written(lines, sum(len(part.starts) for part in several), outcomes))
+    print(read(file).path)
+    return 0
+
+
+def _with_cpu(part: Campaign, cpu: str) -> Iterator[bytes]:
+    """A part's blocks, with the processor where it is not this one."""
+    for block in part.blocks:
+        where = block.cpu or part.header.environment.CPU
+        yield dump(block.model_dump(exclude_unset=True, exclude={"cpu"}) | ({} if where == cpu else {"cpu": where}))

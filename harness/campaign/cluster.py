@@ -14,7 +14,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from adapters.running.guard import told
 from evidence.record.lines import Line, Unusable
 
-from .block import about, ask_block, died
+from . import block
 
 DEATHS = 3  # of workers, after which a block is asked in processes of its own, case by case
 PATIENCE = 20  # seconds for a scheduler to answer, and for a first worker to come
@@ -23,62 +23,59 @@ AHEAD = 2  # blocks for each worker that are handed out: a campaign of any lengt
 
 
 @contextmanager
-def client(address: str | None, processes: int | None) -> Iterator[Client]:
-    """The client of a scheduler's address; of so many processes on this machine where there is none.
+def cluster(address: str | None, processes: int | None) -> Iterator[Cluster]:
+    """The workers of a scheduler's address; so many processes of this machine where there is none.
 
     Raises Unusable where no scheduler answers, or no worker comes.
     """
     # what a scheduler of somebody else's counts is its own setting
-    settings = {"distributed.scheduler.allowed-failures": DEATHS - 1, "logging.distributed": "critical"}
-    with config.set(settings), ExitStack() as closing:
-        where: Any = address
-        if where is None:
-            where = closing.enter_context(LocalCluster(n_workers=processes, threads_per_worker=1, memory_limit=0,
-                                                       dashboard_address=None, silence_logs=SILENT))  # fmt: skip
+    with config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}), ExitStack() as closing:
+        where: Any = address or closing.enter_context(
+            LocalCluster(n_workers=processes, threads_per_worker=1, memory_limit=0, dashboard_address=None,
+                         silence_logs=SILENT))  # fmt: skip
         try:
-            there = closing.enter_context(Client(where, timeout=PATIENCE))
-            there.wait_for_workers(1, PATIENCE)
+            client = closing.enter_context(Client(where, timeout=PATIENCE))
+            client.wait_for_workers(1, PATIENCE)
         except (OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise Unusable(f"--dask: got {address!r}, and no scheduler with a worker answers: {told(error)}") from error
-        yield there
+        yield Cluster(client)
 
 
 class Cluster:
-    """The workers of a client, asked for one target."""
+    """What a client's workers are asked."""
 
-    def __init__(self, there: Client, source: str, device: str, isolate: bool) -> None:
-        self._client, self._of, self._isolate = there, (source, device), isolate
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
-    def about(self) -> Line:
-        """What a header says of the machine that asks: the first worker's."""
-        return self._client.submit(about, *self._of, pure=False).result()
+    def about(self, source: str, device: str) -> Line:
+        """What a header says of the machine that asks: of a worker's."""
+        return self._client.submit(block.about, source, device, pure=False).result()
 
-    def lines(self, todo: Iterator[tuple[int, int]]) -> Iterator[Line]:
+    def lines(self, source: str, device: str, several: Iterator[tuple[int, int]], isolate: bool) -> Iterator[Line]:
         """The lines of blocks as they come. A block whose worker is lost is asked again by another one; one
         whose worker died DEATHS times is asked once more, each case in a process of its own: then a case is recorded as
         crashed, and not its block."""
         asked: dict[Future, tuple[int, int, bool]] = {}
         coming = as_completed()
 
-        def hand_out(start: int, stop: int, isolate: bool) -> None:
-            future = self._client.submit(ask_block, *self._of, start, stop, isolate, pure=False)
-            asked[future] = start, stop, isolate
+        def hand_out(start: int, stop: int, apart: bool) -> None:
+            future = self._client.submit(block.ask_block, source, device, start, stop, apart, pure=False)
+            asked[future] = start, stop, apart
             coming.add(future)
 
         def more() -> None:
             wanted = AHEAD * max(1, len(self._client.nthreads())) - len(asked)
-            for start, stop in islice(todo, max(0, wanted)):
-                hand_out(start, stop, self._isolate)
+            for start, stop in islice(several, max(0, wanted)):
+                hand_out(start, stop, isolate)
 
         more()
         for future in coming:
-            start, stop, isolate = asked.pop(future)
+            start, stop, apart = asked.pop(future)
             try:
                 yield future.result()
             except KilledWorker as error:
-                if isolate:
-                    yield died(*self._of, start, stop, told(error))
+                if apart:
+                    yield block.died(start, stop, told(error))
                 else:
                     hand_out(start, stop, True)
-            del future
             more()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from evidence.campaign.cases import BLOCK, MOST_SEED, blocks, pieces
-from evidence.campaign.record import WRONG, Campaign, Writer, header_line
+from evidence.campaign.record import WRONG, begin, finish, header_line
+from evidence.record.journal import partial_path
 from evidence.record.lines import Line, Unusable
 from evidence.words import many
 
@@ -19,8 +20,6 @@ from .block import about, of_seeds
 
 EVERY = 5.0  # seconds between two words of progress
 Seeds = tuple[int, int]
-# the lines of blocks, from an iterator over their seeds
-Ask = Callable[[Iterator[Seeds]], Iterator[Line]]
 
 
 def seeds_of(text: str) -> Seeds:
@@ -39,96 +38,79 @@ def shard_of(seeds: Seeds, text: str | None) -> Seeds:
     """
     if text is None:
         return seeds
-    given, number = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text), blocks(*seeds)
+    given, number, first = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text), blocks(*seeds), seeds[0] // BLOCK
     i, n = map(int, given.groups()) if given else (0, 0)
     if not 0 <= i < n <= number:
         expected = f"i/n, i from 0 to n - 1, n at most {number}, as there are {many(number, 'block')} of {BLOCK}"
         raise Unusable(f"--shard: got {text!r}, expected {expected}")
-    begin = seeds[0] // BLOCK
-    first, last = (begin + number * at // n for at in (i, i + 1))
-    return max(seeds[0], first * BLOCK), min(seeds[1], last * BLOCK)
+    start, stop = ((first + number * at // n) * BLOCK for at in (i, i + 1))
+    return max(seeds[0], start), min(seeds[1], stop)
 
 
 def command(
-    source: str, device: str, seeds: str, shard: str | None, evidence: Path, resume: bool, isolate: bool,
+    source: str, device: str, seeds: str, shard: str | None, file: Path, resume: bool, isolate: bool,
     processes: int | None, dask: str | None,
 ) -> int:  # fmt: skip
-    """Ask all blocks that are not there yet; returns 1 where a case did not agree. Raises Unusable, in a sentence, for
-    what cannot be used; every block that was finished is kept."""
-    chosen = shard_of(seeds_of(seeds), shard)
-    if dask is None and processes in (None, 1):
-        return _run(chosen, evidence, resume, partial(about, source, device),
-                    partial(of_seeds, source, device, isolate=isolate))  # fmt: skip
-    try:
-        from . import cluster
-    except ModuleNotFoundError as missing:
-        if dask is not None:
-            raise Unusable(f"--dask: {missing}; python3 -m pip install -c constraints.txt distributed") from missing
-        print(f"{missing}: asking in one process", file=sys.stderr)
-        return _run(chosen, evidence, resume, partial(about, source, device),
-                    partial(of_seeds, source, device, isolate=isolate))  # fmt: skip
-    with cluster.client(dask, processes) as client:
-        there = cluster.Cluster(client, source, device, isolate)
-        return _run(chosen, evidence, resume, there.about, there.lines)
-
-
-def _run(seeds: Seeds, path: Path, resume: bool, tell: Callable[[], Line], ask: Ask) -> int:
-    try:
-        header = header_line(tell(), seeds)
-    except (ImportError, ValueError) as error:
-        raise Unusable(str(error)) from error
-    writer = (Writer.resumed if resume else Writer)(path, header)
-    todo = (piece for piece in pieces(*seeds, BLOCK) if piece[0] not in writer.starts)
-    total = seeds[1] - seeds[0]
-    progress = Progress(total, sum(end - first for first, end in pieces(*seeds, BLOCK) if first in writer.starts))
-    try:
-        for line in ask(todo):
-            writer.write(checked(header, line))
-            progress.add(line)
-    except KeyboardInterrupt:
-        print(f"\ninterrupted: {progress.done:,} cases are in {writer.partial}; --resume goes on", file=sys.stderr)
-        raise
-    campaign = writer.finish()
-    print(told(campaign))
+    """Ask all blocks that are not there yet; returns 1 where a case did not agree. Raises Unusable or OSError, in a
+    sentence, for what cannot be used; every block that was finished is kept."""
+    chosen, of = shard_of(seeds_of(seeds), shard), (source, device)
+    with _cluster(processes, dask) as cluster:
+        tell = cluster.about if cluster else about
+        ask = partial(cluster.lines if cluster else of_seeds, *of, isolate=isolate)
+        header = header_line(tell(*of), chosen)
+        journal, there = begin(file, header, resume)
+        done = sum(end - start for start, end in pieces(*chosen, BLOCK) if start in {*there})
+        progress = Progress(chosen[1] - chosen[0], done)
+        try:
+            for line in ask(several=(piece for piece in pieces(*chosen, BLOCK) if piece[0] not in {*there})):
+                journal.write(checked(header, line))
+                progress.add(line)
+        except KeyboardInterrupt:
+            print(f"\n{progress.done:,} cases are in {partial_path(file)}: --resume goes on", file=sys.stderr)
+            raise
+    campaign = finish(file)
+    counts = ", ".join(f"{count:,} {name}" for name, count in campaign.outcomes.most_common())
+    print(f"{file}: seeds {chosen[0]}:{chosen[1]} of {campaign.header.target.label}: {counts}")
     return int(bool(campaign.wrong))
+
+
+def _cluster(processes: int | None, dask: str | None):
+    """The cluster that asks, in a context; of None where this process does."""
+    if dask is None and processes in (None, 1):
+        return nullcontext()
+    try:
+        from .cluster import cluster
+    except ModuleNotFoundError as missing:
+        install = f"{missing}: python3 -m pip install -c constraints.txt distributed"
+        if dask is not None:
+            raise Unusable(f"--dask: {install}") from missing
+        print(f"{install}; asking in one process", file=sys.stderr)
+        return nullcontext()
+    return cluster(dask, processes)
 
 
 def checked(header: Line, line: Line) -> Line:
     """The line for the record. Raises Unusable where a worker has another version of anything that decides verdicts."""
-    by, expected = line.pop("by", None), header["target"]["version"]
-    if by is None:
-        return line
-    if (by["version"], by["suite"]) != (expected, header["suite"]):
-        raise Unusable(f"a worker has {by['version']} and the suite {by['suite']}, the first one {expected} and "
-                       f"{header['suite']}: all must have the same")  # fmt: skip
-    elsewhere = by["cpu"] != header["environment"]["CPU"]
-    return {**line, "cpu": by["cpu"]} if elsewhere else line
-
-
-def told(campaign: Campaign) -> str:
-    """A finished campaign in a few lines."""
-    first, stop = campaign.header.seeds
-    counts = ", ".join(f"{count:,} {name}" for name, count in campaign.outcomes.most_common())
-    return f"{campaign.path}: seeds {first}:{stop} of {campaign.header.target.label}: {counts}"
+    by = line.pop("by", {"version": header["target"]["version"], **header, "cpu": None})
+    for name, expected in (("version", header["target"]["version"]), ("suite", header["suite"])):
+        if by[name] != expected:
+            raise Unusable(f"a worker has the {name} {by[name]}, the first one {expected}: all must have the same")
+    return line if by["cpu"] in (None, header["environment"]["CPU"]) else {**line, "cpu": by["cpu"]}
 
 
 class Progress:
     """Rate and time left, on stderr, every few seconds."""
 
-    def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.done, self.wrong, self._before = total, done, 0, done
-        self._began = self._said = time.monotonic()
+    def __init__(self, total: int, done: int, now: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.done, self.wrong, self._before, self._now = total, done, 0, done, now
+        self._began = self._said = now()
 
-    def add(self, line: dict[str, Any]) -> None:
+    def add(self, line: Line) -> None:
         self.done += line["seeds"][1] - line["seeds"][0]
         self.wrong += sum(sum(line["counts"].get(name, {}).values()) for name in WRONG)
-        now = time.monotonic()
+        now = self._now()
         if now - self._said >= EVERY or self.done == self.total:
-            self._said = now
-            print(self.words(now - self._began), file=sys.stderr, flush=True)
-
-    def words(self, seconds: float) -> str:
-        rate = (self.done - self._before) / max(seconds, 1e-9)
-        left = (self.total - self.done) / rate if rate else 0.0
-        return (f"{self.done:,} of {self.total:,} cases, {self.wrong:,} did not agree; {rate:,.0f} cases a second, "
-                f"{left / 60:,.1f} minutes left")  # fmt: skip
+            self._said, rate = now, (self.done - self._before) / max(now - self._began, 1e-9)
+            left = (self.total - self.done) / rate / 60
+            print(f"{self.done:,} of {self.total:,} cases, {self.wrong:,} did not agree; {rate:,.0f} cases a second, "
+                  f"{left:,.1f} minutes left", file=sys.stderr, flush=True)  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from adapters.contract import Result
 from adapters.numpy.adapter import ReferenceAdapter
 from evidence.campaign.cases import BLOCK, case_of, pieces
-from evidence.campaign.record import Campaign, Writer, header_line
+from evidence.campaign.record import Campaign, begin, finish, header_line
 from harness.campaign.block import about, ask_block
 
 NAMED = "meta_tests.common.campaigns:{}"
@@ -82,9 +82,9 @@ def campaign(path: Path, source: str, start: int, stop: int, change: Callable[[d
     """A whole campaign, made in this process.  change: of its header."""
     header = header_line(deepcopy(told(source, "cpu")), (start, stop))
     change(header)
-    writer = Writer(path, header)
+    journal, _ = begin(path, header, resume=False)
     for piece in pieces(start, stop, BLOCK):
         line = ask_block(source, "cpu", *piece)
         line.pop("by")
-        writer.write(line)
-    return writer.finish()
+        journal.write(line)
+    return finish(path)

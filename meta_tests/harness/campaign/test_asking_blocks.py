@@ -11,8 +11,10 @@ pytest.importorskip("pydantic")
 from adapters.contract import features_of_case
 from adapters.running.trial import attempt, examine
 from evidence.campaign.cases import OF_A_MODULE, case_of, group_of
+from evidence.campaign.record import Block
 from harness.campaign import block
-from harness.campaign.block import ask_block, subject, together
+from harness.campaign.block import ask_block, target_of, together
+from harness.campaign.verify import problems
 from meta_tests.common.campaigns import NAMED, ODD
 from reference import Case
 
@@ -22,7 +24,7 @@ RIGHT, WRONG, RAISING, DEADLY = map(NAMED.format, ("Right", "Wrong", "Raising", 
 @pytest.mark.parametrize("first", range(0, 2_000, 170))
 def test_beside_each_other_and_alone_the_verdict_is_the_same(first: int) -> None:
     """Outcome and elements; the largest fraction too, but for the order in which BLAS adds."""
-    of = subject(RIGHT, "cpu", False)
+    of = target_of(RIGHT, "cpu", False)
     group, seeds = group_of(first), range(first, first + OF_A_MODULE)
     cases = [group.case(seed) for seed in seeds]
     stack, features = of.stack(cases[0]), features_of_case(cases[0])
@@ -49,14 +51,14 @@ def test_a_wrong_case_is_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask_block(WRONG, "cpu", 1_000, 1_020)["worst"]["seed"] == ODD
     of = ask_block(RIGHT, "cpu", 0, 1_00)["worst"]
     assert (
-        f"{examine(subject(RIGHT, 'cpu', False).adapter, case_of(of['seed'])).verdict.max_fraction:.3g}"
+        f"{examine(target_of(RIGHT, 'cpu', False).adapter, case_of(of['seed'])).verdict.max_fraction:.3g}"
         == f"{of['fraction']:g}"
     )
 
 
 def test_planted_what_is_judged_together_alone_would_hide_a_wrong_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer of another shape is judged by itself."""
-    of = subject(RIGHT, "cpu", False)
+    of = target_of(RIGHT, "cpu", False)
     monkeypatch.setattr(of.adapter, "changed", lambda x, result: result._replace(output=result.output[..., :-1]),
                         raising=False)  # fmt: skip
     line = ask_block(RIGHT, "cpu", 1_000, 1_010)
@@ -69,15 +71,13 @@ def test_a_case_that_takes_its_process_down_is_one_crash() -> None:
     (wrong,) = line["wrong"]
     assert (wrong["seed"], sum(line["counts"]["agrees"].values())) == (ODD, 5)
     assert "SIGKILL" in wrong["said"]["message"]
-    subject(DEADLY, "cpu", True).child.close()
+    target_of(DEADLY, "cpu", True).child.close()
 
 
 def test_a_block_that_cannot_be_asked_is_a_line_too() -> None:
-    from evidence.campaign.verify import block_of, problems
-
-    line = block.died(RIGHT, "cpu", 1_000, 1_020, "KilledWorker")
+    line = block.died(1_000, 1_020, "KilledWorker")
     assert sum(line["counts"]["crashed"].values()) == 20
-    assert list(problems(block_of(line))) == []
+    assert list(problems(Block.model_validate(line))) == []
 
 
 def test_what_is_not_offered_is_counted_so() -> None:
