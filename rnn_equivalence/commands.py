@@ -318,4 +318,5 @@ campaign.params.append(any_version())
 
 for name, (function, said, arguments) in OF_EVIDENCE.items():
     kind = Upgrade if name == "upgrade" else click.Command
-    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function)))
+    hidden = name == "schema"  # the list of all commands fits a screen
+    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function), hidden=hidden))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -92,9 +91,7 @@ def key_of(number: int) -> Key:
     batch, time = (size if end is None else end for size, end in zip((batch, time), ends, strict=True))
     variants = choose(SOME_VARIANTS) if cell == "lstm" else ()
     more: dict[str, Any] = {"clip": clip} if cell in OF_CELLS["clip"] else {}
-    if "projection" in variants:
-        more["projection_size"] = hidden_size // 2
-    more |= {VARIANTS[word]: True for word in variants if word != "projection"}
+    more |= {VARIANTS[word]: hidden_size // 2 if word == "projection" else True for word in variants}
     spec = RNNSpec(input_size, hidden_size, choose(DEPTHS), choose(DIRECTIONS),
                    nonlinearity if cell == "elman" else "tanh", choose(BIASES), cell, **more)  # fmt: skip
     lengths, h0, dtype = choose(LENGTHS), choose((True, False)), choose(DTYPES)
@@ -142,17 +139,14 @@ def group_of(seed: int) -> Group:
         lengths = [choose(range(least, key.time + 1)) for _ in range(rows)]
         if key.lengths == "with zeros":
             lengths[:: max(key.batch, 1)] = [0] * len(lengths[:: max(key.batch, 1)])
-    narrow = key.dtype in ("float16", "bfloat16")
-    case = draw_case(
-        key.spec, batch=rows, time=key.time, dtype="float32" if narrow else key.dtype,
-        seed=STREAMS * number + OF_NUMBERS, weight_scale=weight_scale, input_scale=input_scale, h0=key.h0,
-        lengths=lengths, layout="time_first", mask=key.mask,
-    )  # fmt: skip
-    if narrow:
-        tracks, h0 = (track.astype(key.dtype) for track in case.parameters), case.h0
-        case = replace(case, parameters=[*tracks], x=case.x.astype(key.dtype),
-                       h0=each_state(lambda state: state.astype(key.dtype), h0))  # fmt: skip
-    return Group(first, key, case, memory)
+    drawn = key.dtype if key.dtype == "float64" else "float32"
+    case = draw_case(key.spec, batch=rows, time=key.time, dtype=drawn, seed=STREAMS * number + OF_NUMBERS,
+                     weight_scale=weight_scale, input_scale=input_scale, h0=key.h0, lengths=lengths,
+                     layout="time_first", mask=key.mask)  # fmt: skip
+    tracks, h0 = [track.astype(key.dtype) for track in case.parameters], case.h0
+    narrow = replace(case, parameters=tracks, x=case.x.astype(key.dtype),
+                     h0=each_state(lambda state: state.astype(key.dtype), h0))  # fmt: skip
+    return Group(first, key, narrow, memory)
 
 
 def case_of(seed: int) -> Case:
@@ -172,7 +166,7 @@ def pieces(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 def blocks(start: int, stop: int) -> int:
     """How many blocks hold these seeds."""
-    return math.ceil(stop / BLOCK) - start // BLOCK if start < stop else 0
+    return -(-stop // BLOCK) - start // BLOCK if start < stop else 0
 
 
 def asked(start: int, stop: int) -> Counter[int]:

@@ -197,9 +197,8 @@ def read(path: Path, going: bool = False) -> Campaign:
         raise Unusable(f"{path.name}: it has no {'end: --resume goes on with it' if header else 'whole line'}")
     if end is not None and (len(stops) != blocks(*header.seeds) or end.blocks != len(stops)):
         missing = next(stop for stop in sorted((header.seeds[0], *stops.values())) if stop not in stops)
-        raise Unusable(
-            f"{path.name}: {len(stops):,} of {blocks(*header.seeds):,} blocks: that of seed {missing} is missing"
-        )
+        told = f"{len(stops):,} of {blocks(*header.seeds):,} blocks"
+        raise Unusable(f"{path.name}: {told}: that of seed {missing} is missing")
     if end is not None and end.outcomes != dict(outcomes):
         raise Unusable(f"{path.name}: its last line counts {end.outcomes}, its blocks add up to {dict(outcomes)}")
     return Campaign(path, header, sorted(stops), outcomes, end, whole)
@@ -232,8 +231,9 @@ def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, Sequence[int
     try:
         lock(handle, alone=True)
         begun = read(partial, going=True) if next(lines_of(partial), None) else None
-        for name in (*SAME, "seeds") if begun else ():
-            one, other = (_told(of, name) for of in (begun.header, Header.model_validate(header)))
+        new = Header.model_validate(header)
+        for name in (*SAME, "seeds"):
+            one, other = (_told(of, name) for of in (begun.header if begun else new, new))
             if one != other:
                 raise Unusable(f"{partial}: {name}: it was begun with {one}, and this is {other}")
         os.ftruncate(handle, begun.whole if begun else 0)
@@ -264,17 +264,13 @@ def finish(path: Path) -> Campaign:
 def merge(file: Path, parts: Sequence[Path]) -> int:
     """Write one record of several with adjacent seeds. Raises Unusable for a gap, an overlap, another version."""
     if file.exists() or len(parts) < 2:
-        raise Unusable(
-            f"{file}: it is there already, or there is one record to merge: name the new one first, then two"
-        )
+        raise Unusable(f"{file}: expected a name that is free, and two records at least that make it")
     several = sorted((read(path) for path in parts), key=lambda part: part.header.seeds)
     first, stop = several[0], several[0].header.seeds[0]
     for part in several:
         if part.header.seeds[0] != stop:
             what = "a gap" if part.header.seeds[0] > stop else "an overlap"
-            raise Unusable(
-                f"{part.path}: it begins at seed {part.header.seeds[0]}, the one before ends at {stop}: {what}"
-            )
+            raise Unusable(f"{part.path}: it begins at seed {part.header.seeds[0]}, and not at {stop}: {what}")
         for name in SAME:
             if (a := _told(first.header, name)) != (b := _told(part.header, name)):
                 raise Unusable(f"{first.path} and {part.path} differ in their {name}: {a} and {b}")

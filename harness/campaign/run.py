@@ -91,11 +91,12 @@ def _cluster(processes: int | None, dask: str | None):
 
 def checked(header: Line, line: Line) -> Line:
     """The line for the record. Raises Unusable where a worker has another version of anything that decides verdicts."""
-    by = line.pop("by", {"version": header["target"]["version"], **header, "cpu": None})
-    for name, expected in (("version", header["target"]["version"]), ("suite", header["suite"])):
-        if by[name] != expected:
-            raise Unusable(f"a worker has the {name} {by[name]}, the first one {expected}: all must have the same")
-    return line if by["cpu"] in (None, header["environment"]["CPU"]) else {**line, "cpu": by["cpu"]}
+    here = {"version": header["target"]["version"], "suite": header["suite"], "cpu": header["environment"]["CPU"]}
+    by = line.pop("by", here)
+    for name in ("version", "suite"):
+        if by[name] != here[name]:
+            raise Unusable(f"a worker has the {name} {by[name]}, the first one {here[name]}: all must have the same")
+    return line if by == here else {**line, "cpu": by["cpu"]}
 
 
 class Progress:
