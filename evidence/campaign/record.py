@@ -42,6 +42,7 @@ FORMAT = next(name for name, kind in FORMATS.items() if kind == PROPERTY)
 TAG = 3  # bytes of a digest that are kept of each answer: 4 characters of base64
 MOST_KEPT = 3  # cases of a block that are kept in full; which others did not agree, asking the block again says
 WRONG = ("disagrees", "crashed")
+NUMBERED = {str(number) for number in range(len(COMBINATIONS))}
 SAME = ("suite", "draws", "target")  # of the headers of one campaign, wherever it is asked
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Seeds = Annotated[list[Seed], Field(min_length=2, max_length=2, description="the first, and that behind the last")]
@@ -101,6 +102,8 @@ class Block(Model):
     def _of_its_seeds(self) -> "Block":
         if blocks(*self.seeds) != 1:
             raise ValueError(f"seeds: got {self.seeds}, expected some of one block of {BLOCK}")
+        if not {number for count in self.counts.values() for number in count} <= NUMBERED:
+            raise ValueError(f"counts: got a number that is none of {len(NUMBERED)} combinations")
         if len(b"".join(self.each)) != TAG * (self.seeds[1] - self.seeds[0]) or digest_of(self.each) != self.digest:
             raise ValueError(f"tags: got those of {len(self.each)} cases and {digest_of(self.each)}, expected those of "
                              f"{self.seeds[1] - self.seeds[0]} and {self.digest}")  # fmt: skip
@@ -218,7 +221,7 @@ def written(lines: Iterable[bytes], count: int, outcomes: Counter[str]) -> Itera
     yield sealed(found, {"kind": "end", "finished": now(), "blocks": count, "outcomes": dict(outcomes)})
 
 
-def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, Sequence[int]]:
+def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, frozenset[int]]:
     """FILE.partial, to which each block is appended by one write; and the first seeds of the blocks that it has.
 
     resume: whether one that is there goes on: its whole lines are kept. Raises Unusable where it is of another
@@ -243,7 +246,7 @@ def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, Sequence[int
         os.close(handle)
     if begun is None:
         journal.write(header)
-    return journal, begun.starts if begun else ()
+    return journal, frozenset(begun.starts if begun else ())
 
 
 def _told(header: Header, name: str) -> Any:

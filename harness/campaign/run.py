@@ -59,10 +59,10 @@ def command(
         ask = partial(cluster.lines if cluster else of_seeds, *of, isolate=isolate)
         header = header_line(tell(*of), chosen)
         journal, there = begin(file, header, resume)
-        done = sum(end - start for start, end in pieces(*chosen, BLOCK) if start in {*there})
+        done = sum(end - start for start, end in pieces(*chosen, BLOCK) if start in there)
         progress = Progress(chosen[1] - chosen[0], done)
         try:
-            for line in ask(several=(piece for piece in pieces(*chosen, BLOCK) if piece[0] not in {*there})):
+            for line in ask(several=(piece for piece in pieces(*chosen, BLOCK) if piece[0] not in there)):
                 journal.write(checked(header, line))
                 progress.add(line)
         except KeyboardInterrupt:
