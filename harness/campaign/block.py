@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from adapters import Result
+from adapters import Result, keep_few_shapes
 from adapters.running.trial import Trial, attempt
 from evidence.campaign.cases import OF_A_MODULE, Group, asked, group_of, pieces
 from evidence.campaign.record import MOST_KEPT, PROPERTY, WRONG, digest_of, tag_of
@@ -32,6 +32,7 @@ from ..targets import devices, load
 @functools.lru_cache(maxsize=4)
 def target_of(source: str, device: str, isolate: bool) -> Target:
     """Raises Unusable, in a sentence, for an adapter that cannot be used, or lacks the device."""
+    keep_few_shapes()
     try:
         adapter = load(source)
         devices(adapter, [device], source)

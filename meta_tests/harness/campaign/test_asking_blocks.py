@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -78,6 +79,15 @@ def test_a_block_that_cannot_be_asked_is_a_line_too() -> None:
     line = block.died(1_000, 1_020, "KilledWorker")
     assert sum(line["counts"]["crashed"].values()) == 20
     assert list(problems(Block.model_validate(line))) == []
+
+
+def test_a_process_keeps_little_for_shapes_that_do_not_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless its user has set it otherwise."""
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    target_of.cache_clear()
+    target_of(RIGHT, "cpu", False)
+    assert (os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "16")
 
 
 def test_what_is_not_offered_is_counted_so() -> None:
