@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -30,15 +31,26 @@ def cluster(address: str | None, processes: int | None) -> Iterator[Cluster]:
     """
     # what a scheduler of somebody else's counts is its own setting
     with config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}), ExitStack() as closing:
-        where: Any = address or closing.enter_context(
-            LocalCluster(n_workers=processes, threads_per_worker=1, memory_limit=0, dashboard_address=None,
-                         silence_logs=SILENT))  # fmt: skip
+        with _deaf():
+            where: Any = address or closing.enter_context(
+                LocalCluster(n_workers=processes, threads_per_worker=1, memory_limit=0, dashboard_address=None,
+                             silence_logs=SILENT))  # fmt: skip
         try:
             client = closing.enter_context(Client(where, timeout=PATIENCE))
             client.wait_for_workers(1, PATIENCE)
         except (OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise Unusable(f"--dask: got {address!r}, and no scheduler with a worker answers: {told(error)}") from error
         yield Cluster(client)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are begun in this context do not hear Ctrl-C: the campaign's own ends them."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 class Cluster:
