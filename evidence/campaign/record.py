@@ -6,6 +6,8 @@ two campaigns show which case moved without an answer being kept.
 
 import base64
 import hashlib
+import itertools
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +18,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from adapters.capabilities import FEATURES
 from reference import limits
 
 from ..record.journal import Journal, lock, now, partial_path
+from ..record.ledger import AXES
 from ..record.lines import FORMATS, Line, Unusable, dump, read_lines, sealed, write_lines
 from ..record.reader import expect_one_reading, expect_seal
 from ..record.runs import model_of
@@ -27,6 +31,7 @@ from ..record.schema import (
     Environment,
     FindingId,
     Model,
+    Name,
     Number,
     Outcome,
     Sha256,
@@ -35,18 +40,17 @@ from ..record.schema import (
     TargetLine,
     VerdictLine,
 )
-from .cases import BLOCK, COMBINATIONS, DRAWS, MOST_SEED, blocks
+from .cases import BLOCK, DRAWS, MOST_SEED, blocks
 
 PROPERTY = "campaign"
 FORMAT = next(name for name, kind in FORMATS.items() if kind == PROPERTY)
 TAG = 3  # bytes of a digest that are kept of each answer: 4 characters of base64
 MOST_KEPT = 3  # cases of a block that are kept in full; which others did not agree, asking the block again says
 WRONG = ("disagrees", "crashed")
-NUMBERED = {str(number) for number in range(len(COMBINATIONS))}
-SAME = ("suite", "draws", "target")  # of the headers of one campaign, wherever it is asked
+SAME = ("suite", "draws", "axes", "target")  # of the headers of one campaign, wherever it is asked
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Seeds = Annotated[list[Seed], Field(min_length=2, max_length=2, description="the first, and that behind the last")]
-Counts = dict[Outcome, Annotated[dict[str, Count], Field(max_length=len(COMBINATIONS))]]
+Counts = dict[Outcome, Annotated[dict[str, Count], Field(max_length=limits.CELLS)]]
 
 
 def tag_of(outcome: str, answer: str | None = None) -> bytes:
@@ -66,10 +70,18 @@ class Header(Model):
     suite: Suite
     draws: Count = Field(description="cases.DRAWS: what a seed stands for")
     seeds: Seeds
+    axes: dict[Name, list[str]] = Field(max_length=16, description="the features whose combinations are counted")
     started: str
     target: TargetLine
     environment: Environment
     parts: list[Sha256] = Field([], max_length=limits.PACKAGES, description="of the records that were merged")
+
+    @property
+    def combinations(self) -> list[tuple[str, ...]]:
+        """The combinations that are counted, by their number. Raises Unusable for more than limits.CELLS."""
+        if math.prod(map(len, self.axes.values())) > limits.CELLS:
+            raise Unusable(f"axes: got more than {limits.CELLS} combinations")
+        return list(itertools.product(*self.axes.values()))
 
 
 class Worst(Model):
@@ -102,8 +114,6 @@ class Block(Model):
     def _of_its_seeds(self) -> "Block":
         if blocks(*self.seeds) != 1:
             raise ValueError(f"seeds: got {self.seeds}, expected some of one block of {BLOCK}")
-        if not {number for count in self.counts.values() for number in count} <= NUMBERED:
-            raise ValueError(f"counts: got a number that is none of {len(NUMBERED)} combinations")
         if len(b"".join(self.each)) != TAG * (self.seeds[1] - self.seeds[0]) or digest_of(self.each) != self.digest:
             raise ValueError(f"tags: got those of {len(self.each)} cases and {digest_of(self.each)}, expected those of "
                              f"{self.seeds[1] - self.seeds[0]} and {self.digest}")  # fmt: skip
@@ -176,13 +186,13 @@ def read(path: Path, going: bool = False) -> Campaign:
 
     going: whether it may lack its end.
     """
-    found, whole, header, end = hashlib.sha256(), 0, None, None
+    found, whole, header, end, numbers = hashlib.sha256(), 0, None, None, set[str]()
     stops, outcomes = dict[int, int](), Counter[str]()
     for raw, line in lines_of(path):
         if end is not None:
             raise Unusable(f"{path.name}: its last line stands among the others")
         if isinstance(line, Header):
-            header = line
+            header, numbers = line, {str(number) for number in range(len(line.combinations))}
         elif isinstance(line, End):
             expect_seal(path.name, raw, line.sha256, found)
             end = line
@@ -192,6 +202,8 @@ def read(path: Path, going: bool = False) -> Campaign:
             (first, last), least = header.seeds, line.seeds[0] // BLOCK * BLOCK
             if start in stops or (start, stop) != (max(first, least), min(last, least + BLOCK)):
                 raise Unusable(f"{path.name}: seeds {start}:{stop} are there twice, or no block of {first}:{last}")
+            if not {number for count in line.counts.values() for number in count} <= numbers:
+                raise Unusable(f"{path.name}: seeds {start}:{stop} count a combination that is none of {len(numbers)}")
             stops[start] = stop
             outcomes += line.outcomes
         found.update(raw)
@@ -209,7 +221,9 @@ def read(path: Path, going: bool = False) -> Campaign:
 
 def header_line(about: Line, seeds: Sequence[int]) -> Line:
     """about: suite, environment and target."""
-    return {"kind": "header", "format": FORMAT, **about, "draws": DRAWS, "seeds": list(seeds), "started": now()}
+    axes = {name: list(FEATURES[name]) for name in AXES}
+    return {"kind": "header", "format": FORMAT, **about, "draws": DRAWS, "seeds": list(seeds), "axes": axes,
+            "started": now()}  # fmt: skip
 
 
 def written(lines: Iterable[bytes], count: int, outcomes: Counter[str]) -> Iterator[bytes]:

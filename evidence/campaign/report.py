@@ -7,10 +7,8 @@ from typing import Any, get_args
 from reference.files import write_atomically
 
 from .. import words
-from ..record.ledger import AXES
 from ..record.schema import Outcome
 from ..report import render
-from .cases import COMBINATIONS
 from .record import Campaign, Wrong, read
 
 MOST_SHOWN = 20  # cases that did not agree
@@ -34,7 +32,8 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
 def model(campaign: Campaign) -> dict[str, Any]:
     """What both templates show. rows: (axis, value) -> outcome -> cases."""
     findings, wrong, worst = Counter[str](), list[Wrong](), None
-    rows: dict[tuple[str, Any], Counter[str]] = {}
+    rows: dict[tuple[str, str], Counter[str]] = {}
+    combinations = campaign.header.combinations
     for block in campaign.blocks:
         findings.update(block.findings)
         wrong += block.wrong[: MOST_SHOWN - len(wrong)]
@@ -42,7 +41,7 @@ def model(campaign: Campaign) -> dict[str, Any]:
             worst = block.worst
         for outcome, count in block.counts.items():
             for number, many in count.items():
-                for axis in zip(AXES, COMBINATIONS[int(number)], strict=True):
+                for axis in zip(campaign.header.axes, combinations[int(number)], strict=True):
                     rows.setdefault(axis, Counter())[outcome] += many
     target, agree = campaign.header.target, campaign.outcomes["agrees"]
     told = f"{agree:,} answers of {target.adapter} {target.version} on {target.device} agree; "

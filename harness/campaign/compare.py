@@ -20,8 +20,8 @@ def command(old: Path, new: Path, as_json: bool = False, as_markdown: bool = Fal
     if as_json or as_markdown:
         raise Unusable("--json, --markdown: are for records of runs, and these are campaigns")
     before, after = read(old), read(new)
-    if before.header.draws != after.header.draws:
-        raise Unusable(f"{old} and {new} draw their cases in other ways")
+    if (before.header.draws, before.header.axes) != (after.header.draws, after.header.axes):
+        raise Unusable(f"{old} and {new} draw, or count, their cases in other ways")
     known = {tuple(block.seeds): (block.digest, block.counts) for block in before.blocks}
     common, moved, worse = 0, list[int](), list[int]()
     for block in (block for block in after.blocks if tuple(block.seeds) in known):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapters import KNOWN
-from evidence.campaign.cases import DRAWS, asked
+from evidence.campaign.cases import COMBINATIONS, DRAWS, asked
 from evidence.campaign.record import WRONG, Block, Campaign, read
 from evidence.record.lines import Line, Unusable
 from evidence.record.schema import TargetLine
@@ -67,8 +67,9 @@ def again(campaign: Campaign, part: float) -> Check:
     """Some blocks are asked again, one at least. What of them cannot be said is not shown; the empty word: of all."""
     target = campaign.header.target
     here = is_here(target)
-    if campaign.header.draws != DRAWS or isinstance(here, str):
-        why = here if isinstance(here, str) else f"it draws by {campaign.header.draws}, and this suite by {DRAWS}"
+    otherwise = campaign.header.draws != DRAWS or campaign.header.combinations != list(COMBINATIONS)
+    if isinstance(here, str) or otherwise:
+        why = here if isinstance(here, str) else "its cases are drawn, or counted, in another way"
         return Check("a sample is asked again", unshown=Counter({f"not asked: {why}": 1, "": 1}))
     chosen = {*random.sample(campaign.starts, max(1, round(part * len(campaign.starts))))}
     wrong, elsewhere, same = list[str](), Counter[str](), here["environment"] == target.environment

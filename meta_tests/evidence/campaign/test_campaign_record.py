@@ -106,10 +106,11 @@ def test_planted_a_forged_line_is_found(right: Campaign, tmp_path: Path, change:
     [
         (2, lambda line: False, "1 of 2 blocks: that of seed 1000 is missing"),
         (0, lambda line: line.update(seeds=[START, 3_000]), "or no block of 960:3000"),
+        (0, lambda line: line.update(axes={c: ["x"] * 200 for c in "abcdefg"}), "more than 10000 combinations"),
         (0, lambda line: line.update(seeds=[START, 2**49]), "seeds.1: Input should be less"),
         (1, lambda line: line.update(seeds=[960, 980]), "tags: got those of 40 cases .* expected those of 20 "),
         (1, lambda line: line.update(seeds=[960, 2**47]), "expected some of one block"),
-        (1, lambda line: line["counts"]["agrees"].update({"144": 0}), "a number that is none of 144 combinations"),
+        (1, lambda line: line["counts"]["agrees"].update({"144": 0}), "a combination that is none of 144"),
         (2, lambda line: line.update(seeds=[960, 1_000]), "are there twice"),
         (1, lambda line: line.update(digest="0" * 16), "expected those of 40 and 0000000000000000"),
         (0, lambda line: line.update(format="rnn-equivalence campaign 2"), "format"),
