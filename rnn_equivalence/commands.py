@@ -240,10 +240,6 @@ def judge(**given: Any) -> None:
         raise Unusable(one_line(error)) from error
 
 
-for one in (adapters, judge):
-    one.params.append(any_version())
-
-
 # the function of a command for records of runs -> that for records of campaigns
 OF_CAMPAIGNS = {
     "report:command": "evidence.campaign.report:command",
@@ -262,11 +258,8 @@ def _chosen(name: str, given: dict[str, Any]) -> str:
     """The function that does a command; what it reads is known by the first line alone."""
     if name not in OF_CAMPAIGNS:
         return f"evidence.{name}"
-    lines = import_module("evidence.record.lines")
-    kinds = {
-        lines.format_of(path)
-        for path in given.get("parts") or [given[of] for of in ("file", "old", "new") if of in given]
-    }
+    lines, read = import_module("evidence.record.lines"), [given[of] for of in ("file", "old", "new") if of in given]
+    kinds = {lines.format_of(path) for path in given.get("parts") or read}
     if len(kinds) > 1:
         raise lines.Unusable(f"got a {' and a '.join(sorted(kinds))}, expected records of one kind")
     return f"evidence.{name}" if kinds == {"run"} else OF_CAMPAIGNS[name]
@@ -277,15 +270,16 @@ def called(choose: Callable[[], str], **given: object) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    try:
-        cannot_be_used = import_module("evidence.record.runs").Unusable
-    except ModuleNotFoundError as missing:
-        raise Unusable(f"{missing}; {INSTALL}") from missing
+    cannot_be_used = import_module("evidence.record.lines").Unusable
     try:
         module, _, function = choose().partition(":")
-        sys.exit(getattr(import_module(module), function)(**given))
+        command = getattr(import_module(module), function)
     except ModuleNotFoundError as missing:
         raise Unusable(f"{missing}; {INSTALL}") from missing
+    except cannot_be_used as error:
+        raise Unusable(visible(str(error))) from error
+    try:
+        sys.exit(command(**given))
     except (cannot_be_used, OSError) as error:
         raise Unusable(visible(str(error))) from error
 
@@ -313,9 +307,8 @@ def campaign(framework: str | None, adapter: str | None, **given: Any) -> None:
     called(lambda: "harness.campaign.run:command", source=framework or adapter, **given)
 
 
-campaign.params.append(any_version())
-
-
+for one in (adapters, judge, campaign):
+    one.params.append(any_version())
 for name, (function, said, arguments) in OF_EVIDENCE.items():
     kind = Upgrade if name == "upgrade" else click.Command
     hidden = name == "schema"  # the list of all commands fits a screen

@@ -21,25 +21,12 @@ from pydantic import Field, TypeAdapter, model_validator
 from adapters.capabilities import FEATURES
 from reference import limits
 
+from ..record import schema
 from ..record.journal import Journal, lock, now, partial_path
 from ..record.ledger import AXES
 from ..record.lines import FORMATS, Line, Unusable, dump, read_lines, sealed, write_lines
 from ..record.reader import expect_one_reading, expect_seal
 from ..record.runs import model_of
-from ..record.schema import (
-    Count,
-    Environment,
-    FindingId,
-    Model,
-    Name,
-    Number,
-    Outcome,
-    Sha256,
-    ShortSha256,
-    Suite,
-    TargetLine,
-    VerdictLine,
-)
 from .cases import BLOCK, DRAWS, MOST_SEED, blocks
 
 PROPERTY = "campaign"
@@ -50,7 +37,7 @@ WRONG = ("disagrees", "crashed")
 SAME = ("suite", "draws", "axes", "target")  # of the headers of one campaign, wherever it is asked
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Seeds = Annotated[list[Seed], Field(min_length=2, max_length=2, description="the first, and that behind the last")]
-Counts = dict[Outcome, Annotated[dict[str, Count], Field(max_length=limits.CELLS)]]
+Counts = dict[schema.Outcome, Annotated[dict[str, schema.Count], Field(max_length=limits.CELLS)]]
 
 
 def tag_of(outcome: str, answer: str | None = None) -> bytes:
@@ -62,19 +49,19 @@ def digest_of(tags: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(tags)).hexdigest()[:16]
 
 
-class Header(Model):
+class Header(schema.Model):
     """The first line."""
 
     kind: Literal["header"]
     format: Literal["rnn-equivalence campaign 1"]
-    suite: Suite
-    draws: Count = Field(description="cases.DRAWS: what a seed stands for")
+    suite: schema.Suite
+    draws: schema.Count = Field(description="cases.DRAWS: what a seed stands for")
     seeds: Seeds
-    axes: dict[Name, list[str]] = Field(max_length=16, description="the features whose combinations are counted")
+    axes: dict[schema.Name, list[str]] = Field(max_length=16, description="the features whose combinations are counted")
     started: str
-    target: TargetLine
-    environment: Environment
-    parts: list[Sha256] = Field([], max_length=limits.PACKAGES, description="of the records that were merged")
+    target: schema.TargetLine
+    environment: schema.Environment
+    parts: list[schema.Sha256] = Field([], max_length=limits.PACKAGES, description="of the records that were merged")
 
     @property
     def combinations(self) -> list[tuple[str, ...]]:
@@ -84,27 +71,27 @@ class Header(Model):
         return list(itertools.product(*self.axes.values()))
 
 
-class Worst(Model):
-    fraction: Number = Field(description="the largest error as a fraction of its bound, three digits")
+class Worst(schema.Model):
+    fraction: schema.Number = Field(description="the largest error as a fraction of its bound, three digits")
     seed: Seed
 
 
-class Wrong(Model):
+class Wrong(schema.Model):
     """A case that did not agree, with all that a replay needs."""
 
     seed: Seed
-    said: VerdictLine
+    said: schema.VerdictLine
 
 
-class Block(Model):
+class Block(schema.Model):
     """What came of the cases of a block of seeds."""
 
     kind: Literal["block"]
     seeds: Seeds
     counts: Counts = Field(description="outcome -> number of a combination -> cases")
     worst: Worst | None = Field(description="of the answers that a bound judged, but for findings")
-    findings: Annotated[dict[FindingId, Count], Field(max_length=limits.DECLARATIONS)]
-    digest: ShortSha256 = Field(description="of the tags")
+    findings: Annotated[dict[schema.FindingId, schema.Count], Field(max_length=limits.DECLARATIONS)]
+    digest: schema.ShortSha256 = Field(description="of the tags")
     tags: Annotated[str, Field(max_length=4 * BLOCK)] = Field(description="base64 of 3 bytes of each case's digest")
     wrong: Annotated[list[Wrong], Field(max_length=MOST_KEPT)]
     cpu: str | None = Field(None, description="where it was asked on another processor than the header names")
@@ -130,14 +117,14 @@ class Block(Model):
         return [whole[at : at + TAG] for at in range(0, len(whole), TAG)]
 
 
-class End(Model):
+class End(schema.Model):
     """The last line, which the others add up to."""
 
     kind: Literal["end"]
     finished: str
-    blocks: Count
-    outcomes: dict[Outcome, Count]
-    sha256: Sha256
+    blocks: schema.Count
+    outcomes: dict[schema.Outcome, schema.Count]
+    sha256: schema.Sha256
 
 
 KIND: TypeAdapter[Header | Block | End] = TypeAdapter(Annotated[Header | Block | End, Field(discriminator="kind")])
@@ -266,7 +253,7 @@ def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, frozenset[in
 def _told(header: Header, name: str) -> Any:
     """What must not change from one part of a campaign to another: what a machine is may."""
     value = getattr(header, name)
-    return value.model_dump(exclude={"environment", "idioms"}) if isinstance(value, Model) else value
+    return value.model_dump(exclude={"environment", "idioms"}) if isinstance(value, schema.Model) else value
 
 
 def finish(path: Path) -> Campaign:

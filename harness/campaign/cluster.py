@@ -64,30 +64,28 @@ class Cluster:
         return self._client.submit(block.about, source, device, pure=False).result()
 
     def lines(self, source: str, device: str, several: Iterator[tuple[int, int]], isolate: bool) -> Iterator[Line]:
-        """The lines of blocks as they come. A block whose worker is lost is asked again by another one; one
-        whose worker died DEATHS times is asked once more, each case in a process of its own: then a case is recorded as
-        crashed, and not its block."""
+        """The lines of blocks as they come. A block whose worker is lost is asked again by another; one whose worker
+        died DEATHS times once more, each case in a process of its own: then a case is recorded as crashed, not a block.
+        """
         asked: dict[Future, tuple[int, int, bool]] = {}
         coming = as_completed()
 
-        def hand_out(start: int, stop: int, apart: bool) -> None:
-            future = self._client.submit(block.ask_block, source, device, start, stop, apart, pure=False)
-            asked[future] = start, stop, apart
-            coming.add(future)
+        def hand_out(*todo: tuple[int, int, bool]) -> None:
+            wanted = max(0, AHEAD * max(1, len(self._client.nthreads())) - len(asked))
+            for one in (*todo, *((*seeds, isolate) for seeds in islice(several, wanted))):
+                future = self._client.submit(block.ask_block, source, device, *one, pure=False)
+                asked[future] = one
+                coming.add(future)
 
-        def more() -> None:
-            wanted = AHEAD * max(1, len(self._client.nthreads())) - len(asked)
-            for start, stop in islice(several, max(0, wanted)):
-                hand_out(start, stop, isolate)
-
-        more()
+        hand_out()
         for future in coming:
             start, stop, apart = asked.pop(future)
+            again: list[tuple[int, int, bool]] = []
             try:
                 yield future.result()
             except KilledWorker as error:
                 if apart:
                     yield block.died(start, stop, told(error))
                 else:
-                    hand_out(start, stop, True)
-            more()
+                    again.append((start, stop, True))
+            hand_out(*again)
