@@ -75,7 +75,7 @@ def keras_on(*extras: str) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: every framework judged, the bounds' proofs, the planted faults, the evidence, the wheel."""
-    install(session, *FRAMEWORKS, "proof", "evidence", "wheel")
+    install(session, *FRAMEWORKS, "proof", "evidence", "campaign", "wheel")
     run_tests(session)
 
 
@@ -171,7 +171,7 @@ def upgrade(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
-    install(session, *FRAMEWORKS, "proof", "evidence", "wheel")
+    install(session, *FRAMEWORKS, "proof", "evidence", "campaign", "wheel")
     run_tests(session, HYPOTHESIS_PROFILE="nightly")
 
 
@@ -240,7 +240,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, pyright, and whether the documents build."""
-    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "wheel", "lint", "docs")
+    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "campaign", "wheel", "lint", "docs")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")

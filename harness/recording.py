@@ -33,12 +33,12 @@ def header(targets: Sequence[Target], found: Sequence[Availability], run: Line) 
         "features": {name: list(values) for name, values in FEATURES.items()},
         "axes": list(AXES),
         "corpora": corpus.digests(),
-        "targets": [_target(target) for target in targets],
+        "targets": [target_line(target) for target in targets],
         "absent": [{"name": f.name, "problem": f.problem} for f in found if not f.loads],
     }
 
 
-def _target(target: Target) -> Line:
+def target_line(target: Target) -> Line:
     adapter, capabilities = target.adapter, target.capabilities
     return {
         "label": target.label,

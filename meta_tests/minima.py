@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-WITH_EVERY_EXTRA = ("evidence", "proof")  # what the suite's own tests need beside
+WITH_EVERY_EXTRA = ("evidence", "proof", "campaign")  # what the suite's own tests need beside
 
 
 def declared(*extras: str) -> list[str]:

@@ -5,7 +5,7 @@ Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupt
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -100,7 +100,10 @@ OF_EVIDENCE: dict[str, tuple[str, str, list[click.Parameter]]] = {
         click.Argument(["old"], type=PATH), click.Argument(["new"], type=PATH),
         click.Option(["--json", "as_json"], is_flag=True, help="Every case, for a program."),
         click.Option(["--markdown", "as_markdown"], is_flag=True, help="The tables, for a page.")]),
-    "verify": ("verify.verify:command", "Recompute hashes, counts, verdicts, and say what may be concluded.", [FILE]),
+    "verify": ("verify.verify:command", "Recompute hashes, counts, verdicts, and say what may be concluded.", [
+        FILE,
+        click.Option(["--sample"], type=float, metavar="PART",
+                     help="Of a campaign: the part of its blocks that is asked again (default 0.001).")]),
     "replay": ("replay:command", "Run one case of a record again on what is installed here.\n\n"
                "CASE is a case's id, or four or more digits of it, or its name or number in the corpus.", [
         FILE,
@@ -237,27 +240,76 @@ def judge(**given: Any) -> None:
         raise Unusable(one_line(error)) from error
 
 
-for one in (adapters, judge):
-    one.params.append(any_version())
+# the function of a command for records of runs -> that for records of campaigns
+OF_CAMPAIGNS = {
+    "report:command": "evidence.campaign.report:command",
+    "verify.verify:command": "harness.campaign.verify:command",
+    "merge:command": "evidence.campaign.record:merge",
+    "compare.difference:command": "harness.campaign.compare:command",
+}
 
 
-def evidence(name: str, **given: object) -> None:
-    """Call a command of the evidence. Raises Unusable, in a sentence."""
+def evidence(name: str, **given: Any) -> None:
+    """Call a command of the evidence, for records of the kind that the files are. Raises Unusable, in a sentence."""
+    called(partial(_chosen, name, given), **given)
+
+
+def _chosen(name: str, given: dict[str, Any]) -> str:
+    """The function that does a command; what it reads is known by the first line alone."""
+    if name not in OF_CAMPAIGNS:
+        return f"evidence.{name}"
+    lines, read = import_module("evidence.record.lines"), [given[of] for of in ("file", "old", "new") if of in given]
+    kinds = {lines.format_of(path) for path in given.get("parts") or read}
+    if len(kinds) > 1:
+        raise lines.Unusable(f"got a {' and a '.join(sorted(kinds))}, expected records of one kind")
+    return f"evidence.{name}" if kinds == {"run"} else OF_CAMPAIGNS[name]
+
+
+def called(choose: Callable[[], str], **given: object) -> None:
+    """Call the function of a module that is chosen, and exit with its status. Raises Unusable, in a sentence."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    cannot_be_used = import_module("evidence.record.lines").Unusable
     try:
-        module, _, function = name.partition(":")
-        command = getattr(import_module(f"evidence.{module}"), function)
-        cannot_be_used = import_module("evidence.record.runs").Unusable
+        module, _, function = choose().partition(":")
+        command = getattr(import_module(module), function)
     except ModuleNotFoundError as missing:
         raise Unusable(f"{missing}; {INSTALL}") from missing
+    except cannot_be_used as error:
+        raise Unusable(visible(str(error))) from error
     try:
         sys.exit(command(**given))
     except (cannot_be_used, OSError) as error:
         raise Unusable(visible(str(error))) from error
 
 
+@commands.command()
+@click.option("--framework", metavar="NAME", help="Which framework is asked.")
+@click.option("--adapter", metavar="MODULE:CLASS", help="Your own adapter, in its place.")
+@click.option("--device", default="cpu", show_default=True, help="Where the layer runs.")
+@click.option("--seeds", required=True, metavar="FIRST:BEHIND", help="Which cases: 0:1000000 is a million.")
+@click.option("--shard", metavar="I/N", help="The I-th of N parts of them, I from 0 to N - 1.")
+@click.option("--evidence", "file", required=True, type=PATH, metavar="FILE", help="Record every block in it.")
+@click.option("--resume", is_flag=True, help="Go on with FILE.partial, where there is one.")
+@click.option("--isolate", is_flag=True, help="Run every case in a process of its own.")
+@click.option("--processes", type=click.IntRange(1, 1_000), metavar="N", help="On this machine.")
+@click.option("--dask", metavar="ADDRESS", help="On the workers of this Dask scheduler.")
+def campaign(framework: str | None, adapter: str | None, **given: Any) -> None:
+    """Judge a framework on as many cases as there are seeds: docs/campaigns.md.
+
+    Exit status 1: a case did not agree.
+    """
+    if (framework is None) == (adapter is None) or (given["processes"] and given["dask"]):
+        raise Unusable("got both or none, expected one of --framework and --adapter, and of --processes and --dask")
+    if framework is not None and framework not in KNOWN:
+        raise Unusable(f"--framework: got {framework!r}, expected one of {', '.join(KNOWN)}")
+    called(lambda: "harness.campaign.run:command", source=framework or adapter, **given)
+
+
+for one in (adapters, judge, campaign):
+    one.params.append(any_version())
 for name, (function, said, arguments) in OF_EVIDENCE.items():
     kind = Upgrade if name == "upgrade" else click.Command
-    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function)))
+    hidden = name == "schema"  # the list of all commands fits a screen
+    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function), hidden=hidden))

@@ -23,10 +23,12 @@ from reference.encoding import arrays_of
 from reference.files import opened, written_atomically
 from reference.judging.view import WHOLE, View
 from reference.layout import sequence_axes
+from reference.spec import short
 
 from . import corpus
 
 FORMAT = "rnn-equivalence evidence 1"
+FORMATS = {FORMAT: "run", "rnn-equivalence campaign 1": "campaign"}
 SEAL = b',"sha256":"%b"}\n'  # how a last line ends; its SHA-256 is that of the text in which `}\n` stands there
 PINNED = "finding "  # and its id: the property that asks its pinned case
 CUT_OFF = -1  # the exit status of a run that was cut off and closed later: none of pytest's
@@ -205,6 +207,19 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def format_of(path: Path) -> str:
+    """The kind of record that a file says it is, one of FORMATS. What names none is a run's, whose reader says what is
+    wrong with it. Raises Unusable for another format."""
+    try:
+        first = json.loads(next(read_lines(path), b"null"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return "run"
+    given = first.get("format", FORMAT) if isinstance(first, dict) else FORMAT
+    if not isinstance(given, str) or given not in FORMATS:
+        raise Unusable(f"{path.name}: got format {short(given)}, expected {' or '.join(map(repr, FORMATS))}")
+    return FORMATS[given]
 
 
 def write_lines(path: Path, text: Iterable[bytes]) -> None:

@@ -29,7 +29,7 @@ def read(path: str | Path) -> Evidence:
         for number, (raw, line) in enumerate(parsed(path), 1):
             where = f"{path.name}, line {number}"
             if line is not None:
-                _expect_one_reading(where, raw)
+                expect_one_reading(where, raw)
             if merged is not None:
                 raise Unusable(f"{path.name}: {AMONG}")
             if isinstance(line, Header):
@@ -40,7 +40,7 @@ def read(path: str | Path) -> Evidence:
                 _expect_few(where, "bytes of headers and ends", kept, limits.KEPT_BYTES)
             if isinstance(line, Merged):
                 merged = line
-                _expect_seal(path.name, raw, line, whole)
+                expect_seal(path.name, raw, line.sha256, whole)
             else:
                 runs[-1].take(where, raw, line)
             whole.update(raw)
@@ -82,7 +82,7 @@ class _Begun:
         if isinstance(line, End):
             if not self.header.complete:
                 raise Unusable(f"{self.path.name}: a run that ended, and whose header says that it did not")
-            _expect_seal(self.path.name, raw, line, self.found)
+            expect_seal(self.path.name, raw, line.sha256, self.found)
             self.end = line
             return
         if isinstance(line, VerdictLine):
@@ -124,7 +124,7 @@ class _Begun:
         return Run(self.header, verdicts, tuple(self.tests), self.end, *seen)
 
 
-def _expect_one_reading(where: str, raw: bytes) -> None:
+def expect_one_reading(where: str, raw: bytes) -> None:
     """Another reader of JSON may take the first of two values with one name, and knows no NaN."""
     try:
         json.loads(raw, object_pairs_hook=_once, parse_constant=_no_number)
@@ -165,13 +165,13 @@ def _expect_sense(where: str, header: Header) -> frozenset[str]:
     return frozenset(labels)
 
 
-def _expect_seal(name: str, raw: bytes, last: End | Merged, before: Any) -> None:
+def expect_seal(name: str, raw: bytes, sha256: str, before: Any) -> None:
     """The last line ends with the SHA-256 of all bytes before it, and of its own without the field."""
-    seal = SEAL % last.sha256.encode()
+    seal = SEAL % sha256.encode()
     found = before.copy()
     found.update(raw.removesuffix(seal) + b"}\n")
-    if not raw.endswith(seal) or found.hexdigest() != last.sha256:
+    if not raw.endswith(seal) or found.hexdigest() != sha256:
         raise Unusable(
             f"{name}: its lines have the SHA-256 {found.hexdigest()[:16]}..., its last line says "
-            f"{last.sha256[:16]}...: it was changed after it was written"
+            f"{sha256[:16]}...: it was changed after it was written"
         )

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from reference import limits
 from reference.spec import short
@@ -33,7 +33,7 @@ def parsed(path: Path, first: int = 1, last: int | None = None) -> Iterator[tupl
         cut = at > 1 and not raw.endswith(b"\n")
         if cut and isinstance(line, End | Merged):
             raise Unusable(f"{path.name}, line {at}: {raw[:40]!r} after the last line")
-        line = None if cut else _model(raw, f"{path.name}, line {at}", going)
+        line = None if cut else model_of(raw, f"{path.name}, line {at}", LINE, going)
         torn += line is None
         if torn > limits.TORN:
             raise Unusable(f"{path.name}, line {at}: got more than {limits.TORN} torn lines, expected fewer")
@@ -58,12 +58,12 @@ def _values(raw: bytes) -> int:
     return sum(map(raw.count, (b",", b"[", b"{"))) + 1 if len(raw) > limits.LINE_VALUES else 1
 
 
-def _model(raw: bytes, where: str, going: bool) -> Any:
-    """A line's model; None where the run goes on and the line is torn."""
+def model_of(raw: bytes, where: str, kinds: TypeAdapter[Any], going: bool = False) -> Any:
+    """A line's model, one of the kinds; None where the run goes on and the line is torn. Raises Unusable."""
     if _values(raw) > limits.LINE_VALUES:
         raise Unusable(f"{where}: got {_values(raw)} values, expected at most {limits.LINE_VALUES}")
     try:
-        return LINE.validate_json(raw)
+        return kinds.validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         if going and first["type"] == "json_invalid":

@@ -69,18 +69,18 @@ def _expect_full(evidence: Evidence, what: str) -> None:
 def write(evidence: Evidence, html: Path, markdown: Path) -> None:
     """Write both reports, each whole or not at all."""
     shown = model(evidence)
-    write_atomically(html, _render("page.html", shown | {"figures": figures}))
-    write_atomically(markdown, _render("text.md", shown))
+    write_atomically(html, render("page.html", shown | {"figures": figures}))
+    write_atomically(markdown, render("text.md", shown))
 
 
 def render_html(evidence: Evidence) -> str:
     """The whole page: no network, no script, no font."""
-    return _render("page.html", model(evidence) | {"figures": figures})
+    return render("page.html", model(evidence) | {"figures": figures})
 
 
 def render_markdown(evidence: Evidence, brief: bool = False) -> str:
     """The same facts without pictures. brief: the verdict, each target's counts and what was absent, for a CI job."""
-    return _render("text.md", model(evidence) | {"brief": brief})
+    return render("text.md", model(evidence) | {"brief": brief})
 
 
 def model(evidence: Evidence) -> dict[str, Any]:
@@ -120,7 +120,8 @@ def model(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _render(template: str, shown: dict[str, Any]) -> str:
+def render(template: str, shown: dict[str, Any]) -> str:
+    """A template of this folder, filled."""
     html = template.endswith(".html")
     text: Callable[[str], str] = words.visible if html else escaped
     environment = Environment(

@@ -40,7 +40,10 @@ ALLOWED = {
         {"numpy", "ml_dtypes", "rich", "pydantic", "jinja2", "markupsafe", "matplotlib"},
     ),
     "findings": ({"reference", "adapters", "findings"}, {"numpy"}),
-    "harness": ({"reference", "adapters", "findings", "evidence", "harness"}, {*TESTING, "rich"}),
+    "harness": (
+        {"reference", "adapters", "findings", "evidence", "harness"},
+        {*TESTING, "rich", "dask", "distributed"},
+    ),
     "tests": ({"reference", "adapters", "findings", "evidence", "harness", "tests"}, TESTING),
     "meta_tests": (OURS, {*TESTING, "rich", "packaging", "flint", "pydantic"}),
     "benchmarks": ({"reference", "adapters", "harness", "benchmarks"}, {"numpy", "pytest", "pytest_benchmark"}),
