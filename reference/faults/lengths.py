@@ -1,5 +1,6 @@
 """Faults in the lengths: padding that is read, written or counted, and sequences sorted and not put back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,12 @@ import numpy as np
 from ..judging.case import Case
 from ..layout import valid_steps
 from ..recurrence import Result
+from .changes import Change, same
 from .directions import in_processing_order
-from .fault import Run
-from .machine import initial_states, lengths_of, starting, zero_padding
-from .rows import of_answer, of_forward, of_lengths, of_question, of_reverse, of_run, table
-from .where import A_FORWARD, A_REVERSE, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
+from .fault import Around, Run
+from .machine import initial_states, lengths_of, one_step, starting, zero_padding
+from .rows import of_answer, of_forward, of_lengths, of_question, of_reverse, of_run, of_tracks, table
+from .where import A_FORWARD, A_REVERSE, EMPTY, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
 
 
 def sort(array: np.ndarray, case: Case) -> np.ndarray:
@@ -50,6 +52,49 @@ def padding_in_front(case: Case) -> Case:
     return replace(case, x=np.take_along_axis(case.x, source[..., None], axis=0))
 
 
+def with_lengths(change: Callable[[np.ndarray, int], np.ndarray], from_h0: bool = False) -> Around:
+    """A track of other lengths, its output zero beyond its own.
+
+    change: of the lengths, and the number of steps.  from_h0: whether the output of a step that is lost is h0.
+    """
+
+    def track_run(track: Case, run: Run) -> Result:
+        if track.mask is not None:
+            return run(track)
+        lengths, time = lengths_of(track), len(track.x)
+        changed = change(lengths, time)
+        output, h_n = run(replace(track, lengths=changed))
+        if from_h0:
+            lost = valid_steps(lengths, time) & ~valid_steps(changed, time)
+            output = np.where(lost[..., None], initial_states(track)[0, :, : track.spec.state_size], output)
+        return Result(zero_padding(output, lengths), h_n)
+
+    return track_run
+
+
+def one_less(lengths: np.ndarray, _time: int) -> np.ndarray:
+    return np.maximum(lengths - 1, 0)
+
+
+def short_one_less(lengths: np.ndarray, time: int) -> np.ndarray:
+    return np.where(lengths < time, one_less(lengths, time), lengths)
+
+
+def short_one_more(lengths: np.ndarray, time: int) -> np.ndarray:
+    return lengths + ((lengths > 0) & (lengths < time))
+
+
+def step_of_zeros(start: Change) -> Around:
+    """A sequence without steps takes one, of zeros.  start: what it starts from, of h0."""
+
+    def track_run(track: Case, run: Run) -> Result:
+        output, h_n = run(track)
+        after = one_step(track, run, np.zeros(track.x.shape[1:], track.x.dtype), start(initial_states(track)[0]))
+        return Result(output, np.where((lengths_of(track) == 0)[:, None], after, h_n[0])[None])
+
+    return track_run
+
+
 def unpack_by_rows(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     valid, unpacked = valid_steps(lengths_of(case), len(output)), np.zeros_like(output)
     unpacked.swapaxes(0, 1)[valid.T] = output[valid]
@@ -81,6 +126,19 @@ FAULTS = table(
      of_reverse(through_padding)),
     ("padding_reaches_the_state", "padding reaches the final state of the forward direction", A_FORWARD & PADDING,
      of_forward(through_padding)),
+    *((f"{name}reverse_starts_late{at}",
+       f"the reverse direction{of} starts one step late, and its output there is {there}",
+       A_REVERSE & where, of_reverse(with_lengths(change, from_h0=there == "h0")))
+      for name, of, where, change in (("", "", STEPS, one_less),
+                                      ("short_", " of padded sequences", PADDING & STEPS, short_one_less))
+      for at, there in (("", "zero"), ("_from_h0", "h0"))),
+    ("reverse_starts_early", "the reverse direction starts one step early, in the padding", A_REVERSE & PADDING & STEPS,
+     of_reverse(with_lengths(short_one_more))),
+    ("empty_takes_a_step", "a sequence without steps takes a step of zeros", EMPTY, of_tracks(step_of_zeros(same))),
+    ("empty_takes_a_step_from_zeros", "a sequence without steps takes a step of zeros, from zeros", EMPTY,
+     of_tracks(step_of_zeros(np.zeros_like))),
+    ("lengths_at_least_one", "a length of 0 is taken for 1", EMPTY & STEPS,
+     of_lengths(lambda lengths: np.maximum(lengths, 1))),
     ("reverse_output_at_the_end", "the reverse output stands at the end of the padded sequence", A_REVERSE & PADDING,
      of_reverse(at_the_end)),
     ("padding_repeats_the_last_output", "beyond a length the output repeats the last one", PADDING & STEPS,

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..judging.case import Case
 from ..recurrence import Result
-from .changes import backwards, exchange_axes, one_for_all, rolled, zeroed
+from .changes import backwards, exchange_axes, one_for_all, rolled, taken, zeroed
 from .fault import Run
 from .machine import by_layers, initial_states, layer_case, lengths_of, side_by_side, unpacked
 from .rows import of_end, of_h0, of_question, of_run, of_start, table
@@ -76,6 +76,10 @@ FAULTS = table(
      of_h0(one_for_all(0, axis=0))),
     ("h0_in_the_first_layer_only", "only the first layer's h0 is used", H0 & LAYERS, of_h0(zeroed(np.s_[1:]))),
     ("h0_directions_exchanged", "the two directions exchange their h0", H0 & BOTH, of_h0(backwards(axis=1))),
+    ("h0_of_forward_for_both", "both directions start from the forward direction's h0", H0 & BOTH,
+     of_h0(taken([0, 0], axis=1))),
+    ("h0_of_reverse_for_both", "both directions start from the reverse direction's h0", H0 & BOTH,
+     of_h0(taken([1, 1], axis=1))),
     ("h0_in_forward_only", "only the forward direction's h0 is used", H0 & BOTH, of_h0(zeroed(np.s_[:, 1]))),
     ("h0_direction_by_direction", "h0 is read direction by direction, not layer by layer", H0 & BOTH & LAYERS,
      of_h0(read_direction_by_direction)),

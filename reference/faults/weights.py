@@ -13,6 +13,7 @@ import numpy as np
 
 from ..cells import CELLS, Weight, cell_of
 from ..judging.case import Case
+from ..recurrence import Result
 from ..spec import CellParameters, RNNSpec
 from .changes import (
     Change,
@@ -28,7 +29,8 @@ from .changes import (
     transposed,
     zeroed,
 )
-from .fault import Asked, Fault, Where
+from .fault import Around, Asked, Fault, Run, Where
+from .machine import advanced, by_tracks, one_step
 from .where import (
     ALWAYS,
     ANY_FEATURES,
@@ -100,7 +102,11 @@ RULES: dict[tuple[str, ...], tuple[Rule, ...]] = {
         Rule("{}_diagonal", "only the diagonal of {} is used", UNITS & RECURRENT, diagonal),
         Rule("{}_negated", "{} has the opposite sign", RECURRENT, np.negative),
     ),
-    ("units",): (Rule("{}_ignored", "{} is ignored", BIAS & STEPS, ZERO),),
+    ("units",): (
+        Rule("{}_ignored", "{} is ignored", BIAS & STEPS, ZERO),
+        Rule("{}_in_bfloat16", "{} was stored in bfloat16", BIAS & FINER & STEPS, significant(8)),
+        Rule("{}_in_float16", "{} was stored in float16", BIAS & WIDE & STEPS, in_dtype(np.float16)),
+    ),
 }  # fmt: skip
 # of all weights at once, and of all biases
 WEIGHTS = (
@@ -119,6 +125,9 @@ BIASES = (
          BIAS & LAYERS & STEPS, ZERO, upper_tracks),
     Rule("biases_ignored_in_reverse", "the biases of the reverse direction are ignored", BIAS & BOTH & STEPS, ZERO,
          reverse_tracks),
+    Rule("biases_in_bfloat16", "both biases were stored in bfloat16", BIAS & FINER & STEPS, significant(8)),
+    Rule("biases_in_float16", "both biases were stored in float16", BIAS & WIDE & STEPS, in_dtype(np.float16)),
+    Rule("biases_in_float32", "both biases were stored in float32", BIAS & FLOAT64 & STEPS, in_dtype(np.float32)),
 )  # fmt: skip
 # names that 0.1.0 gave
 NAMES = {
@@ -185,6 +194,16 @@ def of_arrays(change: Callable[[Arrays], Arrays], tracks: Tracks = lambda _spec:
     return asked
 
 
+def first_step_of(change: Asked) -> Around:
+    """Every track takes its first step as another question's."""
+
+    def track_run(track: Case, run: Run) -> Result:
+        first = change(track)
+        return advanced(track, lambda k, x_t, states: one_step(track if k else first, run, x_t, states[-1]))
+
+    return lambda case, run: by_tracks(case, run, track_run, track_run)
+
+
 def _with_arrays(parameters: CellParameters, arrays: Arrays) -> CellParameters:
     return CellParameters.of(parameters.arrays() | {n: np.ascontiguousarray(array) for n, array in arrays.items()})
 
@@ -241,6 +260,10 @@ def _of_biases(names: Sequence[str]) -> Iterator[Fault]:
     for name in names:
         asked = of_arrays(lambda arrays, name=name: dict.fromkeys(names, arrays[name]))
         yield _made(f"{name}_for_both", f"{name} stands for both biases", BIAS & STEPS, asked, "biases", names)
+        without = of_arrays(lambda arrays, name=name: {name: np.zeros_like(arrays[name])})
+        says = f"the first step is taken without {name}"
+        fault = _made(f"first_step_without_{name}", says, BIAS & STEPS, without, "biases", [name])
+        yield replace(fault, asked=None, around=first_step_of(without))
     says = "a layer's biases are read kind by kind, not direction by direction"
     yield _made("biases_kind_by_kind", says, BIAS & BOTH & STEPS, kind_by_kind, "biases", names)
 

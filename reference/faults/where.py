@@ -47,6 +47,7 @@ BOTH = Where("bidirectional", lambda case: case.spec.num_directions > 1, presupp
 A_REVERSE = Where("reverse or bidirectional", lambda case: case.spec.direction != "forward", presupposed=True)
 A_FORWARD = Where("forward or bidirectional", lambda case: case.spec.direction != "reverse", presupposed=True)
 PADDING = Where("a length below the number of steps", lambda case: bool(np.any(lengths_of(case) < len(case.x))))
+EMPTY = Where("a sequence of length 0", lambda case: case.mask is None and bool(np.any(lengths_of(case) == 0)))
 UNSORTED = Where("lengths that are not in descending order", lambda case: bool(np.any(np.diff(lengths_of(case)) > 0)))
 TANH = Where("tanh", lambda case: case.spec.nonlinearity == "tanh", presupposed=True)
 RELU = Where("relu", lambda case: case.spec.nonlinearity == "relu", presupposed=True)

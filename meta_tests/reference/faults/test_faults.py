@@ -104,7 +104,7 @@ def test_a_new_cell_gets_its_families_for_free() -> None:
     own = {name: names(name) for name in ("w_in", "w_back", "b_in", "b_back")}
     assert own["w_in"] >= {"transposed", "reshaped", "rows_rotated", "columns_reversed", "last_unit_not_copied"}
     assert own["w_back"] >= {"transposed", "transposed_in_reverse", "ignored", "diagonal", "negated"}
-    assert own["b_in"] == own["b_back"] == {"ignored", "for_both"}
+    assert own["b_in"] == own["b_back"] == {"ignored", "for_both", "in_float16", "in_bfloat16"}
     assert {"gates_left_and_right_exchanged", "weights_in_int8", "biases_kind_by_kind"} <= made.keys()
     assert made["w_in_and_w_back_exchanged"].says == "w_in and w_back are exchanged"
 
