@@ -32,6 +32,7 @@ LONGEST = 150  # characters of a test in a file's name, which a file system limi
 # the cases that confirm a diagnosis: batch, time, input_size, hidden_size -> the scale of their inputs
 CONFIRMING = {(3, 5, 4, 6): 1.0, (4, 4, 4, 4): 8.0}
 
+UNKNOWN = "no known fault explains it"
 MOST_SEARCHED = 5  # failures of an adapter for which the sizes that decide are looked for
 MOST_UNEXPLAINED = 10  # failures of an adapter that were diagnosed in vain, after which no more are
 # by adapter and device: the faults that explained its failures so far, and how many failures none did
@@ -80,7 +81,7 @@ class Failure:
         if again is not None and again.explanations:
             return replace(again, note="as in an earlier failure")
         if _unexplained[target] >= MOST_UNEXPLAINED:
-            return Diagnosis(problem=f"{MOST_UNEXPLAINED} failures of this adapter were diagnosed in vain")
+            return None
         own = self.trial.diagnosis()
         if own is None or own.explanations:
             return own and self._confirmed(own, target)
@@ -121,6 +122,20 @@ class Failure:
         if search.wrong() is False:
             return "the numbers", "another case of these sizes is answered rightly"
         return "the size", "; ".join(search.thresholds())
+
+    def causes(self) -> list[str]:
+        """What may be wrong, in words that are the same of another failure with this cause; UNKNOWN where nothing is
+        known. Numbers are left out of what a framework says."""
+        diagnosis, trial = self.diagnosis(), self.trial
+        if isinstance(diagnosis, CallDiagnosis):
+            said = list(diagnosis.explanations) or ["it depends on what else was asked"] * diagnosis.alone
+        elif diagnosis is not None and diagnosis.explanations:
+            return [" and ".join(fault.says for fault in one.faults) for one in diagnosis.explanations]
+        elif trial.verdict is None:
+            said = [f"{trial.outcome}: {trial.message}".partition("\n")[0]]
+        else:
+            said = [] if trial.verdict.reason == "value" else [f"{trial.outcome} ({trial.verdict.reason})"]
+        return [re.sub(r"\d+", "#", one) for one in said] or [UNKNOWN]
 
     @functools.cached_property
     def culprit(self) -> str:

@@ -23,9 +23,14 @@ def running_test() -> str:
 
 
 def note(target: Target, trial: Trial, features: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Of which findings a case tells, and that what the framework was to refuse is now answered."""
+    """Of which findings a case tells, and that what the framework was to refuse is now answered; the features of what
+    agrees, or in which test it is wrong, and how."""
     for finding in trial.findings:
         target.ledger.note(target.label, "finding", finding)
+    if features and trial.outcome in ("agrees", "disagrees", "crashed"):
+        said = [f"{name} {value}" for name, value in (features | {"idiom": trial.idiom or "none"}).items()]
+        came, of = ("agrees", []) if trial.outcome == "agrees" else ("wrong", [running_test(), trial.outcome])
+        target.ledger.note(target.label, came, "\t".join([*of, *said]))
     if trial.idiom:
         target.ledger.note(target.label, "idiom", f"{trial.idiom}: {trial.outcome}")
     if trial.outcome == "left out":

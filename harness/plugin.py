@@ -20,6 +20,7 @@ try:
     from evidence.record.ledger import Ledger
 
     from . import known_failures, pool, profiles, recording
+    from .causes import Causes
     from .failures import Folder, new_run
     from .framework_warnings import FrameworkWarnings
     from .junit import JUnit, properties_of
@@ -84,6 +85,18 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     return request.config.pluginmanager.get_plugin(NAME).ledger
 
 
+class AroundSummary:
+    """The hook that has pytest's own summary inside."""
+
+    def __init__(self, causes: Causes) -> None:
+        self.causes = causes
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+        with self.causes.hidden(terminalreporter):
+            return (yield)
+
+
 class Plugin:
     """One process of a run. Under pytest-xdist the workers judge; the controller counts, records and speaks."""
 
@@ -109,7 +122,8 @@ class Plugin:
         gc.freeze()  # frameworks have made a million objects: they stay, and no collection need look at them again
         self.summary = Summary(self.targets, self.found, self.ledger)
         self.known = known_failures.of_file(config)
-        self.progress, self.junit = Progress(config), JUnit()
+        self.progress, self.junit, self.causes = Progress(config), JUnit(), Causes(config, self.ledger)
+        config.pluginmanager.register(AroundSummary(self.causes))
         self.recording = None if self.worker or journal is None else recording.Recording(journal, config)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -177,14 +191,22 @@ class Plugin:
             if target is not None:
                 item.user_properties += [("cases", self.ledger.total() - before), *properties_of(item)]
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        self.causes.tell_of(report, item, call)
+        return report
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.recording is not None:
             self.recording.count(report)
         if self.known is not None:
             self.known.count(report)
         if not self.worker:
-            self.progress.count(report)
-            self.junit.count(report)
+            for counting in (self.progress, self.junit, self.causes):
+                counting.count(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -253,6 +275,7 @@ class Plugin:
             self.known.tell(terminalreporter, reason)
         if terminalreporter.verbosity > 0:
             self.warnings.tell(terminalreporter)
+        self.causes.tell(terminalreporter)
         self.summary.tell(terminalreporter, reason)
         if terminalreporter.verbosity <= 0:
             self.warnings.tell(terminalreporter)

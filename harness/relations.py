@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from adapters.running.trial import Stack, Trial, asked_of, attempt
 from findings import explained
 from reference import Case, judge, judge_pair
 
+from .failures import Failure
 from .notes import note, running_test, something_was_seen, write
 from .target import Target
 
@@ -133,13 +134,24 @@ class PairFailure:
     kept: str
     parts: Sequence[Judged]
 
-    def __str__(self) -> str:
-        count, said = len(self.parts), []
+    def wrong(self) -> Iterator[tuple[int, Failure]]:
+        """The answers that disagree with the reference by themselves, each by its number."""
         for at, (target, trial) in enumerate(self.parts, 1):
             if trial.outcome == "disagrees":
-                which = f"answer {at} of {count}, by {target.label}, disagrees with the reference: {trial.verdict}"
-                diagnosis = target.failure(self.tested, trial, None).diagnosis()
-                said += [which, *([f"diagnosis: {diagnosis}"] if diagnosis else [])]
+                yield at, target.failure(self.tested, trial, None)
+
+    def causes(self) -> list[str]:
+        """As those of a failure."""
+        found = [cause for _, failure in self.wrong() for cause in failure.causes()]
+        return found or [f"{self.tested}: answers that agree with the reference disagree with each other"]
+
+    def __str__(self) -> str:
+        count, said = len(self.parts), []
+        for at, failure in self.wrong():
+            by = f"{failure.trial.adapter} {failure.trial.version} on {failure.trial.device}"
+            diagnosis = failure.diagnosis()
+            said += [f"answer {at} of {count}, by {by}, disagrees with the reference: {failure.trial.verdict}",
+                     *([f"diagnosis: {diagnosis}"] if diagnosis else [])]  # fmt: skip
         said = said or [f"each of the {count} answers agrees with the reference by itself, within its bound"]
         said.append(f"the case, of which two answers were compared: {self.kept}")
         return f"{self.tested}: {self.trial}\n" + textwrap.indent("\n".join(said), "  ")

@@ -25,7 +25,8 @@ class Ledger:
     relations: counts of (target, property, outcome) of answers that were compared with each other: they are of no
     combination.  seconds: (target, what) -> time spent on it.  figures: (of what, name) -> the largest value seen.
     notes: (target, what, of which) -> how often: "state" of "F-004 present", "finding" and "left out" of "F-004",
-    "idiom" of "held: agrees", "now answers" of the features that were declared refused.
+    "idiom" of "held: agrees", "now answers" of the features that were declared refused, "agrees" of a case's features,
+    "wrong" of a test, an outcome and these.
     """
 
     axes: tuple[str, ...] = AXES

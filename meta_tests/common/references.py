@@ -17,6 +17,7 @@ import numpy as np
 from adapters import Capabilities, NotOffered, Refusal, Result, Unsupported
 from adapters.contract import Compiles, Idiom, cast_exactly, expect_device
 from reference import Case, CellParameters, RNNSpec, forward
+from reference.faults import FAULTS, implementation
 from reference.judging.view import View, answer_of
 
 LAST, HELD = View(output="last step", states="none"), View(masked="held")
@@ -68,6 +69,28 @@ class Doubling(Mirror):
     def run(self, module: Any, **inputs: Any) -> Result:
         output, h_n, *_ = super().run(module, **inputs)
         return Result(2 * output, h_n)
+
+
+class Leaking(Mirror):
+    """The reverse direction starts in the padding."""
+
+    name = "leaking"
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        spec, parameters = module
+        faulty = implementation([FAULTS["reverse_starts_in_padding"]], Case.answer)
+        return Result(*faulty(Case(spec, parameters, **inputs)))
+
+
+class Falling(Leaking):
+    """It does so, and raises an exception in float16, in words that differ from case to case."""
+
+    name = "falling"
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        if inputs["x"].dtype == "float16":
+            raise MemoryError(f"no place for {inputs['x'].size} numbers")
+        return super().run(module, **inputs)
 
 
 class Reusing(Doubling):

@@ -14,7 +14,7 @@ from reference import DIRECTIONS, Case
 
 
 @pytest.mark.own_key(of_the_corpus=True)
-@pytest.mark.parametrize("name", corpus.cases())
+@pytest.mark.parametrize("name", corpus.cases(), ids=lambda name: name.replace(" full", " with all"))
 def test_the_corpus(target: Target, name: str) -> None:
     target.check(corpus.PROPERTY, corpus.cases()[name], mode=target.mode_of_corpus)
 
@@ -29,7 +29,9 @@ def test_whole_trajectories_of_the_corpus(target: Target, direction: str) -> Non
 
 
 @pytest.mark.own_key
-@pytest.mark.parametrize("mode", [mode for mode in FEATURES["mode"] if mode != "eager"])
+@pytest.mark.parametrize(
+    "mode", [mode for mode in FEATURES["mode"] if mode != "eager"], ids=lambda mode: f"mode={mode}"
+)
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_the_corpus_in_every_mode(target: Target, direction: str, mode: str) -> None:
     """Compiled, traced, saved, in mixed precision, ..."""
