@@ -6,7 +6,6 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
@@ -53,9 +52,10 @@ class Causes:
     """The failures of all processes of a run."""
 
     def __init__(self, config: pytest.Config, ledger: Ledger) -> None:
-        self.ledger, self.failed, self.every = ledger, list[Failed](), list[pytest.TestReport]()
+        self.ledger, self.failed = ledger, list[Failed]()
         # whether a failure is told by its message alone: where no other way of telling it was asked for
         self.short = config.option.tbstyle == "auto" and not config.option.fulltrace
+        self.once = self.short and config.option.verbose <= 0  # whether it is told for its group alone
 
     def tell_of(self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Put into a report what its test says; where that is short, in the place of the traceback."""
@@ -72,21 +72,10 @@ class Causes:
             report.longrepr = one if errors == [call.excinfo.value] else "\n".join(map(str, errors))
 
     def count(self, report: pytest.TestReport) -> None:
-        self.failed += [Failed(*said) for said in getattr(report, "failed_as", ())]
-
-    @contextmanager
-    def hidden(self, terminal: pytest.TerminalReporter) -> Iterator[None]:
-        """pytest's own summary repeats nothing of what is grouped, unless -v asks for it."""
-        self.every = terminal.stats.get("failed", [])
-        if self.every and self.short and terminal.verbosity <= 0:
-            terminal.stats["failed"] = [one for one in self.every if not hasattr(one, "failed_as")]
-        yield
-        self.show(terminal)
-
-    def show(self, terminal: pytest.TerminalReporter) -> None:
-        """All of it again."""
-        if self.every:
-            terminal.stats["failed"] = self.every
+        said = getattr(report, "failed_as", ())
+        self.failed += [Failed(*one) for one in said]
+        if said and self.once:
+            report._pdbshown = True  # type: ignore[attr-defined] (pytest does not show it again)
 
     def tell(self, terminal: pytest.TerminalReporter) -> None:
         """Of each group how many failed, what they have in common, and what the smallest case says."""
@@ -104,8 +93,8 @@ class Causes:
                 terminal.write_line(f"   {'; '.join(f'{count}: {cause}' for cause, count in causes)}")
             smallest = min(several, key=lambda one: (UNKNOWN in one.causes, "diagnosis: " not in one.text, one.size))
             terminal.write_line(textwrap.indent(smallest.text, "   "))
-        if len(self.failed) <= MOST_NAMED:
-            self.show(terminal)
+        if len(self.failed) > MOST_NAMED and self.once:
+            terminal.reportchars = terminal.reportchars.replace("f", "")
 
     def groups(self) -> Iterator[tuple[Rule, list[Failed]]]:
         """Of each target one group, where one rule separates all its wrong cases from the others; else one a cause."""

@@ -124,18 +124,15 @@ class Failure:
         return "the size", "; ".join(search.thresholds())
 
     def causes(self) -> list[str]:
-        """What may be wrong, in words that are the same of another failure with this cause; UNKNOWN where nothing is
-        known. Numbers are left out of what a framework says."""
-        diagnosis, trial = self.diagnosis(), self.trial
-        if isinstance(diagnosis, CallDiagnosis):
-            said = list(diagnosis.explanations) or ["it depends on what else was asked"] * diagnosis.alone
-        elif diagnosis is not None and diagnosis.explanations:
+        """What may be wrong, in words that other failures of the same cause share: what a framework says has no numbers
+        there."""
+        diagnosis, verdict = self.diagnosis(), self.trial.verdict
+        if isinstance(diagnosis, Diagnosis) and diagnosis.explanations:
             return [" and ".join(fault.says for fault in one.faults) for one in diagnosis.explanations]
-        elif trial.verdict is None:
-            said = [f"{trial.outcome}: {trial.message}".partition("\n")[0]]
-        else:
-            said = [] if trial.verdict.reason == "value" else [f"{trial.outcome} ({trial.verdict.reason})"]
-        return [re.sub(r"\d+", "#", one) for one in said] or [UNKNOWN]
+        message = f"{self.trial.outcome}: {self.trial.message}".partition("\n")[0]
+        other = message if verdict is None else UNKNOWN if verdict.reason == "value" else f"wrong {verdict.reason}"
+        said = diagnosis.explanations if isinstance(diagnosis, CallDiagnosis) else ()
+        return [re.sub(r"\d+", "#", one) for one in said or [other]]
 
     @functools.cached_property
     def culprit(self) -> str:

@@ -85,18 +85,6 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     return request.config.pluginmanager.get_plugin(NAME).ledger
 
 
-class AroundSummary:
-    """The hook that has pytest's own summary inside."""
-
-    def __init__(self, causes: Causes) -> None:
-        self.causes = causes
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-        with self.causes.hidden(terminalreporter):
-            return (yield)
-
-
 class Plugin:
     """One process of a run. Under pytest-xdist the workers judge; the controller counts, records and speaks."""
 
@@ -123,7 +111,6 @@ class Plugin:
         self.summary = Summary(self.targets, self.found, self.ledger)
         self.known = known_failures.of_file(config)
         self.progress, self.junit, self.causes = Progress(config), JUnit(), Causes(config, self.ledger)
-        config.pluginmanager.register(AroundSummary(self.causes))
         self.recording = None if self.worker or journal is None else recording.Recording(journal, config)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

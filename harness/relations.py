@@ -134,23 +134,22 @@ class PairFailure:
     kept: str
     parts: Sequence[Judged]
 
-    def wrong(self) -> Iterator[tuple[int, Failure]]:
-        """The answers that disagree with the reference by themselves, each by its number."""
+    def wrong(self) -> Iterator[tuple[str, Failure]]:
+        """The answers that disagree with the reference by themselves: which each is, and its failure."""
         for at, (target, trial) in enumerate(self.parts, 1):
             if trial.outcome == "disagrees":
-                yield at, target.failure(self.tested, trial, None)
+                yield f"answer {at} of {len(self.parts)}, by {target.label},", target.failure(self.tested, trial, None)
 
     def causes(self) -> list[str]:
         """As those of a failure."""
-        found = [cause for _, failure in self.wrong() for cause in failure.causes()]
-        return found or [f"{self.tested}: answers that agree with the reference disagree with each other"]
+        alone = [f"{self.tested}: answers that agree with the reference disagree with each other"]
+        return [cause for _, failure in self.wrong() for cause in failure.causes()] or alone
 
     def __str__(self) -> str:
         count, said = len(self.parts), []
-        for at, failure in self.wrong():
-            by = f"{failure.trial.adapter} {failure.trial.version} on {failure.trial.device}"
+        for which, failure in self.wrong():
             diagnosis = failure.diagnosis()
-            said += [f"answer {at} of {count}, by {by}, disagrees with the reference: {failure.trial.verdict}",
+            said += [f"{which} disagrees with the reference: {failure.trial.verdict}",
                      *([f"diagnosis: {diagnosis}"] if diagnosis else [])]  # fmt: skip
         said = said or [f"each of the {count} answers agrees with the reference by itself, within its bound"]
         said.append(f"the case, of which two answers were compared: {self.kept}")

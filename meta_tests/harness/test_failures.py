@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -62,4 +63,16 @@ def test_an_adapter_that_nothing_explains_is_not_diagnosed_for_ever(monkeypatch:
     monkeypatch.setattr(Trial, "diagnosis", lambda _self, _faults=None: Diagnosis(tried=3))
     texts = [str(failure("odd", "x_ignored", usual(bias=bias))) for bias in (True, False)]
     assert all("agrees with none of the 3 known faults" in text for text in texts)
-    assert "2 failures of this adapter were diagnosed in vain" in str(failure("odd", "x_ignored", usual("forward")))
+    last = failure("odd", "x_ignored", usual("forward"))
+    assert "diagnosis" not in str(last)
+    assert last.causes() == [failures.UNKNOWN]
+
+
+def test_failures_of_one_cause_say_so_in_the_same_words() -> None:
+    """Whatever the case; of an exception without its numbers, which differ."""
+    several = [failure("same", "b_hh_ignored", usual(way)) for way in ("forward", "reverse")]
+    assert [one.causes()[0] for one in several] == ["b_hh is ignored"] * 2
+    crashed = replace(several[0].trial, outcome="crashed", verdict=None, answer=None)
+    trials = [replace(crashed, message=f"OSError: {number} bytes\nmore") for number in (3, 17)]
+    texts = [replace(several[0], trial=trial).causes() for trial in trials]
+    assert texts == [["crashed: OSError: # bytes"]] * 2

@@ -13,7 +13,7 @@ from .directions import in_processing_order
 from .fault import Around, Run
 from .machine import initial_states, lengths_of, one_step, starting, zero_padding
 from .rows import of_answer, of_forward, of_lengths, of_question, of_reverse, of_run, of_tracks, table
-from .where import A_FORWARD, A_REVERSE, EMPTY, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNSORTED
+from .where import A_FORWARD, A_REVERSE, EMPTY, H0, PADDING, ROWS, STEPS, TWO_STEPS, UNMASKED, UNSORTED
 
 
 def sort(array: np.ndarray, case: Case) -> np.ndarray:
@@ -52,36 +52,23 @@ def padding_in_front(case: Case) -> Case:
     return replace(case, x=np.take_along_axis(case.x, source[..., None], axis=0))
 
 
-def with_lengths(change: Callable[[np.ndarray, int], np.ndarray], from_h0: bool = False) -> Around:
+def with_lengths(change: Callable[[np.ndarray, int], np.ndarray], there: Change = np.zeros_like) -> Around:
     """A track of other lengths, its output zero beyond its own.
 
-    change: of the lengths, and the number of steps.  from_h0: whether the output of a step that is lost is h0.
+    change: of the lengths, and the number of steps.  there: what the output of a step that is lost is, of h0.
     """
 
     def track_run(track: Case, run: Run) -> Result:
-        if track.mask is not None:
-            return run(track)
-        lengths, time = lengths_of(track), len(track.x)
-        changed = change(lengths, time)
-        output, h_n = run(replace(track, lengths=changed))
-        if from_h0:
-            lost = valid_steps(lengths, time) & ~valid_steps(changed, time)
-            output = np.where(lost[..., None], initial_states(track)[0, :, : track.spec.state_size], output)
-        return Result(zero_padding(output, lengths), h_n)
+        lengths, time, h0 = lengths_of(track), len(track.x), initial_states(track)[0, :, : track.spec.state_size]
+        output, h_n = run(replace(track, lengths=change(lengths, time)))
+        lost = valid_steps(lengths, time) & ~valid_steps(change(lengths, time), time)
+        return Result(np.where(lost[..., None], there(h0), zero_padding(output, lengths)), h_n)
 
     return track_run
 
 
-def one_less(lengths: np.ndarray, _time: int) -> np.ndarray:
-    return np.maximum(lengths - 1, 0)
-
-
 def short_one_less(lengths: np.ndarray, time: int) -> np.ndarray:
-    return np.where(lengths < time, one_less(lengths, time), lengths)
-
-
-def short_one_more(lengths: np.ndarray, time: int) -> np.ndarray:
-    return lengths + ((lengths > 0) & (lengths < time))
+    return np.maximum(lengths - (lengths < time), 0)
 
 
 def step_of_zeros(start: Change) -> Around:
@@ -126,14 +113,13 @@ FAULTS = table(
      of_reverse(through_padding)),
     ("padding_reaches_the_state", "padding reaches the final state of the forward direction", A_FORWARD & PADDING,
      of_forward(through_padding)),
-    *((f"{name}reverse_starts_late{at}",
-       f"the reverse direction{of} starts one step late, and its output there is {there}",
-       A_REVERSE & where, of_reverse(with_lengths(change, from_h0=there == "h0")))
-      for name, of, where, change in (("", "", STEPS, one_less),
+    *((f"{name}reverse_starts_late{at}", f"the reverse direction{of} starts one step late, its output there {says}",
+       A_REVERSE & where, of_reverse(with_lengths(change, there)))
+      for name, of, where, change in (("", "", UNMASKED, lambda lengths, _time: np.maximum(lengths - 1, 0)),
                                       ("short_", " of padded sequences", PADDING & STEPS, short_one_less))
-      for at, there in (("", "zero"), ("_from_h0", "h0"))),
+      for at, says, there in (("", "zero", np.zeros_like), ("_from_h0", "h0", same))),
     ("reverse_starts_early", "the reverse direction starts one step early, in the padding", A_REVERSE & PADDING & STEPS,
-     of_reverse(with_lengths(short_one_more))),
+     of_reverse(with_lengths(lambda lengths, time: lengths + ((lengths > 0) & (lengths < time))))),
     ("empty_takes_a_step", "a sequence without steps takes a step of zeros", EMPTY, of_tracks(step_of_zeros(same))),
     ("empty_takes_a_step_from_zeros", "a sequence without steps takes a step of zeros, from zeros", EMPTY,
      of_tracks(step_of_zeros(np.zeros_like))),

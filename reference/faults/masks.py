@@ -10,8 +10,8 @@ import numpy as np
 from ..judging.case import Case
 from ..judging.view import PROCESSED, View, held, valid_of
 from ..recurrence import Result
-from .changes import Change, backwards, rolled, same
-from .fault import Around, Run, Where
+from .changes import Change, backwards, rolled
+from .fault import Asked, Run, Where
 from .rows import Does, of_answer, of_question, of_tracks, table
 
 MASKED = Where("a masked step", lambda case: case.mask is not None and not case.mask.all(), presupposed=True)
@@ -27,16 +27,14 @@ def take_zeros(case: Case) -> Case:
     return replace(case, x=x, mask=None, lengths=None)
 
 
-def running_on(x: Change) -> Around:
-    """A track that takes every step, its output zero where the mask says so.  x: what it reads, of x and the mask."""
+def running_on(asked: Asked) -> Does:
+    """Tracks that take every step of another question, their output zero where the mask says so."""
 
     def track_run(track: Case, run: Run) -> Result:
-        counts = valid_of(track)[..., None]
-        read = np.where(counts, track.x, x(track.x))
-        output, h_n = run(replace(track, x=read, mask=None, lengths=None))
-        return Result(np.where(counts, output, np.zeros_like(output)), h_n)
+        output, h_n = run(asked(track))
+        return Result(np.where(valid_of(track)[..., None], output, np.zeros_like(output)), h_n)
 
-    return track_run
+    return of_tracks(track_run)
 
 
 def repeat(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,8 +55,9 @@ MASK_FAULTS = table(
     ("mask_of_another_row", "each sequence has the mask of the one before it in the batch", MASKED,
      of_mask(rolled(1, axis=1))),
     ("masked_steps_of_zeros", "masked steps are steps of zeros", MASKED, of_question(take_zeros)),
-    ("state_runs_on", "the state runs on over masked steps", MASKED, of_tracks(running_on(same))),
+    ("state_runs_on", "the state runs on over masked steps", MASKED,
+     running_on(lambda track: replace(track, mask=None, lengths=None))),
     ("state_runs_on_with_zeros", "the state runs on over masked steps, in which x is zero", MASKED,
-     of_tracks(running_on(np.zeros_like))),
+     running_on(take_zeros)),
     ("output_repeated", "at a masked step the output is the one before it in time", MASKED, of_answer(repeat)),
 )  # fmt: skip

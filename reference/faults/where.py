@@ -7,6 +7,7 @@ from .machine import lengths_of
 
 ALWAYS = Where("any case", lambda case: case.x.shape[1] > 0)
 STEPS = Where("time steps", lambda case: case.x.size > 0)
+UNMASKED = Where("time steps, no mask", lambda case: case.x.size > 0 and case.mask is None)
 UNITS = Where("hidden_size above 1", lambda case: case.spec.hidden_size > 1)
 OUTPUTS = Where("more than one output", lambda case: case.spec.output_size > 1)
 FEATURES = Where("input_size above 1", lambda case: case.spec.input_size > 1)
