@@ -91,8 +91,7 @@ class Causes:
             causes = Counter(one.causes[0] for one in several).most_common()
             if len(causes) > 1:
                 terminal.write_line(f"   {'; '.join(f'{count}: {cause}' for cause, count in causes)}")
-            smallest = min(several, key=lambda one: (UNKNOWN in one.causes, "diagnosis: " not in one.text, one.size))
-            terminal.write_line(textwrap.indent(smallest.text, "   "))
+            terminal.write_line(textwrap.indent(min(several, key=_place).text, "   "))
         if len(self.failed) > MOST_NAMED and self.once:
             terminal.reportchars = terminal.reportchars.replace("f", "")
 
@@ -113,6 +112,11 @@ class Causes:
                 left = [one for one in left if not seen & {*one.causes}]
             for group in by_causes(left):
                 yield rule_of(sum((wrong[one[:2]] for one in group), Counter()), right), group
+
+
+def _place(one: Failed) -> tuple[int, ...]:
+    """The smallest case comes first, of those that have a diagnosis and can be asked again, where some do."""
+    return UNKNOWN in one.causes, *(words not in one.text for words in ("diagnosis: ", "replay: ")), one.size
 
 
 def by_causes(left: Sequence[Failed]) -> Iterator[list[Failed]]:

@@ -79,7 +79,7 @@ class Failure:
         named = _named.setdefault(target, [])
         again = self.trial.diagnosis(named) if named else None
         if again is not None and again.explanations:
-            return replace(again, note="as in an earlier failure")
+            return again
         if _unexplained[target] >= MOST_UNEXPLAINED:
             return None
         own = self.trial.diagnosis()

@@ -28,7 +28,7 @@ def note(target: Target, trial: Trial, features: Mapping[str, Any] = MappingProx
     for finding in trial.findings:
         target.ledger.note(target.label, "finding", finding)
     if features and trial.outcome in ("agrees", "disagrees", "crashed"):
-        said = [f"{name} {value}" for name, value in (features | {"idiom": trial.idiom or "none"}).items()]
+        said = [f"{name} {value}" for name, value in {**features, "idiom": trial.idiom or "none"}.items()]
         came, of = ("agrees", []) if trial.outcome == "agrees" else ("wrong", [running_test(), trial.outcome])
         target.ledger.note(target.label, came, "\t".join([*of, *said]))
     if trial.idiom:

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.capabilities import FEATURES, features_of_case
 from evidence.record import corpus
-from harness.causes import Failed, by_causes, errors_of
+from harness.causes import Failed, _place, by_causes, errors_of
 from harness.rules import Row, Rule, rule_of
 from meta_tests.common.process import suite
 
@@ -156,3 +156,11 @@ def test_no_name_of_a_case_is_taken_for_a_feature() -> None:
         shown, features = named.kwargs["ids"](name), features_of_case(case)
         for value in FEATURES["lengths"]:
             assert f" {value}" not in shown or features["lengths"] == value
+
+
+def test_a_group_is_told_by_its_smallest_case_that_says_most() -> None:
+    """A diagnosis says more than none, and a case that can be asked again more than two answers that were compared."""
+    texts = {"replay: a": 1, "diagnosis: x\nthe case, of which two answers": 2, "diagnosis: x\nreplay: c": 4,
+             "diagnosis: x\nreplay: b": 3}  # fmt: skip
+    several = [Failed("t", "disagrees", "l", ["x"], size, text) for text, size in texts.items()]
+    assert min(several, key=_place).text == "diagnosis: x\nreplay: b"
