@@ -82,9 +82,8 @@ class Causes:
         if groups := [*self.groups()]:
             terminal.section(f"{many(len(self.failed), 'failure')}, {many(len(groups), 'cause')}")
         for number, (rule, several) in enumerate(groups, 1):
-            said = (
-                f"{number}. {several[0].target}, {many(len(several), 'failure')}{f': {rule}' if rule.wrong > 1 else ''}"
-            )
+            common = f": {rule}" if rule.wrong > 1 else ""
+            said = f"{number}. {several[0].target}, {many(len(several), 'failure')}{common}"
             terminal.write_line(said, red=True)
             properties = Counter(one.test.rpartition("::")[2].partition("[")[0] for one in several)
             terminal.write_line(f"   {', '.join(f'{count} of {name}' for name, count in properties.most_common())}")

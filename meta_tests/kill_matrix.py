@@ -38,6 +38,7 @@ from reference.files import write_atomically
 ROOT = Path(__file__).parents[1]
 FORMAT = "rnn-equivalence kill matrix 2"
 CATALOGUE = FAULTS | EQUIVALENT
+OF_LENGTH_0 = ("empty_takes_a_step", "empty_takes_a_step_from_zeros")  # which torch refuses: planted in the reference
 ENVIRONMENT = {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -101,6 +102,7 @@ def run(name: str) -> Row:
         command += ["--adapter", f"meta_tests.common.{planted}:{name}"]
         command += ["--no-shrink", "-q", "--tb=native", "-p", "no:cacheprovider", f"--junitxml={report}"]
         environment = os.environ | ENVIRONMENT | {"HYPOTHESIS_STORAGE_DIRECTORY": folder}
+        environment |= {"RNN_PLANTED_IN": "reference"} if name in OF_LENGTH_0 else {}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         counts = counted(report.read_text()) if report.exists() else {}
     failed, total = (sum(count[i] for count in counts.values()) for i in (0, 1))

@@ -62,7 +62,7 @@ def test_a_rule_that_does_not_separate_says_how_many() -> None:
     [
         (rows(("h0 True",)), rows(), "all 1 cases are wrong, and none agrees"),
         (rows(("h0 True",), each=4), rows(("h0 True",), each=5),
-         "no 3 features tell the 4 wrong cases from the 5 that agree"),
+         "no three features tell the 4 wrong cases from the 5 that agree"),
         (rows(("h0 True", "bias True")), rows(("h0 False", "bias True")),
          "all 1 wrong cases have h0 True; none of the 1 that agree has it"),
     ],
