@@ -91,8 +91,10 @@ class Causes:
             if len(causes) > 1:
                 terminal.write_line(f"   {'; '.join(f'{count}: {cause}' for cause, count in causes)}")
             terminal.write_line(textwrap.indent(min(several, key=_place).text, "   "))
-        if len(self.failed) > MOST_NAMED and self.once:
-            terminal.reportchars = terminal.reportchars.replace("f", "")
+        if (
+            len(self.failed) > MOST_NAMED and self.once and terminal.config.option.reportchars == "fE"
+        ):  # no -r was given
+            terminal.reportchars = "E"
 
     def groups(self) -> Iterator[tuple[Rule, list[Failed]]]:
         """Of each target one group, where one rule separates all its wrong cases from the others; else one a cause."""
