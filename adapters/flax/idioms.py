@@ -78,7 +78,7 @@ def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gra
     g = jnp.zeros_like(output) if g_output is None else jnp.asarray(inputs.zeroed(g_output))
     g_carries = jax.tree.map(jnp.zeros_like, carries)
     if g_h_n is not None:
-        g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, [*carries_of(spec, g_h_n)])
+        g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, carries_of(spec, g_h_n))
     x, h0, cells = jax.tree.map(np.array, back((g, g_carries)))
     names = [list(cell.arrays()) for cell in case.parameters]
     tracks = [CellParameters.of(dict(zip(*pair, strict=True))) for pair in zip(names, cells, strict=True)]

@@ -72,7 +72,7 @@ def stack(asked: Asked, layer: Any) -> tuple[list[Any], list[Any]]:
 
 def array(asked: Asked, numbers: Any) -> Any:
     """A JAX array of the dtype; of the narrower one where jax_enable_x64 is off. One that is differentiated stays."""
-    if isinstance(numbers, jax.core.Tracer):
+    if isinstance(numbers, jax.Array):
         return numbers
     return jnp.asarray(np.array(numbers, jnp.dtype(asked.dtype), order="C"))
 

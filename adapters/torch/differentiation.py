@@ -32,8 +32,8 @@ def accumulated(module: Any, leaves: Several, g: Several) -> Answered:
     answers: Several = ()
     for _ in range(2):
         answers = _called(module, leaves)
-        pairs = [(answer, one / 2) for answer, one in zip(answers, g, strict=True) if one is not None]
-        torch.autograd.backward(*map(list, zip(*pairs, strict=True)), inputs=list(leaves))
+        outputs, given = _asked(answers, g)
+        torch.autograd.backward(outputs, [one / 2 for one in given], inputs=list(leaves))
     return answers, [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
 
 
@@ -57,7 +57,7 @@ def vjp(module: Any, leaves: Several, g: Several) -> Answered:
         answers = torch.func.functional_call(module, dict(zip(names, weights, strict=True)), tuple(inputs))
         return tuple(answers)
 
-    answers, back = torch.func.vjp(function, tuple(inputs), tuple(weights))
+    answers, back, *_ = torch.func.vjp(function, tuple(inputs), tuple(weights))
     given = [torch.zeros_like(answer) if one is None else one for answer, one in zip(answers, g, strict=True)]
     by_inputs, by_weights = back(tuple(given))
     return answers, [*by_inputs, *by_weights]
@@ -68,7 +68,11 @@ def _called(module: Any, leaves: Several) -> Several:
 
 
 def _found(answers: Several, leaves: Several, g: Several, **more: Any) -> Several:
-    outputs, given = zip(
-        *((answer, one) for answer, one in zip(answers, g, strict=True) if one is not None), strict=True
-    )
+    outputs, given = _asked(answers, g)
     return torch.autograd.grad(outputs, leaves, given, allow_unused=True, materialize_grads=True, **more)
+
+
+def _asked(answers: Several, g: Several) -> tuple[list[Any], list[Any]]:
+    """The answers that have a cotangent, and these."""
+    pairs = [(answer, one) for answer, one in zip(answers, g, strict=True) if one is not None]
+    return [answer for answer, _ in pairs], [one for _, one in pairs]
