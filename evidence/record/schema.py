@@ -130,6 +130,11 @@ class IdiomLine(Model):
     compiles: bool = Field(False, description="whether a compiler works for each case: few are asked then")
 
     @property
+    def drawn(self) -> bool:
+        """Whether cases are drawn for it: not where each is compiled, nor where gradients alone are asked for."""
+        return not self.compiles and all(one.features != {"gradients": False} for one in self.without)
+
+    @property
     def called(self) -> str:
         """What it shows, in words."""
         return str(View(**self.view))

@@ -170,8 +170,8 @@ class Tally:
                     number = sum(targets[label].device.startswith(one.device) for one in targets[label].findings)
                     number -= self._said_by_others(targets[label])
                 elif test.tested in IDIOMS:
-                    drawn = test.tested == seeded.DRAWN  # of one that compiles for each case the fixed ones alone
-                    number = sum(not (one.absent or (drawn and one.compiles)) for one in targets[label].idioms)
+                    fixed = test.tested == seeded.PROPERTY
+                    number = sum(not one.absent and (fixed or one.drawn) for one in targets[label].idioms)
                 kept = kept or not self.run.header.compact
                 fewer = there < number and whole and kept and test.tested and not test.relation
                 if there > number or fewer:
