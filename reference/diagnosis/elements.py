@@ -87,7 +87,8 @@ class Elements:
         narrow = track._replace(x=x.value.astype(self.dtype), states=tuple(h.astype(self.dtype) for h in starts))
         valid = valid_steps(lengths, len(x.value))[..., None]
         shown = self._shown[place].all(axis=-1, keepdims=True) | ~valid
-        actual = np.where(shown & valid, self._number[place], 0).astype(self.dtype)
+        # of a state that is not shown NaN, which says nothing of a hidden one
+        actual = np.where(valid, np.where(shown, self._number[place], np.nan), 0).astype(self.dtype)
         by_steps = _packed(self._by_steps(question, narrow, actual))
         # an element has its own step where x and the state before it are known: a hidden one, if all before it are
         start = (h0.radius == 0).all(axis=-1, keepdims=True)

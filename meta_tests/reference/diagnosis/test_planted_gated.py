@@ -59,6 +59,13 @@ def test_a_fault_is_known_again_and_told_from_the_right_answer(cell: str, direct
     assert known > 5
 
 
+def test_a_state_that_is_not_shown_says_nothing_of_a_hidden_one() -> None:
+    """Of sequences of length 0 the output is zero, whatever the state after the padding: of c near 0 least of all."""
+    case = draw_case(RNNSpec(3, 9, cell="lstm"), batch=64, time=1, dtype="bfloat16", h0=True, seed=3, lengths=(0,) * 64)
+    fault = FOUND["carry_of_no_steps_from_padding"]
+    assert outcome(WHOLE, case, answer(WHOLE, case, fault), fault) == "agrees"
+
+
 @pytest.mark.parametrize("array", ["output", "h_n"])
 @pytest.mark.parametrize("cell", GATED)
 def test_one_element_off_is_seen_beside_a_fault(cell: str, array: str) -> None:
