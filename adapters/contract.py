@@ -11,6 +11,7 @@ import numpy as np
 
 from reference import LAYOUTS, NONLINEARITIES, Case, CellParameters, Gradients, Lengths, RNNSpec
 from reference.judging.view import WHOLE, View
+from reference.layout import each_state
 from reference.spec import dtype_name, expect_word
 
 from .capabilities import (  # noqa: F401 (the words of the contract)
@@ -52,8 +53,16 @@ class Result(NamedTuple):
     gradients: Gradients | None = None
 
 
-def result_of(gradients: Gradients) -> Result:
-    """What an adapter answers to a case with cotangents."""
+def result_of(gradients: Gradients, dtype: np.dtype | None = None) -> Result:
+    """What an adapter answers to a case with cotangents.  dtype: of all arrays, where a framework may answer a narrower
+    one."""
+    if dtype is not None:
+        x, h0, output, h_n = (
+            each_state(lambda one: one.astype(dtype), a)
+            for a in (gradients.x, gradients.h0, gradients.output, gradients.h_n)
+        )
+        tracks = [track.astype(dtype_name(dtype)) for track in gradients.parameters]
+        gradients = Gradients(x, h0, tracks, output, h_n)
     return Result(gradients.output, gradients.h_n, gradients=gradients)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -68,7 +68,9 @@ class Causes:
         if self.short and all(isinstance(error, AssertionError) for error in errors):
             for error in errors:
                 error.__notes__ = []  # what Hypothesis drew: the case is in a file
-            one = call.excinfo.getrepr(style="value", chain=False)  # of several pytest knows the traceback alone
+            one: Any = call.excinfo.getrepr(style="value", chain=False)  # of several pytest knows the traceback alone
+            if one.reprcrash is not None:  # in CI pytest's own summary has all of it
+                one.reprcrash.message = one.reprcrash.message.partition("\n")[0]
             report.longrepr = one if errors == [call.excinfo.value] else "\n".join(map(str, errors))
 
     def count(self, report: pytest.TestReport) -> None:

@@ -53,7 +53,7 @@ def answer(way: Way, case: Case, device: str) -> Result:
     place: Any = device_named(device)
     with bare(place, device) if way.bare else settings(place, case.x.dtype):
         if case.cotangents is not None:
-            return result_of(inputs.gradients(gradients_of(way, case, inputs, asked)))
+            return result_of(inputs.gradients(gradients_of(way, case, inputs, asked)), case.x.dtype)
         outputs, carries = getattr(ways, way.function)(asked)
         outputs = [np.array(one).astype(case.x.dtype) for one in outputs]
         shown = way.view.states != "none"

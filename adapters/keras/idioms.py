@@ -50,7 +50,7 @@ def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> C
         with settings(device, case.dtype):
             if case.cotangents is not None:
                 g = given.cotangents(check_cotangents(spec, case.x, case.layout, case.cotangents))
-                return result_of(given.gradients(differentiated(spec, given, g, held, trained)))
+                return result_of(given.gradients(differentiated(spec, given, g, held, trained)), case.x.dtype)
             start = (states := start_of(spec, given.h0)) and [tensor(state) for state in states]
             mask = None if given.valid is None else tensor(given.valid)
             weights = [array for track in held for array in track.values()]

@@ -179,7 +179,7 @@ def test_that_test_would_fail_where_ours_is_a_package(installed: Installed, tmp_
 def test_the_wheel_says_what_can_be_loaded(installed: Installed, tmp_path: Path) -> None:
     done = installed(tmp_path, "adapters")
     assert "torch: " in done.stdout, done.stderr
-    assert {"run", "schema", "compact"} <= set(installed(tmp_path, "--help").stdout.split())
+    assert {"run", "campaign", "compact"} <= set(installed(tmp_path, "--help").stdout.split())
     told = installed(tmp_path, "run", "--framework=reference", "--", "--help").stdout  # pytest's own help
     assert told.count("--adapter=MODULE:CLASS") == 1
     assert installed(tmp_path, "sing").returncode == 2

@@ -199,7 +199,8 @@ def test_a_run_says_what_it_asks_and_a_recorded_one_asks_all(tmp_path: Path) -> 
     passed = int(re.search(r"(\d+) passed", run.stdout)[1])
     names = [f"test_whole_trajectories_of_the_corpus[compiled-cpu-{way}]" for way in ("forward", "bidirectional")]
     chosen = target(Compiled(), 5).corpus
-    names += [f"test_the_corpus[compiled-cpu-{name}]" for name in corpus.cases() if name not in chosen]
+    named = (name.replace(" full", " with all") for name in corpus.cases() if name not in chosen)
+    names += [f"test_the_corpus[compiled-cpu-{name}]" for name in named]
     assert passed == len(chosen) + sum(pool.among(5, f"tests/properties/test_corpus.py::{name}") for name in names)
     whole = suite(*asked, f"--evidence={tmp_path}/run.json")
     assert "a few of them with many values (--pool=0): compiled cpu." in whole.stdout
