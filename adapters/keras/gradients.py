@@ -89,9 +89,10 @@ def _variables(stack: ModeRunner) -> list[dict[str, Any]]:
     return found
 
 
-def _asked(answers: Several, g: Several) -> list[Any]:
-    """The answers that have a cotangent."""
-    return [answer for answer, one in zip(answers, g, strict=True) if one is not None]
+def _asked(answers: Several, g: Several) -> tuple[list[Any], list[Any]]:
+    """The answers that have a cotangent, and these, of the answers' dtypes: an answer may be narrower than the case."""
+    pairs = [(answer, one) for answer, one in zip(answers, g, strict=True) if one is not None]
+    return [answer for answer, _ in pairs], [keras.ops.cast(one, answer.dtype) for answer, one in pairs]
 
 
 def _by_tensorflow(function: Function, mode: str) -> Differentiated:
@@ -101,7 +102,8 @@ def _by_tensorflow(function: Function, mode: str) -> Differentiated:
         with tensorflow.GradientTape() as tape:
             tape.watch(leaves)
             answers = function(leaves, mask)
-        return answers, tape.gradient(_asked(answers, g), leaves, _asked(g, g), unconnected_gradients="zero")
+        asked, given = _asked(answers, g)
+        return answers, tape.gradient(asked, leaves, given, unconnected_gradients="zero")
 
     return tensorflow.function(both, jit_compile=mode == "compiled") if mode in KEPT else both
 
@@ -113,7 +115,8 @@ def _by_torch(function: Function, mode: str) -> Differentiated:
         leaves = [one.detach().clone().requires_grad_() for one in leaves]
         with torch.enable_grad():
             answers = function(leaves, mask)
-        return answers, torch.autograd.grad(_asked(answers, g), leaves, _asked(g, g), materialize_grads=True)
+        asked, given = _asked(answers, g)
+        return answers, torch.autograd.grad(asked, leaves, given, materialize_grads=True)
 
     return both
 
@@ -124,10 +127,10 @@ def _by_jax(function: Function, mode: str) -> Differentiated:
     def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
         def asked(leaves: Several) -> tuple[list[Any], list[Any]]:
             answers = function(leaves, mask)
-            return _asked(answers, g), answers
+            return _asked(answers, g)[0], answers
 
         _, back, answers = jax.vjp(asked, leaves, has_aux=True)
-        return answers, back(_asked(g, g))[0]
+        return answers, back(_asked(answers, g)[1])[0]
 
     return jax.jit(both) if mode in KEPT else both
 
