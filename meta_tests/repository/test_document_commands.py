@@ -81,7 +81,7 @@ def parts(line: str) -> Iterator[list[str]]:
 
 def problem(words: list[str], config: pytest.Config) -> str:
     """What is wrong with a command; empty where nothing is."""
-    program, *given = words
+    program, *given = Path(words[0]).name, *words[1:]
     if program in SHELL:
         return ""
     if program.startswith("python"):
@@ -89,6 +89,7 @@ def problem(words: list[str], config: pytest.Config) -> str:
             return "" if given[:1] in (["-"], ["-c"]) else f"no module: {words}"
         program, *given = given[1:] or [""]
     check = {
+        "venv": by_name,
         "rnn_equivalence": by_click,
         "rnn-equivalence": by_click,
         "pytest": by_pytest,
@@ -96,6 +97,11 @@ def problem(words: list[str], config: pytest.Config) -> str:
         "pip": by_pip,
     }
     return check.get(program, by_source)(given, config) if program in check else by_source([program, *given], config)
+
+
+def by_name(given: list[str], config: pytest.Config) -> str:
+    """Of the standard library: the one argument is the folder that git ignores."""
+    return "" if given == [".venv"] else f"no environment of a known name: {given}"
 
 
 def by_click(given: list[str], config: pytest.Config) -> str:
