@@ -27,7 +27,7 @@ from .settings import device_named, settings
 # JAX keeps every program that it compiles, and each call makes some: after so many calls all are forgotten
 CALLS = itertools.count(1)
 CALLS_KEPT = 50
-TRAINS = (((("gradients", True),)),)
+TRAINS = ((("gradients", True),),)
 WITHOUT: dict[str, Any] = {
     "newest first": {(("direction", "bidirectional"),): "Bidirectional keeps the order, whatever is said"},
     "axes of batch": {(("layout", "unbatched"),): "it has no axis of batch"},
