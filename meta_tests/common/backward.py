@@ -196,8 +196,8 @@ def _forward(unit: BackUnit, spec: RNNSpec, w: Arrays, x: np.ndarray, states: li
         c = states[1]
         i, f, o = (unit.sigmoid(unit.affine(of_x[k] + of_h[k])) for k in (0, 1, 3))
         g = unit.activate(unit.affine(of_x[2] + of_h[2]), "tanh")
-        new = unit.sum_of_two(f * c, unit.one(i * g))
-        tanh = unit.activate(new, "tanh")
+        new, for_h = unit.updated(i, f, g, c)
+        tanh = unit.activate(for_h, "tanh")
         return {"h": h, "c": c, "i": i, "f": f, "g": g, "o": o, "c'": new, "tanh": tanh,
                 "h'": unit.round(o * tanh, unit.kept)}  # fmt: skip
     r, z = (unit.sigmoid(unit.affine(of_x[k] + of_h[k])) for k in (0, 1))

@@ -8,7 +8,7 @@ peephole is added) is drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from reference import RNNSpec
 from reference.bounds.arithmetic import SIGMOID_UNITS
 
 MIXES = ("apart", "difference", "rest")  # (1 - z) n + z h; n + z (h - n); h + (1 - z) (n - h)
+OTHER_SIDE = {"up": "down", "down": "up", "away": "to zero", "to zero": "away"}
 Arrays = Mapping[str, np.ndarray]  # (case, ...) each
 
 
@@ -25,13 +26,22 @@ class Gated:
     """What a gated machine may do beside its Machine.
 
     mix: one of MIXES.  fused: whether the last product of a mix, or of c, is added without being rounded first.
+    twice: whether an LSTM computes c_t a second time for h_t, rounded otherwise, as a compiler that fuses may.
     wrong: a planted error, by name; none when empty.
     """
 
     machine: Machine
     mix: str = "difference"
     fused: bool = False
+    twice: bool = False
     wrong: str = ""
+
+    @property
+    def again(self) -> Gated:
+        """What computes a number a second time: another formula, fused otherwise, and rounded to the other side."""
+        other = OTHER_SIDE.get(self.machine.rounding, self.machine.rounding)
+        mix = MIXES[(MIXES.index(self.mix) + 1) % len(MIXES)]
+        return replace(self, machine=replace(self.machine, rounding=other), mix=mix, fused=not self.fused)
 
 
 class GatedUnit(Unit):
@@ -54,6 +64,12 @@ class GatedUnit(Unit):
     def sum_of_two(self, product: np.ndarray, other: np.ndarray) -> np.ndarray:
         """A state: rounded to nearest, as what is shown is a number of its format."""
         return self.round((product if self.gated.fused else self.one(product)) + other, self.kept)
+
+    def updated(self, i: np.ndarray, f: np.ndarray, g: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """c_t as it is carried on, and as h_t is made of it."""
+        computing = (self, GatedUnit(self.gated.again) if self.gated.twice else self)
+        new, for_h = (unit.sum_of_two(f * c, unit.one(i * g)) for unit in computing)
+        return new, for_h
 
     def sigmoid(self, a: np.ndarray) -> np.ndarray:
         u = self.machine.declared.unit_roundoff
@@ -138,12 +154,12 @@ def _lstm(unit: GatedUnit, spec: RNNSpec, w: Arrays, x: np.ndarray, states: list
     i, g = unit.sigmoid(argument(0, peepholes[0], c)), unit.activate(argument(2, None, c), "tanh")
     if spec.input_forget and wrong != "not coupled":
         new = unit.mixed(i, c, g)
+        for_h = GatedUnit(unit.gated.again).mixed(i, c, g) if unit.gated.twice else new
     else:
         f = unit.sigmoid(argument(1, peepholes[1], c))
-        f = np.ones_like(f) if wrong == "nothing forgotten" else f
-        new = unit.sum_of_two(f * c, unit.one(i * g))
-    o = unit.sigmoid(argument(3, peepholes[2], c if wrong == "peephole of c before" else new))
-    m = unit.round(o * (new if wrong == "no tanh of c" else unit.activate(new, "tanh")), unit.kept)
+        new, for_h = unit.updated(i, np.ones_like(f) if wrong == "nothing forgotten" else f, g, c)
+    o = unit.sigmoid(argument(3, peepholes[2], c if wrong == "peephole of c before" else for_h))
+    m = unit.round(o * (for_h if wrong == "no tanh of c" else unit.activate(for_h, "tanh")), unit.kept)
     if spec.projection_size:
         m = unit.affine(products_of(unit.operand(w["w_hr"]), unit.operand(m)))
     return [m, c if wrong == "c one step early" else new]

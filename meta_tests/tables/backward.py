@@ -28,7 +28,7 @@ def draw_backward(name: str, seed: int) -> Backward:
     pick = Picks(seed + 23)
     order = tuple(int(i) for i in np.random.Generator(np.random.PCG64(seed)).permutation(MOST_TERMS))
     machine = replace(draw_machine(name, seed), staged=False, one_bias=False, order=order)
-    gated = Gated(machine, mix=pick(*MIXES), fused=pick(True, False))
+    gated = Gated(machine, mix=pick(*MIXES), fused=pick(True, False), twice=pick(True, False))
     formulas = pick(*TANH_SLOPES), pick(*MIX_BACK), pick(*ASSOCIATIONS)
     stored = machine.declared.added_by_step or not machine.declared.wide
     return Backward(gated, *formulas, pick(True, False) and stored, pick(True, False))

@@ -65,7 +65,7 @@ def draw(name: str, cell: str, seed: int, count: int = BATCH_OF_CASES, spec: RNN
 def draw_gated(name: str, seed: int) -> Gated:
     pick = Picks(seed + 11)
     machine = replace(draw_machine(name, seed), staged=False, one_bias=False)
-    return Gated(machine, mix=pick(*MIXES), fused=pick(True, False))
+    return Gated(machine, mix=pick(*MIXES), fused=pick(True, False), twice=pick(True, False))
 
 
 def verdicts(gated: Gated, drawn: Drawn) -> Iterator[Verdict]:

@@ -244,14 +244,36 @@ class Balls(Sums):
         value = n.value + z.value * apart
         left, right, between = (np.abs(one) for one in (rest, z.value, apart))
         carried = left * n.radius + right * h.radius + z.radius * (between + n.radius + h.radius)
-        left, right = left + z.radius, right + z.radius
         largest_n, largest_h = np.abs(n.value) + n.radius, np.abs(h.value) + h.radius
-        between = between + n.radius + h.radius
-        roundings = np.maximum(3 * left * largest_n + 2 * right * largest_h, np.maximum(2 * right, 3 * left) * between)
-        roundings *= self.unit * (1 + self.unit) ** 4
+        roundings = self._mix_roundings(left + z.radius, right + z.radius, largest_n, largest_h,
+                                        between + n.radius + h.radius)  # fmt: skip
         radius = carried + roundings + self.unit * (np.abs(value) + carried + roundings)
         radius += OWN * (np.abs(value) + 3 * (largest_n + largest_h)) + 8 * self._flushed
         return _known(Ball(value, radius * EVALUATED), (z, n, h))
+
+    def _mix_roundings(self, rest: Any, z: Any, n: Any, h: Any, apart: Any) -> Any:
+        """Those before the last one, of the largest magnitudes of 1 - z, z, n, h and h - n."""
+        largest = np.maximum(3 * rest * n + 2 * z * h, np.maximum(2 * z, 3 * rest) * apart)
+        return largest * (self.unit * (1 + self.unit) ** 4)
+
+    def update_error(self, operation: str, operands: Sequence[Ball]) -> np.ndarray:
+        """How far a computed c_t may lie from the exact one of the same gates and the same c_{t-1}.
+
+        operation: "add", of two products; or "mix".  Raises NotImplementedError for others: no bound is proved.
+        """
+        largest = [np.abs(one.value) + one.radius for one in operands]
+        match operation:
+            case "add":
+                roundings = self.unit * (largest[0] + largest[1])
+                total = largest[0] + largest[1]
+            case "mix":
+                z, n, h = operands
+                apart = np.abs(h.value - n.value) + n.radius + h.radius
+                roundings = self._mix_roundings(np.abs(1 - z.value) + z.radius, *largest, apart)
+                total = largest[1] + apart * largest[0]
+            case _:
+                raise NotImplementedError(f"update: got {operation!r}, expected one of add, mix: no bound is proved")
+        return (roundings + self.unit * (total + roundings) + 8 * self._flushed) * EVALUATED
 
     def activated(self, total: Any, activation: Activation) -> Ball:
         if not isinstance(total, Open):

@@ -69,13 +69,17 @@ class Scan(Balls):
         ends = self._ends(gate, reported) if isinstance(gate, Ball) else None
         before = start
         for t in range(len(reported)):
-            after = self._balls.closed(self.at(c, t, {id(BEFORE): before}))
-            if gate is not None:
+            if gate is None:
+                after = self._balls.closed(self.at(c, t, {id(BEFORE): before}))
+            else:
+                operands = [self._balls.closed(self.at(operand, t, {id(BEFORE): before})) for operand in c.operands]
+                after = getattr(self._balls, c.operation)(*operands)
                 known = {id(BEFORE): before, id(c): after}
                 below, above = (
                     self._ends(self.at(gate, t, known), reported[t]) if ends is None else (ends[0][t], ends[1][t])
                 )
-                after = _within(after, below, above)
+                apart = 2 * self._balls.update_error(c.operation, operands)
+                after = _within(after, below - apart, above + apart)
             states.value[t], states.radius[t], states.scale[t] = after
             before = after
         pairs = zip(start[:2], states[:2], strict=True)

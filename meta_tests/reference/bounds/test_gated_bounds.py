@@ -60,6 +60,18 @@ def test_planted_a_wrong_gated_cell_is_rejected(wrong: str, mix: str) -> None:
     assert {verdict.outcome for verdict in verdicts(replace(gated, wrong=wrong), drawn)} == {"disagrees"}
 
 
+@pytest.mark.parametrize("input_forget", [False, True])
+def test_planted_without_its_allowance_a_c_that_is_computed_twice_is_rejected(
+    input_forget: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where f c and i g cancel, h tells of another c than the one that is carried on."""
+    drawn = draw("float32", "lstm", 2, 32, RNNSpec(4, 6, cell="lstm", input_forget=input_forget))
+    twice = Gated(Machine("float32", IN_ORDER), twice=True)
+    assert "disagrees" not in {verdict.outcome for verdict in verdicts(twice, drawn)}
+    monkeypatch.setattr("reference.calculus.balls.Balls.update_error", lambda *_: 0.0)
+    assert "disagrees" in {verdict.outcome for verdict in verdicts(twice, drawn)}
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_planted_a_float32_product_inside_a_float64_cell_is_rejected(cell: str) -> None:
     drawn = draw("float64", cell, 4, 4, RNNSpec(4, 6, cell=cell))
