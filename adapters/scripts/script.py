@@ -21,7 +21,7 @@ from reference.bounds.step import Enclosure
 from reference.bounds.trajectory import trajectory_bound
 from reference.cells import cell_of
 from reference.judging.comparison import vacuous_elements
-from reference.judging.partial import Whole, shown_of, whole_of
+from reference.judging.parts import Whole, shown_of, whole_of
 from reference.judging.view import WHOLE, View, answer_of, merged, sequence_of
 from reference.layout import state_tuple
 from reference.spec import DTYPES, expect, expect_word

@@ -70,7 +70,7 @@ class Layer:
         time, batch, size = self.actual.shape
         return time_blocks(time, batch, size, BLOCK_ELEMENTS) or [slice(0, 0)]
 
-    def untouched(self, step: Recorded) -> None:
+    def untouched(self, step: Any) -> None:
         """Forget what was handed back by some steps."""
         for node in (*step.tape.nodes, *step.before, step.x, *self.weights.values()):
             node.back, node.parts = [], {}

@@ -1,7 +1,8 @@
 """The bound of gradients whose deltas are not seen: all steps back from given cotangents, one after another.
 
 No probe shows the deltas of a stack's layers. Each is a ball here, of what the step after handed back, and that grows
-from step to step. The states are those that the framework reported, so nothing of the forward pass propagates.
+from step to step. Where the framework reported the states nothing of the forward pass propagates. Where it shows a part
+of them alone (judging/view_gradients.py) they are balls too, those of the trajectory bound.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..calculus.balls import EVALUATED, Ball
 from ..calculus.returns import Back, BallReturns
-from ..calculus.tape import Node, hand_back, handed
+from ..calculus.tape import Node, Tape, hand_back, handed
 from ..layout import valid_steps
 from ..recurrence import Track
 from .arithmetic import Arithmetic
@@ -21,17 +23,32 @@ from .gradients import Layer, Recorded, enclosure, forward_of, gates_of, of_weig
 from .step import Enclosure, Expected, expected_of
 
 
-class UnseenGradients(NamedTuple):
-    """What a track should have answered.
+class Sums(NamedTuple):
+    """What is made of a track's deltas.
 
-    forward: its answer.  x: (time, batch, features), a part of the sum of both directions'.
+    x: (time, batch, features), a part of the sum of both directions'.
     states: (batch, size) each.  parameters: by name, each of its weight's shape.
     """
 
-    forward: Expected
     x: Back
     states: tuple[Enclosure, ...]
     parameters: dict[str, Enclosure]
+
+
+class UnseenGradients(NamedTuple):
+    """What a track should have answered.  forward: its answer."""
+
+    forward: Expected
+    sums: Sums
+
+
+class Enclosed(NamedTuple):
+    """A step from a state that is known as balls, with its nodes, as Recorded has them."""
+
+    tape: Tape
+    x: Node
+    before: tuple[Node, ...]
+    after: tuple[Node, ...]
 
 
 class StepLayer(Layer):
@@ -62,14 +79,76 @@ def unseen_gradients(
 
     Raises NotImplementedError for an operation of which no bound is proved.
     """
-    if judged.narrow:  # as in gradient_bound
-        judged = replace(judged, unit_roundoff=judged.operation_roundoff)
+    judged = _of_operations(judged)
     layer = StepLayer(track, actual, judged)
-    time, batch, _ = actual.shape
     steps, output, hidden = forward_of(layer, shared)
+    carried = [Back(g.astype(np.float64), np.zeros(g.shape)) for g in g_finals]
+    return UnseenGradients(expected_of(track, output, hidden), _all_back(layer, steps, g_output, carried, judged))
+
+
+def enclosed_gradients(
+    track: Track,
+    x_radius: np.ndarray | None,
+    states: Ball,
+    g_output: Back,
+    g_finals: Sequence[Back],
+    judged: Arithmetic,
+    shared: int = 1,
+) -> Sums:
+    """The same where no state was reported.  x_radius: how far from the track's x the one that was read may lie; None
+    where it is exact.  states: (time, batch, size), where h lies after each step, by the trajectory bound.  Any other
+    state is enclosed here, step by step.  The other arguments are those of unseen_gradients.
+    """
+    layer = StepLayer(track, states.value, _of_operations(judged))
+    radius = None if x_radius is None else layer.counted(x_radius)
+    steps = _enclosed(layer, radius, _fed_back(Ball(layer.actual, layer.counted(states.radius)), judged), shared)
+    return _all_back(layer, steps, g_output, g_finals, _of_operations(judged))
+
+
+def _of_operations(judged: Arithmetic) -> Arithmetic:
+    """As in gradient_bound: every operation rounds as the narrower format does, or less, whatever is shown."""
+    return replace(judged, unit_roundoff=judged.operation_roundoff) if judged.narrow else judged
+
+
+def _fed_back(shown: Ball, judged: Arithmetic) -> Ball:
+    """Where the state lies that is used, of which storage may have rounded something off."""
+    if not (u := judged.shown_roundoff):
+        return shown
+    more = u * (np.abs(shown.value) + shown.radius) + judged.smallest_normal
+    return Ball(shown.value, (shown.radius + more) * EVALUATED)
+
+
+def _enclosed(layer: StepLayer, x_radius: np.ndarray | None, h: Ball, shared: int) -> list[Enclosed]:
+    """The steps in processing order, each from where the states lie after the one before."""
+    track, scan, steps = layer.track, layer.scan, []
+    states = tuple(Ball(one.astype(np.float64), np.zeros(one.shape)) for one in track.states)
+    for t, block in enumerate(layer.blocks() if len(layer.x) else ()):
+        x, tape = layer.x[block].astype(np.float64), Tape(scan)
+        given = Node(x if x_radius is None else Ball(x, x_radius[block]), shared=shared)
+        before = tuple(Node(Ball(*(a[None] for a in one[:2]))) for one in states)
+        projected = track.cell.project(tape, layer.weights, given)
+        after = track.cell.step(tape, layer.weights, projected, before)
+        hidden = [
+            _held(layer, t, scan.closed(node.value), one) for node, one in zip(after[1:], states[1:], strict=True)
+        ]
+        after[0].value = h.part(block)
+        states = h.part(t), *hidden
+        steps.append(Enclosed(tape, given, before, after))
+    return steps
+
+
+def _held(layer: StepLayer, t: int, after: Ball, before: Ball) -> Ball:
+    """A state after a step; the one before it, where that does not count."""
+    pairs = zip((a[0] for a in after[:2]), before, strict=False)
+    return Ball(*(a if layer.valid is None else np.where(layer.valid[t], a, b) for a, b in pairs))
+
+
+def _all_back(layer: StepLayer, steps: Sequence[Recorded | Enclosed], g_output: Back, carried: Sequence[Back],
+              judged: Arithmetic) -> Sums:  # fmt: skip
+    """All steps back.  carried: the cotangents of the final states."""
+    track, (time, batch, _) = layer.track, layer.actual.shape
     returns = KnownReturns(judged, gates_of(track), len(track.parameters.w_ih), time, batch)
     g_steps = g_output.each(layer.counted)
-    carried = [Back(g.astype(np.float64), np.zeros(g.shape)) for g in g_finals]
     xs, totals = [], dict.fromkeys(layer.weights, ())
     for t, step in reversed([*enumerate(steps[:time])]):
         counts = None if layer.valid is None else layer.valid[t]
@@ -83,15 +162,10 @@ def unseen_gradients(
         totals = {name: together(totals[name], handed(node, returns) or ()) for name, node in layer.weights.items()}
         layer.untouched(step)
     parameters = {name: of_weight(returns, totals[name], array) for name, array in track.parameters.arrays().items()}
-    return UnseenGradients(
-        expected_of(track, output, hidden),
-        _joined(xs, layer),
-        tuple(enclosure(one, judged) for one in carried),
-        parameters,
-    )
+    return Sums(_joined(xs, layer), tuple(enclosure(one, judged) for one in carried), parameters)
 
 
-def _before(step: Recorded, returns: KnownReturns, carried: Sequence[Back], counts: Any) -> list[Back]:
+def _before(step: Recorded | Enclosed, returns: KnownReturns, carried: Sequence[Back], counts: Any) -> list[Back]:
     """The cotangents of the states before a step; those after it, where it does not count."""
     found = []
     for node, carry in zip(step.before, carried, strict=True):

@@ -19,7 +19,8 @@ from ..faults.found import FOUND
 from ..faults.masks import MASK_FAULTS
 from ..faults.views import VIEW_FAULTS
 from ..judging.case import Case
-from ..judging.partial import judge_view, wrong_shown
+from ..judging.partial import judge_view
+from ..judging.parts import wrong_shown
 from ..judging.verdict import Location
 from ..judging.view import WHOLE, View
 from ..layout import sequence_to_time_first, take_steps

@@ -22,7 +22,8 @@ from ..faults.views import seen_in
 from ..judging.case import Case
 from ..judging.comparison import Part, compare
 from ..judging.judge import question_of, verdict_on
-from ..judging.partial import judge_view, parts_of, wrong_shown
+from ..judging.partial import judge_view
+from ..judging.parts import parts_of, wrong_shown
 from ..judging.verdict import Verdict
 from ..judging.view import WHOLE, Show, Shown, View, as_shown, sequence_of, shown
 from ..layout import each_state, from_state_tuple, sequence_to_time_first, state_to_batched, state_tuple

@@ -68,11 +68,11 @@ def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declare
         stack = _Stack(case, gradients, lower, promised)
         seen = [compare(part) for part in stack.parts()]
         verdict = verdict_on(case, seen, promised, GRADIENT)
-    detail = "; ".join(_told(case, one) for one in seen if one.outside)
+    detail = "; ".join(told(case, one) for one in seen if one.outside)
     return replace(verdict, detail=detail and f"the stack as one module: {detail}")
 
 
-def _told(case: Case, seen: Comparison) -> str:
+def told(case: Case, seen: Comparison) -> str:
     part, directions = seen.part, case.spec.directions
     layer, d = divmod(part.track, len(directions))
     of = "" if part.array == "dx" else f" of layer {layer}{f', {directions[d]}' if len(directions) > 1 else ''}"
@@ -114,7 +114,7 @@ class _Stack:
             answered = self.outputs[layer][..., half]
             tracks.append(unseen_gradients(track, answered, g_half, g_finals, self.promised, spec.num_directions))
         returns = BallReturns(self.promised, 1, len(self.case.parameters[0].w_ih), time, batch)
-        return _Layer(tracks, counted(self.lengths, returns.added_up([track.x for track in tracks])))
+        return _Layer(tracks, counted(self.lengths, returns.added_up([track.sums.x for track in tracks])))
 
     def parts(self) -> Iterator[Part]:
         """Of which nothing is known where lower layers alone answered other bits: all but they themselves."""
@@ -147,7 +147,7 @@ class _Stack:
             layer, d = divmod(k, self.spec.num_directions)
             yield Part(k, "output", self.outputs[layer][..., self.spec.half(d)], *track.forward.output)
             for name, final, one in zip(names, finals, (track.forward.h_n, *track.forward.hidden), strict=True):
-                yield _single(k, f"{name}_n", final[k], one)
+                yield single(k, f"{name}_n", final[k], one)
 
     def backward(self) -> Iterator[Part]:
         x = sequence_to_time_first(self.gradients.x, self.case.layout)
@@ -155,11 +155,11 @@ class _Stack:
         names = [state.name for state in cell_of(self.spec).states]
         initial = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h0)]
         for k, track in self._tracks():
-            for name, actual, one in zip(names, initial, track.states, strict=True):
-                yield _single(k, f"d{name}0", actual[k], one)
-            for name, one in track.parameters.items():
+            for name, actual, one in zip(names, initial, track.sums.states, strict=True):
+                yield single(k, f"d{name}0", actual[k], one)
+            for name, one in track.sums.parameters.items():
                 actual = self.gradients.parameters[k].arrays()[name]
-                yield _single(k, f"d{name}", np.atleast_2d(actual), one.each(np.atleast_2d))
+                yield single(k, f"d{name}", np.atleast_2d(actual), one.each(np.atleast_2d))
 
     def _tracks(self) -> Iterator[tuple[int, UnseenGradients]]:
         return enumerate(track for layer in self.layers for track in layer.tracks)
@@ -169,6 +169,6 @@ def _unknown(part: Part) -> Part:
     return part._replace(bound=np.full(part.bound.shape, np.inf))
 
 
-def _single(track: int, name: str, actual: np.ndarray, expected: Enclosure) -> Part:
+def single(track: int, name: str, actual: np.ndarray, expected: Enclosure) -> Part:
     """An array without steps."""
     return Part(track, name, actual[None], *(a[None] for a in expected))

@@ -27,6 +27,7 @@ from .case import Case
 from .comparison import Part, compare, outside_bound
 from .judge import question_of, verdict_on, wrong_form
 from .verdict import GRADIENT, Verdict
+from .view import blank
 
 
 def elements(spec: RNNSpec, batch: int, time: int) -> int:
@@ -96,7 +97,12 @@ def wrong_gradients(
         raise TypeError(f"gradients: got {type(gradients).__name__}, expected Gradients")
     if wrong := wrong_form(case, gradients.output, gradients.h_n, lower):
         return wrong
-    if wrong := wrong_form(case, gradients.output, gradients.h0, ()):
+    return wrong_sums(case, spec, gradients)
+
+
+def wrong_sums(case: Case, spec: RNNSpec, gradients: Gradients) -> tuple[str, str] | None:
+    """The same of the gradients by x, by the initial states and by the weights."""
+    if wrong := wrong_form(case, blank(case)[0], gradients.h0, ()):
         return wrong[0], f"gradient of h0: {wrong[1]}"
     shape, x = (*case.x.shape[:-1], spec.input_size), gradients.x
     if type(x) is not np.ndarray or (x.shape, x.dtype) != (shape, case.x.dtype):

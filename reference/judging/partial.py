@@ -8,16 +8,16 @@ import numpy as np
 from ..backward import Gradients
 from ..bounds.arithmetic import Arithmetic
 from ..bounds.step import Enclosure, Expected
-from ..cells import cell_of
 from ..layout import sequence_to_time_first, take_steps
-from . import judge as judging
 from .case import Case
 from .chain import judge_stack
 from .comparison import Part, compare, says_the_same, vacuous_elements
 from .gradients import judge_gradients
 from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
+from .parts import parts_of, put_back, shown_of, whole_of, wrong_shown
 from .verdict import Verdict
-from .view import WHOLE, Shown, View, answer_of, as_shown, blank, held, merged, sequence_of, shown, valid_of, wrong_form
+from .view import WHOLE, View, answer_of, as_shown, held, sequence_of, valid_of
+from .view_gradients import judge_part
 
 
 def judge_view(
@@ -36,12 +36,11 @@ def judge_view(
     arguments are judge's, and so are the errors raised. By the step bound where each layer's output is shown at every
     step, with its halves beside each other; else by the trajectory bound, each operation that merges two halves rounded
     once. An output that is held must be repeated exactly.
-    gradients: of a case with cotangents, of which nothing else is judged; those of a stack by its prefixes too.
+    gradients: of a case with cotangents, of which nothing else is judged; those of a stack by its prefixes too. Of a
+    part of an answer they are those of cotangents of that part (pullback.shown_cotangents).
     """
     if case.cotangents is not None:
-        if case.spec.num_layers > 1:
-            return judge_stack(case, gradients, prefixes or (), declared)
-        return judge_gradients(case, gradients, declared)
+        return _on_gradients(case, view, gradients, prefixes or (), declared)
     if view == WHOLE:
         return judge(case, output, h_n, prefixes, declared, bound)  # type: ignore[arg-type] - None is an answer's fault
     by_steps = view.output == "every step" and not view.merges(case.spec.num_directions)
@@ -59,11 +58,21 @@ def judge_view(
         layers = {n: sequence_to_time_first(array, case.layout) for n, array in enumerate(prefixes or ())}
         if by_steps and answer.output is not None:
             layers[case.spec.num_layers - 1] = answer.output
-        expected = _put_back(_expected(plain, _in(order, layers), promised, bound), order)
+        expected = put_back(_expected(plain, _in(order, layers), promised, bound), order)
         below = _parts_below(case, layers, expected) if bound == "step" else ()
         whole = whole_of(case, expected)
         parts = *below, *parts_of(view, case, answer, shown_of(view, case, whole), promised)
         return verdict_on(case, [compare(part) for part in parts], promised, bound)
+
+
+def _on_gradients(
+    case: Case, view: View, gradients: Any, prefixes: Sequence[np.ndarray], declared: str | None
+) -> Verdict:
+    if view != WHOLE:
+        return judge_part(case, view, gradients, declared)
+    if case.spec.num_layers > 1:
+        return judge_stack(case, gradients, prefixes, declared)
+    return judge_gradients(case, gradients, declared)
 
 
 def widest(view: View, case: Case, declared: str | None) -> float:
@@ -71,7 +80,7 @@ def widest(view: View, case: Case, declared: str | None) -> float:
     promised, _ = question_of(case, None, declared, "trajectory")
     plain, order = (case, None) if case.mask is None else case.without_mask()
     with np.errstate(all="ignore"):
-        whole = whole_of(case, _put_back(trajectory_tracks(plain, promised), order))
+        whole = whole_of(case, put_back(trajectory_tracks(plain, promised), order))
         answer = as_shown(view, case, *answer_of(view, case, *case.answer()))
         parts = [*parts_of(view, case, answer, shown_of(view, case, whole), promised)]
     vacuous = any(vacuous_elements(*part[3:]).any() for part in parts)
@@ -85,76 +94,6 @@ def _in(order: np.ndarray | None, layers: dict[int, np.ndarray]) -> dict[int, np
 
 def _expected(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic, bound: str) -> list[Expected]:
     return [*step_tracks(case, layers, promised)] if bound == "step" else trajectory_tracks(case, promised)
-
-
-def _put_back(tracks: list[Expected], order: np.ndarray | None) -> list[Expected]:
-    """What is expected of steps that were put in an order, at their own places."""
-    if order is None:
-        return tracks
-    places = np.argsort(order, axis=0)
-    return [track._replace(output=track.output.each(lambda array: take_steps(array, places, "time_first")))
-            for track in tracks]  # fmt: skip
-
-
-def wrong_shown(view: View, case: Case, output: Any, h_n: Any, prefixes: Sequence[Any]) -> tuple[str, str] | None:
-    """The reason and a sentence when an array that is shown, or a prefix, is not what the case asks for."""
-    if view == WHOLE:
-        return judging.wrong_form(case, output, h_n, prefixes)
-    whole = blank(case)
-    return judging.wrong_form(case, *whole, prefixes) or wrong_form(view, case, output, h_n)
-
-
-Whole = tuple[Enclosure, tuple[Enclosure, ...]]  # the last layer's output, and the states of every layer
-
-
-def whole_of(case: Case, tracks: Sequence[Expected]) -> Whole:
-    """What is expected of a stack's tracks, as one answer."""
-    last = [track.output for track in tracks[-case.spec.num_directions :]]
-    states = [
-        [(track.h_n, *track.hidden)[number] for track in tracks] for number in range(len(cell_of(case.spec).states))
-    ]
-    return (
-        Enclosure(*(np.concatenate(field, axis=-1) for field in zip(*last, strict=True))),
-        tuple(Enclosure(*(np.stack(field) for field in zip(*state, strict=True))) for state in states),
-    )
-
-
-def shown_of(view: View, case: Case, whole: Whole) -> tuple[Enclosure | None, tuple[Enclosure, ...]]:
-    """What a view shows of where a whole answer must lie. What it puts there itself must be there exactly."""
-    output, states = whole
-    exactly = view._replace(first="zero")  # h0 has no bound
-    fields = [shown(told, case, out, of)
-              for told, out, *of in zip((view, exactly, exactly), output, *states, strict=True)]  # fmt: skip
-    outputs = [one.output for one in fields if one.output is not None]
-    seen = Enclosure(*outputs) if outputs else None
-    if seen is not None:  # a zero that the view puts there has no scale
-        seen = seen._replace(scale=np.where((seen.bound == 0) & (seen.scale == 0), 1, seen.scale))
-    return seen, tuple(Enclosure(*state) for state in zip(*(one.states for one in fields), strict=True))
-
-
-def parts_of(
-    view: View,
-    case: Case,
-    answer: Shown,
-    expected: tuple[Enclosure | None, tuple[Enclosure, ...]],
-    promised: Arithmetic,
-) -> Iterator[Part]:
-    """What an answer shows beside what is expected there, track by track."""
-    output, states = expected
-    directions = case.spec.num_directions
-    first, name = case.spec.num_cells - directions, "output" if view.output == "every step" else "last output"
-    if output is not None and answer.output is not None:
-        halves = [output.each(lambda array, d=d: array[..., case.spec.half(d)]) for d in range(directions)]
-        if view.merges(directions):
-            yield Part(first, name, answer.output, *merged(view, halves, promised))
-        else:
-            for d, half in enumerate(halves):
-                yield Part(first + d, name, answer.output[..., case.spec.half(d)], *half)
-    for state, final, enclosure in zip(cell_of(case.spec).states, answer.states, states, strict=False):
-        above = case.spec.num_cells - len(final)
-        for index in range(len(final)):
-            rows = np.s_[index : index + 1]
-            yield Part(above + index, f"{state.name}_n", final[rows], *(array[rows] for array in enclosure))
 
 
 def _parts_below(case: Case, layers: dict[int, np.ndarray], tracks: Sequence[Expected]) -> Iterator[Part]:
