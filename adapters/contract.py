@@ -44,7 +44,8 @@ class Result(NamedTuple):
 
     output, h_n: None where an idiom shows none.
     prefixes: the output of the first 1, 2, ..., num_layers - 1 layers where the framework shows them, else None.
-    gradients: of the probed layer (reference.judging.gradients.probe), or of a stack, where a case has cotangents.
+    gradients: of the probed layer (reference.judging.gradients.probe), or of a stack, where a case has cotangents; of
+        an idiom that shows a part of the answer, with the output and h_n that it shows.
     """
 
     output: Any
@@ -71,8 +72,9 @@ class Idiom(NamedTuple):
 
     says: which, as the end of "asked ...".
     answer: (case, device) -> Result, in the case's layout and dtype: what `view` shows of the answer, as
-        reference.judging.view.answer_of gives it; None in place of an array that is not shown. A case has cotangents,
-        and is that of a probed layer, only where ("gradients", True) stands in `answers`: result_of(its gradients).
+        reference.judging.view.answer_of gives it; None in place of an array that is not shown. A case has cotangents
+        only where ("gradients", True) stands in `answers`: result_of(its gradients). It is that of a probed layer where
+        all is shown; else the call is given the cotangents that reference.judging.pullback.shown_cotangents gives.
     view: what the call shows of the whole answer.
     without: features -> why a call with all of them cannot be made in this idiom: NotOffered, beside what the adapter
         does not offer.  refused: features -> how the framework refuses such a call, beside the adapter's refusals, and

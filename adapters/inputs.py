@@ -88,9 +88,14 @@ class Inputs(NamedTuple):
 
     def gradients(self, found: Gradients) -> Gradients:
         """Those of this layout in the caller's, as views."""
-        x, output = (_moved(one, self.layout, self.asked) for one in (found.x, found.output))
-        h0, h_n = self._given_back(found.h0), self._given_back(found.h_n)
-        return found._replace(x=x, h0=h0, output=output, h_n=h_n)
+        found = self.gradients_alone(found)
+        output = _moved(found.output, self.layout, self.asked)
+        return found._replace(output=output, h_n=self._given_back(found.h_n))
+
+    def gradients_alone(self, found: Gradients) -> Gradients:
+        """The same, with output and h_n as they are: where an idiom shows a part of them."""
+        x, h0 = _moved(found.x, self.layout, self.asked), self._given_back(found.h0)
+        return found._replace(x=x, h0=h0)
 
     def _given_back(self, states: Any) -> Any:
         if self.asked == self.layout or self.asked != "unbatched":

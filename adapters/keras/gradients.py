@@ -51,15 +51,16 @@ def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any])
 def differentiated(
     spec: RNNSpec, inputs: Inputs, cotangents: tuple[Any, Any], held: Sequence[Mapping[str, np.ndarray]],
     answers: Callable[[Any, Several, Any, Several], list[Any]], mode: str = "eager", kept: Any = None,
+    states: bool = True,
 ) -> Gradients:  # fmt: skip
     """The gradients of what a function of x, the states, a mask and all weights answers: the output, and final states.
 
-    inputs, cotangents: batch first.  held: of each track its arrays, by Keras' names.  mode: in which it is called; of
-    one of KEPT the function is kept in `kept`.
+    inputs, cotangents: batch first.  states: whether it answers final states.  held: of each track its arrays, by
+    Keras' names.  mode: in which it is called; of one of KEPT the function is kept in `kept`.
     """
     start, (g_output, g_h_n) = start_of(spec, inputs.start(spec)) or [], cotangents
     mask = None if inputs.valid is None else tensor(inputs.valid)
-    g = [g_output, *(start_of(spec, g_h_n) or [None] * len(start))]
+    g = [g_output, *(start_of(spec, g_h_n) or [None] * (len(start) * states))]
     leaves = [tensor(one) for one in (inputs.x, *start, *(array for cell in held for array in cell.values()))]
     count = 1 + len(start)
     function = BY[BACKEND](lambda leaves, mask: answers(leaves[0], leaves[1:count], mask, leaves[count:]), mode)
@@ -71,7 +72,8 @@ def differentiated(
     by_weights = iter(rest[len(start) :])
     by_cell = [{name: next(by_weights) for name in cell} for cell in held]
     parameters = [parameters_of(spec, MAPPING[spec.cell], arrays, gradients=True) for arrays in by_cell]
-    return Gradients(x, h_n_of(spec, rest[: len(start)]), parameters, output, h_n_of(spec, final))
+    shown = h_n_of(spec, final) if final else None
+    return Gradients(x, h_n_of(spec, rest[: len(start)]), parameters, output, shown)
 
 
 def _variables(stack: ModeRunner) -> list[dict[str, Any]]:

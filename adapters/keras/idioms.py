@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from reference import Case
+from reference import Case, Gradients
 from reference.arguments import check_cotangents
-from reference.judging.view import View, sequence_of
+from reference.judging.pullback import shown_cotangents
+from reference.judging.view import WHOLE, View, sequence_of
 from reference.layout import each_state, sequence_to_time_first, state_from_batched
 
 from ..capabilities import Feature, Refusal
@@ -49,8 +50,10 @@ def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> C
 
         with settings(device, case.dtype):
             if case.cotangents is not None:
-                g = given.cotangents(check_cotangents(spec, case.x, case.layout, case.cotangents))
-                return result_of(given.gradients(differentiated(spec, given, g, held, trained)), case.x.dtype)
+                g = check_cotangents(spec, case.x, case.layout, case.cotangents)
+                g = given.cotangents(g) if view == WHOLE else shown_cotangents(view, case, "batch_first")
+                found = differentiated(spec, given, g, held, trained, states=view.states != "none")
+                return result_of(_of_case(view, case, given, found), case.x.dtype)
             start = (states := start_of(spec, given.h0)) and [tensor(state) for state in states]
             mask = None if given.valid is None else tensor(given.valid)
             weights = [array for track in held for array in track.values()]
@@ -62,6 +65,12 @@ def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> C
         return Result(output, h_n, below or None)
 
     return answer
+
+
+def _of_case(view: View, case: Case, given: Inputs, found: Gradients) -> Gradients:
+    """Gradients batch first, and what is shown, in the case's layout."""
+    h_n = each_state(lambda h: state_from_batched(h, case.layout), found.h_n)
+    return given.gradients_alone(found)._replace(output=_of_time(view, case, found.output), h_n=h_n)
 
 
 def _of_time(view: View, case: Case, output: np.ndarray) -> Any:
@@ -93,13 +102,15 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     # what is returned
     "sequences alone": ("by return_sequences=True alone, of layers of several sizes, the first told the mask", ALONE,
                         {"without": ADDED}),
-    "last output": ("by return_sequences=False, with zero_output_for_mask", LAST, {}),
-    "last output and states": ("by return_sequences=False and return_state=True", View(output="last step"), {}),
+    "last output": ("by return_sequences=False, with zero_output_for_mask", LAST, TRAINS),
+    "last output and states": ("by return_sequences=False and return_state=True", View(output="last step"), TRAINS),
     "held": ("where masked steps repeat the output", View(masked="held"), {
+        **TRAINS,
         "without": {(("direction", "bidirectional"),): "Bidirectional answers zero at masked steps, whatever is said"},
     }),
-    "as it comes": ("with the default words and initialisers, and no setting touched", LAST, {"settings": untouched}),
-    "unrolled to the last output": ("by unroll=True and return_sequences=False", View(output="last step"), {}),
+    "as it comes": ("with the default words and initialisers, and no setting touched", LAST,
+                    {**TRAINS, "settings": untouched}),
+    "unrolled to the last output": ("by unroll=True and return_sequences=False", View(output="last step"), TRAINS),
     # where the mask comes from
     "sequential without input": ("by the first call of a sequential model without an Input", ALONE,
                                  {"without": {**NO_H0, **NOT_BACKWARDS}}),
@@ -120,15 +131,16 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
                          {"without": {**KEEPS, **NOT_BACKWARDS}, **PREDICT}),
     # cells
     "list of cells": ("by RNN([cell, ...])", View(), {**TRAINS, "without": NOT_BOTH}),
-    "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {"without": NOT_BOTH}),
+    "last output of cells": ("by RNN([cell, ...], return_sequences=False)", LAST, {**TRAINS, "without": NOT_BOTH}),
     "stacked cells": ("by RNN(StackedRNNCells([...])) of several sizes", ALONE, {"without": {**NOT_BOTH, **ADDED}}),
     "RNN of a cell": ("by RNN of one cell", View(), TRAINS),
     # around the layer
-    "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {"without": ONE_WAY}),
+    "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {**TRAINS, "without": ONE_WAY}),
     "halves multiplied": ("by Bidirectional(merge_mode=\"mul\")", View(states="none", halves="mul"),
-                          {"without": ONE_WAY}),
+                          {**TRAINS, "without": ONE_WAY}),
     "halves averaged": ("by Bidirectional(merge_mode=\"ave\"), of the last output",
-                        View(output="last step", states="none", halves="ave"), {"without": ONE_WAY}),
+                        View(output="last step", states="none", halves="ave"),
+                        {**TRAINS, "without": ONE_WAY}),
     "two outputs": ("by Bidirectional(merge_mode=None)", View(), {**TRAINS, "without": ONE_WAY}),
     "own backward layer": ("by Bidirectional(backward_layer=...)", View(), {**TRAINS, "without": ONE_WAY}),
     "dtype inside": ("by Bidirectional of a layer that alone is given a dtype", View(), {**TRAINS, "without": ONE_WAY}),

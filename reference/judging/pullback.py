@@ -17,9 +17,15 @@ from ..bounds.arithmetic import REFERENCE, Arithmetic
 from ..bounds.step import Enclosure
 from ..calculus.balls import EVALUATED
 from ..calculus.returns import Back
-from ..layout import each_state, from_state_tuple, sequence_to_time_first, state_from_batched
+from ..layout import (
+    from_state_tuple,
+    sequence_axes,
+    sequence_from_time_first,
+    sequence_to_time_first,
+    state_from_batched,
+)
 from .case import Case
-from .view import PROCESSED, View, merged, sequence_of, valid_of
+from .view import PROCESSED, View, merged, valid_of
 
 
 class Given(NamedTuple):
@@ -52,7 +58,7 @@ def given_of(view: View, case: Case) -> Given:
         states.append(shown)
     one = g_output[..., spec.half(0)] if view.merges(spec.num_directions) else g_output
     outputs: Mapping[str, Callable[[], np.ndarray | None]] = {
-        "every step": lambda: one if view.masked == "held" else np.where(valid_of(case)[..., None], one, 0),
+        "every step": lambda: one,
         "last step": lambda: _at_the_end(view, case, one),
         "none": lambda: None,
     }
@@ -79,14 +85,17 @@ def _moves(view: View, valid: np.ndarray) -> np.ndarray:
     return counts[:, None]
 
 
-def shown_cotangents(view: View, case: Case) -> tuple[np.ndarray | None, Any]:
-    """What a call is given, in the case's layout: (g_output, g_h_n), as view.answer_of gives an answer; None of what is
-    not shown. Zeros stand where the case has no cotangents."""
-    given, directions = given_of(view, case), case.spec.num_directions
+def shown_cotangents(view: View, case: Case, layout: str = "") -> tuple[np.ndarray | None, Any]:
+    """What a call is given: (g_output, g_h_n), as view.answer_of gives an answer; None of what is not shown. Zeros
+    stand where the case has no cotangents.  layout: the case's when empty, or one that has a batch."""
+    given, directions, layout = given_of(view, case), case.spec.num_directions, layout or case.layout
     seen = {"every layer": given.states, "last layer": tuple(one[-directions:] for one in given.states), "none": ()}
-    final = [state_from_batched(state, case.layout) for state in seen[view.states]]
-    shown = from_state_tuple(final) if final else None
-    return sequence_of(view, case, given.output), each_state(np.ascontiguousarray, shown)
+    final = [np.ascontiguousarray(state_from_batched(state, layout)) for state in seen[view.states]]
+    output = given.output
+    if output is not None:
+        output = np.ascontiguousarray(sequence_from_time_first(output, layout))
+        output = output if view.output == "every step" else output.squeeze(sequence_axes(layout).index("time"))
+    return output, from_state_tuple(final) if final else None
 
 
 def pulled_back(view: View, case: Case, expected: Enclosure | None, promised: Arithmetic) -> Whole:
@@ -100,7 +109,10 @@ def pulled_back(view: View, case: Case, expected: Enclosure | None, promised: Ar
     finals = [_exactly(g) for g in given.states]
     if given.output is None:
         return Whole(nothing, tuple(finals))
-    halves = _of_halves(view, case, given.output.astype(np.float64), expected, promised)
+    g = given.output.astype(np.float64)
+    if view.output == "every step" and view.masked == "zero":  # a zero that stands there hands nothing on
+        g = np.where(valid_of(case)[..., None], g, 0)
+    halves = _of_halves(view, case, g, expected, promised)
     if view.output == "every step":
         spread = {"zero": lambda: halves, "held": lambda: _unheld(view, case, halves, promised)}[view.masked]()
         return Whole(spread, tuple(finals))
