@@ -185,7 +185,7 @@ def _counts(line: VerdictLine, said: Judgement) -> Iterator[str]:
     finals = {"every layer": layers, "last layer": 1, "none": 0}[view.states]
     expected = shown * steps + row * directions * (below + finals) + hidden * directions * finals
     if said.bound == GRADIENT:
-        expected = elements(spec_of(line), line.sizes.batch, line.sizes.time)
+        expected = elements(spec_of(line), line.sizes.batch, line.sizes.time, view)
     elif view.masked == "held" and said.outside and said.elements == shown * steps:
         expected = said.elements  # what is not held is compared with what stands before it, and nothing else
     outcome = "disagrees" if said.outside else "vacuous" if said.vacuous else "agrees"

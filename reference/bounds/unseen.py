@@ -15,6 +15,7 @@ import numpy as np
 
 from ..calculus.balls import EVALUATED, Ball
 from ..calculus.returns import Back, BallReturns
+from ..calculus.scan import Scan
 from ..calculus.tape import Node, Tape, hand_back, handed
 from ..layout import valid_steps
 from ..recurrence import Track
@@ -131,10 +132,19 @@ def _enclosed(layer: StepLayer, x_radius: np.ndarray | None, h: Ball, shared: in
         hidden = [
             _held(layer, t, scan.closed(node.value), one) for node, one in zip(after[1:], states[1:], strict=True)
         ]
-        after[0].value = h.part(block)
-        states = h.part(t), *hidden
+        after[0].value = _certainly_zero(scan, after[0], h.part(block))
+        states = Ball(*(a[0] for a in after[0].value[:2])), *hidden
         steps.append(Enclosed(tape, given, before, after))
     return steps
+
+
+def _certainly_zero(scan: Scan, node: Node, h: Ball) -> Ball:
+    """A relu of what is negative for certain is exactly zero, and so is its slope."""
+    if node.operation != "relu":
+        return h
+    a = scan.closed(node.operands[0].value)
+    zero = a.value + a.radius < 0
+    return Ball(*(np.where(zero, 0, one) for one in h[:2]))
 
 
 def _held(layer: StepLayer, t: int, after: Ball, before: Ball) -> Ball:

@@ -27,17 +27,24 @@ from .case import Case
 from .comparison import Part, compare, outside_bound
 from .judge import question_of, verdict_on, wrong_form
 from .verdict import GRADIENT, Verdict
-from .view import blank
+from .view import WHOLE, View, blank
 
 
-def elements(spec: RNNSpec, batch: int, time: int) -> int:
-    """How many numbers are compared: output and final states, and all gradients; of one layer the deltas too."""
+def elements(spec: RNNSpec, batch: int, time: int, view: View = WHOLE) -> int:
+    """How many numbers are compared: output and final states, as a view shows them, and all gradients; of one layer of
+    which all is shown the deltas too."""
     tracks, states = spec.num_directions, sum(state.size for state in cell_of(spec).states)
     shapes = [cell_shapes(spec, layer) for layer in range(spec.num_layers)]
-    probed = shapes[0]["w_ih"][0] if spec.num_layers == 1 else 0  # the probe's features of each track
+    probed = shapes[0]["w_ih"][0] if spec.num_layers == 1 and view == WHOLE else 0  # the probe's features of each track
     weights = sum(math.prod(shape) for one in shapes for shape in one.values()) + probed * probed * tracks
-    steps = tracks * (spec.num_layers * spec.state_size + probed) + spec.input_size
-    return batch * time * steps + tracks * (2 * batch * states * spec.num_layers + weights)
+    if view == WHOLE:
+        steps = tracks * (spec.num_layers * spec.state_size + probed)
+        return batch * time * (steps + spec.input_size) + tracks * (2 * batch * states * spec.num_layers + weights)
+    rows = {"every step": time, "last step": 1, "none": 0}[view.output]
+    shown = rows * spec.state_size * (1 if view.merges(tracks) else tracks)
+    finals = {"every layer": spec.num_layers, "last layer": 1, "none": 0}[view.states]
+    of_states = tracks * states * (finals + spec.num_layers)
+    return batch * (shown + of_states + time * spec.input_size) + tracks * weights
 
 
 def probe(case: Case) -> Case:
