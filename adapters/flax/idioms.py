@@ -14,6 +14,7 @@ import numpy as np
 
 from reference import Case, CellParameters, Gradients
 from reference.arguments import check_cotangents
+from reference.judging.pullback import shown_cotangents
 from reference.judging.view import WHOLE
 from reference.layout import each_state
 
@@ -37,6 +38,7 @@ WITHOUT: dict[str, Any] = {
     ),
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
+WITHOUT_H0 = ("Sequential",)  # there is no initial state by which a gradient could be asked
 
 
 def answer(way: Way, case: Case, device: str) -> Result:
@@ -67,22 +69,25 @@ def answer(way: Way, case: Case, device: str) -> Result:
 
 def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gradients:
     """By jax.vjp of a function of x, the states and all weights, which makes the layers too."""
-    spec, (g_output, g_h_n) = case.spec, check_cotangents(case.spec, case.x, case.layout, case.cotangents)
+    spec, view = case.spec, way.view
+    given = check_cotangents(spec, case.x, case.layout, case.cotangents)
+    g_output, g_h_n = given if view == WHOLE else shown_cotangents(view, case)
 
     def answers(x: Any, h0: Any, cells: Any) -> Any:
         outputs, carries = getattr(ways, way.function)(asked._replace(x=x, h0=h0, cells=cells))
-        return outputs[-1], carries
+        return outputs[-1:], carries
 
     leaves = jax.tree.map(jnp.asarray, (case.x, inputs.start(spec), [list(cell) for cell in asked.cells]))
-    (output, carries), back = jax.vjp(answers, *leaves)
-    g = jnp.zeros_like(output) if g_output is None else jnp.asarray(inputs.zeroed(g_output))
+    (outputs, carries), back = jax.vjp(answers, *leaves)
+    g = jax.tree.map(jnp.zeros_like, outputs) if g_output is None else [jnp.asarray(inputs.zeroed(g_output))]
     g_carries = jax.tree.map(jnp.zeros_like, carries)
     if g_h_n is not None:
         g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, carries_of(spec, g_h_n))
     x, h0, cells = jax.tree.map(np.array, back((g, g_carries)))
     names = [list(cell.arrays()) for cell in case.parameters]
     tracks = [CellParameters.of(dict(zip(*pair, strict=True))) for pair in zip(names, cells, strict=True)]
-    return Gradients(x, h0, tracks, inputs.zeroed(np.array(output)), states_of(spec, carries))
+    output: Any = inputs.zeroed(np.array(outputs[-1])) if view.output != "none" else None
+    return Gradients(x, h0, tracks, output, states_of(spec, carries) if view.states != "none" else None)
 
 
 @contextmanager
@@ -95,6 +100,6 @@ def bare(place: Any, device: str) -> Iterator[None]:
 # nnx.vmap compiles for a second in each case
 IDIOMS = {
     word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
-                answers=TRAINS if way.view == WHOLE else (), compiles=word == "ensemble")
+                answers=() if word in WITHOUT_H0 else TRAINS, compiles=word == "ensemble")
     for word, way in WAYS.items()
 }  # fmt: skip
