@@ -14,7 +14,7 @@ import numpy as np
 
 from reference import Case, CellParameters, Gradients
 from reference.arguments import check_cotangents
-from reference.judging.view import WHOLE
+from reference.judging.view import WHOLE, View
 from reference.layout import each_state
 
 from ..contract import Idiom, Result, result_of
@@ -28,6 +28,7 @@ from .settings import device_named, settings
 CALLS = itertools.count(1)
 CALLS_KEPT = 50
 TRAINS = ((("gradients", True),),)
+FORWARD_MODE = View(differentiation="forward")
 WITHOUT: dict[str, Any] = {
     "newest first": {(("direction", "bidirectional"),): "Bidirectional keeps the order, whatever is said"},
     "axes of batch": {(("layout", "unbatched"),): "it has no axis of batch"},
@@ -35,6 +36,13 @@ WITHOUT: dict[str, Any] = {
         ((("h0", True),), (("lengths", "mixed"),), (("lengths", "with zeros"),)),
         "nnx.Sequential hands no carries and no lengths on to its layers",
     ),
+    "jacfwd": {
+        (("gradients", False),): "it asks for gradients",
+        **dict.fromkeys(
+            ((("dtype", "float16"),), (("dtype", "bfloat16"),)),
+            "of a sum of all answers in 16 bits no bound says anything",
+        ),
+    },
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
 
@@ -66,7 +74,7 @@ def answer(way: Way, case: Case, device: str) -> Result:
 
 
 def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gradients:
-    """By jax.vjp of a function of x, the states and all weights, which makes the layers too."""
+    """Of a function of x, the states and all weights, which makes the layers too."""
     spec, (g_output, g_h_n) = case.spec, check_cotangents(case.spec, case.x, case.layout, case.cotangents)
 
     def answers(x: Any, h0: Any, cells: Any) -> Any:
@@ -74,15 +82,38 @@ def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gra
         return outputs[-1], carries
 
     leaves = jax.tree.map(jnp.asarray, (case.x, inputs.start(spec), [list(cell) for cell in asked.cells]))
-    (output, carries), back = jax.vjp(answers, *leaves)
-    g = jnp.zeros_like(output) if g_output is None else jnp.asarray(inputs.zeroed(g_output))
-    g_carries = jax.tree.map(jnp.zeros_like, carries)
-    if g_h_n is not None:
-        g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, carries_of(spec, g_h_n))
-    x, h0, cells = jax.tree.map(np.array, back((g, g_carries)))
+
+    def cotangents(output: Any, carries: Any) -> tuple[Any, Any]:
+        g = jnp.zeros_like(output) if g_output is None else jnp.asarray(inputs.zeroed(g_output))
+        if g_h_n is None:
+            return g, jax.tree.map(jnp.zeros_like, carries)
+        return g, jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), carries, carries_of(spec, g_h_n))
+
+    (output, carries), found = DIFFERENTIATED[way.view.differentiation](answers, leaves, cotangents)
+    x, h0, cells = jax.tree.map(np.array, found)
     names = [list(cell.arrays()) for cell in case.parameters]
     tracks = [CellParameters.of(dict(zip(*pair, strict=True))) for pair in zip(names, cells, strict=True)]
     return Gradients(x, h0, tracks, inputs.zeroed(np.array(output)), states_of(spec, carries))
+
+
+def _in_reverse_mode(answers: Any, leaves: Any, cotangents: Any) -> tuple[Any, Any]:
+    answered, back = jax.vjp(answers, *leaves)
+    return answered, back(cotangents(*answered))
+
+
+def _in_forward_mode(answers: Any, leaves: Any, cotangents: Any) -> tuple[Any, Any]:
+    """Of the sum of all that is answered, weighted by the cotangents."""
+
+    def weighted(*leaves: Any) -> tuple[Any, Any]:
+        answered = answers(*leaves)
+        products = jax.tree.map(lambda a, g: jnp.sum(a * g), answered, cotangents(*answered))
+        return sum(jax.tree.leaves(products)), answered
+
+    found, answered = jax.jit(jax.jacfwd(weighted, argnums=tuple(range(len(leaves))), has_aux=True))(*leaves)
+    return answered, found
+
+
+DIFFERENTIATED = {"reverse": _in_reverse_mode, "forward": _in_forward_mode}
 
 
 @contextmanager
@@ -92,9 +123,9 @@ def bare(place: Any, device: str) -> Iterator[None]:
         yield
 
 
-# nnx.vmap compiles for a second in each case
+COMPILED = ("ensemble", "jacfwd")  # for seconds in each case
 IDIOMS = {
     word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
-                answers=TRAINS if way.view == WHOLE else (), compiles=word == "ensemble")
+                answers=TRAINS if way.view in (WHOLE, FORWARD_MODE) else (), compiles=word in COMPILED)
     for word, way in WAYS.items()
 }  # fmt: skip

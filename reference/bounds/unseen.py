@@ -56,9 +56,10 @@ def unseen_gradients(
     g_finals: Sequence[np.ndarray],
     judged: Arithmetic,
     shared: int = 1,
+    returns_of: type[KnownReturns] = KnownReturns,
 ) -> UnseenGradients:
     """actual: (time, batch, size), what the framework answered for this track.  g_output: as actual, with what is not
-    known of it.  g_finals: (batch, size) each.  shared: how many tracks read x.
+    known of it.  g_finals: (batch, size) each.  shared: how many tracks read x.  returns_of: what reads each step back.
 
     Raises NotImplementedError for an operation of which no bound is proved.
     """
@@ -67,7 +68,7 @@ def unseen_gradients(
     layer = StepLayer(track, actual, judged)
     time, batch, _ = actual.shape
     steps, output, hidden = forward_of(layer, shared)
-    returns = KnownReturns(judged, gates_of(track), len(track.parameters.w_ih), time, batch)
+    returns = returns_of(judged, gates_of(track), len(track.parameters.w_ih), time, batch)
     g_steps = g_output.each(layer.counted)
     carried = [Back(g.astype(np.float64), np.zeros(g.shape)) for g in g_finals]
     xs, totals = [], dict.fromkeys(layer.weights, ())

@@ -14,7 +14,7 @@ from . import judge as judging
 from .case import Case
 from .chain import judge_stack
 from .comparison import Part, compare, says_the_same, vacuous_elements
-from .gradients import judge_gradients
+from .gradients import judge_gradients, probe
 from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
 from .verdict import Verdict
 from .view import WHOLE, Shown, View, answer_of, as_shown, blank, held, merged, sequence_of, shown, valid_of, wrong_form
@@ -39,6 +39,8 @@ def judge_view(
     gradients: of a case with cotangents, of which nothing else is judged; those of a stack by its prefixes too.
     """
     if case.cotangents is not None:
+        if view.differentiation == "forward":
+            return judge_stack(probe(case), gradients, (), declared, forward_mode=True)
         if case.spec.num_layers > 1:
             return judge_stack(case, gradients, prefixes or (), declared)
         return judge_gradients(case, gradients, declared)
