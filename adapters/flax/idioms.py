@@ -15,7 +15,7 @@ import numpy as np
 from reference import Case, CellParameters, Gradients
 from reference.arguments import check_cotangents
 from reference.judging.pullback import shown_cotangents
-from reference.judging.view import WHOLE
+from reference.judging.view import View
 from reference.layout import each_state
 
 from ..contract import Idiom, Result, result_of
@@ -29,6 +29,7 @@ from .settings import device_named, settings
 CALLS = itertools.count(1)
 CALLS_KEPT = 50
 TRAINS = ((("gradients", True),),)
+FORWARD_MODE = View(differentiation="forward")
 WITHOUT: dict[str, Any] = {
     "newest first": {(("direction", "bidirectional"),): "Bidirectional keeps the order, whatever is said"},
     "axes of batch": {(("layout", "unbatched"),): "it has no axis of batch"},
@@ -36,6 +37,13 @@ WITHOUT: dict[str, Any] = {
         ((("h0", True),), (("lengths", "mixed"),), (("lengths", "with zeros"),)),
         "nnx.Sequential hands no carries and no lengths on to its layers",
     ),
+    "jacfwd": {
+        (("gradients", False),): "it asks for gradients",
+        **dict.fromkeys(
+            ((("dtype", "float16"),), (("dtype", "bfloat16"),)),
+            "of a sum of all answers in 16 bits no bound says anything",
+        ),
+    },
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
 WITHOUT_H0 = ("Sequential",)  # there is no initial state by which a gradient could be asked
@@ -68,26 +76,49 @@ def answer(way: Way, case: Case, device: str) -> Result:
 
 
 def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gradients:
-    """By jax.vjp of a function of x, the states and all weights, which makes the layers too."""
+    """Of a function of x, the states and all weights, which makes the layers too."""
     spec, view = case.spec, way.view
     given = check_cotangents(spec, case.x, case.layout, case.cotangents)
-    g_output, g_h_n = given if view == WHOLE else shown_cotangents(view, case)
+    g_output, g_h_n = given if view.of_all else shown_cotangents(view, case)
 
     def answers(x: Any, h0: Any, cells: Any) -> Any:
         outputs, carries = getattr(ways, way.function)(asked._replace(x=x, h0=h0, cells=cells))
         return outputs[-1:], carries
 
     leaves = jax.tree.map(jnp.asarray, (case.x, inputs.start(spec), [list(cell) for cell in asked.cells]))
-    (outputs, carries), back = jax.vjp(answers, *leaves)
-    g = jax.tree.map(jnp.zeros_like, outputs) if g_output is None else [jnp.asarray(inputs.zeroed(g_output))]
-    g_carries = jax.tree.map(jnp.zeros_like, carries)
-    if g_h_n is not None:
-        g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, carries_of(spec, g_h_n))
-    x, h0, cells = jax.tree.map(np.array, back((g, g_carries)))
+
+    def cotangents(outputs: Any, carries: Any) -> tuple[Any, Any]:
+        g = jax.tree.map(jnp.zeros_like, outputs) if g_output is None else [jnp.asarray(inputs.zeroed(g_output))]
+        if g_h_n is None:
+            return g, jax.tree.map(jnp.zeros_like, carries)
+        return g, jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), carries, carries_of(spec, g_h_n))
+
+    (outputs, carries), found = DIFFERENTIATED[view.differentiation](answers, leaves, cotangents)
+    x, h0, cells = jax.tree.map(np.array, found)
     names = [list(cell.arrays()) for cell in case.parameters]
     tracks = [CellParameters.of(dict(zip(*pair, strict=True))) for pair in zip(names, cells, strict=True)]
     output: Any = inputs.zeroed(np.array(outputs[-1])) if view.output != "none" else None
     return Gradients(x, h0, tracks, output, states_of(spec, carries) if view.states != "none" else None)
+
+
+def _in_reverse_mode(answers: Any, leaves: Any, cotangents: Any) -> tuple[Any, Any]:
+    answered, back = jax.vjp(answers, *leaves)
+    return answered, back(cotangents(*answered))
+
+
+def _in_forward_mode(answers: Any, leaves: Any, cotangents: Any) -> tuple[Any, Any]:
+    """Of the sum of all that is answered, weighted by the cotangents."""
+
+    def weighted(*leaves: Any) -> tuple[Any, Any]:
+        answered = answers(*leaves)
+        products = jax.tree.map(lambda a, g: jnp.sum(a * g), answered, cotangents(*answered))
+        return sum(jax.tree.leaves(products)), answered
+
+    found, answered = jax.jit(jax.jacfwd(weighted, argnums=tuple(range(len(leaves))), has_aux=True))(*leaves)
+    return answered, found
+
+
+DIFFERENTIATED = {"reverse": _in_reverse_mode, "forward": _in_forward_mode}
 
 
 @contextmanager
@@ -97,9 +128,9 @@ def bare(place: Any, device: str) -> Iterator[None]:
         yield
 
 
-# nnx.vmap compiles for a second in each case
+COMPILED = ("ensemble", "jacfwd")  # for seconds in each case
 IDIOMS = {
     word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
-                answers=() if word in WITHOUT_H0 else TRAINS, compiles=word == "ensemble")
+                answers=() if word in WITHOUT_H0 else TRAINS, compiles=word in COMPILED)
     for word, way in WAYS.items()
 }  # fmt: skip

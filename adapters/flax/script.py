@@ -43,6 +43,7 @@ WAYS: Mapping[str, Way] = {
     "ensemble": Way("by nnx.vmap over cells of other weights", "ensemble"),
     "vmap": Way("of one sequence, by jax.vmap over the batch", "vmapped"),
     "loop": Way("by the cell in a loop of Python", "loop"),
+    "jacfwd": Way("for gradients by jax.jacfwd, in forward mode", "layers", View(differentiation="forward")),
     "lax.scan": Way("by the cell, taken apart and put together, in jax.lax.scan", "lax_scan"),
     "nnx.scan": Way("by the cell in nnx.scan", "nnx_scan"),
     "linen": Way("by flax.linen.RNN and Bidirectional", "linen_layers"),

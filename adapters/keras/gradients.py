@@ -51,19 +51,22 @@ def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any])
 def differentiated(
     spec: RNNSpec, inputs: Inputs, cotangents: tuple[Any, Any], held: Sequence[Mapping[str, np.ndarray]],
     answers: Callable[[Any, Several, Any, Several], list[Any]], mode: str = "eager", kept: Any = None,
-    states: bool = True,
+    states: bool = True, forward: bool = False,
 ) -> Gradients:  # fmt: skip
     """The gradients of what a function of x, the states, a mask and all weights answers: the output, and final states.
 
-    inputs, cotangents: batch first.  states: whether it answers final states.  held: of each track its arrays, by
-    Keras' names.  mode: in which it is called; of one of KEPT the function is kept in `kept`.
+    inputs, cotangents: batch first.  held: of each track its arrays, by Keras' names.  mode: in which it is called; of
+    one of KEPT the function is kept in `kept`.  states: whether it answers final states.  forward: whether they are
+    computed in forward mode, of which JAX knows.
     """
     start, (g_output, g_h_n) = start_of(spec, inputs.start(spec)) or [], cotangents
     mask = None if inputs.valid is None else tensor(inputs.valid)
     g = [g_output, *(start_of(spec, g_h_n) or [None] * (len(start) * states))]
     leaves = [tensor(one) for one in (inputs.x, *start, *(array for cell in held for array in cell.values()))]
     count = 1 + len(start)
-    function = BY[BACKEND](lambda leaves, mask: answers(leaves[0], leaves[1:count], mask, leaves[count:]), mode)
+    function = (_by_jacfwd if forward else BY[BACKEND])(
+        lambda leaves, mask: answers(leaves[0], leaves[1:count], mask, leaves[count:]), mode
+    )
     if mode in KEPT:
         function = kept.setdefault("function", function)
     answered, found = function(leaves, mask, [None if one is None else tensor(one) for one in g])
@@ -135,6 +138,22 @@ def _by_jax(function: Function, mode: str) -> Differentiated:
         return answers, back(_asked(answers, g)[1])[0]
 
     return jax.jit(both) if mode in KEPT else both
+
+
+def _by_jacfwd(function: Function, _mode: str) -> Differentiated:
+    """Of the sum of all that is answered, weighted by the cotangents."""
+    jax = import_module("jax")
+
+    def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
+        def weighted(leaves: Several) -> tuple[Any, list[Any]]:
+            answers = function(leaves, mask)
+            pairs = zip(*_asked(answers, g), strict=True)
+            return sum(keras.ops.sum(answer * one) for answer, one in pairs), answers
+
+        found, answers = jax.jit(jax.jacfwd(weighted, has_aux=True))(leaves)
+        return answers, found
+
+    return both
 
 
 # backend -> of a function of its leaves and a mask, and a mode: a function of these, and for each answer a cotangent or

@@ -368,6 +368,11 @@ def rnn_of_a_cell(given):
     return called(given, layers)
 
 
+def rnn_in_forward_mode(given):
+    """The same; forward mode is asked of it from outside."""
+    return rnn_of_a_cell(given)
+
+
 def halves_added(given):
     """Bidirectional(merge_mode="sum"), with its states."""
     outputs, states = called(given, layers_of(given, both={"merge_mode": "sum"}, return_state=True))

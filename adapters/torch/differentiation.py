@@ -50,17 +50,35 @@ def frozen_in_turn(module: Any, leaves: Several, g: Several) -> Answered:
 
 def vjp(module: Any, leaves: Several, g: Several) -> Answered:
     """By torch.func.vjp of torch.func.functional_call."""
+    function, inputs, weights = _functional(module, leaves)
+    answers, back, *_ = torch.func.vjp(function, inputs, weights)
+    given = [torch.zeros_like(answer) if one is None else one for answer, one in zip(answers, g, strict=True)]
+    by_inputs, by_weights = back(tuple(given))
+    return answers, [*by_inputs, *by_weights]
+
+
+def jacfwd(module: Any, leaves: Several, g: Several) -> Answered:
+    """By torch.func.jacfwd, in forward mode, of the sum of all that is answered, weighted by the cotangents."""
+    function, inputs, weights = _functional(module, leaves)
+
+    def weighted(inputs: Several, weights: Several) -> Any:
+        answers = function(inputs, weights)
+        outputs, given = _asked(answers, g)
+        return sum((output * one).sum() for output, one in zip(outputs, given, strict=True)), answers
+
+    (by_inputs, by_weights), answers = torch.func.jacfwd(weighted, (0, 1), has_aux=True)(inputs, weights)
+    return answers, [*by_inputs, *by_weights]
+
+
+def _functional(module: Any, leaves: Several) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+    """The module as a function of its inputs and its weights, and these."""
     names = [name for name, _ in module.named_parameters()]
-    inputs, weights = leaves[: -len(names)], leaves[-len(names) :]
 
     def function(inputs: Several, weights: Several) -> Any:
         answers = torch.func.functional_call(module, dict(zip(names, weights, strict=True)), tuple(inputs))
         return tuple(answers)
 
-    answers, back, *_ = torch.func.vjp(function, tuple(inputs), tuple(weights))
-    given = [torch.zeros_like(answer) if one is None else one for answer, one in zip(answers, g, strict=True)]
-    by_inputs, by_weights = back(tuple(given))
-    return answers, [*by_inputs, *by_weights]
+    return function, tuple(leaves[: -len(names)]), tuple(leaves[-len(names) :])
 
 
 def _called(module: Any, leaves: Several) -> Several:

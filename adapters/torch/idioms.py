@@ -13,12 +13,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from reference import Case
 from reference.arguments import check_cotangents
+from reference.judging.view import View
 from reference.layout import each_state
 
 from ..contract import Idiom, Refusal, Result, result_of
 from ..inputs import Inputs
 from . import ways
-from .differentiation import accumulated, at_once, create_graph, frozen_in_turn, vjp
+from .differentiation import accumulated, at_once, create_graph, frozen_in_turn, jacfwd, vjp
 from .gradients import asked_of, differentiated
 from .models import flipped
 from .modes import Answer
@@ -32,6 +33,17 @@ NO_LIST = {(("batch", "0"),): Refusal("RuntimeError", "received an empty list of
 # what packs sequences has no place in a function that torch.func transforms
 NO_STORAGE = {(("gradients", True), lengths): Refusal("RuntimeError", "Cannot access data pointer of Tensor")
               for lengths in LENGTHS}  # fmt: skip
+NO_MORE: dict[Any, str] = {}
+NARROW = dict.fromkeys(
+    ((("dtype", "float16"),), (("dtype", "bfloat16"),)), "of a sum of all answers in 16 bits no bound says anything"
+)
+# what has no formula in forward mode
+NO_TANGENTS = {
+    **{(("gradients", True), one): Refusal("NotImplementedError", "Trying to use forward AD with _pack_padded_sequence")
+       for one in LENGTHS},
+    (("gradients", True), ("cell", "lstm"), ("dtype", "float32")):
+        Refusal("NotImplementedError", "Trying to use forward AD with mkldnn_rnn_layer"),
+}  # fmt: skip
 
 
 def idioms(adapter: Any) -> dict[str, Idiom]:
@@ -47,9 +59,9 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
     def called(way: Callable[..., Any], by: Any = at_once) -> Callable[[Case, str], Result]:
         return lambda case, device: _answer(adapter, case, device, way, by)
 
-    def trained(says: str, by: Any, **more: Any) -> Idiom:
+    def trained(says: str, by: Any, more: Any = NO_MORE, **words: Any) -> Idiom:
         forward = {(("gradients", False),): "it asks for gradients"}
-        return Idiom(says, called(ways.as_it_is, by), without=forward, answers=trains, **more)
+        return Idiom(says, called(ways.as_it_is, by), without=forward | more, answers=trains, **words)
 
     trains = ((("gradients", True),),)
     whole = {(feature,): "it takes tensors, and no packed sequences" for feature in LENGTHS}
@@ -85,6 +97,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "frozen": trained("for gradients where two of three arrays require none, in turn", frozen_in_turn),
         "create graph": trained("for gradients with create_graph=True", create_graph),
         "vjp": trained("for gradients by torch.func.vjp", vjp, refused=NO_STORAGE),
+        "jacfwd": trained("for gradients by torch.func.jacfwd, in forward mode", jacfwd, refused=NO_TANGENTS,
+                          view=View(differentiation="forward"), more=NARROW),
     }  # fmt: skip
 
 

@@ -216,7 +216,7 @@ def clipped(limit: float) -> Callable[[Array], Array]:
     return lambda array: np.clip(array, -limit, limit)
 
 
-def naive_tanh(track: Track, total: Array) -> Array:
+def by_exponentials(track: Track, total: Array) -> Array:
     up, down = np.exp(total), np.exp(-total)
     return (up - down) / (up + down) if track.call.spec.nonlinearity == "tanh" else usual(track, total)
 
@@ -238,7 +238,7 @@ def tied_rows(call: Call, output: Array, h_n: Array) -> tuple[Array, Array]:
     return output[:, back], h_n[:, back]
 
 
-def strides_forgotten(call: Call) -> Call:
+def sign_of_strides_lost(call: Call) -> Call:
     """The sign of the strides of x, as it was given, is lost."""
     signs = tuple(slice(None, None, -1 if stride < 0 else 1) for stride in call.given.strides)
     given = call.given[signs]
@@ -523,7 +523,7 @@ FAULTS: Mapping[str, Fault] = {
         if call.h0 is not None and (call.x == call.x[:, :1]).all() else call.h0)),
     "tanh_ends_early": Fault("tanh beyond 8 is 0.999", TANH, activation=saturating(8, 0.999, 1.0)),
     "tanh_ends_early_below": Fault("tanh below -8 is -0.999", TANH, activation=saturating(8, 0.999, -1.0)),
-    "naive_tanh": Fault("tanh is a quotient of exponentials, which overflow", TANH, activation=naive_tanh),
+    "naive_tanh": Fault("tanh is a quotient of exponentials, which overflow", TANH, activation=by_exponentials),
     "relu_is_cut": Fault("relu is at most 6", RELU, activation=lambda track, total: np.clip(total, 0, 6)),
     "nan_lost_beyond_a_vector": Fault("NaN and infinity in h0 are 0 from unit 16 on", H0,
                                       question=with_h0(finite(np.zeros_like, 16))),
@@ -532,6 +532,6 @@ FAULTS: Mapping[str, Fault] = {
     "nan_of_a_row_in_all": Fault("from 17 rows on NaN in one is in all", big("batch", 17), state=poisoned),
     # wrappers
     "ties_swapped": Fault("rows of the same length are swapped", LENGTHS, answer=tied_rows),
-    "strides_forgotten": Fault("the sign of the strides of x is lost", question=strides_forgotten),
+    "strides_forgotten": Fault("the sign of the strides of x is lost", question=sign_of_strides_lost),
     "fortran_read_flat": Fault("x in Fortran order is read in C order", question=read_flat),
 }  # fmt: skip

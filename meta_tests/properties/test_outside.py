@@ -56,6 +56,12 @@ def test_a_fault_is_seen(name: str, seed: int) -> None:
     assert any(examine(adapter, case).outcome == "disagrees" for case in changed), FAULTS[name].says
 
 
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_loaded_by_its_name(name: str) -> None:
+    """As `--adapter MODULE:NAME` does: no function of the module takes its place."""
+    assert isinstance(getattr(outside, name)(), Outside)
+
+
 def test_the_page_has_every_fault_and_the_figures() -> None:
     came = {
         ("h0_clipped", 1): "test_a",

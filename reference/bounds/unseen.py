@@ -37,10 +37,12 @@ class Sums(NamedTuple):
 
 
 class UnseenGradients(NamedTuple):
-    """What a track should have answered.  forward: its answer."""
+    """What a track should have answered.  forward: its answer.  The others are those of Sums."""
 
     forward: Expected
-    sums: Sums
+    x: Back
+    states: tuple[Enclosure, ...]
+    parameters: dict[str, Enclosure]
 
 
 class Enclosed(NamedTuple):
@@ -74,9 +76,10 @@ def unseen_gradients(
     g_finals: Sequence[np.ndarray],
     judged: Arithmetic,
     shared: int = 1,
+    returns_of: type[KnownReturns] = KnownReturns,
 ) -> UnseenGradients:
     """actual: (time, batch, size), what the framework answered for this track.  g_output: as actual, with what is not
-    known of it.  g_finals: (batch, size) each.  shared: how many tracks read x.
+    known of it.  g_finals: (batch, size) each.  shared: how many tracks read x.  returns_of: what reads each step back.
 
     Raises NotImplementedError for an operation of which no bound is proved.
     """
@@ -84,7 +87,8 @@ def unseen_gradients(
     layer = StepLayer(track, actual, judged)
     steps, output, hidden = forward_of(layer, shared)
     carried = [Back(g.astype(np.float64), np.zeros(g.shape)) for g in g_finals]
-    return UnseenGradients(expected_of(track, output, hidden), _all_back(layer, steps, g_output, carried, judged))
+    found = _all_back(layer, steps, g_output, carried, judged, returns_of)
+    return UnseenGradients(expected_of(track, output, hidden), *found)
 
 
 def enclosed_gradients(
@@ -154,10 +158,10 @@ def _held(layer: StepLayer, t: int, after: Ball, before: Ball) -> Ball:
 
 
 def _all_back(layer: StepLayer, steps: Sequence[Recorded | Enclosed], g_output: Back, carried: Sequence[Back],
-              judged: Arithmetic) -> Sums:  # fmt: skip
+              judged: Arithmetic, returns_of: type[KnownReturns] = KnownReturns) -> Sums:  # fmt: skip
     """All steps back.  carried: the cotangents of the final states."""
     track, (time, batch, _) = layer.track, layer.actual.shape
-    returns = KnownReturns(judged, gates_of(track), len(track.parameters.w_ih), time, batch)
+    returns = returns_of(judged, gates_of(track), len(track.parameters.w_ih), time, batch)
     g_steps = g_output.each(layer.counted)
     xs, totals = [], dict.fromkeys(layer.weights, ())
     for t, step in reversed([*enumerate(steps[:time])]):

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..backward import Gradients, batched_cotangents
 from ..bounds.arithmetic import Arithmetic
+from ..bounds.forward_mode import PathReturns, terms_of, widened
 from ..bounds.gradients import enclosure
 from ..bounds.step import Enclosure
-from ..bounds.unseen import UnseenGradients, counted, unseen_gradients
+from ..bounds.unseen import KnownReturns, UnseenGradients, counted, unseen_gradients
 from ..calculus.returns import Back, BallReturns
 from ..cells import cell_of
 from ..layout import each_state, sequence_to_time_first, state_to_batched, state_tuple, take_steps
@@ -48,12 +49,13 @@ def below(case: Case, layers: int) -> Case:
     return replace(case.prefix(layers), cotangents=(nothing, None))
 
 
-def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declared: str | None = None) -> Verdict:
+def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declared: str | None = None,
+                forward_mode: bool = False) -> Verdict:  # fmt: skip
     """Are these gradients of a stack right?  Element by element; the detail names the arrays that are not.
 
     gradients: as backward answers them.  lower: the outputs of the first 1, 2, ... layers alone, whose bits are those
     in the stack (A6): where final states show others, nothing is known of what comes of them, and it is vacuous.
-    declared: the arithmetic that is promised.
+    declared: the arithmetic that is promised.  forward_mode: whether they were computed in it, of one layer alone.
     """
     promised, _ = question_of(case, lower, declared, None)
     expect(case.cotangents is not None, "cotangents", None, "those of a case that asks for gradients")
@@ -63,13 +65,14 @@ def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declare
     if case.mask is not None:
         plain, order = case.without_mask()
         x, output, *lower = (take_steps(a, order, case.layout) for a in (gradients.x, gradients.output, *lower))
-        return judge_stack(plain, gradients._replace(x=x, output=output), lower, promised.name)
+        return judge_stack(plain, gradients._replace(x=x, output=output), lower, promised.name, forward_mode)
     with np.errstate(all="ignore"):
-        stack = _Stack(case, gradients, lower, promised)
+        stack = (_InForwardMode if forward_mode else _Stack)(case, gradients, lower, promised)
         seen = [compare(part) for part in stack.parts()]
         verdict = verdict_on(case, seen, promised, GRADIENT)
     detail = "; ".join(told(case, one) for one in seen if one.outside)
-    return replace(verdict, detail=detail and f"the stack as one module: {detail}")
+    of = "in forward mode" if forward_mode else "the stack as one module"
+    return replace(verdict, detail=detail and f"{of}: {detail}")
 
 
 def told(case: Case, seen: Comparison) -> str:
@@ -103,7 +106,7 @@ class _Stack:
             g = Back(layers[0].x.value, layers[0].x.radius)
         self.layers = layers
 
-    def _layer(self, layer: int, g: Back) -> _Layer:
+    def _layer(self, layer: int, g: Back, returns_of: type[KnownReturns] = KnownReturns) -> _Layer:
         spec, time, batch = self.spec, *self.x.shape[:2]
         x, tracks = self.x if layer == 0 else self.outputs[layer - 1], []
         for d, direction in enumerate(spec.directions):
@@ -112,9 +115,11 @@ class _Stack:
             track = Track(cell_of(spec), self.case.parameters[k], x, start, self.lengths, direction)
             g_half, g_finals = g.each(lambda a, half=half: a[..., half]), [one[k] for one in self.g_finals]
             answered = self.outputs[layer][..., half]
-            tracks.append(unseen_gradients(track, answered, g_half, g_finals, self.promised, spec.num_directions))
+            tracks.append(
+                unseen_gradients(track, answered, g_half, g_finals, self.promised, spec.num_directions, returns_of)
+            )
         returns = BallReturns(self.promised, 1, len(self.case.parameters[0].w_ih), time, batch)
-        return _Layer(tracks, counted(self.lengths, returns.added_up([track.sums.x for track in tracks])))
+        return _Layer(tracks, counted(self.lengths, returns.added_up([track.x for track in tracks])))
 
     def parts(self) -> Iterator[Part]:
         """Of which nothing is known where lower layers alone answered other bits: all but they themselves."""
@@ -155,14 +160,36 @@ class _Stack:
         names = [state.name for state in cell_of(self.spec).states]
         initial = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h0)]
         for k, track in self._tracks():
-            for name, actual, one in zip(names, initial, track.sums.states, strict=True):
+            for name, actual, one in zip(names, initial, track.states, strict=True):
                 yield single(k, f"d{name}0", actual[k], one)
-            for name, one in track.sums.parameters.items():
+            for name, one in track.parameters.items():
                 actual = self.gradients.parameters[k].arrays()[name]
                 yield single(k, f"d{name}", np.atleast_2d(actual), one.each(np.atleast_2d))
 
     def _tracks(self) -> Iterator[tuple[int, UnseenGradients]]:
         return enumerate(track for layer in self.layers for track in layer.tracks)
+
+
+class _InForwardMode(_Stack):
+    """The same of one layer whose gradients were computed in forward mode: bounds/forward_mode.py."""
+
+    def _layer(self, layer: int, g: Back, returns_of: type[KnownReturns] = KnownReturns) -> _Layer:
+        exact, finals = super()._layer(layer, g, returns_of), self.g_finals
+        self.g_finals = [np.abs(one) for one in finals]
+        paths, self.g_finals = super()._layer(layer, g.each(np.abs), PathReturns), finals
+        terms = terms_of(g.value, finals)
+
+        def of(one: Any, magnitudes: Any) -> Any:
+            return widened(one, magnitudes, self.promised, terms)
+
+        tracks = [
+            one._replace(
+                states=tuple(map(of, one.states, other.states)),
+                parameters={name: of(array, other.parameters[name]) for name, array in one.parameters.items()},
+            )
+            for one, other in zip(exact.tracks, paths.tracks, strict=True)
+        ]
+        return _Layer(tracks, of(exact.x, paths.x))
 
 
 def _unknown(part: Part) -> Part:

@@ -12,7 +12,7 @@ from ..layout import sequence_to_time_first, take_steps
 from .case import Case
 from .chain import judge_stack
 from .comparison import Part, compare, says_the_same, vacuous_elements
-from .gradients import judge_gradients
+from .gradients import judge_gradients, probe
 from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
 from .parts import parts_of, put_back, shown_of, whole_of, wrong_shown
 from .verdict import Verdict
@@ -68,7 +68,9 @@ def judge_view(
 def _on_gradients(
     case: Case, view: View, gradients: Any, prefixes: Sequence[np.ndarray], declared: str | None
 ) -> Verdict:
-    if view != WHOLE:
+    if view.differentiation == "forward":
+        return judge_stack(probe(case), gradients, (), declared, forward_mode=True)
+    if not view.of_all:
         return judge_part(case, view, gradients, declared)
     if case.spec.num_layers > 1:
         return judge_stack(case, gradients, prefixes, declared)

@@ -34,6 +34,7 @@ WORDS = {
     "masked": ("zero", "held"),
     "halves": ("concat", "sum", "mul", "ave"),
     "first": ("zero", "h0"),
+    "differentiation": ("reverse", "forward"),
 }
 # in what order a track reads the steps, by its direction
 PROCESSED: Mapping[str, slice] = {"forward": slice(None), "reverse": slice(None, None, -1)}
@@ -48,6 +49,8 @@ class View(NamedTuple):
         processed before answered, and `first` before any.
     halves: how the two directions' outputs of the last layer are put together; of one direction there is nothing to do.
     first: what an output that is held, or the last one, is before any step: zero, or the last layer's initial state.
+    differentiation: in which mode gradients are computed: reverse, one step back after the other, as a probe shows; or
+        forward, of which no step back is shown.
     """
 
     output: str = "every step"
@@ -55,6 +58,7 @@ class View(NamedTuple):
     masked: str = "zero"
     halves: str = "concat"
     first: str = "zero"
+    differentiation: str = "reverse"
 
     @classmethod
     def parse(cls, given: dict[str, str]) -> View:
@@ -70,6 +74,11 @@ class View(NamedTuple):
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {word}" for name, word in self.words().items()) or "whole"
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it shows all of an answer, in whatever mode that is differentiated."""
+        return not {*self.words()} - {"differentiation"}
 
     def merges(self, directions: int) -> bool:
         """Whether outputs of several directions are made one."""

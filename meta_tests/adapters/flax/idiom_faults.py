@@ -166,6 +166,19 @@ def of_one_half(right: Any) -> Any:
     return call
 
 
+def weighted_twice(right: Any) -> Any:
+    """Of a function, and whatever it answers beside."""
+
+    def made(function: Any, **words: Any) -> Any:
+        def twice(*leaves: Any) -> Any:
+            total, beside = function(*leaves)
+            return 2 * total, beside
+
+        return right(twice, **words)
+
+    return made
+
+
 SET_LATER = Planted("weights that are set on a layer that was made are dropped",
                     replaced("flax.nnx:Linear.__setattr__", kept))  # fmt: skip
 PLANTED = {
@@ -191,6 +204,7 @@ PLANTED = {
     "vmap": (Planted("every sequence is the first", replaced("jax:vmap", first_for_all)),),
     "loop": (Planted("a cell that is not traced drops its carry",
                      replaced("flax.nnx:SimpleCell.__call__", carry_dropped_outside_of_traces)),),
+    "jacfwd": (Planted("jax.jacfwd answers twice the gradients", replaced("jax:jacfwd", weighted_twice)),),
     "lax.scan": (Planted("split negates the weights", replaced("flax.nnx:split", negated)),),
     "nnx.scan": (Planted("nnx.scan ignores reverse", replaced(
         "flax.nnx:scan", lambda right: lambda step, *, reverse, **words: right(step, **words))),),

@@ -137,6 +137,20 @@ def refused(right: Any) -> Any:
     return set_floatx
 
 
+def start_dropped(patch: Patch) -> None:
+    jax = import_module("jax")
+    jacfwd = jax.jacfwd
+
+    def wrong(function: Any, **words: Any) -> Any:
+        def of(leaves: Any) -> Any:
+            (x, start, *rest), beside = jacfwd(function, **words)(leaves)
+            return [x, 0 * start, *rest], beside
+
+        return of
+
+    patch.setattr(jax, "jacfwd", wrong)
+
+
 def first_for_all(right: Any) -> Any:
     def call(self: Any, inputs: Any, *given: Any, **words: Any) -> Any:
         return right(self, inputs * 0 + inputs[:, :1], *given, **words)
@@ -176,6 +190,7 @@ PLANTED = {
     "last output of cells": (Planted("the last output of stacked cells is negated", spoilt(
         "RNN", lambda layer: several_cells(layer) and not layer.return_sequences)),),
     "stacked cells": (Planted("the output of stacked cells is negated", spoilt("RNN", several_cells)),),
+    "RNN in forward mode": (Planted("jax.jacfwd answers no gradient by the initial states", start_dropped),),
     "RNN of a cell": (Planted("a layer of a cell negates", spoilt("RNN", one_cell_in_the_layer)),),
     "halves added": (Planted("the sum is negated", spoilt("Bidirectional", merge("sum"))),),
     "halves multiplied": (Planted("the product is negated", spoilt("Bidirectional", merge("mul"))),),

@@ -226,6 +226,19 @@ def vjp_negated(patch: Patch) -> None:
     patch.setattr("torch.func.vjp", negated)
 
 
+def jacfwd_negated(patch: Patch) -> None:
+    jacfwd = import_module("torch").func.jacfwd
+
+    def negated(*given: Any, **words: Any) -> Any:
+        def asked(*arguments: Any) -> Any:
+            (by_inputs, by_weights), answers = jacfwd(*given, **words)(*arguments)
+            return ([-one for one in by_inputs], by_weights), answers
+
+        return asked
+
+    patch.setattr("torch.func.jacfwd", negated)
+
+
 PLANTED = {
     "as it comes": (Planted("products of float32 are narrow by default", narrowed_by("default")),),
     "medium": (Planted("products of float32 are narrow at medium", narrowed_by("medium")),),
@@ -257,4 +270,5 @@ PLANTED = {
     "frozen": (Planted("x has no gradient where the weight that it meets is frozen", input_frozen_with_a_weight),),
     "create graph": (Planted("gradients that can be differentiated are doubled", doubled_with_a_graph),),
     "vjp": (Planted("torch.func.vjp goes back with -g", vjp_negated),),
+    "jacfwd": (Planted("torch.func.jacfwd answers -dx", jacfwd_negated),),
 }

@@ -21,13 +21,13 @@ from reference.draws import Draw, draw_case
 from reference.judging.gradients import elements
 from reference.judging.partial import judge_view
 from reference.judging.pullback import pulled_back, shown_cotangents
-from reference.judging.view import WHOLE, View, answer_of, valid_of
+from reference.judging.view import View, answer_of, valid_of
 from reference.judging.view_gradients import judge_part
 from reference.layout import from_state_tuple, sequence_from_time_first, state_from_batched, state_tuple
 
 SEEDS = at_night(1, 24)
 MACHINES = [(name, cell) for name in PROVED for cell in CELLS]
-SHOWN = [view for view in EVERY_VIEW if view != WHOLE and view.first == "zero"]
+SHOWN = [view for view in EVERY_VIEW if not view.of_all and (view.first, view.differentiation) == ("zero", "reverse")]
 ENDS: tuple[dict[str, Any], ...] = ({}, {"lengths": (5, 0, 3)}, {"mask": True})
 
 
