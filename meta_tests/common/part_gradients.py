@@ -14,16 +14,8 @@ from reference.backward import backward_by
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Enclosure
 from reference.faults.backward import FAULTS, BackwardFault
-from reference.judging.pullback import Whole, pulled_back
-from reference.judging.view import View, answer_of, shown
-from reference.layout import (
-    from_state_tuple,
-    sequence_from_time_first,
-    sequence_to_time_first,
-    state_from_batched,
-    state_to_batched,
-    state_tuple,
-)
+from reference.judging.pullback import Whole, halves_of, of_whole, pulled_back
+from reference.judging.view import View, answer_of
 
 
 class Wrong(NamedTuple):
@@ -38,29 +30,15 @@ class Wrong(NamedTuple):
     fault: str = ""
 
 
-def halves_of(view: View, case: Case) -> np.ndarray | None:
-    """What a view shows of the output, its halves beside each other."""
-    output, h_n = case.answer()
-    states = [state_to_batched(state, case.layout) for state in state_tuple(h_n)]
-    return shown(view, case, sequence_to_time_first(output, case.layout), states).output
-
-
-def answered(view: View, case: Case, wrong: Wrong | None = None) -> Gradients:
-    """What an implementation answers, right or wrong; the output and h_n that it shows are right."""
-    wrong = wrong or Wrong(view)
+def spoilt(case: Case, wrong: Wrong) -> Gradients:
+    """What a wrong implementation answers; the output and h_n that it shows are right."""
+    view = wrong.view
     both = halves_of(view, case)
     expected = None if both is None else Enclosure.exactly(wrong.halves(both).astype(np.float64))
     whole = wrong.whole(case, pulled_back(view._replace(**wrong.told), case, expected, arithmetic(case.dtype)))
-    found = _backward(_of_whole(case, whole), FAULTS[wrong.fault] if wrong.fault else None)
+    found = _backward(of_whole(case, whole), FAULTS[wrong.fault] if wrong.fault else None)
     output, h_n = answer_of(view, case, *case.answer())
     return found._replace(output=output, h_n=h_n)
-
-
-def _of_whole(case: Case, whole: Whole) -> Case:
-    """The case with these cotangents."""
-    g = sequence_from_time_first(whole.output.value.astype(case.x.dtype), case.layout)
-    finals = [state_from_batched(one.value.astype(case.x.dtype), case.layout) for one in whole.finals]
-    return replace(case, cotangents=(g, from_state_tuple(finals)))
 
 
 def _backward(case: Case, fault: BackwardFault | None) -> Gradients:

@@ -8,12 +8,13 @@ answer here, as the chain rule says: docs/error-bounds.md, "Gradients of a part"
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backward import batched_cotangents
-from ..bounds.arithmetic import REFERENCE, Arithmetic
+from ..backward import Gradients, batched_cotangents
+from ..bounds.arithmetic import REFERENCE, Arithmetic, arithmetic
 from ..bounds.step import Enclosure
 from ..calculus.balls import EVALUATED
 from ..calculus.returns import Back
@@ -23,9 +24,11 @@ from ..layout import (
     sequence_from_time_first,
     sequence_to_time_first,
     state_from_batched,
+    state_to_batched,
+    state_tuple,
 )
 from .case import Case
-from .view import PROCESSED, View, merged, valid_of
+from .view import PROCESSED, View, answer_of, merged, shown, valid_of
 
 
 class Given(NamedTuple):
@@ -53,9 +56,9 @@ def given_of(view: View, case: Case) -> Given:
     lower = {"every layer": 0, "last layer": spec.num_cells - spec.num_directions, "none": spec.num_cells}[view.states]
     states = []
     for g in g_states:
-        shown = np.array(g)
-        shown[:lower] = 0
-        states.append(shown)
+        some = np.array(g)
+        some[:lower] = 0
+        states.append(some)
     one = g_output[..., spec.half(0)] if view.merges(spec.num_directions) else g_output
     outputs: Mapping[str, Callable[[], np.ndarray | None]] = {
         "every step": lambda: one,
@@ -119,6 +122,29 @@ def pulled_back(view: View, case: Case, expected: Enclosure | None, promised: Ar
     parts = [halves.each(lambda a, d=d: a[0][..., spec.half(d)]) for d in range(spec.num_directions)]
     last = spec.num_cells - spec.num_directions
     return Whole(nothing, (_added(finals[0], last, parts, promised), *finals[1:]))
+
+
+def halves_of(view: View, case: Case) -> np.ndarray | None:
+    """What a view shows of the reference's output, its halves beside each other; None where it shows none."""
+    output, h_n = case.answer()
+    states = [state_to_batched(state, case.layout) for state in state_tuple(h_n)]
+    return shown(view, case, sequence_to_time_first(output, case.layout), states).output
+
+
+def part_gradients(view: View, case: Case) -> Gradients:
+    """The reference's gradients of what a view shows, and its output and h_n as they are shown."""
+    both = halves_of(view, case)
+    expected = None if both is None else Enclosure.exactly(both.astype(np.float64))
+    found = of_whole(case, pulled_back(view, case, expected, arithmetic(case.dtype))).gradients()
+    output, h_n = answer_of(view, case, *case.answer())
+    return found._replace(output=output, h_n=h_n)  # type: ignore[arg-type] - None is what is not shown
+
+
+def of_whole(case: Case, whole: Whole) -> Case:
+    """The case with these cotangents, rounded to its dtype."""
+    g = sequence_from_time_first(whole.output.value.astype(case.x.dtype), case.layout)
+    finals = [state_from_batched(one.value.astype(case.x.dtype), case.layout) for one in whole.finals]
+    return replace(case, cotangents=(g, from_state_tuple(finals)))
 
 
 def _exactly(g: np.ndarray) -> Back:

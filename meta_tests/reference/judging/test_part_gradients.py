@@ -10,7 +10,7 @@ import pytest
 
 from meta_tests.common.every_view import VIEWS as EVERY_VIEW
 from meta_tests.common.gradients import SPECS, gradient_case
-from meta_tests.common.part_gradients import WRONG, answered, halves_of
+from meta_tests.common.part_gradients import WRONG, spoilt
 from meta_tests.common.scale import at_night
 from meta_tests.tables.backward import CELLS, PROVED
 from meta_tests.tables.backward_parts import count
@@ -20,7 +20,7 @@ from reference.bounds.step import Enclosure
 from reference.draws import Draw, draw_case
 from reference.judging.gradients import elements
 from reference.judging.partial import judge_view
-from reference.judging.pullback import pulled_back, shown_cotangents
+from reference.judging.pullback import halves_of, part_gradients, pulled_back, shown_cotangents
 from reference.judging.view import View, answer_of, valid_of
 from reference.judging.view_gradients import judge_part
 from reference.layout import from_state_tuple, sequence_from_time_first, state_from_batched, state_tuple
@@ -95,7 +95,7 @@ def test_the_reference_agrees_with_itself_in_every_view(name: str, direction: st
         view = SHOWN[(7 * (list(SPECS).index(name) + DIRECTIONS.index(direction)) + place) % len(SHOWN)]
         words: dict[str, Any] = {"batch": 1} if layout == "unbatched" else ENDS[place + 1]
         case = gradient_case(name, layers=layers, direction=direction, layout=layout, **words)
-        right = answered(view, case)
+        right = part_gradients(view, case)
         verdict = judge_view(case, view, right.output, right.h_n, gradients=right)
         assert verdict.outcome == "agrees", (view, verdict)
         assert verdict.elements == elements(case.spec, words.get("batch", 3), 5, view)
@@ -104,7 +104,7 @@ def test_the_reference_agrees_with_itself_in_every_view(name: str, direction: st
 def test_no_steps_hand_back_the_cotangents_of_final_states() -> None:
     for view in SHOWN:
         case = gradient_case("lstm", time=0, direction="bidirectional")
-        right = answered(view, case)
+        right = part_gradients(view, case)
         assert judge_view(case, view, right.output, right.h_n, gradients=right).outcome == "agrees", view
 
 
@@ -115,8 +115,7 @@ def test_planted_a_wrong_backward_pass_is_rejected(name: str, cell: str) -> None
     words: dict[str, Any] = {"mask": True} if wrong.view.masked == "held" else {"lengths": (6, 4, 6)}
     case = draw_case(RNNSpec(3, 5, direction="bidirectional", cell=cell), batch=3, time=6, h0=True, seed=2,
                      gradients="all", **words)  # fmt: skip
-    for planted, outcome in ((None, "agrees"), (wrong, "disagrees")):
-        found = answered(wrong.view, case, planted)
+    for found, outcome in ((part_gradients(wrong.view, case), "agrees"), (spoilt(case, wrong), "disagrees")):
         verdict = judge_view(case, wrong.view, found.output, found.h_n, gradients=found)
         assert verdict.outcome == outcome, verdict
     assert verdict.detail.startswith(f"what is shown, {wrong.view}: d"), (
@@ -126,7 +125,7 @@ def test_planted_a_wrong_backward_pass_is_rejected(name: str, cell: str) -> None
 
 def test_what_is_wrong_is_named() -> None:
     case, view = gradient_case("gru", direction="bidirectional"), View(halves="sum")
-    right = answered(view, case)
+    right = part_gradients(view, case)
     verdict = judge_view(case, view, right.output, right.h_n, gradients=right._replace(output=2 * right.output))
     assert verdict.detail.startswith("what is shown, halves sum: output of layer 0, forward is off by ")
     arrays = right.parameters[1].arrays()
@@ -138,7 +137,7 @@ def test_what_is_wrong_is_named() -> None:
 
 def test_other_forms_are_told_and_other_questions_refused() -> None:
     case, view = gradient_case("lstm"), View(output="last step", states="none")
-    right = answered(view, case)
+    right = part_gradients(view, case)
     forms = (right._replace(output=right.output[None]), right._replace(h_n=case.answer().h_n),
              right._replace(x=right.x[:1]), right._replace(parameters=[]))  # fmt: skip
     for other in forms:
@@ -156,6 +155,6 @@ def test_other_forms_are_told_and_other_questions_refused() -> None:
 def test_the_bound_is_some_times_that_of_a_layer_that_is_probed(cell: str) -> None:
     """Nothing is seen of what is between: still a fault of a thousandth of a gradient is outside."""
     case, view = gradient_case(cell if cell != "elman" else "tanh", sizes=(4, 8), time=6), View(states="none")
-    right = answered(view, case)
-    spoilt = right._replace(x=right.x * np.float32(1 + 2.0**-10))
-    assert judge_view(case, view, right.output, right.h_n, gradients=spoilt).outcome == "disagrees"
+    right = part_gradients(view, case)
+    off = right._replace(x=right.x * np.float32(1 + 2.0**-10))
+    assert judge_view(case, view, right.output, right.h_n, gradients=off).outcome == "disagrees"
