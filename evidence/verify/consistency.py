@@ -299,15 +299,17 @@ def _place(line: VerdictLine, said: Judgement, place: Place, judged: Arithmetic)
 
 def _gradient_place(line: VerdictLine, place: Place) -> Iterator[str]:
     """The same of an answer with gradients, which may be any number."""
-    spec, sizes = spec_of(line), line.sizes
+    spec, sizes, view = spec_of(line), line.sizes, View(**line.view)
     layer, inputs = min(place.layer, sizes.num_layers - 1), sizes.input_size
     shapes = {f"d{name}": (1, *shape)[-2:] for name, shape in cell_shapes(spec, layer).items()}
     rows = shapes["dw_ih"][0]
-    if sizes.num_layers == 1:
+    if sizes.num_layers == 1 and view.of_all:
         shapes |= {"dw_ih": (rows, inputs + rows * spec.num_directions), "delta": (sizes.batch, rows)}  # of the probe
     for state in cell_of(spec).states:
-        shapes |= dict.fromkeys((f"{state.name}_n", f"d{state.name}0"), (sizes.batch, state.size))
-    shapes |= {"output": (sizes.batch, spec.state_size), "dx": (sizes.batch, inputs)}
+        finals = (f"{state.name}_n",) if view.states != "none" else ()
+        shapes |= dict.fromkeys((*finals, f"d{state.name}0"), (sizes.batch, state.size))
+    shown = {"every step": ("output",), "last step": ("last output",), "none": ()}[view.output]
+    shapes |= dict.fromkeys(shown, (sizes.batch, spec.state_size)) | {"dx": (sizes.batch, inputs)}
     steps = sizes.time if place.array in WITH_STEPS else 0
     if place.array not in shapes or (place.time is None) == (place.array in WITH_STEPS):
         yield f"{place.array!r} at time {place.time}"
