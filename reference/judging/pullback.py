@@ -212,10 +212,11 @@ def _added(finals: Back, first: int, parts: list[Back], promised: Arithmetic) ->
     """Cotangents of final states, with those of the last outputs, which are these states."""
     value, radius, scale = (np.array(a) for a in (finals.value, finals.radius, finals.size))
     gain = promised.gain(2, 1) + REFERENCE.gain(2)
+    lost = 2 * (promised.smallest_normal + REFERENCE.smallest_normal)
     for k, part in enumerate(parts, first):
         both = np.abs(value[k]) + part.size
         one = (value[k] == 0) | (part.size == 0)  # there is nothing to add
         value[k] += part.value
-        radius[k] = (part.radius + np.where(one, 0, gain * both)) * EVALUATED
+        radius[k] = (part.radius + np.where(one, 0, gain * both + lost)) * EVALUATED
         scale[k] += part.size if part.scale is None else part.scale
     return Back(value, radius, scale)

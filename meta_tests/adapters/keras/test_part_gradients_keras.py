@@ -22,10 +22,12 @@ MASKED = ("last output and states", "held", "as it comes", "halves added", "halv
 
 
 def cases(word: str, name: str) -> Iterator[Case]:
-    """Of the directions that the idiom has, with a mask too."""
+    """Of the directions that the idiom has, of two layers, and with a mask."""
     one_way = word in ("held", "last output of cells")
     direction = "forward" if one_way else "bidirectional"
     yield gradient_case(name, direction=direction, time=4)
+    if name == "tanh":
+        yield gradient_case(name, direction=direction, layers=2, time=3)
     if word in MASKED:
         yield gradient_case(name, direction=direction, time=4, mask=True, layout="time_first")
 

@@ -14,7 +14,7 @@ from meta_tests.common.part_gradients import WRONG, spoilt
 from meta_tests.common.scale import at_night
 from meta_tests.tables.backward import CELLS, PROVED
 from meta_tests.tables.backward_parts import count
-from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
+from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, Gradients, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.step import Enclosure
 from reference.draws import Draw, draw_case
@@ -23,7 +23,7 @@ from reference.judging.partial import judge_view
 from reference.judging.pullback import halves_of, part_gradients, pulled_back, shown_cotangents
 from reference.judging.view import View, answer_of, valid_of
 from reference.judging.view_gradients import judge_part
-from reference.layout import from_state_tuple, sequence_from_time_first, state_from_batched, state_tuple
+from reference.layout import each_state, from_state_tuple, sequence_from_time_first, state_from_batched, state_tuple
 
 SEEDS = at_night(1, 24)
 MACHINES = [(name, cell) for name in PROVED for cell in CELLS]
@@ -121,6 +121,25 @@ def test_planted_a_wrong_backward_pass_is_rejected(name: str, cell: str) -> None
     assert verdict.detail.startswith(f"what is shown, {wrong.view}: d"), (
         "what is shown is right, what is handed back is not"
     )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_computed_in_a_narrower_format_is_judged_by_that(cell: str) -> None:
+    """float32 throughout, shown as float64: right as declared, and wrong in float64."""
+    for view in (View(output="last step"), View(states="none", halves="mul")):
+        words: dict[str, Any] = {"batch": 3, "time": 4, "h0": True, "gradients": "all"}
+        narrow = draw_case(RNNSpec(3, 5, direction="bidirectional", cell=cell), **words)
+        x, h0, tracks, output, h_n = part_gradients(view, narrow)
+        found = Gradients(wide(x), wide(h0), [one.astype("float64") for one in tracks], wide(output), wide(h_n))
+        case = replace(narrow, parameters=[one.astype("float64") for one in narrow.parameters], x=wide(narrow.x),
+                       h0=wide(narrow.h0), cotangents=tuple(map(wide, narrow.cotangents)))  # fmt: skip
+        for declared, outcome in (("float64_of_float32", "agrees"), ("float64", "disagrees")):
+            verdict = judge_view(case, view, found.output, found.h_n, None, declared, gradients=found)
+            assert verdict.outcome == outcome, verdict
+
+
+def wide(array: Any) -> Any:
+    return each_state(lambda one: one.astype("float64"), array)
 
 
 def test_what_is_wrong_is_named() -> None:
