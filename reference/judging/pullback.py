@@ -2,7 +2,7 @@
 
 A case has cotangents of the whole answer. Of these a call is given the part that its view shows, element by element, so
 that each arrives exactly; of two halves that are merged that of the first. What was given is pulled back to the whole
-answer here, as the chain rule says: docs/error-bounds.md, "Gradients of a part".
+answer here, as the chain rule says: docs/error-bounds.md, "A part of an answer".
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ def _by_the_other(case: Case, d: int, g: np.ndarray, expected: Enclosure | None,
     assert expected is not None, "halves that are merged are shown"
     half = expected.each(lambda a: a[..., case.spec.half(d)])
     if u := promised.shown_roundoff:  # what storage rounded off was in it
-        more = np.where(half.value == 0, 0, u * (np.abs(half.value) + half.bound) + promised.smallest_normal)
+        zero = (half.value == 0) & (half.bound == 0)
+        more = np.where(zero, 0, u * (np.abs(half.value) + half.bound) + promised.smallest_normal)
         half = half._replace(bound=(half.bound + more) * EVALUATED)
     handed = merged(View(halves="mul"), [Enclosure.exactly(g), half], promised)
     return handed._replace(scale=np.where(handed.scale == 0, 1, handed.scale) * np.abs(g))
