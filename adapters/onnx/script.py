@@ -25,6 +25,7 @@ RUNTIMES = {
     "onnxruntime": ("The operator {} in ONNX Runtime", "onnx, onnxruntime"),
     "onnx": ("The operator {} in onnx.reference.ReferenceEvaluator", "onnx"),
     "openvino": ("The operator {} of ONNX in OpenVINO", "onnx, openvino"),
+    "tract": ("The operator {} of ONNX in tract", "onnx, tract"),
 }
 
 
