@@ -35,6 +35,7 @@ KNOWN = {
     "onnx": ("adapters.onnx.adapter:reference_evaluator", "onnx", "pip install onnx"),
     "torch-onnx": ("adapters.torch_onnx.adapter:TorchOnnxAdapter", "onnxscript", TORCH_ONNX),
     "openvino": ("adapters.onnx.adapter:openvino", "openvino", "pip install onnx openvino"),
+    "litert": ("adapters.litert.adapter:LiteRTAdapter", "ai-edge-litert", LITERT),
     "tract": ("adapters.onnx.adapter:tract", "tract", "pip install onnx tract"),
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
