@@ -12,7 +12,7 @@ import pytest
 
 from meta_tests.common.idiom_faults import Planted
 
-RUNTIMES = ("onnxruntime", "onnx", "openvino")
+RUNTIMES = ("onnxruntime", "onnx", "openvino", "tract")
 Told = Mapping[str, Any]  # how a model is loaded: "path", "level", "providers"
 Edit = Callable[[Any, Told], None]
 
