@@ -29,12 +29,14 @@ class Way(NamedTuple):
 RUN = Way("by run's own way: of a function, by set_tensor and invoke")
 UNROLLED = {"unroll": True}
 NO_SEQUENCES = (("batch", "0"),)
+NO_ELEMENT = Refusal("ConverterError", "op requires element_dtype to be")
 NO_BUFFER = {NO_SEQUENCES: Refusal("RuntimeError", "TensorBuffer must have all static dimensions")}
 WAYS = {
     "from a Keras model": Way("of a Keras model, and by its signature", ways.from_keras_model, ways.by_signature),
     "from a SavedModel": Way("of a SavedModel, and by its signature", ways.from_saved_model, ways.by_signature),
     "from a function": Way("of a function and its model, and by its signature",
-                           ways.from_concrete_functions, ways.by_signature),
+                           ways.from_concrete_functions, ways.by_signature,
+                           refused={(("dtype", "bfloat16"),): NO_ELEMENT}),
     "exported": Way("of what keras.Model.export writes, and by its signature", ways.exported, ways.by_signature),
     "unrolled": Way("of unrolled layers", built=UNROLLED),
     "any length": Way("of sequences of any length, resized to theirs", ask=ways.resized, any_size=("time",),

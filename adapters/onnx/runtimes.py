@@ -25,6 +25,7 @@ OFFERS: tuple[Feature, ...] = (
 )
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
 NO_LENGTHS = Refusal("TractError", "Non constant seq_len is not supported")
+NO_SUCH_LENGTHS = Refusal("TractError", "Non uniform seq_len is not supported")
 NO_BFLOAT16 = Refusal("TractError", "Unknown DatumType Bfloat16")
 NO_SIGMOID = Refusal("TractError", "Sigmoid does not support F64")
 NO_LSTM = Refusal("TractError", "LstmEpilogue only supports f32 and f16 preactivations")
@@ -234,6 +235,7 @@ def tract() -> Runtime:
             "the adapter transposes; layout 1 of the RNN operator is asked as an idiom",
             refused={
                 **{(("lengths", lengths),): NO_LENGTHS for lengths in ("mixed", "with zeros")},
+                (("lengths", "mixed"), ("batch", "0")): NO_SUCH_LENGTHS,
                 (("dtype", "bfloat16"),): NO_BFLOAT16,
                 (("dtype", "float64"), ("h0", True), ("cell", "gru_reset_before")): NO_SIGMOID,
                 (("dtype", "float64"), ("h0", True), ("cell", "lstm"), ("peepholes", True)): NO_SIGMOID,
