@@ -145,7 +145,7 @@ class LiteRTAdapter(Framework):
 
     def _of_a_layer(self, layer: Any, x: np.ndarray) -> np.ndarray:
         entry = keras.Input(batch_shape=x.shape, dtype=x.dtype.name, name="x")
-        (answer,) = RUN.ask(RUN.convert(keras.Model(entry, layer(entry))), {"x": np.ascontiguousarray(x)})
+        (answer,) = RUN.ask(RUN.convert(keras.Model([entry], layer(entry))), {"x": np.ascontiguousarray(x)})
         return np.array(answer)
 
     def read(self, module: Any) -> tuple[RNNSpec, list[CellParameters]]:
