@@ -15,7 +15,7 @@ PINNED = ("-c", "constraints.txt")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 # Keras picks its backend at import, so each has a run of its own: backend -> what is judged in it
 BACKENDS = {
-    "tensorflow": ("torch", "keras", "onnxruntime", "onnx", "torch-onnx", "openvino", "reference"),
+    "tensorflow": ("torch", "keras", "onnxruntime", "onnx", "torch-onnx", "openvino", "tract", "litert", "reference"),
     "torch": ("keras",),
     "jax": ("keras", "flax"),
     "numpy": ("keras",),
@@ -35,6 +35,8 @@ FRAMEWORKS = {
     "onnxruntime": "",
     "torch-onnx": "",
     "openvino": "",
+    "tract": "",
+    "litert": "tensorflow",
 }
 ALONE = [nox.param((extra,), id=extra) for extra in FRAMEWORKS]
 PAIRS = [nox.param(pair, id="+".join(pair)) for pair in combinations(FRAMEWORKS, 2)]

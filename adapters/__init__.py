@@ -24,6 +24,7 @@ from .running.guard import one_line, told, warnings_shown
 from .running.usable import devices_of
 from .versions import expect_versions, try_any_version
 
+LITERT = "pip install keras tensorflow ai-edge-litert"
 TORCH_ONNX = "pip install torch onnxruntime onnxscript"
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
@@ -34,10 +35,13 @@ KNOWN = {
     "onnx": ("adapters.onnx.adapter:reference_evaluator", "onnx", "pip install onnx"),
     "torch-onnx": ("adapters.torch_onnx.adapter:TorchOnnxAdapter", "onnxscript", TORCH_ONNX),
     "openvino": ("adapters.onnx.adapter:openvino", "openvino", "pip install onnx openvino"),
+    "litert": ("adapters.litert.adapter:LiteRTAdapter", "ai-edge-litert", LITERT),
+    "tract": ("adapters.onnx.adapter:tract", "tract", "pip install onnx tract"),
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is
-COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino")
+COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino",
+              "tract", "ai_edge_litert")  # fmt: skip
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
 # JAX compiles for every shape, and in every process again, unless it may keep on disk what it compiled

@@ -26,7 +26,8 @@ from .running.trial import Stack
 from .running.usable import devices_of
 
 # the end of a file's name -> the adapters that read what is in it; the first that loads does
-FILES = {".pt": ("torch",), ".pth": ("torch",), ".keras": ("keras",), ".onnx": ("onnxruntime", "onnx", "openvino")}
+FILES = {".pt": ("torch",), ".pth": ("torch",), ".keras": ("keras",),
+         ".onnx": ("onnxruntime", "onnx", "openvino", "tract")}  # fmt: skip
 # the package that an object's class comes from -> the same
 OBJECTS = {"torch": ("torch",), "keras": ("keras",), "flax": ("flax",), "onnx": FILES[".onnx"]}
 INSTEAD = {

@@ -25,6 +25,8 @@ TARGETS = {
     "onnx": ("onnx", ""),
     "torch-onnx": ("torch-onnx", ""),
     "openvino": ("openvino", ""),
+    "tract": ("tract", ""),
+    "litert": ("litert", "tensorflow"),
     "keras/tensorflow": ("keras", "tensorflow"),
     "keras/torch": ("keras", "torch"),
     "keras/jax": ("keras", "jax"),

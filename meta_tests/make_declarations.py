@@ -30,6 +30,8 @@ VERSIONS = {
     "onnx": "{onnx}",
     "torch-onnx": "{torch} in ONNX Runtime {onnxruntime}",
     "openvino": "{openvino}",
+    "tract": "{tract}",
+    "litert": "{ai-edge-litert} of TensorFlow {tensorflow}",
     "reference": "on NumPy {numpy}",
 }
 

@@ -48,7 +48,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "reset": bool(more),
         "reset_after": more.get("reset_after"),
         "each": len(MAPPING[case.spec.cell].states),
-        **_arrays(case.spec),
+        **arrays_of(case.spec),
         "x64": backend == "jax" and case.dtype == "float64" and way != "as it comes",
         "backend": text_literal(backend),
         "aside": trains and case.spec.direction == "forward" and (case.lengths is not None or case.mask is not None),
@@ -67,7 +67,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
                   cells=tuple(MAPPING), **words)  # fmt: skip
 
 
-def _arrays(spec: RNNSpec) -> dict[str, str]:
+def arrays_of(spec: RNNSpec) -> dict[str, str]:
     """What the template says of a cell's arrays: the expressions of what set_weights takes, and of its biases."""
     gates = "turned({})" if KINDS[spec.cell][1] else "{}"
     w_ih, w_hh, b_ih, b_hh, both = map(gates.format, ("w_ih", "w_hh", "b_ih", "b_hh", "b_ih + b_hh"))

@@ -89,7 +89,7 @@ class OnnxAdapter(Framework):
     def __init__(self, runtime: Callable[[], Runtime]) -> None:
         self._runtime = runtime()
         self.name, self.framework = self._runtime.name, self._runtime.framework
-        self.version = str(self.framework.__version__).partition("-")[0]
+        self.version = self._runtime.version
         self.capabilities, self.compiles = self._runtime.capabilities, self._runtime.compiles
         self.idioms = {
             word: Idiom(way.says, partial(self._in_a_way, way), *way.asked) for word, way in self._runtime.ways.items()
@@ -134,9 +134,15 @@ class OnnxAdapter(Framework):
         return self._runtime.load(model)(feeds) if way.ask is None else way.ask(model, feeds)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
-        """The operator Gemm."""
-        gemm = operator_model("Gemm", weight.dtype, 2, 2, 1, transB=1)
-        answer = self._operator(gemm, {"a": x.reshape(-1, x.shape[-1]), "b": weight, "c": bias})
+        """The operator Gemm; or MatMul, and Add."""
+        rows = x.reshape(-1, x.shape[-1])
+        if self._runtime.dense == ("Gemm",):
+            gemm = operator_model("Gemm", weight.dtype, 2, 2, 1, transB=1)
+            answer = self._operator(gemm, {"a": rows, "b": weight, "c": bias})
+        else:
+            ranks = zip(self._runtime.dense, (2, 1), strict=True)
+            product, add = (operator_model(operator, weight.dtype, 2, rank) for operator, rank in ranks)
+            answer = self._operator(add, {"a": self._operator(product, {"a": rows, "b": weight.T}), "b": bias})
         return answer.reshape(*x.shape[:-1], len(weight))
 
     def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
@@ -159,3 +165,4 @@ class OnnxAdapter(Framework):
 onnxruntime = partial(OnnxAdapter, runtimes.onnxruntime)
 reference_evaluator = partial(OnnxAdapter, runtimes.reference_evaluator)
 openvino = partial(OnnxAdapter, runtimes.openvino)
+tract = partial(OnnxAdapter, runtimes.tract)

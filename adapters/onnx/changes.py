@@ -72,10 +72,10 @@ def in_lower_case(model: Any, feeds: dict[str, Any]) -> None:
                 one.strings[:] = [name.lower() for name in one.strings]
 
 
-def constant_inputs(model: Any, feeds: dict[str, Any]) -> None:
-    """h0, c0 and sequence_lens are no inputs of the model, and constants in it."""
+def constant_inputs(model: Any, feeds: dict[str, Any], names: tuple[str, ...] = ("h0", "c0", "sequence_lens")) -> None:
+    """h0, c0 and sequence_lens, or those of them that are named, are no inputs of the model, and constants in it."""
     for value in list(model.graph.input):
-        if value.name != "x":
+        if value.name in names:
             model.graph.input.remove(value)
             model.graph.initializer.append(numpy_helper.from_array(feeds.pop(value.name), value.name))
 

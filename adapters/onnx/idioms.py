@@ -15,7 +15,7 @@ from reference.judging.view import WHOLE, View
 
 from ..contract import Feature, Refusal
 from ..scripts.source import source
-from . import asks, changes
+from . import asks, asks_of_tract, changes
 
 # a model's inputs by name, to its outputs by name
 Call = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
@@ -196,3 +196,29 @@ def of_openvino() -> dict[str, Way]:
     }  # fmt: skip
     # compilers and dynamic shapes: what no request survives in one idiom, another meets in other cases
     return {word: way._replace(isolate=True) for word, way in every.items()}
+
+
+def of_tract() -> dict[str, Way]:
+    """Whatever is asked with shapes that are not told runs in a process of its own: tract may end it."""
+    as_it_is = Step(asks_of_tract.prepared_as_it_is)
+    lengths = Step(changes.constant_inputs, {"names": ("sequence_lens",)})
+    common = ways(onnx.defs.onnx_opset_version())
+    return {
+        **common,
+        # tract takes lengths that are constants in the model, and all the same
+        "nothing left out": common["nothing left out"]._replace(
+            changes=(Step(changes.nothing_left_out), lengths),
+            refused={(("batch", "0"),): Refusal("TractError", "Non uniform seq_len is not supported")}),
+        "fixed shapes": common["fixed shapes"]._replace(ask=as_it_is),
+        "as it is": Way("of a model whose axes time and batch are dynamic, and no more", ask=as_it_is, isolate=True),
+        "by a runtime": Way("by the runtime \"default\", and through a state",
+                            ask=Step(asks_of_tract.prepared_by_a_runtime)),
+        "symbols set": Way("with a symbol for the length of x, which a transform sets",
+                           ask=Step(asks_of_tract.prepared_by_symbols)),
+        "any length": Way("for sequences of any length, by what was asked a longer one before",
+                          ask=Step(asks_of_tract.prepared_for_any_length)),
+        "NNEF": Way("of a model that was saved as NNEF", ask=Step(asks_of_tract.saved_as_nnef)),
+        "by pulses": Way("a step at a time, by a model that keeps its states", (Step(changes.only_y),),
+                         Step(asks_of_tract.by_pulses), View(states="none"),
+                         without={(("time", "0"),): "who asks a step at a time asks for one"}),
+    }  # fmt: skip

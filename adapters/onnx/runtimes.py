@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import onnx
 
 from ..contract import Capabilities, Compiles, Feature, Refusal
-from .idioms import Call, Load, Way, of_evaluator, of_onnxruntime, of_openvino
+from . import asks_of_tract
+from .idioms import Call, Load, Way, of_evaluator, of_onnxruntime, of_openvino, of_tract
 from .mapping import MAPPING
 from .models import operator_model
 from .script import OPSET
@@ -22,6 +24,11 @@ OFFERS: tuple[Feature, ...] = (
     *((word, True) for word in ("peepholes", "input_forget", "clip")),
 )
 NO_KERNEL = Refusal("NotImplemented", "Could not find an implementation for")
+NO_LENGTHS = Refusal("TractError", "Non constant seq_len is not supported")
+NO_SUCH_LENGTHS = Refusal("TractError", "Non uniform seq_len is not supported")
+NO_BFLOAT16 = Refusal("TractError", "Unknown DatumType Bfloat16")
+NO_SIGMOID = Refusal("TractError", "Sigmoid does not support F64")
+NO_LSTM = Refusal("TractError", "LstmEpilogue only supports f32 and f16 preactivations")
 NO_DOUBLE = Refusal("RuntimeException or NotImplemented", "operator does not support double yet")
 
 
@@ -31,7 +38,7 @@ class Runtime:
 
     name: of the adapter, and of its scripts.  framework: the package.  load: what makes a model callable.
     environment: versions and settings, what else decides the numbers.  compiles: as an adapter's.
-    ways: other ways in which its users load a model, by the word of an idiom.
+    ways: other ways in which its users load a model, by the word of an idiom.  dense: the operators of a dense layer.
     """
 
     name: str
@@ -41,6 +48,13 @@ class Runtime:
     capabilities: Capabilities
     compiles: Compiles | None = None
     ways: Mapping[str, Way] = field(default_factory=dict)
+    dense: tuple[str, ...] = ("Gemm",)
+
+    @property
+    def version(self) -> str:
+        """The package's, without what a build adds to it; tract tells it by a function."""
+        told = getattr(self.framework, "__version__", None) or self.framework.version()
+        return str(told).partition("-")[0]
 
 
 def _capabilities(batch_first: str, emulated: dict[Feature, str] | None = None, **more: Any) -> Capabilities:
@@ -201,3 +215,34 @@ def array_of(value: Any) -> np.ndarray:
     """A copy of a tensor's numbers: bfloat16 comes as float16 of the same bits."""
     bfloat16 = value.element_type.get_type_name() == "bf16"
     return value.data.view("bfloat16" if bfloat16 else value.data.dtype).copy()
+
+
+@cache
+def tract() -> Runtime:
+    """tract, a runtime in Rust. Each call reads the model anew, and tells it the shapes of its inputs.
+
+    Without them tract panics where a node has no initial states, and the process ends: it is an idiom (asks_of_tract).
+    """
+    import tract as package
+
+    os.environ.setdefault("RUST_LIB_BACKTRACE", "0")  # or what tract raises holds a trace of the whole process
+    return Runtime(
+        name="tract",
+        framework=package,
+        load=lambda model: partial(asks_of_tract.prepared, model),
+        environment={"tract": package.version(), "onnx": str(onnx.__version__)},
+        capabilities=_capabilities(
+            "the adapter transposes; layout 1 of the RNN operator is asked as an idiom",
+            refused={
+                **{(("lengths", lengths),): NO_LENGTHS for lengths in ("mixed", "with zeros")},
+                (("lengths", "mixed"), ("batch", "0")): NO_SUCH_LENGTHS,
+                (("dtype", "bfloat16"),): NO_BFLOAT16,
+                (("dtype", "float64"), ("h0", True), ("cell", "gru_reset_before")): NO_SIGMOID,
+                (("dtype", "float64"), ("h0", True), ("cell", "lstm"), ("peepholes", True)): NO_SIGMOID,
+                (("dtype", "float64"), ("h0", True), ("cell", "lstm"), ("peepholes", False)): NO_LSTM,
+            },
+            arithmetics={(("dtype", "float16"),): "float16_accumulate_float32"},
+        ),
+        dense=("MatMul", "Add"),  # of float16 its Gemm makes float32, and is not loaded
+        ways=of_tract(),
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from reference import Case, RNNSpec
 from reference.cells import cell_of
+from reference.judging.view import WHOLE
 from reference.spec import expect_word
 
 from ..contract import NotOffered
@@ -25,6 +26,7 @@ RUNTIMES = {
     "onnxruntime": ("The operator {} in ONNX Runtime", "onnx, onnxruntime"),
     "onnx": ("The operator {} in onnx.reference.ReferenceEvaluator", "onnx"),
     "openvino": ("The operator {} of ONNX in OpenVINO", "onnx, openvino"),
+    "tract": ("The operator {} of ONNX in tract", "onnx, tract"),
 }
 
 
@@ -63,6 +65,7 @@ def onnx_script(
         "batch_first_model": idiom.layout == "batch_first",
         "fixed": (case.lengths is not None and np.size(case.lengths) > 0) or bool(idiom.changes),
         "output_shown": shown["output"],
+        "whole": idiom.view == WHOLE,
         "states_shown": shown["h_n"],
         "actual": ", ".join(f'"{name}": {name}.astype("float64")' for name in ("output", *finals) if shown[name]),
         "operator": OPERATORS[case.spec.cell],

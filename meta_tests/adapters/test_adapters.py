@@ -16,6 +16,7 @@ from meta_tests.common.frameworks import activation_of, built, framework_adapter
 from meta_tests.common.references import Forbidding
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
 from reference.draws import MEMORY, draw_case, draw_parameters, in_memory
+from reference.judging.primitives import judge_activation
 
 SPECS = {
     "one layer": RNNSpec(3, 5),
@@ -113,8 +114,11 @@ def test_an_activation_is_elementwise_and_keeps_the_dtype(adapter: adapters.Adap
     assert relu.dtype == tanh.dtype == dtype
     assert relu.tolist() == [[0, 0, 0], [0.5, 2, infinity_of(adapter, dtype)]]
     assert tanh.shape == a.shape
-    assert tanh[0, [0, 2]].tolist() == [-1, 0]
-    assert tanh[1, 2] == 1
+    if adapter.name == "tract":  # whose arguments are clamped: within the bound, and no nearer
+        assert judge_activation(a, "tanh", tanh).agrees
+    else:
+        assert tanh[0, [0, 2]].tolist() == [-1, 0]
+        assert tanh[1, 2] == 1
     assert np.all(np.diff(tanh.ravel()) > 0)
 
 
@@ -126,7 +130,7 @@ def test_an_empty_batch_may_have_lengths(adapter: adapters.Adapter):
 def test_what_is_built_is_read_bit_for_bit(adapter: adapters.Adapter, spec: RNNSpec, dtype: str):
     parameters = draw_parameters(spec, dtype)
     read_spec, read = adapter.read(built(adapter, spec, parameters))
-    kept = [one_bias(cell) for cell in parameters] if adapter.name in ("keras", "flax") else parameters
+    kept = [one_bias(cell) for cell in parameters] if adapter.name in ("keras", "flax", "litert") else parameters
     assert read_spec == spec
     assert bits(read) == bits(kept)
 
@@ -224,9 +228,10 @@ def test_a_dtype_that_loses_bits_is_refused_and_names_the_array(adapter: adapter
 
 
 def test_a_dtype_that_keeps_every_bit_is_taken(adapter: adapters.Adapter):
-    case = draw_case(RNNSpec(3, 5), batch=3, time=4, dtype="float16", rounded=True)
+    case = draw_case(RNNSpec(3, 5), batch=3, time=4, dtype="float16", rounded=True, h0=True)
     module = adapter.build(case.spec, [cell.astype("float64") for cell in case.parameters], dtype="float16")
-    assert adapter.run(module, **case.inputs).output.dtype == np.float16
+    with skipped_where_declared(adapter, features_of_case(case)):
+        assert adapter.run(module, **case.inputs).output.dtype == np.float16
 
 
 def test_a_device_that_is_not_there_is_refused(adapter: adapters.Adapter):

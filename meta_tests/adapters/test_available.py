@@ -45,7 +45,9 @@ def python(code: str, *flags: str, path: Path | None = None, **environment: str)
 def test_importing_adapters_imports_no_framework():
     loaded = python("import sys, adapters, adapters.running.trial; print(*sys.modules)").split()
     assert "adapters.running.trial" in loaded
-    assert {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino"}.isdisjoint(loaded)
+    assert {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino", "tract"}.isdisjoint(
+        loaded
+    )
 
 
 def test_importing_reference_imports_only_numpy_and_the_standard_library():
@@ -92,7 +94,9 @@ def test_absent_frameworks_are_reported_with_how_to_install_them(tmp_path: Path)
         if name not in adapters.ONLY_NAMED
     }
     assert found["keras"][3] == "keras is not installed: pip install keras tensorflow"
-    needed = {"onnxruntime": "onnx", "openvino": "onnx", "torch-onnx": "onnxruntime"}  # the first that is imported
+    # the first that is imported
+    needed = {"onnxruntime": "onnx", "openvino": "onnx", "torch-onnx": "onnxruntime", "tract": "onnx",
+              "litert": "keras"}  # fmt: skip
     words = {name: f"No module named {needed.get(name, name)!r}" for name in found}  # the reference needs no framework
     assert {name: problems[name] for name in found} == {
         name: f"adapter {name}: {word}; {adapters.KNOWN[name][2]}" for name, word in words.items()

@@ -114,7 +114,7 @@ def test_a_run_asks_one_in_so_many_and_many_runs_ask_all() -> None:
     assert all(any(pool.among(seed, name) for seed in range(100)) for name in names)
 
 
-@pytest.mark.parametrize("name", ["keras", "flax", "openvino", "torch-onnx"])
+@pytest.mark.parametrize("name", ["keras", "flax", "openvino", "torch-onnx", "litert"])
 @pytest.mark.parametrize("seed", [0, 5])
 def test_a_run_asks_each_combination_that_a_compiler_offers(name: str, seed: int) -> None:
     """Else the run would fail for what it did not ask."""

@@ -19,6 +19,9 @@ SIGMOID_TANH_UNITS = 6.0
 # A sigmoid that is off by so many u of 1 beside A3, as inside ONNX Runtime's GRU and LSTM: exactly 0 from -18 down.
 # Worst seen 2.8 (float32, all of [-20, 20]), with the same room.
 ABSOLUTE_SIGMOID_UNITS = 6.0
+# The same of one whose argument is clamped to [-18, 18], as in tract: from -18 down it is 7.5 u of 1, and never 0.
+# Worst seen 7.5 (float32, all of [-25, 25]), with the same room.
+CLAMPED_SIGMOID_UNITS = 15.0
 
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
 EXTRA_ROUNDINGS = 1
@@ -207,6 +210,8 @@ ARITHMETICS = {
         replace(_declare("float32_sigmoid_tanh", "float32"), tanh_floor=SIGMOID_TANH_UNITS * 2.0**-24),
         # a sigmoid that is right in absolute terms, as in ONNX Runtime's operators GRU and LSTM
         replace(_declare("float32_sigmoid_floor", "float32"), sigmoid_floor=ABSOLUTE_SIGMOID_UNITS * 2.0**-24),
+        # the same of a clamped argument, as in tract
+        replace(_declare("float32_clamped_sigmoid", "float32"), sigmoid_floor=CLAMPED_SIGMOID_UNITS * 2.0**-24),
     )
 }
 

@@ -64,13 +64,16 @@ def judge_product(
 
 
 def judge_activation(
-    a: np.ndarray, nonlinearity: str, actual: np.ndarray, declared: str | None = None
+    a: np.ndarray, nonlinearity: str, actual: np.ndarray, declared: str | None = None, beside: float = 0.0
 ) -> PrimitiveVerdict:
-    """A framework's tanh, relu or sigmoid, elementwise (assumptions A3 and A4); actual: of a's shape and dtype."""
+    """A framework's tanh, relu or sigmoid, elementwise (assumptions A3 and A4); actual: of a's shape and dtype.
+
+    beside: how much, absolutely, whatever else was computed may have added to the answer.
+    """
     with np.errstate(all="ignore"):
         judged, expected = arithmetic(declared or a.dtype.name), activation(a.astype(np.float64), nonlinearity)
         units = REFERENCE.activation_error(nonlinearity) + judged.activation_error(nonlinearity)
-        absolute = judged.activation_floor(nonlinearity) + FLUSHES[nonlinearity] * judged.smallest_normal
+        absolute = beside + judged.activation_floor(nonlinearity) + FLUSHES[nonlinearity] * judged.smallest_normal
         bound = (1 + EVALUATION_ERROR) * units * np.abs(expected) + absolute
         return _compared(nonlinearity, a.dtype, actual, expected, bound)
 

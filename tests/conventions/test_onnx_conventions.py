@@ -20,7 +20,7 @@ from reference.layout import from_state_tuple, state_tuple
 from tests.frameworks import framework_adapter
 
 BOTH = RNNSpec(3, 5, 2, "bidirectional")
-RUNTIMES = {"onnxruntime": "onnxruntime", "onnx": "reference_evaluator", "openvino": "openvino"}
+RUNTIMES = {"onnxruntime": "onnxruntime", "onnx": "reference_evaluator", "openvino": "openvino", "tract": "tract"}
 
 
 def load_in(name: str) -> Any:

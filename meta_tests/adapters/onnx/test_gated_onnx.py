@@ -20,7 +20,7 @@ from reference.draws import draw_case, draw_parameters
 from reference.faults import FAULTS, GATED_FAULTS
 from reference.layout import state_tuple
 
-RUNTIMES = ("onnxruntime", "onnx", "openvino")
+RUNTIMES = ("onnxruntime", "onnx", "openvino", "tract")
 CATALOGUE = FAULTS | GATED_FAULTS
 EVERY = {"peepholes": True, "input_forget": True, "clip": 0.5}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {

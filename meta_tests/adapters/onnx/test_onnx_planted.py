@@ -15,7 +15,7 @@ from meta_tests.common.frameworks import framework_adapter
 from reference import Case, RNNSpec
 from reference.draws import draw_case
 
-RUNTIMES = ("onnxruntime", "onnx", "openvino")
+RUNTIMES = ("onnxruntime", "onnx", "openvino", "tract")
 Replace = Callable[[str, Any], None]
 
 

@@ -19,7 +19,7 @@ from meta_tests.repository.test_house import imported
 from reference import Case, RNNSpec, judge
 from reference.draws import draw_case
 
-RUNTIMES = ("onnxruntime", "onnx", "openvino")
+RUNTIMES = ("onnxruntime", "onnx", "openvino", "tract")
 # of the cases for each cell every thirteenth, which meets all of its words; then one of each other kind
 ASKED = [*list(cases())[:216:13]]
 ASKED += [
@@ -105,4 +105,6 @@ def test_a_wrong_model_is_seen(right: str, wrong: str) -> None:
 def test_a_script_imports_numpy_onnx_and_its_runtime_alone(runtime: str, dtype: str) -> None:
     case: Case = draw_case(RNNSpec(2, 3, 2), batch=2, time=4, dtype=dtype, h0=True, lengths=(4, 2))
     more = {"ml_dtypes"} if dtype == "bfloat16" else set()
-    assert imported(onnx_script(case, runtime)) - {"base64", "os", "sys"} == {"numpy", "onnx", runtime} | more
+    assert (
+        imported(onnx_script(case, runtime)) - {"base64", "os", "sys", "tempfile"} == {"numpy", "onnx", runtime} | more
+    )

@@ -60,7 +60,9 @@ def test_a_constraints_file_asks_for_the_frameworks_that_it_pins(tmp_path: Path)
     assert side.pins == ("numpy==2.0.2", "torch==2.9.0")
     assert side.requirements[0] == "torch==2.9.0"
     (tmp_path / "none.txt").write_text("numpy==2.0.2\n")
-    with pytest.raises(Unusable, match=r"--old: the constraints name none of flax, jax, keras, onnx, .*, torch"):
+    with pytest.raises(
+        Unusable, match=r"--old: the constraints name none of ai-edge-litert, flax, jax, keras, onnx, .*, torch, tract"
+    ):
         upgrading.side("old", tmp_path, tmp_path, [str(tmp_path / "none.txt")])
 
 
