@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from reference import Case, CellParameters, Gradients
-from reference.arguments import check_cotangents
 from reference.judging.view import WHOLE
-from reference.layout import each_state
 
-from ..contract import Idiom, Result, result_of
-from ..inputs import Inputs
+from ..contract import Idiom
+from ..jax.idioms import Ways
 from . import ways
-from .mapping import carries_of, states_of
-from .script import WAYS, Way
-from .settings import device_named, settings
+from .mapping import MAPPING
+from .script import WAYS
 
-# JAX keeps every program that it compiles, and each call makes some: after so many calls all are forgotten
-CALLS = itertools.count(1)
-CALLS_KEPT = 50
 TRAINS = ((("gradients", True),),)
 WITHOUT: dict[str, Any] = {
     "newest first": {(("direction", "bidirectional"),): "Bidirectional keeps the order, whatever is said"},
@@ -39,62 +25,9 @@ WITHOUT: dict[str, Any] = {
 }
 
 
-def answer(way: Way, case: Case, device: str) -> Result:
-    """What a way answers, as the case's dtype: numbers, where JAX answers a narrower one. Beyond a length Flax's layers
-    go on; the adapter sets these outputs to zero."""
-    lengths = None if case.lengths is None or not np.size(case.lengths) else np.atleast_1d(case.lengths)
-    inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout)
-    asked = ways.Asked(
-        case.spec.cell,
-        [tuple(track.arrays().values()) for track in case.parameters],
-        *(case.x, case.h0, lengths, case.spec.direction, case.spec.nonlinearity, case.dtype),
-        time_first=case.layout == "time_first",
-    )
-    place: Any = device_named(device)
-    with bare(place, device) if way.bare else settings(place, case.x.dtype):
-        if case.cotangents is not None:
-            return result_of(inputs.gradients(gradients_of(way, case, inputs, asked)), case.x.dtype)
-        outputs, carries = getattr(ways, way.function)(asked)
-        outputs = [np.array(one).astype(case.x.dtype) for one in outputs]
-        shown = way.view.states != "none"
-        final = each_state(lambda state: state.astype(case.x.dtype), states_of(case.spec, carries)) if shown else None
-    if next(CALLS) % CALLS_KEPT == 0:
-        jax.clear_caches()
-    if way.view.output == "none":
-        return Result(None, final)
-    return inputs.result(outputs, final, zero_padding=True)
-
-
-def gradients_of(way: Way, case: Case, inputs: Inputs, asked: ways.Asked) -> Gradients:
-    """By jax.vjp of a function of x, the states and all weights, which makes the layers too."""
-    spec, (g_output, g_h_n) = case.spec, check_cotangents(case.spec, case.x, case.layout, case.cotangents)
-
-    def answers(x: Any, h0: Any, cells: Any) -> Any:
-        outputs, carries = getattr(ways, way.function)(asked._replace(x=x, h0=h0, cells=cells))
-        return outputs[-1], carries
-
-    leaves = jax.tree.map(jnp.asarray, (case.x, inputs.start(spec), [list(cell) for cell in asked.cells]))
-    (output, carries), back = jax.vjp(answers, *leaves)
-    g = jnp.zeros_like(output) if g_output is None else jnp.asarray(inputs.zeroed(g_output))
-    g_carries = jax.tree.map(jnp.zeros_like, carries)
-    if g_h_n is not None:
-        g_carries = jax.tree.map(lambda like, a: jnp.asarray(a, like.dtype), g_carries, carries_of(spec, g_h_n))
-    x, h0, cells = jax.tree.map(np.array, back((g, g_carries)))
-    names = [list(cell.arrays()) for cell in case.parameters]
-    tracks = [CellParameters.of(dict(zip(*pair, strict=True))) for pair in zip(names, cells, strict=True)]
-    return Gradients(x, h0, tracks, inputs.zeroed(np.array(output)), states_of(spec, carries))
-
-
-@contextmanager
-def bare(place: Any, device: str) -> Iterator[None]:
-    """None of JAX's settings is touched; but on a GPU, where it may multiply float32 in TF32: a mode asks for that."""
-    with jax.default_device(place), nullcontext() if device == "cpu" else jax.default_matmul_precision("highest"):
-        yield
-
-
 # nnx.vmap compiles for a second in each case
 IDIOMS = {
-    word: Idiom(way.says, functools.partial(answer, way), way.view, WITHOUT.get(word, {}),
+    word: Idiom(way.says, functools.partial(Ways(ways, MAPPING).answer, way), way.view, WITHOUT.get(word, {}),
                 answers=TRAINS if way.view == WHOLE else (), compiles=word == "ensemble")
     for word, way in WAYS.items()
 }  # fmt: skip
