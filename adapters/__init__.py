@@ -30,6 +30,7 @@ KNOWN = {
     "torch": ("adapters.torch.adapter:TorchAdapter", "torch", "pip install torch"),
     "keras": ("adapters.keras.adapter:KerasAdapter", "keras", "pip install keras tensorflow"),
     "flax": ("adapters.flax.adapter:FlaxAdapter", "flax", "pip install flax"),
+    "equinox": ("adapters.equinox.adapter:EquinoxAdapter", "equinox", "pip install equinox"),
     "onnxruntime": ("adapters.onnx.adapter:onnxruntime", "onnxruntime", "pip install onnx onnxruntime"),
     "onnx": ("adapters.onnx.adapter:reference_evaluator", "onnx", "pip install onnx"),
     "torch-onnx": ("adapters.torch_onnx.adapter:TorchOnnxAdapter", "onnxscript", TORCH_ONNX),
@@ -37,7 +38,19 @@ KNOWN = {
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is
-COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino")
+COMPANIONS = (
+    "torch",
+    "keras",
+    "tensorflow",
+    "jax",
+    "jaxlib",
+    "flax",
+    "equinox",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "openvino",
+)
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
 # JAX compiles for every shape, and in every process again, unless it may keep on disk what it compiled
