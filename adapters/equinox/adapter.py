@@ -28,7 +28,7 @@ from .ways import Layers, batched, filled
 
 CELLS = {"gru": eqx.nn.GRUCell, "lstm": eqx.nn.LSTMCell}
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}
-NO_LENGTHS = "a cell takes one step and knows no lengths: its user's scan keeps the state, as the idiom masked does"
+LENGTHS = "the layers that the adapter makes go on beyond a length, and take the state from where it ends"
 LACKING = {
     "inference": "eqx.nn.inference_mode changes nothing of a cell",
     "train": "a cell computes the same in training",
@@ -54,11 +54,11 @@ def _while_gradients_are_computed(layers: Any, *given: Any) -> Any:
     return eqx.filter_grad(with_loss, has_aux=True)(layers, *given)[1]
 
 
-def _differentiated(layers: Any, x: Any, starts: Any, time_first: bool, g: Any, g_final: Any) -> Any:
+def _differentiated(layers: Any, x: Any, starts: Any, lengths: Any, time_first: bool, g: Any, g_final: Any) -> Any:
     """The output and the final states, and the gradients by the layers, x and the states; None: no cotangent."""
 
     def answers(layers: Any, x: Any, starts: Any) -> tuple[Any, Any]:
-        outputs, finals = batched(layers, x, starts, time_first)
+        outputs, finals = batched(layers, x, starts, lengths, time_first)
         return outputs[-1], finals
 
     (output, finals), back = eqx.filter_vjp(answers, layers, x, starts)
@@ -91,9 +91,8 @@ class EquinoxAdapter(OnJax):
     capabilities = Capabilities(
         unsupported={
             ("cell", "elman"): "Equinox has no Elman cell: eqx.nn has GRUCell and LSTMCell alone",
+            ("mask", True): "a cell takes one step and knows no mask: the layers that the adapter makes take lengths",
             ("nonlinearity", "relu"): "Equinox' cells have no choice of it",
-            ("mask", True): NO_LENGTHS,
-            **{("lengths", some): NO_LENGTHS for some in ("mixed", "with zeros")},
             **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
         emulated={
@@ -102,6 +101,7 @@ class EquinoxAdapter(OnJax):
                 "reverse",
             ): "the layers that the adapter makes scan from the end (jax.lax.scan, reverse=True)",
             ("direction", "bidirectional"): "the layers that the adapter makes scan twice, and concatenate",
+            **{("lengths", some): LENGTHS for some in ("mixed", "with zeros")},
             **{("num_layers", n): "the layers that the adapter makes call cell after cell" for n in ("2", "3 to 10")},
         },
         arithmetics=NARROW_ARITHMETICS,
@@ -128,7 +128,8 @@ class EquinoxAdapter(OnJax):
         layers, device = known.native.layers, _device_of(known)
         with settings(device, known.dtype, known.mode):
             x, starts = _asked(known.spec, inputs.x, inputs.h0, device)
-            outputs, finals = MODES[known.mode](layers, x, starts, inputs.layout == "time_first")
+            asked = x, starts, _lengths(inputs), inputs.layout == "time_first"
+            outputs, finals = MODES[known.mode](layers, *asked)
             outputs, h_n = [np.array(output) for output in outputs], states_of(MAPPING, known.spec, finals)
         self._forget(known, inputs)
         return inputs.result(outputs, h_n)
@@ -139,7 +140,8 @@ class EquinoxAdapter(OnJax):
             x, starts = _asked(spec, inputs.x, inputs.start(spec), device)
             g, g_final = _asked(spec, *cotangents, device)
             call = DIFFERENTIATED.get(known.mode, _differentiated)
-            (output, finals), by = call(known.native.layers, x, starts, inputs.layout == "time_first", g, g_final)
+            asked = x, starts, _lengths(inputs), inputs.layout == "time_first"
+            (output, finals), by = call(known.native.layers, *asked, g, g_final)
             by_layers, by_x, by_starts = by
             arrays = [{name: np.array(a) for name, a in arrays_of(cell).items()} for cell in by_layers.cells]
             tracks = [parameters_of(spec, MAPPING[spec.cell], one, gradients=True) for one in arrays]
@@ -176,6 +178,13 @@ def _asked(spec: RNNSpec, sequence: np.ndarray | None, states: Any, device: Any)
     """A sequence, and the states of each track, as JAX's arrays; None of None."""
     given = jax.tree.map(lambda one: tensor(one, device), carries_of(MAPPING, spec, states))
     return None if sequence is None else tensor(sequence, device), given
+
+
+def _lengths(inputs: Inputs) -> Any:
+    """None of an empty batch; of an unbatched sequence a number."""
+    if inputs.lengths is None or not inputs.lengths.size:
+        return None
+    return jnp.asarray(inputs.lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...])
 
 
 def _device_of(known: Known) -> Any:

@@ -14,11 +14,13 @@ from .mapping import MAPPING
 from .script import WAYS
 
 TRAINS = ((("gradients", True),),)
-ENDS = ((("lengths", "mixed"),), (("lengths", "with zeros"),))
-ANSWERS: dict[str, Any] = {"masked": TRAINS + ENDS}
+NO_LENGTHS = dict.fromkeys(
+    ((("lengths", "mixed"),), (("lengths", "with zeros"),)), "the idiom is asked without lengths"
+)
+WITHOUT: dict[str, Any] = dict.fromkeys(("final state", "loop", "jitted step"), NO_LENGTHS)
 
 IDIOMS = {
     word: Idiom(way.says, functools.partial(Ways(ways, MAPPING).answer, way), way.view,
-                answers=ANSWERS.get(word, TRAINS if way.view == WHOLE else ()))
+                WITHOUT.get(word, {}), answers=TRAINS if way.view == WHOLE else ())
     for word, way in WAYS.items()
 }  # fmt: skip

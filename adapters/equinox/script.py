@@ -24,7 +24,6 @@ WAYS: Mapping[str, Way] = {
     "checkpoint": Way("by the cell in eqx.filter_checkpoint", "checkpointed"),
     "ensemble": Way("by eqx.filter_vmap over models of other weights", "ensemble"),
     "over layers": Way("by a scan over the layers", "over_layers"),
-    "masked": Way("by a scan that keeps the state where a step does not count", "masked"),
 }
 
 

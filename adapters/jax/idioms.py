@@ -37,7 +37,9 @@ class Ways(NamedTuple):
     def answer(self, way: Way, case: Case, device: str) -> Result:
         """What a way answers, as the case's dtype: numbers, where JAX answers a narrower one. Where a layer goes on
         beyond a length, the adapter sets these outputs to zero."""
-        lengths = None if case.lengths is None or not np.size(case.lengths) else np.atleast_1d(case.lengths)
+        lengths = (
+            None if case.lengths is None or not np.size(case.lengths) else np.atleast_1d(case.lengths).astype(np.int32)
+        )
         inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout)
         asked = Asked(
             case.spec.cell,
