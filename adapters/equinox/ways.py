@@ -149,7 +149,10 @@ def looped(asked: Asked, compiled: Any = lambda cell: cell) -> Any:
     steps, single = jnp.moveaxis(x, asked.time_axis, 0), x.ndim == 2
 
     def scan(cell: Any, state: Any, x: Any, _: None, reverse: bool, unroll: bool) -> tuple[Any, Any]:
-        call, h = compiled(cell if single else eqx.filter_vmap(cell)), [jnp.zeros((*x.shape[1:-1], cell.hidden_size), x.dtype)]
+        call, h = (
+            compiled(cell if single else eqx.filter_vmap(cell)),
+            [jnp.zeros((*x.shape[1:-1], cell.hidden_size), x.dtype)],
+        )
         state = state if single or starts else jax.tree.map(lambda one: jnp.tile(one, (x.shape[1], 1)), state)
         hs = h * len(x)
         for t in range(len(x))[:: -1 if reverse else 1]:
