@@ -13,6 +13,7 @@ from adapters.equinox import mapping as equinox
 from adapters.flax import mapping as flax
 from adapters.keras import mapping as keras
 from adapters.mapping import Array, Native
+from adapters.mlx import mapping as mlx
 from adapters.onnx import mapping as onnx
 from adapters.torch import mapping as torch
 from reference.files import write_atomically
@@ -33,10 +34,16 @@ LAYERS: dict[str, tuple[Mapping[str, Native], Mapping[str, str]]] = {
                               for _told in ["".join(f", {word}={of}" for word, of in words.items())]}),
     "Flax": (flax.MAPPING, {"elman": "nnx.SimpleCell", "gru": "nnx.GRUCell", "lstm": "nnx.OptimizedLSTMCell"}),
     "Equinox": (equinox.MAPPING, {"gru": "eqx.nn.GRUCell", "lstm": "eqx.nn.LSTMCell"}),
+    "MLX": (mlx.MAPPING, {"elman": "mlx.nn.RNN", "gru": "mlx.nn.GRU", "lstm": "mlx.nn.LSTM"}),
     "ONNX": (onnx.MAPPING, {"gru": "GRU, linear_before_reset=1", "gru_reset_before": "GRU, linear_before_reset=0",
                             "elman": "RNN", "lstm": "LSTM"}),
 }  # fmt: skip
-JOINED = {"added": "their sum", "added but apart": "their sum, but for the gate n of `b_hh`", "stacked": "the rows of one array", "end to end": "end to end"}
+JOINED = {
+    "added": "their sum",
+    "added but apart": "their sum, but for the gate n of `b_hh`",
+    "stacked": "the rows of one array",
+    "end to end": "end to end",
+}
 
 
 def page(text: str) -> str:

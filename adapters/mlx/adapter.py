@@ -105,7 +105,10 @@ class MlxAdapter(Framework):
             ("mask", True): "MLX' layers take no mask: the layers that the adapter makes take lengths",
             **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
-        refused={(("time", "0"),): Refusal("ValueError", "No arrays provided for stacking")},
+        refused={
+            (("time", "0"),): Refusal("ValueError", "No arrays provided for stacking"),
+            (("mode", "saved"), ("dtype", "float64")): Refusal("RuntimeError", "[save_safetensors] received invalid dtype"),
+        },
         emulated={
             ("layout", "time_first"): "MLX' layers are batch first; the adapter transposes",
             **{("direction", some): LAYERS for some in ("reverse", "bidirectional")},

@@ -17,7 +17,8 @@ import adapters
 import reference
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "openvino"}
+FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "equinox", "mlx", "onnx", "onnxruntime",
+              "openvino"}  # fmt: skip
 OURS = {
     "reference",
     "adapters",
