@@ -29,8 +29,8 @@ def mlx_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     """The script of a case in run's own way, or in one of WAYS.  device: "cpu"; ValueError for another name."""
     if way not in ("eager", *WAYS):
         raise NotOffered(f"way {way}: of MLX a script is written of eager, {', '.join(WAYS)}")
-    if case.cotangents is not None:
-        raise NotOffered("script: gradients: the adapter writes none of MLX")
+    if way in WAYS and case.cotangents is not None:
+        raise NotOffered(f"script: gradients, {way}: the adapter writes none of it")
     function, kind = WAYS[way][1] if way in WAYS else "as_it_is", KINDS.get(case.spec.cell, "")
     text = source(FUNCTIONS, "Layers", "directed", "whole", function)
     return script(case, TEMPLATE, f"mlx.nn.{kind}", "MLX", device, ON_CPU, cells=tuple(KINDS), native_kind=kind,

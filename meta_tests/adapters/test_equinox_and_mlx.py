@@ -75,3 +75,12 @@ def test_a_script_of_lengths_and_one_without_biases(name: str, cell: str) -> Non
         case = draw_case(RNNSpec(3, 4, 1, "reverse", bias="h0" in words, cell=cell), time=3, **words)
         _, code, printed = execute(adapter.script(case))
         assert code == 0, printed
+
+
+@EACH
+def test_a_script_of_gradients(name: str, cell: str) -> None:
+    adapter: Any = framework_adapter(name)
+    case = draw_case(RNNSpec(3, 4, cell=cell), batch=2, time=3, h0=True, layout="time_first", gradients="all")
+    names, code, printed = execute(adapter.script(case))
+    assert code == 0, printed
+    assert {"x", "h0"} <= names["actual"].keys()
