@@ -17,7 +17,7 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 BACKENDS = {
     "tensorflow": ("torch", "keras", "onnxruntime", "onnx", "torch-onnx", "openvino", "tract", "litert", "reference"),
     "torch": ("keras",),
-    "jax": ("keras", "flax"),
+    "jax": ("keras", "flax", "equinox", "mlx"),
     "numpy": ("keras",),
 }
 # what `nox -s evidence` judges where it is not asked for --all, and what it installs for it
@@ -31,6 +31,8 @@ FRAMEWORKS = {
     "keras-torch": "torch",
     "keras-numpy": "numpy",
     "flax": "",
+    "equinox": "",
+    "mlx": "",
     "onnx": "",
     "onnxruntime": "",
     "torch-onnx": "",

@@ -32,6 +32,8 @@ TARGETS = {
     "keras/jax": ("keras", "jax"),
     "keras/numpy": ("keras", "numpy"),
     "flax": ("flax", ""),
+    "equinox": ("equinox", ""),
+    "mlx": ("mlx", ""),
     "reference": ("reference", ""),
 }
 SHARE = re.compile(r"^Time in framework.*?: .*? ([01]\.\d\d) ", re.MULTILINE)

@@ -26,6 +26,8 @@ VERSIONS = {
     "torch": "{torch}",
     "keras": "{keras} on {backend} {of backend}",
     "flax": "{flax} on jax {jax}",
+    "equinox": "{equinox} on jax {jax}",
+    "mlx": "{mlx}",
     "onnxruntime": "{onnxruntime}",
     "onnx": "{onnx}",
     "torch-onnx": "{torch} in ONNX Runtime {onnxruntime}",
