@@ -25,6 +25,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # onnx 1.18 does not know bfloat16; 1.20 has no opset 22
     "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
+    "paddle": {"paddlepaddle": "3.3.1"},
 }
 
 

@@ -1,0 +1,75 @@
+"""paddle.nn.SimpleRNN, GRU and LSTM; paddle.nn.RNN in reverse, which they do not run alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle.nn import functional
+
+from reference import CellParameters, Gradients, RNNSpec
+
+from .. import mapping
+from ..contract import Capabilities, Refusal, Result, layout_of
+from ..inputs import Framework, Inputs, Known
+from ..mapping import ours, theirs
+from .gradients import gradients_of
+from .layers import called, cells_of, made, with_layout
+from .mapping import MAPPING
+from .read import read
+from .tensors import array_of, default_dtype, tensor
+
+ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": functional.sigmoid}
+
+
+class PaddleAdapter(Framework):
+    """paddle.nn.SimpleRNN, GRU and LSTM on a CPU."""
+
+    name, version = "paddle", str(paddle.__version__)
+    framework: Any = paddle
+    capabilities = Capabilities(
+        unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
+        emulated={
+            ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
+            ("direction", "reverse"): "SimpleRNN, GRU and LSTM have none; paddle.nn.RNN has, which the adapter stacks, "
+                                      "and whose outputs beyond a length it sets to zero",
+        },
+        offers=(("cell", "gru"), ("cell", "lstm"), ("projection", True), ("gradients", True)),
+    )  # fmt: skip
+    read = staticmethod(read)
+
+    def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
+        """A SimpleRNN, GRU or LSTM; in reverse a paddle.nn.RNN, or of several layers a LayerList of them."""
+        with default_dtype(parameters[0].dtype):
+            layer = made(spec, layout_of(spec, layout) == "time_first")
+        for cell, track in zip(cells_of(layer), parameters, strict=True):
+            for name, array in mapping.native(spec, MAPPING[spec.cell], track).items():
+                getattr(cell, name).set_value(tensor(array))
+        layer.eval()
+        return layer
+
+    def _known(self, module: Any) -> Known:
+        spec, parameters = read(module)
+        return Known(module, spec, parameters[0].dtype)
+
+    def _run(self, known: Known, inputs: Inputs) -> Result:
+        inputs, native = inputs if inputs.layout != "unbatched" else inputs.to("batch_first"), MAPPING[known.spec.cell]
+        layer = with_layout(known.native, inputs.layout == "time_first")
+        states = [tensor(state) for state in theirs(known.spec, native, inputs.h0)]
+        lengths = None if inputs.lengths is None or not inputs.lengths.size else tensor(inputs.lengths)
+        with paddle.no_grad():
+            output, finals = called(layer, tensor(inputs.x), states, lengths)
+        h_n = ours(known.spec, native, [array_of(state) for state in finals])
+        return inputs.result([array_of(output)], h_n, zero_padding=known.spec.direction == "reverse")
+
+    def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
+        asked = inputs if inputs.layout != "unbatched" else inputs.to("batch_first")
+        layer = with_layout(module, asked.layout == "time_first")
+        return asked.gradients(gradients_of(layer, known, asked, asked.cotangents(cotangents)))
+
+    def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
+        return array_of(functional.linear(tensor(x), tensor(weight.T), tensor(bias)))
+
+    def _activation(self, a: np.ndarray, nonlinearity: str, device: str) -> np.ndarray:
+        return array_of(ACTIVATIONS[nonlinearity](tensor(a)))
