@@ -20,6 +20,13 @@ from .mapping import MAPPING
 from .read import read
 from .tensors import array_of, default_dtype, tensor
 
+# what Paddle says of 16 bits on a CPU: the first of a layer's own list of weights, the others of its loop over time
+UNKNOWN = Refusal("RuntimeError", "is not registered. Selected wrong DataType")
+NARROW = {
+    (): Refusal("RuntimeError", "There are no kernels which are registered in the coalesce_tensor operator"),
+    (("direction", "reverse"),): UNKNOWN,
+    (("projection", True),): UNKNOWN,
+}
 ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": functional.sigmoid}
 
 
@@ -34,6 +41,11 @@ class PaddleAdapter(Framework):
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
             ("direction", "reverse"): "SimpleRNN, GRU and LSTM have none; paddle.nn.RNN has, which the adapter stacks, "
                                       "and whose outputs beyond a length it sets to zero",
+        },
+        refused={
+            (("dtype", dtype), *beside): said
+            for dtype in ("float16", "bfloat16")
+            for beside, said in NARROW.items()
         },
         offers=(("cell", "gru"), ("cell", "lstm"), ("projection", True), ("gradients", True)),
     )  # fmt: skip
@@ -66,7 +78,12 @@ class PaddleAdapter(Framework):
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
         asked = inputs if inputs.layout != "unbatched" else inputs.to("batch_first")
         layer = with_layout(module, asked.layout == "time_first")
-        return asked.gradients(gradients_of(layer, known, asked, asked.cotangents(cotangents)))
+        g_output, g_h_n = asked.cotangents(cotangents)
+        if known.spec.direction == "reverse" and g_output is not None:
+            g_output = asked.zeroed(g_output)
+        found = gradients_of(layer, known, asked, (g_output, g_h_n))
+        output = asked.zeroed(found.output) if known.spec.direction == "reverse" else found.output
+        return asked.gradients(found._replace(output=output))
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         return array_of(functional.linear(tensor(x), tensor(weight.T), tensor(bias)))

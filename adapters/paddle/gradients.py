@@ -10,7 +10,6 @@ import numpy as np
 import paddle
 
 from reference import Gradients
-from reference.layout import each_state
 
 from ..inputs import Inputs, Known
 from ..mapping import ours, parameters_of, theirs
@@ -71,4 +70,3 @@ def _leaf(array: np.ndarray) -> Any:
     return made
 
 
-__all__ = ["by_grad", "each_state", "gradients_of"]
