@@ -39,6 +39,8 @@ class PaddleAdapter(Framework):
         unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
         emulated={
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
+            ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, so it is NaN (F-305); the "
+                                 "adapter hands over zeros in the place of such cotangents",
             ("direction", "reverse"): "SimpleRNN, GRU and LSTM have none; paddle.nn.RNN has, which the adapter stacks, "
                                       "and whose outputs beyond a length it sets to zero",
         },
@@ -79,8 +81,9 @@ class PaddleAdapter(Framework):
         asked = inputs if inputs.layout != "unbatched" else inputs.to("batch_first")
         layer = with_layout(module, asked.layout == "time_first")
         g_output, g_h_n = asked.cotangents(cotangents)
-        if known.spec.direction == "reverse" and g_output is not None:
-            g_output = asked.zeroed(g_output)
+        if g_output is not None:
+            goes_on = known.spec.direction == "reverse"
+            g_output = np.where(~np.isfinite(g_output) | goes_on, asked.zeroed(g_output), g_output)
         found = gradients_of(layer, known, asked, (g_output, g_h_n))
         output = asked.zeroed(found.output) if known.spec.direction == "reverse" else found.output
         return asked.gradients(found._replace(output=output))
