@@ -13,12 +13,13 @@ from reference import CellParameters, Gradients, RNNSpec
 from .. import mapping
 from ..contract import Capabilities, Refusal, Result, layout_of
 from ..inputs import Framework, Inputs, Known
-from ..mapping import ours, theirs
-from .gradients import gradients_of
-from .layers import called, cells_of, made, with_layout
+from .gradients import answer_of, gradients_of
+from .idioms import idioms
+from .layers import made, with_layout
 from .mapping import MAPPING
 from .read import read
 from .tensors import array_of, default_dtype, tensor
+from .ways import cells_of
 
 # what Paddle says of 16 bits on a CPU: the first of a layer's own list of weights, the others of its loop over time
 UNKNOWN = Refusal("RuntimeError", "is not registered. Selected wrong DataType")
@@ -53,6 +54,9 @@ class PaddleAdapter(Framework):
     )  # fmt: skip
     read = staticmethod(read)
 
+    def __init__(self) -> None:
+        self.idioms = idioms(self)
+
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """A SimpleRNN, GRU or LSTM; in reverse a paddle.nn.RNN, or of several layers a LayerList of them."""
         with default_dtype(parameters[0].dtype):
@@ -68,25 +72,10 @@ class PaddleAdapter(Framework):
         return Known(module, spec, parameters[0].dtype)
 
     def _run(self, known: Known, inputs: Inputs) -> Result:
-        inputs, native = inputs if inputs.layout != "unbatched" else inputs.to("batch_first"), MAPPING[known.spec.cell]
-        layer = with_layout(known.native, inputs.layout == "time_first")
-        states = [tensor(state) for state in theirs(known.spec, native, inputs.h0)]
-        lengths = None if inputs.lengths is None or not inputs.lengths.size else tensor(inputs.lengths)
-        with paddle.no_grad():
-            output, finals = called(layer, tensor(inputs.x), states, lengths)
-        h_n = ours(known.spec, native, [array_of(state) for state in finals])
-        return inputs.result([array_of(output)], h_n, zero_padding=known.spec.direction == "reverse")
+        return answer_of(with_layout(known.native, inputs.layout == "time_first"), known, inputs)
 
     def _gradients(self, module: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any]) -> Gradients:
-        asked = inputs if inputs.layout != "unbatched" else inputs.to("batch_first")
-        layer = with_layout(module, asked.layout == "time_first")
-        g_output, g_h_n = asked.cotangents(cotangents)
-        if g_output is not None:
-            goes_on = known.spec.direction == "reverse"
-            g_output = np.where(~np.isfinite(g_output) | goes_on, asked.zeroed(g_output), g_output)
-        found = gradients_of(layer, known, asked, (g_output, g_h_n))
-        output = asked.zeroed(found.output) if known.spec.direction == "reverse" else found.output
-        return asked.gradients(found._replace(output=output))
+        return gradients_of(with_layout(module, inputs.layout == "time_first"), known, inputs, cotangents)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         return array_of(functional.linear(tensor(x), tensor(weight.T), tensor(bias)))

@@ -14,9 +14,10 @@ from reference import CellParameters, RNNSpec
 from ..contract import NotOffered
 from ..mapping import spec_and_parameters
 from ..readers import one_for_all, refuse
-from .layers import CELLS, LAYERS, cells_of, parts_of
+from .layers import CELLS, LAYERS
 from .mapping import MAPPING
 from .tensors import array_of
+from .ways import cells_of, parts_of
 
 NAMES = {kind: name for name, kind in CELLS.items()}
 HOOKS = ("_forward_pre_hooks", "_forward_post_hooks")
@@ -29,7 +30,9 @@ def read(layer: Any) -> tuple[RNNSpec, list[CellParameters]]:
     spec.layout is the layer's own. NotOffered for one of which something may change what Paddle's own code computes.
     """
     if type(layer) not in (*LAYERS.values(), nn.RNN, nn.BiRNN, nn.LayerList):
-        raise NotOffered(f"module: got {type(layer).__name__}, expected SimpleRNN, GRU, LSTM, RNN, BiRNN or a LayerList")
+        raise NotOffered(
+            f"module: got {type(layer).__name__}, expected SimpleRNN, GRU, LSTM, RNN, BiRNN or a LayerList"
+        )
     parts = parts_of(layer)
     strangers = [type(part).__name__ for part in parts if type(part) not in (nn.RNN, nn.BiRNN)]
     if strangers or not parts:
