@@ -8,16 +8,17 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from reference import CellParameters, Gradients, RNNSpec
+from reference import Case, CellParameters, Gradients, RNNSpec
 
 from .. import mapping
-from ..contract import Capabilities, Refusal, Result, layout_of
+from ..contract import Capabilities, Refusal, Result, features_of_case, layout_of
 from ..inputs import Framework, Inputs, Known
 from .gradients import answer_of, gradients_of
 from .idioms import idioms
 from .layers import made, with_layout
 from .mapping import MAPPING
 from .read import read
+from .script import paddle_script
 from .tensors import array_of, default_dtype, tensor
 from .ways import cells_of
 
@@ -40,8 +41,8 @@ class PaddleAdapter(Framework):
         unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
         emulated={
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
-            ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, so it is NaN (F-305); the "
-                                 "adapter hands over zeros in the place of such cotangents",
+            ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, which is NaN (F-305); "
+                                 "the adapter hands over zeros in the place of such cotangents",
             ("direction", "reverse"): "SimpleRNN, GRU and LSTM have none; paddle.nn.RNN has, which the adapter stacks, "
                                       "and whose outputs beyond a length it sets to zero",
         },
@@ -56,6 +57,14 @@ class PaddleAdapter(Framework):
 
     def __init__(self) -> None:
         self.idioms = idioms(self)
+
+    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
+        """Raises NotOffered for a case with a mask, and for one that an idiom lacks."""
+        if way in self.idioms:
+            self.idioms[way].narrowed(self.capabilities).require(features_of_case(case))
+        else:
+            self.capabilities.require({"mask": case.mask is not None})
+        return paddle_script(case, device, way)
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """A SimpleRNN, GRU or LSTM; in reverse a paddle.nn.RNN, or of several layers a LayerList of them."""

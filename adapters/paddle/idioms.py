@@ -22,6 +22,10 @@ BOTH = {(("direction", "bidirectional"),): "a half that runs backwards begins wi
         (("direction", "reverse"),): "a layer that runs backwards begins with the last part"}  # fmt: skip
 ALONE = {(("direction", "reverse"),): "paddle.nn.RNN has a cell, whose weights have other names"}
 ONCE = Refusal("RuntimeError", "The Op rnn_grad doesn't have any grad op")
+UNTYPED = {
+    (("dtype", dtype), ("direction", "reverse")): Refusal("TypeError", "Check data type error for op: flip")
+    for dtype in ("float16", "bfloat16")
+}
 FORWARD = {(("gradients", False),): "it asks for gradients"}
 
 
@@ -47,11 +51,13 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "by name": Idiom("of weights that were set by the names in the documents, weight_ih_l0 and its kin",
                          called(ways.by_name), without=ALONE),
         "converted": Idiom("of a layer that was brought to another dtype, and back", called(ways.converted)),
-        "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), isolate=True, compiles=True),
+        "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), isolate=True, compiles=True,
+                           refused=UNTYPED),
         "accumulated": trained("for gradients by backward, over two calls of half the weight each", accumulated),
         "frozen": trained("for gradients where two of three arrays require none, in turn", frozen_in_turn),
         "create graph": trained("for gradients with create_graph=True", create_graph,
-                                refused={(("gradients", True), ("direction", word)): ONCE for word in ("forward", "bidirectional")}),
+                                refused={(("gradients", True), ("direction", word)): ONCE
+                                         for word in ("forward", "bidirectional")}),
         "evaluated": trained("for gradients in eval()", evaluated),
     }  # fmt: skip
 

@@ -25,7 +25,7 @@ ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu}
 
 
 def read(layer: Any) -> tuple[RNNSpec, list[CellParameters]]:
-    """The spec and copies of the parameters of a SimpleRNN, GRU or LSTM, of an RNN or BiRNN, or of a LayerList of these.
+    """The spec, and copies of the parameters, of a SimpleRNN, GRU or LSTM, an RNN or BiRNN, or a LayerList of these.
 
     spec.layout is the layer's own. NotOffered for one of which something may change what Paddle's own code computes.
     """

@@ -1,7 +1,7 @@
 """Ways in which users call Paddle's layers, each as they write it. A script holds the text of the one it shows.
 
-layer: a SimpleRNN, GRU or LSTM, or a LayerList of RNN and BiRNN, in eval().  x: of its layout.  states: for each state
-of a cell the initial ones of all cells, none where the layer is to begin by itself.  lengths: of the sequences, or None.
+layer: a SimpleRNN, GRU or LSTM, an RNN, or a LayerList of RNN, in eval().  x: of its layout.  states: for each state of
+a cell the initial ones of all cells, none where the layer is to begin by itself.  lengths: of the sequences, or None.
 Each answers the output and, for each state of a cell, the final ones of all cells.
 """
 
@@ -145,7 +145,8 @@ def by_name(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
     other, layers = copy.deepcopy(layer), parts_of(layer)
     for weight in other.parameters():
         weight.set_value(paddle.full_like(weight, 0.5))
-    names, given = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"], {}
+    names = [name for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if hasattr(layer, f"{name}_l0")]
+    given = {}
     for number, cell in enumerate(cells_of(layer)):
         depth, reverse = divmod(number, len(cells_of(layer)) // len(layers))
         end = f"_l{depth}{'_reverse' if reverse else ''}"
