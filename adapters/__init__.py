@@ -38,7 +38,19 @@ KNOWN = {
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is
-COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino", "paddle")
+COMPANIONS = (
+    "torch",
+    "keras",
+    "tensorflow",
+    "jax",
+    "jaxlib",
+    "flax",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "openvino",
+    "paddle",
+)
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
 # JAX compiles for every shape, and in every process again, unless it may keep on disk what it compiled

@@ -28,7 +28,7 @@ from .running.usable import devices_of
 # the end of a file's name -> the adapters that read what is in it; the first that loads does
 FILES = {".pt": ("torch",), ".pth": ("torch",), ".keras": ("keras",), ".onnx": ("onnxruntime", "onnx", "openvino")}
 # the package that an object's class comes from -> the same
-OBJECTS = {"torch": ("torch",), "keras": ("keras",), "flax": ("flax",), "onnx": FILES[".onnx"]}
+OBJECTS = {"torch": ("torch",), "keras": ("keras",), "flax": ("flax",), "onnx": FILES[".onnx"], "paddle": ("paddle",)}
 INSTEAD = {
     ".h5": "load it in Keras, and save it as .keras",
     ".hdf5": "load it in Keras, and save it as .keras",

@@ -25,6 +25,7 @@ TARGETS = {
     "onnx": ("onnx", ""),
     "torch-onnx": ("torch-onnx", ""),
     "openvino": ("openvino", ""),
+    "paddle": ("paddle", ""),
     "keras/tensorflow": ("keras", "tensorflow"),
     "keras/torch": ("keras", "torch"),
     "keras/jax": ("keras", "jax"),

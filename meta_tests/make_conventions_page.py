@@ -13,6 +13,7 @@ from adapters.flax import mapping as flax
 from adapters.keras import mapping as keras
 from adapters.mapping import Array, Native
 from adapters.onnx import mapping as onnx
+from adapters.paddle import mapping as paddle
 from adapters.torch import mapping as torch
 from reference.files import write_atomically
 
@@ -33,6 +34,7 @@ LAYERS: dict[str, tuple[Mapping[str, Native], Mapping[str, str]]] = {
     "Flax": (flax.MAPPING, {"elman": "nnx.SimpleCell", "gru": "nnx.GRUCell", "lstm": "nnx.OptimizedLSTMCell"}),
     "ONNX": (onnx.MAPPING, {"gru": "GRU, linear_before_reset=1", "gru_reset_before": "GRU, linear_before_reset=0",
                             "elman": "RNN", "lstm": "LSTM"}),
+    "Paddle": (paddle.MAPPING, {"elman": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}),
 }  # fmt: skip
 JOINED = {"added": "their sum", "stacked": "the rows of one array", "end to end": "end to end"}
 

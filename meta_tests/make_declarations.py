@@ -30,6 +30,7 @@ VERSIONS = {
     "onnx": "{onnx}",
     "torch-onnx": "{torch} in ONNX Runtime {onnxruntime}",
     "openvino": "{openvino}",
+    "paddle": "{paddlepaddle}",
     "reference": "on NumPy {numpy}",
 }
 

@@ -45,7 +45,9 @@ def python(code: str, *flags: str, path: Path | None = None, **environment: str)
 def test_importing_adapters_imports_no_framework():
     loaded = python("import sys, adapters, adapters.running.trial; print(*sys.modules)").split()
     assert "adapters.running.trial" in loaded
-    assert {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino"}.isdisjoint(loaded)
+    assert {"torch", "keras", "tensorflow", "jax", "flax", "onnx", "onnxruntime", "openvino", "paddle"}.isdisjoint(
+        loaded
+    )
 
 
 def test_importing_reference_imports_only_numpy_and_the_standard_library():

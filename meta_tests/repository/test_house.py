@@ -17,7 +17,7 @@ import adapters
 import reference
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "openvino"}
+FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "openvino", "paddle"}
 OURS = {
     "reference",
     "adapters",
