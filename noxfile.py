@@ -37,8 +37,8 @@ FRAMEWORKS = {
     "openvino": "",
     "paddle": "",
 }
-# an extra that pins a package otherwise than constraints.txt does -> constraints of its own: no environment holds it and
-# all others, so it has one of its own in `alone` and in `evidence -- --all`
+# an extra that pins a package otherwise than constraints.txt -> constraints of its own: no environment holds it and
+# the others, so it has one of its own, in `alone` and in `evidence -- --all`
 APART = {"paddle": "constraints-paddle.txt"}
 TOGETHER = [extra for extra in FRAMEWORKS if extra not in APART]
 ALONE = [nox.param((extra,), id=extra) for extra in FRAMEWORKS]

@@ -35,8 +35,9 @@ ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": function
 class PaddleAdapter(Framework):
     """paddle.nn.SimpleRNN, GRU and LSTM on a CPU."""
 
-    name, version = "paddle", str(paddle.__version__)
+    name = "paddle"
     framework: Any = paddle
+    version = str(framework.__version__)
     capabilities = Capabilities(
         unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
         emulated={

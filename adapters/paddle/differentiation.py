@@ -42,7 +42,7 @@ def accumulated(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
 
 def frozen_in_turn(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
     """Of every third leaf, where the others take no gradient; and of the next ones."""
-    answers, found = (), [None] * len(leaves)
+    answers, found = (), list(leaves)
     for turn in range(3):
         for place, leaf in enumerate(leaves):
             leaf.stop_gradient = place % 3 != turn

@@ -27,7 +27,7 @@ def array_of(value: Any) -> np.ndarray:
 def default_dtype(dtype: np.dtype) -> Iterator[None]:
     """In which what Paddle makes is of this dtype. The user's random numbers stay as they are."""
     before, users = paddle.get_default_dtype(), paddle.get_rng_state()
-    paddle.set_default_dtype(dtype_name(dtype))
+    paddle.set_default_dtype(getattr(paddle, dtype_name(dtype)))
     try:
         yield
     finally:

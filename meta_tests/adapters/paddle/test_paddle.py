@@ -61,8 +61,9 @@ def test_what_a_users_layer_answers_is_what_is_read_of_it(adapter: Adapter, name
     spec, parameters = adapter.read(layer)
     words = {"layout": spec.layout, "held": False}
     assert spec == RNNSpec(**{**expected.to_dict(), **words})
-    x = draw_case(RNNSpec(3, 5), batch=2, time=4, layout=spec.layout).x
-    asked, given = Case(spec, parameters, x, layout=spec.layout), adapter.framework.to_tensor(x)
+    layout = spec.layout or ""
+    x = draw_case(RNNSpec(3, 5), batch=2, time=4, layout=layout).x
+    asked, given = Case(spec, parameters, x, layout=layout), adapter.framework.to_tensor(x)
     ways: Any = import_module("adapters.paddle.ways")
     output, finals = ways.called(layer, given, [], None)
     h_n = [one.detach().numpy() for one in finals]
