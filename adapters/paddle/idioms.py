@@ -26,6 +26,11 @@ UNTYPED = {
     (("dtype", dtype), ("direction", "reverse")): Refusal("TypeError", "Check data type error for op: flip")
     for dtype in ("float16", "bfloat16")
 }
+# of the loop of paddle.nn.RNN, which is an LSTM's with a projection, too
+UNTYPED |= {
+    (("gradients", True), beside): Refusal("NotImplementedError", "(Unimplemented) Only support DenseTensorType")
+    for beside in (("direction", "reverse"), ("projection", True))
+}
 FORWARD = {(("gradients", False),): "it asks for gradients"}
 
 
@@ -51,8 +56,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "by name": Idiom("of weights that were set by the names in the documents, weight_ih_l0 and its kin",
                          called(ways.by_name), without=ALONE),
         "converted": Idiom("of a layer that was brought to another dtype, and back", called(ways.converted)),
-        "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), isolate=True, compiles=True,
-                           refused=UNTYPED),
+        "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), refused=UNTYPED, isolate=True,
+                           compiles=True, answers=TRAINS),
         "accumulated": trained("for gradients by backward, over two calls of half the weight each", accumulated),
         "frozen": trained("for gradients where two of three arrays require none, in turn", frozen_in_turn),
         "create graph": trained("for gradients with create_graph=True", create_graph,

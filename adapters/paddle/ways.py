@@ -166,7 +166,6 @@ def converted(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
 
 def to_static(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
     """By paddle.jit.to_static, each layer as one graph."""
-    made = copy.deepcopy(layer)
-    for part in made if type(made) is paddle.nn.LayerList else [made]:
+    for part in layer if type(layer) is paddle.nn.LayerList else [layer]:
         paddle.jit.to_static(part, full_graph=True)
-    return called(made, x, states, lengths)
+    return called(layer, x, states, lengths)
