@@ -31,6 +31,7 @@ UNTYPED |= {
     (("gradients", True), beside): Refusal("NotImplementedError", "(Unimplemented) Only support DenseTensorType")
     for beside in (("direction", "reverse"), ("projection", True))
 }
+ROUNDED = {(("dtype", "float64"),): "float32, between, would round its weights"}
 FORWARD = {(("gradients", False),): "it asks for gradients"}
 
 
@@ -55,7 +56,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "saved": Idiom("of weights that were saved, and set by set_state_dict", called(ways.saved)),
         "by name": Idiom("of weights that were set by the names in the documents, weight_ih_l0 and its kin",
                          called(ways.by_name), without=ALONE),
-        "converted": Idiom("of a layer that was brought to another dtype, and back", called(ways.converted)),
+        "converted": Idiom("of a layer that was brought to another dtype, and back", called(ways.converted),
+                           without=ROUNDED),
         "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), refused=UNTYPED, isolate=True,
                            compiles=True, answers=TRAINS),
         "accumulated": trained("for gradients by backward, over two calls of half the weight each", accumulated),

@@ -129,6 +129,14 @@ def step_in_padding(track: Case, run: Run) -> Result:
     return Result(np.where(valid_of(track)[..., None], output, shown.astype(output.dtype)), h_n)
 
 
+def infinite_start_is_nan(track: Case, run: Run) -> Result:
+    """A track of which a sequence is NaN throughout where a number of its initial state is not finite."""
+    output, h_n = run(track)
+    lost = ~np.isfinite(initial_states(track)[0]).all(axis=-1, keepdims=True) & valid_of(track).any(axis=0)[:, None]
+    nan = output.dtype.type(np.nan)
+    return Result(np.where(lost & valid_of(track)[..., None], nan, output), np.where(lost, nan, h_n))
+
+
 def zeros(track: Case, run: Run) -> Result:
     return Result(*(each_state(np.zeros_like, array) for array in run(track)))
 
@@ -180,4 +188,6 @@ FOUND = table(
      {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),
     ("padding_shows_a_step", "the output at a padded step is what that step makes of the state that is held",
      UNCOUNTED, of_tracks(step_in_padding)),
+    ("infinite_start_is_nan", "a sequence is NaN where a number of its initial state is infinite", H0 & STEPS,
+     of_tracks(infinite_start_is_nan)),
 )  # fmt: skip
