@@ -238,8 +238,9 @@ def test_a_dtype_that_loses_bits_is_refused_and_names_the_array(adapter: adapter
 
 def test_a_dtype_that_keeps_every_bit_is_taken(adapter: adapters.Adapter):
     case = draw_case(RNNSpec(3, 5), batch=3, time=4, dtype="float16", rounded=True)
-    module = adapter.build(case.spec, [cell.astype("float64") for cell in case.parameters], dtype="float16")
-    assert adapter.run(module, **case.inputs).output.dtype == np.float16
+    with skipped_where_declared(adapter, {"dtype": "float16"}):
+        module = adapter.build(case.spec, [cell.astype("float64") for cell in case.parameters], dtype="float16")
+        assert adapter.run(module, **case.inputs).output.dtype == np.float16
 
 
 def test_a_device_that_is_not_there_is_refused(adapter: adapters.Adapter):

@@ -188,6 +188,6 @@ FOUND = table(
      {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),
     ("padding_shows_a_step", "the output at a padded step is what that step makes of the state that is held",
      UNCOUNTED, of_tracks(step_in_padding)),
-    ("infinite_start_is_nan", "a sequence is NaN where a number of its initial state is infinite", H0 & STEPS,
-     of_tracks(infinite_start_is_nan)),
+    ("infinite_start_is_nan", "a sequence is NaN where a number of its initial state is infinite",
+     RESET_AFTER & H0 & STEPS, of_tracks(infinite_start_is_nan)),
 )  # fmt: skip
