@@ -132,7 +132,8 @@ def step_in_padding(track: Case, run: Run) -> Result:
 def infinite_start_is_nan(track: Case, run: Run) -> Result:
     """A track of which a sequence is NaN throughout where a number of its initial state is not finite."""
     output, h_n = run(track)
-    lost = ~np.isfinite(initial_states(track)[0]).all(axis=-1, keepdims=True) & valid_of(track).any(axis=0)[:, None]
+    begun = valid_of(track).any(axis=0, keepdims=True).T
+    lost = begun & ~np.isfinite(initial_states(track)[0]).all(axis=-1, keepdims=True)
     nan = output.dtype.type(np.nan)
     return Result(np.where(lost & valid_of(track)[..., None], nan, output), np.where(lost, nan, h_n))
 
