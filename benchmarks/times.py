@@ -27,6 +27,7 @@ TARGETS = {
     "openvino": ("openvino", ""),
     "tract": ("tract", ""),
     "litert": ("litert", "tensorflow"),
+    "paddle": ("paddle", ""),
     "keras/tensorflow": ("keras", "tensorflow"),
     "keras/torch": ("keras", "torch"),
     "keras/jax": ("keras", "jax"),

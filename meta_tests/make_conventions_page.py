@@ -15,6 +15,7 @@ from adapters.keras import mapping as keras
 from adapters.mapping import Array, Native
 from adapters.mlx import mapping as mlx
 from adapters.onnx import mapping as onnx
+from adapters.paddle import mapping as paddle
 from adapters.torch import mapping as torch
 from reference.files import write_atomically
 
@@ -37,6 +38,7 @@ LAYERS: dict[str, tuple[Mapping[str, Native], Mapping[str, str]]] = {
     "MLX": (mlx.MAPPING, {"elman": "mlx.nn.RNN", "gru": "mlx.nn.GRU", "lstm": "mlx.nn.LSTM"}),
     "ONNX": (onnx.MAPPING, {"gru": "GRU, linear_before_reset=1", "gru_reset_before": "GRU, linear_before_reset=0",
                             "elman": "RNN", "lstm": "LSTM"}),
+    "Paddle": (paddle.MAPPING, {"elman": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}),
 }  # fmt: skip
 JOINED = {
     "added": "their sum",

@@ -117,6 +117,7 @@ def test_the_evidence_imports_no_framework() -> None:
         "onnx",
         "onnxruntime",
         "openvino",
+        "paddle",
         "click",
     }
 
