@@ -10,14 +10,14 @@ import nox
 
 nox.options.sessions = ["tests"]
 nox.options.reuse_existing_virtualenvs = True
-PINNED = ("-c", "constraints.txt")
+PINNED = "constraints.txt"
 # the tests run in parallel processes; threads of NumPy's BLAS beside them would only wait for each other
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 # Keras picks its backend at import, so each has a run of its own: backend -> what is judged in it
 BACKENDS = {
     "tensorflow": ("torch", "keras", "onnxruntime", "onnx", "torch-onnx", "openvino", "tract", "litert", "reference"),
     "torch": ("keras",),
-    "jax": ("keras", "flax"),
+    "jax": ("keras", "flax", "equinox", "mlx"),
     "numpy": ("keras",),
 }
 # what `nox -s evidence` judges where it is not asked for --all, and what it installs for it
@@ -31,15 +31,22 @@ FRAMEWORKS = {
     "keras-torch": "torch",
     "keras-numpy": "numpy",
     "flax": "",
+    "equinox": "",
+    "mlx": "",
     "onnx": "",
     "onnxruntime": "",
     "torch-onnx": "",
     "openvino": "",
     "tract": "",
     "litert": "tensorflow",
+    "paddle": "",
 }
+# an extra that pins a package otherwise than constraints.txt -> constraints of its own: no environment holds it and
+# the others, so it has one of its own, in `alone` and in `evidence -- --all`
+APART = {"paddle": "constraints-paddle.txt"}
+TOGETHER = [extra for extra in FRAMEWORKS if extra not in APART]
 ALONE = [nox.param((extra,), id=extra) for extra in FRAMEWORKS]
-PAIRS = [nox.param(pair, id="+".join(pair)) for pair in combinations(FRAMEWORKS, 2)]
+PAIRS = [nox.param(pair, id="+".join(pair)) for pair in combinations(TOGETHER, 2)]
 # what the suite cannot do without; the rest of its dependencies makes it faster, prettier or more
 BARE = ("numpy", "ml_dtypes", "hypothesis", "pytest")
 
@@ -54,7 +61,22 @@ def requirements(*extras: str) -> list[str]:
 
 
 def install(session: nox.Session, *extras: str) -> None:
-    session.install(*PINNED, *requirements(*extras))
+    session.install("-c", pinned(*extras), *requirements(*extras))
+
+
+def pinned(*extras: str) -> str:
+    """The constraints of these extras."""
+    return next((APART[extra] for extra in extras if extra in APART), PINNED)
+
+
+def python_apart(session: nox.Session, extra: str) -> str:
+    """The Python of an environment of its own, inside the session's, for an extra that has none with others."""
+    home = Path(session.virtualenv.location, extra).resolve()
+    python = str(home / "bin" / "python")
+    session.run("python", "-m", "venv", str(home))
+    install = ("-m", "pip", "install", "--quiet", "-c", pinned(extra), *requirements(extra, "evidence"))
+    session.run(python, *install, external=True)
+    return python
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
@@ -77,7 +99,7 @@ def keras_on(*extras: str) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: every framework judged, the bounds' proofs, the planted faults, the evidence, the wheel."""
-    install(session, *FRAMEWORKS, "proof", "evidence", "campaign", "wheel")
+    install(session, *TOGETHER, "proof", "evidence", "campaign", "wheel")
     run_tests(session)
 
 
@@ -100,7 +122,7 @@ def pair(session: nox.Session, extras: tuple[str, ...]) -> None:
 @nox.session
 def bare(session: nox.Session) -> None:
     """All tests with torch and only what the suite cannot do without: no report, no proofs, no parallel processes."""
-    session.install(*PINNED, *BARE, "torch")
+    session.install("-c", PINNED, *BARE, "torch")
     session.run("python", "-m", "pytest", *(session.posargs or ("tests", "meta_tests")), env=ONE_THREAD)
 
 
@@ -117,29 +139,34 @@ def minima(session: nox.Session, extra: str) -> None:
 def evidence(session: nox.Session) -> None:
     """The suite as its user runs it: torch and Keras on TensorFlow, recorded, verified and reported.
 
-    -- --all judges every target, in a run for each Keras backend, and merges the records. Other arguments go to pytest.
-    The files lie in out/evidence.
+    -- --all judges every target, in a run for each Keras backend, and for each framework that has an environment of its
+    own, and merges the records. Other arguments go to pytest. The files lie in out/evidence.
     """
     everything = "--all" in session.posargs
     asked = [word for word in session.posargs if word != "--all"] or ["-n", "auto"]
     backends = BACKENDS if everything else USUAL
-    install(session, *(FRAMEWORKS if everything else USUAL_EXTRAS), "evidence")
+    install(session, *(TOGETHER if everything else USUAL_EXTRAS), "evidence")
     folder = Path("out", "evidence")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     whole = str(folder / "evidence.json.gz")
-    parts = {name: str(folder / f"keras-{name}.json") if everything else whole for name in backends}
+    # each part: its Python, what it judges, its file, and the backend of Keras
+    parts = [("python", frameworks, str(folder / f"keras-{name}.json") if everything else whole, name)
+             for name, frameworks in backends.items()]  # fmt: skip
+    if everything:
+        parts += [(python_apart(session, extra), (extra,), str(folder / f"{extra}.json"), "") for extra in APART]
     failed = []
-    for backend, frameworks in backends.items():
+    for python, frameworks, file, backend in parts:
         judged = [f"--framework={name}" for name in frameworks]
         try:
-            session.run("python", "-m", "pytest", "tests/properties", *judged, f"--evidence={parts[backend]}", *asked,
-                        env={**ONE_THREAD, "KERAS_BACKEND": backend})  # fmt: skip
+            session.run(python, "-m", "pytest", "tests/properties", *judged, f"--evidence={file}", *asked,
+                        env={**ONE_THREAD, **({"KERAS_BACKEND": backend} if backend else {})},
+                        external=python != "python")  # fmt: skip
         except nox.command.CommandFailed:  # it is recorded, and reported with the others
-            failed.append(backend)
+            failed.append(backend or " ".join(frameworks))
     command = ("python", "-m", "rnn_equivalence")
     if everything:
-        session.run(*command, "merge", whole, *parts.values())
+        session.run(*command, "merge", whole, *(file for _, _, file, _ in parts))
     session.run(*command, "verify", whole)
     session.run(*command, "report", whole)
     if failed:
@@ -173,7 +200,7 @@ def upgrade(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
-    install(session, *FRAMEWORKS, "proof", "evidence", "campaign", "wheel")
+    install(session, *TOGETHER, "proof", "evidence", "campaign", "wheel")
     run_tests(session, HYPOTHESIS_PROFILE="nightly")
 
 
@@ -212,7 +239,7 @@ def benchmark(session: nox.Session) -> None:
 @nox.session
 def times(session: nox.Session) -> None:
     """How long a run of each target takes, as docs/times.md has it. Arguments: targets, --tests."""
-    install(session, *FRAMEWORKS, "proof", "evidence", "wheel")
+    install(session, *TOGETHER, "proof", "evidence", "wheel")
     session.run("python", "-m", "benchmarks.times", *session.posargs)
 
 
@@ -235,14 +262,14 @@ def build_docs(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documents as a site, in out/docs; a warning fails."""
-    session.install(*PINNED, *nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["docs"])
+    session.install("-c", PINNED, *nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["docs"])
     build_docs(session)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, pyright, and whether the documents build."""
-    install(session, *FRAMEWORKS, "proof", "benchmark", "evidence", "campaign", "wheel", "lint", "docs")
+    install(session, *TOGETHER, "proof", "benchmark", "evidence", "campaign", "wheel", "lint", "docs")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("pyright")

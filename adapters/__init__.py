@@ -31,17 +31,20 @@ KNOWN = {
     "torch": ("adapters.torch.adapter:TorchAdapter", "torch", "pip install torch"),
     "keras": ("adapters.keras.adapter:KerasAdapter", "keras", "pip install keras tensorflow"),
     "flax": ("adapters.flax.adapter:FlaxAdapter", "flax", "pip install flax"),
+    "equinox": ("adapters.equinox.adapter:EquinoxAdapter", "equinox", "pip install equinox"),
+    "mlx": ("adapters.mlx.adapter:MlxAdapter", "mlx", "pip install mlx mlx-cpu"),
     "onnxruntime": ("adapters.onnx.adapter:onnxruntime", "onnxruntime", "pip install onnx onnxruntime"),
     "onnx": ("adapters.onnx.adapter:reference_evaluator", "onnx", "pip install onnx"),
     "torch-onnx": ("adapters.torch_onnx.adapter:TorchOnnxAdapter", "onnxscript", TORCH_ONNX),
     "openvino": ("adapters.onnx.adapter:openvino", "openvino", "pip install onnx openvino"),
     "litert": ("adapters.litert.adapter:LiteRTAdapter", "ai-edge-litert", LITERT),
     "tract": ("adapters.onnx.adapter:tract", "tract", "pip install onnx tract"),
+    "paddle": ("adapters.paddle.adapter:PaddleAdapter", "paddlepaddle", "pip install paddlepaddle"),
     "reference": ("adapters.numpy.adapter:ReferenceAdapter", "numpy", "pip install numpy"),
 }
 # the packages that a known adapter imports: without one of them it is absent, whatever its own distribution is
-COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "onnxscript", "openvino",
-              "tract", "ai_edge_litert")  # fmt: skip
+COMPANIONS = ("torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "equinox", "mlx", "onnx", "onnxruntime",
+              "onnxscript", "openvino", "tract", "ai_edge_litert", "paddle")  # fmt: skip
 # judged only where it is named: without a framework there is nothing to judge
 ONLY_NAMED = ("reference",)
 # JAX compiles for every shape, and in every process again, unless it may keep on disk what it compiled

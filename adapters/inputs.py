@@ -151,8 +151,9 @@ class Framework(ABC):
         # in any dtype a module can be built, and read again, also where it is refused when it is run
         asked = {} if mode == "eager" else {"dtype": dtype or dtype_name(parameters[0].dtype)}
         capabilities = capabilities_on(self, device)
-        if spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers:
-            raise NotOffered(f"cell {spec.cell}: {NOT_AMONG_OFFERS}")
+        lacking = spec.cell != "elman" and ("cell", spec.cell) not in capabilities.offers
+        if why := capabilities.unsupported.get(("cell", spec.cell), NOT_AMONG_OFFERS * lacking):
+            raise NotOffered(f"cell {spec.cell}: {why}")
         capabilities.require({"mode": mode, **variants_of(spec), **asked})
         return self._make(spec, cast_exactly(parameters, dtype), device, mode, layout)
 

@@ -27,7 +27,8 @@ class Array(NamedTuple):
 
     of: the weights of CellParameters that it holds.  gates: those that it holds, in its order; one unnamed where there
     is no stack.  columns: whether units lie on its last axis, and not on its first.
-    joined: how it holds several weights: "added"; "stacked", on a new first axis; "end to end".
+    joined: how it holds several weights: "added"; "added but apart", where the gates of b_hh that are APART are not in
+        the sum, and another array has them; "stacked", on a new first axis; "end to end".
     """
 
     of: tuple[str, ...]
@@ -61,6 +62,9 @@ def native(spec: RNNSpec, layer: Native, track: CellParameters) -> dict[str, np.
     for name, array in layer.arrays.items():
         if given.keys() >= {*array.of}:
             parts = [_gates(kinds[of], given[of], array) for of in array.of]
+            if array.joined == "added but apart":
+                apart = np.repeat([gate in APART.get(spec.cell, ()) for gate in array.gates], spec.hidden_size)
+                parts[1] = np.where(apart, parts[1].dtype.type(0), parts[1])
             made[name] = np.array(_join(array, parts), order="C")
     return made
 
@@ -85,6 +89,8 @@ def parameters_of(
             if more or whole.shape != (size * len(kind.gates), *rows.shape[1:]):
                 raise ValueError(f"{name}: got shape {arrays[name].shape}, expected {len(array.gates)} gates of {of}")
             for index, gate in enumerate(array.gates):
+                if not _holds(spec, array, of, gate):
+                    continue
                 at = kind.gates.index(gate) * size
                 whole[at : at + size] = rows[index * size : (index + 1) * size]
     return CellParameters.of(made)
@@ -146,13 +152,19 @@ def _expect_places(spec: RNNSpec, layer: Native, given: Mapping[str, np.ndarray]
     size, arrays = spec.hidden_size, [one for one in layer.arrays.values() if given.keys() >= {*one.of}]
     for name, kind in _kinds(spec).items():
         for index, gate in enumerate(kind.gates):
-            places = [one for one in arrays if name in one.of and gate in one.gates]
+            places = [one for one in arrays if _holds(spec, one, name, gate)]
             apart = name == "b_hh" and gate in APART.get(spec.cell, ())
             added = any(len(one.of) > 1 and one.joined == "added" for one in places)
             if (places and not (apart and added)) or not np.any(given[name][index * size : (index + 1) * size]):
                 continue
             why = "is added inside the reset gate, and the layer has one bias" if places else "has no place in it"
             raise NotOffered(f"{name} of the gate {gate}: got other numbers than 0: it {why}")
+
+
+def _holds(spec: RNNSpec, array: Array, of: str, gate: str) -> bool:
+    """Whether an array holds a gate of a weight."""
+    left_out = array.joined == "added but apart" and of == "b_hh" and gate in APART.get(spec.cell, ())
+    return of in array.of and gate in array.gates and not left_out
 
 
 def _gates(kind: Weight, weight: np.ndarray, array: Array) -> np.ndarray:
@@ -164,20 +176,20 @@ def _gates(kind: Weight, weight: np.ndarray, array: Array) -> np.ndarray:
 
 def _join(array: Array, parts: list[np.ndarray]) -> np.ndarray:
     match array.joined:
-        case "added":
+        case "added" | "added but apart":
             return sum(parts[1:], parts[0])
         case "stacked":
             return np.stack(parts)
         case "end to end":
             return np.concatenate(parts)
-    raise ValueError(f"joined: got {array.joined!r}, expected added, stacked or end to end")
+    raise ValueError(f"joined: got {array.joined!r}, expected added, added but apart, stacked or end to end")
 
 
 def _parted(name: str, array: Array, given: np.ndarray, gradients: bool) -> list[np.ndarray]:
     """The weights that an array holds, or their gradients: of a sum the first weight, and every gradient, is all."""
     given, several = np.asarray(given), len(array.of)
     match array.joined:
-        case "added":
+        case "added" | "added but apart":
             return [given, *(given if gradients else np.zeros_like(given) for _ in array.of[1:])]
         case "stacked" | "end to end" if len(given) % several or (array.joined == "stacked" and len(given) != several):
             raise ValueError(f"{name}: got shape {given.shape}, expected {' and '.join(array.of)} {array.joined}")
@@ -185,4 +197,4 @@ def _parted(name: str, array: Array, given: np.ndarray, gradients: bool) -> list
             return list(given)
         case "end to end":
             return np.split(given, several)
-    raise ValueError(f"joined: got {array.joined!r}, expected added, stacked or end to end")
+    raise ValueError(f"joined: got {array.joined!r}, expected added, added but apart, stacked or end to end")

@@ -29,7 +29,8 @@ from .running.usable import devices_of
 FILES = {".pt": ("torch",), ".pth": ("torch",), ".keras": ("keras",),
          ".onnx": ("onnxruntime", "onnx", "openvino", "tract")}  # fmt: skip
 # the package that an object's class comes from -> the same
-OBJECTS = {"torch": ("torch",), "keras": ("keras",), "flax": ("flax",), "onnx": FILES[".onnx"]}
+OBJECTS = {"torch": ("torch",), "keras": ("keras",), "flax": ("flax",), "equinox": ("equinox",),
+           "onnx": FILES[".onnx"], "paddle": ("paddle",)}  # fmt: skip
 INSTEAD = {
     ".h5": "load it in Keras, and save it as .keras",
     ".hdf5": "load it in Keras, and save it as .keras",

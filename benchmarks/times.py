@@ -27,11 +27,14 @@ TARGETS = {
     "openvino": ("openvino", ""),
     "tract": ("tract", ""),
     "litert": ("litert", "tensorflow"),
+    "paddle": ("paddle", ""),
     "keras/tensorflow": ("keras", "tensorflow"),
     "keras/torch": ("keras", "torch"),
     "keras/jax": ("keras", "jax"),
     "keras/numpy": ("keras", "numpy"),
     "flax": ("flax", ""),
+    "equinox": ("equinox", ""),
+    "mlx": ("mlx", ""),
     "reference": ("reference", ""),
 }
 SHARE = re.compile(r"^Time in framework.*?: .*? ([01]\.\d\d) ", re.MULTILINE)

@@ -118,13 +118,14 @@ def _layers(supported: Sequence[str], most: int) -> st.SearchStrategy[int]:
 
 
 def _cells(supported: Callable[[str], Sequence[Any]], hidden_size: int) -> st.SearchStrategy[dict[str, Any]]:
-    """The cell, elman in half of the questions at least; and up to two variants of an lstm that are offered."""
+    """The cell, where it is offered elman in half of the questions at least; and of an lstm up to two variants."""
     words = [word for word in supported("cell") if word != "elman"] if "cell" in FEATURES else []
     if not words:
         return st.just({})
     offered = [word for word in VARIANTS if True in supported(word) and (word != "projection" or hidden_size > 1)]
     some = st.lists(st.sampled_from(offered), max_size=2, unique=True).map(tuple) if offered else st.just(())
-    plain = st.sampled_from(("elman",) * len(words) + tuple(words))
+    simple = ("elman",) * len(words) if "elman" in supported("cell") else ()
+    plain = st.sampled_from(simple + tuple(words))
 
     def of(word: str) -> st.SearchStrategy[dict[str, Any]]:
         return st.fixed_dictionaries({"cell": st.just(word), "variants": some if word == "lstm" else st.just(())})

@@ -145,6 +145,7 @@ class Target:
         words: what tells them from others of the same test. Where the target compiles, they are of one key.
         idiom: in which they are to be asked.
         """
+        limits = {"with_cells": "elman" not in self.capabilities.supported("cell"), **limits}
         if idiom or self.compiles is None:
             return questions(self.offered(idiom).supported, **limits)
         limits["max_layers"] = min(limits.get("max_layers", pool.MOST_LAYERS), pool.MOST_LAYERS)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from adapters.equinox import mapping as equinox
 from adapters.flax import mapping as flax
 from adapters.keras import mapping as keras
 from adapters.mapping import Array, Native
+from adapters.mlx import mapping as mlx
 from adapters.onnx import mapping as onnx
+from adapters.paddle import mapping as paddle
 from adapters.torch import mapping as torch
 from reference.files import write_atomically
 
@@ -31,10 +34,18 @@ LAYERS: dict[str, tuple[Mapping[str, Native], Mapping[str, str]]] = {
     "Keras": (keras.MAPPING, {cell: name + _told for cell, (name, words) in keras.KINDS.items()
                               for _told in ["".join(f", {word}={of}" for word, of in words.items())]}),
     "Flax": (flax.MAPPING, {"elman": "nnx.SimpleCell", "gru": "nnx.GRUCell", "lstm": "nnx.OptimizedLSTMCell"}),
+    "Equinox": (equinox.MAPPING, {"gru": "eqx.nn.GRUCell", "lstm": "eqx.nn.LSTMCell"}),
+    "MLX": (mlx.MAPPING, {"elman": "mlx.nn.RNN", "gru": "mlx.nn.GRU", "lstm": "mlx.nn.LSTM"}),
     "ONNX": (onnx.MAPPING, {"gru": "GRU, linear_before_reset=1", "gru_reset_before": "GRU, linear_before_reset=0",
                             "elman": "RNN", "lstm": "LSTM"}),
+    "Paddle": (paddle.MAPPING, {"elman": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}),
 }  # fmt: skip
-JOINED = {"added": "their sum", "stacked": "the rows of one array", "end to end": "end to end"}
+JOINED = {
+    "added": "their sum",
+    "added but apart": "their sum, but for the gate n of `b_hh`",
+    "stacked": "the rows of one array",
+    "end to end": "end to end",
+}
 
 
 def page(text: str) -> str:
@@ -58,9 +69,10 @@ def _sections() -> Iterator[str]:
 
 
 def _held(array: Array) -> str:
-    peephole = f", of the gates {' '.join(array.gates)}" if array.of == ("w_peephole",) else ""
+    some = f", of the gates {' '.join(array.gates)}" if array.of == ("w_peephole",) else ""
+    some = some or (f", of the gate {array.gates[0]}" if len(array.gates) == 1 and array.gates[0] else "")
     names = " and ".join(f"`{of}`" for of in array.of)
-    return (f"{names}, {JOINED[array.joined]}" if len(array.of) > 1 else names) + peephole
+    return (f"{names}, {JOINED[array.joined]}" if len(array.of) > 1 else names) + some
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 from .. import load
 from ..contract import Unsupported, in_base
 from ..running.usable import devices_of, usable
-from .samples import HIDDEN_SIZE, INPUT_SIZE, Subject, features
+from .samples import INPUT_SIZE, Subject, features
 
 NOWHERE = "no-such-device:0"
 
@@ -125,9 +125,9 @@ def primitives(subject: Subject) -> Iterator[str]:
         raise NotChecked("it has no dense or no activation: a failure is not told apart by whether a primitive is off")
     asked, cell = features(subject.capabilities), subject.case().parameters[0]
     x = np.linspace(-1, 1, 4 * INPUT_SIZE).reshape(4, INPUT_SIZE).astype(asked["dtype"])
-    bias = np.zeros(HIDDEN_SIZE, x.dtype)
+    bias = np.zeros(len(cell.w_ih), x.dtype)
     for name, answer, shape in (
-        ("dense", dense(cell.w_ih, bias, x, subject.device), (4, HIDDEN_SIZE)),
+        ("dense", dense(cell.w_ih, bias, x, subject.device), (4, len(bias))),
         ("activation", activation(x, asked["nonlinearity"], subject.device), x.shape),
     ):
         if not isinstance(answer, np.ndarray) or (answer.shape, answer.dtype) != (shape, x.dtype):

@@ -41,6 +41,8 @@ def features(capabilities: Capabilities, **wanted: Any) -> dict[str, Any]:
         usual["batch"] = "1"
     if wanted.get("gradients"):  # the layers of a stack are asked one by one
         usual["num_layers"] = "1"
+    if wanted.get("nonlinearity", "tanh") != "tanh":  # which an Elman layer alone has
+        usual["cell"] = "elman"
     return usual | with_cell(wanted)
 
 

@@ -14,30 +14,29 @@ import jax
 import numpy as np
 from flax import nnx
 
-from reference import Case, CellParameters, Gradients, RNNSpec
+from reference import CellParameters, Gradients, RNNSpec
 
 from ..capabilities import NARROW_ARITHMETICS
-from ..contract import Capabilities, Compiles, Result, features_of_case, layout_of
-from ..inputs import Framework, Inputs, Known, expect_built
+from ..contract import Capabilities, Result, layout_of
+from ..inputs import Inputs, Known, expect_built
+from ..jax.framework import OnJax
+from ..jax.idioms import carries_of, states_of
+from ..jax.settings import device_named, environment, settings, tensor
 from ..mapping import native
 from .gradients import gradients_of
 from .idioms import IDIOMS
-from .mapping import MAPPING, carries_of, states_of
+from .mapping import MAPPING
 from .modes import BUILT_WITH, LACKING, MODES, ModeRunner
 from .read import ACTIVATIONS, cells_of, device_of, read, recurrent_layers
 from .script import flax_script
-from .settings import device_named, environment, gpus, settings, tensor
 
-# JAX keeps every program that it compiles: each eager call of nnx.RNN makes one, 3.6 MB, measured, and each key of a
-# compiled function. After so many calls, eager or first of their key, all are forgotten.
-PROGRAMS_KEPT = 100
 SEQUENTIAL = "nnx.Sequential hands no carries and no lengths on; the adapter calls layer after layer"
 
 
 CELLS = {"elman": nnx.SimpleCell, "gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}
 
 
-class FlaxAdapter(Framework):
+class FlaxAdapter(OnJax):
     """Flax's cells in nnx.RNN and nnx.Bidirectional, on CPU and CUDA."""
 
     name = "flax"
@@ -58,20 +57,8 @@ class FlaxAdapter(Framework):
         offers=(*(("mode", mode) for mode in MODES), ("cell", "gru"), ("cell", "lstm"), ("gradients", True)),
         gradient_modes=("eager", "unrolled", "compiled", "tf32", "bfloat16_products"),
     )
-    compiles, idioms = Compiles("compiled"), IDIOMS
-    environment, read = staticmethod(environment), staticmethod(read)
-
-    def __init__(self) -> None:
-        self._calls, self._programs = 0, set[Any]()
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu", *(f"cuda:{index}" for index in range(len(gpus()))))
-
-    def script(self, case: Case, device: str = "cpu", way: str = "eager") -> str:
-        """Raises NotOffered for a case that an idiom lacks, beside what flax_script raises."""
-        if way in self.idioms:
-            self.idioms[way].narrowed(self.capabilities).require(features_of_case(case))
-        return flax_script(case, device, way)
+    idioms, script_of, read = IDIOMS, staticmethod(flax_script), staticmethod(read)
+    environment = staticmethod(lambda: environment(Flax=flax.__version__))
 
     def _make(self, spec: RNNSpec, parameters: list[CellParameters], device: str, mode: str, layout: str | None) -> Any:
         """An nnx.RNN or nnx.Bidirectional, or an nnx.Sequential of several: Flax's own classes and no other.
@@ -107,7 +94,7 @@ class FlaxAdapter(Framework):
         device = device_of(known.native.stack)
         with settings(device, known.dtype, known.mode):
             outputs, carries = known.native(*_asked(known.spec, inputs, device))
-            outputs, h_n = [np.array(output) for output in outputs], states_of(known.spec, carries)
+            outputs, h_n = [np.array(output) for output in outputs], states_of(MAPPING, known.spec, carries)
         self._forget(known, inputs)
         return inputs.result(outputs, h_n, zero_padding=True)
 
@@ -128,16 +115,6 @@ class FlaxAdapter(Framework):
                     part, _, held = name.partition(".")
                     getattr(getattr(cell, part), held)[...] = tensor(array, device)
 
-    def _forget(self, known: Known, inputs: Inputs) -> None:
-        """Drop the compiled programs once there are many: an eager call, or a new key, makes one more."""
-        given = inputs.layout, inputs.x.shape, inputs.h0 is None, inputs.lengths is None
-        eager = None if known.mode == "compiled" else self._calls
-        self._calls += 1
-        self._programs.add((known.spec, known.dtype, known.mode, given, eager))
-        if len(self._programs) > PROGRAMS_KEPT:
-            jax.clear_caches()
-            self._programs.clear()
-
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         with settings(device_named(device), weight.dtype):
             head = nnx.Linear(*weight.T.shape, kernel_init=_given(weight.T), bias_init=_given(bias), rngs=nnx.Rngs(0))
@@ -155,7 +132,7 @@ def _asked(spec: RNNSpec, inputs: Inputs, device: Any) -> tuple[Any, Any, Any, b
         lengths = lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...] if lengths.size else None
     return (
         tensor(inputs.x, device),
-        jax.tree.map(lambda h: tensor(h, device), carries_of(spec, inputs.h0)),
+        jax.tree.map(lambda h: tensor(h, device), carries_of(MAPPING, spec, inputs.h0)),
         None if lengths is None else tensor(lengths, device),
         inputs.layout == "time_first",
     )

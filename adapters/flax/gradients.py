@@ -19,11 +19,12 @@ from reference import Gradients, RNNSpec
 
 from ..contract import NotOffered
 from ..inputs import Inputs
+from ..jax.idioms import carries_of, states_of
+from ..jax.settings import tensor
 from ..mapping import parameters_of
-from .mapping import carries_of, states_of
+from .mapping import MAPPING
 from .modes import ModeRunner
 from .read import EITHER, arrays_of, cells_of, every_layer, recurrent_layers
-from .settings import tensor
 
 
 def gradients_of(
@@ -39,7 +40,7 @@ def gradients_of(
     x, carries, lengths, time_first = asked
     g_output, g_h_n = cotangents
     g = None if g_output is None else tensor(inputs.zeroed(g_output), device)
-    g_final = jax.tree.map(lambda a: tensor(a, device), carries_of(spec, g_h_n))
+    g_final = jax.tree.map(lambda a: tensor(a, device), carries_of(MAPPING, spec, g_h_n))
     function = _differentiated(graph, time_first)
     if runner.mode == "compiled":
         function = runner.differentiated.setdefault(time_first, jax.jit(function))
@@ -48,10 +49,10 @@ def gradients_of(
     cells = _cells(nnx.merge(graph, by_weights, others))
     return Gradients(
         np.array(by_x),
-        states_of(spec, by_carries),
+        states_of(MAPPING, spec, by_carries),
         [parameters_of(spec, EITHER[spec.cell], arrays_of(cell, "gradient"), gradients=True) for cell in cells],
         inputs.zeroed(np.array(output)),
-        states_of(spec, final),
+        states_of(MAPPING, spec, final),
     )
 
 

@@ -5,14 +5,7 @@ SimpleCell and the LSTM cells have one bias. GRUCell has that of x, and dense_h 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-
-from reference import RNNSpec
-
-from ..mapping import Array, Native, ours, theirs
+from ..mapping import Array, Native
 
 BIASES, RZN, IFGO = ("b_ih", "b_hh"), ("r", "z", "n"), ("i", "f", "g", "o")
 
@@ -36,18 +29,3 @@ OF_GATES = {
     for gate in IFGO
     for side, part, of in (("i", "kernel", ("w_ih",)), ("h", "kernel", ("w_hh",)), ("h", "bias", BIASES))
 }
-
-
-def carries_of(spec: RNNSpec, h0: Any) -> list[Any] | None:
-    """The initial carry of each track, an array or the pair (c, h), of our states; None of None."""
-    if h0 is None:
-        return None
-    first, *more = theirs(spec, MAPPING[spec.cell], h0)
-    return list(zip(first, *more, strict=True)) if more else list(first)
-
-
-def states_of(spec: RNNSpec, carries: Sequence[Any]) -> Any:
-    """Our states, NumPy arrays of the axes of h_n, of each track's final carry."""
-    each = [carry if isinstance(carry, tuple) else (carry,) for carry in carries]
-    states = [np.stack([np.array(state) for state in track]) for track in zip(*each, strict=True)]
-    return ours(spec, MAPPING[spec.cell], states)

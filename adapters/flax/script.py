@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from reference import Case
-from reference.judging.view import WHOLE, View
+from reference.judging.view import View
 
 from ..contract import NotOffered
+from ..jax.script import Way, way_script
 from ..scripts.script import script
-from ..scripts.source import source
 
 CELLS = {"elman": "SimpleCell", "gru": "GRUCell", "lstm": "OptimizedLSTMCell"}
 TEMPLATE, FUNCTIONS = Path(__file__).with_suffix(".txt"), Path(__file__).with_name("ways.py")
-
-
-class Way(NamedTuple):
-    """An idiom: which, as the end of "asked ..."; the function of ways.py that asks so; what it shows.
-
-    bare: whether none of JAX's settings is touched.
-    """
-
-    says: str
-    function: str
-    view: View = WHOLE
-    bare: bool = False
+IMPORTS = "import flax\nfrom flax import linen, nnx"
 
 
 CARRIES, SUM, ALONE = View(output="none"), View(states="none", halves="sum"), View(states="none")
@@ -57,28 +45,12 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
 
     device: named as the adapter's are, here or not; ValueError for another name.  way: "eager", or one of WAYS.
     """
-    if way not in ("eager", *WAYS):
-        raise NotOffered(f"way {way}: of Flax a script is written of eager, {', '.join(WAYS)}")
-    idiom = WAYS.get(way)
-    if idiom and case.cotangents is not None:
-        raise NotOffered(f"script: gradients, {way}: the adapter writes none of it")
-    view, bare = (idiom.view, idiom.bare) if idiom else (WHOLE, False)
     kind = "Bidirectional" if case.spec.direction == "bidirectional" else "RNN"
-    return script(
-        case,
-        TEMPLATE,
-        f"flax.linen.{kind}" if way.startswith("linen") else f"flax.nnx.{kind}",
-        "Flax",
-        device,
-        view=view,
-        cells=tuple(CELLS),
-        cell=case.spec.cell,
-        native_cell=CELLS.get(case.spec.cell),
-        idiom=idiom is not None,
-        function=idiom and idiom.function,
-        functions=source(FUNCTIONS, idiom.function) if idiom else "",
-        bare=bare,
-        x64=case.dtype == "float64",
-        output_shown=view.output != "none",
-        h_n_shown=view.states != "none",
-    )
+    title = f"flax.linen.{kind}" if way.startswith("linen") else f"flax.nnx.{kind}"
+    words = {"title": title, "package": "Flax", "device": device, "cells": tuple(CELLS)}
+    if way in WAYS:
+        return way_script(case, WAYS[way], FUNCTIONS, IMPORTS, **words, module="flax", h_at=1, c_at=0)
+    if way != "eager":
+        raise NotOffered(f"way {way}: of Flax a script is written of eager, {', '.join(WAYS)}")
+    native = {"cell": case.spec.cell, "native_cell": CELLS.get(case.spec.cell), "x64": case.dtype == "float64"}
+    return script(case, TEMPLATE, **words, **native)

@@ -1,58 +1,27 @@
-"""Ways in which users call Flax's layers, each as they write it: Flax, JAX and NumPy, and nothing of this suite.
+"""Ways in which users call Flax's layers, each as they write it: Flax, JAX and NumPy, and ../jax/asked.py.
 
-A script for a bug report has the source of one of these functions, and of those that it calls, in it.
+A script for a bug report has the source of one of these functions, and of all that it calls, in it.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
+from ..jax.asked import Asked, array
 
-class Asked(NamedTuple):
-    """What is asked. Of time first, x has the axis of time first; of an unbatched sequence no array has one of batch.
 
-    cell: "elman", "gru" or "lstm".  cells: of each track w_ih and w_hh, and b_ih and b_hh where there are biases: rows
-    are units, gate by gate: r z n, or i f g o.  x: (batch, time, features).  h0: (tracks, batch, units), of an LSTM
-    the pair (h, c), or None.  lengths: of each sequence, or None.
-    """
-
-    cell: str
-    cells: Any
-    x: Any
-    h0: Any
-    lengths: Any
-    direction: str
-    nonlinearity: str
-    dtype: str
-    time_first: bool
-
-    @property
-    def tracks(self) -> int:
-        """How many a layer has."""
-        return 2 if self.direction == "bidirectional" else 1
-
-    def last(self, n: int) -> bool:
-        """Whether the layer whose first track is n is the last."""
-        return n + self.tracks == len(self.cells)
-
-    @property
-    def starts(self) -> Any:
-        """The initial carry of each track, of an LSTM the pair (c, h), or None."""
-        if self.h0 is None:
-            return None
-        if self.cell != "lstm":
-            return [array(self, h) for h in self.h0]
-        return [(array(self, c), array(self, h)) for h, c in zip(*self.h0, strict=True)]
-
-    @property
-    def time_axis(self) -> int:
-        """Of x and of an output."""
-        return 0 if self.time_first or np.ndim(self.x) == 2 else 1
+def carries_given(asked: Asked) -> Any:
+    """The initial carry of each track, of an LSTM the pair (c, h), or None."""
+    if asked.h0 is None:
+        return None
+    if asked.cell != "lstm":
+        return [array(asked, h) for h in asked.h0]
+    return [(array(asked, c), array(asked, h)) for h, c in zip(*asked.h0, strict=True)]
 
 
 def stack(asked: Asked, layer: Any) -> tuple[list[Any], list[Any]]:
@@ -61,20 +30,13 @@ def stack(asked: Asked, layer: Any) -> tuple[list[Any], list[Any]]:
     layer: (asked, first track, x, initial carries or None, lengths) -> carries of its tracks, output.
     """
     x, outputs, carries = array(asked, asked.x), [], []
-    h0 = asked.starts
+    h0 = carries_given(asked)
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
     for n in range(0, len(asked.cells), asked.tracks):
         carry, x = layer(asked, n, x, h0 and h0[n : n + asked.tracks], lengths)
         outputs.append(x)
         carries += carry
     return outputs, carries
-
-
-def array(asked: Asked, numbers: Any) -> Any:
-    """A JAX array of the dtype; of the narrower one where jax_enable_x64 is off. One that is differentiated stays."""
-    if isinstance(numbers, jax.Array):
-        return numbers
-    return jnp.asarray(np.array(numbers, jnp.dtype(asked.dtype), order="C"))
 
 
 def weights(asked: Asked, n: int) -> list[Any]:
@@ -295,7 +257,7 @@ def vmapped(asked: Asked) -> Any:
     batch = 1 if asked.time_first else 0
     alone = np.ndim(asked.x) == 2
     x = array(asked, asked.x if not alone else asked.x[None])
-    h0 = jax.tree.map(lambda state: state[None] if alone else state, asked.starts)
+    h0 = jax.tree.map(lambda state: state[None] if alone else state, carries_given(asked))
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths)
     graph, state = nnx.split([nnx_cell(asked, n) for n in range(len(asked.cells))])
 
@@ -456,7 +418,7 @@ def linen_merged(asked: Asked) -> Any:
     for n in range(0, len(asked.cells), sides):
         rnns, parameters[f"layers_{len(layers)}"] = linen_rnns(asked, n, linen.OptimizedLSTMCell, **words)
         layers.append(linen.Bidirectional(*rnns, merge_fn=merge_of(asked, n)) if sides == 2 else rnns[0])
-    x, h0 = array(asked, asked.x), asked.starts
+    x, h0 = array(asked, asked.x), carries_given(asked)
     starts = h0 and [tuple(h0[n : n + 2]) if sides == 2 else h0[n] for n in range(0, len(h0), sides)]
     lengths = None if asked.lengths is None else jnp.asarray(asked.lengths if x.ndim == 3 else asked.lengths[0])
     if asked.cell == "elman":

@@ -75,7 +75,7 @@ def _tensorflow(dtype: Any, mode: str) -> Iterator[None]:
 SETTINGS: dict[str, Callable[[Any, str], AbstractContextManager[Any]]] = {
     "tensorflow": _tensorflow,
     "torch": lambda dtype, mode: import_module("adapters.torch.settings").settings(mode),
-    "jax": lambda dtype, mode: import_module("adapters.flax.numbers").numbers(dtype, mode),
+    "jax": lambda dtype, mode: import_module("adapters.jax.numbers").numbers(dtype, mode),
     "numpy": lambda dtype, mode: nullcontext(),  # it has none
 }
 
@@ -118,6 +118,6 @@ def environment() -> dict[str, Any]:
         about |= {"CUDA": framework.version.cuda, "float32 matmul precision": "highest (the adapter's choice)"}
         about["deterministic algorithms"] = framework.are_deterministic_algorithms_enabled()
     if BACKEND == "jax":
-        about |= {"jaxlib": import_module("jaxlib").__version__, "x64": import_module("adapters.flax.numbers").X64}
+        about |= {"jaxlib": import_module("jaxlib").__version__, "x64": import_module("adapters.jax.numbers").X64}
         about |= {"matmul precision": "highest (the adapter's choice)", "platform": framework.default_backend()}
     return about

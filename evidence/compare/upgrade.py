@@ -55,7 +55,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 FRAMEWORKS = {
     extra: [name for name in map(package, PROJECT["optional-dependencies"][extra])
             if name not in _packages(*PROJECT["dependencies"])]
-    for extra in (*BACKENDS, "flax", "onnx", "onnxruntime", "openvino", "torch-onnx", "tract", "litert")
+    for extra in (*BACKENDS, "flax", "equinox", "mlx", "onnx", "onnxruntime", "openvino", "torch-onnx", "tract",
+                  "litert")
 }  # fmt: skip
 
 

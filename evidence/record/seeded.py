@@ -51,6 +51,9 @@ def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
     """Features of few cases, in which every value of every feature stands that an answer is expected of: several at
     once, and alone where that cannot be."""
     columns = {name: [v for v in values if _answered(offered, name, v)] for name, values in TOGETHER.items()}
+    cells = () if "elman" in offered.supported("cell") else offered.supported("cell")
+    columns |= {"cell": [*cells]} if cells else {}
+    cell = {"cell": cells[0]} if cells else {}  # the usual one
     met: set[tuple[str, Any]] = set()
     for row in zip(*(islice(cycle(values), ROWS) for values in columns.values()), strict=True):
         asked = dict(zip(columns, row, strict=True))
@@ -61,8 +64,9 @@ def rows(offered: Capabilities) -> Iterator[dict[str, Any]]:
     wanted = [(name, v) for name, values in FEATURES.items() if name != "mode" for v in values]
     for name, value in wanted:
         alone = (name, value) in ALONE or (name, value) not in met
-        if alone and (name, value) not in USUAL.items() and not offered.no_answer({**USUAL, name: value}):
-            yield {name: value} | ({"h0": True} if name == "cell" and True in offered.supported("h0") else {})
+        usual = (name, value) in {**USUAL, **cell}.items()
+        if alone and not usual and not offered.no_answer({**USUAL, **cell, name: value}):
+            yield {**cell, name: value} | ({"h0": True} if name == "cell" and True in offered.supported("h0") else {})
     yield from (asked for asked in TRAINED if not offered.no_answer({**USUAL, **asked}))
 
 

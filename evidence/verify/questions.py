@@ -129,9 +129,13 @@ class Tally:
         self.ended: set[str] = set()  # tests that an exception ended, which a finding names
 
     def add(self, line: VerdictLine) -> None:
-        self.ended |= {line.test} if line.outcome == "finding" and line.verdict is None else set()
+        ended = line.outcome == "finding" and line.verdict is None
+        self.ended |= {line.test} if ended else set()
         test = asked_by(line)
-        self.asked[line.test] += not (test is not None and test.examples and line.outcome == "vacuous")
+        of_none = line.outcome == "vacuous" or (
+            ended and line.relation
+        )  # what ends an answer leaves no relation to judge
+        self.asked[line.test] += not (test is not None and test.examples and of_none)
         if test is not None and not (test.examples or test.relation or test.again):
             asked = hash((line.test, question(line)))
             self.again[line.test] += asked in self.questions

@@ -159,3 +159,21 @@ def test_states_are_put_in_the_layers_order_and_back() -> None:
     assert theirs(spec, layer, None) == ()
     assert ours(RNNSpec(4, 3), kept("elman", "added"), (h,)) is h
     assert theirs(RNNSpec(4, 3), kept("elman", "added"), h) == (h,)
+
+
+def test_a_bias_that_the_reset_gate_multiplies_may_have_an_array_of_its_own() -> None:
+    """And its gradient is in that array alone; without it there is no place for other numbers than 0."""
+    spec, rzn = RNNSpec(3, 2, cell="gru"), ("r", "z", "n")
+    matrices = {name: Array((name,), rzn) for name in ("w_ih", "w_hh")}
+    one = Native({**matrices, "b": Array(BIASES, rzn, joined="added but apart")})
+    both = Native({**one.arrays, "b_n": Array(("b_hh",), ("n",))})
+    (track,) = draw_parameters(spec)
+    arrays = native(spec, both, track)
+    assert np.array_equal(arrays["b"][4:], track.b_ih[4:])
+    assert np.array_equal(arrays["b"][:4], (track.b_ih + track.b_hh)[:4])
+    back = parameters_of(spec, both, arrays)
+    assert np.array_equal(back.b_hh, [0, 0, 0, 0, *track.b_hh[4:]])
+    by = parameters_of(spec, both, arrays, gradients=True)
+    assert np.array_equal(by.b_hh, [*arrays["b"][:4], *arrays["b_n"]])
+    with pytest.raises(NotOffered, match="b_hh of the gate n: got other numbers than 0: it has no place in it"):
+        native(spec, one, track)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -31,6 +31,20 @@ class Planted(NamedTuple):
     says: str
     plant: Callable[[pytest.MonkeyPatch], None]
     of: tuple[str, ...] = ()
+
+
+def replaced(where: str, make: Callable[[Any], Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    """A fault in a function: make is given the right one.  where: its module and name, as "flax.nnx:RNN.__call__"."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        module, _, path = where.partition(":")
+        *parents, name = path.split(".")
+        owner = import_module(module)
+        for parent in parents:
+            owner = getattr(owner, parent)
+        patch.setattr(owner, name, make(getattr(owner, name)))
+
+    return plant
 
 
 def file_of(name: str) -> str:

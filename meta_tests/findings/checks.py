@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from adapters import FEATURES, Adapter, Result
-from adapters.contract import Idiom, capabilities_on, idiom_of, idioms_of
+from adapters.contract import Idiom, capabilities_on, idiom_of, idioms_of, result_of
 from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from findings import Finding, explained
@@ -191,8 +191,14 @@ class Answers:
     def __init__(self, adapter: Adapter, planted: Callable[[Case], Sequence[Fault]]) -> None:
         self.name, self.version, self.capabilities = adapter.name, adapter.version, adapter.capabilities
         self.backend, self._planted = getattr(adapter, "backend", ""), planted
-        self.idioms = {word: Idiom(one.says, lambda case, device, view=one.view: self._answer(case, view), one.view)
-                       for word, one in idioms_of(adapter).items()}  # fmt: skip
+        self.idioms = {word: Idiom(one.says, lambda case, device, view=one.view: self._called(case, view), one.view,
+                                   answers=one.answers) for word, one in idioms_of(adapter).items()}  # fmt: skip
+
+    def _called(self, case: Case, view: View) -> Result:
+        """In an idiom, which is handed the probed layer where gradients are asked."""
+        if case.cotangents is None:
+            return self._answer(case, view)
+        return result_of(self.gradients((case.spec, case.parameters), **case.inputs, cotangents=case.cotangents))
 
     def _answer(self, case: Case, view: View = WHOLE) -> Result:
         shown = answer_with(self._planted(case), view, case)

@@ -91,7 +91,8 @@ def test_nothing_of_ours_stands_at_the_top_of_site_packages(installed: Installed
 
 
 # what the suite opens: templates, corpora, tables; of the clone's root, what says who we are
-DATA = [*(f"adapters/{folder}/script.txt" for folder in ("flax", "keras", "onnx", "scripts", "torch", "torch_onnx")),
+FOLDERS = ("flax", "keras", "onnx", "paddle", "scripts", "torch", "torch_onnx")
+DATA = [*(f"adapters/{folder}/script.txt" for folder in FOLDERS),
         *(f"evidence/report/{name}" for name in ("page.html", "style.css", "text.md")),
         "evidence/record/corpora/elman.jsonl", "evidence/verify/declarations.json", "evidence/verify/questions.json",
         "docs/kill-matrix.json", "pyproject.toml", "constraints.txt", "CITATION.cff", "commit.json"]  # fmt: skip

@@ -17,8 +17,8 @@ import adapters
 import reference
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "onnx", "onnxruntime", "openvino",
-              "tract", "ai_edge_litert"}  # fmt: skip
+FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "equinox", "mlx", "onnx", "onnxruntime",
+              "openvino", "tract", "ai_edge_litert", "paddle"}  # fmt: skip
 OURS = {
     "reference",
     "adapters",

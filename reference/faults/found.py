@@ -14,9 +14,9 @@ from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
 from .gates import NOT_ONE, RESET_AFTER, of_gate, of_spec
-from .machine import by_layers, by_tracks, lengths_of, stacked
+from .machine import by_layers, by_tracks, initial_states, lengths_of, one_step, stacked
 from .masks import take_zeros
-from .rows import of_answer, of_numbers, of_question, of_run, table
+from .rows import of_answer, of_numbers, of_question, of_run, of_tracks, table
 from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
 
 COUPLED = Where("coupled gates", lambda case: case.spec.input_forget, presupposed=True)
@@ -120,6 +120,24 @@ def another_activation(track: Case, run: Run) -> Result:
     return run(replace(track, spec=replace(track.spec, nonlinearity=other)))
 
 
+def step_in_padding(track: Case, run: Run) -> Result:
+    """A track that shows, at each step that does not count, what that step makes of the state that is held."""
+    output, h_n = run(track)
+    held_here = (initial_states(track) if track.spec.direction == "reverse" else h_n)[0]
+    steps = [one_step(track, run, x_t, held_here)[:, : track.spec.state_size] for x_t in track.x]
+    shown = np.stack(steps) if steps else np.zeros_like(output)
+    return Result(np.where(valid_of(track)[..., None], output, shown.astype(output.dtype)), h_n)
+
+
+def infinite_start_is_nan(track: Case, run: Run) -> Result:
+    """A track of which a sequence is NaN throughout where a number of its initial state is not finite."""
+    output, h_n = run(track)
+    begun = valid_of(track).any(axis=0, keepdims=True).T
+    lost = begun & ~np.isfinite(initial_states(track)[0]).all(axis=-1, keepdims=True)
+    nan = output.dtype.type(np.nan)
+    return Result(np.where(lost & valid_of(track)[..., None], nan, output), np.where(lost, nan, h_n))
+
+
 def zeros(track: Case, run: Run) -> Result:
     return Result(*(each_state(np.zeros_like, array) for array in run(track)))
 
@@ -169,4 +187,8 @@ FOUND = table(
     ("input_forget_ignored", "the forget gate is not 1 - i", COUPLED & NOT_ONE, of_spec(input_forget=False)),
     ("all_in_float32", "x and h0 are rounded to float32, and all is computed in it", FLOAT64,
      {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),
+    ("padding_shows_a_step", "the output at a padded step is what that step makes of the state that is held",
+     UNCOUNTED, of_tracks(step_in_padding)),
+    ("infinite_start_is_nan", "a sequence is NaN where a number of its initial state is infinite",
+     RESET_AFTER & H0 & STEPS, of_tracks(infinite_start_is_nan)),
 )  # fmt: skip

@@ -259,7 +259,7 @@ def test_eager_calls_leave_no_programs_behind(adapter: Any, monkeypatch: pytest.
     case = draw_case(SPEC, batch=2, time=4)
     module, kept = adapter.build(SPEC, case.parameters), []
     for programs_kept in (1000, 1):
-        monkeypatch.setattr("adapters.flax.adapter.PROGRAMS_KEPT", programs_kept)
+        monkeypatch.setattr("adapters.jax.framework.PROGRAMS_KEPT", programs_kept)
         kept.append([])
         for _ in range(4):
             adapter.run(module, case.x)

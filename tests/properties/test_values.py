@@ -256,10 +256,11 @@ def rows_of(target: Target) -> list[Row]:
         return elman + design(several, allowed, target.pool, wanted=lambda part: part.keys() == {"cell", "kind"})
     # a dtype in which some frameworks compute another one would leave nothing to say of numbers that this one lacks
     some = {name: levels for name, levels in SEVERAL.items() if name != "kind"} | {"dtype": ("float32",)}
+    some["cell"] = target.capabilities.supported("cell")[:1]
     if "tanh" in target.capabilities.supported("nonlinearity"):  # which some kinds need
         some["nonlinearity"] = ("tanh",)
     row = design(some, may, target.pool, wanted=lambda part: part == {**part, **H0, **BIAS})[0]
-    rows = [row, *({**row, "cell": cell, "nonlinearity": "tanh"} for cell in gated)]
+    rows = [row, *({**row, "cell": cell, "nonlinearity": "tanh"} for cell in gated if cell != row["cell"])]
     kinds = ({**row, **{"kind": kind}, **needed} for row in rows for kind, (_, needed) in KINDS.items()
              if needed.get("cell", row["cell"]) == row["cell"])  # fmt: skip
     return [row for row in kinds if allowed(row)]
@@ -282,4 +283,6 @@ def test_numbers_of_every_kind(target: Target, kind: str) -> None:
     if key not in _known:
         _known[key] = rows_of(target)
     cases = [changed_case(row, seed) for seed, row in enumerate(_known[key], target.pool) if row["kind"] == kind]
-    target.check("values", *(cases or [seeded.case_of(KINDS[kind][1])]))  # of what is not offered
+    target.check(
+        "values", *(cases or [seeded.case_of({**KINDS[kind][1], "num_layers": "1"})])
+    )  # of what is not offered

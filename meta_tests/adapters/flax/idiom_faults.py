@@ -8,23 +8,9 @@ from typing import Any
 
 import pytest
 
-from meta_tests.common.idiom_faults import Planted
+from meta_tests.common.idiom_faults import Planted, replaced
 
 Patch = pytest.MonkeyPatch
-
-
-def replaced(where: str, make: Callable[[Any], Any]) -> Callable[[Patch], None]:
-    """A fault in a function: make is given the right one.  where: its module and name, as "flax.nnx:RNN.__call__"."""
-
-    def plant(patch: Patch) -> None:
-        module, _, path = where.partition(":")
-        *parents, name = path.split(".")
-        owner = import_module(module)
-        for parent in parents:
-            owner = getattr(owner, parent)
-        patch.setattr(owner, name, make(getattr(owner, name)))
-
-    return plant
 
 
 def default(word: str, dtype: str) -> Callable[[Patch], None]:

@@ -23,7 +23,11 @@ from reference.faults.machine import as_time_first
 from reference.faults.masks import MASK_FAULTS
 
 # those that an Elman layer can have; test_planted_gated.py has the others
-ELMAN = {name: fault for name, fault in FOUND.items() if name not in ("inner_bias_lost", "input_forget_ignored")}
+ELMAN = {
+    name: fault
+    for name, fault in FOUND.items()
+    if name not in ("inner_bias_lost", "input_forget_ignored", "infinite_start_is_nan")
+}
 ALL = FAULTS | MASK_FAULTS | ELMAN
 MASK = np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]], bool)  # none its own reversal
 # faults that compute numbers in another way than by a step, and so leave nothing to be judged by

@@ -1,4 +1,4 @@
-"""The settings of JAX that decide numbers, for all that runs on it: Flax, and Keras."""
+"""The settings of JAX that decide numbers, for all that runs on it: Flax, Equinox, and Keras."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import Any
 # JAX takes three quarters of a GPU's memory otherwise, when it first uses it; there are other frameworks in the process
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
-import flax
 import jax
 import numpy as np
 
@@ -41,10 +40,11 @@ def device_named(name: str) -> Any:
     return jax.devices(kind)[int(index or 0)]
 
 
-def environment() -> dict[str, Any]:
-    """Versions below Flax, hardware, and the settings that decide numbers; run makes its own of two of them."""
+def environment(**versions: str) -> dict[str, Any]:
+    """Versions above JAX, as given, and of JAX, hardware, and the settings that decide numbers; run makes its own of
+    two of them."""
     return {
-        "Flax": flax.__version__,
+        **versions,
         "JAX": jax.__version__,
         "jaxlib": importlib.metadata.version("jaxlib"),
         "x64": X64,
