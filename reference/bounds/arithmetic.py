@@ -22,6 +22,9 @@ ABSOLUTE_SIGMOID_UNITS = 6.0
 # The same of one whose argument is clamped to [-18, 18], as in tract: from -18 down it is 7.5 u of 1, and never 0.
 # Worst seen 7.5 (float32, all of [-25, 25]), with the same room.
 CLAMPED_SIGMOID_UNITS = 15.0
+# The same of a sigmoid whose exp is 2^(x log2 e), as in MLX: that product, of at most 128, and log2 e are rounded by u
+# each, so that the answer is off by 2 * 128 * ln 2 = 178 u beside A3. Worst seen 65 u (float32, all of [-86, 20]).
+FAST_EXP_UNITS = 178.0
 
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
 EXTRA_ROUNDINGS = 1
@@ -50,6 +53,7 @@ class Arithmetic:
     accumulator_smallest_normal: the same of the accumulator.
     tanh_floor, sigmoid_floor: absolute error of the computed tanh and sigmoid, beside the relative one of A3; 0 unless
         one is declared.
+    sigmoid_units: relative error of the computed sigmoid, in u, beside that of A3.
     added_by_step: whether gradients of weights are added up step by step, rounded to storage after each (A5').
     """
 
@@ -64,6 +68,7 @@ class Arithmetic:
     accumulator_smallest_normal: float
     tanh_floor: float = 0.0
     sigmoid_floor: float = 0.0
+    sigmoid_units: float = 0.0
     added_by_step: bool = False
 
     def __hash__(self) -> int:
@@ -138,7 +143,10 @@ class Arithmetic:
         """
         u = 2.0 ** -_FORMATS[self.computed][0]
         rounded = u if self.narrow and self.accumulator_roundoff < u else 0.0
-        units = {"tanh": ACTIVATION_UNITS[self.computed] * u, "sigmoid": SIGMOID_UNITS[self.computed] * u}
+        units = {
+            "tanh": ACTIVATION_UNITS[self.computed] * u,
+            "sigmoid": (SIGMOID_UNITS[self.computed] + self.sigmoid_units) * u,
+        }
         return {**units, "relu": rounded}[nonlinearity]
 
     def activation_floor(self, nonlinearity: str) -> float:
@@ -212,7 +220,8 @@ ARITHMETICS = {
         replace(_declare("float32_sigmoid_floor", "float32"), sigmoid_floor=ABSOLUTE_SIGMOID_UNITS * 2.0**-24),
         # the same of a clamped argument, as in tract
         replace(_declare("float32_clamped_sigmoid", "float32"), sigmoid_floor=CLAMPED_SIGMOID_UNITS * 2.0**-24),
-        # the same of float32, between sums and products of float64, as in MLX: worst seen 0.4 u of 1 (all of [-86, 20])
+        replace(_declare("float32_fast_exp", "float32"), sigmoid_units=FAST_EXP_UNITS),
+        # a sigmoid of float32 between sums of float64, as in MLX: worst seen 0.4 u of 1 (all of [-86, 20])
         replace(_declare("float64_sigmoid_floor", "float64"), sigmoid_floor=ABSOLUTE_SIGMOID_UNITS * 2.0**-24),
     )
 }
