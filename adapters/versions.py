@@ -28,7 +28,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
     "tract": {"onnx": "1.23", "tract": "0.23.9"},
-    "litert": {"ai-edge-litert": "2.3"},
+    "litert": {"keras": "3.5", "tensorflow": "2.17", "ai-edge-litert": "2.3"},
     "paddle": {"paddlepaddle": "3.3.1"},
 }
 

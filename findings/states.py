@@ -20,7 +20,7 @@ STATES = {
     "changed": "the answer to its case is wrong in another way",
     "not asked": "its device is not here, or its case shows others alone, or nothing can be expected, as another says",
 }
-MOST_AT_ONCE = 3  # findings that explain one answer together
+MOST_AT_ONCE = 4  # findings that explain one answer together; an LSTM in tract has as many
 # asks a case in a mode and an idiom, in a process of its own where that is True
 Ask = Callable[[Case, str, str, bool], Trial]
 

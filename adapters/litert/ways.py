@@ -59,7 +59,7 @@ def from_saved_model(model: Any) -> bytes:
     import keras
     import tensorflow as tf
 
-    archive = keras.export.ExportArchive()
+    archive: Any = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", lambda *inputs: model(list(inputs)), input_signature=signature_of(model))
     with tempfile.TemporaryDirectory() as folder:

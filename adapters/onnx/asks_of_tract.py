@@ -62,7 +62,8 @@ def prepared_by_a_runtime(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     inferred = with_shapes(loaded(model), feeds).into_analysed()
     names = names_of(inferred)
     state = tract.runtime_for_name("default").prepare(inferred.into_model()).spawn_state()
-    return named(model, state.run([tract.Tensor.from_numpy(feeds[name]) for name in names]))
+    kind: Any = tract.Tensor
+    return named(model, state.run([kind.from_numpy(feeds[name]) for name in names]))
 
 
 def prepared_by_symbols(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
