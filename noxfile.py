@@ -45,6 +45,9 @@ FRAMEWORKS = {
 # the others, so it has one of its own, in `alone` and in `evidence -- --all`
 APART = {"paddle": "constraints-paddle.txt"}
 TOGETHER = [extra for extra in FRAMEWORKS if extra not in APART]
+# what takes minutes of its own is judged in `alone`, at night and in `evidence -- --all`, and not in `tests`
+AT_NIGHT = ("equinox", "litert")
+BY_DAY = [extra for extra in TOGETHER if extra not in AT_NIGHT]
 ALONE = [nox.param((extra,), id=extra) for extra in FRAMEWORKS]
 PAIRS = [nox.param(pair, id="+".join(pair)) for pair in combinations(TOGETHER, 2)]
 # what the suite cannot do without; the rest of its dependencies makes it faster, prettier or more
@@ -98,8 +101,8 @@ def keras_on(*extras: str) -> dict[str, str]:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests: every framework judged, the bounds' proofs, the planted faults, the evidence, the wheel."""
-    install(session, *TOGETHER, "proof", "evidence", "campaign", "wheel")
+    """All tests: frameworks judged, the bounds' proofs, the planted faults, the evidence, the wheel."""
+    install(session, *BY_DAY, "proof", "evidence", "campaign", "wheel")
     run_tests(session)
 
 

@@ -147,8 +147,9 @@ def _by_jacfwd(function: Function, _mode: str) -> Differentiated:
     def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
         def weighted(leaves: Several) -> tuple[Any, list[Any]]:
             answers = function(leaves, mask)
-            pairs = zip(*_asked(answers, g), strict=True)
-            return sum(keras.ops.sum(answer * one) for answer, one in pairs), answers
+            pairs: Any = zip(*_asked(answers, g), strict=True)
+            products: list[Any] = [keras.ops.sum(answer * one) for answer, one in pairs]
+            return sum(products), answers
 
         found, answers = jax.jit(jax.jacfwd(weighted, has_aux=True))(leaves)
         return answers, found

@@ -269,7 +269,8 @@ class Balls(Sums):
             case "mix":
                 z, n, h = operands
                 apart = np.abs(h.value - n.value) + n.radius + h.radius
-                roundings = self._mix_roundings(np.abs(1 - z.value) + z.radius, *largest, apart)
+                rest = np.abs(1 - z.value) + z.radius
+                roundings = self._mix_roundings(rest, largest[0], largest[1], largest[2], apart)
                 total = largest[1] + apart * largest[0]
             case _:
                 raise NotImplementedError(f"update: got {operation!r}, expected one of add, mix: no bound is proved")

@@ -23,6 +23,7 @@ from reference import DIRECTIONS, DTYPES, LAYOUTS, NONLINEARITIES, RNNSpec
 from reference.draws import draw_case
 
 WIDE, NARROW = ("float32", "float64"), ("float16", "bfloat16")
+GATED = ("gru", "gru_reset_before", "lstm")
 # torch takes 10 ms for a step in a narrow dtype on a CPU, so these are fewer and smaller
 few = settings(max_examples=-(-settings.default.max_examples // 3))
 
@@ -54,6 +55,18 @@ def check_everywhere(target: Target, direction: str, dtype: str, data: st.DataOb
     target.check("equivalence", *(
         in_layout(case(question, direction, nonlinearity, dtype), layout, question.memory)
         for (nonlinearity, layout), question in zip(combinations, questions, strict=True)
+    ))  # fmt: skip
+
+
+@pytest.mark.own_key
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_cells_with_gates_in_every_layout(target: Target, direction: str, dtype: str) -> None:
+    """Plain, with initial states: a target that refuses lengths, as the corpus asks most of them, fills each
+    combination so."""
+    target.check("plain cells", *(
+        draw_case(RNNSpec(3, 5, direction=direction, cell=cell), batch=2, time=3, dtype=dtype, layout=layout, h0=True)
+        for cell in GATED for layout in LAYOUTS
     ))  # fmt: skip
 
 
