@@ -170,7 +170,8 @@ def test_a_bias_that_the_reset_gate_multiplies_may_have_an_array_of_its_own() ->
     (track,) = draw_parameters(spec)
     arrays = native(spec, both, track)
     assert np.array_equal(arrays["b"][4:], track.b_ih[4:])
-    assert track.b_ih is not None and track.b_hh is not None
+    assert track.b_ih is not None
+    assert track.b_hh is not None
     assert np.array_equal(arrays["b"][:4], (track.b_ih + track.b_hh)[:4])
     back = parameters_of(spec, both, arrays)
     assert np.array_equal(back.b_hh, [0, 0, 0, 0, *track.b_hh[4:]])
