@@ -19,6 +19,7 @@ WAYS: Mapping[str, Way] = {
     "filter_vmap": Way("by eqx.filter_vmap in eqx.filter_jit", "filter_vmapped"),
     "partition": Way("by jax.jit of what eqx.partition gives and eqx.combine puts together", "partitioned"),
     "final state": Way("for its final state, by a scan without outputs", "final_state", View(output="none")),
+    "jacfwd": Way("for gradients by jax.jacfwd, in forward mode", "vmapped", View(differentiation="forward")),
     "loop": Way("by the cell in a loop of Python", "looped"),
     "jitted step": Way("by the cell in eqx.filter_jit, step by step", "looped_jit"),
     "checkpoint": Way("by the cell in eqx.filter_checkpoint", "checkpointed"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from reference import Case
 from reference.judging.view import WHOLE, View
 
+from ..contract import NotOffered
 from ..scripts.script import script
 from ..scripts.source import source
 
@@ -30,8 +31,11 @@ def way_script(case: Case, way: Way, functions: Path, imports: str, **words: Any
     """The script of a case in a way.
 
     functions: the file of its function.  imports: of the framework.  words: as script has them; `module`, the
-    framework's; `h_at` and `c_at`, where in a carry of an LSTM its states stand.
+    framework's; `h_at` and `c_at`, where in a carry of an LSTM its states stand. NotOffered for gradients of a part of
+    the answer, and in forward mode.
     """
+    if case.cotangents is not None and way.view != WHOLE:
+        raise NotOffered(f"script of gradients, asked {way.says}: the adapter writes none")
     return script(
         case,
         TEMPLATE,

@@ -69,3 +69,16 @@ def in_child() -> adapters.Adapter:
     adapter = adapters.load(name)
     planted_in(name)[word][int(index)].plant(pytest.MonkeyPatch())
     return adapter
+
+
+def weighted_twice(right: Any) -> Any:
+    """Of a function, and whatever it answers beside."""
+
+    def made(function: Any, **words: Any) -> Any:
+        def twice(*leaves: Any) -> Any:
+            total, beside = function(*leaves)
+            return 2 * total, beside
+
+        return right(twice, **words)
+
+    return made

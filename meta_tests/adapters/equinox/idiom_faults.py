@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from meta_tests.common.idiom_faults import Planted, replaced
+from meta_tests.common.idiom_faults import Planted, replaced, weighted_twice
 
 
 def mapped(change: Any) -> Any:
@@ -82,6 +82,7 @@ PLANTED = {
     "partition": (NEGATED,),
     "final state": (Planted("a scan without outputs answers another state",
                             replaced("jax.lax:scan", larger_without_outputs)),),
+    "jacfwd": (Planted("jax.jacfwd answers twice the gradients", replaced("jax:jacfwd", weighted_twice)),),
     "loop": (Planted("filter_vmap drops the state of a cell", replaced("equinox:filter_vmap", without_state)),),
     "jitted step": (Planted("filter_jit keeps the arguments of its first call",
                             replaced("equinox:filter_jit", as_called_first)),),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meta_tests.common.idiom_faults import Planted, replaced
+from meta_tests.common.idiom_faults import Planted, replaced, weighted_twice
 
 Patch = pytest.MonkeyPatch
 
@@ -150,19 +150,6 @@ def of_one_half(right: Any) -> Any:
         return right(both, inputs, **words)
 
     return call
-
-
-def weighted_twice(right: Any) -> Any:
-    """Of a function, and whatever it answers beside."""
-
-    def made(function: Any, **words: Any) -> Any:
-        def twice(*leaves: Any) -> Any:
-            total, beside = function(*leaves)
-            return 2 * total, beside
-
-        return right(twice, **words)
-
-    return made
 
 
 SET_LATER = Planted("weights that are set on a layer that was made are dropped",

@@ -14,6 +14,7 @@ from meta_tests.adapters.scripts.test_script import execute
 from meta_tests.common.frameworks import framework_adapter
 from reference import RNNSpec
 from reference.draws import draw_case
+from reference.judging.view import WHOLE
 from reference.layout import state_tuple
 
 CASES = [
@@ -48,3 +49,12 @@ def test_the_script_of_an_idiom_asks_what_it_asks(word: str, case: Any) -> None:
     assert names["actual"].keys() == shown.keys()
     for name, array in names["actual"].items():
         assert np.array_equal(array, shown[name].astype(np.float64))
+
+
+@pytest.mark.parametrize("word", [word for word, way in WAYS.items() if way.view != WHOLE and word != "Sequential"])
+def test_no_script_is_written_of_gradients_of_a_part(word: str) -> None:
+    """Its program would compare them with those of the whole answer."""
+    adapter: Any = framework_adapter("flax")
+    case = draw_case(RNNSpec(3, 4), batch=2, time=3, h0=True, gradients="all")
+    with pytest.raises(NotOffered, match="script of gradients"):
+        adapter.script(case, "cpu", word)
