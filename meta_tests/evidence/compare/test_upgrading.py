@@ -61,7 +61,7 @@ def test_a_constraints_file_asks_for_the_frameworks_that_it_pins(tmp_path: Path)
     assert side.requirements[0] == "torch==2.9.0"
     (tmp_path / "none.txt").write_text("numpy==2.0.2\n")
     with pytest.raises(
-        Unusable, match=r"--old: the constraints name none of ai-edge-litert, flax, jax, keras, onnx, .*, torch, tract"
+        Unusable, match=r"--old: the constraints name none of ai-edge-litert, equinox, flax, jax, .*, torch, tract"
     ):
         upgrading.side("old", tmp_path, tmp_path, [str(tmp_path / "none.txt")])
 
