@@ -13,7 +13,14 @@ from adapters.running.child import Child, ChildStack
 from adapters.running.trial import Trial, examine
 from findings.states import findings_of, told
 from meta_tests.common.features import case_with
-from meta_tests.common.frameworks import activation_of, built, framework_adapter, infinity_of, skipped_where_declared
+from meta_tests.common.frameworks import (
+    activation_of,
+    built,
+    framework_adapter,
+    infinity_of,
+    skipped_where_declared,
+    with_elman,
+)
 from meta_tests.common.references import Forbidding
 from reference import DIRECTIONS, LAYOUTS, Case, CellParameters, RNNSpec
 from reference.draws import MEMORY, draw_case, draw_parameters, in_memory
@@ -29,7 +36,7 @@ SPECS = {
 
 @pytest.fixture(params=adapters.KNOWN)
 def adapter(request: pytest.FixtureRequest) -> adapters.Adapter:
-    return framework_adapter(request.param)
+    return with_elman(framework_adapter(request.param))
 
 
 @pytest.fixture(params=SPECS)
@@ -143,7 +150,7 @@ def test_an_empty_batch_may_have_lengths(adapter: adapters.Adapter):
 def test_what_is_built_is_read_bit_for_bit(adapter: adapters.Adapter, spec: RNNSpec, dtype: str):
     parameters = draw_parameters(spec, dtype)
     read_spec, read = adapter.read(built(adapter, spec, parameters))
-    kept = [one_bias(cell) for cell in parameters] if adapter.name in ("keras", "flax", "litert") else parameters
+    kept = [one_bias(cell) for cell in parameters] if adapter.name in ("keras", "flax", "litert", "mlx") else parameters
     assert read_spec == spec
     assert bits(read) == bits(kept)
 

@@ -75,3 +75,10 @@ def infinity_of(adapter: adapters.Adapter, dtype: str) -> float:
     faults = (one.what.fault for one in present_of(adapter, dtype=dtype, values="not finite"))
     taken = any(fault is not None and fault.name == "infinity_is_largest_float32" for fault in faults)
     return float(np.finfo(np.float32).max) if taken else np.inf
+
+
+def with_elman(adapter: Any) -> Any:
+    """The adapter, of a test that asks an Elman cell; the test is skipped where there is none."""
+    if why := adapter.capabilities.not_offered({"cell": "elman"}):
+        pytest.skip(f"{adapter.name}: {why}")
+    return adapter

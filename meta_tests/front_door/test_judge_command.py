@@ -164,7 +164,7 @@ def test_a_port_is_the_same_function_and_a_wrong_one_is_told(
         (["model"], "got a file of the kind 'without an ending'"),
         (["no_such_module:x"], "ModuleNotFoundError: No module named 'no_such_module'"),
         (["json:nothing"], "AttributeError: module 'json' has no attribute 'nothing'"),
-        (["json:__name__"], "got a str, expected a model of torch, keras, flax, onnx, or a function that makes one"),
+        (["json:__name__"], "got a str, expected a model of torch, keras, flax, equinox, onnx, paddle, or a function"),
         (["junk.pt"], "no code of a file is run"),
         (["net.pt"], f"it needs {__name__}.Net, and no code of a file is run: save the recurrent layer alone"),
         (["dense.pt"], "got Linear, expected torch.nn.RNN, GRU or LSTM"),

@@ -142,16 +142,19 @@ def test_a_script_of_gradients_shows_wrong_ones_alone(framework: str) -> None:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_of_gradients_in_an_idiom_no_script_is_written(framework: str) -> None:
-    """A script that asked for the answer alone would say that nothing is wrong."""
+def test_a_script_of_an_idiom_asks_for_the_gradients_or_is_not_written(framework: str) -> None:
+    """One that asked for the answer alone would say that nothing is wrong."""
     adapter: Any = framework_adapter(framework)
     trained = {word for word, idiom in adapter.idioms.items() if (("gradients", True),) in idiom.answers}
     if not trained:
         pytest.skip(f"{framework} has no gradients here")
     case = draw_case(RNNSpec(2, 3), batch=2, time=3, gradients="all")
     for word in trained:
-        with pytest.raises(NotOffered, match="the adapter writes none of it"):
-            adapter.script(case, "cpu", word)
+        try:
+            text = adapter.script(case, "cpu", word)
+        except NotOffered as error:
+            text = str(error)
+        assert 'print(f"gradient by {name}' in text or "the adapter writes none" in text
 
 
 def test_no_script_is_written_for_what_torch_has_no_call_for(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -46,7 +46,7 @@ def wait_for(partial: Path, lines: int) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_campaign_that_was_cut_off_goes_on_and_ends_alike(tmp_path: Path, how: signal.Signals) -> None:
     """Its blocks are not asked again: they are there as they were."""
-    path, partial, seeds = tmp_path / "a.json", tmp_path / "a.json.partial", "--seeds=900:3100"
+    path, partial, seeds = tmp_path / "a.json", tmp_path / "a.json.partial", "--seeds=900:5300"
     several = ["--processes=2"] if how == signal.SIGINT and find_spec("distributed") else []
     process = started(path, seeds, *several)
     wait_for(partial, 2)
@@ -64,7 +64,7 @@ def test_a_campaign_that_was_cut_off_goes_on_and_ends_alike(tmp_path: Path, how:
     assert path.read_bytes().startswith(kept[: kept.rindex(b"\n") + 1])
     assert not partial.exists()
     whole = read(path)
-    assert (len(whole.starts), sum(whole.outcomes.values())) == (blocks(900, 3_100), 2_200)
+    assert (len(whole.starts), sum(whole.outcomes.values())) == (blocks(900, 5_300), 4_400)
     process.communicate()
 
 

@@ -7,7 +7,8 @@ import pytest
 
 import adapters
 from adapters.contract import features_of_case
-from meta_tests.common.frameworks import arithmetic_of, framework_adapter, skipped_where_declared
+from findings.states import findings_of
+from meta_tests.common.frameworks import arithmetic_of, framework_adapter, skipped_where_declared, with_elman
 from reference import Case, RNNSpec
 from reference.bounds.arithmetic import arithmetic
 from reference.bounds.dense import dense_bound
@@ -25,7 +26,7 @@ SPECS = {
 
 @pytest.fixture(params=adapters.KNOWN)
 def adapter(request: pytest.FixtureRequest) -> adapters.Adapter:
-    return framework_adapter(request.param)
+    return with_elman(framework_adapter(request.param))
 
 
 def states_of(case: Case, computed_in: str) -> Enclosure:
@@ -62,6 +63,8 @@ def drawn(spec: RNNSpec, dtype: str) -> tuple[Case, np.ndarray, np.ndarray]:
 def test_a_head_agrees(adapter: adapters.Adapter, name: str, steps: slice, dtype: str):
     case, weight, bias = drawn(SPECS[name], dtype)
     features = features_of_case(case)
+    if wrong := [one.id for one in findings_of(adapter) if one.what.fault and not one.idiom and one.holds(features)]:
+        pytest.skip(f"{adapter.name} computes another layer: {', '.join(wrong)}")
     expected = head_reference(case, weight, bias, steps, arithmetic_of(adapter, dtype))
     for device in adapter.devices():
         with skipped_where_declared(adapter, features):

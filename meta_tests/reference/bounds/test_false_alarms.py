@@ -35,6 +35,8 @@ TOO_NARROW: dict[str, dict[str, Any]] = {
     "float32_sigmoid_tanh": {"weight_bits": 11},
     "float32_sigmoid_floor": {"weight_bits": 11},
     "float32_clamped_sigmoid": {"weight_bits": 11},
+    "float32_fast_exp": {"weight_bits": 11},
+    "float64_sigmoid_floor": {"weight_bits": 24},
     "float64_of_float32": {"weight_bits": 11},
     "float64_of_float32_products": {"weight_bits": 11},
     "float32_of_bfloat16": {"weight_bits": 2},
