@@ -28,8 +28,12 @@ RIGHT, DEADLY = NAMED.format("Right"), NAMED.format("Deadly")
 
 def started(path: Path, *arguments: str, source: str = RIGHT, **environment: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "rnn_equivalence", "campaign", "--adapter", source, "--evidence", str(path)]
-    return subprocess.Popen([*words, *arguments], cwd=ROOT, env={**os.environ, **environment}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what ignores it, as nohup does, is inherited
+    try:
+        return subprocess.Popen([*words, *arguments], cwd=ROOT, env={**os.environ, **environment}, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def digests(of: Campaign) -> dict[int, str]:
