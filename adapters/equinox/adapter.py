@@ -96,10 +96,7 @@ class EquinoxAdapter(OnJax):
             **{("mode", mode): reason for mode, reason in LACKING.items()},
         },
         emulated={
-            (
-                "direction",
-                "reverse",
-            ): "the layers that the adapter makes scan from the end (jax.lax.scan, reverse=True)",
+            ("direction", "reverse"): "the layers that the adapter makes scan from the end (reverse=True)",
             ("direction", "bidirectional"): "the layers that the adapter makes scan twice, and concatenate",
             **{("lengths", some): LENGTHS for some in ("mixed", "with zeros")},
             **{("num_layers", n): "the layers that the adapter makes call cell after cell" for n in ("2", "3 to 10")},

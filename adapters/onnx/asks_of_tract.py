@@ -66,15 +66,21 @@ def prepared_by_a_runtime(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     return named(model, state.run([kind.from_numpy(feeds[name]) for name in names]))
 
 
-def prepared_by_symbols(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """The length of x is a symbol until the model is a typed one: it is set by a transform."""
-    import tract
-
+def of_any_length(model: Any, feeds: dict[str, Any]) -> tuple[Any, list[str]]:
+    """The model with every size but the length of x, which is the symbol S; and its inputs' names."""
     inferred = with_shapes(loaded(model), feeds)
     names = names_of(inferred)
     sizes = ",".join(map(str, feeds["x"].shape[1:]))
     types = {"float64": "f64", "float32": "f32", "float16": "f16"}
     inferred.set_input_fact(names.index("x"), f"S,{sizes},{types[feeds['x'].dtype.name]}")
+    return inferred, names
+
+
+def prepared_by_symbols(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """The length of x is a symbol until the model is a typed one: it is set by a transform."""
+    import tract
+
+    inferred, names = of_any_length(model, feeds)
     typed = inferred.into_model()
     typed.transform(tract.SetSymbols({"S": len(feeds["x"])}))
     return named(model, typed.into_runnable().run([feeds[name] for name in names]))
@@ -84,11 +90,7 @@ def prepared_for_any_length(model: Any, feeds: dict[str, Any]) -> dict[str, Any]
     """The length of x stays a symbol; a longer sequence is asked first."""
     import numpy as np
 
-    inferred = with_shapes(loaded(model), feeds)
-    names = names_of(inferred)
-    sizes = ",".join(map(str, feeds["x"].shape[1:]))
-    types = {"float64": "f64", "float32": "f32", "float16": "f16"}
-    inferred.set_input_fact(names.index("x"), f"S,{sizes},{types[feeds['x'].dtype.name]}")
+    inferred, names = of_any_length(model, feeds)
     runnable = inferred.into_model().into_runnable()
     longer = {**feeds, "x": -np.concatenate([feeds["x"], feeds["x"]])}
     runnable.run([longer[name] for name in names])
@@ -114,11 +116,7 @@ def by_pulses(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     import tract
 
-    inferred = with_shapes(loaded(model), feeds)
-    names = names_of(inferred)
-    sizes = ",".join(map(str, feeds["x"].shape[1:]))
-    types = {"float64": "f64", "float32": "f32", "float16": "f16"}
-    inferred.set_input_fact(names.index("x"), f"S,{sizes},{types[feeds['x'].dtype.name]}")
+    inferred, names = of_any_length(model, feeds)
     typed = inferred.into_model()
     typed.transform(tract.Pulse(1, symbol="S"))
     state = typed.into_runnable().spawn_state()

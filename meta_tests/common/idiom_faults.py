@@ -82,3 +82,14 @@ def weighted_twice(right: Any) -> Any:
         return right(twice, **words)
 
     return made
+
+
+def rounded_by_default(right: Any) -> Any:
+    """A cell or a layer of JAX, whose products are of bfloat16 where no precision is set."""
+
+    def call(cell: Any, x: Any, *more: Any, **words: Any) -> Any:
+        if import_module("jax").config.jax_default_matmul_precision is None:
+            x = x.astype("bfloat16").astype(x.dtype)
+        return right(cell, x, *more, **words)
+
+    return call

@@ -5,21 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from meta_tests.common.idiom_faults import Planted, replaced, weighted_twice
+from meta_tests.common.idiom_faults import Planted, replaced, rounded_by_default, weighted_twice
 
 
 def mapped(change: Any) -> Any:
     """A function of JAX's trees, of each array."""
     return lambda tree: import_module("jax").tree.map(change, tree)
-
-
-def rounded_by_default(right: Any) -> Any:
-    def call(cell: Any, x: Any, *more: Any, **words: Any) -> Any:
-        if import_module("jax").config.jax_default_matmul_precision is None:
-            x = x.astype("bfloat16").astype(x.dtype)
-        return right(cell, x, *more, **words)
-
-    return call
 
 
 def first_sequence(right: Any) -> Any:

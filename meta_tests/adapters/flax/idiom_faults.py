@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meta_tests.common.idiom_faults import Planted, replaced, weighted_twice
+from meta_tests.common.idiom_faults import Planted, replaced, rounded_by_default, weighted_twice
 
 Patch = pytest.MonkeyPatch
 
@@ -24,15 +24,6 @@ def kept(right: Any) -> Any:
             right(module, name, value)
 
     return setattr_
-
-
-def rounded_by_default(right: Any) -> Any:
-    def call(linear: Any, inputs: Any, *more: Any, **words: Any) -> Any:
-        if import_module("jax").config.jax_default_matmul_precision is None:
-            inputs = inputs.astype("bfloat16").astype(inputs.dtype)
-        return right(linear, inputs, *more, **words)
-
-    return call
 
 
 def subtracted(right: Any) -> Any:
