@@ -105,7 +105,8 @@ class Pinned:
             array = self._array(case, one.array)
             if len(one.at) > array.ndim or any(not 0 <= i < size for i, size in zip(one.at, array.shape, strict=False)):
                 raise ValueError(f"case set {one.array} at: got {list(one.at)}, expected indices of {array.shape}")
-            array[one.at or ...] = one.value
+            with np.errstate(over="ignore"):  # beyond the largest number of a narrow dtype it is infinity
+                array[one.at or ...] = one.value
         check_inputs(spec, case.x, case.h0, case.lengths, case.layout, case.x.dtype, case.mask)
         return case
 

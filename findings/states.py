@@ -1,6 +1,7 @@
 """Whether the version at hand has a finding, as its pinned case says, and whether findings explain a wrong answer."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from adapters.contract import Adapter, features_of_case
 from adapters.running.child import ISOLATED, Child, ChildStack
 from adapters.running.trial import Stack, Trial, examine
 from reference import Case
+from reference.bounds.arithmetic import arithmetic
 from reference.diagnosis.faulty import judge_planted
 from reference.judging.partial import judge_view
 
@@ -134,11 +136,18 @@ def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, A
     sharpest_first = [*(one for one in inside if one.what.fault), *(one for one in inside if one.what.arithmetic)]
     for several in _together(sharpest_first):
         outcome = _judged(trial, several, bound)
-        if outcome == "agrees":
+        if outcome == "agrees" or (outcome == "vacuous" and _nan_as_said(trial, several)):
             return replace(trial, outcome="finding", findings=tuple(one.id for one in several))
         if outcome == "vacuous":
             return replace(trial, outcome="vacuous")
     return trial
+
+
+def _nan_as_said(trial: Trial, several: Sequence[Finding]) -> bool:
+    """Whether an answer has the NaN that an arithmetic of these says there may be: the bound says nothing there."""
+    declared = (arithmetic(one.what.arithmetic) for one in several if one.what.arithmetic)
+    non_finite = trial.verdict is not None and trial.verdict.reason == "non-finite"
+    return non_finite and any(one.sigmoid_end < math.inf for one in declared)
 
 
 def _together(findings: Sequence[Finding]) -> Iterator[tuple[Finding, ...]]:

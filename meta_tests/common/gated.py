@@ -75,7 +75,8 @@ class GatedUnit(Unit):
         u = self.machine.declared.unit_roundoff
         allowed = (SIGMOID_UNITS[self.storage] * self.machine.tanh_excess - 1) * u / (1 + u)
         error, floor = self.error(allowed, a.shape), self.machine.declared.sigmoid_floor
-        return self.round((1 + error) / (1 + np.exp(-a)) + floor / (1 + u) * np.sign(error), self.kept)
+        gate = self.round((1 + error) / (1 + np.exp(-a)) + floor / (1 + u) * np.sign(error), self.kept)
+        return np.where(np.isfinite(a) & (np.abs(a) > self.machine.declared.sigmoid_end), np.nan, gate)
 
     def error(self, allowed: float, shape: tuple[int, ...]) -> np.ndarray | float:
         kind = self.machine.tanh_error

@@ -25,6 +25,12 @@ CLAMPED_SIGMOID_UNITS = 15.0
 # The same of a sigmoid whose exp is 2^(x log2 e), as in MLX: that product, of at most 128, and log2 e are rounded by u
 # each, so that the answer is off by 2 * 128 * ln 2 = 178 u beside A3. Worst seen 65 u (float32, all of [-86, 20]).
 FAST_EXP_UNITS = 178.0
+# Beyond this a sigmoid may be NaN, as XNNPACK's is on processors with AVX512: what is left of the argument after its
+# reduction is so large that its square overflows. Smallest such argument seen: 2^88.53.
+SIGMOID_END = 2.0**88
+# A tanh that is off by so many smallest normal numbers, beside A3, as tract's: a quotient of polynomials, in which the
+# argument times 0.00489 underflows first. 1 / 0.00489 = 204.5.
+EARLY_TANH = 205.0
 
 # A2: roundings of a sum of n terms beside the n - 1 additions and the product: one, for a conversion.
 EXTRA_ROUNDINGS = 1
@@ -54,6 +60,7 @@ class Arithmetic:
     tanh_floor, sigmoid_floor: absolute error of the computed tanh and sigmoid, beside the relative one of A3; 0 unless
         one is declared.
     sigmoid_units: relative error of the computed sigmoid, in u, beside that of A3.
+    sigmoid_end: of a finite argument that is farther from 0 the computed sigmoid may be NaN.
     added_by_step: whether gradients of weights are added up step by step, rounded to storage after each (A5').
     """
 
@@ -69,6 +76,7 @@ class Arithmetic:
     tanh_floor: float = 0.0
     sigmoid_floor: float = 0.0
     sigmoid_units: float = 0.0
+    sigmoid_end: float = math.inf
     added_by_step: bool = False
 
     def __hash__(self) -> int:
@@ -218,13 +226,17 @@ ARITHMETICS = {
         replace(_declare("float32_sigmoid_tanh", "float32"), tanh_floor=SIGMOID_TANH_UNITS * 2.0**-24),
         # a sigmoid that is right in absolute terms, as in ONNX Runtime's operators GRU and LSTM
         replace(_declare("float32_sigmoid_floor", "float32"), sigmoid_floor=ABSOLUTE_SIGMOID_UNITS * 2.0**-24),
-        # the same of a clamped argument, as in tract
-        replace(_declare("float32_clamped_sigmoid", "float32"), sigmoid_floor=CLAMPED_SIGMOID_UNITS * 2.0**-24),
+        # a tanh that loses small numbers, as in tract; and beside it a sigmoid of a clamped argument
+        replace(_declare("float32_early_tanh", "float32"), tanh_floor=EARLY_TANH * 2.0**-126),
+        replace(_declare("float32_clamped_sigmoid", "float32"), tanh_floor=EARLY_TANH * 2.0**-126,
+                sigmoid_floor=CLAMPED_SIGMOID_UNITS * 2.0**-24),
         replace(_declare("float32_fast_exp", "float32"), sigmoid_units=FAST_EXP_UNITS),
+        # a sigmoid that may be NaN of large numbers, as in LiteRT
+        replace(_declare("float32_sigmoid_to_2_88", "float32"), sigmoid_end=SIGMOID_END),
         # a sigmoid of float32 between sums of float64, as in MLX: worst seen 0.4 u of 1 (all of [-86, 20])
         replace(_declare("float64_sigmoid_floor", "float64"), sigmoid_floor=ABSOLUTE_SIGMOID_UNITS * 2.0**-24),
     )
-}
+}  # fmt: skip
 
 REFERENCE = ARITHMETICS["float64"]
 

@@ -290,6 +290,7 @@ class Balls(Sums):
         radius += base.astype(np.float64, copy=False)  # NumPy adds arrays of two dtypes at a third of the speed
         overflows = model.may_overflow(base.max(initial=0))
         radius = model.settled(inputs, radius) if overflows else radius
+        beyond = self._beyond(a, radius, activation)
         bound = np.multiply(activation.largest_slope(a, radius, out=a), radius, out=into_radius)
         bound *= 1 + activation_errors(self.judged, activation.name)[1]
         bound += self.activation_bound(value, activation.name, model)
@@ -298,7 +299,7 @@ class Balls(Sums):
             bound[np.isnan(bound)] = np.inf
             bound[(radius == 0) & ~np.isfinite(value)] = 0
         if activation.name == "sigmoid":
-            bound = self._limited(value, bound, activation, np.isinf(radius) if overflows else False)
+            bound = self._limited(value, bound, activation, beyond | np.isinf(radius) if overflows else beyond)
         return Ball(value, bound, activation.scale(None if activation.bounded else model.scale(base)))
 
     def _activated(self, a: Ball, activation: Activation) -> Ball:
@@ -307,8 +308,16 @@ class Balls(Sums):
         value = activation.phi(a.value)
         bound = activation.largest_slope(a.value, a.radius) * a.radius * (1 + own)
         bound += np.abs(value) * relative + floor + activation.flushes * self.promised.smallest_normal
-        bound = self._limited(value, bound * EVALUATED, activation, np.isinf(a.radius) & np.isfinite(a.value))
+        unknown = np.isinf(a.radius) & np.isfinite(a.value) | self._beyond(a.value, a.radius, activation)
+        bound = self._limited(value, bound * EVALUATED, activation, unknown)
         return _known(Ball(value, bound, activation.scale(a.scale)), (a,))
+
+    def _beyond(self, a: np.ndarray, radius: np.ndarray, activation: Activation) -> Any:
+        """Where the judged sigmoid may be NaN of a finite argument."""
+        end = self.promised.sigmoid_end
+        if activation.name != "sigmoid" or end >= activation.limit:
+            return False
+        return np.isfinite(a) & (np.abs(a) + radius > end)
 
     def _limited(self, value: np.ndarray, bound: np.ndarray, activation: Activation, unknown: Any) -> np.ndarray:
         """A gate stays in its range, but for its own error: a radius above 1 would grow from step to step.

@@ -20,6 +20,7 @@ from ..judging.case import Case
 from ..judging.comparison import says_the_same, vacuous_elements
 from ..layout import last_states, state_tuple, valid_steps
 from ..recurrence import Track
+from ..spec import NONLINEARITIES
 from .tags import Asked, Numbered, Source
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -158,8 +159,8 @@ def changed(enclosure: Enclosure, change: Change, dtype: np.dtype) -> Enclosure:
 def _otherwise_activated(
     question: Case, track: Track, actual: np.ndarray, change: StepChange | None, judged: Arithmetic
 ) -> Expected:
-    """By twice the radius of a step whose activation has a slope of at most 1; the faulty step may round on both sides
-    as the judged one does."""
+    """By twice the radius of a step whose activation has a slope of at most 1, and the error of any activation; the
+    faulty step may round on both sides as the judged one does."""
     assert change is not None, "a fault in the arithmetic of a step"
     previous = np.concatenate([track.states[0][None], track.in_order(actual)])[: len(actual)].astype(np.float64)
     x = track.in_order(track.x).astype(np.float64)
@@ -168,7 +169,8 @@ def _otherwise_activated(
     balls, cell = _AnySlope(judged), track.cell
     weights = balls.weights(track.parameters)
     (h,) = cell.step(balls, weights, cell.project(balls, weights, x), (previous,))
-    bound = 2 * h.radius + balls.activation_bound(value, question.spec.nonlinearity, balls.last)
+    errors = [balls.activation_bound(value, name, balls.last) for name in NONLINEARITIES]
+    bound = 2 * h.radius + np.maximum.reduce(errors)
     scale = np.broadcast_to(h.scale, bound.shape)
     bound = np.where(bound < scale, bound, np.inf)
     return expected_of(track, Enclosure(value, np.where((h.radius == 0) & ~np.isfinite(value), 0, bound), scale))

@@ -134,3 +134,15 @@ def test_nothing_is_known_of_a_gate_whose_argument_may_overflow(cell: str) -> No
     output, h_n = (each_state(lambda one: np.full_like(one, np.nan), part) for part in case.answer())
     assert judge(case, output, h_n, declared="float64_of_float32").outcome == "vacuous"
     assert judge(case, output, h_n).outcome == "disagrees"
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_before", "lstm"])
+def test_nothing_is_known_of_a_sigmoid_beyond_its_end(cell: str) -> None:
+    """There it may be NaN; short of it, where nothing is declared, and of another number than NaN, that is wrong."""
+    declared = "float32_sigmoid_to_2_88"
+    gated = Gated(Machine(declared, IN_ORDER))
+    for weight, outcomes in ((2.0**89, {"vacuous"}), (2.0**87, {"agrees"})):
+        drawn = draw("float32", cell, 2, 3, RNNSpec(1, 1, cell=cell))
+        weights = {name: np.full_like(array, weight if name == "w_ih" else 0) for name, array in drawn.weights.items()}
+        drawn = drawn._replace(weights=weights, x=np.ones_like(drawn.x))
+        assert {verdict.outcome for verdict in verdicts(gated, drawn)} == outcomes, (weight, cell)
