@@ -16,7 +16,7 @@ from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_o
 from evidence.record.lines import capabilities, idiom_of
 from findings import all_findings
 from reference import Case, Gradients, backward, forward
-from reference.judging.pullback import part_gradients
+from reference.judging.partial import gradients_shown
 from reference.judging.view import answer_of
 
 
@@ -61,7 +61,7 @@ class Redrawn:
         def answer(case: Case, device: str) -> Result:
             self._refuse(idiom.narrowed(self.capabilities), features_of_case(case), line["word"])
             if case.cotangents is not None:
-                return result_of(case.gradients() if idiom.view.of_all else part_gradients(idiom.view, case))
+                return result_of(gradients_shown(idiom.view, case))
             return Result(*answer_of(idiom.view, case, *case.answer()))
 
         idiom = idiom_of(line, answer)

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..contract import Idiom
-from ..jax.idioms import FORWARD_MODE, TRAINS, Ways
+from ..jax.idioms import GRADIENTS_ALONE, TRAINS, Ways
 from . import ways
 from .mapping import MAPPING
 from .script import WAYS
@@ -14,10 +14,14 @@ from .script import WAYS
 NO_LENGTHS = dict.fromkeys(
     ((("lengths", "mixed"),), (("lengths", "with zeros"),)), "the idiom is asked without lengths"
 )
-WITHOUT: dict[str, Any] = {**dict.fromkeys(("final state", "loop", "jitted step"), NO_LENGTHS), "jacfwd": FORWARD_MODE}
+ALONE = ("jacfwd", "differentiated twice")
+WITHOUT: dict[str, Any] = {
+    **dict.fromkeys(("final state", "loop", "jitted step"), NO_LENGTHS),
+    **dict.fromkeys(ALONE, GRADIENTS_ALONE),
+}
 
 IDIOMS = {
     word: Idiom(way.says, functools.partial(Ways(ways, MAPPING).answer, way), way.view,
-                WITHOUT.get(word, {}), answers=TRAINS, compiles=word == "jacfwd")
+                WITHOUT.get(word, {}), answers=TRAINS, compiles=word in ALONE)
     for word, way in WAYS.items()
 }  # fmt: skip

@@ -20,6 +20,9 @@ WAYS: Mapping[str, Way] = {
     "partition": Way("by jax.jit of what eqx.partition gives and eqx.combine puts together", "partitioned"),
     "final state": Way("for its final state, by a scan without outputs", "final_state", View(output="none")),
     "jacfwd": Way("for gradients by jax.jacfwd, in forward mode", "vmapped", View(differentiation="forward")),
+    "differentiated twice": Way(
+        "for second derivatives, by jax.grad of a sum of gradients", "vmapped", View(differentiation="twice")
+    ),
     "loop": Way("by the cell in a loop of Python", "looped"),
     "jitted step": Way("by the cell in eqx.filter_jit, step by step", "looped_jit"),
     "checkpoint": Way("by the cell in eqx.filter_checkpoint", "checkpointed"),

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..contract import Idiom
-from ..jax.idioms import FORWARD_MODE, TRAINS, Ways
+from ..jax.idioms import GRADIENTS_ALONE, TRAINS, Ways
 from . import ways
 from .mapping import MAPPING
 from .script import WAYS
@@ -18,11 +18,12 @@ WITHOUT: dict[str, Any] = {
         ((("h0", True),), (("lengths", "mixed"),), (("lengths", "with zeros"),)),
         "nnx.Sequential hands no carries and no lengths on to its layers",
     ),
-    "jacfwd": FORWARD_MODE,
+    "jacfwd": GRADIENTS_ALONE,
+    "differentiated twice": GRADIENTS_ALONE,
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
 WITHOUT_H0 = ("Sequential",)  # there is no initial state by which a gradient could be asked
-COMPILED = ("ensemble", "jacfwd")  # for seconds in each case
+COMPILED = ("ensemble", "jacfwd", "differentiated twice")  # for seconds in each case
 
 IDIOMS = {
     word: Idiom(way.says, functools.partial(Ways(ways, MAPPING).answer, way), way.view, WITHOUT.get(word, {}),

@@ -32,6 +32,8 @@ WAYS: Mapping[str, Way] = {
     "vmap": Way("of one sequence, by jax.vmap over the batch", "vmapped"),
     "loop": Way("by the cell in a loop of Python", "loop"),
     "jacfwd": Way("for gradients by jax.jacfwd, in forward mode", "layers", View(differentiation="forward")),
+    "differentiated twice": Way("for second derivatives, by jax.grad of a sum of gradients", "layers",
+                        View(differentiation="twice")),
     "lax.scan": Way("by the cell, taken apart and put together, in jax.lax.scan", "lax_scan"),
     "nnx.scan": Way("by the cell in nnx.scan", "nnx_scan"),
     "linen": Way("by flax.linen.RNN and Bidirectional", "linen_layers"),

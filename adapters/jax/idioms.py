@@ -28,11 +28,11 @@ from .settings import device_named, settings
 CALLS = itertools.count(1)
 CALLS_KEPT = 50
 TRAINS = ((("gradients", True),),)
-# what an idiom for gradients in forward mode is not asked
-FORWARD_MODE = {
+# what an idiom for gradients in forward mode, or for second derivatives, is not asked
+GRADIENTS_ALONE = {
     (("gradients", False),): "it asks for gradients",
     **dict.fromkeys(((("dtype", "float16"),), (("dtype", "bfloat16"),)),
-                    "of a sum of all answers in 16 bits no bound says anything"),
+                    "of so long a sum in 16 bits no bound says anything"),
 }  # fmt: skip
 
 
@@ -115,7 +115,18 @@ def _in_forward_mode(answers: Any, leaves: Any, cotangents: Any) -> tuple[Any, A
     return answered, found
 
 
-DIFFERENTIATED = {"reverse": _in_reverse_mode, "forward": _in_forward_mode}
+def _twice(answers: Any, leaves: Any, cotangents: Any) -> tuple[Any, Any]:
+    """Of the sum of all first gradients but those by biases."""
+
+    def total(*leaves: Any) -> tuple[Any, Any]:
+        answered, first = _in_reverse_mode(answers, leaves, cotangents)
+        return sum(jnp.sum(one) for one in jax.tree.leaves(first) if one.ndim > 1), answered
+
+    found, answered = jax.jit(jax.grad(total, argnums=tuple(range(len(leaves))), has_aux=True))(*leaves)
+    return answered, found
+
+
+DIFFERENTIATED = {"reverse": _in_reverse_mode, "forward": _in_forward_mode, "twice": _twice}
 
 
 @contextmanager

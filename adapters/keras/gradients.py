@@ -7,6 +7,8 @@ are. Where one bias stands for b_ih + b_hh, each of these has its gradient, by t
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -15,6 +17,7 @@ import keras
 import numpy as np
 
 from reference import Gradients, RNNSpec
+from reference.judging.view import WORDS
 
 from ..inputs import Inputs
 from ..mapping import parameters_of
@@ -51,20 +54,21 @@ def gradients_of(stack: ModeRunner, inputs: Inputs, cotangents: tuple[Any, Any])
 def differentiated(
     spec: RNNSpec, inputs: Inputs, cotangents: tuple[Any, Any], held: Sequence[Mapping[str, np.ndarray]],
     answers: Callable[[Any, Several, Any, Several], list[Any]], mode: str = "eager", kept: Any = None,
-    states: bool = True, forward: bool = False,
+    states: bool = True, differentiation: str = "reverse",
 ) -> Gradients:  # fmt: skip
     """The gradients of what a function of x, the states, a mask and all weights answers: the output, and final states.
 
     inputs, cotangents: batch first.  held: of each track its arrays, by Keras' names.  mode: in which it is called; of
-    one of KEPT the function is kept in `kept`.  states: whether it answers final states.  forward: whether they are
-    computed in forward mode, of which JAX knows.
+    one of KEPT the function is kept in `kept`.  states: whether it answers final states.  differentiation: a word of a
+    view; JAX alone knows forward mode.
     """
     start, (g_output, g_h_n) = start_of(spec, inputs.start(spec)) or [], cotangents
     mask = None if inputs.valid is None else tensor(inputs.valid)
     g = [g_output, *(start_of(spec, g_h_n) or [None] * (len(start) * states))]
     leaves = [tensor(one) for one in (inputs.x, *start, *(array for cell in held for array in cell.values()))]
     count = 1 + len(start)
-    function = (_by_jacfwd if forward else BY[BACKEND])(
+    counted = [True] * count + [name != "bias" for cell in held for name in cell]
+    function = _made(differentiation, counted)(
         lambda leaves, mask: answers(leaves[0], leaves[1:count], mask, leaves[count:]), mode
     )
     if mode in KEPT:
@@ -117,11 +121,12 @@ def _by_torch(function: Function, mode: str) -> Differentiated:
     torch = import_module("torch")
 
     def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
-        leaves = [one.detach().clone().requires_grad_() for one in leaves]
+        again = any(one.requires_grad for one in leaves)  # what is answered here is differentiated once more
+        leaves = leaves if again else [one.detach().clone().requires_grad_() for one in leaves]
         with torch.enable_grad():
             answers = function(leaves, mask)
         asked, given = _asked(answers, g)
-        return answers, torch.autograd.grad(asked, leaves, given, materialize_grads=True)
+        return answers, torch.autograd.grad(asked, leaves, given, create_graph=again, materialize_grads=True)
 
     return both
 
@@ -164,3 +169,31 @@ BY: dict[str, Callable[[Function, str], Differentiated]] = {
     "torch": _by_torch,
     "jax": _by_jax,
 }
+
+
+def _twice(counted: Sequence[bool], function: Function, mode: str) -> Differentiated:
+    """Of the sum of those first gradients that are counted."""
+    by = BY[BACKEND]
+
+    def both(leaves: Several, mask: Any, g: Several) -> tuple[Any, Any]:
+        def total(leaves: Several, mask: Any) -> list[Any]:
+            answers, first = by(function, mode)(leaves, mask, g)
+            sums: list[Any] = [keras.ops.sum(one) for one in itertools.compress(first, counted)]
+            return [sum(sums), *answers]
+
+        (_, *answers), found = by(total, mode)(leaves, mask, [keras.ops.ones(()), *([None] * len(g))])
+        return answers, found
+
+    return both
+
+
+def _made(differentiation: str, counted: Sequence[bool]) -> Callable[[Function, str], Differentiated]:
+    """What makes of a function one that differentiates it, by the word of a view."""
+    match differentiation:
+        case "reverse":
+            return BY[BACKEND]
+        case "forward":
+            return _by_jacfwd
+        case "twice":
+            return functools.partial(_twice, counted)
+    raise ValueError(f"differentiation: got {differentiation!r}, expected one of {', '.join(WORDS['differentiation'])}")

@@ -52,8 +52,10 @@ def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> C
             if case.cotangents is not None:
                 g = check_cotangents(spec, case.x, case.layout, case.cotangents)
                 g = given.cotangents(g) if view.of_all else shown_cotangents(view, case, "batch_first")
-                states, forward = view.states != "none", view.differentiation == "forward"
-                found = differentiated(spec, given, g, held, trained, states=states, forward=forward)
+                states = view.states != "none"
+                found = differentiated(
+                    spec, given, g, held, trained, states=states, differentiation=view.differentiation
+                )
                 return result_of(_of_case(view, case, given, found), case.x.dtype)
             start = (states := start_of(spec, given.h0)) and [tensor(state) for state in states]
             mask = None if given.valid is None else tensor(given.valid)
@@ -94,15 +96,17 @@ NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n 
 ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
          for n in SEVERAL}  # fmt: skip
 TRAINS = {"answers": () if BACKEND == "numpy" else ((("gradients", True),),)}
-# what computes gradients in forward mode alone
-FORWARD_MODE = {
+# what is asked for gradients alone, in forward mode or for second derivatives
+GRADIENTS_ALONE = {
     "answers": ((("gradients", True),),),
     "without": {(("gradients", False),): "it asks for gradients",
                 **dict.fromkeys(_each("dtype", "float16", "bfloat16"),
-                                "of a sum of all answers in 16 bits no bound says anything")},
+                                "of so long a sum in 16 bits no bound says anything")},
     "compiles": True,
-    "absent": "" if BACKEND == "jax" else "Keras has no forward mode of its own: it is asked by jax.jacfwd",
+    "absent": "" if BACKEND != "numpy" else "NumPy differentiates nothing",
 }  # fmt: skip
+FORWARD_MODE = {**GRADIENTS_ALONE, "absent": "" if BACKEND == "jax" else
+                "Keras has no forward mode of its own: it is asked by jax.jacfwd"}  # fmt: skip
 LAST, ALONE = View(output="last step", states="none"), View(states="none")
 NO_STEPS = {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 1 out of bounds")}
 # Model.predict traces a model anew for each case; in a graph TensorFlow refuses by an error of another type
@@ -146,6 +150,8 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "RNN of a cell": ("by RNN of one cell", View(), TRAINS),
     "RNN in forward mode": ("by RNN of one cell, for gradients by jax.jacfwd, in forward mode",
                             View(differentiation="forward"), FORWARD_MODE),
+    "differentiated twice": ("for second derivatives, those of the sum of gradients", View(differentiation="twice"),
+                             GRADIENTS_ALONE),
     # around the layer
     "halves added": ("by Bidirectional(merge_mode=\"sum\")", View(halves="sum"), {**TRAINS, "without": ONE_WAY}),
     "halves multiplied": ("by Bidirectional(merge_mode=\"mul\")", View(states="none", halves="mul"),

@@ -373,6 +373,11 @@ def rnn_in_forward_mode(given):
     return rnn_of_a_cell(given)
 
 
+def differentiated_twice(given):
+    """Layers of sequences; second derivatives are asked of them from outside."""
+    return called(given, layers_of(given, return_state=True, zero_output_for_mask=True))
+
+
 def halves_added(given):
     """Bidirectional(merge_mode="sum"), with its states."""
     outputs, states = called(given, layers_of(given, both={"merge_mode": "sum"}, return_state=True))

@@ -173,7 +173,7 @@ class Stack:
         """The answer to a case about this stack, or about its first layers (case.prefix)."""
         if self.way is not None:
             with self._timed("run"):
-                probed = case.cotangents is not None and self.view.of_all
+                probed = case.cotangents is not None and self.view.probed
                 return self.way.answer(probe(case) if probed else case, self.device)
         if case.cotangents is not None:
             return self._gradients(case)

@@ -27,6 +27,13 @@ def create_graph(module: Any, leaves: Several, g: Several) -> Answered:
     return at_once(module, leaves, g, create_graph=True)
 
 
+def twice(module: Any, leaves: Several, g: Several) -> Answered:
+    """Of the sum of all first gradients but those by biases, as a gradient penalty is differentiated."""
+    answers, first = create_graph(module, leaves, g)
+    total: Any = sum(one.sum() for one in first if one.dim() > 1)
+    return answers, torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+
+
 def accumulated(module: Any, leaves: Several, g: Several) -> Answered:
     """By backward, over two calls whose losses have half of the weight each: .grad has the sum."""
     answers: Several = ()

@@ -19,7 +19,7 @@ from reference.layout import each_state
 from ..contract import Idiom, Refusal, Result, result_of
 from ..inputs import Inputs
 from . import ways
-from .differentiation import accumulated, at_once, create_graph, frozen_in_turn, jacfwd, vjp
+from .differentiation import accumulated, at_once, create_graph, frozen_in_turn, jacfwd, twice, vjp
 from .gradients import asked_of, differentiated
 from .models import flipped
 from .modes import Answer
@@ -35,7 +35,7 @@ NO_STORAGE = {(("gradients", True), lengths): Refusal("RuntimeError", "Cannot ac
               for lengths in LENGTHS}  # fmt: skip
 NO_MORE: dict[Any, str] = {}
 NARROW = dict.fromkeys(
-    ((("dtype", "float16"),), (("dtype", "bfloat16"),)), "of a sum of all answers in 16 bits no bound says anything"
+    ((("dtype", "float16"),), (("dtype", "bfloat16"),)), "of so long a sum in 16 bits no bound says anything"
 )
 # what has no formula in forward mode
 NO_TANGENTS = {
@@ -99,6 +99,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "vjp": trained("for gradients by torch.func.vjp", vjp, refused=NO_STORAGE),
         "jacfwd": trained("for gradients by torch.func.jacfwd, in forward mode", jacfwd, refused=NO_TANGENTS,
                           view=View(differentiation="forward"), more=NARROW),
+        "differentiated twice": trained("for second derivatives, those of the sum of gradients", twice,
+                                        view=View(differentiation="twice"), more=NARROW),
     }  # fmt: skip
 
 

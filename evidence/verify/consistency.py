@@ -303,7 +303,7 @@ def _gradient_place(line: VerdictLine, place: Place) -> Iterator[str]:
     layer, inputs = min(place.layer, sizes.num_layers - 1), sizes.input_size
     shapes = {f"d{name}": (1, *shape)[-2:] for name, shape in cell_shapes(spec, layer).items()}
     rows = shapes["dw_ih"][0]
-    if sizes.num_layers == 1 and view.of_all:
+    if sizes.num_layers == 1 and view.probed:
         shapes |= {"dw_ih": (rows, inputs + rows * spec.num_directions), "delta": (sizes.batch, rows)}  # of the probe
     for state in cell_of(spec).states:
         finals = (f"{state.name}_n",) if view.states != "none" else ()

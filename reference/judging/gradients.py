@@ -35,9 +35,9 @@ def elements(spec: RNNSpec, batch: int, time: int, view: View = WHOLE) -> int:
     which all is shown the deltas too."""
     tracks, states = spec.num_directions, sum(state.size for state in cell_of(spec).states)
     shapes = [cell_shapes(spec, layer) for layer in range(spec.num_layers)]
-    probed = shapes[0]["w_ih"][0] if spec.num_layers == 1 and view.of_all else 0  # the probe's features of each track
+    probed = shapes[0]["w_ih"][0] if spec.num_layers == 1 and view.probed else 0  # the probe's features of each track
     weights = sum(math.prod(shape) for one in shapes for shape in one.values()) + probed * probed * tracks
-    if view.of_all:
+    if view.probed:
         steps = tracks * (spec.num_layers * spec.state_size + probed)
         return batch * time * (steps + spec.input_size) + tracks * (2 * batch * states * spec.num_layers + weights)
     rows = {"every step": time, "last step": 1, "none": 0}[view.output]

@@ -15,6 +15,8 @@ from .comparison import Part, compare, says_the_same, vacuous_elements
 from .gradients import judge_gradients, probe
 from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
 from .parts import parts_of, put_back, shown_of, whole_of, wrong_shown
+from .pullback import part_gradients
+from .second_derivatives import judge_twice, second_gradients
 from .verdict import Verdict
 from .view import WHOLE, View, answer_of, as_shown, held, sequence_of, valid_of
 from .view_gradients import judge_part
@@ -70,11 +72,20 @@ def _on_gradients(
 ) -> Verdict:
     if view.differentiation == "forward":
         return judge_stack(probe(case), gradients, (), declared, forward_mode=True)
+    if view.differentiation == "twice":
+        return judge_twice(case, gradients, declared)
     if not view.of_all:
         return judge_part(case, view, gradients, declared)
     if case.spec.num_layers > 1:
         return judge_stack(case, gradients, prefixes, declared)
     return judge_gradients(case, gradients, declared)
+
+
+def gradients_shown(view: View, case: Case) -> Gradients:
+    """What the reference answers to a call of this view that asks for gradients."""
+    if view.differentiation == "twice":
+        return second_gradients(case)
+    return case.gradients() if view.of_all else part_gradients(view, case)
 
 
 def widest(view: View, case: Case, declared: str | None) -> float:

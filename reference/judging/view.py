@@ -34,7 +34,7 @@ WORDS = {
     "masked": ("zero", "held"),
     "halves": ("concat", "sum", "mul", "ave"),
     "first": ("zero", "h0"),
-    "differentiation": ("reverse", "forward"),
+    "differentiation": ("reverse", "forward", "twice"),
 }
 # in what order a track reads the steps, by its direction
 PROCESSED: Mapping[str, slice] = {"forward": slice(None), "reverse": slice(None, None, -1)}
@@ -50,7 +50,7 @@ class View(NamedTuple):
     halves: how the two directions' outputs of the last layer are put together; of one direction there is nothing to do.
     first: what an output that is held, or the last one, is before any step: zero, or the last layer's initial state.
     differentiation: in which mode gradients are computed: reverse, one step back after the other, as a probe shows; or
-        forward, of which no step back is shown.
+        forward, of which no step back is shown; or twice: the derivatives of the sum of all gradients but a bias's.
     """
 
     output: str = "every step"
@@ -79,6 +79,11 @@ class View(NamedTuple):
     def of_all(self) -> bool:
         """Whether it shows all of an answer, in whatever mode that is differentiated."""
         return not {*self.words()} - {"differentiation"}
+
+    @property
+    def probed(self) -> bool:
+        """Whether a probe shows how its gradients come about."""
+        return self.of_all and self.differentiation != "twice"
 
     def merges(self, directions: int) -> bool:
         """Whether outputs of several directions are made one."""

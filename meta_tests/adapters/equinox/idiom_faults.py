@@ -74,6 +74,7 @@ PLANTED = {
     "final state": (Planted("a scan without outputs answers another state",
                             replaced("jax.lax:scan", larger_without_outputs)),),
     "jacfwd": (Planted("jax.jacfwd answers twice the gradients", replaced("jax:jacfwd", weighted_twice)),),
+    "differentiated twice": (Planted("jax.grad answers twice the gradients", replaced("jax:grad", weighted_twice)),),
     "loop": (Planted("filter_vmap drops the state of a cell", replaced("equinox:filter_vmap", without_state)),),
     "jitted step": (Planted("filter_jit keeps the arguments of its first call",
                             replaced("equinox:filter_jit", as_called_first)),),

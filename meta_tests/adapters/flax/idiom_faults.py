@@ -169,6 +169,7 @@ PLANTED = {
     "loop": (Planted("a cell that is not traced drops its carry",
                      replaced("flax.nnx:SimpleCell.__call__", carry_dropped_outside_of_traces)),),
     "jacfwd": (Planted("jax.jacfwd answers twice the gradients", replaced("jax:jacfwd", weighted_twice)),),
+    "differentiated twice": (Planted("jax.grad answers twice the gradients", replaced("jax:grad", weighted_twice)),),
     "lax.scan": (Planted("split negates the weights", replaced("flax.nnx:split", negated)),),
     "nnx.scan": (Planted("nnx.scan ignores reverse", replaced(
         "flax.nnx:scan", lambda right: lambda step, *, reverse, **words: right(step, **words))),),

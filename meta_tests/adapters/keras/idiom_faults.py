@@ -191,6 +191,8 @@ PLANTED = {
         "RNN", lambda layer: several_cells(layer) and not layer.return_sequences)),),
     "stacked cells": (Planted("the output of stacked cells is negated", spoilt("RNN", several_cells)),),
     "RNN in forward mode": (Planted("jax.jacfwd answers no gradient by the initial states", start_dropped),),
+    "differentiated twice": (Planted("keras.ops.sum is doubled", changed("ops.sum", lambda right: (
+        lambda *given, **words: 2 * right(*given, **words)))),),
     "RNN of a cell": (Planted("a layer of a cell negates", spoilt("RNN", one_cell_in_the_layer)),),
     "halves added": (Planted("the sum is negated", spoilt("Bidirectional", merge("sum"))),),
     "halves multiplied": (Planted("the product is negated", spoilt("Bidirectional", merge("mul"))),),

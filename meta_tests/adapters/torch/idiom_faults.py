@@ -216,6 +216,17 @@ def doubled_with_a_graph(patch: Patch) -> None:
     patch.setattr("torch.autograd.grad", twice)
 
 
+def half_without_a_graph(patch: Patch) -> None:
+    """Gradients that are right, and depend on what they are made of by half of it."""
+    grad = import_module("torch").autograd.grad
+
+    def detached(*given: Any, create_graph: bool = False, **words: Any) -> Any:
+        found = grad(*given, create_graph=create_graph, **words)
+        return [(one + one.detach()) / 2 for one in found] if create_graph else found
+
+    patch.setattr("torch.autograd.grad", detached)
+
+
 def vjp_negated(patch: Patch) -> None:
     vjp = import_module("torch").func.vjp
 
@@ -271,4 +282,5 @@ PLANTED = {
     "create graph": (Planted("gradients that can be differentiated are doubled", doubled_with_a_graph),),
     "vjp": (Planted("torch.func.vjp goes back with -g", vjp_negated),),
     "jacfwd": (Planted("torch.func.jacfwd answers -dx", jacfwd_negated),),
+    "differentiated twice": (Planted("half of a gradient has no graph", half_without_a_graph),),
 }
