@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ NARROW = {
     (("direction", "reverse"),): UNKNOWN,
     (("projection", True),): UNKNOWN,
 }
+PROJECTS = "proj_size" in inspect.signature(paddle.nn.LSTM.__init__).parameters  # not so in Paddle 2
 ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": functional.sigmoid}
 
 
@@ -39,7 +41,8 @@ class PaddleAdapter(Framework):
     framework: Any = paddle
     version = str(framework.__version__)
     capabilities = Capabilities(
-        unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
+        unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"}
+        | ({} if PROJECTS else {("projection", True): "paddle.nn.LSTM takes no proj_size in this version"}),
         emulated={
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
             ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, which is NaN (F-305); "
@@ -52,7 +55,8 @@ class PaddleAdapter(Framework):
             for dtype in ("float16", "bfloat16")
             for beside, said in NARROW.items()
         },
-        offers=(("cell", "gru"), ("cell", "lstm"), ("projection", True), ("gradients", True)),
+        offers=(("cell", "gru"), ("cell", "lstm"), ("gradients", True),
+                *((("projection", True),) if PROJECTS else ())),
     )  # fmt: skip
     read = staticmethod(read)
 

@@ -13,7 +13,7 @@ from reference.arguments import check_cotangents
 from ..contract import Idiom, Refusal, Result, result_of
 from ..inputs import Inputs
 from . import ways
-from .differentiation import accumulated, at_once, create_graph, evaluated, frozen_in_turn
+from .differentiation import accumulated, at_once, create_graph, evaluated, frozen_in_turn, of_a_loss
 from .gradients import answer_of, gradients_of
 
 TRAINS = ((("gradients", True),),)
@@ -38,11 +38,11 @@ FORWARD = {(("gradients", False),): "it asks for gradients"}
 def idioms(adapter: Any) -> dict[str, Idiom]:
     """Those of the adapter, by their words."""
 
-    def called(way: Any = ways.called, by: Any = at_once) -> Callable[[Case, str], Result]:
-        return lambda case, device: _answer(adapter, case, device, way, by)
+    def called(way: Any = ways.called, by: Any = at_once, padding: Any = None) -> Callable[[Case, str], Result]:
+        return lambda case, device: _answer(adapter, case, device, way, by, padding)
 
-    def trained(says: str, by: Any, **more: Any) -> Idiom:
-        return Idiom(says, called(by=by), without=FORWARD, answers=TRAINS, **more)
+    def trained(says: str, by: Any, padding: float | None = None, **more: Any) -> Idiom:
+        return Idiom(says, called(by=by, padding=padding), without=FORWARD, answers=TRAINS, **more)
 
     return {
         "wrapped": Idiom("by paddle.nn.RNN and BiRNN around the cells", called(ways.wrapped), answers=TRAINS),
@@ -61,6 +61,8 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), refused=UNTYPED, isolate=True,
                            compiles=True, answers=TRAINS),
         "accumulated": trained("for gradients by backward, over two calls of half the weight each", accumulated),
+        "loss": trained("for gradients of one number, which is NaN where the padding of the output is in it",
+                        of_a_loss, np.nan),
         "frozen": trained("for gradients where two of three arrays require none, in turn", frozen_in_turn),
         "create graph": trained("for gradients with create_graph=True", create_graph,
                                 refused={(("gradients", True), ("direction", word)): ONCE
@@ -69,7 +71,7 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
     }  # fmt: skip
 
 
-def _answer(adapter: Any, case: Case, device: str, way: Any, by: Any) -> Result:
+def _answer(adapter: Any, case: Case, device: str, way: Any, by: Any, padding: float | None) -> Result:
     layer = adapter.build(case.spec, case.parameters, device, layout=case.layout)
     known = adapter._known(layer)
     steps = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths)).astype(np.int64)
@@ -77,4 +79,4 @@ def _answer(adapter: Any, case: Case, device: str, way: Any, by: Any) -> Result:
     if case.cotangents is None:
         return answer_of(layer, known, inputs, way)
     cotangents = check_cotangents(case.spec, case.x, case.layout, case.cotangents)
-    return result_of(gradients_of(layer, known, inputs, cotangents, way, by))
+    return result_of(gradients_of(layer, known, inputs, cotangents, way, by, padding))

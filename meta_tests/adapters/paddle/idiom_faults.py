@@ -178,6 +178,7 @@ PLANTED = {
     "converted": (Planted("weights are halved when they are cast", halved_when_cast),),
     "to_static": (Planted("a layer that is made static answers for -x", static_negated),),
     "accumulated": (Planted("the second of two backward passes is lost", every_other_backward),),
+    "loss": (Planted("gradients of one number are doubled", grad_doubled(lambda inputs, **words: not words.get("given"))),),
     "frozen": (
         Planted("gradients by a few arrays are doubled", grad_doubled(lambda inputs, **words: len(inputs) <= 5)),
     ),
