@@ -25,12 +25,12 @@ from .ways import cells_of
 
 # what Paddle says of 16 bits on a CPU: the first of a layer's own list of weights, the others of its loop over time
 UNKNOWN = Refusal("RuntimeError", "is not registered. Selected wrong DataType")
+PROJECTS = "proj_size" in inspect.signature(paddle.nn.LSTM.__init__).parameters  # not so in Paddle 2
 NARROW = {
     (): Refusal("RuntimeError", "There are no kernels which are registered in the coalesce_tensor operator"),
     (("direction", "reverse"),): UNKNOWN,
-    (("projection", True),): UNKNOWN,
+    **({(("projection", True),): UNKNOWN} if PROJECTS else {}),
 }
-PROJECTS = "proj_size" in inspect.signature(paddle.nn.LSTM.__init__).parameters  # not so in Paddle 2
 ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": functional.sigmoid}
 
 

@@ -20,6 +20,7 @@ TRAINS = ((("gradients", True),),)
 WHOLE = {(("lengths", word),): "a part of a sequence has no length of its own" for word in ("mixed", "with zeros")}
 BOTH = {(("direction", "bidirectional"),): "a half that runs backwards begins with the last part",
         (("direction", "reverse"),): "a layer that runs backwards begins with the last part"}  # fmt: skip
+STEPS = {(("time", "0"),): "a loop over no steps has nothing to stack"}
 ALONE = {(("direction", "reverse"),): "paddle.nn.RNN has a cell, whose weights have other names"}
 ONCE = Refusal("RuntimeError", "The Op rnn_grad doesn't have any grad op")
 UNTYPED = {
@@ -46,7 +47,7 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
 
     return {
         "wrapped": Idiom("by paddle.nn.RNN and BiRNN around the cells", called(ways.wrapped), answers=TRAINS),
-        "loop": Idiom("by a loop over the cells", called(ways.loop), answers=TRAINS),
+        "loop": Idiom("by a loop over the cells", called(ways.loop), without=STEPS, answers=TRAINS),
         "default dtype": Idiom("after paddle.set_default_dtype", called(ways.default_dtype)),
         "training": Idiom("in training, without dropout", called(ways.training)),
         "dropout": Idiom("with dropout, in eval(), where it has no effect", called(ways.dropout)),
