@@ -20,8 +20,7 @@ STATES = {
     "present": "the answer to its case is as wrong as it says",
     "gone": "the answer to its case is right",
     "changed": "the answer to its case is wrong in another way",
-    "not asked": "its device is not here, this version does not offer what its case asks for, or its case shows others "
-    "alone, or nothing can be expected, as another says",
+    "not asked": "its device is not here, or its case shows others alone, or nothing can be expected, as another says",
 }
 MOST_AT_ONCE = 4  # findings that explain one answer together; an LSTM in tract has as many
 # asks a case in a mode and an idiom, in a process of its own where that is True
@@ -108,8 +107,6 @@ def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask, present:
     trial = ask(pinned.case(), pinned.mode, pinned.idiom, isolate)
     if trial.outcome == "agrees":
         return State(finding, "gone", trial)
-    if trial.outcome == "not offered":
-        return State(finding, "not asked", trial)
     if finding.what.not_expressible and trial.outcome in ("disagrees", "crashed"):
         return State(finding, "present", replace(trial, outcome="finding", findings=(finding.id,)))
     told = explained(trial, [finding], pinned.features())

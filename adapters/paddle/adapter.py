@@ -25,11 +25,10 @@ from .ways import cells_of
 
 # what Paddle says of 16 bits on a CPU: the first of a layer's own list of weights, the others of its loop over time
 UNKNOWN = Refusal("RuntimeError", "is not registered. Selected wrong DataType")
-PROJECTS = "proj_size" in inspect.signature(paddle.nn.LSTM.__init__).parameters  # not so in Paddle 2
 NARROW = {
     (): Refusal("RuntimeError", "There are no kernels which are registered in the coalesce_tensor operator"),
     (("direction", "reverse"),): UNKNOWN,
-    **({(("projection", True),): UNKNOWN} if PROJECTS else {}),
+    **({(("projection", True),): UNKNOWN} if "proj_size" in inspect.signature(paddle.nn.LSTM).parameters else {}),
 }
 ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": functional.sigmoid}
 
@@ -41,8 +40,7 @@ class PaddleAdapter(Framework):
     framework: Any = paddle
     version = str(framework.__version__)
     capabilities = Capabilities(
-        unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"}
-        | ({} if PROJECTS else {("projection", True): "paddle.nn.LSTM takes no proj_size in this version"}),
+        unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
         emulated={
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
             ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, which is NaN (F-305); "
@@ -55,8 +53,7 @@ class PaddleAdapter(Framework):
             for dtype in ("float16", "bfloat16")
             for beside, said in NARROW.items()
         },
-        offers=(("cell", "gru"), ("cell", "lstm"), ("gradients", True),
-                *((("projection", True),) if PROJECTS else ())),
+        offers=(("cell", "gru"), ("cell", "lstm"), ("projection", True), ("gradients", True)),
     )  # fmt: skip
     read = staticmethod(read)
 

@@ -22,7 +22,7 @@ BOTH = {(("direction", "bidirectional"),): "a half that runs backwards begins wi
         (("direction", "reverse"),): "a layer that runs backwards begins with the last part"}  # fmt: skip
 STEPS = {(("time", "0"),): "a loop over no steps has nothing to stack"}
 ALONE = {(("direction", "reverse"),): "paddle.nn.RNN has a cell, whose weights have other names"}
-ONCE = Refusal("RuntimeError", "The Op rnn_grad doesn't have any grad op")
+ONCE = Refusal("RuntimeError", "The Op rnn_grad doesn't have any grad")
 UNTYPED = {
     (("dtype", dtype), ("direction", "reverse")): Refusal("TypeError", "Check data type error for op: flip")
     for dtype in ("float16", "bfloat16")
@@ -59,6 +59,7 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
                          called(ways.by_name), without=ALONE),
         "converted": Idiom("of a layer that was brought to another dtype, and back", called(ways.converted),
                            without=ROUNDED),
+        "moved": Idiom("of a layer that was moved to the CPU", called(ways.moved)),
         "to_static": Idiom("by paddle.jit.to_static", called(ways.to_static), refused=UNTYPED, isolate=True,
                            compiles=True, answers=TRAINS),
         "accumulated": trained("for gradients by backward, over two calls of half the weight each", accumulated),

@@ -16,7 +16,7 @@ LAYERS = {"elman": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 # idiom -> the function of ways.py by which it calls; the one of differentiation.py by which it asks for gradients
 CALLED = {"eager": "called", "by name": "by_name", "default dtype": "default_dtype", "in parts": "in_parts",
           **{word: word for word in ("wrapped", "loop", "training", "dropout", "strided", "saved", "converted",
-                                     "to_static")}}  # fmt: skip
+                                     "moved", "to_static")}}  # fmt: skip
 ASKED = {"frozen": "frozen_in_turn", "create graph": "create_graph", "evaluated": "evaluated",
          "accumulated": "accumulated", "loss": "of_a_loss"}  # fmt: skip
 

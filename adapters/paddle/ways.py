@@ -164,6 +164,11 @@ def converted(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
     return called(layer.to(dtype=other).to(dtype=x.dtype), x, states, lengths)
 
 
+def moved(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
+    """A layer that was moved to where it is."""
+    return called(layer.to(device="cpu"), x, states, lengths)
+
+
 def to_static(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
     """By paddle.jit.to_static, each layer as one graph."""
     for part in layer if type(layer) is paddle.nn.LayerList else [layer]:
