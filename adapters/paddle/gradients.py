@@ -59,7 +59,8 @@ def gradients_of(
     weights = [{name: getattr(cell, name) for name in native.arrays if hasattr(cell, name)} for cell in cells_of(layer)]
     leaves = [x, *states, *(weight for track in weights for weight in track.values())]
     g_output, g_h_n = asked.cotangents(cotangents)
-    given = (_countable(spec.direction, asked, g_output, padding), *(theirs(spec, native, g_h_n) or [None] * len(states)))
+    g_output = _countable(spec.direction, asked, g_output, padding)
+    given = (g_output, *(theirs(spec, native, g_h_n) or [None] * len(states)))
 
     def call() -> Several:
         output, finals = way(layer, x, states, lengths_of(asked))

@@ -179,11 +179,9 @@ PLANTED = {
     "moved": (Planted("weights are halved when they are moved", halved_when_cast),),
     "to_static": (Planted("a layer that is made static answers for -x", static_negated),),
     "accumulated": (Planted("the second of two backward passes is lost", every_other_backward),),
-    "loss": (
-        Planted("gradients of one number are doubled", grad_doubled(lambda inputs, *given, **words: not given)),
-    ),
+    "loss": (Planted("gradients of one number are doubled", grad_doubled(lambda inputs, *given, **words: not given)),),
     "frozen": (
-        Planted("gradients by a few arrays are doubled", grad_doubled(lambda inputs, *given, **words: len(inputs) <= 5)),
+        Planted("gradients by a few arrays are doubled", grad_doubled(lambda inputs, *_, **words: len(inputs) <= 5)),
     ),
     "create graph": (
         Planted(
