@@ -43,8 +43,8 @@ class PaddleAdapter(Framework):
         unsupported={("mask", True): "Paddle's layers take lengths (sequence_length) and no mask"},
         emulated={
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
-            ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, which is NaN (F-305); the "
-                                 "adapter hands over zeros for such cotangents, but for an idiom (F-324)",
+            ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, which is NaN (F-305); "
+                                 "the adapter hands over zeros for such cotangents, but for an idiom (F-324)",
             ("direction", "reverse"): "SimpleRNN, GRU and LSTM have none; paddle.nn.RNN has, which the adapter stacks, "
                                       "and whose outputs beyond a length it sets to zero",
         },
