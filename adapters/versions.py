@@ -29,7 +29,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
     "tract": {"onnx": "1.23", "tract": "0.23.9"},
     "litert": {"keras": "3.5", "tensorflow": "2.17", "ai-edge-litert": "2.3"},
-    "paddle": {"paddlepaddle": "3.3.1"},
+    "paddle": {"paddlepaddle": "2.6.2"},
 }
 
 

@@ -66,6 +66,7 @@ class Finding:
     trigger: feature -> the values of which a case inside has one.  idiom: how the framework is called; USUAL for run's.
     processor: whether some processors alone have it: what is an exception there is answered elsewhere.
     also: other triggers, each of an idiom of its own where it says one; a case inside any of them is inside.
+    not_in: idioms in which it is not so, though run's own way shows it.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Finding:
     note: str = ""
     processor: bool = False
     also: tuple[Mapping[str, tuple[Any, ...]], ...] = ()
+    not_in: tuple[str, ...] = ()
 
     def concerns(self, framework: str, backend: str) -> bool:
         return self.framework == framework and (not self.backends or backend in self.backends)
@@ -92,7 +94,7 @@ class Finding:
     def holds(self, features: Mapping[str, Any], idiom: str = USUAL) -> bool:
         """Whether a case that asks for these features, in this idiom, is inside the trigger. What run's own way shows
         is there in every other as well."""
-        return any(
+        return idiom not in self.not_in and any(
             trigger.get("idiom", (self.idiom,))[0] in (USUAL, idiom)
             and all(features[name] in values for name, values in trigger.items() if name != "idiom")
             for trigger in (self.trigger, *self.also)
@@ -128,7 +130,8 @@ def read(path: Path) -> Finding:
 TEXTS = ("id", "title", "kind", "framework", "link", "avoid")
 TABLES = ("versions", "trigger", "what", "case")
 NEEDED: Kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(TABLES, dict)}
-AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "processor": bool, "also": list}
+AT_WILL: Kinds = {"backends": list, "device": str, "note": str, "processor": bool, "also": list,
+                  "not_in": list}  # fmt: skip
 
 
 def parse(content: Mapping[str, Any]) -> Finding:
@@ -151,6 +154,7 @@ def parse(content: Mapping[str, Any]) -> Finding:
         what=_what(given["what"]),
         case=Pinned.parse(given["case"]),
         backends=several("backends", given.get("backends", []), str),
+        not_in=several("not_in", given.get("not_in", []), str),
     )
     stored = ARITHMETICS[finding.what.arithmetic].storage if finding.what.arithmetic else None
     came = finding.trigger.get("dtype")

@@ -60,6 +60,7 @@ def _section(one: Finding) -> str:
     words = " and ".join(f"{name} {' or '.join(map(str, values))}" for name, values in one.trigger.items())
     some = " (some processors)" if one.processor else ""
     idiom = f', asked in the idiom "{one.idiom}"' if one.idiom else ""
+    idiom += "".join(f', not in the idiom "{word}"' for word in one.not_in)
     lines = [
         f"### {one.id}\n\n**{one.title}**\n",
         f"- seen wrong: {', '.join(one.wrong)}" + (f"; right: {', '.join(one.right)}" if one.right else ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ UNKNOWN = Refusal("RuntimeError", "is not registered. Selected wrong DataType")
 NARROW = {
     (): Refusal("RuntimeError", "There are no kernels which are registered in the coalesce_tensor operator"),
     (("direction", "reverse"),): UNKNOWN,
-    (("projection", True),): UNKNOWN,
+    **({(("projection", True),): UNKNOWN} if "proj_size" in inspect.signature(paddle.nn.LSTM).parameters else {}),
 }
 ACTIVATIONS = {"tanh": paddle.tanh, "relu": functional.relu, "sigmoid": functional.sigmoid}
 
@@ -43,7 +44,7 @@ class PaddleAdapter(Framework):
         emulated={
             ("layout", "unbatched"): "Paddle's layers take batches; the adapter makes one of the sequence",
             ("gradients", True): "Paddle multiplies what is not finite in the padding by zero, which is NaN (F-305); "
-                                 "the adapter hands over zeros in the place of such cotangents",
+                                 "the adapter hands over zeros for such cotangents, but for an idiom (F-324)",
             ("direction", "reverse"): "SimpleRNN, GRU and LSTM have none; paddle.nn.RNN has, which the adapter stacks, "
                                       "and whose outputs beyond a length it sets to zero",
         },

@@ -40,6 +40,13 @@ def accumulated(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
     return answers, [leaf.grad for leaf in leaves]
 
 
+def of_a_loss(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
+    """Of one number, in which each answer has its cotangent as a weight."""
+    answers = call()
+    loss = sum((answer * one).sum() for answer, one in zip(*asked(answers, g), strict=True))
+    return answers, paddle.grad(loss, list(leaves), allow_unused=True)
+
+
 def frozen_in_turn(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
     """Of every third leaf, where the others take no gradient; and of the next ones."""
     answers, found = (), list(leaves)

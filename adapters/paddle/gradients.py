@@ -42,9 +42,16 @@ def lengths_of(inputs: Inputs) -> Any:
 
 
 def gradients_of(
-    layer: Any, known: Known, inputs: Inputs, cotangents: tuple[Any, Any], way: Way = called, by: Any = at_once
+    layer: Any,
+    known: Known,
+    inputs: Inputs,
+    cotangents: tuple[Any, Any],
+    way: Way = called,
+    by: Any = at_once,
+    padding: float | None = None,
 ) -> Gradients:
-    """By x, the initial states and every weight.  by: how gradients are asked for, a function of differentiation.py."""
+    """By x, the initial states and every weight.  by: how gradients are asked for, a function of differentiation.py.
+    padding: what stands in that of the output's cotangents instead; of a layer that sets its output to zero there."""
     asked, spec, native = batched(inputs), known.spec, MAPPING[known.spec.cell]
     layer = copy.deepcopy(layer)
     layer.train()
@@ -52,7 +59,8 @@ def gradients_of(
     weights = [{name: getattr(cell, name) for name in native.arrays if hasattr(cell, name)} for cell in cells_of(layer)]
     leaves = [x, *states, *(weight for track in weights for weight in track.values())]
     g_output, g_h_n = asked.cotangents(cotangents)
-    given = (_countable(spec.direction, asked, g_output), *(theirs(spec, native, g_h_n) or [None] * len(states)))
+    g_output = _countable(spec.direction, asked, g_output, padding)
+    given = (g_output, *(theirs(spec, native, g_h_n) or [None] * len(states)))
 
     def call() -> Several:
         output, finals = way(layer, x, states, lengths_of(asked))
@@ -71,11 +79,13 @@ def gradients_of(
     return asked.gradients(Gradients(by_x, h0, parameters, output, h_n))
 
 
-def _countable(direction: str, asked: Inputs, g_output: Any) -> Any:
+def _countable(direction: str, asked: Inputs, g_output: Any, padding: float | None) -> Any:
     """The cotangents of the output: zeros in the padding, where they are not finite, or where the output goes on."""
-    if g_output is None:
-        return None
-    return np.where(np.isfinite(g_output) & (direction != "reverse"), g_output, asked.zeroed(g_output))
+    if g_output is None or direction == "reverse":
+        return None if g_output is None else asked.zeroed(g_output)
+    if padding is None:
+        return np.where(np.isfinite(g_output), g_output, asked.zeroed(g_output))
+    return np.where(asked.zeroed(np.ones_like(g_output)), g_output, np.full_like(g_output, padding))
 
 
 def _leaf(array: np.ndarray) -> Any:

@@ -16,9 +16,9 @@ LAYERS = {"elman": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 # idiom -> the function of ways.py by which it calls; the one of differentiation.py by which it asks for gradients
 CALLED = {"eager": "called", "by name": "by_name", "default dtype": "default_dtype", "in parts": "in_parts",
           **{word: word for word in ("wrapped", "loop", "training", "dropout", "strided", "saved", "converted",
-                                     "to_static")}}  # fmt: skip
+                                     "moved", "to_static")}}  # fmt: skip
 ASKED = {"frozen": "frozen_in_turn", "create graph": "create_graph", "evaluated": "evaluated",
-         "accumulated": "accumulated"}  # fmt: skip
+         "accumulated": "accumulated", "loss": "of_a_loss"}  # fmt: skip
 
 
 def paddle_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
@@ -34,4 +34,5 @@ def paddle_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     kind, one = f"paddle.nn.{LAYERS.get(case.spec.cell)}", case.layout == "unbatched"
     return script(case, TEMPLATE, kind, "paddlepaddle", device, ON_CPU, cells=tuple(LAYERS), layer=kind,
                   cell=f"{kind}Cell", functions=text, called=called, by=by, to="[None]" if one else "",
-                  back="[0]" if one else "", copy="copy." in text, tempfile="tempfile." in text)  # fmt: skip
+                  back="[0]" if one else "", copy="copy." in text, tempfile="tempfile." in text,
+                  loss=by == "of_a_loss")  # fmt: skip

@@ -28,7 +28,7 @@ def cells_of(layer: Any) -> Any:
 
 def called(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
     """A layer, or the layers of a LayerList, one after another."""
-    pair = hasattr(cells_of(layer)[0], "proj_size")  # an LSTM has h and c
+    pair = isinstance(cells_of(layer)[0], paddle.nn.LSTMCell)  # which has h and c
     if isinstance(layer, (paddle.nn.SimpleRNN, paddle.nn.GRU, paddle.nn.LSTM)):
         output, finals = layer(x, (tuple(states) if pair else states[0]) if states else None, lengths)
         return output, tuple(finals) if pair else (finals,)
@@ -68,7 +68,7 @@ def loop(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
             state = None if not states else [one[len(ends)] for one in states]
             if state is None:
                 rows = [x.shape[1 - axis]]
-                sizes = [cell.weight_hh.shape[1], cell.hidden_size][: 2 if hasattr(cell, "proj_size") else 1]
+                sizes = [cell.weight_hh.shape[1], cell.hidden_size][: 2 if isinstance(cell, paddle.nn.LSTMCell) else 1]
                 state = [paddle.zeros([*rows, size], x.dtype) for size in sizes]
             steps, half = list(range(x.shape[axis])), {}
             backwards = cell is getattr(part, "cell_bw", None) or getattr(part, "is_reverse", False)
@@ -162,6 +162,11 @@ def converted(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
     """A layer of float32 that was brought to float64, or the other way round, and back."""
     other = {"float32": "float64", "float64": "float32"}[str(x.dtype).removeprefix("paddle.")]
     return called(layer.to(dtype=other).to(dtype=x.dtype), x, states, lengths)
+
+
+def moved(layer: Any, x: Any, states: Any, lengths: Any) -> Any:
+    """A layer that was moved to where it is."""
+    return called(layer.to(device="cpu"), x, states, lengths)
 
 
 def to_static(layer: Any, x: Any, states: Any, lengths: Any) -> Any:

@@ -79,14 +79,15 @@ class Asked:
 
 
 def neighbours(finding: Finding) -> Iterator[Pinned]:
-    """The pinned case with each feature of the trigger outside it; of an idiom, the case in run's own way."""
+    """The pinned case with each feature of the trigger outside it; of an idiom, the case in run's own way; and the case
+    in each idiom in which it is not so."""
     for name, values in finding.trigger.items():
         for other in FEATURES[name]:
             made = None if other in values else with_features(finding.case, **{name: other})
             if made is not None:
                 yield made
-    if finding.idiom:
-        yield replace(finding.case, idiom="")
+    for idiom in ("", *finding.not_in) if finding.idiom else finding.not_in:
+        yield replace(finding.case, idiom=idiom)
 
 
 def inside(finding: Finding) -> Iterator[Pinned]:

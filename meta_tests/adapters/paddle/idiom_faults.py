@@ -142,7 +142,7 @@ def grad_doubled(when: Callable[..., bool]) -> Callable[[Patch], None]:
 
         def doubled(outputs: Any, inputs: Any, *given: Any, **words: Any) -> Any:
             found = grad(outputs, inputs, *given, **words)
-            twice = when(inputs, **words)
+            twice = when(inputs, *given, **words)
             return [one if one is None or not twice else 2 * one for one in found]
 
         patch.setattr("paddle.grad", doubled)
@@ -176,15 +176,17 @@ PLANTED = {
     "saved": (Planted("weights that are read from a file are zeros", read_as_zeros),),
     "by name": (Planted("a bias has the name of the other", names_exchanged),),
     "converted": (Planted("weights are halved when they are cast", halved_when_cast),),
+    "moved": (Planted("weights are halved when they are moved", halved_when_cast),),
     "to_static": (Planted("a layer that is made static answers for -x", static_negated),),
     "accumulated": (Planted("the second of two backward passes is lost", every_other_backward),),
+    "loss": (Planted("gradients of one number are doubled", grad_doubled(lambda inputs, *given, **words: not given)),),
     "frozen": (
-        Planted("gradients by a few arrays are doubled", grad_doubled(lambda inputs, **words: len(inputs) <= 5)),
+        Planted("gradients by a few arrays are doubled", grad_doubled(lambda inputs, *_, **words: len(inputs) <= 5)),
     ),
     "create graph": (
         Planted(
             "gradients that can be differentiated are doubled",
-            grad_doubled(lambda inputs, create_graph=False, **words: create_graph),
+            grad_doubled(lambda inputs, *given, create_graph=False, **words: create_graph),
         ),
     ),
     "evaluated": (
