@@ -72,7 +72,8 @@ FAULTS: Mapping[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "reference kernels": ("there are no reference kernels", fails(*INTERPRETER, "__init__", resolved("BUILTIN_REF"))),
     "no delegate": ("there are no kernels without a delegate",
                     fails(*INTERPRETER, "__init__", resolved("BUILTIN_WITHOUT_DEFAULT_DELEGATES"))),
-    "CompiledModel": ("a compiled model cannot be run", COMPILED),
-    "CompiledModel unrolled": ("a compiled model cannot be run", COMPILED),
+    "tf.lite.Interpreter": ("TensorFlow has no interpreter", fails("tensorflow", "lite.Interpreter", "invoke", always)),
+    **{f"CompiledModel{word}": ("a compiled model cannot be run", COMPILED)
+       for word in ("", " states", " again", " unrolled")},
 }  # fmt: skip
 PLANTED = {word: (Planted(says, plant),) for word, (says, plant) in FAULTS.items()}
