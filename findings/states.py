@@ -20,7 +20,7 @@ STATES = {
     "present": "the answer to its case is as wrong as it says",
     "gone": "the answer to its case is right",
     "changed": "the answer to its case is wrong in another way",
-    "not asked": "its device is not here, or its case shows others alone, or nothing can be expected, as another says",
+    "not asked": "its device or idiom is not here, or its case shows others alone, or nothing is expected of it",
 }
 MOST_AT_ONCE = 4  # findings that explain one answer together; an LSTM in tract has as many
 # asks a case in a mode and an idiom, in a process of its own where that is True
@@ -103,6 +103,8 @@ def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask, present:
     if not device.startswith(finding.device) or any(one.hides(finding) for one in present):
         return State(finding, "not asked")
     pinned, idioms = finding.case, getattr(adapter, "idioms", {})
+    if pinned.idiom in idioms and idioms[pinned.idiom].absent:
+        return State(finding, "not asked")
     isolate = pinned.isolate or (pinned.idiom in idioms and idioms[pinned.idiom].isolate)
     trial = ask(pinned.case(), pinned.mode, pinned.idiom, isolate)
     if trial.outcome == "agrees":

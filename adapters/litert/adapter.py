@@ -87,9 +87,10 @@ class LiteRTAdapter(Framework):
 
     def __init__(self) -> None:
         self.idioms = {
-            word: Idiom(way.says, partial(self._in_a_way, way), refused=way.refused, answers=way.answers, compiles=True)
+            word: Idiom(way.says, partial(self._in_a_way, way), way.view, refused=way.refused, absent=way.absent,
+                        answers=way.answers, compiles=True)
             for word, way in WAYS.items()
-        }
+        }  # fmt: skip
 
     def environment(self) -> dict[str, Any]:
         return {
@@ -122,7 +123,9 @@ class LiteRTAdapter(Framework):
         feeds, (batch, time) = feeds_of(case.spec, inputs), inputs.x.shape[:2]
         sizes = None if "batch" in way.any_size else batch, None if "time" in way.any_size else time
         model = model_of(stack_of(case.spec, case.parameters, sizes[0], **way.built), sizes, [*feeds])
-        return self._result(case.spec, inputs, way.ask(way.convert(model), feeds))
+        result = self._result(case.spec, inputs, way.ask(way.convert(model), feeds))
+        shown = {"output": way.view.output, "prefixes": way.view.output, "h_n": way.view.states}
+        return result._replace(**{part: None for part, what in shown.items() if what == "none"})
 
     def _result(self, spec: RNNSpec, inputs: Inputs, answers: Sequence[np.ndarray]) -> Result:
         """Of the outputs of a model: each layer's, and the final states."""

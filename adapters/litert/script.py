@@ -33,9 +33,10 @@ def litert_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
         "unrolled": "unroll" in asked.built,
         "convert": asked.convert.__name__,
         "ask": asked.ask.__name__,
+        "output_shown": asked.view.output != "none",
+        "h_n_shown": asked.view.states != "none",
         "sources": source(SOURCE, asked.convert.__name__, asked.ask.__name__),
     }
     title = f"keras.layers.{kind} in LiteRT"
-    return script(
-        case, TEMPLATE, title, "keras, tensorflow, ai-edge-litert", device, ON_CPU, cells=tuple(MAPPING), **words
-    )
+    package = "keras, tensorflow, ai-edge-litert"
+    return script(case, TEMPLATE, title, package, device, ON_CPU, asked.view, cells=tuple(MAPPING), **words)

@@ -126,6 +126,11 @@ def resized(content: bytes, feeds: dict[str, Any]) -> list[Any]:
     return tensors_of(interpreter, feeds)
 
 
+def another(feeds: dict[str, Any]) -> dict[str, Any]:
+    """Another question of the same shapes."""
+    return {name: array if array.dtype == bool else -array for name, array in feeds.items()}
+
+
 def asked_before(content: bytes, feeds: dict[str, Any]) -> list[Any]:
     """By an interpreter of a file that answered another question before, with two threads."""
     import tempfile
@@ -137,7 +142,7 @@ def asked_before(content: bytes, feeds: dict[str, Any]) -> list[Any]:
         Path(folder, "model.tflite").write_bytes(content)
         interpreter = Interpreter(f"{folder}/model.tflite", num_threads=2)
     interpreter.allocate_tensors()
-    tensors_of(interpreter, {name: array if array.dtype == bool else -array for name, array in feeds.items()})
+    tensors_of(interpreter, another(feeds))
     return tensors_of(interpreter, feeds)
 
 
@@ -156,20 +161,38 @@ def without_delegates(content: bytes, feeds: dict[str, Any]) -> list[Any]:
     return by_tensors(content, feeds, experimental_op_resolver_type=resolver)
 
 
-def by_a_compiled_model(content: bytes, feeds: dict[str, Any]) -> list[Any]:
-    """By LiteRT's CompiledModel, of the one signature, on the CPU."""
+def by_a_compiled_model(content: bytes, *asked: dict[str, Any]) -> list[Any]:
+    """By LiteRT's CompiledModel, of the one signature, on the CPU: what it answers to the last that is asked."""
     import numpy as np
     from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.interpreter import Interpreter
 
     model = CompiledModel.from_buffer(content)
     (key, names), *_ = model.get_signature_list().items()
     inputs = {name: model.create_input_buffer_by_name(key, name) for name in names["inputs"]}
     outputs = {name: model.create_output_buffer_by_name(key, name) for name in names["outputs"]}
-    for name, buffer in inputs.items():
-        buffer.write(np.ascontiguousarray(feeds[name]))
-    model.run_by_name(key, inputs, outputs)
-    shapes = {name: one["shape"] for name, one in model.get_output_tensor_details(key).items()}
+    for feeds in asked:
+        for name, buffer in inputs.items():
+            buffer.write(np.ascontiguousarray(feeds[name]))
+        model.run_by_name(key, inputs, outputs)
+    # CompiledModel tells no shapes before 2.1, and none of a loop's states
+    details = Interpreter(model_content=content).get_signature_runner(key).get_output_details()
+    shapes = {name: one["shape"] for name, one in details.items()}
     return in_order({
         name: np.array(buffer.read(int(np.prod(shapes[name])), np.float32)).reshape(shapes[name])
         for name, buffer in outputs.items()
     })  # fmt: skip
+
+
+def by_a_compiled_model_asked_before(content: bytes, feeds: dict[str, Any]) -> list[Any]:
+    """By one that answered another question before, in the same buffers."""
+    return by_a_compiled_model(content, another(feeds), feeds)
+
+
+def by_tensorflow(content: bytes, feeds: dict[str, Any]) -> list[Any]:
+    """By tf.lite.Interpreter, which TensorFlow still has beside LiteRT's."""
+    import tensorflow as tf
+
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    return tensors_of(interpreter, feeds)
