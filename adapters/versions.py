@@ -27,7 +27,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # onnx 1.18 does not know bfloat16; 1.20 has no opset 22
     "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
-    "tract": {"onnx": "1.23", "tract": "0.22.4"},
+    "tract": {"onnx": "1.23", "tract": "0.23.0"},  # 0.22 reads every answer as float32: F-398
     "litert": {"keras": "3.5", "tensorflow": "2.17", "ai-edge-litert": "2.3"},
     "paddle": {"paddlepaddle": "3.3.1"},
 }
