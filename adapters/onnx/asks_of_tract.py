@@ -100,8 +100,11 @@ def prepared_by_symbols(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     import tract
 
     inferred, names = of_any_length(model, feeds)
-    known, sizes = decluttered(inferred), {"S": len(feeds["x"])}
-    known.transform(tract.SetSymbols(sizes)) if hasattr(tract, "SetSymbols") else known.concretize_symbols(sizes)
+    known, steps = decluttered(inferred), len(feeds["x"])
+    if hasattr(tract, "SetSymbols"):
+        known.transform(tract.SetSymbols({"S": steps}))
+    else:
+        known.concretize_symbols({"S": steps})
     return named(model, runnable(known).run([feeds[name] for name in names]))
 
 
