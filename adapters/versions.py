@@ -22,7 +22,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "keras on numpy": {"keras": "3.7", "jax": "0.4.31"},  # 3.6 keeps no mask, and has no device; it imports JAX
     "flax": {"flax": "0.12.2"},  # older ones do not load with today's JAX
     "equinox": {"equinox": "0.13.8", "jax": "0.10.2"},
-    "mlx": {"mlx": "0.29.4", "mlx-cpu": "0.29.4"},  # 0.28 raises of layers with biases in all but float32, and dies
+    "mlx": {"mlx": "0.30.6", "mlx-cpu": "0.30.6"},  # 0.29 reads a view of a view wrongly: F-351
     "onnx": {"onnx": "1.23"},  # 1.22 has no bidirectional RNN, runs reverse forward, takes no lengths
     "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # onnx 1.18 does not know bfloat16; 1.20 has no opset 22
     "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
