@@ -117,8 +117,7 @@ class Refused(Unsupported):
 class Refusal(NamedTuple):
     """How a framework says no: by an exception of this type, by its own name, with these words in what it says.
 
-    exception: "ValueError"; where versions differ, "Fail or RuntimeException".  words: likewise, "array size | array of
-    size".
+    exception: "ValueError"; where versions differ, "Fail or RuntimeException".  words: likewise, parted by " | ".
     """
 
     exception: str
@@ -127,7 +126,10 @@ class Refusal(NamedTuple):
     def fits(self, told: str) -> bool:
         """Whether what was raised, told as "Type: words" (running.guard.told), is this refusal."""
         kind, _, said = told.partition(": ")
-        return kind in self.exception.split(" or ") and any(words in said for words in self.words.split(" | "))
+        return kind in self.exception.split(" or ") and self.within(said)
+
+    def within(self, said: str) -> bool:
+        return any(words in said for words in self.words.split(" | "))
 
     def __str__(self) -> str:
         return f"{self.exception}: {self.words}"

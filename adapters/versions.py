@@ -22,12 +22,12 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "keras on numpy": {"keras": "3.7", "jax": "0.4.31"},  # 3.6 keeps no mask, and has no device; it imports JAX
     "flax": {"flax": "0.12.2"},  # older ones do not load with today's JAX
     "equinox": {"equinox": "0.11.4", "jax": "0.4.31"},  # 0.13.0 and older do not load with JAX 0.10
-    "mlx": {"mlx": "0.32.4", "mlx-cpu": "0.32.4"},
+    "mlx": {"mlx": "0.30.6", "mlx-cpu": "0.30.6"},  # 0.29 reads a view of a view wrongly: F-351
     "onnx": {"onnx": "1.23"},  # 1.22 has no bidirectional RNN, runs reverse forward, takes no lengths
     "onnxruntime": {"onnx": "1.19", "onnxruntime": "1.21"},  # onnx 1.18 does not know bfloat16; 1.20 has no opset 22
     "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
-    "tract": {"onnx": "1.23", "tract": "0.23.9"},
+    "tract": {"onnx": "1.23", "tract": "0.23.0"},  # 0.22 reads every answer as float32: F-398
     "litert": {"keras": "3.5", "tensorflow": "2.19", "ai-edge-litert": "1.2"},  # 1.0 answers nothing with NumPy 2
     "paddle": {"paddlepaddle": "2.6.2"},
 }

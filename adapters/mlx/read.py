@@ -31,7 +31,9 @@ def tensor(array: Any) -> Any:
 def array_of(tensor: Any) -> np.ndarray:
     """A NumPy copy: of bfloat16 by way of float32, which holds it."""
     name = str(tensor.dtype).rpartition(".")[2]
-    return np.array(tensor.astype(mx.float32) if name == "bfloat16" else tensor).astype(name)
+    tensor = tensor.astype(mx.float32) if name == "bfloat16" else tensor
+    mx.eval(tensor)  # what fails in it raises; in np.array it would end the process
+    return np.array(tensor).astype(name)
 
 
 def layers_of(module: Any) -> Layers:

@@ -18,7 +18,26 @@ def loaded(model: Any) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(model, f"{folder}/stack.onnx")
-        return tract.onnx().load(f"{folder}/stack.onnx")
+        return read(tract.onnx(), f"{folder}/stack.onnx")
+
+
+def read(reader: Any, path: str) -> Any:
+    """The model in a file; up to tract 0.22 another name for the same."""
+    return reader.load(path) if hasattr(reader, "load") else reader.model_for_path(path)
+
+
+def typed(inferred: Any) -> Any:
+    """Up to tract 0.22 a model is optimized by who asks for it."""
+    return inferred.into_model() if hasattr(inferred, "into_model") else inferred.into_optimized()
+
+
+def decluttered(inferred: Any) -> Any:
+    """The typed model before it is optimized."""
+    return inferred.into_model() if hasattr(inferred, "into_model") else inferred.into_typed().into_decluttered()
+
+
+def runnable(model: Any) -> Any:
+    return (model.into_optimized() if hasattr(model, "into_optimized") else model).into_runnable()
 
 
 def names_of(inferred: Any) -> list[str]:
@@ -45,14 +64,14 @@ def prepared(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     """The shapes of its inputs are told, as tract's documents show."""
     inferred = with_shapes(loaded(model), feeds)
     names = names_of(inferred)
-    return named(model, inferred.into_model().into_runnable().run([feeds[name] for name in names]))
+    return named(model, typed(inferred).into_runnable().run([feeds[name] for name in names]))
 
 
 def prepared_as_it_is(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     """Nothing is told: of its inputs tract knows what the model says."""
     inferred = loaded(model)
     names = names_of(inferred)
-    return named(model, inferred.into_model().into_runnable().run([feeds[name] for name in names]))
+    return named(model, typed(inferred).into_runnable().run([feeds[name] for name in names]))
 
 
 def prepared_by_a_runtime(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -81,9 +100,12 @@ def prepared_by_symbols(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     import tract
 
     inferred, names = of_any_length(model, feeds)
-    typed = inferred.into_model()
-    typed.transform(tract.SetSymbols({"S": len(feeds["x"])}))
-    return named(model, typed.into_runnable().run([feeds[name] for name in names]))
+    known, steps = decluttered(inferred), len(feeds["x"])
+    if hasattr(tract, "SetSymbols"):
+        known.transform(tract.SetSymbols({"S": steps}))
+    else:
+        known.concretize_symbols({"S": steps})
+    return named(model, runnable(known).run([feeds[name] for name in names]))
 
 
 def prepared_for_any_length(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -91,10 +113,10 @@ def prepared_for_any_length(model: Any, feeds: dict[str, Any]) -> dict[str, Any]
     import numpy as np
 
     inferred, names = of_any_length(model, feeds)
-    runnable = inferred.into_model().into_runnable()
+    ready = typed(inferred).into_runnable()
     longer = {**feeds, "x": -np.concatenate([feeds["x"], feeds["x"]])}
-    runnable.run([longer[name] for name in names])
-    return named(model, runnable.run([feeds[name] for name in names]))
+    ready.run([longer[name] for name in names])
+    return named(model, ready.run([feeds[name] for name in names]))
 
 
 def saved_as_nnef(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -106,9 +128,9 @@ def saved_as_nnef(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     inferred = with_shapes(loaded(model), feeds)
     names, nnef = names_of(inferred), tract.nnef().with_onnx()
     with tempfile.TemporaryDirectory() as folder:
-        nnef.write_model_to_tar(inferred.into_model(), f"{folder}/stack.nnef.tar")
-        typed = nnef.load(f"{folder}/stack.nnef.tar")
-    return named(model, typed.into_runnable().run([feeds[name] for name in names]))
+        nnef.write_model_to_tar(decluttered(inferred), f"{folder}/stack.nnef.tar")
+        saved = read(nnef, f"{folder}/stack.nnef.tar")
+    return named(model, runnable(saved).run([feeds[name] for name in names]))
 
 
 def by_pulses(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
@@ -117,9 +139,9 @@ def by_pulses(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     import tract
 
     inferred, names = of_any_length(model, feeds)
-    typed = inferred.into_model()
-    typed.transform(tract.Pulse(1, symbol="S"))
-    state = typed.into_runnable().spawn_state()
+    known = decluttered(inferred)
+    known.transform(tract.Pulse(1, symbol="S")) if hasattr(tract, "Pulse") else known.pulse("S", 1)
+    state = runnable(known).spawn_state()
     given = ({**feeds, "x": feeds["x"][t : t + 1]} for t in range(len(feeds["x"])))
     steps = [named(model, state.run([feeds[name] for name in names])) for feeds in given]
     return {one.name: np.concatenate([step[one.name] for step in steps]) for one in model.graph.output}

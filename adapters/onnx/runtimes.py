@@ -28,7 +28,7 @@ NO_LENGTHS = Refusal("TractError", "Non constant seq_len is not supported")
 NO_SUCH_LENGTHS = Refusal("TractError", "Non uniform seq_len is not supported")
 NO_BFLOAT16 = Refusal("TractError", "Unknown DatumType Bfloat16")
 NO_SIGMOID = Refusal("TractError", "Sigmoid does not support F64")
-NO_LSTM = Refusal("TractError", "LstmEpilogue only supports f32 and f16 preactivations")
+NO_LSTM = Refusal("TractError", "LstmEpilogue only supports f32 and f16 preactivations | Sigmoid does not support F64")
 NO_DOUBLE = Refusal("RuntimeException or NotImplemented", "operator does not support double yet")
 
 

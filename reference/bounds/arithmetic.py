@@ -22,6 +22,9 @@ ABSOLUTE_SIGMOID_UNITS = 6.0
 # The same of one whose argument is clamped to [-18, 18], as in tract: from -18 down it is 7.5 u of 1, and never 0.
 # Worst seen 7.5 (float32, all of [-25, 25]), with the same room.
 CLAMPED_SIGMOID_UNITS = 15.0
+# tanh and sigmoid that are computed in float16, as in tract 0.23.0: off by so many u of 1, beside A3. Worst seen 2.1,
+# of every argument: a sigmoid is 2 u from -6.9 down, and a tanh near 1 has an error of 4.1 u.
+ALL_FLOAT16_UNITS = 5.0
 # The same of a sigmoid whose exp is 2^(x log2 e), as in MLX: that product, of at most 128, and log2 e are rounded by u
 # each, so that the answer is off by 2 * 128 * ln 2 = 178 u beside A3. Worst seen 65 u (float32, all of [-86, 20]).
 FAST_EXP_UNITS = 178.0
@@ -230,6 +233,9 @@ ARITHMETICS = {
         replace(_declare("float32_early_tanh", "float32"), tanh_floor=EARLY_TANH * 2.0**-126),
         replace(_declare("float32_clamped_sigmoid", "float32"), tanh_floor=EARLY_TANH * 2.0**-126,
                 sigmoid_floor=CLAMPED_SIGMOID_UNITS * 2.0**-24),
+        # tanh and sigmoid computed in float16, as in tract before 0.23.9
+        replace(_declare("float16_activations", "float16", accumulator="float32"),
+                tanh_floor=ALL_FLOAT16_UNITS * 2.0**-11, sigmoid_floor=ALL_FLOAT16_UNITS * 2.0**-11),
         replace(_declare("float32_fast_exp", "float32"), sigmoid_units=FAST_EXP_UNITS),
         # a sigmoid that may be NaN of large numbers, as in LiteRT
         replace(_declare("float32_sigmoid_to_2_88", "float32"), sigmoid_end=SIGMOID_END),

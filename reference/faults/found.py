@@ -14,10 +14,10 @@ from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
 from .gates import NOT_ONE, RESET_AFTER, of_gate, of_spec
-from .machine import by_layers, by_tracks, initial_states, lengths_of, one_step, stacked
+from .machine import advanced, by_layers, by_tracks, initial_states, lengths_of, one_step, stacked
 from .masks import take_zeros
 from .rows import of_answer, of_numbers, of_question, of_run, of_tracks, table
-from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, PADDING, RELU, SEQUENCE, STEPS
+from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, NO_H0, PADDING, RELU, SEQUENCE, STEPS
 
 COUPLED = Where("coupled gates", lambda case: case.spec.input_forget, presupposed=True)
 BFLOAT16 = Where("bfloat16", lambda case: case.dtype == "bfloat16", presupposed=True)
@@ -138,6 +138,11 @@ def infinite_start_is_nan(track: Case, run: Run) -> Result:
     return Result(np.where(lost & valid_of(track)[..., None], nan, output), np.where(lost, nan, h_n))
 
 
+def begun_without_inner_bias(track: Case, run: Run) -> Result:
+    without = of_gate("n", "b_hh", factor=0.0)["asked"](track)
+    return advanced(track, lambda k, x_t, states: one_step(track if k else without, run, x_t, states[-1]))
+
+
 def zeros(track: Case, run: Run) -> Result:
     return Result(*(each_state(np.zeros_like, array) for array in run(track)))
 
@@ -184,6 +189,8 @@ FOUND = table(
     ("second_half_from_zeros", "the half of the steps that is read second starts from zeros", SEQUENCE,
      of_run(in_two_halves)),
     ("inner_bias_lost", "b_hn is ignored", RESET_AFTER & BIAS & STEPS, of_gate("n", "b_hh", factor=0.0)),
+    ("inner_bias_lost_at_first", "b_hn is ignored in the first step, where no initial state is given",
+     RESET_AFTER & BIAS & NO_H0 & STEPS, of_tracks(begun_without_inner_bias)),
     ("input_forget_ignored", "the forget gate is not 1 - i", COUPLED & NOT_ONE, of_spec(input_forget=False)),
     ("all_in_float32", "x and h0 are rounded to float32, and all is computed in it", FLOAT64,
      {**of_question(rounded_inputs), "arithmetic": "float64_of_float32"}),

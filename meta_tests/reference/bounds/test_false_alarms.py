@@ -36,6 +36,7 @@ TOO_NARROW: dict[str, dict[str, Any]] = {
     "float32_sigmoid_floor": {"weight_bits": 11},
     "float32_early_tanh": {"weight_bits": 11},
     "float32_clamped_sigmoid": {"weight_bits": 11},
+    "float16_activations": {"accumulator": "float16", "rounding": "away"},
     "float32_fast_exp": {"weight_bits": 11},
     "float32_sigmoid_to_2_88": {"weight_bits": 11},
     "float64_sigmoid_floor": {"weight_bits": 24},
