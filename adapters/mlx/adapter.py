@@ -49,8 +49,13 @@ LACKING = {
 }
 
 
-def differentiated(way: Callable[..., Any], layers: Layers, x: Any, states: Any, lengths: Any, g: Any, g_n: Any) -> Any:
-    """The output and the final states, and the gradients by weights, x and the states, by mx.vjp."""
+def once(answers: Callable[..., Any], given: list[Any], cotangents: list[Any], biases: set[int]) -> Any:
+    return mx.vjp(answers, given, cotangents)
+
+
+def differentiated(way: Callable[..., Any], layers: Layers, x: Any, states: Any, lengths: Any, g: Any, g_n: Any,
+                   by: Callable[..., Any] = once) -> Any:  # fmt: skip
+    """The output and the final states, and the gradients by weights, x and the states.  by: `once`, or another way."""
     names, weights = zip(*tree_flatten(layers.trainable_parameters()), strict=True)
     flat = [state for track in states for state in track]
 
@@ -63,7 +68,8 @@ def differentiated(way: Callable[..., Any], layers: Layers, x: Any, states: Any,
     given = [x, *flat, *weights]
     shown = answers(*given)
     cotangents = [mx.zeros_like(a) if b is None else b for a, b in zip(shown, [g, *g_n], strict=True)]
-    (output, *finals), found = mx.vjp(answers, given, cotangents)
+    biases = {k for k, name in enumerate(names, 1 + len(flat)) if name.rpartition(".")[2] in ("bias", "b", "bhn")}
+    (output, *finals), found = by(answers, given, cotangents, biases)
     layers.update(tree_unflatten(list(zip(names, weights, strict=True))))
     by_x, by_states, by_weights = found[0], found[1 : 1 + len(flat)], found[1 + len(flat) :]
     return output, finals, by_x, by_states, tree_unflatten(list(zip(names, by_weights, strict=True)))
@@ -164,7 +170,7 @@ class MlxAdapter(Framework):
 
     def differentiated(
         self, way: Callable[..., Any], layers: Layers, spec: RNNSpec, inputs: Inputs, cotangents: tuple[Any, Any],
-        by: Callable[..., Any] = differentiated,
+        by: Callable[..., Any] = once,
     ) -> Gradients:  # fmt: skip
         inputs = _in_layout(inputs)
         g_output, g_n = inputs.cotangents(cotangents)
@@ -172,8 +178,8 @@ class MlxAdapter(Framework):
         size = len(MAPPING[spec.cell].states) * spec.num_cells
         finals = [None] * size if g_n is None else _states(spec, g_n, tensor)
         g = None if g_output is None else tensor(inputs.zeroed(g_output))
-        output, h_n, by_x, by_states, by_weights = by(
-            way, layers, tensor(inputs.x), states, _lengths(inputs), g, finals
+        output, h_n, by_x, by_states, by_weights = differentiated(
+            way, layers, tensor(inputs.x), states, _lengths(inputs), g, finals, by
         )
         arrays = [{name: array_of(a) for name, a in track.items() if a is not None} for track in by_weights["tracks"]]
         tracks = [parameters_of(spec, MAPPING[spec.cell], one, gradients=True) for one in arrays]

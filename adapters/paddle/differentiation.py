@@ -24,6 +24,13 @@ def create_graph(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
     return at_once(layer, call, leaves, g, create_graph=True)
 
 
+def twice(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
+    """Of the sum of all first gradients but those by biases."""
+    answers, first = create_graph(layer, call, leaves, g)
+    total = sum(one.sum() for one in first if one is not None and one.ndim > 1)
+    return answers, paddle.grad(total, list(leaves), allow_unused=True)
+
+
 def evaluated(layer: Any, call: Any, leaves: Any, g: Any) -> Any:
     """Of a layer in eval(), as one that is not trained itself."""
     layer.eval()

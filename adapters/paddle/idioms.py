@@ -9,11 +9,12 @@ import numpy as np
 
 from reference import Case
 from reference.arguments import check_cotangents
+from reference.judging.view import View
 
 from ..contract import Idiom, Refusal, Result, result_of
 from ..inputs import Inputs
 from . import ways
-from .differentiation import accumulated, at_once, create_graph, evaluated, frozen_in_turn, of_a_loss
+from .differentiation import accumulated, at_once, create_graph, evaluated, frozen_in_turn, of_a_loss, twice
 from .gradients import answer_of, gradients_of
 
 TRAINS = ((("gradients", True),),)
@@ -33,6 +34,10 @@ UNTYPED |= {
     for beside in (("direction", "reverse"), ("projection", True))
 }
 ROUNDED = {(("dtype", "float64"),): "float32, between, would round its weights"}
+NO_MORE: dict[Any, str] = {}
+NARROW = dict.fromkeys(
+    ((("dtype", "float16"),), (("dtype", "bfloat16"),)), "of so long a sum in 16 bits no bound says anything"
+)
 FORWARD = {(("gradients", False),): "it asks for gradients"}
 
 
@@ -42,8 +47,9 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
     def called(way: Any = ways.called, by: Any = at_once, padding: Any = None) -> Callable[[Case, str], Result]:
         return lambda case, device: _answer(adapter, case, device, way, by, padding)
 
-    def trained(says: str, by: Any, padding: float | None = None, **more: Any) -> Idiom:
-        return Idiom(says, called(by=by, padding=padding), without=FORWARD, answers=TRAINS, **more)
+    def trained(says: str, by: Any, padding: float | None = None, way: Any = ways.called, more: Any = NO_MORE,
+                **words: Any) -> Idiom:  # fmt: skip
+        return Idiom(says, called(way, by, padding), without=FORWARD | more, answers=TRAINS, **words)
 
     return {
         "wrapped": Idiom("by paddle.nn.RNN and BiRNN around the cells", called(ways.wrapped), answers=TRAINS),
@@ -69,6 +75,9 @@ def idioms(adapter: Any) -> dict[str, Idiom]:
         "create graph": trained("for gradients with create_graph=True", create_graph,
                                 refused={(("gradients", True), ("direction", word)): ONCE
                                          for word in ("forward", "bidirectional")}),
+        "differentiated twice": trained("for second derivatives, those of the sum of gradients, by paddle.nn.RNN and "
+                                        "BiRNN around the cells", twice, way=ways.wrapped, more=NARROW,
+                                        view=View(differentiation="twice")),
         "evaluated": trained("for gradients in eval()", evaluated),
     }  # fmt: skip
 

@@ -38,6 +38,10 @@ def larger(right: Any) -> Any:
     return lambda function: lambda *given: [one * 1.25 for one in right(function)(*given)]
 
 
+def larger_ones(right: Any) -> Any:
+    return lambda *given, **words: 2 * right(*given, **words)
+
+
 PLANTED = {
     "as it comes": (Planted("mx.array rounds to bfloat16", replaced("adapters.mlx.idioms:as_it_comes", rounded)),),
     "step by step": (Planted("of one step the hidden state is dropped",
@@ -45,4 +49,5 @@ PLANTED = {
     "strided": (Planted("of twice as many numbers the wrong half is read", replaced("mlx.core:repeat", rolled)),),
     "vmap": (Planted("every sequence is the first", replaced("mlx.core:vmap", first_sequence)),),
     "checkpoint": (Planted("what is computed once more is larger", replaced("mlx.core:checkpoint", larger)),),
+    "differentiated twice": (Planted("mlx.core.ones is doubled", replaced("mlx.core:ones", larger_ones)),),
 }  # fmt: skip

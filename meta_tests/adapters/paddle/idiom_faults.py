@@ -150,6 +150,10 @@ def grad_doubled(when: Callable[..., bool]) -> Callable[[Patch], None]:
     return plant
 
 
+DOUBLED = Planted(
+    "gradients that can be differentiated are doubled",
+    grad_doubled(lambda inputs, *given, create_graph=False, **words: create_graph),
+)
 PLANTED = {
     "wrapped": (Planted("the halves of a BiRNN are exchanged", halves_exchanged),),
     "loop": (Planted("a cell that is called by hand forgets its state", no_memory_by_hand),),
@@ -183,12 +187,7 @@ PLANTED = {
     "frozen": (
         Planted("gradients by a few arrays are doubled", grad_doubled(lambda inputs, *_, **words: len(inputs) <= 5)),
     ),
-    "create graph": (
-        Planted(
-            "gradients that can be differentiated are doubled",
-            grad_doubled(lambda inputs, *given, create_graph=False, **words: create_graph),
-        ),
-    ),
+    **dict.fromkeys(("create graph", "differentiated twice"), (DOUBLED,)),
     "evaluated": (
         Planted(
             "a layer in eval() is wrong where gradients are asked",
