@@ -18,7 +18,7 @@ CELLS: dict[str, Any] = {"elman": nn.SimpleRNNCell, "gru": nn.GRUCell, "lstm": n
 
 def words_of(spec: RNNSpec) -> dict[str, Any]:
     """What a layer and a cell are told beside their sizes."""
-    own = {"elman": {"activation": spec.nonlinearity}}
+    own: dict[str, dict[str, Any]] = {"elman": {"activation": spec.nonlinearity}}
     if spec.projection_size:  # Paddle 2 has no such word
         own["lstm"] = {"proj_size": spec.projection_size}
     return own.get(spec.cell, {}) | ({} if spec.bias else {"bias_ih_attr": False, "bias_hh_attr": False})
