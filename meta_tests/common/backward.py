@@ -151,7 +151,7 @@ def passed(machine: Backward, spec: RNNSpec, weights: Arrays, x: np.ndarray, sta
 
     return Passed(
         [stored(np.stack(several, axis=1)) for several in zip(*shown, strict=True)],
-        stored(np.stack(deltas, axis=1)),
+        stored(np.stack([unit.operand(d) for d in deltas], axis=1)),
         stored(np.stack([unit.affine(unit.transposed(w["w_ih"], d)) for d in deltas], axis=1)),
         [stored(unit.affine(terms)) for terms in carried],
         {name: stored(one) for name, one in _of_weights(unit, spec, w, x, saved, deltas, recurrent).items()},

@@ -336,10 +336,18 @@ class Solved:
         """What was expected of the deltas; exactly zero where nothing is handed to a gate."""
         expected = Enclosure.exactly(np.zeros(reported.shape))
         for start, d in self.returns.expected.items():
-            one = self._enclosure([self._known(back) for back in d])
+            one = self._shown(self._enclosure([self._known(back) for back in d]))
             for whole, part in zip(expected, one, strict=True):
                 whole[..., start : start + part.shape[-1]] = part
         return expected
+
+    def _shown(self, delta: Enclosure) -> Enclosure:
+        """As the probe's product shows it, whose operands are rounded to a narrower format than the delta is made in."""
+        judged = self.returns.judged
+        if judged.operand_roundoff <= judged.operation_roundoff:  # it is counted as that of the last operation
+            return delta
+        more = judged.operand_roundoff * (np.abs(delta.value) + delta.bound) + judged.smallest_normal
+        return delta._replace(bound=np.where((delta.value == 0) & (delta.bound == 0), 0, delta.bound + more))
 
     def _enclosure(self, backs: Sequence[Back]) -> Enclosure:
         return enclosure(self.returns.closed(self.returns.added_up(backs)), self.returns.judged)

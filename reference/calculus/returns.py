@@ -190,7 +190,7 @@ class BallReturns:
         scale = radius / alpha
         if not known.exact:
             radius = radius + flat(known.radius).sum(axis=0)
-        if self.judged.shown_roundoff:  # a delta that was shown is counted as a rounded operand, and may be flushed
+        if self.judged.operand_roundoff:  # a delta that was shown is counted as a rounded operand, and may be flushed
             radius = radius + len(flat(known.value)) * self._flushed
         return (Back(flat(known.value).sum(axis=0), np.maximum(radius, LEAST * (self.added > 0)), scale, sum=True),)
 
@@ -250,8 +250,11 @@ class BallReturns:
                     products=d.products + max(factor.products, 1), largest=d.above_one * factor.above_one)  # fmt: skip
 
     def used(self, shown: Back) -> Back:
-        """A number that was shown as the one that was used, of which storage may have rounded something off."""
-        u = self.judged.shown_roundoff
+        """A delta that the probe showed as the one that was used: it was an operand of the probe's product."""
+        return self._rounded(shown, self.judged.operand_roundoff)
+
+    def _rounded(self, shown: Back, u: float) -> Back:
+        """A number of which something may have been rounded off."""
         return Back(shown.value, u * np.abs(shown.value) + self.judged.smallest_normal) if u else shown
 
     def factor(self, value: Any) -> Back:
@@ -260,7 +263,7 @@ class BallReturns:
         if isinstance(value, Back):
             return value
         if isinstance(value, np.ndarray):
-            return self.used(Back(value.astype(np.float64, copy=False)))
+            return self._rounded(Back(value.astype(np.float64, copy=False)), self.judged.shown_roundoff)
         ball = value if isinstance(value, Ball) else self.balls.closed(value)
         return Back(ball.value, ball.radius) if np.any(ball.radius) else Back(ball.value)
 
@@ -372,7 +375,7 @@ class ProbeReturns(BallReturns):
     def shown(self, rows: slice) -> Back:
         key = rows.start, rows.stop
         if key not in self._shown:
-            self._shown[key] = Back(self.reported[..., rows], shown=self.judged.shown_roundoff > 0)
+            self._shown[key] = Back(self.reported[..., rows], shown=self.judged.operand_roundoff > 0)
         return self._shown[key]
 
 
