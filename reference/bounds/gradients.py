@@ -342,7 +342,7 @@ class Solved:
         return expected
 
     def _shown(self, delta: Enclosure) -> Enclosure:
-        """As the probe's product shows it, whose operands are rounded to a narrower format than the delta is made in."""
+        """As the probe's product shows it, whose operands are of a narrower format than the delta is made in."""
         judged = self.returns.judged
         if judged.operand_roundoff <= judged.operation_roundoff:  # it is counted as that of the last operation
             return delta
