@@ -31,6 +31,8 @@ def test_every_idiom_has_a_script_that_comes_to_the_same(keras: Any) -> None:
     for number, (word, idiom) in enumerate(keras.idioms.items()):
         cases = cases_of(idiom.narrowed(capabilities_on(keras, "cpu")))[:CASES]
         for case in cases if nightly() else cases[number % CASES :][:1]:
+            if case.cotangents is not None:  # of gradients in an idiom no script is written
+                continue
             outcome = examine(keras, case, idiom=word).outcome
             # with float64 on JAX a script needs a process of its own
             if outcome in EXIT and (keras.backend, case.dtype) != ("jax", "float64"):
