@@ -26,7 +26,7 @@ from reference.faults.masks import MASK_FAULTS
 ELMAN = {
     name: fault
     for name, fault in FOUND.items()
-    if name not in ("inner_bias_lost", "input_forget_ignored", "infinite_start_is_nan")
+    if name not in ("inner_bias_lost", "inner_bias_lost_at_first", "input_forget_ignored", "infinite_start_is_nan")
 }
 ALL = FAULTS | MASK_FAULTS | ELMAN
 MASK = np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]], bool)  # none its own reversal
