@@ -14,7 +14,7 @@ from meta_tests.common.frameworks import activation_of, arithmetic_of, framework
 from meta_tests.common.scale import at_night
 from meta_tests.tables.activation import SATURATED, accurate_tanh, arguments, measure, numpy_tanh
 from reference import DTYPES
-from reference.bounds.arithmetic import ACTIVATION_UNITS, arithmetic
+from reference.bounds.arithmetic import ACTIVATION_UNITS, EARLY_TANH, arithmetic
 
 COUNT = at_night(1_000_000, 12_000_000)
 needs_long_double = pytest.mark.skipif(
@@ -22,10 +22,8 @@ needs_long_double = pytest.mark.skipif(
 )
 WIDE = ["float32", pytest.param("float64", marks=needs_long_double)]
 EVERY = ["float16", "bfloat16", *WIDE]
-# What is lost below the smallest normal number, in such numbers, beside the one that A4 allows. tract's tanh is a
-# quotient of polynomials, in which x times 0.00489 underflows first: 1 / 0.00489 of them. No bound of a layer allows
-# for that: a case that shows it would be called wrong.
-LOST = {("tract", "float32"): 1 / 0.00489}
+# What is lost below the smallest normal number, in such numbers, beside the one that A4 allows: F-388.
+LOST = {("tract", "float32"): EARLY_TANH}
 
 
 @pytest.mark.parametrize("dtype", EVERY)

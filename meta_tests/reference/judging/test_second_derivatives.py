@@ -118,13 +118,13 @@ def test_no_correct_second_derivative_is_rejected(name: str, cell: str) -> None:
     assert largest > 0.001
 
 
-@pytest.mark.parametrize("wrong", ["flat slopes", "c detached", "x not counted", "biases counted"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "wrong"), [
+    *((cell, wrong) for cell in CELLS for wrong in ("flat slopes", "x not counted", "biases counted")),
+    ("lstm", "c detached"),
+])  # fmt: skip
 def test_planted_a_wrong_second_derivative_is_rejected(cell: str, wrong: str) -> None:
     case = drawn(RNNSpec(2, 3, cell=cell), "float32", 1)
     assert judged(case, of_machine(case, machine_of("float32", 2))).outcome == "agrees"
-    if cell != "lstm" and wrong == "c detached":
-        return
     verdict = judged(case, of_machine(case, machine_of("float32", 2, wrong)))
     assert verdict.outcome == "disagrees"
     assert verdict.detail.startswith("second derivatives: d")
