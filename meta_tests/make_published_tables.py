@@ -5,8 +5,8 @@ To be run again whenever evidence is published, which meta_tests/repository/test
 
 from __future__ import annotations
 
-import gzip
 import json
+import lzma
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ COUNTS = re.compile(
 
 def lines() -> Iterator[dict[str, Any]]:
     """Of the compact record."""
-    with gzip.open(PUBLISHED / "evidence.compact.json.gz", "rt", encoding="utf-8") as file:
+    with lzma.open(PUBLISHED / "evidence.compact.json.xz", "rt", encoding="utf-8") as file:
         yield from map(json.loads, file)
 
 

@@ -18,7 +18,7 @@ PINS_BYTES = 2**20
 
 # A record. That of this release has 28 MB, 17,000 verdicts, 3 runs, 7 targets of 72 cells in one; 3 times less in gzip.
 RECORD_BYTES = 4 * 2**30  # of text: 2 million verdicts, at 1.6 kB each
-RECORD_RATIO = 200  # of the text to its gzip: 64 zero bytes of text in each of gzip's bits are possible
+RECORD_RATIO = 200  # of the text to what is stored: 64 zero bytes of text in each of gzip's bits are possible
 LINE_BYTES = 4 * 2**20  # 30 times the longest line of the release
 LINE_VALUES = 50_000  # as CASE_VALUES, but each may become a Python object of an error's list, of 1 kB
 MESSAGE = 100_000  # characters of a framework's words that are recorded

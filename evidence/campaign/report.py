@@ -7,6 +7,7 @@ from typing import Any, get_args
 from reference.files import write_atomically
 
 from .. import words
+from ..record.packed import plain
 from ..record.schema import Outcome
 from ..report import render
 from .record import Campaign, Wrong, read
@@ -23,7 +24,7 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
     folder = output or file.parent
     folder.mkdir(parents=True, exist_ok=True)
     for kind in ("html", "md"):
-        path = folder / f"{file.name.removesuffix('.gz').removesuffix('.json')}.{kind}"
+        path = folder / f"{plain(file.name).removesuffix('.json')}.{kind}"
         write_atomically(path, render(f"campaign.{kind}", shown))
         print(path)
     return 0

@@ -13,6 +13,7 @@ from typing import Any
 from reference import limits
 
 from ..words import cut
+from . import packed
 from .environment import without_paths
 from .ledger import FIRST_AXES, Ledger, sums
 from .lines import CUT_OFF, Line, Unusable, dump, mapped, sealed, write_lines
@@ -171,7 +172,7 @@ def close(partial: Path, path: Path, ended: Line) -> None:
             tests[line["outcome"]] += 1
     ended = {**ended, "tests": dict(tests) if ended["tests"] is None else ended["tests"], "torn": torn}
     last = sealed(found, {"kind": "end", **ended, "lines": count, **sums(ledger, header)})
-    if path.suffix != ".gz" and intact:
+    if path.suffix not in packed.COMPRESSIONS and intact:
         with partial.open("r+b") as file:
             file.write(first)  # the header first: a run that is killed here has a whole one, and can be closed again
             file.seek(0, os.SEEK_END)

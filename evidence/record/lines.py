@@ -1,17 +1,14 @@
 """The lines of an evidence file, as plain objects. docs/evidence.md describes them; record/schema.py checks them.
 
-A file is plain text, or the same text compressed by gzip where its name ends in .gz.
+A file is plain text, or the same text compressed: record/packed.py says how.
 """
 
-import gzip
 import hashlib
 import json
 import math
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -25,14 +22,13 @@ from reference.judging.view import WHOLE, View
 from reference.layout import sequence_axes
 from reference.spec import short
 
-from . import corpus
+from . import corpus, packed
 
 FORMAT = "rnn-equivalence evidence 1"
 FORMATS = {FORMAT: "run", "rnn-equivalence campaign 1": "campaign"}
 SEAL = b',"sha256":"%b"}\n'  # how a last line ends; its SHA-256 is that of the text in which `}\n` stands there
 PINNED = "finding "  # and its id: the property that asks its pinned case
 CUT_OFF = -1  # the exit status of a run that was cut off and closed later: none of pytest's
-CHUNK = 2**16
 Line = dict[str, Any]
 
 
@@ -162,35 +158,11 @@ def declarations(declared: Mapping[tuple[tuple[str, Any], ...], str]) -> list[Li
     return [{"features": dict(several), "reason": reason} for several, reason in declared.items()]
 
 
-class _Inflated(RawIOBase):
-    """The text of one gzip stream. Unlike the gzip module's it ends there: nothing may stand behind it."""
-
-    def __init__(self, stored: BinaryIO) -> None:
-        self.stored = stored
-        self.stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self.stream.eof:
-            data = self.stream.unconsumed_tail or self.stored.read(CHUNK)
-            if not data:
-                raise EOFError("its gzip stream was cut off")
-            text = self.stream.decompress(data, len(buffer))
-            if text:
-                buffer[: len(text)] = text
-                return len(text)
-        if self.stream.unused_data or self.stored.read(1):
-            raise ValueError("got more bytes after the end of its gzip stream, expected none")
-        return 0
-
-
 def read_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file's text. Raises FileNotFoundError; Unusable for no text, or more than reference.limits has."""
     try:
         with opened("file", path, limits.RECORD_BYTES) as stored:
-            text = BufferedReader(_Inflated(stored), CHUNK) if path.suffix == ".gz" else stored
+            text = packed.unpacked(stored, path.suffix)
             position = number = 0
             while line := text.readline(limits.LINE_BYTES + 1):
                 position, number = position + len(line), number + 1
@@ -199,13 +171,13 @@ def read_lines(path: Path) -> Iterator[bytes]:
                     raise ValueError(f"{longest}, expected lines of a record")
                 if position > limits.RECORD_BYTES:
                     raise ValueError(f"got text of more than {limits.RECORD_BYTES:,} bytes, expected at most that")
-                if position > limits.RECORD_RATIO * max(stored.tell(), CHUNK):
-                    got = f"more than {position:,} bytes of text in {stored.tell():,} of gzip"
+                if position > limits.RECORD_RATIO * max(stored.tell(), packed.CHUNK):
+                    got = f"more than {position:,} bytes of text in {stored.tell():,} that are stored"
                     raise ValueError(f"got {got}, expected at most {limits.RECORD_RATIO} times as many")
                 yield line
     except FileNotFoundError:
         raise
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except (*packed.FAULTS, ValueError) as error:
         raise Unusable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
@@ -225,8 +197,4 @@ def format_of(path: Path) -> str:
 def write_lines(path: Path, text: Iterable[bytes]) -> None:
     """Write the text, compressed where the name asks for it; the same text gives the same bytes."""
     with written_atomically(path) as file:
-        if path.suffix != ".gz":
-            file.writelines(text)
-            return
-        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-            packed.writelines(text)
+        packed.pack(file, path.suffix, text)

@@ -15,6 +15,7 @@ from reference.files import write_atomically
 
 from .. import words
 from ..markdown import escaped, fenced
+from ..record.packed import plain
 from ..record.reader import Evidence, read
 from ..record.runs import Unusable
 from . import columns, figures, problems
@@ -34,7 +35,7 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
         return 0
     folder = output or file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    name = file.name.removesuffix(".gz").removesuffix(".json")
+    name = plain(file.name).removesuffix(".json")
     html, markdown, signed = (folder / f"{name}.{kind}" for kind in ("html", "md", "intoto.json"))
     write(evidence, html, markdown)
     said = statement(evidence, columns.columns(evidence))

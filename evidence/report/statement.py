@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from typing import Any
 
+from ..record.packed import plain
 from ..record.reader import Evidence, Run
 from ..record.runs import FAILED
 from .columns import Column, judged, state_of
@@ -45,7 +46,7 @@ def _parts(column: Column) -> list[tuple[str, Counter[str]]]:
 def _subjects(evidence: Evidence) -> list[dict[str, Any]]:
     name = evidence.path.name
     with evidence.path.open("rb") as file:
-        found = {name: hashlib.file_digest(file, "sha256").hexdigest(), name.removesuffix(".gz"): evidence.sha256}
+        found = {name: hashlib.file_digest(file, "sha256").hexdigest(), plain(name): evidence.sha256}
     return [{"name": name, "digest": {"sha256": sha256}} for name, sha256 in found.items()]
 
 

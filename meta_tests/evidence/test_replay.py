@@ -131,7 +131,7 @@ def test_it_is_run_in_the_idiom_that_was_recorded(tmp_path: Path, monkeypatch: p
     ]  # fmt: skip
 
 
-PUBLISHED = Path(__file__).parents[2] / "evidence" / "published" / "evidence.compact.json.gz"
+PUBLISHED = Path(__file__).parents[2] / "evidence" / "published" / "evidence.compact.json.xz"
 
 
 def test_every_number_and_target_of_the_published_record_can_be_replayed() -> None:

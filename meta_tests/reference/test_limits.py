@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -102,11 +103,16 @@ CASES: dict[str, tuple[bytes | Made, str]] = {
     "digits": (b"1" * 2**20, "case: got text that is not JSON"),
     "text": (case_with(x=array(2, 5, 3, data="A" * 31 * 2**20)), "x data: got '24379392 bytes', expected 120 bytes"),
 }
+LARGE = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}]  # that its reader would have to keep
 RECORDS: dict[str, tuple[bytes | Made, str]] = {
     "tests.gz": (lambda lines: bomb(lines[0], packed({"message": "x" * 1_000}) * 1_000, 1000), "times as many"),
     "line.gz": (lambda lines: bomb(lines[0], b" " * 2**20, 1000), "line 2: longer than 4194304 bytes"),
     "zeros.gz": (lambda lines: gzip.compress(b"".join(lines)) + bytes(2**23), "after the end of its gzip stream"),
     "empty.gz": (lambda lines: gzip.compress(b"") * 400_000, "after the end of its gzip stream"),
+    "tests.xz": (lambda lines: lzma.compress(lines[0] + packed({"message": "x" * 1_000}) * 40_000), "times as many"),
+    "line.xz": (lambda lines: lzma.compress(lines[0] + b" " * 2**26, preset=0), "line 2: longer than 4194304 bytes"),
+    "zeros.xz": (lambda lines: lzma.compress(b"".join(lines)) + bytes(2**23), "after the end of its xz stream"),
+    "dictionary.xz": (lambda lines: lzma.compress(b"".join(lines), filters=LARGE), "Memory usage limit exceeded"),
     "tests": (lambda lines: lines[0] + TESTS * 60_000, "got 50,001 tests that did not pass, expected at most"),
     "runs": (lambda lines: lines[0] * 1_000, "expected at most"),
     "targets": (lambda lines: wide(lines, 300), "header.targets: List should have at most 100 items"),

@@ -14,6 +14,7 @@ pytest.importorskip("pydantic")
 from evidence.merge import merge
 from evidence.record.journal import partial_path
 from evidence.record.lines import FORMAT, dump
+from evidence.record.packed import COMPRESSIONS
 from evidence.record.reader import Unusable, read
 from meta_tests.common import command
 from meta_tests.common.records import edited, few, record, run_digest
@@ -64,17 +65,19 @@ def test_garbage_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     assert words in str(raised.value)
 
 
-def test_a_compressed_record_is_the_same_record(tmp_path: Path, path: Path) -> None:
-    merge([read(path), record(tmp_path / "two.json", Other())], tmp_path / "all.json.gz")
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+def test_a_compressed_record_is_the_same_record(tmp_path: Path, path: Path, ending: str) -> None:
+    whole, broken = tmp_path / f"all.json{ending}", tmp_path / f"broken.json{ending}"
+    merge([read(path), record(tmp_path / "two.json", Other())], whole)
     merge([read(path), read(tmp_path / "two.json")], tmp_path / "all.json")
-    compressed, plain = read(tmp_path / "all.json.gz"), read(tmp_path / "all.json")
+    compressed, plain = read(whole), read(tmp_path / "all.json")
     assert (compressed.runs, compressed.sha256) == (plain.runs, plain.sha256)
-    assert (tmp_path / "all.json.gz").stat().st_size < (tmp_path / "all.json").stat().st_size / 2
-    squeezed = (tmp_path / "all.json.gz").read_bytes()
-    for broken in (b"plain text", squeezed[:-9], squeezed[:100] + b"x" * 100):
-        (tmp_path / "broken.json.gz").write_bytes(broken)
-        with pytest.raises(Unusable, match=r"broken\.json\.gz"):
-            read(tmp_path / "broken.json.gz")
+    assert whole.stat().st_size < (tmp_path / "all.json").stat().st_size / 2
+    squeezed = whole.read_bytes()
+    for content in (b"plain text", squeezed[:-9], squeezed[:100] + b"x" * 100, squeezed + squeezed):
+        broken.write_bytes(content)
+        with pytest.raises(Unusable, match=rf"broken\.json\{ending}"):
+            read(broken)
 
 
 def test_a_hundred_megabytes_of_garbage_are_refused_by_their_first_line(tmp_path: Path) -> None:

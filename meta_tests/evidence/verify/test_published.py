@@ -16,7 +16,7 @@ from findings import all_findings
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "evidence" / "published"
-COMPACT = PUBLISHED / "evidence.compact.json.gz"
+COMPACT = PUBLISHED / "evidence.compact.json.xz"
 
 
 def test_the_published_record_is_compact_and_nothing_is_wrong_with_it() -> None:
