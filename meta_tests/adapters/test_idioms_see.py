@@ -21,7 +21,7 @@ from findings.states import left_out
 from harness.target import Target
 from meta_tests.common.frameworks import framework_adapter
 from meta_tests.common.idiom_faults import CHOSEN, Planted, file_of, in_child, planted_in
-from meta_tests.common.scale import at_night, skip_by_day
+from meta_tests.common.scale import at_night, nightly, skip_by_day
 from meta_tests.common.views import one_too_many
 from reference import Case, forward
 
@@ -43,9 +43,8 @@ class Asked:
     def __init__(self, target: Target) -> None:
         self.target, self.cases = target, dict[str, tuple[Case, ...]]()
 
-    def right(self, word: str) -> tuple[Case, ...]:
-        """The cases of an idiom. This fails where something in them is wrong without a fault; after it the states of
-        the findings are known by which they are judged with one."""
+    def of(self, word: str) -> tuple[Case, ...]:
+        """The cases of an idiom; the states of the findings are known by which they are judged with a fault in it."""
         if word not in self.cases:
             target = self.target
             offered, refused = (
@@ -53,9 +52,7 @@ class Asked:
             )
             cases = tuple(cases_of(offered, refused))
             for case in cases:
-                self.target.present(features_of_case(case), word)
-            if word:
-                self.target.check("idioms, every feature", *cases, idiom=word)
+                target.present(features_of_case(case), word)
             self.cases[word] = cases
         return self.cases[word]
 
@@ -70,15 +67,19 @@ class Asked:
         return explained(examine(target.adapter, case, target.device, stack=stack), present, features)
 
     def not_seen(self, word: str, plant: Plant, child: Child | None = None) -> Iterator[str]:
-        """In words, what is amiss with a planted fault: the idiom does not see it, or run's own way does too."""
-        own, cases = self.right("")[: at_night(ROWS, 100)], self.right(word)
+        """In words, what is amiss with a planted fault: the idiom does not see it, or run's own way does too. This fails
+        where the idiom is wrong without it: by day in the case that sees it, at night in any."""
+        own, cases = self.of("")[: at_night(ROWS, 100)], self.of(word)
         with pytest.MonkeyPatch.context() as patch:
             plant(patch)
-            if not any(self.came(case, word, child).outcome in WRONG for case in cases):
+            sees = next((case for case in cases if self.came(case, word, child).outcome in WRONG), None)
+            if sees is None:
                 yield f"{word}: none of its {len(cases)} cases sees it"
             seen = next((trial for trial in (self.came(case, "") for case in own) if trial.outcome in WRONG), None)
             if seen:
                 yield f"{word}: run's own way sees it too: {seen}"
+        if sees:
+            self.target.check("idioms, every feature", *(cases if nightly() else [sees]), idiom=word)
 
 
 @functools.cache
