@@ -67,8 +67,10 @@ class Asked:
         return explained(examine(target.adapter, case, target.device, stack=stack), present, features)
 
     def not_seen(self, word: str, plant: Plant, child: Child | None = None) -> Iterator[str]:
-        """In words, what is amiss with a planted fault: the idiom does not see it, or run's own way does too. This fails
-        where the idiom is wrong without it: by day in the case that sees it, at night in any."""
+        """In words, what is amiss with a planted fault: the idiom does not see it, or run's own way does too.
+
+        This fails where the idiom is wrong without it: by day in the case that sees it, at night in any.
+        """
         own, cases = self.of("")[: at_night(ROWS, 100)], self.of(word)
         with pytest.MonkeyPatch.context() as patch:
             plant(patch)
