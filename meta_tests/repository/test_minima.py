@@ -99,6 +99,19 @@ def test_the_pinned_versions_are_not_below_the_minima(extra: str) -> None:
             assert APART.get(extra, PINNED)[canonicalize_name(one.name)] in one.specifier, one
 
 
+def test_the_table_of_adapters_has_their_minima() -> None:
+    """Of Keras, what each backend needs stands behind its name."""
+    text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \|([^|]*)\|$", text, re.MULTILINE))
+    own, *backends = rows.pop("keras").split(";")
+    told = {name: needs.strip() for name, needs in rows.items()} | {"keras": own.strip()}
+    told |= {f"keras {' '.join(words[:2]).lower()}": " ".join(words[2:]) for words in map(str.split, backends)}
+    told.pop("reference")
+    assert told == {
+        name: ", ".join(f"{package} {version}" for package, version in needs.items()) for name, needs in OLDEST.items()
+    }
+
+
 def test_constraints_apart_are_the_common_ones_but_for_what_keeps_them_apart() -> None:
     differing = {extra: [name for name, version in mine.items() if PINNED.get(name, version) != version]
                  for extra, mine in APART.items()}  # fmt: skip
