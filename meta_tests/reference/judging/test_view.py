@@ -194,7 +194,7 @@ def machine_answer(
 
 @pytest.mark.parametrize("name", ARITHMETICS)
 def test_no_correct_machine_is_rejected_in_any_view(name: str) -> None:
-    """2,800 cases of simulated machines in all, each in a view of its own, with halves merged in every way."""
+    """Cases of simulated machines, each in a view of its own, with halves merged in every way."""
     pick, said, largest = Picks(7), [], 0.0
     for seed in range(at_night(13, 400)):
         machine, batch = draw_machine(name, 1000 + seed), draw_batch(name, 1000 + seed)
