@@ -57,6 +57,17 @@ class Inputs(NamedTuple):
         steps = layouts.valid_steps(self.lengths, self.x.shape[axes.index("time")])  # (time, batch)
         return {"batch_first": steps.T, "time_first": steps, "unbatched": steps.ravel()}[self.layout]
 
+    @property
+    def some_lengths(self) -> np.ndarray | None:
+        """The lengths; None of an empty batch, too, of which frameworks take none."""
+        return None if self.lengths is None or not self.lengths.size else self.lengths
+
+    @property
+    def int32_lengths(self) -> Any:
+        """The same as JAX and MLX take them: int32; of an unbatched sequence a number."""
+        lengths = self.some_lengths
+        return None if lengths is None else lengths.astype(np.int32)[0 if self.layout == "unbatched" else ...]
+
     def result(self, outputs: Sequence[np.ndarray], h_n: Any, zero_padding: bool = False) -> Result:
         """An answer in the caller's layout, as views.
 

@@ -24,9 +24,10 @@ meta_tests.make_findings_page`), with a case that shows it. Every run asks that 
 version at hand, or *gone*, or *changed*, which fails. A drawn case inside the trigger has the outcome `finding` only
 where the answer is just as wrong as the finding says.
 
-An entry says in which versions it was *seen wrong*, and in which *right*: versions between these were not asked. *Where* names the
-framework, the features of which a case must have one value each, and the [idiom](idioms.md) in which the layer is called, or those in which
-it is not so. *What* is with what the wrong answer agrees, or which exception is raised: the words of different versions are parted by " | ".
+An entry says in which versions it was *seen wrong*, and in which *right*: versions between these were not asked.
+*Where* names the framework, the features of which a case must have one value each, and the [idiom](idioms.md) in which
+the layer is called, or those in which it is not so. *What* is with what the wrong answer agrees, or which exception is
+raised: the words of different versions are parted by " | ".
 
 ```sh
 python -m rnn_equivalence findings                  # those that the installed versions have, and how to avoid each

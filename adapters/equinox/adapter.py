@@ -178,10 +178,7 @@ def _asked(spec: RNNSpec, sequence: np.ndarray | None, states: Any, device: Any)
 
 
 def _lengths(inputs: Inputs) -> Any:
-    """None of an empty batch; of an unbatched sequence a number."""
-    if inputs.lengths is None or not inputs.lengths.size:
-        return None
-    return jnp.asarray(inputs.lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...])
+    return None if inputs.int32_lengths is None else jnp.asarray(inputs.int32_lengths)
 
 
 def _device_of(known: Known) -> Any:

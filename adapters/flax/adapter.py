@@ -127,9 +127,7 @@ class FlaxAdapter(OnJax):
 
 def _asked(spec: RNNSpec, inputs: Inputs, device: Any) -> tuple[Any, Any, Any, bool]:
     """What every_layer takes beside the stack."""
-    lengths = inputs.lengths
-    if lengths is not None:  # none of an empty batch; of an unbatched sequence a number
-        lengths = lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...] if lengths.size else None
+    lengths = inputs.int32_lengths
     return (
         tensor(inputs.x, device),
         jax.tree.map(lambda h: tensor(h, device), carries_of(MAPPING, spec, inputs.h0)),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from reference.spec import expect_word
 from ..readers import refuse
 from ..scripts.literals import text_literal
 from ..scripts.script import ON_CPU_AND_CUDA, expect_device, script
+from ..scripts.source import definitions, source
 from .mapping import KINDS, MAPPING
 
 # What layers are given: the default has no bfloat16, and on torch leaves another memory layout, so other bits.
@@ -41,7 +39,8 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     name = way_of(way)
     trains = case.cotangents is not None
     lacks = (way == "compiled" and (not trains or backend != "tensorflow")) or (trains and way not in MODES)
-    refuse("script", {f"{way}: the adapter writes none of it": lacks or (way not in MODES and name not in functions())})
+    lacks = lacks or (way not in MODES and name not in definitions(WAYS))
+    refuse("script", {f"{way}: the adapter writes none of it": lacks})
     kind, more = KINDS[case.spec.cell]
     words: dict[str, Any] = {
         "layer": kind,
@@ -58,7 +57,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "idiom": way not in MODES,
         "layered": way in MODES,
         "way": name,
-        "ways": "" if way in MODES else source(name),
+        "ways": "" if way in MODES else source(WAYS, "Given", name),
         "h_n_shown": view.states != "none",
         "every_step": view.output == "every step",
     }
@@ -82,27 +81,6 @@ def arrays_of(spec: RNNSpec) -> dict[str, str]:
 def way_of(idiom: str) -> str:
     """The name of the function in ways.py that calls layers in an idiom."""
     return idiom.lower().replace(" ", "_")
-
-
-@cache
-def functions() -> Mapping[str, tuple[str, frozenset[str]]]:
-    """What ways.py defines: the text of each, and the names in it."""
-    text = WAYS.read_text("utf-8")
-    found = [one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
-    return {one.name: (ast.get_source_segment(text, one) or "", frozenset(_names(one))) for one in found}
-
-
-def source(name: str) -> str:
-    """The text of a way, below that of all that it uses, in the order of ways.py."""
-    used, open_ = set[str](), {"Given", name}
-    while open_:
-        used |= open_
-        open_ = {inner for one in open_ for inner in functions()[one][1] if inner in functions()} - used
-    return "\n\n\n".join(text for one, (text, _) in functions().items() if one in used)
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    return (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
 
 
 def keras_device(device: str, backend: str) -> str:

@@ -98,11 +98,11 @@ def called(given, layers, number=1, told=None):
     return outputs, states
 
 
-def modelled(given, layers, first=None):
-    """A functional model of layers, which have the mask from their sequence; first: what x goes through before."""
+def modelled(given, layers):
+    """A functional model of layers, which have the mask from their sequence."""
     entry = keras.Input(given.x.shape[1:], dtype=given.words["dtype"])
     start = [keras.Input(h.shape[1:], dtype=given.words["dtype"]) for h in given.start or ()]
-    inside = given._replace(x=entry if first is None else first(entry), start=start or None, mask=None)
+    inside = given._replace(x=entry, start=start or None, mask=None)
     outputs, states = called(inside, layers)
     model = keras.Model([entry, *start], [outputs, states])
     model.supports_masking = True

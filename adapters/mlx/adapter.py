@@ -208,10 +208,7 @@ def _in_layout(inputs: Inputs) -> Inputs:
 
 
 def _lengths(inputs: Inputs) -> Any:
-    """None of an empty batch; of an unbatched sequence a number."""
-    if inputs.lengths is None or not inputs.lengths.size:
-        return None
-    return tensor(inputs.lengths.astype(np.int32)[0 if inputs.layout == "unbatched" else ...])
+    return None if inputs.int32_lengths is None else tensor(inputs.int32_lengths)
 
 
 def _states(spec: RNNSpec, h0: Any, given: Callable[[Any], Any]) -> list[Any] | None:

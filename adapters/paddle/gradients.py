@@ -38,7 +38,7 @@ def batched(inputs: Inputs) -> Inputs:
 
 
 def lengths_of(inputs: Inputs) -> Any:
-    return None if inputs.lengths is None or not inputs.lengths.size else tensor(inputs.lengths)
+    return None if inputs.some_lengths is None else tensor(inputs.some_lengths)
 
 
 def gradients_of(

@@ -102,7 +102,7 @@ def asked_of(spec: RNNSpec, inputs: Inputs, device: str) -> Asked:
 
     states = tuple(map(leaf, state_tuple(inputs.start(spec))))
     # torch packs no empty batch, and there is nothing to pack
-    steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
+    steps = None if inputs.some_lengths is None else torch.from_numpy(inputs.some_lengths)
     return Asked(leaf(inputs.x), states, steps)
 
 

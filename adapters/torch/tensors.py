@@ -17,7 +17,7 @@ from .modes import Arguments
 def packed(inputs: Inputs, device: str = "cpu") -> tuple[Inputs, Arguments]:
     """What is asked, in a layout that torch takes, and its tensors."""
     # torch packs no empty batch, and there is nothing to pack
-    steps = None if inputs.lengths is None or not inputs.lengths.size else torch.from_numpy(inputs.lengths)
+    steps = None if inputs.some_lengths is None else torch.from_numpy(inputs.some_lengths)
     if steps is not None and inputs.layout == "unbatched":  # packed sequences are batched
         inputs = inputs.to("time_first")
     return inputs, (tensor(inputs.x).to(device), states(inputs.h0, device), steps)

@@ -10,7 +10,7 @@ from ..layout import from_state_tuple, state_tuple
 from ..recurrence import Result
 from ..spec import RNNSpec
 from .fault import Run, Where
-from .machine import advanced, by_tracks, packed, unpacked
+from .machine import advanced, by_tracks, lengths_of, packed, unpacked
 from .rows import Does, of_question, table
 from .step import Step, StepChange
 from .weights import Arrays, of_arrays
@@ -101,13 +101,9 @@ def hidden_one_step_early(track: Case, run: Run) -> Result:
         return packed(run(one).h_n)[0]
 
     stepped, size = advanced(track, advance), track.spec.state_size
-    longer = replace(track, lengths=np.maximum(_lengths(track) - 1, 0))
+    longer = replace(track, lengths=np.maximum(lengths_of(track) - 1, 0))
     early = advanced(longer, advance).h_n
     return Result(stepped.output, np.concatenate([stepped.h_n[..., :size], early[..., size:]], axis=-1))
-
-
-def _lengths(track: Case) -> np.ndarray:
-    return np.full(track.x.shape[1], len(track.x)) if track.lengths is None else np.asarray(track.lengths)
 
 
 def no_tanh_of_c(s: Step) -> np.ndarray:
