@@ -61,9 +61,8 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "time": ("0", "1", "more"),
     "batch": ("0", "1", "more"),
     "mode": tuple(MODES),
+    "cell": ("elman", *(word for word in CELLS if word != "elman")),
 }
-if len(CELLS) > 1:  # with one cell there is nothing to ask for
-    FEATURES["cell"] = ("elman", *(word for word in CELLS if word != "elman"))
 
 # What every adapter is asked for. It never grows: an adapter that was written for it keeps its meaning when FEATURES
 # grows, because what is not in it must be offered (Capabilities.offers).
@@ -318,8 +317,8 @@ def features_of(
     batch = 1 if layout == "unbatched" else x.shape[0 if layout == "batch_first" else 1]
     numbers = (array for array in (x, *state_tuple(h0)) if array is not None)
     finite = all(np.count_nonzero(np.isfinite(array)) == array.size for array in numbers)
-    cell = {"cell": spec.cell} if "cell" in FEATURES else {}
-    return cell | {
+    return {
+        "cell": spec.cell,
         "direction": spec.direction,
         "layout": layout,
         "nonlinearity": spec.nonlinearity,

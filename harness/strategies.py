@@ -119,7 +119,7 @@ def _layers(supported: Sequence[str], most: int) -> st.SearchStrategy[int]:
 
 def _cells(supported: Callable[[str], Sequence[Any]], hidden_size: int) -> st.SearchStrategy[dict[str, Any]]:
     """The cell, where it is offered elman in half of the questions at least; and of an lstm up to two variants."""
-    words = [word for word in supported("cell") if word != "elman"] if "cell" in FEATURES else []
+    words = [word for word in supported("cell") if word != "elman"]
     if not words:
         return st.just({})
     offered = [word for word in VARIANTS if True in supported(word) and (word != "projection" or hidden_size > 1)]

@@ -6,7 +6,7 @@ Nothing shows the deltas of a stack's layers, so each is enclosed, from the cota
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -66,12 +66,16 @@ def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declare
         plain, order = case.without_mask()
         x, output, *lower = (take_steps(a, order, case.layout) for a in (gradients.x, gradients.output, *lower))
         return judge_stack(plain, gradients._replace(x=x, output=output), lower, promised.name, forward_mode)
+    judged, of = (_InForwardMode, "in forward mode") if forward_mode else (_Stack, "the stack as one module")
+    return verdict_of(case, promised, lambda: judged(case, gradients, lower, promised).parts(), of)
+
+
+def verdict_of(case: Case, promised: Arithmetic, parts: Callable[[], Iterable[Part]], of: str) -> Verdict:
+    """The verdict on gradients by these parts; its detail names those of `of` that are wrong."""
     with np.errstate(all="ignore"):
-        stack = (_InForwardMode if forward_mode else _Stack)(case, gradients, lower, promised)
-        seen = [compare(part) for part in stack.parts()]
+        seen = [compare(part) for part in parts()]
         verdict = verdict_on(case, seen, promised, GRADIENT)
     detail = "; ".join(told(case, one) for one in seen if one.outside)
-    of = "in forward mode" if forward_mode else "the stack as one module"
     return replace(verdict, detail=detail and f"{of}: {detail}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,15 @@ from ..layout import (
     valid_steps,
 )
 from ..recurrence import initial_states
-from ..spec import CellParameters, expect
+from ..spec import CellParameters
 from .case import Case
-from .chain import single, told
-from .comparison import Part, compare
-from .gradients import wrong_sums
-from .judge import question_of, trajectory_tracks, verdict_on
+from .chain import single
+from .comparison import Part
+from .judge import trajectory_tracks
 from .parts import parts_of, put_back, shown_of, whole_of
-from .verdict import GRADIENT, Verdict
-from .view import WHOLE, as_shown, wrong_form
+from .verdict import Verdict
+from .view import WHOLE, as_shown
+from .view_gradients import judge_shown
 
 MOST_NUMBERS = 2**23  # of one jet: beyond it nothing is said
 WAY = 64  # roundings of a step's own operations, and of the sums outside all steps, on one way
@@ -50,18 +50,7 @@ def judge_twice(case: Case, gradients: Any, declared: str | None = None) -> Verd
 
     gradients: as backward answers them, but each once more differentiated.  declared: the arithmetic that is promised.
     """
-    promised, _ = question_of(case, None, declared, "trajectory")
-    expect(case.cotangents is not None, "cotangents", None, "those of a case that asks for gradients")
-    if not isinstance(gradients, Gradients):
-        raise TypeError(f"gradients: got {type(gradients).__name__}, expected Gradients")
-    wrong = wrong_form(WHOLE, case, gradients.output, gradients.h_n) or wrong_sums(case, case.spec, gradients)
-    if wrong is not None:
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
-    with np.errstate(all="ignore"):
-        seen = [compare(part) for part in _parts(case, gradients, promised)]
-        verdict = verdict_on(case, seen, promised, GRADIENT)
-    detail = "; ".join(told(case, one) for one in seen if one.outside)
-    return replace(verdict, detail=detail and f"second derivatives: {detail}")
+    return judge_shown(case, WHOLE, gradients, declared, partial(_parts, case, gradients), "second derivatives")
 
 
 def _parts(case: Case, gradients: Gradients, promised: Arithmetic) -> Iterator[Part]:

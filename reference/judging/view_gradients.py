@@ -6,8 +6,8 @@ from the cotangents down to x, as a stack's are (chain.py). So no probe is neede
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,13 @@ from ..layout import sequence_to_time_first, state_to_batched, state_tuple, take
 from ..recurrence import Track, initial_states
 from ..spec import expect
 from .case import Case
-from .chain import single, told
-from .comparison import Part, compare
+from .chain import single, verdict_of
+from .comparison import Part
 from .gradients import wrong_sums
-from .judge import question_of, trajectory_tracks, verdict_on
+from .judge import question_of, trajectory_tracks
 from .parts import parts_of, put_back, shown_of, whole_of
 from .pullback import pulled_back
-from .verdict import GRADIENT, Verdict
+from .verdict import Verdict
 from .view import View, as_shown, wrong_form
 
 
@@ -41,6 +41,17 @@ def judge_part(case: Case, view: View, gradients: Any, declared: str | None = No
     gradients: output and h_n as the view shows them, which are judged too; the others as backward answers them.
     declared: the arithmetic that is promised.
     """
+
+    def parts(promised: Arithmetic) -> Iterable[Part]:
+        return _Part(case, view, gradients, promised).parts()
+
+    return judge_shown(case, view, gradients, declared, parts, f"what is shown, {view}")
+
+
+def judge_shown(case: Case, view: View, gradients: Any, declared: str | None,
+                parts: Callable[[Arithmetic], Iterable[Part]], of: str) -> Verdict:  # fmt: skip
+    """The verdict on gradients of which no step is seen.  parts: what is compared, by the arithmetic that is promised.
+    of: what they are, in words."""
     promised, _ = question_of(case, None, declared, "trajectory")
     expect(case.cotangents is not None, "cotangents", None, "those of a case that asks for gradients")
     if not isinstance(gradients, Gradients):
@@ -48,11 +59,7 @@ def judge_part(case: Case, view: View, gradients: Any, declared: str | None = No
     wrong = wrong_form(view, case, gradients.output, gradients.h_n) or wrong_sums(case, case.spec, gradients)
     if wrong is not None:
         return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
-    with np.errstate(all="ignore"):
-        seen = [compare(part) for part in _Part(case, view, gradients, promised).parts()]
-        verdict = verdict_on(case, seen, promised, GRADIENT)
-    detail = "; ".join(told(case, one) for one in seen if one.outside)
-    return replace(verdict, detail=detail and f"what is shown, {view}: {detail}")
+    return verdict_of(case, promised, partial(parts, promised), of)
 
 
 class _Part:
