@@ -53,7 +53,7 @@ def _sections() -> Iterator[str]:
                 rows.setdefault(idiom["word"], _row(idiom))
                 having[idiom["word"]].add(target["adapter"])
         several = len(adapters) > 1
-        yield f"### {title}\n"
+        yield f"## {title}\n"
         yield f"| idiom | the layer is asked ... | shows | gradients |{' of |' * several}"
         yield f"|---|---|---|---|{'---|' * several}"
         for word, row in rows.items():
