@@ -53,8 +53,8 @@ def from_a_function_alone(model: Any) -> bytes:
 
 
 def from_variables(model: Any) -> bytes:
-    """Of a function, and a module of the variables that it reads: the model itself is saved with every layer's own
-    functions, for seconds."""
+    """Of a function, and a module of the variables that it reads: with the model itself it takes many seconds, as
+    functions of every layer are saved."""
     import tensorflow as tf
 
     read = tf.Module()
@@ -142,7 +142,8 @@ def another(feeds: dict[str, Any]) -> dict[str, Any]:
 
 
 def asked_before(content: bytes, feeds: dict[str, Any], reset: bool = False) -> list[Any]:
-    """By an interpreter of a file that answered another question before, with two threads."""
+    """By an interpreter of a file that answered another question before, with two threads.  reset: whether its
+    variables are then set back."""
     import tempfile
     from pathlib import Path
 
