@@ -28,7 +28,8 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "torch-onnx": {"torch": TORCH, "onnx": "1.19", "onnxruntime": "1.21", "onnxscript": "0.6.2"},
     "openvino": {"onnx": "1.19", "openvino": "2025.0"},
     "tract": {"onnx": "1.23", "tract": "0.23.0"},  # 0.22 reads every answer as float32: F-398
-    "litert": {"keras": "3.5", "tensorflow": "2.19", "ai-edge-litert": "1.2"},  # 1.0 answers nothing with NumPy 2
+    # LiteRT 1.0 answers nothing with NumPy 2
+    "litert": {"keras": "3.5", "tensorflow": "2.19", "ai-edge-litert": "1.2", "tf_keras": "2.19"},
     "paddle": {"paddlepaddle": "2.6.2"},
 }
 

@@ -1,6 +1,7 @@
 """Keras' SimpleRNN, GRU and LSTM, converted by TensorFlow and run by the interpreter of LiteRT, on CPU.
 
-Each recurrent layer becomes a loop (WHILE), as Keras 3 marks none for the converter's fused UnidirectionalSequenceLSTM.
+Each recurrent layer becomes a loop (WHILE), as Keras 3 marks none for the converter's fused UnidirectionalSequenceLSTM;
+that is asked in idioms, of the LSTM of Keras 2.
 Quantized models are not asked for: the arithmetic of their weights and operands has no bound here.
 """
 
@@ -27,8 +28,8 @@ from ..keras.mapping import MAPPING, h_n_of
 from ..keras.modes import plain
 from ..keras.read import read_model
 from ..readers import refuse
-from .idioms import RUN, WAYS, Way
-from .models import feeds_of, model_of, stack_of
+from .idioms import NO_KERAS_2, RUN, WAYS, Way
+from .models import feeds_of, in_keras, in_tf_keras, model_of, stack_of
 from .script import litert_script
 
 NO_KERNEL = Refusal("ConverterError", "Some ops are not supported by the native TFLite runtime")
@@ -87,8 +88,8 @@ class LiteRTAdapter(Framework):
 
     def __init__(self) -> None:
         self.idioms = {
-            word: Idiom(way.says, partial(self._in_a_way, way), way.view, refused=way.refused, absent=way.absent,
-                        answers=way.answers, compiles=True)
+            word: Idiom(way.says, partial(self._in_a_way, way), way.view, way.without, way.refused,
+                        absent=way.absent, answers=way.answers, compiles=True)
             for word, way in WAYS.items()
         }  # fmt: skip
 
@@ -97,6 +98,7 @@ class LiteRTAdapter(Framework):
             "LiteRT": version("ai-edge-litert"),
             "TensorFlow": str(tensorflow.__version__),
             "Keras": str(keras.__version__),
+            "tf_keras": None if NO_KERAS_2 else version("tf_keras"),
             "delegate": "XNNPACK (LiteRT's default)",
         }
 
@@ -122,7 +124,8 @@ class LiteRTAdapter(Framework):
         inputs = Inputs(case.x, case.h0, lengths, case.mask, case.layout, case.layout).to("batch_first")
         feeds, (batch, time) = feeds_of(case.spec, inputs), inputs.x.shape[:2]
         sizes = None if "batch" in way.any_size else batch, None if "time" in way.any_size else time
-        model = model_of(stack_of(case.spec, case.parameters, sizes[0], **way.built), sizes, [*feeds])
+        made = {"keras": in_keras, "tf_keras": in_tf_keras}[way.layers]
+        model = made(case.spec, case.parameters, sizes, [*feeds], **way.built)
         result = self._result(case.spec, inputs, way.ask(way.convert(model), feeds))
         shown = {"output": way.view.output, "prefixes": way.view.output, "h_n": way.view.states}
         return result._replace(**{part: None for part, what in shown.items() if what == "none"})
@@ -132,7 +135,7 @@ class LiteRTAdapter(Framework):
         outputs, states = (
             [np.array(one) for one in some] for some in (answers[: spec.num_layers], answers[spec.num_layers :])
         )
-        return inputs.result(outputs, h_n_of(spec, states))
+        return inputs.result(outputs, h_n_of(spec, states) if states else None)
 
     def _dense(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, device: str) -> np.ndarray:
         head = keras.layers.Dense(len(weight), dtype=weight.dtype.name)

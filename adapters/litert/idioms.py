@@ -16,15 +16,17 @@ from . import ways
 class Way(NamedTuple):
     """How a model is made, converted and asked.
 
-    built: what each layer is given.  any_size: the axes of x that are dynamic: "batch", "time".  The others are an
-    Idiom's.
+    layers: the package whose layers they are: "keras", or "tf_keras", which is Keras 2.  built: what each layer is
+    given.  any_size: the axes of x that are dynamic: "batch", "time".  The others are an Idiom's.
     """
 
     says: str
     convert: Callable[[Any], bytes] = ways.from_a_function_alone
     ask: Callable[..., list[Any]] = ways.by_tensors
+    layers: str = "keras"
     built: Mapping[str, Any] = MappingProxyType({})
     any_size: tuple[str, ...] = ()
+    without: Mapping[tuple[Feature, ...], str] = MappingProxyType({})
     refused: Mapping[tuple[Feature, ...], Refusal] = MappingProxyType({})
     answers: tuple[tuple[Feature, ...], ...] = ()
     view: View = WHOLE
@@ -33,12 +35,27 @@ class Way(NamedTuple):
 
 RUN = Way("by run's own way: of a function, by set_tensor and invoke")
 UNROLLED = {"unroll": True}
-NO_SEQUENCES = (("batch", "0"),)
+NO_STEPS, NO_SEQUENCES = (("time", "0"),), (("batch", "0"),)
 NO_ELEMENT = Refusal("ConverterError", "op requires element_dtype to be")
 LAYERS: Any = (ways.from_keras_model, ways.by_a_compiled_model)
 AGAIN: Any = (ways.from_keras_model, ways.by_a_compiled_model_asked_before)
 OLD = "" if find_spec("ai_edge_litert.compiled_model") else "LiteRT before 1.4 has no CompiledModel in Python"
 NO_BUFFER = {NO_SEQUENCES: Refusal("RuntimeError", "TensorBuffer must have all static dimensions")}
+# Keras 2, whose LSTM the converter makes one operator of, UNIDIRECTIONAL_SEQUENCE_LSTM, where it can
+NO_KERAS_2 = "" if find_spec("tf_keras") else "Keras 2 is not installed: pip install tf_keras"
+LSTM: tuple[Feature, ...] = (("cell", "lstm"),)
+NO_FIRST_STEP = Refusal("ValueError", "slice index 0 of dimension 0 out of bounds")
+NO_LSTM_SEQUENCES = {(*NO_SEQUENCES, *LSTM): Refusal("ValueError", "slice index -1 of dimension 0 out of bounds")}
+FUSED: dict[str, Any] = {
+    "convert": ways.from_variables, "layers": "tf_keras", "built": {"return_state": False}, "absent": NO_KERAS_2,
+    "view": View(states="none"), "refused": {(*NO_STEPS, *LSTM): NO_FIRST_STEP, **NO_LSTM_SEQUENCES},
+    "without": {
+        **{(("cell", cell),): "the converter fuses an LSTM alone" for cell in ("elman", "gru", "gru_reset_before")},
+        (("nonlinearity", "relu"),): "an LSTM has tanh",
+        **{(feature,): "the converter then makes a loop of the LSTM" for feature in (
+            ("bias", False), ("mask", True), ("lengths", "mixed"), ("lengths", "with zeros"))},
+    },
+}  # fmt: skip
 WAYS = {
     "from a Keras model": Way("of a Keras model, and by its signature", ways.from_keras_model, ways.by_signature),
     "from a SavedModel": Way("of a SavedModel, and by its signature", ways.from_saved_model, ways.by_signature),
@@ -49,7 +66,7 @@ WAYS = {
     "unrolled": Way("of unrolled layers", built=UNROLLED),
     "any length": Way("of sequences of any length, resized to theirs", ask=ways.resized, any_size=("time",),
                       refused={NO_SEQUENCES: Refusal("RuntimeError", "failed to invoke")},
-                      answers=((("time", "0"),),)),
+                      answers=(NO_STEPS,)),
     "any batch": Way("of unrolled layers of any batch, resized to this one", ask=ways.resized, built=UNROLLED,
                      any_size=("batch",),
                      refused={NO_SEQUENCES: Refusal("RuntimeError", "NumElements(input) > 0 was not true")}),
@@ -64,4 +81,17 @@ WAYS = {
     "CompiledModel again": Way("by a CompiledModel that was asked before", *AGAIN, refused=NO_BUFFER, absent=OLD),
     "CompiledModel unrolled": Way("by a CompiledModel of unrolled layers that was asked before", *AGAIN, built=UNROLLED,
                                   refused=NO_BUFFER, absent=OLD),
+    "Keras 2": Way("of layers of Keras 2 (tf_keras)", ways.from_concrete_functions, layers="tf_keras",
+                   refused={NO_STEPS: NO_FIRST_STEP, **NO_LSTM_SEQUENCES}, absent=NO_KERAS_2),
+    "fused LSTM": Way("of Keras 2's LSTM without states, which becomes one operator",
+                      **FUSED | {"convert": ways.from_keras_model, "ask": ways.by_signature}),
+    "fused LSTM again": Way("of a fused LSTM, by an interpreter that was asked before", ask=ways.asked_before, **FUSED),
+    "fused LSTM set back": Way("of a fused LSTM, by an interpreter that was asked before, and is set back",
+                               ask=ways.set_back, **FUSED),
+    "fused LSTM time first": Way("of a fused LSTM with time_major=True",
+                                 **FUSED | {"built": {"return_state": False, "time_major": True}}),
+    "fused LSTM reference kernels": Way("of a fused LSTM, by the reference kernels", ask=ways.by_reference_kernels,
+                                        **FUSED),
+    "fused LSTM CompiledModel": Way("of a fused LSTM, by CompiledModel", ask=ways.by_a_compiled_model,
+                                    **FUSED | {"absent": NO_KERAS_2 or OLD}),
 }  # fmt: skip

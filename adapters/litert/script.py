@@ -23,8 +23,14 @@ def litert_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
         raise NotOffered(f"way: got {way!r}, expected {', '.join(('eager', *WAYS))}")
     asked, (kind, more) = WAYS.get(way, RUN), KINDS[case.spec.cell]
     sizes = ["None" if axis in asked.any_size else f'feeds["x"].shape[{n}]' for n, axis in enumerate(("batch", "time"))]
+    old, time_major = asked.layers == "tf_keras", bool(asked.built.get("time_major"))
+    flip = f"tf.reverse(below, [{int(not time_major)}])" if old else "keras.ops.flip(below, axis=1)"
     words = {
         "layer": kind,
+        "keras": asked.layers,
+        "time_major": time_major,
+        "flip": flip,
+        "shown": "tf.transpose(below, (1, 0, 2))" if time_major else "below",
         "reset": bool(more),
         "reset_after": more.get("reset_after"),
         "each": len(MAPPING[case.spec.cell].states),
@@ -33,10 +39,11 @@ def litert_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
         "unrolled": "unroll" in asked.built,
         "convert": asked.convert.__name__,
         "ask": asked.ask.__name__,
+        "return_state": asked.built.get("return_state", True),
         "output_shown": asked.view.output != "none",
         "h_n_shown": asked.view.states != "none",
         "sources": source(SOURCE, asked.convert.__name__, asked.ask.__name__),
     }
-    title = f"keras.layers.{kind} in LiteRT"
-    package = "keras, tensorflow, ai-edge-litert"
+    title = f"{asked.layers}.layers.{kind} in LiteRT"
+    package = f"{asked.layers}, tensorflow, ai-edge-litert"
     return script(case, TEMPLATE, title, package, device, ON_CPU, asked.view, cells=tuple(MAPPING), **words)

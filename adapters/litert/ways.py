@@ -52,6 +52,16 @@ def from_a_function_alone(model: Any) -> bytes:
     return tf.lite.TFLiteConverter.from_concrete_functions([function_of(model)]).convert()
 
 
+def from_variables(model: Any) -> bytes:
+    """Of a function, and a module of the variables that it reads: with the model itself it takes many seconds, as
+    functions of every layer are saved."""
+    import tensorflow as tf
+
+    read = tf.Module()
+    read.variables_of_the_model = model.variables
+    return tf.lite.TFLiteConverter.from_concrete_functions([function_of(model)], read).convert()
+
+
 def from_saved_model(model: Any) -> bytes:
     """Of a folder, as keras.export.ExportArchive writes it."""
     import tempfile
@@ -131,8 +141,9 @@ def another(feeds: dict[str, Any]) -> dict[str, Any]:
     return {name: array if array.dtype == bool else -array for name, array in feeds.items()}
 
 
-def asked_before(content: bytes, feeds: dict[str, Any]) -> list[Any]:
-    """By an interpreter of a file that answered another question before, with two threads."""
+def asked_before(content: bytes, feeds: dict[str, Any], reset: bool = False) -> list[Any]:
+    """By an interpreter of a file that answered another question before, with two threads.  reset: whether its
+    variables are then set back."""
     import tempfile
     from pathlib import Path
 
@@ -143,7 +154,14 @@ def asked_before(content: bytes, feeds: dict[str, Any]) -> list[Any]:
         interpreter = Interpreter(f"{folder}/model.tflite", num_threads=2)
     interpreter.allocate_tensors()
     tensors_of(interpreter, another(feeds))
+    if reset:
+        interpreter.reset_all_variables()
     return tensors_of(interpreter, feeds)
+
+
+def set_back(content: bytes, feeds: dict[str, Any]) -> list[Any]:
+    """By one that answered another question before, and whose variables are then set back."""
+    return asked_before(content, feeds, reset=True)
 
 
 def by_reference_kernels(content: bytes, feeds: dict[str, Any]) -> list[Any]:

@@ -46,7 +46,7 @@ def test_importing_adapters_imports_no_framework():
     loaded = python("import sys, adapters, adapters.running.trial; print(*sys.modules)").split()
     assert "adapters.running.trial" in loaded
     frameworks = {"torch", "keras", "tensorflow", "jax", "flax", "equinox", "mlx", "onnx", "onnxruntime", "openvino",
-                  "tract", "ai_edge_litert", "paddle"}  # fmt: skip
+                  "tract", "ai_edge_litert", "tf_keras", "paddle"}  # fmt: skip
     assert frameworks.isdisjoint(loaded)
 
 

@@ -18,7 +18,7 @@ import reference
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "equinox", "mlx", "onnx", "onnxruntime",
-              "openvino", "tract", "ai_edge_litert", "paddle"}  # fmt: skip
+              "openvino", "tract", "ai_edge_litert", "tf_keras", "paddle"}  # fmt: skip
 OURS = {
     "reference",
     "adapters",

@@ -14,7 +14,7 @@ from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, Where
 from .gates import NOT_ONE, RESET_AFTER, of_gate, of_spec
-from .machine import advanced, by_layers, by_tracks, initial_states, lengths_of, one_step, stacked
+from .machine import advanced, by_layers, by_tracks, initial_states, lengths_of, one_step, stacked, starting
 from .masks import take_zeros
 from .rows import of_answer, of_numbers, of_question, of_run, of_tracks, table
 from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, NO_H0, PADDING, RELU, SEQUENCE, STEPS
@@ -115,6 +115,10 @@ def float16_for_bfloat16(case: Case) -> Case:
     return replace(case, x=read(case.x), h0=each_state(read, case.h0))
 
 
+def begun_where_another_ended(case: Case, run: Run) -> Result:
+    return run(starting(case, run(replace(case, x=-case.x)).h_n))
+
+
 def another_activation(track: Case, run: Run) -> Result:
     other = {"tanh": "relu", "relu": "tanh"}[track.spec.nonlinearity]
     return run(replace(track, spec=replace(track.spec, nonlinearity=other)))
@@ -188,6 +192,8 @@ FOUND = table(
      of_run(lambda case, run: by_tracks(case, run, reverse=zeros))),
     ("second_half_from_zeros", "the half of the steps that is read second starts from zeros", SEQUENCE,
      of_run(in_two_halves)),
+    ("begun_where_another_ended", "the states start where those of the question with -x for x ended", NO_H0 & STEPS,
+     of_run(begun_where_another_ended)),
     ("inner_bias_lost", "b_hn is ignored", RESET_AFTER & BIAS & STEPS, of_gate("n", "b_hh", factor=0.0)),
     ("inner_bias_lost_at_first", "b_hn is ignored in the first step, where no initial state is given",
      RESET_AFTER & BIAS & NO_H0 & STEPS, of_tracks(begun_without_inner_bias)),

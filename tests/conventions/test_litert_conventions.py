@@ -30,9 +30,49 @@ def operators(content: bytes) -> set[str]:
 
 
 def test_a_layer_is_a_loop_and_never_the_fused_operator(case: Case) -> None:
-    """Keras 2 marked its LSTM for the converter; Keras 3 does not."""
+    """Keras 2 marks its LSTM for the converter; Keras 3 does not."""
     assert "WHILE" in operators(converted(case))
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" not in operators(converted(case))
+
+
+@pytest.fixture
+def keras_2() -> dict[str, Any]:
+    """The idioms that ask layers of Keras 2; the test is skipped where it is absent."""
+    framework_adapter("litert")
+    pytest.importorskip("tf_keras")
+    every = import_module("adapters.litert.idioms").WAYS
+    return {word: way for word, way in every.items() if way.layers == "tf_keras"}
+
+
+def operators_of(way: Any, *inputs: str, **asked: Any) -> set[str]:
+    """Of an LSTM that is converted as an idiom does.  inputs: beside x."""
+    spec = RNNSpec(3, 5, cell="lstm", **asked)
+    cells = draw_case(spec, batch=2, time=4).parameters
+    model = import_module("adapters.litert.models").in_tf_keras(spec, cells, (2, 4), ["x", *inputs], **way.built)
+    return operators(way.convert(model))
+
+
+@pytest.mark.parametrize(("direction", "starts"), [("forward", 0), ("reverse", 2), ("bidirectional", 4)])
+def test_what_is_called_a_fused_lstm_is_one(keras_2: dict[str, Any], direction: str, starts: int) -> None:
+    fused = {word: way for word, way in keras_2.items() if word.startswith("fused")}
+    if direction != "forward":  # a whole model is saved for many seconds
+        del fused["fused LSTM"]
+    made = {(way.convert, *way.built): way for way in fused.values()}
+    for way in made.values():
+        found = operators_of(way, *(f"start_{number}" for number in range(starts)), direction=direction)
+        assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in found
+        assert "WHILE" not in found
+
+
+@pytest.mark.parametrize("asked", [("fused LSTM again", True, True), ("fused LSTM again", False, False),
+                                   ("Keras 2", False, True)])  # fmt: skip
+def test_with_a_mask_or_states_and_without_a_bias_it_is_a_loop(
+    keras_2: dict[str, Any], asked: tuple[str, bool, bool]
+) -> None:
+    word, mask, bias = asked
+    found = operators_of(keras_2[word], *(["mask"] if mask else []), bias=bias)
+    assert "WHILE" in found
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" not in found
 
 
 def test_an_unrolled_layer_has_no_loop(case: Case) -> None:

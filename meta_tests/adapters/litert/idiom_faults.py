@@ -54,8 +54,21 @@ def resolved(kind: str) -> Callable[..., bool]:
     return where
 
 
+def without_states(self: Any, *given: Any, **words: Any) -> bool:
+    return not words.get("return_state")
+
+
+def time_first(self: Any, *given: Any, **words: Any) -> bool:
+    return bool(words.get("time_major"))
+
+
+def never_set_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("ai_edge_litert.interpreter.Interpreter.reset_all_variables", lambda self: None)
+
+
 CONVERTER = ("tensorflow", "lite.TFLiteConverter")
 INTERPRETER = ("ai_edge_litert.interpreter", "Interpreter")
+OLD_LSTM = ("tf_keras", "layers.LSTM", "__init__")
 UNROLLED = fails("keras", "layers.SimpleRNN", "__init__", unrolled)
 RESIZED = fails(*INTERPRETER, "resize_tensor_input", always)
 # before anything runs: the states of what runs are left out (F-392)
@@ -76,5 +89,13 @@ FAULTS: Mapping[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "tf.lite.Interpreter": ("TensorFlow has no interpreter", fails("tensorflow", "lite.Interpreter", "invoke", always)),
     **{f"CompiledModel{word}": ("a model cannot be compiled", COMPILED)
        for word in ("", " states", " again", " unrolled")},
+    "Keras 2": ("Keras 2 has no SimpleRNN", fails("tf_keras", "layers.SimpleRNN", "__init__", always)),
+    "fused LSTM": ("Keras 2 has no LSTM without states", fails(*OLD_LSTM, without_states)),
+    "fused LSTM again": ("an interpreter answers once", fails(*INTERPRETER, "invoke", asked_again)),
+    "fused LSTM set back": ("no variable is set back", never_set_back),
+    "fused LSTM time first": ("Keras 2 has no LSTM that is time first", fails(*OLD_LSTM, time_first)),
+    "fused LSTM reference kernels": ("there are no reference kernels",
+                                     fails(*INTERPRETER, "__init__", resolved("BUILTIN_REF"))),
+    "fused LSTM CompiledModel": ("a model cannot be compiled", COMPILED),
 }  # fmt: skip
 PLANTED = {word: (Planted(says, plant),) for word, (says, plant) in FAULTS.items()}
