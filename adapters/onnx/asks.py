@@ -185,7 +185,8 @@ def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
 
 
 def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """openvino.convert_model of torch's layer that has the model's weights."""
+    """openvino.convert_model of torch's layer that has the model's weights; of a module that packs, where there are
+    lengths."""
     import warnings
 
     import numpy as np
@@ -220,9 +221,23 @@ def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
                     gates = np.split(array, len(order))
                     getattr(layer, f"{name}_l{n}{end}").copy_(tensor(np.concatenate([gates[g] for g in order])))
     x, *states = [tensor(array) for array in feeds.values()]
-    example = (x, *([tuple(states)] if len(states) > 1 else states))
+
+    class Packed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Any, *given: Any) -> Any:
+            *states, lengths = given
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths.long(), enforce_sorted=False)
+            output, states = self.layer(packed, *([tuple(states)] if len(states) > 1 else states))
+            return torch.nn.utils.rnn.pad_packed_sequence(output, total_length=len(x))[0], states
+
+    module, example = layer, (x, *([tuple(states)] if len(states) > 1 else states))
+    if "sequence_lens" in feeds:  # the last
+        module, example = Packed(), (x, *states)
     with warnings.catch_warnings():  # of torch, which is about to drop what the conversion traces with
         warnings.simplefilter("ignore")
-        network = openvino.convert_model(layer, example_input=example)
+        network = openvino.convert_model(module, example_input=example)
     answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([*feeds.values()])
     return dict(zip(("output", "h_n", "c_n"), answers.values(), strict=False))

@@ -168,6 +168,7 @@ def of_onnxruntime(newest: int, here: list[str], known: list[str]) -> dict[str, 
     }  # fmt: skip
 
 
+NOT_PACKED = Refusal("OpConversionFailure", "prim::PackPadded")
 NOT_IN_TORCH = (("clip", True), ("cell", "gru_reset_before"), ("peepholes", True), ("input_forget", True))
 
 
@@ -187,8 +188,8 @@ def of_openvino() -> dict[str, Way]:
             ask=Step(asks.converted_from_torch),
             without={(("direction", "reverse"),): "torch has no layer that runs backwards alone",
                      **{((name, word),): "torch has no such layer" for name, word in NOT_IN_TORCH},
-                     (("lengths", "mixed"),): "the module takes no lengths",
-                     (("lengths", "with zeros"),): "the module takes no lengths"},
+                     (("lengths", "with zeros"),): "torch packs no sequence of length 0"},
+            refused={(("lengths", "mixed"), ("cell", cell)): NOT_PACKED for cell in ("elman", "gru")},
             absent="" if find_spec("torch") else "torch is not installed",
         ),
         "asked before": Way("by a request that was asked before, while another is under way",
