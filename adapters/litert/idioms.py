@@ -45,17 +45,21 @@ NO_BUFFER = {NO_SEQUENCES: Refusal("RuntimeError", "TensorBuffer must have all s
 NO_KERAS_2 = "" if find_spec("tf_keras") else "Keras 2 is not installed: pip install tf_keras"
 LSTM: tuple[Feature, ...] = (("cell", "lstm"),)
 NO_FIRST_STEP = Refusal("ValueError", "slice index 0 of dimension 0 out of bounds")
-NO_LSTM_SEQUENCES = {(*NO_SEQUENCES, *LSTM): Refusal("ValueError", "slice index -1 of dimension 0 out of bounds")}
-FUSED: dict[str, Any] = {
-    "convert": ways.from_variables, "layers": "tf_keras", "built": {"return_state": False}, "absent": NO_KERAS_2,
-    "view": View(states="none"), "refused": {(*NO_STEPS, *LSTM): NO_FIRST_STEP, **NO_LSTM_SEQUENCES},
-    "without": {
+NO_LAST = Refusal("ValueError", "slice index -1 of dimension 0 out of bounds")
+NO_LSTM_SEQUENCES = {(*NO_SEQUENCES, *LSTM): NO_LAST}
+NO_OTHER_TYPE = Refusal("ConverterError", "doesn't match function result type")
+FUSED = Way(
+    "of a fused LSTM", ways.from_variables, layers="tf_keras", built={"return_state": False}, absent=NO_KERAS_2,
+    view=View(states="none"),
+    refused={(*NO_STEPS, *LSTM): NO_FIRST_STEP, **NO_LSTM_SEQUENCES,
+             **{(("dtype", dtype), *LSTM): NO_OTHER_TYPE for dtype in ("float64", "float16", "bfloat16")}},
+    without={
         **{(("cell", cell),): "the converter fuses an LSTM alone" for cell in ("elman", "gru", "gru_reset_before")},
         (("nonlinearity", "relu"),): "an LSTM has tanh",
         **{(feature,): "the converter then makes a loop of the LSTM" for feature in (
             ("bias", False), ("mask", True), ("lengths", "mixed"), ("lengths", "with zeros"))},
     },
-}  # fmt: skip
+)  # fmt: skip
 WAYS = {
     "from a Keras model": Way("of a Keras model, and by its signature", ways.from_keras_model, ways.by_signature),
     "from a SavedModel": Way("of a SavedModel, and by its signature", ways.from_saved_model, ways.by_signature),
@@ -82,16 +86,19 @@ WAYS = {
     "CompiledModel unrolled": Way("by a CompiledModel of unrolled layers that was asked before", *AGAIN, built=UNROLLED,
                                   refused=NO_BUFFER, absent=OLD),
     "Keras 2": Way("of layers of Keras 2 (tf_keras)", ways.from_concrete_functions, layers="tf_keras",
-                   refused={NO_STEPS: NO_FIRST_STEP, **NO_LSTM_SEQUENCES}, absent=NO_KERAS_2),
-    "fused LSTM": Way("of Keras 2's LSTM without states, which becomes one operator",
-                      **FUSED | {"convert": ways.from_keras_model, "ask": ways.by_signature}),
-    "fused LSTM again": Way("of a fused LSTM, by an interpreter that was asked before", ask=ways.asked_before, **FUSED),
-    "fused LSTM set back": Way("of a fused LSTM, by an interpreter that was asked before, and is set back",
-                               ask=ways.set_back, **FUSED),
-    "fused LSTM time first": Way("of a fused LSTM with time_major=True",
-                                 **FUSED | {"built": {"return_state": False, "time_major": True}}),
-    "fused LSTM reference kernels": Way("of a fused LSTM, by the reference kernels", ask=ways.by_reference_kernels,
-                                        **FUSED),
-    "fused LSTM CompiledModel": Way("of a fused LSTM, by CompiledModel", ask=ways.by_a_compiled_model,
-                                    **FUSED | {"absent": NO_KERAS_2 or OLD}),
+                   refused={NO_STEPS: NO_FIRST_STEP, (("dtype", "bfloat16"),): NO_ELEMENT, **NO_LSTM_SEQUENCES,
+                            NO_SEQUENCES: Refusal("ValueError", f"{NO_LAST.words} | Invalid tensor size")},
+                   absent=NO_KERAS_2),
+    "fused LSTM": FUSED._replace(says="of Keras 2's LSTM without states, which becomes one operator",
+                                 convert=ways.from_keras_model, ask=ways.by_signature),
+    "fused LSTM again": FUSED._replace(says="of a fused LSTM, by an interpreter that was asked before",
+                                       ask=ways.asked_before),
+    "fused LSTM set back": FUSED._replace(says="of a fused LSTM, by an interpreter that was asked before, and is set "
+                                               "back", ask=ways.set_back),
+    "fused LSTM time first": FUSED._replace(says="of a fused LSTM with time_major=True",
+                                            built={"return_state": False, "time_major": True}),
+    "fused LSTM reference kernels": FUSED._replace(says="of a fused LSTM, by the reference kernels",
+                                                   ask=ways.by_reference_kernels),
+    "fused LSTM CompiledModel": FUSED._replace(says="of a fused LSTM, by CompiledModel", ask=ways.by_a_compiled_model,
+                                               absent=NO_KERAS_2 or OLD),
 }  # fmt: skip

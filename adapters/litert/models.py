@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from ..keras.mapping import KINDS, MAPPING, start_of
 from ..keras.modes import ModeRunner, fill, layer_of
 from ..keras.settings import on
 from ..mapping import native
+from .settings import tensorflow as tf
 
 Sizes = tuple[int | None, int | None]  # of the batch and of the time; any when None, where the converter takes that
 
@@ -66,9 +68,7 @@ def in_tf_keras(
     spec: RNNSpec, parameters: Sequence[CellParameters], sizes: Sizes, names: Sequence[str], **words: Any
 ) -> Any:
     """The same of Keras 2, which goes by this name. Without return_state it has each layer's output alone."""
-    import tensorflow as tf
-    import tf_keras
-
+    tf_keras: Any = import_module("tf_keras")
     dtype, (kind, more), left = parameters[0].dtype.name, KINDS[spec.cell], iter(parameters)
     axes, time = ((1, 0, 2), 0) if words.get("time_major") else (None, 1)
     usual = {"recurrent_initializer": "zeros", "return_sequences": True, "return_state": True,

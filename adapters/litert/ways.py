@@ -57,7 +57,7 @@ def from_variables(model: Any) -> bytes:
     functions of every layer are saved."""
     import tensorflow as tf
 
-    read = tf.Module()
+    read: Any = tf.Module()
     read.variables_of_the_model = model.variables
     return tf.lite.TFLiteConverter.from_concrete_functions([function_of(model)], read).convert()
 
