@@ -24,7 +24,7 @@ from .running.guard import one_line, told, warnings_shown
 from .running.usable import devices_of
 from .versions import expect_versions, try_any_version
 
-LITERT = "pip install keras tensorflow ai-edge-litert"
+LITERT = "pip install keras tensorflow tf_keras ai-edge-litert"
 TORCH_ONNX = "pip install torch onnxruntime onnxscript"
 # name -> (module and class of the adapter, the distribution it needs, how to install it)
 KNOWN = {
