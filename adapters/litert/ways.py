@@ -53,8 +53,8 @@ def from_a_function_alone(model: Any) -> bytes:
 
 
 def from_variables(model: Any) -> bytes:
-    """Of a function, and a module of the variables that it reads: with the model itself it takes many seconds, as
-    functions of every layer are saved."""
+    """Of a function, and a module of the variables that it reads. With a model of Keras 2 itself the functions of every
+    layer are saved, which takes minutes where several were made."""
     import tensorflow as tf
 
     read: Any = tf.Module()
@@ -88,6 +88,17 @@ def exported(model: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         silent(model.export, f"{folder}/model.tflite", format="litert", verbose=False, **words)
         return Path(folder, "model.tflite").read_bytes()
+
+
+def inference_exported(model: Any) -> bytes:
+    """Of a folder, as Model.export of Keras 2 writes it."""
+    import tempfile
+
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        silent(model.export, folder)
+        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 
 def in_order(answers: dict[str, Any]) -> list[Any]:
