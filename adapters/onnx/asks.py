@@ -184,18 +184,17 @@ def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     return dict(zip([output.name for output in model.graph.output], answers, strict=True))
 
 
-def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """openvino.convert_model of torch's layer that has the model's weights; of a module that packs, where there are
-    lengths."""
-    import warnings
+def torch_tensor(array: Any) -> Any:
+    import torch
 
+    return torch.tensor(array.astype("float64")).to(getattr(torch, array.dtype.name))
+
+
+def torch_layer(model: Any) -> Any:
+    """torch's layer that has the model's weights."""
     import numpy as np
-    import openvino
     import torch
     from onnx import helper, numpy_helper
-
-    def tensor(array: Any) -> Any:
-        return torch.tensor(array.astype("float64")).to(getattr(torch, array.dtype.name))
 
     arrays = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.op_type in ("RNN", "GRU", "LSTM")]
@@ -209,7 +208,7 @@ def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
         num_layers=len(nodes),
         bias=bias,
         bidirectional=directions == 2,
-        dtype=tensor(arrays["W_0"]).dtype,
+        dtype=torch_tensor(arrays["W_0"]).dtype,
         **more,
     )
     with torch.no_grad():
@@ -219,10 +218,15 @@ def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
                 given = {"weight_ih": arrays[f"W_{n}"][d], "weight_hh": arrays[f"R_{n}"][d]}
                 for name, array in {**given, **dict(zip(("bias_ih", "bias_hh"), halves, strict=False))}.items():
                     gates = np.split(array, len(order))
-                    getattr(layer, f"{name}_l{n}{end}").copy_(tensor(np.concatenate([gates[g] for g in order])))
-    x, *states = [tensor(array) for array in feeds.values()]
+                    getattr(layer, f"{name}_l{n}{end}").copy_(torch_tensor(np.concatenate([gates[g] for g in order])))
+    return layer
 
-    class Packed(torch.nn.Module):
+
+def packing(layer: Any) -> Any:
+    """A module of x, states where they are given, and lengths, by which it packs for a layer."""
+    import torch
+
+    class Packing(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.layer = layer
@@ -230,12 +234,28 @@ def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
         def forward(self, x: Any, *given: Any) -> Any:
             *states, lengths = given
             packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths.long(), enforce_sorted=False)
-            output, states = self.layer(packed, *([tuple(states)] if len(states) > 1 else states))
-            return torch.nn.utils.rnn.pad_packed_sequence(output, total_length=len(x))[0], states
+            output, final = self.layer(packed, *as_torch_has(states))
+            return torch.nn.utils.rnn.pad_packed_sequence(output, total_length=len(x))[0], final
 
-    module, example = layer, (x, *([tuple(states)] if len(states) > 1 else states))
-    if "sequence_lens" in feeds:  # the last
-        module, example = Packed(), (x, *states)
+    return Packing()
+
+
+def as_torch_has(states: list[Any]) -> list[Any]:
+    """h, or the pair of h and c, or nothing."""
+    return [tuple(states)] if len(states) > 1 else states
+
+
+def converted_from_torch(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """openvino.convert_model of torch's layer that has the model's weights; sequences are packed by lengths."""
+    import warnings
+
+    import openvino
+
+    feeds = {name: feeds[name] for name in sorted(feeds, key="sequence_lens".__eq__)}  # the lengths last
+    x, *more = map(torch_tensor, feeds.values())
+    module, example = torch_layer(model), (x, *as_torch_has(more))
+    if "sequence_lens" in feeds:
+        module, example = packing(module), (x, *more)
     with warnings.catch_warnings():  # of torch, which is about to drop what the conversion traces with
         warnings.simplefilter("ignore")
         network = openvino.convert_model(module, example_input=example)

@@ -18,6 +18,7 @@ from meta_tests.common.frameworks import framework_adapter
 from meta_tests.repository.test_house import imported
 from reference import Case, RNNSpec, judge
 from reference.draws import draw_case
+from reference.layout import state_tuple
 
 RUNTIMES = ("onnxruntime", "onnx", "openvino", "tract")
 # of the cases for each cell every thirteenth, which meets all of its words; then one of each other kind
@@ -70,9 +71,16 @@ def test_the_script_of_an_idiom_asks_what_the_adapter_asks(runtime: str) -> None
             asked_as_by_the_adapter(adapter, word)
 
 
-def asked_as_by_the_adapter(adapter: Any, word: str) -> None:
-    spec = RNNSpec(3, 5, 2, "forward" if word == "converted from torch" else "bidirectional")
-    case = draw_case(spec, batch=3, time=4, h0=word != "constants")
+def test_the_script_of_a_torch_module_that_packs_asks_what_the_adapter_asks() -> None:
+    adapter: Any = framework_adapter("openvino")
+    framework_adapter("torch")
+    for h0 in (True, False):
+        asked_as_by_the_adapter(adapter, "converted from torch", cell="lstm", h0=h0, lengths=(4, 2, 3))
+
+
+def asked_as_by_the_adapter(adapter: Any, word: str, cell: str = "elman", **asked: Any) -> None:
+    spec = RNNSpec(3, 5, 2, "forward" if word == "converted from torch" else "bidirectional", cell=cell)
+    case = draw_case(spec, batch=3, time=4, **{"h0": word != "constants", **asked})
     trial = examine(adapter, case, idiom=word)
     if trial.answer is None:
         with pytest.raises(Exception, match=re.escape(trial.message.partition(": ")[2][:20])):
@@ -80,7 +88,8 @@ def asked_as_by_the_adapter(adapter: Any, word: str) -> None:
         return
     names, code, printed = execute(adapter.script(case, "cpu", word))
     assert code == 0 or trial.outcome == "disagrees", printed
-    shown = {name: array for name, array in trial.answer._asdict().items() if name != "prefixes" and array is not None}
+    shown = {"output": trial.answer.output, **dict(zip(("h_n", "c_n"), state_tuple(trial.answer.h_n), strict=False))}
+    shown = {name: array for name, array in shown.items() if array is not None}
     assert shown.keys() == names["actual"].keys()
     for name, array in shown.items():
         assert np.array_equal(names["actual"][name], array.astype(np.float64), equal_nan=True)
