@@ -23,8 +23,11 @@ def one_line(text: str) -> str:
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """The beginning of a text that is too long for a page."""
-    return text if len(text) <= longest else f"{text[:longest]}... ({len(text) - longest:,} characters more)"
+    """Both ends of a text that is too long: what failed stands first, and why, as compilers tell it, last."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}... ({len(text) - 2 * half:,} characters between) ...{text[-half:]}"
 
 
 def many(count: int, one: str, more: str = "") -> str:

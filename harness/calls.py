@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from adapters import Result
+from adapters.contract import features_of_case
 from adapters.running.guard import warnings_shown
 from adapters.running.trial import Stack, Trial
+from findings.states import left_out
 from reference import Case
 from reference.diagnosis.explanation import apart
 from reference.faults.calls import Call
@@ -25,6 +27,7 @@ from .target import Target
 FEW_KEYS = 3  # of a sequence, where each is compiled
 LEAST, SECONDS = 12, 0.25  # calls of a thread, and the time in which they are repeated
 SWITCH = 1e-6  # seconds after which another Python thread may go on: as soon as can be
+IN_THREADS = "in threads"  # the idiom of an adapter whose framework's module cannot be shared: a finding says why
 
 
 def few(target: Target, cases: Sequence[Case]) -> list[Case]:
@@ -40,8 +43,8 @@ def few(target: Target, cases: Sequence[Case]) -> list[Case]:
 class Heard(Stack):
     """A stack whose module has answered, or raised, already: in a thread."""
 
-    def __init__(self, stack: Stack, case: Case, said: Result | Exception) -> None:
-        super().__init__(stack.adapter, case, stack.device, stack.mode)
+    def __init__(self, stack: Stack, case: Case, said: Result | Exception, idiom: str = "") -> None:
+        super().__init__(stack.adapter, case, stack.device, stack.mode, idiom=idiom)
         self._said = said
 
     def answer(self, case: Case) -> Result:
@@ -53,7 +56,8 @@ class Heard(Stack):
 def check_together(target: Target, tested: str, cases: Sequence[Case]) -> None:
     """Fail unless each case is answered rightly alone, and in a thread of its own while the others are answered too.
 
-    Cases that share their parameters share their module. One answer of each thread is judged.
+    Cases that share their parameters share their module: then what findings say of the idiom IN_THREADS holds, and what
+    one of them leaves out is not asked, as it may end the process. One answer of each thread is judged.
     """
     __tracebackhide__ = True
     stacks: dict[tuple[Any, int], Stack] = {}
@@ -64,10 +68,13 @@ def check_together(target: Target, tested: str, cases: Sequence[Case]) -> None:
     alone = [target.ask(tested, case, None, stack) for case, stack in zip(cases, own, strict=True)]
     if any(trial.answer is None for trial in alone):
         return  # refused, not offered, left out, or crashed as a finding says
-    for at, said in enumerate(together(cases, own, alone)):
+    idiom = IN_THREADS if IN_THREADS in target.idioms and len(stacks) < len(cases) else ""
+    features = [features_of_case(case, target.kept) for case in cases]
+    silent = any(left_out(target.present(some, idiom), some, idiom) for some in features)
+    for at, said in enumerate([Result(None, None)] * len(cases) if silent else together(cases, own, alone)):
         others = [Call("the call in the other thread", trial.case, *trial.answer[:2])
                   for trial in alone if trial is not alone[at] and trial.answer]  # fmt: skip
-        target.ask(tested, cases[at], None, Heard(own[at], cases[at], said), others)
+        target.ask(tested, cases[at], None, Heard(own[at], cases[at], said, idiom), others)
 
 
 def together(cases: Sequence[Case], stacks: Sequence[Stack], alone: Sequence[Trial]) -> list[Result | Exception]:

@@ -15,7 +15,8 @@ from adapters import Capabilities, Result
 from adapters.contract import Compiles, Idiom, Refused, cast_exactly, features_of, features_of_case, result_of
 from evidence.record.lines import capabilities, idiom_of
 from findings import all_findings
-from reference import Case, Gradients, backward, forward
+from reference import Case, CellParameters, Gradients, backward, forward
+from reference.judging.gradients import probe
 from reference.judging.partial import gradients_shown
 from reference.judging.view import answer_of
 
@@ -28,7 +29,9 @@ class Redrawn:
     def __init__(self, told: dict[str, Any]) -> None:
         self.name, self.backend, self.device = told["adapter"], told["backend"], told["device"]
         self.compiles = told["compiles"] and Compiles(**told["compiles"])
-        self.left_out = [finding for finding in all_findings() if finding.id in told["left_out"]]
+        # what raises, so that findings that leave cases out are present here, too: their pinned cases, and no others
+        left_out = (finding for finding in all_findings() if finding.id in told["left_out"])
+        self.raising = [(finding, one) for finding in left_out for one in _asked(finding.case.case())]
         self.capabilities = capabilities(told["unsupported"], told["refused"], told["arithmetics"])
         self.idioms = {one["word"]: self._idiom(one) for one in told["idioms"]}
 
@@ -46,7 +49,7 @@ class Redrawn:
         spec, parameters, mode = module
         asked = features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode)
         self.capabilities.require(asked)
-        self._refuse(self.capabilities, asked)
+        self._refuse(self.capabilities, asked, parameters, x)
         return Result(*forward(spec, parameters, x, h0, lengths, layout, mask))
 
     def gradients(self, module: Any, x: Any, h0: Any = None, lengths: Any = None, layout: str = "batch_first",
@@ -54,12 +57,14 @@ class Redrawn:
         spec, parameters, mode = module
         asked = features_of(spec, x, h0, lengths, layout, mask=mask, mode=mode, gradients=True)
         self.capabilities.require(asked)
-        self._refuse(self.capabilities, asked)
+        self._refuse(self.capabilities, asked, parameters, x)
         return backward(spec, parameters, x, h0, lengths, layout, mask, cotangents)
 
     def _idiom(self, line: dict[str, Any]) -> Idiom:
         def answer(case: Case, device: str) -> Result:
-            self._refuse(idiom.narrowed(self.capabilities), features_of_case(case), line["word"])
+            self._refuse(
+                idiom.narrowed(self.capabilities), features_of_case(case), case.parameters, case.x, line["word"]
+            )
             if case.cotangents is not None:
                 return result_of(gradients_shown(idiom.view, case))
             return Result(*answer_of(idiom.view, case, *case.answer()))
@@ -67,17 +72,30 @@ class Redrawn:
         idiom = idiom_of(line, answer)
         return idiom
 
-    def _refuse(self, capabilities: Capabilities, asked: dict[str, Any], idiom: str = "") -> None:
-        if said := capabilities.refusal(asked):
+    def _refuse(self, offered: Capabilities, asked: dict[str, Any], parameters: Any, x: Any, idiom: str = "") -> None:
+        """Raise where an answer is refused; and where the case is pinned, not where it only has a finding's features:
+        of a stack each layer is asked alone, too."""
+        if said := offered.refusal(asked):
             raise Refused(str(said))
-        if any(finding.holds(asked, idiom) for finding in self.left_out):
-            raise RuntimeError("as wrong as the finding says: its cases are left out")
+        for finding, case in self.raising:
+            alike = case.x.shape == x.shape and [*map(_bytes, case.parameters)] == [*map(_bytes, parameters)]
+            if alike and finding.holds(asked, idiom):
+                raise RuntimeError("as wrong as the finding says: its cases are left out")
 
     def set_weights(self, module: Any, parameters: Any) -> None:
         module[1][:] = parameters
 
     def read(self, module: Any) -> Any:
         return module[:2]
+
+
+def _asked(case: Case) -> tuple[Case, ...]:
+    """A case, and the one by which its gradients are asked."""
+    return (case,) if case.cotangents is None else (case, probe(case))
+
+
+def _bytes(track: CellParameters) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in track.arrays().items()}
 
 
 @cache

@@ -22,11 +22,13 @@ WITHOUT: dict[str, Any] = {
     "differentiated twice": GRADIENTS_ALONE,
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
-WITHOUT_H0 = ("Sequential",)  # there is no initial state by which a gradient could be asked
-COMPILED = ("ensemble", "jacfwd", "differentiated twice")  # for seconds in each case
+# there is no initial state by which a gradient could be asked; and of threads all is said by the answers
+WITHOUT_GRADIENTS = ("Sequential", "in threads")
+COMPILED = ("ensemble", "in threads", "jacfwd", "differentiated twice")  # for seconds in each case
 
 IDIOMS = {
     word: Idiom(way.says, functools.partial(Ways(ways, MAPPING).answer, way), way.view, WITHOUT.get(word, {}),
-                answers=() if word in WITHOUT_H0 else TRAINS, compiles=word in COMPILED)
+                answers=() if word in WITHOUT_GRADIENTS else TRAINS, compiles=word in COMPILED,
+                isolate=word == "in threads")
     for word, way in WAYS.items()
 }  # fmt: skip

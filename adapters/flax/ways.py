@@ -5,6 +5,8 @@ A script for a bug report has the source of one of these functions, and of all t
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 import jax
@@ -173,6 +175,51 @@ def carry_alone(asked: Asked) -> Any:
         return [carry], output
 
     return [], stack(asked, layer)[1]
+
+
+def together(call: Any, x64: bool) -> Any:
+    """What a call answers that eight threads repeat at the same time: one that is unlike the first, where there is any.
+    What it raises in one of them is raised here."""
+    answers, failed = [call()], []
+
+    def repeat() -> None:
+        for _ in range(100):
+            try:
+                with jax.enable_x64(x64):  # which each thread has of its own
+                    answers.append(call())
+            except Exception as error:
+                failed.append(error)
+            if failed:
+                return
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # seconds after which another thread may go on
+    try:
+        threads = [threading.Thread(target=repeat) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    if failed:
+        raise failed[0]
+    unlike = (one for one in answers if not jax.tree.all(jax.tree.map(np.array_equal, one, answers[0])))
+    return next(unlike, answers[0])
+
+
+def in_threads(asked: Asked) -> Any:
+    def layer(asked: Asked, n: int, x: Any, start: Any, lengths: Any) -> tuple[Any, Any]:
+        rnns, both = [nnx.RNN(nnx_cell(asked, n + track)) for track in range(asked.tracks)], asked.tracks == 2
+        model = nnx.Bidirectional(*rnns) if both else rnns[0]
+        words: dict[str, Any] = {"time_major": asked.time_first, "return_carry": True}
+        words |= {} if both else {"reverse": asked.direction == "reverse", "keep_order": True}
+        called = nnx.jit(lambda model, x, start, lengths: model(x, initial_carry=start, seq_lengths=lengths, **words))
+        start = start and (tuple(start) if both else start[0])
+        carry, output = together(lambda: called(model, x, start, lengths), asked.dtype == "float64")
+        return list(carry) if both else [carry], output
+
+    return stack(asked, layer)
 
 
 def turned(asked: Asked, x: Any, lengths: Any) -> Any:

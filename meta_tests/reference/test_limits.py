@@ -241,10 +241,13 @@ def test_a_case_that_could_not_be_loaded_is_not_saved(tmp_path: Path, monkeypatc
 def test_a_message_is_cut_and_the_record_can_be_read(tmp_path: Path) -> None:
     class Talking(Mirror):
         def run(self, module: Any, **inputs: Any) -> Any:
-            raise RuntimeError("no " * 3_000_000)
+            raise RuntimeError("no " * 3_000_000 + "and this is why")
 
     (run,) = record(tmp_path / "run.json", Talking()).runs
-    assert next(iter(run.verdicts)).message.endswith(" characters more)")
+    message = next(iter(run.verdicts)).message
+    assert message.startswith("RuntimeError: no no")
+    assert message.endswith("no and this is why")
+    assert len(message) < limits.MESSAGE + 100
 
 
 @pytest.mark.parametrize("reader", ["record", "merge", "finish"])

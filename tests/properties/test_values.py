@@ -282,9 +282,8 @@ def test_numbers_of_every_kind(target: Target, kind: str) -> None:
     key = target.label, target.pool
     if key not in _known:
         _known[key] = rows_of(target)
-    if kind == "huge h0" and "elman" not in target.capabilities.supported("cell"):
-        pytest.skip(f"{target.label}: of cells with gates alone the bound says nothing of it")
     cases = [changed_case(row, seed) for seed, row in enumerate(_known[key], target.pool) if row["kind"] == kind]
-    target.check(
-        "values", *(cases or [seeded.case_of({**KINDS[kind][1], "num_layers": "1"})])
-    )  # of what is not offered
+    if kind == "huge h0" and "elman" not in target.capabilities.supported("cell"):
+        cases = []  # of cells with gates alone the bound says nothing of it
+    # of what is not offered, where there is none
+    target.check("values", *(cases or [seeded.case_of({**KINDS[kind][1], "num_layers": "1"})]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from threading import Lock, current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -109,6 +110,29 @@ def as_called_first(right: Any) -> Any:
     return jit
 
 
+def one_by_one(right: Any) -> Any:
+    """No fault: nnx.jit with a lock, by which threads call one after another."""
+
+    def jit(function: Any) -> Any:
+        called, lock = right(function), Lock()
+
+        def call(*given: Any) -> Any:
+            with lock:
+                return called(*given)
+
+        return call
+
+    return jit
+
+
+def main_thread_alone(right: Any) -> Any:
+    def jit(function: Any) -> Any:
+        called = one_by_one(right)(function)
+        return lambda model, x, *given: called(model, x * (current_thread() is main_thread()), *given)
+
+    return jit
+
+
 def first_of_all(right: Any) -> Any:
     def vmap(function: Any, **words: Any) -> Any:
         mapped = right(function, **words)
@@ -168,6 +192,7 @@ PLANTED = {
     "vmap": (Planted("every sequence is the first", replaced("jax:vmap", first_for_all)),),
     "loop": (Planted("a cell that is not traced drops its carry",
                      replaced("flax.nnx:SimpleCell.__call__", carry_dropped_outside_of_traces)),),
+    "in threads": (Planted("x is zeros outside of the main thread", replaced("flax.nnx:jit", main_thread_alone)),),
     "jacfwd": (Planted("jax.jacfwd answers twice the gradients", replaced("jax:jacfwd", weighted_twice)),),
     "differentiated twice": (Planted("jax.grad answers twice the gradients", replaced("jax:grad", weighted_twice)),),
     "lax.scan": (Planted("split negates the weights", replaced("flax.nnx:split", negated)),),

@@ -9,9 +9,11 @@ import pytest
 
 from adapters.contract import NotOffered, features_of_case
 from adapters.flax.script import WAYS
-from adapters.running.trial import Stack, attempt
+from adapters.running.trial import Stack, attempt, examine
+from meta_tests.adapters.flax.idiom_faults import main_thread_alone, one_by_one
 from meta_tests.adapters.scripts.test_script import execute
 from meta_tests.common.frameworks import framework_adapter
+from meta_tests.common.idiom_faults import replaced
 from reference import RNNSpec
 from reference.draws import draw_case
 from reference.judging.view import WHOLE
@@ -30,8 +32,10 @@ CASES = [
 
 @pytest.mark.parametrize("word", WAYS)
 @pytest.mark.parametrize("case", CASES, ids=["two layers", "unbatched", "float16", "forward", "gru", "lstm", "no bias"])
-def test_the_script_of_an_idiom_asks_what_it_asks(word: str, case: Any) -> None:
+def test_the_script_of_an_idiom_asks_what_it_asks(word: str, case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter: Any = framework_adapter("flax")
+    if word == "in threads":  # without a lock it may end the process: F-261
+        replaced("flax.nnx:jit", one_by_one)(monkeypatch)
     if case.dtype == "float16" and word in ("as it comes", "without dtype"):
         pytest.skip("it raises: F-021, F-023")
     if word == "axes of batch" and case.lengths is not None:
@@ -58,3 +62,13 @@ def test_no_script_is_written_of_gradients_of_a_part(word: str) -> None:
     case = draw_case(RNNSpec(3, 4), batch=2, time=3, h0=True, gradients="all")
     with pytest.raises(NotOffered, match="script of gradients"):
         adapter.script(case, "cpu", word)
+
+
+@pytest.mark.parametrize(("make", "outcome"), [(one_by_one, "agrees"), (main_thread_alone, "disagrees")])
+def test_threads_are_asked_in_earnest(make: Any, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where F-261 is not: with a lock that Flax lacks."""
+    adapter: Any = framework_adapter("flax")
+    replaced("flax.nnx:jit", make)(monkeypatch)
+    for case in CASES:
+        stack = Stack(adapter, case, idiom="in threads")
+        assert examine(adapter, case, stack=stack).outcome == outcome

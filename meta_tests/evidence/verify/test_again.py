@@ -120,6 +120,15 @@ def test_an_adapter_that_only_draws_knows_what_was_refused_and_left_out(monkeypa
                 found[layout] = target.not_asked(case)[0]
                 target.check("equivalence", case)
             assert found == {"batch_first": "", "time_first": "refused", "unbatched": outcome}
+        case, other = (
+            FINDINGS["F-904"].case.case(),
+            draw_case(RNNSpec(3, 5), batch=1, time=3, layout="unbatched", seed=1),
+        )
+        adapter = redrawn.Redrawn(told | {"left_out": ["F-904"]})
+        with pytest.raises(RuntimeError, match="left out"):
+            adapter.run(adapter.build(case.spec, case.parameters), **case.inputs)
+        # a lower layer of a stack, asked alone, may have the features of a finding that the stack has not
+        assert adapter.run(adapter.build(other.spec, other.parameters), **other.inputs).output is not None
         foreign = Target(adapter, "cpu", Ledger(), "mine:Adapter")
         assert foreign.findings == []
 
