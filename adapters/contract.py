@@ -67,6 +67,10 @@ def result_of(gradients: Gradients, dtype: np.dtype | None = None) -> Result:
     return Result(gradients.output, gradients.h_n, gradients=gradients)
 
 
+# the idiom of an adapter whose framework's modules cannot be shared by threads: a finding says what comes of it
+IN_THREADS = "in threads"
+
+
 class Idiom(NamedTuple):
     """Another way in which users of a framework call the layer than `run` does. It is drawn, and asked, as run is.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adapters import Result
-from adapters.contract import features_of_case
+from adapters.contract import IN_THREADS, features_of_case
 from adapters.running.guard import warnings_shown
 from adapters.running.trial import Stack, Trial
 from findings.states import left_out
@@ -27,7 +27,6 @@ from .target import Target
 FEW_KEYS = 3  # of a sequence, where each is compiled
 LEAST, SECONDS = 12, 0.25  # calls of a thread, and the time in which they are repeated
 SWITCH = 1e-6  # seconds after which another Python thread may go on: as soon as can be
-IN_THREADS = "in threads"  # the idiom of an adapter whose framework's module cannot be shared: a finding says why
 
 
 def few(target: Target, cases: Sequence[Case]) -> list[Case]:

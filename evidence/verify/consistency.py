@@ -209,12 +209,14 @@ def _errors(line: VerdictLine, said: Judgement, judged: Arithmetic) -> Iterator[
     finite = all(math.isfinite(value) for value in (*errors.values(), said.mean_signed_residual))
     fraction, inside = f"the largest error is {said.max_fraction:.3g} of its bound", not said.outside
     residual, most = said.mean_signed_residual, _most_residual(line, said, judged)
+    # elements whose bound says nothing are left out of the largest fraction, though they may lie outside it
+    small = said.reason == "value" and said.outside > said.vacuous and not said.max_fraction > 1
     other = (said.max_error == 0) != (said.max_ulps == 0) or (said.max_error == 0 and said.max_fraction > 0)
     of = f"{said.max_error:.3g}, {said.max_ulps:.3g} ulp, {said.max_fraction:.3g} of its bound"
     yield from those(
         (bad and inside, f"{', '.join(bad)}: below 0 or no number"),
         (not finite and inside, "figures that are not finite, and nothing is outside"),
-        (said.reason == "value" and not said.max_fraction > 1, f"elements outside, and {fraction}"),
+        (small, f"elements outside, and {fraction}"),
         (inside and said.max_fraction > 1, f"nothing outside, and {fraction}"),
         (other, f"a largest error of {of}"),
         (abs(residual) > most, f"a mean signed residual of {residual:.3g}, by these errors it is at most {most:.3g}"),

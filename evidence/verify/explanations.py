@@ -7,6 +7,7 @@ from adapters.running.trial import Trial
 from findings import Finding, explained
 from reference import Case
 from reference.encoding import decode_answer
+from reference.judging.partial import judge_view
 from reference.judging.view import View
 
 from ..record.lines import PINNED
@@ -45,9 +46,11 @@ class Findings:
         """Whether the findings that a line names explain its answer, with none too many."""
         named = [one for one in self.present(line) if one.id in line.findings or line.outcome == "vacuous"]
         about = self.target.adapter, self.target.version, self.target.device
-        shown = Result(*decode_answer(answer.model_dump()))
-        trial = Trial(*about, case, "disagrees", answer=shown, arithmetic=declared, mode=str(line.features["mode"]),
-                      idiom=line.idiom, view=View(**line.view))  # fmt: skip
+        shown, view = Result(*decode_answer(answer.model_dump())), View(**line.view)
+        lower = None if bound == "trajectory" else shown.prefixes
+        verdict = judge_view(case, view, shown.output, shown.h_n, lower, declared, bound, shown.gradients)
+        trial = Trial(*about, case, "disagrees", verdict, answer=shown, arithmetic=declared,
+                      mode=str(line.features["mode"]), idiom=line.idiom, view=view)  # fmt: skip
         told = explained(trial, named, line.features, bound)
         if (told.outcome, list(told.findings)) == (line.outcome, line.findings):
             return []

@@ -29,6 +29,7 @@ IN_MODE = f"{PROPERTY}, "  # and the mode
 GRADIENTS_IN = "gradients, "  # and the mode
 STACKED = "gradients of stacks"
 LAYER = f"{STACKED}, a layer"  # asked of what was answered, and of no adapter the same
+TOGETHER = "at the same time"  # asked in the idiom IN_THREADS where one module is shared, and an adapter has it
 IDIOMS = (seeded.PROPERTY, seeded.DRAWN)  # properties that ask in idioms, each of which has a test
 ANSWER = "answer"  # a relation whose answer was refused or crashed, in any test of relations
 

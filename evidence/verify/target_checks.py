@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from adapters.contract import IN_THREADS
 from findings import Finding
 from reference import Case, Gradients, Verdict
 from reference.cells import cell_of
@@ -29,7 +30,7 @@ from .check import Check, few
 from .consistency import CHANGED, UNCOMPARED, bounds_of, close, inconsistencies, ordinary
 from .declarations import Declared
 from .explanations import Findings, explanation_problems
-from .questions import IDIOMS, PORT, asked_by, misplaced
+from .questions import IDIOMS, PORT, TOGETHER, asked_by, misplaced
 
 DRAWN = "on cases that were drawn, or of two answers compared: no answers of them are kept"
 NOT_REACHED = "in a mode, in an idiom, or by their whole trajectory: their test had failed before it asked them"
@@ -89,7 +90,8 @@ class Target:
         wrong = list(inconsistencies(line, declared, bounds_of(line, test.bound), self.asked, fixed))
         yield from wrong
         yield from self._outcome(line, declared, port is not None, pinned, fixed)
-        idiom = pinned.idiom if pinned else line.idiom if test.tested in IDIOMS else ""
+        own = test.tested in IDIOMS or (test.tested == TOGETHER and line.idiom == IN_THREADS)
+        idiom = pinned.idiom if pinned else line.idiom if own else ""
         yield from explanation_problems(line, [of.findings for of in (self, port) if of], pinned, idiom)
         if asked and line.corpus not in asked.names:
             yield f"{line.corpus or line.case}: it is not in this suite's corpus, or not asked there"
