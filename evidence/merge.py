@@ -10,14 +10,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from .record import seeded
 from .record.ledger import Ledger, sums
 from .record.lines import PINNED, Unusable, dump, read_lines, sealed, write_lines
 from .record.reader import read
 from .record.runs import Evidence, Run, miscounts
-from .record.schema import Outcome, VerdictLine, question
+from .record.schema import EXPECTED, Outcome, RefusalLine, VerdictLine, question
+from .words import LONGEST, cut
 
 
 def command(file: Path, parts: Sequence[Path]) -> int:
@@ -123,12 +124,25 @@ def _compared(line: VerdictLine) -> bool:
     return fixed or line.outcome != "agrees"
 
 
+def _small(line: VerdictLine, refusals: Iterable[RefusalLine]) -> dict[str, Any]:
+    """A line without its answer and its case; where its outcome is expected, without its worst element. Of a long
+    message it has both ends, or the words of the refusal that it fits."""
+    small = line.model_dump(exclude={"answer", "content"}, exclude_unset=True)
+    if line.outcome in EXPECTED and line.verdict is not None:
+        small["verdict"] |= {"worst": None}
+    if len(line.message) > LONGEST:
+        said = (words for one in refusals if one.fits(line.message) for words in one.words.split(" | "))
+        heard = next((words for words in said if words in line.message), "")
+        small["message"] = f"{line.message.partition(': ')[0]}: ... {heard} ..." if heard else cut(line.message)
+    return small
+
+
 def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     assert run.end is not None
     made_of = {"file": evidence.sha256, "run": run.end.sha256, "verdicts": len(run.verdicts)}
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
-    compared = filter(_compared, run.verdicts)
-    kept = [line.model_dump(exclude={"answer", "content"}, exclude_unset=True) for line in compared]
+    refused = {target.label: target.refused for target in run.header.targets}
+    kept = [_small(line, refused[line.target]) for line in filter(_compared, run.verdicts)]
     ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
     for line in kept:
         ledger.add(line)

@@ -14,6 +14,7 @@ from ..scripts.script import script
 
 CELLS = {"elman": "SimpleCell", "gru": "GRUCell", "lstm": "OptimizedLSTMCell"}
 TEMPLATE, FUNCTIONS = Path(__file__).with_suffix(".txt"), Path(__file__).with_name("ways.py")
+THREADS = "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom itertools import chain"
 IMPORTS = "import flax\nfrom flax import linen, nnx"
 
 
@@ -52,7 +53,7 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     title = f"flax.linen.{kind}" if way.startswith("linen") else f"flax.nnx.{kind}"
     words = {"title": title, "package": "Flax", "device": device, "cells": tuple(CELLS)}
     if way in WAYS:
-        imports = f"import sys\nimport threading\n\n{IMPORTS}" if way == "in threads" else IMPORTS
+        imports = f"{THREADS}\n\n{IMPORTS}" if way == "in threads" else IMPORTS
         return way_script(case, WAYS[way], FUNCTIONS, imports, **words, module="flax", h_at=1, c_at=0)
     if way != "eager":
         raise NotOffered(f"way {way}: of Flax a script is written of eager, {', '.join(WAYS)}")

@@ -6,7 +6,8 @@ A script for a bug report has the source of one of these functions, and of all t
 from __future__ import annotations
 
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import jax
@@ -180,32 +181,20 @@ def carry_alone(asked: Asked) -> Any:
 def together(call: Any, x64: bool) -> Any:
     """What a call answers that eight threads repeat at the same time: one that is unlike the first, where there is any.
     What it raises in one of them is raised here."""
-    answers, failed = [call()], []
+    first, before = call(), sys.getswitchinterval()
 
-    def repeat() -> None:
-        for _ in range(100):
-            try:
-                with jax.enable_x64(x64):  # which each thread has of its own
-                    answers.append(call())
-            except Exception as error:
-                failed.append(error)
-            if failed:
-                return
+    def repeated(_: int) -> list[Any]:
+        with jax.enable_x64(x64):  # which each thread has of its own
+            return [call() for _ in range(100)]
 
-    before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)  # seconds after which another thread may go on
     try:
-        threads = [threading.Thread(target=repeat) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(8) as threads:
+            several = [*threads.map(repeated, range(8))]
     finally:
         sys.setswitchinterval(before)
-    if failed:
-        raise failed[0]
-    unlike = (one for one in answers if not jax.tree.all(jax.tree.map(np.array_equal, one, answers[0])))
-    return next(unlike, answers[0])
+    unlike = (one for one in chain(*several) if not jax.tree.all(jax.tree.map(np.array_equal, one, first)))
+    return next(unlike, first)
 
 
 def in_threads(asked: Asked) -> Any:

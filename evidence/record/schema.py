@@ -22,6 +22,7 @@ from . import corpus
 from .ledger import FIRST_AXES
 from .lines import FORMAT
 
+EXPECTED = ("agrees", "finding")  # outcomes of which a compact record names no worst element
 Outcome = Literal["agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed"]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Size = Annotated[int, Field(ge=0, le=2**31)]

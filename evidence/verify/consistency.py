@@ -21,7 +21,7 @@ from reference.judging.view import WHOLE, View
 
 from ..record.corpus import Corpus
 from ..record.lines import sizes
-from ..record.schema import Judgement, Place, VerdictLine
+from ..record.schema import EXPECTED, Judgement, Place, VerdictLine
 from .check import those
 from .declarations import Declared
 
@@ -63,18 +63,20 @@ def _directions(line: VerdictLine) -> int:
     return 1 + (line.features["direction"] == "bidirectional")
 
 
-def inconsistencies(
-    line: VerdictLine, declared: Declared, bounds: Sequence[str], asked: Corpus, fixed: Case | None = None
-) -> Iterator[str]:
+def inconsistencies(line: VerdictLine, declared: Declared, bounds: Sequence[str], asked: Corpus,
+                    fixed: Case | None = None, compact: bool = False) -> Iterator[str]:  # fmt: skip
     """What in a line contradicts itself, or the case that it names or holds.
 
     declared: what the target, or the other target of a port, declares.  bounds: those that its property judges by.
     asked: the corpus that the run was asked.  fixed: the case that the line asks, of a finding or an idiom.
+    compact: whether it is of a compact record, where an outcome of EXPECTED names no worst element.
     """
     yield from _asked(line, asked, fixed)
     yield from _said(line, fixed is not None)
     if line.verdict is not None:
         yield from _judgement(line, line.verdict, declared, bounds)
+        if line.verdict.reason not in UNCOMPARED:
+            yield from _worst(line, line.verdict, compact and line.outcome in EXPECTED)
 
 
 def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str]:
@@ -165,7 +167,6 @@ def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bounds: S
     )
     yield from _counts(line, said)
     yield from _errors(line, said, judged)
-    yield from _worst(line, said)
     yield from _ulps(line, said, judged)
     for name, place in (("worst", said.worst), ("first", said.first)):
         if place is not None:
@@ -235,12 +236,13 @@ def _most_residual(line: VerdictLine, said: Judgement, judged: Arithmetic) -> fl
     return said.max_error / scale * (1 + REPEATABLE) + rounded if scale > 0 else math.inf
 
 
-def _worst(line: VerdictLine, said: Judgement) -> Iterator[str]:
-    """Whether the errors are those of the worst element, and the first one is outside."""
+def _worst(line: VerdictLine, said: Judgement, unnamed: bool) -> Iterator[str]:
+    """Whether the errors are those of the worst element, and the first one is outside.  unnamed: whether it is left
+    out."""
     if said.first is not None and said.first.error <= said.first.bound:
         yield "first: it lies inside its bound"
     if said.worst is None:
-        if said.max_fraction or (said.elements and line.sizes.time):
+        if not unnamed and (said.max_fraction or (said.elements and line.sizes.time)):
             yield "the worst element is not named"
         return
     error, bound = said.worst.error, said.worst.bound

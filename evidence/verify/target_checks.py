@@ -87,7 +87,8 @@ class Target:
             if fixed is None:
                 yield f"{line.case}: it is none of the cases that the idiom {line.idiom!r} is asked"
         case = fixed or self.asked.cases.get(line.corpus or "")
-        wrong = list(inconsistencies(line, declared, bounds_of(line, test.bound), self.asked, fixed))
+        bounds, compact = bounds_of(line, test.bound), self.run.header.compact is not None
+        wrong = list(inconsistencies(line, declared, bounds, self.asked, fixed, compact))
         yield from wrong
         yield from self._outcome(line, declared, port is not None, pinned, fixed)
         own = test.tested in IDIOMS or (test.tested == TOGETHER and line.idiom == IN_THREADS)
