@@ -12,8 +12,10 @@ import pytest
 pytest.importorskip("pydantic")
 
 from adapters import Capabilities, NotOffered, Refused, Result
+from adapters.capabilities import Refusal
 from evidence.compare.difference import difference
 from evidence.merge import compact, merge
+from evidence.record import corpus
 from evidence.record.reader import read
 from evidence.record.runs import Evidence, Unusable, miscounts
 from evidence.verify.questions import FOLDER
@@ -21,6 +23,7 @@ from meta_tests.common import command
 from meta_tests.common.records import ask, few, record, recording
 from meta_tests.common.references import Doubling, Mirror, Moved
 from meta_tests.evidence.verify.test_verifying import problems, recounted
+from reference import LAYOUTS
 
 NAN = "test_equivalence.py::test_nan_and_infinity_come_out_where_the_equations_put_them"
 
@@ -57,6 +60,21 @@ class Finite(Mirror):
         return super().run(module, **inputs)
 
 
+class Wordy(Mirror):
+    """It refuses a sequence alone, as it declares, with the words in the midst of many; in time first it raises."""
+
+    capabilities = Capabilities(refused={(("layout", "unbatched"),): Refusal("TypeError", "no sequence alone")})
+
+    def run(self, module: Any, **inputs: Any) -> Result:
+        match inputs["layout"]:
+            case "unbatched":
+                raise TypeError("so " * 4000 + "no sequence alone" + " so" * 4000)
+            case "time_first":
+                raise OSError("first" + " so" * 4000 + " last")
+            case _:
+                return super().run(module, **inputs)
+
+
 @pytest.fixture
 def full(tmp_path: Path) -> Evidence:
     drawn = [replace(case, x=case.x / 2) for case in few()[:2]]
@@ -78,6 +96,23 @@ def test_it_has_the_verdicts_on_the_corpus_and_says_of_what_it_was_made(full: Ev
     assert run.header.compact.model_dump() == {"file": full.sha256, "run": whole.end.sha256, "verdicts": 9}
     assert list(miscounts(run)) == []
     assert (run.end.tests, run.end.finished) == (whole.end.tests, whole.end.finished)
+
+
+def test_it_names_no_worst_element_of_what_is_expected_and_keeps_the_words_that_were_declared(tmp_path: Path) -> None:
+    several = [next(case for case in corpus.cases().values() if case.layout == layout) for layout in LAYOUTS]
+    whole = record(tmp_path / "wordy.json", Wordy(), cases=several)
+    (long,), (small,) = whole.runs, of(whole).runs
+    came = {line.features["layout"]: line for line in small.verdicts}
+    assert (came["batch_first"].outcome, came["batch_first"].verdict.worst) == ("agrees", None)
+    assert next(iter(long.verdicts)).verdict.worst is not None
+    assert came["unbatched"].message == "TypeError: ... no sequence alone ..."
+    assert came["time_first"].message.startswith("OSError: first so")
+    assert came["time_first"].message.endswith("so last")
+    assert len(came["time_first"].message) < 6_100
+    said = problems(of(whole))
+    assert not any("refused in the words" in one or "worst element" in one for one in said), said
+    unnamed = recounted(whole.path, lambda lines: lines[1]["verdict"].update(worst=None))
+    assert any("the worst element is not named" in one for one in problems(unnamed))
 
 
 def test_diff_takes_it_for_the_record_in_full_but_for_how_far_answers_moved(full: Evidence) -> None:
@@ -122,7 +157,7 @@ def test_verify_never_says_that_it_is_right(full: Evidence, capsys: pytest.Captu
     assert said == []
     assert "Do not cite" in capsys.readouterr().out, "seven cases are not the corpus"
     lost = recounted(small.path, lambda lines: lines[0].pop("compact"))
-    assert any("no answer is kept that shows it" in problem for problem in problems(lost))
+    assert any("the worst element is not named" in problem for problem in problems(lost))
 
 
 def test_runs_that_were_merged_stay_merged(full: Evidence) -> None:
