@@ -147,7 +147,8 @@ def test_every_number_and_target_of_the_published_record_can_be_replayed() -> No
         assert (line.case, line.corpus, asked.label, line.features["mode"]) == (case.id, name, "torch cpu", "eager")
     for label in labels:
         line, asked = find(evidence, "000 forward batch_first tanh float32 plain", label)
-        assert (line.outcome, asked.label, line.features["mode"]) == ("agrees", label, "eager")
+        outcome = "not offered" if label == "equinox cpu" else "agrees"  # Equinox has no Elman cell
+        assert (line.outcome, asked.label, line.features["mode"]) == (outcome, label, "eager")
     line, _ = find(evidence, "000", "torch cpu", "functional")
     assert line.outcome == "not offered"
     every = ", ".join(sorted(labels))
