@@ -151,7 +151,7 @@ def test_every_number_and_target_of_the_published_record_can_be_replayed() -> No
         assert (line.outcome, asked.label, line.features["mode"]) == (outcome, label, "eager")
     line, _ = find(evidence, "000", "torch cpu", "functional")
     assert line.outcome == "not offered"
-    every = ", ".join(sorted(labels))
+    every = ", ".join(sorted(labels.keys() - {"equinox cpu"}))
     with pytest.raises(Unusable, match=re.escape(f"case 000 was asked of {every}: say which, with --target")):
         find(evidence, "000", None)
 
