@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ..contract import Idiom
+from ..contract import IN_THREADS, Idiom
 from ..jax.idioms import GRADIENTS_ALONE, TRAINS, Ways
 from . import ways
 from .mapping import MAPPING
@@ -23,12 +23,12 @@ WITHOUT: dict[str, Any] = {
     "without param_dtype": {(("dtype", "float64"),): "parameters of float32 do not hold those of float64"},
 }
 # there is no initial state by which a gradient could be asked; and of threads all is said by the answers
-WITHOUT_GRADIENTS = ("Sequential", "in threads")
-COMPILED = ("ensemble", "in threads", "jacfwd", "differentiated twice")  # for seconds in each case
+WITHOUT_GRADIENTS = ("Sequential", IN_THREADS)
+COMPILED = ("ensemble", IN_THREADS, "jacfwd", "differentiated twice")  # for seconds in each case
 
 IDIOMS = {
     word: Idiom(way.says, functools.partial(Ways(ways, MAPPING).answer, way), way.view, WITHOUT.get(word, {}),
                 answers=() if word in WITHOUT_GRADIENTS else TRAINS, compiles=word in COMPILED,
-                isolate=word == "in threads")
+                isolate=word == IN_THREADS)
     for word, way in WAYS.items()
 }  # fmt: skip

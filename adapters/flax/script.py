@@ -8,7 +8,7 @@ from pathlib import Path
 from reference import Case
 from reference.judging.view import View
 
-from ..contract import NotOffered
+from ..contract import IN_THREADS, NotOffered
 from ..jax.script import Way, way_script
 from ..scripts.script import script
 
@@ -32,7 +32,7 @@ WAYS: Mapping[str, Way] = {
     "ensemble": Way("by nnx.vmap over cells of other weights", "ensemble"),
     "vmap": Way("of one sequence, by jax.vmap over the batch", "vmapped"),
     "loop": Way("by the cell in a loop of Python", "loop"),
-    "in threads": Way("by nnx.jit of one module, which eight threads call at the same time", "in_threads"),
+    IN_THREADS: Way("by nnx.jit of one module, which eight threads call at the same time", "in_threads"),
     "jacfwd": Way("for gradients by jax.jacfwd, in forward mode", "layers", View(differentiation="forward")),
     "differentiated twice": Way("for second derivatives, by jax.grad of a sum of gradients", "layers",
                         View(differentiation="twice")),
@@ -53,7 +53,7 @@ def flax_script(case: Case, device: str = "cpu", way: str = "eager") -> str:
     title = f"flax.linen.{kind}" if way.startswith("linen") else f"flax.nnx.{kind}"
     words = {"title": title, "package": "Flax", "device": device, "cells": tuple(CELLS)}
     if way in WAYS:
-        imports = f"{THREADS}\n\n{IMPORTS}" if way == "in threads" else IMPORTS
+        imports = f"{THREADS}\n\n{IMPORTS}" if way == IN_THREADS else IMPORTS
         return way_script(case, WAYS[way], FUNCTIONS, imports, **words, module="flax", h_at=1, c_at=0)
     if way != "eager":
         raise NotOffered(f"way {way}: of Flax a script is written of eager, {', '.join(WAYS)}")

@@ -120,10 +120,8 @@ def test_an_adapter_that_only_draws_knows_what_was_refused_and_left_out(monkeypa
                 found[layout] = target.not_asked(case)[0]
                 target.check("equivalence", case)
             assert found == {"batch_first": "", "time_first": "refused", "unbatched": outcome}
-        case, other = (
-            FINDINGS["F-904"].case.case(),
-            draw_case(RNNSpec(3, 5), batch=1, time=3, layout="unbatched", seed=1),
-        )
+        case = FINDINGS["F-904"].case.case()
+        other = draw_case(RNNSpec(3, 5), batch=1, time=3, layout="unbatched", seed=1)
         adapter = redrawn.Redrawn(told | {"left_out": ["F-904"]})
         with pytest.raises(RuntimeError, match="left out"):
             adapter.run(adapter.build(case.spec, case.parameters), **case.inputs)

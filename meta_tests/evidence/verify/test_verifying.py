@@ -604,3 +604,17 @@ def test_every_test_that_is_known_is_one_of_the_properties_and_the_other_way_rou
         if line.startswith("def test_")
     }
     assert there == all_tests().keys()
+
+
+@pytest.mark.parametrize("vacuous", [False, True])
+def test_what_lies_outside_has_a_large_fraction_unless_its_bound_says_nothing(tmp_path: Path, vacuous: bool) -> None:
+    """The largest fraction leaves out elements whose bound says nothing, and they may lie outside it all the same."""
+    wrong = record(tmp_path / "wrong.json", Doubling())
+
+    def smaller(lines: list[Line]) -> None:
+        said = lines[1]["verdict"]
+        assert said["outside"] > said["vacuous"] == 0
+        said.update(max_fraction=0.5, vacuous=said["outside"] * vacuous)
+
+    found = problems(recounted(wrong.path, smaller))
+    assert any("elements outside, and the largest error is 0.5 of its bound" in one for one in found) != vacuous
