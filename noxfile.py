@@ -102,7 +102,7 @@ def keras_on(*extras: str) -> dict[str, str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: frameworks judged, the bounds' proofs, the planted faults, the evidence, the wheel."""
-    install(session, *BY_DAY, "proof", "evidence", "campaign", "wheel")
+    install(session, *BY_DAY, "keras-export", "proof", "evidence", "campaign", "wheel")
     run_tests(session)
 
 
@@ -148,7 +148,7 @@ def evidence(session: nox.Session) -> None:
     everything = "--all" in session.posargs
     asked = [word for word in session.posargs if word != "--all"] or ["-n", "auto"]
     backends = BACKENDS if everything else USUAL
-    install(session, *(TOGETHER if everything else USUAL_EXTRAS), "evidence")
+    install(session, *((*TOGETHER, "keras-export") if everything else USUAL_EXTRAS), "evidence")
     folder = Path("out", "evidence")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -203,7 +203,7 @@ def upgrade(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """All tests with many more cases."""
-    install(session, *TOGETHER, "proof", "evidence", "campaign", "wheel")
+    install(session, *TOGETHER, "keras-export", "proof", "evidence", "campaign", "wheel")
     run_tests(session, HYPOTHESIS_PROFILE="nightly")
 
 

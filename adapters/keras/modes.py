@@ -35,7 +35,7 @@ BUILT_WITH: dict[str, dict[str, Any]] = {
 LACKING = {
     "inference": "Keras has no inference mode beside training=False, which is eager's",
     "scripted": "Keras compiles no source",
-    "exported": "the adapter does not export Keras models",
+    "exported": "Keras exports by Model.export, which idioms ask",
     "deterministic": "Keras has no such setting",
     "moved": "a Keras model stays where it was built",
     **({} if BACKEND == "tensorflow" else {"traced": "tf.function is TensorFlow's"}),
@@ -44,6 +44,7 @@ LACKING = {
         {
             "autograd": "NumPy computes no gradients",
             "compiled": "NumPy compiles nothing",
+            "exported": "Keras exports nothing on NumPy",
             "tf32": "NumPy has no such setting",
             "bfloat16_products": "NumPy has no such setting",
             "fallback": "NumPy uses no kernel of cuDNN",

@@ -42,6 +42,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     lacks = lacks or (way not in MODES and name not in definitions(WAYS))
     refuse("script", {f"{way}: the adapter writes none of it": lacks})
     kind, more = KINDS[case.spec.cell]
+    functions = "" if way in MODES else source(WAYS, "Given", name)
     words: dict[str, Any] = {
         "layer": kind,
         "reset": bool(more),
@@ -57,7 +58,8 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "idiom": way not in MODES,
         "layered": way in MODES,
         "way": name,
-        "ways": "" if way in MODES else source(WAYS, "Given", name),
+        "ways": functions,
+        "exports": "tempfile." in functions,
         "h_n_shown": view.states != "none",
         "every_step": view.output == "every step",
     }

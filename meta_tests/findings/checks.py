@@ -49,8 +49,8 @@ class Asked:
 
     def came(self, pinned: Pinned, present: Sequence[Finding]) -> Trial:
         """What came of a case, where these findings are present."""
-        features = pinned.features()
-        if reason := left_out(present, features, pinned.idiom):
+        features, idiom = pinned.features(), idiom_of(self.adapter, pinned.idiom)
+        if reason := (idiom.absent if idiom else "") or left_out(present, features, pinned.idiom):
             name, version = self.adapter.name, self.adapter.version
             return Trial(name, version, DEVICE, pinned.case(), "left out", message=reason)
         return explained(self.ask(pinned.case(), pinned.mode, pinned.idiom, self.isolates(pinned)), present, features)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,21 +233,3 @@ def test_the_layout_is_batch_first(keras: Any):
     for layout, outcome in (("batch_first", "agrees"), ("time_first", "disagrees")):
         verdict = judge(Case(SPEC, case.parameters, case.x, layout=layout), output, state[None])
         assert verdict.outcome == outcome, verdict
-
-
-@pytest.mark.filterwarnings("default")  # of the exporter that Keras calls, and of what it traces
-@pytest.mark.parametrize("steps", [4, None])
-def test_what_is_exported_on_torch_has_the_steps_that_its_input_names(keras: Any, tmp_path: Path, steps: int | None):
-    """Model.export puts 1 in the place of None, as its documentation says: the file answers the first step alone."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("Keras on torch traces what it exports")
-    pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    model = keras.Sequential([keras.Input((steps, 3)), keras.layers.GRU(5, return_sequences=True)])
-    x = draw_case(SPEC, batch=2, time=4).x
-    whole = array_of(model(x))
-    model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
-    session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    (output,) = session.run(None, {session.get_inputs()[0].name: x})
-    assert output.shape == (2, steps or 1, 5)
-    assert np.allclose(output, whole[:, : steps or 1])

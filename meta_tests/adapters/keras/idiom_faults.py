@@ -158,9 +158,20 @@ def first_for_all(right: Any) -> Any:
     return call
 
 
+def of_doubled_weights(right: Any) -> Any:
+    def export(self: Any, *given: Any, **words: Any) -> Any:
+        self.set_weights([2 * weight for weight in self.get_weights()])
+        return right(self, *given, **words)
+
+    return export
+
+
 hands_no_mask_on = changed("layers.RNN.compute_mask", lambda right: lambda self, *_: None)
 
+EXPORTED = ("SavedModel", "ONNX", "ONNX of any length", "exported program", "exported program of any batch")
 PLANTED = {
+    **dict.fromkeys(EXPORTED, (Planted("Model.export doubles the weights",
+                                       changed("Model.export", of_doubled_weights)),)),
     "sequences alone": (Planted("without return_state a sequence is negated", spoilt(
         "RNN", lambda layer: layer.return_sequences and not layer.return_state)),
                         Planted("a layer hands no mask on", hands_no_mask_on)),
