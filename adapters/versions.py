@@ -55,12 +55,12 @@ def expect_versions(adapter: str) -> None:
 
 def refused(distribution: str, version: str, oldest: str) -> str:
     """Why a version is refused: it is older than the oldest. Empty where it is not, and where any is to be tried."""
-    if os.environ.get(ANY_VERSION) or _numbers(version) >= _numbers(oldest):
+    if os.environ.get(ANY_VERSION) or numbers(version) >= numbers(oldest):
         return ""
     return f"{distribution} {version}: this adapter needs {oldest} or newer; --any-version tries it"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
     """3.5.0rc1 is 3.5.0."""
     found = re.match(r"\d+(\.\d+)*", version)
     return tuple(map(int, found[0].split("."))) if found else ()

@@ -19,6 +19,7 @@ from ..capabilities import Feature, Refusal
 from ..contract import Idiom, Result, result_of
 from ..inputs import Inputs
 from ..mapping import native
+from ..versions import numbers
 from . import ways
 from .gradients import differentiated
 from .mapping import KINDS, MAPPING, h_n_of, start_of
@@ -113,26 +114,28 @@ NO_STEPS = {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 
 # Model.predict traces a model anew for each case; in a graph TensorFlow refuses by an error of another type
 PREDICT = {"compiles": BACKEND in ("tensorflow", "jax"), "refused": NO_STEPS if BACKEND == "tensorflow" else {}}
 
-# what converts to ONNX on each backend, and what runs it
-CONVERTERS = {"tensorflow": ("tf2onnx", "onnxruntime"), "jax": ("jax2onnx", "onnxruntime"),
-              "torch": ("onnxscript", "onnxruntime")}  # fmt: skip
+# what converts to ONNX on each backend, and what runs it; jax2onnx is of older packages than Flax is
+TO_ONNX = {"tensorflow": "3.8", "torch": "3.8"}
+CONVERTERS = {"tensorflow": ("tf2onnx", "onnxruntime"), "torch": ("onnxscript", "onnxruntime")}
 NO_BFLOAT16 = {(("dtype", "bfloat16"),): "Keras documents that what it exports to ONNX is float32, and ONNX Runtime "
                                          "adds and multiplies no bfloat16"}  # fmt: skip
-NO_REVERSE_SCAN = {one: Refusal("NotImplementedError", "Reverse scan is not supported")
-                   for one in _each("direction", "reverse", "bidirectional")}  # fmt: skip
 NO_SHAPE = Refusal("InvalidArgumentError", "Input shapes do not match the polymorphic shapes")
 
 
-def exported(needs: Mapping[str, tuple[str, ...]], without: Any = None, refused: Any = None) -> dict[str, Any]:
+def exported(
+    since: Mapping[str, str], needs: Mapping[str, tuple[str, ...]], without: Any = None, refused: Any = None
+) -> dict[str, Any]:
     """What an idiom is declared as that calls Model.export.
 
-    needs: of each backend that can, the packages beside it.  without: beside what no export can be asked.  refused: of
-    each backend.
+    since: of each backend on which it can, the Keras from which on it is asked.  needs: the packages beside it.
+    without: beside what no export can be asked.  refused: of each backend.
     """
     missing = [package for package in needs.get(BACKEND, ()) if find_spec(package) is None]
     absent = f"{missing[0]} is not installed" if missing else ""
-    if BACKEND not in needs:
-        absent = f"Keras exports it on {' and '.join(needs)} alone"
+    if BACKEND not in since:
+        absent = f"it is asked on {' and '.join(since)}"
+    elif numbers(keras.__version__) < numbers(since[BACKEND]):
+        absent = f"it is asked of Keras {since[BACKEND]} and newer"
     return {"without": {**NOT_BACKWARDS, **(without or {})}, "refused": (refused or {}).get(BACKEND, {}),
             "compiles": True, "absent": absent}  # fmt: skip
 
@@ -200,16 +203,16 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     }),
     # Model.export, and what runs what it wrote
     "SavedModel": ("by Model.export to a SavedModel, which TensorFlow loads", View(), exported(
-        {"tensorflow": (), "jax": ("tensorflow",)}, refused={"jax": {(("batch", "0"),): NO_SHAPE}})),
+        {"tensorflow": "3.8", "jax": "3.8"}, {"jax": ("tensorflow",)}, refused={"jax": {(("batch", "0"),): NO_SHAPE}})),
     "ONNX": ("by Model.export to ONNX of a model of so many steps", View(), exported(
-        CONVERTERS, NO_BFLOAT16, {"jax": NO_REVERSE_SCAN})),
+        TO_ONNX, CONVERTERS, NO_BFLOAT16)),
     "ONNX of any length": ("by Model.export to ONNX of a model of any number of steps", View(), exported(
-        CONVERTERS, NO_BFLOAT16, {"jax": NO_REVERSE_SCAN})),
+        TO_ONNX, CONVERTERS, NO_BFLOAT16)),
     "exported program": ("by Model.export to a program of torch.export, for sequences and steps of that number", View(),
-                         exported({"torch": ()}, refused={"torch": {(("batch", "0"),): Refusal(
+                         exported({"torch": "3.15"}, {}, refused={"torch": {(("batch", "0"),): Refusal(
                              "RuntimeError", "We ran into an error when deserializing the saved file")}})),
     "exported program of any batch": ("by Model.export to a program of torch.export, for any number of sequences",
-                                      View(), exported({"torch": ()})),
+                                      View(), exported({"torch": "3.15"}, {})),
 }  # fmt: skip
 
 
