@@ -133,21 +133,26 @@ def compiled_as_it_comes(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
+def with_fixed_shapes(network: Any, feeds: dict[str, Any]) -> Any:
+    """The network; its shapes are fixed where there are lengths, which are ignored else."""
+    if "sequence_lens" in feeds and feeds["sequence_lens"].size:
+        network.reshape({name: list(array.shape) for name, array in feeds.items()})
+    return network
+
+
 def compiled_for_throughput(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """Shapes are fixed where there are lengths, which are ignored else."""
+    """A compiled model with the performance hint of throughput."""
     import openvino
 
     core = openvino.Core()
-    network = core.read_model(model.SerializeToString(), b"")
-    if feeds.get("sequence_lens", feeds["x"][0, :0]).size:
-        network.reshape({name: list(array.shape) for name, array in feeds.items()})
+    network = with_fixed_shapes(core.read_model(model.SerializeToString(), b""), feeds)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
     answers = core.compile_model(network, "CPU", settings)(feeds)
     return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
 def converted(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
-    """openvino.convert_model of a file. Shapes are fixed where there are lengths, which are ignored else."""
+    """openvino.convert_model of a file."""
     import tempfile
 
     import onnx
@@ -157,9 +162,19 @@ def converted(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
         path = f"{folder}/stack.onnx"
         onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=64)
         network = openvino.convert_model(path)
-        if feeds.get("sequence_lens", feeds["x"][0, :0]).size:
-            network.reshape({name: list(array.shape) for name, array in feeds.items()})
+        with_fixed_shapes(network, feeds)
         answers = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
+    return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
+
+
+def exported_and_imported(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """A compiled model that was exported and imported."""
+    import openvino
+
+    core = openvino.Core()
+    network = with_fixed_shapes(core.read_model(model.SerializeToString(), b""), feeds)
+    exported = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).export_model()
+    answers = core.import_model(exported, "CPU")(feeds)
     return dict(zip([output.name for output in model.graph.output], answers.values(), strict=True))
 
 
@@ -170,8 +185,8 @@ def asked_before(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
     core = openvino.Core()
     network = core.read_model(model.SerializeToString(), b"")
     other = {name: -array for name, array in feeds.items()} | {"x": -feeds["x"][: (len(feeds["x"]) + 1) // 2]}
-    if feeds.get("sequence_lens", feeds["x"][0, :0]).size:  # lengths are ignored else
-        network.reshape({name: list(array.shape) for name, array in feeds.items()})
+    if "sequence_lens" in feeds and feeds["sequence_lens"].size:
+        with_fixed_shapes(network, feeds)
         other = {name: -array for name, array in feeds.items()} | {"sequence_lens": feeds["sequence_lens"][::-1].copy()}
     compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     first, second = compiled.create_infer_request(), compiled.create_infer_request()

@@ -182,6 +182,7 @@ def of_openvino() -> dict[str, Way]:
         "as it comes": Way("with no setting, of dynamic shapes", ask=Step(asks.compiled_as_it_comes)),
         "arrays as they come": Way("with the performance hint of throughput, by the arrays that a compiled model gives",
                                    ask=Step(asks.compiled_for_throughput), as_it_comes=True),
+        "imported": Way("of a compiled model that was exported and imported", ask=Step(asks.exported_and_imported)),
         "converted": Way("by openvino.convert_model of a file", ask=Step(asks.converted)),
         "converted from torch": Way(
             "by openvino.convert_model of a layer of torch",

@@ -351,7 +351,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
         loses(3, lambda model, told: bool(told["providers"]) and told["providers"][0] != "CPUExecutionProvider"),
         RUNTIMES[:1],
     ),
-    **dict.fromkeys(("dynamic shapes", "as it comes", "arrays as they come"), CALLED),
+    **dict.fromkeys(("dynamic shapes", "as it comes", "arrays as they come", "imported"), CALLED),
     **dict.fromkeys(("converted", "converted from torch"), CALLED),
     "asked before": (
         Planted("a request takes the inputs of its question before", inputs_of_before, NO_SIZE[1:]),
