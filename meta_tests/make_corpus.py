@@ -55,6 +55,7 @@ def _every_combination(
         stack = partial(RNNSpec, direction=direction, nonlinearity=phi, cell=cell)
         rows = 1 if layout == "unbatched" else 4
         few = cell != FIRST and layout != "batch_first"
+        size = time if cell == FIRST else min(time, 4)
         if not (few and dtype in NARROW):
             yield (
                 (*combination, "plain"),
@@ -70,7 +71,7 @@ def _every_combination(
             continue
         yield (
             (*combination, "equal sizes"),
-            draw_case(stack(time, time, 3, bias=False), batch=1 if rows == 1 else time, time=time,
+            draw_case(stack(size, size, 3, bias=False), batch=1 if rows == 1 else size, time=size,
                       dtype=dtype, seed=seed + 200, h0=True, layout=layout),
         )  # fmt: skip
 

@@ -49,7 +49,7 @@ def frameworks() -> list[str]:
 
 
 def test_every_extra_is_installed_by_a_session() -> None:
-    assert {*frameworks(), "all", "dev", *WITH_EVERY_EXTRA, *TOOLS} == set(OPTIONAL)
+    assert {*frameworks(), "all", "dev", "keras-export", *WITH_EVERY_EXTRA, *TOOLS} == set(OPTIONAL)
 
 
 def test_the_workflow_runs_a_session_for_each() -> None:
