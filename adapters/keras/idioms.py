@@ -20,7 +20,7 @@ from ..contract import Idiom, Result, result_of
 from ..inputs import Inputs
 from ..mapping import native
 from ..versions import numbers
-from . import ways
+from . import exports, ways
 from .gradients import differentiated
 from .mapping import KINDS, MAPPING, h_n_of, start_of
 from .modes import BACKWARDS
@@ -219,7 +219,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
 def _idiom(word: str, says: str, view: View, words: dict[str, Any]) -> Idiom:
     """The idiom of a word: its way is the function of that name."""
     more = dict(words)
-    way = getattr(ways, way_of(word))
+    way = {**vars(ways), **vars(exports)}[way_of(word)]
     return Idiom(says, asked(way, view, more.pop("settings", on)), view, **more)
 
 

@@ -18,7 +18,7 @@ from .mapping import KINDS, MAPPING
 # What layers are given: the default has no bfloat16, and on torch leaves another memory layout, so other bits.
 WORDS = {"recurrent_initializer": "zeros"}
 TEMPLATE = Path(__file__).with_suffix(".txt")
-WAYS = Path(__file__).with_name("ways.py")
+WAYS, EXPORTS = (Path(__file__).with_name(name) for name in ("ways.py", "exports.py"))
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 # mode -> the words for what its script does
 MODES = {
@@ -39,10 +39,10 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
     name = way_of(way)
     trains = case.cotangents is not None
     lacks = (way == "compiled" and (not trains or backend != "tensorflow")) or (trains and way not in MODES)
-    lacks = lacks or (way not in MODES and name not in definitions(WAYS))
+    lacks = lacks or (way not in MODES and name not in definitions(WAYS, EXPORTS))
     refuse("script", {f"{way}: the adapter writes none of it": lacks})
     kind, more = KINDS[case.spec.cell]
-    functions = "" if way in MODES else source(WAYS, "Given", name)
+    functions = "" if way in MODES else source(EXPORTS, "Given", name, beside=(WAYS,))
     words: dict[str, Any] = {
         "layer": kind,
         "reset": bool(more),
@@ -81,7 +81,7 @@ def arrays_of(spec: RNNSpec) -> dict[str, str]:
 
 
 def way_of(idiom: str) -> str:
-    """The name of the function in ways.py that calls layers in an idiom."""
+    """The name of the function in ways.py or exports.py that calls layers in an idiom."""
     return idiom.lower().replace(" ", "_")
 
 
