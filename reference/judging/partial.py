@@ -13,7 +13,7 @@ from .case import Case
 from .chain import judge_stack
 from .comparison import Part, compare, says_the_same, vacuous_elements
 from .gradients import judge_gradients, probe
-from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
+from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on, wrongly_formed
 from .parts import parts_of, put_back, shown_of, whole_of, wrong_shown
 from .pullback import part_gradients
 from .second_derivatives import judge_twice, second_gradients
@@ -49,7 +49,7 @@ def judge_view(
     promised, bound = question_of(case, prefixes, declared, bound)
     bound = bound if by_steps else "trajectory"
     if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+        return wrongly_formed(wrong, promised)
     if view.masked == "held" and by_steps:
         assert output is not None
         verdict, zeroed = _unheld(view, case, output, promised)

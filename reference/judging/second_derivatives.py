@@ -29,12 +29,10 @@ from ..layout import (
     take_steps,
     valid_steps,
 )
-from ..recurrence import initial_states
 from ..spec import CellParameters
 from .case import Case
-from .chain import single
-from .comparison import Part
-from .judge import trajectory_tracks
+from .comparison import Part, single
+from .judge import TimeFirst, time_first, trajectory_tracks
 from .parts import parts_of, put_back, shown_of, whole_of
 from .verdict import Verdict
 from .view import WHOLE, as_shown
@@ -87,13 +85,13 @@ def expected_of(case: Case, promised: Arithmetic) -> list[Enclosure]:
     The bound: what the magnitudes of all products may be more than those of the factors as they are, and as many
     roundings as the longest way has, of each.
     """
-    x = sequence_to_time_first(case.x, case.layout)
-    states = initial_states(case.spec, x, case.h0, case.layout)
-    leaves = [x, *states, *(array for track in case.parameters for array in track.arrays().values())]
+    asked = time_first(case)
+    x = asked.x
+    leaves = [x, *asked.states, *(array for track in case.parameters for array in track.arrays().values())]
     sizes = [leaf.size for leaf in leaves]
     if sum(sizes) * x.shape[1] * max(len(case.parameters[0].w_ih), x.shape[-1]) > MOST_NUMBERS:
         return [Enclosure(np.zeros(leaf.shape), np.full(leaf.shape, np.inf), np.ones(leaf.shape)) for leaf in leaves]
-    value, low, high = (_derivatives(case, x, states, promised, factor, sum(sizes)) for factor in (signed, least, most))
+    value, low, high = (_derivatives(asked, promised, factor, sum(sizes)) for factor in (signed, least, most))
     roundings = _longest_way(case, x)
     bound = high * (1 + _growth(promised, roundings)) - low + 2 * roundings * promised.smallest_normal
     bound = np.where(high == 0, 0, bound)
@@ -114,12 +112,10 @@ def _longest_way(case: Case, x: np.ndarray) -> int:
     return 2 * (time * (rows + WAY * case.spec.num_layers) + time * batch + WAY)
 
 
-def _derivatives(
-    case: Case, x: np.ndarray, states: Sequence[np.ndarray], promised: Arithmetic, factor: Factor, elements: int
-) -> np.ndarray:
+def _derivatives(asked: TimeFirst, promised: Arithmetic, factor: Factor, elements: int) -> np.ndarray:
     """(elements,): those of the leaves in their order; or what their magnitudes add up to."""
+    case, x, states, lengths = asked
     spec, cell, jets = case.spec, cell_of(case.spec), Jets(Balls(promised), factor, elements)
-    lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     valid = np.ones(x.shape[:2], bool) if lengths is None else valid_steps(lengths, len(x))
     sequence: list[Jet] = jets.leaf(np.where(valid[..., None], x, 0))
     initial = [jets.leaf(state) for state in states]
