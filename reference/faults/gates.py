@@ -1,5 +1,6 @@
 """Faults of gated cells: a gate the other way round, a bias in the wrong place, the hidden state mixed up."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,10 @@ from ..judging.case import Case
 from ..layout import from_state_tuple, state_tuple
 from ..recurrence import Result
 from ..spec import RNNSpec
+from .changes import reshaped
 from .fault import Run, Where
-from .machine import advanced, by_tracks, lengths_of, packed, unpacked
-from .rows import Does, of_question, table
+from .machine import advanced, lengths_of, one_step
+from .rows import Does, of_answer, of_question, of_tracks, table
 from .step import Step, StepChange
 from .weights import Arrays, of_arrays
 from .where import BIAS, CLIP, H0, STEPS, UNITS
@@ -40,6 +42,10 @@ NOT_ONE = Where("a recurrence that starts from a state", lambda case: case.h0 is
 def of_spec(**fields: object) -> Does:
     """Another layer of the same weights."""
     return of_question(lambda case: replace(case, spec=replace(case.spec, **fields)))
+
+
+def of_weights(change: Callable[[Arrays], Arrays]) -> Does:
+    return of_question(of_arrays(change))
 
 
 def other_reset(case: Case) -> Case:
@@ -86,8 +92,8 @@ def hidden_from_zero(case: Case) -> Case:
     return replace(case, h0=from_state_tuple([h, *map(np.zeros_like, hidden)]))
 
 
-def _final(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """h for every state at the end."""
+def h_for_every_state(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At the end."""
     size = case.spec.state_size
     return output, np.concatenate([h_n[..., :size]] * (h_n.shape[-1] // size), axis=-1)
 
@@ -96,9 +102,7 @@ def hidden_one_step_early(track: Case, run: Run) -> Result:
     """The hidden state that is answered is the one before the last step."""
 
     def advance(_k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
-        forward = replace(track.spec, direction="forward")
-        one = Case(forward, track.parameters, x_t[None], unpacked(forward, states[-1][None]), None, "time_first")
-        return packed(run(one).h_n)[0]
+        return one_step(track, run, x_t, states[-1])
 
     stepped, size = advanced(track, advance), track.spec.state_size
     longer = replace(track, lengths=np.maximum(lengths_of(track) - 1, 0))
@@ -127,13 +131,12 @@ FAULTS = table(
     ("c0_ignored", "the hidden state starts from zero, whatever is given", HIDDEN & H0 & STEPS,
      of_question(hidden_from_zero)),
     ("c_n_is_h_n", "the hidden state that is answered is h_n", EQUAL_SIZES & STEPS,
-     {"around": lambda case, run: Result(*_final(case, *run(case)))}),
+     of_answer(h_for_every_state)),
     ("c_n_one_step_early", "the hidden state that is answered is that before the last step", HIDDEN & STEPS,
-     {"around": lambda case, run: by_tracks(case, run, hidden_one_step_early, hidden_one_step_early)}),
+     of_tracks(hidden_one_step_early)),
     ("peepholes_ignored", "the peepholes are ignored", PEEPHOLES & STEPS,
-     of_question(lambda case: of_arrays(lambda arrays: {"w_peephole": np.zeros_like(arrays["w_peephole"])})(case))),
+     of_weights(lambda arrays: {"w_peephole": np.zeros_like(arrays["w_peephole"])})),
     ("w_hr_transposed", "w_hr is read column by column", SQUARE_PROJECTION & STEPS,
-     of_question(lambda case: of_arrays(
-         lambda arrays: {"w_hr": arrays["w_hr"].T.reshape(arrays["w_hr"].shape)})(case))),
+     of_weights(lambda arrays: {"w_hr": reshaped(arrays["w_hr"])})),
     ("clip_ignored", "the arguments of the activations are not clipped", CLIP & STEPS, of_spec(clip=None)),
 )  # fmt: skip
