@@ -13,7 +13,7 @@ from ..layout import each_state
 from ..recurrence import Result
 from .arithmetic import of_state
 from .changes import in_dtype
-from .fault import Run, Where
+from .fault import Run, presupposed
 from .gates import NOT_ONE, RESET_AFTER, of_gate, of_spec
 from .machine import by_layers, initial_states, lengths_of, one_step, stacked, starting
 from .masks import take_zeros
@@ -31,12 +31,10 @@ from .rows import (
 )
 from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, NO_H0, PADDING, RELU, SEQUENCE, STEPS
 
-COUPLED = Where("coupled gates", lambda case: case.spec.input_forget, presupposed=True)
-BFLOAT16 = Where("bfloat16", lambda case: case.dtype == "bfloat16", presupposed=True)
-NO_STEPS = Where("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all(), presupposed=True)
-UNCOUNTED = Where(
-    "a masked or padded step", lambda case: len(case.x) > 0 and not valid_of(case).all(), presupposed=True
-)
+COUPLED = presupposed("coupled gates", lambda case: case.spec.input_forget)
+BFLOAT16 = presupposed("bfloat16", lambda case: case.dtype == "bfloat16")
+NO_STEPS = presupposed("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all())
+UNCOUNTED = presupposed("a masked or padded step", lambda case: len(case.x) > 0 and not valid_of(case).all())
 
 
 def zero_of_no_steps(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,13 +48,13 @@ def carry_of_padding(case: Case, run: Run) -> Result:
 
 
 def held_in_processing_order(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return held(View(), case, output, valid_of(case)), h_n
+    return held(View(), case, output), h_n
 
 
 def masked_in_time_order(track: Case, run: Run) -> Result:
     """A reverse track whose output, in processing order, is zero where the mask, in time order, says so."""
     valid, (output, h_n) = valid_of(track), run(track)
-    processed = np.where(valid[..., None], held(View(), track, output, valid)[::-1], 0)
+    processed = np.where(valid[..., None], held(View(), track, output)[::-1], 0)
     return Result(processed[::-1].astype(output.dtype), h_n)
 
 

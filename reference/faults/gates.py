@@ -11,7 +11,7 @@ from ..layout import from_state_tuple, state_tuple
 from ..recurrence import Result
 from ..spec import RNNSpec
 from .changes import reshaped
-from .fault import Run, Where
+from .fault import Run, Where, presupposed
 from .machine import advanced, lengths_of, one_step
 from .rows import Does, of_answer, of_question, of_tracks, table
 from .step import Step, StepChange
@@ -20,22 +20,19 @@ from .where import BIAS, CLIP, H0, STEPS, UNITS
 
 
 def _of_cell(*kinds: str) -> Where:
-    return Where(f"a cell of {' or '.join(kinds)}", lambda case: case.spec.cell in kinds, presupposed=True)
+    return presupposed(f"a cell of {' or '.join(kinds)}", lambda case: case.spec.cell in kinds)
 
 
 GRUS = _of_cell("gru", "gru_reset_before")
 RESET_AFTER = _of_cell("gru")
 LSTM = _of_cell("lstm")
-HIDDEN = Where("a hidden state", lambda case: len(cell_of(case.spec).states) > 1, presupposed=True)
-EQUAL_SIZES = Where(
+HIDDEN = presupposed("a hidden state", lambda case: len(cell_of(case.spec).states) > 1)
+EQUAL_SIZES = presupposed(
     "a hidden state of h's size",
     lambda case: len({state.size for state in cell_of(case.spec).states}) == 1 < len(cell_of(case.spec).states),
-    presupposed=True,
 )
-PEEPHOLES = Where("peepholes", lambda case: case.spec.peepholes, presupposed=True)
-SQUARE_PROJECTION = Where(
-    "a projection of more than one unit", lambda case: case.spec.projection_size > 1, presupposed=True
-)
+PEEPHOLES = presupposed("peepholes", lambda case: case.spec.peepholes)
+SQUARE_PROJECTION = presupposed("a projection of more than one unit", lambda case: case.spec.projection_size > 1)
 NOT_ONE = Where("a recurrence that starts from a state", lambda case: case.h0 is not None or len(case.x) > 1)
 
 

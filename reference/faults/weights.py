@@ -28,7 +28,7 @@ from .changes import (
     transposed,
     zeroed,
 )
-from .fault import Asked, Fault, Where
+from .fault import Asked, Fault, Where, presupposed
 from .rows import Does, of_first_step, of_question
 from .where import (
     ALWAYS,
@@ -157,7 +157,7 @@ def _made(name: str, says: str, where: Where, does: Does, family: str = "weights
     """names: of arrays that not every cell has."""
     if beside := set(names) - {"w_ih", "w_hh", "b_ih", "b_hh"}:
         words = f"a cell with {' and '.join(sorted(beside))}"
-        where = Where(words, lambda case: beside <= case.parameters[0].arrays().keys(), presupposed=True) & where
+        where = presupposed(words, lambda case: beside <= case.parameters[0].arrays().keys()) & where
     return Fault(NAMES.get(name, name), family, says, where, **does)
 
 
@@ -223,7 +223,7 @@ def _of_gates(first: str, second: str) -> Fault:
         gates = stacks(case)
         return of_arrays(lambda arrays: {n: reordered(arrays[n], gates[n], others) for n in gates})(case)
 
-    where = Where(f"the gates {first} and {second}", lambda case: bool(stacks(case)), presupposed=True)
+    where = presupposed(f"the gates {first} and {second}", lambda case: bool(stacks(case)))
     says = f"the gates {first} and {second} are exchanged"
     return _made(f"gates_{first}_and_{second}_exchanged", says, where & STEPS, of_question(asked))
 

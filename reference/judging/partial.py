@@ -60,7 +60,11 @@ def judge_view(
         layers = {n: sequence_to_time_first(array, case.layout) for n, array in enumerate(prefixes or ())}
         if by_steps and answer.output is not None:
             layers[case.spec.num_layers - 1] = answer.output
-        expected = put_back(_expected(plain, _in(order, layers), promised, bound), order)
+        if bound == "step":
+            moved = layers if order is None else {n: take_steps(a, order, "time_first") for n, a in layers.items()}
+            expected = put_back([*step_tracks(plain, moved, promised)], order)
+        else:
+            expected = put_back(trajectory_tracks(plain, promised), order)
         below = _parts_below(case, layers, expected) if bound == "step" else ()
         whole = whole_of(case, expected)
         parts = *below, *parts_of(view, case, answer, shown_of(view, case, whole), promised)
@@ -100,15 +104,6 @@ def widest(view: View, case: Case, declared: str | None) -> float:
     return np.nan if vacuous else max(float(part.bound.max(initial=0)) for part in parts)
 
 
-def _in(order: np.ndarray | None, layers: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Outputs, time first, whose steps are put in another order; None for the one that they have."""
-    return layers if order is None else {n: take_steps(array, order, "time_first") for n, array in layers.items()}
-
-
-def _expected(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic, bound: str) -> list[Expected]:
-    return [*step_tracks(case, layers, promised)] if bound == "step" else trajectory_tracks(case, promised)
-
-
 def _parts_below(case: Case, layers: dict[int, np.ndarray], tracks: Sequence[Expected]) -> Iterator[Part]:
     for index, expected in enumerate(tracks[: -case.spec.num_directions]):
         layer, direction = divmod(index, case.spec.num_directions)
@@ -121,7 +116,7 @@ def _unheld(
 ) -> tuple[Verdict | None, np.ndarray | None]:
     """An output that is held, with zero where no step counts; or the verdict on one that does not repeat itself."""
     actual, valid = sequence_to_time_first(output, case.layout), valid_of(case)
-    repeated, zero = held(view, case, actual, valid), actual.dtype.type(0)
+    repeated, zero = held(view, case, actual), actual.dtype.type(0)
     if says_the_same(actual, repeated).all():
         return None, sequence_of(WHOLE, case, np.where(valid[..., None], actual, zero))
     first, seen = case.spec.num_cells - case.spec.num_directions, []
