@@ -14,8 +14,8 @@ from ..recurrence import Result
 from .arithmetic import of_state
 from .changes import in_dtype
 from .fault import Run, presupposed
-from .gates import NOT_ONE, RESET_AFTER, of_gate, of_spec
-from .machine import by_layers, initial_states, lengths_of, one_step, stacked, starting
+from .gates import NOT_ONE, RESET_AFTER, of_gate
+from .machine import by_layers, initial_states, lengths_of, one_step, stacked, starting, with_spec
 from .masks import take_zeros
 from .rows import (
     Does,
@@ -106,8 +106,7 @@ def begun_where_another_ended(case: Case, run: Run) -> Result:
 
 
 def another_activation(track: Case, run: Run) -> Result:
-    other = {"tanh": "relu", "relu": "tanh"}[track.spec.nonlinearity]
-    return run(replace(track, spec=replace(track.spec, nonlinearity=other)))
+    return run(with_spec(track, nonlinearity={"tanh": "relu", "relu": "tanh"}[track.spec.nonlinearity]))
 
 
 def step_in_padding(track: Case, run: Run) -> Result:
@@ -177,7 +176,8 @@ FOUND = table(
     ("inner_bias_lost", "b_hn is ignored", RESET_AFTER & BIAS & STEPS, WITHOUT_INNER_BIAS),
     ("inner_bias_lost_at_first", "b_hn is ignored in the first step, where no initial state is given",
      RESET_AFTER & BIAS & NO_H0 & STEPS, of_first_step(WITHOUT_INNER_BIAS["asked"])),
-    ("input_forget_ignored", "the forget gate is not 1 - i", COUPLED & NOT_ONE, of_spec(input_forget=False)),
+    ("input_forget_ignored", "the forget gate is not 1 - i", COUPLED & NOT_ONE,
+     of_question(lambda case: with_spec(case, input_forget=False))),
     ("all_in_float32", "x and h0 are rounded to float32, and all is computed in it", FLOAT64,
      {**of_inputs(in_dtype(np.float32)), "arithmetic": "float64_of_float32"}),
     ("padding_shows_a_step", "the output at a padded step is what that step makes of the state that is held",

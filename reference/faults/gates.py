@@ -12,7 +12,7 @@ from ..recurrence import Result
 from ..spec import RNNSpec
 from .changes import reshaped
 from .fault import Run, Where, presupposed
-from .machine import advanced, lengths_of, one_step
+from .machine import advanced, lengths_of, one_step, with_spec
 from .rows import Does, of_answer, of_question, of_tracks, table
 from .step import Step, StepChange
 from .weights import Arrays, of_arrays
@@ -36,18 +36,12 @@ SQUARE_PROJECTION = presupposed("a projection of more than one unit", lambda cas
 NOT_ONE = Where("a recurrence that starts from a state", lambda case: case.h0 is not None or len(case.x) > 1)
 
 
-def of_spec(**fields: object) -> Does:
-    """Another layer of the same weights."""
-    return of_question(lambda case: replace(case, spec=replace(case.spec, **fields)))
-
-
 def of_weights(change: Callable[[Arrays], Arrays]) -> Does:
     return of_question(of_arrays(change))
 
 
 def other_reset(case: Case) -> Case:
-    other = {"gru": "gru_reset_before", "gru_reset_before": "gru"}[case.spec.cell]
-    return replace(case, spec=replace(case.spec, cell=other))
+    return with_spec(case, cell={"gru": "gru_reset_before", "gru_reset_before": "gru"}[case.spec.cell])
 
 
 def rows_of(spec: RNNSpec, name: str, gate: str) -> slice:
@@ -123,7 +117,8 @@ FAULTS = table(
     ("forget_bias_added", "1 is added to the forget gate's bias", LSTM & BIAS & STEPS,
      of_gate("f", "b_ih", shift=1.0)),
     ("forget_bias_lost", "the forget gate has no bias", LSTM & BIAS & STEPS, of_gate("f", "b_ih", "b_hh", factor=0.0)),
-    ("input_and_forget_coupled", "the forget gate is 1 - i", LSTM & STEPS, of_spec(input_forget=True)),
+    ("input_and_forget_coupled", "the forget gate is 1 - i", LSTM & STEPS,
+     of_question(lambda case: with_spec(case, input_forget=True))),
     ("tanh_of_c_forgotten", "h is o c, without a tanh", LSTM & STEPS, {"step": StepChange(no_tanh_of_c)}),
     ("c0_ignored", "the hidden state starts from zero, whatever is given", HIDDEN & H0 & STEPS,
      of_question(hidden_from_zero)),
@@ -135,5 +130,6 @@ FAULTS = table(
      of_weights(lambda arrays: {"w_peephole": np.zeros_like(arrays["w_peephole"])})),
     ("w_hr_transposed", "w_hr is read column by column", SQUARE_PROJECTION & STEPS,
      of_weights(lambda arrays: {"w_hr": reshaped(arrays["w_hr"])})),
-    ("clip_ignored", "the arguments of the activations are not clipped", CLIP & STEPS, of_spec(clip=None)),
+    ("clip_ignored", "the arguments of the activations are not clipped", CLIP & STEPS,
+     of_question(lambda case: with_spec(case, clip=None))),
 )  # fmt: skip

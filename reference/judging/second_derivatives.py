@@ -7,7 +7,7 @@ grouping of the products, and no order of the sums, moves it by more than the ro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -131,11 +131,14 @@ def _derivatives(asked: TimeFirst, promised: Arithmetic, factor: Factor, element
             for t in steps if direction == "forward" else reversed(steps):
                 projected = cell.project(jets, weights[k], sequence[t])
                 after = [_closed(jets, one) for one in cell.step(jets, weights[k], projected, carried)]
-                carried = tuple(_where(valid[t], *pair) for pair in zip(after, carried, strict=True))
+                carried = tuple(
+                    _joined(lambda pair, t=t: np.where(valid[t][:, None], *pair), both)
+                    for both in zip(after, carried, strict=True)
+                )
                 half[t] = after[0].map(lambda a, t=t: np.where(valid[t][:, None], a, 0))
             halves.append(half)
             total = sum((_weighted(one, g[k], factor) for one, g in zip(carried, g_finals, strict=True)), total)
-        sequence = [_beside(several) for several in zip(*halves, strict=True)]
+        sequence = [_joined(partial(np.concatenate, axis=-1), several) for several in zip(*halves, strict=True)]
     counted = np.where(valid[..., None], g_output, 0)
     return sum((_weighted(one, g, factor) for one, g in zip(sequence, counted, strict=True)), total)
 
@@ -147,16 +150,9 @@ def _closed(jets: Jets, one: Jet) -> Jet:
     return one._replace(value=Ball(ball.value, ball.radius + more))
 
 
-def _where(valid: np.ndarray, after: Jet, before: Jet) -> Jet:
-    pairs = zip((*after.value[:2], *after[1:]), (*before.value[:2], *before[1:]), strict=True)
-    value, radius, *rest = (np.where(valid[:, None], a, b) for a, b in pairs)
-    return Jet(Ball(value, radius), *rest)
-
-
-def _beside(several: Sequence[Jet]) -> Jet:
-    """The outputs of a layer's directions as one."""
-    arrays = zip(*((*one.value[:2], *one[1:]) for one in several), strict=True)
-    value, radius, *rest = (np.concatenate(parts, axis=-1) for parts in arrays)
+def _joined(join: Callable[[Sequence[np.ndarray]], np.ndarray], several: Sequence[Jet]) -> Jet:
+    """One of several, array by array."""
+    value, radius, *rest = map(join, zip(*((*one.value[:2], *one[1:]) for one in several), strict=True))
     return Jet(Ball(value, radius), *rest)
 
 
