@@ -6,8 +6,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -100,12 +99,16 @@ def together(cases: Sequence[Case], stacks: Sequence[Stack], alone: Sequence[Tri
             if distance >= farthest:
                 said[at], farthest = now, distance
 
-    with _switching(), warnings_shown():
-        threads = [threading.Thread(target=run, args=(at,)) for at in range(len(cases))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    threads, before = [threading.Thread(target=run, args=(at,)) for at in range(len(cases))], sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        with warnings_shown():
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
     return said
 
 
@@ -117,13 +120,3 @@ def _distance(alone: Trial, answer: Result) -> float:
         return apart(alone.answer[:2], answer[:2])
     except (TypeError, ValueError):
         return np.inf
-
-
-@contextmanager
-def _switching() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

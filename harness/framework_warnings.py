@@ -42,13 +42,6 @@ class FrameworkWarnings:
         """Make errors of the warnings of a test of ours, unless its own marks, which count more, say otherwise."""
         item.add_marker(pytest.mark.filterwarnings(*OUR_FILTERS), append=False)
 
-    def merge(self, dumped: list[tuple[str, str, int]]) -> None:
-        for category, words, times in dumped:
-            self.seen[category, words] += times
-
-    def dump(self) -> list[tuple[str, str, int]]:
-        return [(*warning, times) for warning, times in self.seen.items()]
-
     def tell(self, terminal: pytest.TerminalReporter) -> None:
         if not self.seen:
             return

@@ -79,17 +79,15 @@ def asked_in_idioms(target: Target, ledger: Ledger) -> dict[str, Counter[str]]:
 
 def idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
     """In one line, for each target that was asked, and has other ways of a call: in how many of them."""
-    if told := list(_idioms(targets, ledger)):
-        yield f"Idioms asked: {'; '.join(told)}."
-
-
-def _idioms(targets: Sequence[Target], ledger: Ledger) -> Iterator[str]:
+    told = []
     for target in (target for target in targets if target.idioms and ledger.outcomes(target.label)):
         found = asked_in_idioms(target, ledger)
         asked, absent = [one for one in found.values() if one], len(target.idioms) - len(found)
         some = "" if len(asked) == len(found) else f"{len(asked)} of "
         cases = many(sum(map(Counter.total, asked)), "case")
-        yield f"{target.label} {some}{len(found)} in {cases}{f', {absent} absent' if absent else ''}"
+        told.append(f"{target.label} {some}{len(found)} in {cases}{f', {absent} absent' if absent else ''}")
+    if told:
+        yield f"Idioms asked: {'; '.join(told)}."
 
 
 def _in_state(target: Target, ledger: Ledger, state: str) -> list[Finding]:

@@ -210,7 +210,7 @@ class Plugin:
         output = getattr(node, "workeroutput", {})
         if "ledger" in output:
             self.ledger.merge(output["ledger"])
-            self.warnings.merge(output["warnings"])
+            self.warnings.seen.update(output["warnings"])
             # every worker collects all tests, and deselects the same
             self.selection.deselected = max(self.selection.deselected, output["deselected"])
 
@@ -235,7 +235,8 @@ class Plugin:
         """Hand over the counts, or fail the run where something is missing in them."""
         if self.worker:
             self.config.workeroutput |= {  # type: ignore[attr-defined]
-                "ledger": self.ledger.dump(), "deselected": self.selection.deselected, "warnings": self.warnings.dump(),
+                "ledger": self.ledger.dump(), "deselected": self.selection.deselected,
+                "warnings": dict(self.warnings.seen),
             }  # fmt: skip
             return
         whole = not self.selection.reason()

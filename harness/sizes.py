@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from adapters.running.trial import Trial
+from evidence.words import joined
 from reference import Case
 from reference.draws import draw_case, in_memory
 from reference.layout import each_state, sequence_to_time_first
@@ -109,9 +110,5 @@ def told(seen: dict[int, bool], units: str) -> str:
         return f"right up to {right[-1]} {of}, wrong from {wrong[0]}"
     if wrong[-1] < right[0]:
         return f"wrong up to {wrong[-1]} {of}, right from {right[0]}"
-    return f"right with {_list(right)} {units}, wrong with {_list(wrong)}"
-
-
-def _list(sizes: list[int]) -> str:
-    *first, last = map(str, sizes)
-    return f"{', '.join(first)} and {last}" if first else last
+    right, wrong = (joined([*map(str, sizes)]) for sizes in (right, wrong))
+    return f"right with {right} {units}, wrong with {wrong}"

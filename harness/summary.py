@@ -57,7 +57,8 @@ class Summary:
         for words, red in headline.lines(self.targets, self.ledger, wide):
             terminal.write_line(words, red=red)
         tables = [self._outcomes(), *([*self._tables(), times.table(self.ledger, labels)] if wide else [])]
-        told = [*"".join(map(text, tables)).splitlines(), *self._absent(), *(self._declared() if wide else [])]
+        absent = [f"{one.name} {STATES[one.state]}: {one.problem}" for one in self.found if not one.loads]
+        told = [*"".join(map(text, tables)).splitlines(), *absent, *(self._declared() if wide else [])]
         for line in (*told, *headline.idioms(self.targets, self.ledger), times.line(self.ledger, labels)):
             terminal.write_line(line)
         if self.crashed:
@@ -73,12 +74,6 @@ class Summary:
             noted = (self.ledger.noted(of.label, what) for of in self.targets for what in ("finding", "left out"))
             covered = ", or that a finding covers" if any(noted) else ""
             terminal.write_line(f"Every supported combination and feature got at least one case that agrees{covered}.")
-
-    def _absent(self) -> Iterator[str]:
-        """Why a framework is not judged."""
-        for adapter in self.found:
-            if not adapter.loads:
-                yield f"{adapter.name} {STATES[adapter.state]}: {adapter.problem}"
 
     def _declared(self) -> Iterator[str]:
         """What each adapter says of itself."""

@@ -24,6 +24,7 @@ from ..calculus.slopes import Activation
 from ..cells import cell_of
 from ..faults import Fault, implementation
 from ..faults.machine import (
+    all_asked,
     as_time_first,
     in_order,
     initial_states,
@@ -138,11 +139,8 @@ class Answer:
 
     def _by_judging(self, faults: tuple[Fault, ...], prefixes: list[np.ndarray]) -> Explanation | None:
         """By the step bound of the question that was answered."""
-        asked = self.case
-        for fault in faults:
-            asked = asked if fault.as_given else as_time_first(asked)
-            asked = fault.asked(asked) if fault.asked and fault.where.holds(asked) else asked
-        verdict = judge(as_time_first(asked), self.output, self.h_n, prefixes, self.declared, "step")
+        asked = as_time_first(all_asked(faults, self.case))
+        verdict = judge(asked, self.output, self.h_n, prefixes, self.declared, "step")
         agrees = verdict.outcome == "agrees"
         return Explanation(faults, verdict.max_error, verdict.max_fraction) if agrees else None
 

@@ -91,21 +91,14 @@ class _Answer(NamedTuple):
         return [*self.below, *output, *self.shown.states]
 
 
-class _Tagged(NamedTuple):
-    """What comes out for tags, and would be shown: arrays as those of an answer, but that no halves are merged."""
-
-    tags: Tags
-    answer: _Answer
-
-
 def _verdict(case: Case, answer: _Answer, promised: Arithmetic, faults: Sequence[Fault], own: bool) -> Verdict | None:
     """own: whether each prefix has a call of its own.  None where that cannot be, or makes no difference."""
-    several = [_tagged(case, faults, side, answer, own) for side in SIDES]
-    if None in several:
+    both = Tags(SIDES[0]), Tags(SIDES[1])
+    came = [_tagged(case, faults, tags, answer, own) for tags in both]
+    if not all(came):
         return None
-    first, second = [one for one in several if one is not None]
-    numbered = Numbered((first.tags, second.tags))
-    sources = [numbered.source(*pair) for pair in zip(first.answer.arrays, second.answer.arrays, strict=True)]
+    numbered = Numbered(both)
+    sources = [numbered.source(*pair) for pair in zip(*came, strict=True)]
     changes = [fault.monotone for fault in faults if fault.monotone]
     elements = Elements(numbered, promised, case.x.dtype, [fault for fault in faults if fault.step])
     # where halves are merged, or numbers changed, the right ones are not known any more
@@ -123,8 +116,10 @@ def _verdict(case: Case, answer: _Answer, promised: Arithmetic, faults: Sequence
     return verdict_on(case, seen, promised, "step" if elements.sharp and not changes else "trajectory")
 
 
-def _tagged(case: Case, faults: Sequence[Fault], side: int, like: _Answer, own: bool) -> _Tagged | None:
-    tags, question, lower = Tags(side), _wide(all_asked(faults, case)), len(like.below)
+def _tagged(case: Case, faults: Sequence[Fault], tags: Tags, like: _Answer, own: bool) -> list[np.ndarray]:
+    """What comes out for tags, and would be shown: arrays as those of an answer, but that no halves are merged. Empty
+    where that cannot be, or makes no difference."""
+    question, lower = _wide(all_asked(faults, case)), len(like.below)
     run = implementation([fault for fault in faults if fault.around and not fault.monotone], tags.run)
     answers = [(question, run(question))]
     if own:
@@ -135,13 +130,13 @@ def _tagged(case: Case, faults: Sequence[Fault], side: int, like: _Answer, own: 
         below = [whole.prefix(layers) for layers in range(1, lower + 1)]
         answers = [*((one, tags.answer(one)) for one in below), *answers]
     else:
-        return None
+        return []
     *below, output = [sequence_to_time_first(answer.output, one.layout) for one, answer in answers]
     if any(array.shape != output.shape for array in below):
-        return None
+        return []
     states = state_tuple(unpacked(case.spec, packed(answers[-1][1].h_n)))
     seen = like.show(like.view, question, output, [state_to_batched(state, question.layout) for state in states])
-    return _Tagged(tags, _Answer(like.view, below, seen, like.show))
+    return like._replace(below=below, shown=seen).arrays
 
 
 def _wide(case: Case) -> Case:

@@ -1,7 +1,5 @@
 """Faults in time and direction: steps skipped or taken twice, directions ignored, mixed up or not put back."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from ..judging.case import Case
@@ -9,17 +7,17 @@ from ..layout import reverse_within_lengths
 from ..recurrence import Result
 from .changes import backwards, taken
 from .fault import Run
-from .machine import by_layers, by_tracks, in_order, lengths_of, one_step, step_by_step
+from .machine import by_layers, by_tracks, in_order, lengths_of, one_step, step_by_step, with_spec
 from .rows import of_answer, of_end, of_forward, of_parameters, of_reverse, of_run, of_tracks, table
 from .where import A_FORWARD, A_REVERSE, BOTH, LAYERS, STEPS, TWO_STEPS
 
 
 def run_forward(track: Case, run: Run) -> Result:
-    return run(replace(track, spec=replace(track.spec, direction="forward")))
+    return run(with_spec(track, direction="forward"))
 
 
 def run_in_reverse(track: Case, run: Run) -> Result:
-    return run(replace(track, spec=replace(track.spec, direction="reverse")))
+    return run(with_spec(track, direction="reverse"))
 
 
 def in_processing_order(track: Case, run: Run) -> Result:

@@ -49,6 +49,10 @@ class Where:
         return Where(words, lambda case: all(part.holds(case) for part in parts), parts=parts)
 
 
+def presupposed(words: str, holds: Callable[[Case], bool]) -> Where:
+    return Where(words, holds, presupposed=True)
+
+
 @dataclass(frozen=True)
 class Fault:
     """One way to be wrong.

@@ -1,5 +1,6 @@
 """Faults of gated cells: a gate the other way round, a bias in the wrong place, the hidden state mixed up."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,42 +10,38 @@ from ..judging.case import Case
 from ..layout import from_state_tuple, state_tuple
 from ..recurrence import Result
 from ..spec import RNNSpec
-from .fault import Run, Where
-from .machine import advanced, by_tracks, lengths_of, packed, unpacked
-from .rows import Does, of_question, table
+from .changes import reshaped
+from .fault import Run, Where, presupposed
+from .machine import advanced, lengths_of, one_step, with_spec
+from .rows import Does, of_answer, of_question, of_tracks, table
 from .step import Step, StepChange
 from .weights import Arrays, of_arrays
 from .where import BIAS, CLIP, H0, STEPS, UNITS
 
 
 def _of_cell(*kinds: str) -> Where:
-    return Where(f"a cell of {' or '.join(kinds)}", lambda case: case.spec.cell in kinds, presupposed=True)
+    return presupposed(f"a cell of {' or '.join(kinds)}", lambda case: case.spec.cell in kinds)
 
 
 GRUS = _of_cell("gru", "gru_reset_before")
 RESET_AFTER = _of_cell("gru")
 LSTM = _of_cell("lstm")
-HIDDEN = Where("a hidden state", lambda case: len(cell_of(case.spec).states) > 1, presupposed=True)
-EQUAL_SIZES = Where(
+HIDDEN = presupposed("a hidden state", lambda case: len(cell_of(case.spec).states) > 1)
+EQUAL_SIZES = presupposed(
     "a hidden state of h's size",
     lambda case: len({state.size for state in cell_of(case.spec).states}) == 1 < len(cell_of(case.spec).states),
-    presupposed=True,
 )
-PEEPHOLES = Where("peepholes", lambda case: case.spec.peepholes, presupposed=True)
-SQUARE_PROJECTION = Where(
-    "a projection of more than one unit", lambda case: case.spec.projection_size > 1, presupposed=True
-)
+PEEPHOLES = presupposed("peepholes", lambda case: case.spec.peepholes)
+SQUARE_PROJECTION = presupposed("a projection of more than one unit", lambda case: case.spec.projection_size > 1)
 NOT_ONE = Where("a recurrence that starts from a state", lambda case: case.h0 is not None or len(case.x) > 1)
 
 
-def of_spec(**fields: object) -> Does:
-    """Another layer of the same weights."""
-    return of_question(lambda case: replace(case, spec=replace(case.spec, **fields)))
+def of_weights(change: Callable[[Arrays], Arrays]) -> Does:
+    return of_question(of_arrays(change))
 
 
 def other_reset(case: Case) -> Case:
-    other = {"gru": "gru_reset_before", "gru_reset_before": "gru"}[case.spec.cell]
-    return replace(case, spec=replace(case.spec, cell=other))
+    return with_spec(case, cell={"gru": "gru_reset_before", "gru_reset_before": "gru"}[case.spec.cell])
 
 
 def rows_of(spec: RNNSpec, name: str, gate: str) -> slice:
@@ -86,8 +83,8 @@ def hidden_from_zero(case: Case) -> Case:
     return replace(case, h0=from_state_tuple([h, *map(np.zeros_like, hidden)]))
 
 
-def _final(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """h for every state at the end."""
+def h_for_every_state(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At the end."""
     size = case.spec.state_size
     return output, np.concatenate([h_n[..., :size]] * (h_n.shape[-1] // size), axis=-1)
 
@@ -96,9 +93,7 @@ def hidden_one_step_early(track: Case, run: Run) -> Result:
     """The hidden state that is answered is the one before the last step."""
 
     def advance(_k: int, x_t: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
-        forward = replace(track.spec, direction="forward")
-        one = Case(forward, track.parameters, x_t[None], unpacked(forward, states[-1][None]), None, "time_first")
-        return packed(run(one).h_n)[0]
+        return one_step(track, run, x_t, states[-1])
 
     stepped, size = advanced(track, advance), track.spec.state_size
     longer = replace(track, lengths=np.maximum(lengths_of(track) - 1, 0))
@@ -122,18 +117,19 @@ FAULTS = table(
     ("forget_bias_added", "1 is added to the forget gate's bias", LSTM & BIAS & STEPS,
      of_gate("f", "b_ih", shift=1.0)),
     ("forget_bias_lost", "the forget gate has no bias", LSTM & BIAS & STEPS, of_gate("f", "b_ih", "b_hh", factor=0.0)),
-    ("input_and_forget_coupled", "the forget gate is 1 - i", LSTM & STEPS, of_spec(input_forget=True)),
+    ("input_and_forget_coupled", "the forget gate is 1 - i", LSTM & STEPS,
+     of_question(lambda case: with_spec(case, input_forget=True))),
     ("tanh_of_c_forgotten", "h is o c, without a tanh", LSTM & STEPS, {"step": StepChange(no_tanh_of_c)}),
     ("c0_ignored", "the hidden state starts from zero, whatever is given", HIDDEN & H0 & STEPS,
      of_question(hidden_from_zero)),
     ("c_n_is_h_n", "the hidden state that is answered is h_n", EQUAL_SIZES & STEPS,
-     {"around": lambda case, run: Result(*_final(case, *run(case)))}),
+     of_answer(h_for_every_state)),
     ("c_n_one_step_early", "the hidden state that is answered is that before the last step", HIDDEN & STEPS,
-     {"around": lambda case, run: by_tracks(case, run, hidden_one_step_early, hidden_one_step_early)}),
+     of_tracks(hidden_one_step_early)),
     ("peepholes_ignored", "the peepholes are ignored", PEEPHOLES & STEPS,
-     of_question(lambda case: of_arrays(lambda arrays: {"w_peephole": np.zeros_like(arrays["w_peephole"])})(case))),
+     of_weights(lambda arrays: {"w_peephole": np.zeros_like(arrays["w_peephole"])})),
     ("w_hr_transposed", "w_hr is read column by column", SQUARE_PROJECTION & STEPS,
-     of_question(lambda case: of_arrays(
-         lambda arrays: {"w_hr": arrays["w_hr"].T.reshape(arrays["w_hr"].shape)})(case))),
-    ("clip_ignored", "the arguments of the activations are not clipped", CLIP & STEPS, of_spec(clip=None)),
+     of_weights(lambda arrays: {"w_hr": reshaped(arrays["w_hr"])})),
+    ("clip_ignored", "the arguments of the activations are not clipped", CLIP & STEPS,
+     of_question(lambda case: with_spec(case, clip=None))),
 )  # fmt: skip

@@ -7,17 +7,16 @@ import numpy as np
 from ..judging.case import Case
 from ..layout import each_state, state_tuple
 from .changes import backwards, exchange_axes, one_for_all, rolled, significant, times, zeroed
-from .fault import Where
+from .fault import Where, presupposed
 from .machine import lengths_of
 from .rows import of_question, of_run, of_x, table
 from .where import EQUAL_TIME, FEATURES, FINER, ROWS, SEQUENCE, STEPS, TWO_STEPS
 
 
 def _equal_batch_time(layout: str) -> Where:
-    return Where(
+    return presupposed(
         f"{layout}, as many sequences as steps, above 1",
         lambda case: case.layout == layout and case.x.shape[0] == case.x.shape[1] > 1,
-        presupposed=True,
     )
 
 
@@ -32,10 +31,8 @@ def _as_it_lies(array: np.ndarray) -> np.ndarray:
 
 
 X_FORTRAN = Where("x in Fortran order", lambda case: _fortran(case.x))
-H0_FORTRAN = Where(
-    "h0 in Fortran order",
-    lambda case: case.h0 is not None and any(map(_fortran, state_tuple(case.h0))),
-    presupposed=True,
+H0_FORTRAN = presupposed(
+    "h0 in Fortran order", lambda case: case.h0 is not None and any(map(_fortran, state_tuple(case.h0)))
 )
 BEYOND_ONE = Where("x outside [-1, 1]", lambda case: bool(np.any(np.abs(case.x) > 1)))
 

@@ -133,6 +133,11 @@ def starting(case: Case, states: np.ndarray) -> Case:
     return replace(case, h0=unpacked(case.spec, np.ascontiguousarray(states)))
 
 
+def with_spec(case: Case, **fields: object) -> Case:
+    """Asked of another layer, of the same weights."""
+    return replace(case, spec=replace(case.spec, **fields))
+
+
 def lengths_of(case: Case) -> np.ndarray:
     """The lengths of a time-first case, (batch,); all steps where none are given."""
     return np.full(case.x.shape[1], len(case.x)) if case.lengths is None else np.asarray(case.lengths)

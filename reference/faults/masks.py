@@ -11,10 +11,10 @@ from ..judging.case import Case
 from ..judging.view import PROCESSED, View, held, valid_of
 from ..recurrence import Result
 from .changes import Change, backwards, rolled
-from .fault import Asked, Run, Where
+from .fault import Asked, Run, presupposed
 from .rows import Does, of_answer, of_question, of_tracks, table
 
-MASKED = Where("a masked step", lambda case: case.mask is not None and not case.mask.all(), presupposed=True)
+MASKED = presupposed("a masked step", lambda case: case.mask is not None and not case.mask.all())
 IN_TIME = dict.fromkeys(PROCESSED, PROCESSED["forward"])  # both directions in the order of time
 
 
@@ -38,7 +38,7 @@ def running_on(asked: Asked) -> Does:
 
 
 def repeat(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return held(View(), case, output, valid_of(case), IN_TIME), h_n
+    return held(View(), case, output, IN_TIME), h_n
 
 
 MASK_FAULTS = table(

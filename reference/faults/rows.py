@@ -10,10 +10,23 @@ from typing import Any
 import numpy as np
 
 from ..judging.case import Case
+from ..layout import each_state
 from ..recurrence import Result
 from .changes import Change
 from .fault import Around, Asked, Fault, Run, Where
-from .machine import Enter, Leave, by_layers, by_tracks, initial_states, lengths_of, stacked, starting, step_by_step
+from .machine import (
+    Enter,
+    Leave,
+    advanced,
+    by_layers,
+    by_tracks,
+    initial_states,
+    lengths_of,
+    one_step,
+    stacked,
+    starting,
+    step_by_step,
+)
 
 Does = dict[str, Any]  # fields of a Fault: asked, around or step, and more
 
@@ -43,6 +56,11 @@ def of_parameters(change: Change) -> Does:
 
 def of_x(change: Change) -> Does:
     return {"asked": lambda case: replace(case, x=np.ascontiguousarray(change(case.x)))}
+
+
+def of_inputs(change: Change) -> Does:
+    """The change of x and of each initial state, number by number."""
+    return {"asked": lambda case: replace(case, x=change(case.x), h0=each_state(change, case.h0))}
 
 
 def of_h0(change: Change) -> Does:
@@ -95,6 +113,16 @@ def of_reverse(track_run: Around) -> Does:
 
 def of_tracks(track_run: Around) -> Does:
     return {"around": lambda case, run: by_tracks(case, run, track_run, track_run)}
+
+
+def of_first_step(change: Asked) -> Does:
+    """Every track takes its first step as another question's."""
+
+    def track_run(track: Case, run: Run) -> Result:
+        first = change(track)
+        return advanced(track, lambda k, x_t, states: one_step(track if k else first, run, x_t, states[-1]))
+
+    return of_tracks(track_run)
 
 
 def of_answer(change: Callable[[Case, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> Does:

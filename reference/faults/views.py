@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..judging.case import Case
-from ..judging.view import PROCESSED, Show, Shown, View, answer_of, held, shown, valid_of
+from ..judging.view import PROCESSED, Show, Shown, View, answer_of, held, shown
 from .fault import Fault, Seen
 from .found import UNCOUNTED
 from .machine import all_asked, as_time_first, implementation
@@ -18,7 +18,7 @@ from .masks import IN_TIME
 from .rows import Does, table
 from .where import A_REVERSE, BOTH, H0, LAYERS, SEQUENCE, STEPS
 
-FORWARD, BACKWARD = PROCESSED["forward"], PROCESSED["reverse"]
+BACKWARDS = {"forward": PROCESSED["reverse"], "reverse": PROCESSED["forward"]}  # each direction from its end
 # the last output, (batch, features), from the view, the case, the whole output and the states
 Last = Callable[[View, Case, np.ndarray, Sequence[np.ndarray]], np.ndarray]
 
@@ -62,7 +62,7 @@ def of_held(ways: Mapping[str, slice]) -> Does:
     """A masked step repeats another one.  ways: for each direction, the order in which the one before is sought."""
 
     def show(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarray]) -> Shown:
-        other = held(view, case, output, valid_of(case), ways)
+        other = held(view, case, output, ways)
         return shown(view, case, output, states)._replace(output=other)
 
     return of_words({"output": "every step", "masked": "held"}, {}, show)
@@ -90,11 +90,11 @@ def by_halves(at: dict[str, int]) -> Last:
 
 
 def at_the_last_that_counts(_view: View, case: Case, output: np.ndarray, _states: Sequence[np.ndarray]) -> np.ndarray:
-    return held(View(), case, output, valid_of(case), IN_TIME)[-1]
+    return held(View(), case, output, IN_TIME)[-1]
 
 
 def of_the_first_step(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarray]) -> np.ndarray:
-    first = held(View(), case, output, valid_of(case), {"forward": BACKWARD, "reverse": FORWARD})
+    first = held(View(), case, output, BACKWARDS)
     return by_halves({"forward": 0, "reverse": -1})(view, case, first, states)
 
 
@@ -120,7 +120,7 @@ VIEW_FAULTS = table(
     ("zero_for_held", "the output at a masked step is zero, not held", UNCOUNTED, of_words(HELD, ZERO)),
     ("held_for_zero", "the output at a masked step is held, not zero", UNCOUNTED, of_words(ZERO, HELD)),
     ("held_from_the_next", "what is held at a masked step is the output of the step processed next", UNCOUNTED,
-     of_held({"forward": BACKWARD, "reverse": FORWARD})),
+     of_held(BACKWARDS)),
     ("held_in_time_order", "the reverse direction holds the output of the step before in time", A_REVERSE & UNCOUNTED,
      of_held(IN_TIME)),
     ("last_whether_it_counts", "the last output is that of the last step, not of the last that counts", UNCOUNTED,

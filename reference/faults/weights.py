@@ -13,7 +13,6 @@ import numpy as np
 
 from ..cells import CELLS, Weight, cell_of
 from ..judging.case import Case
-from ..recurrence import Result
 from ..spec import CellParameters, RNNSpec
 from .changes import (
     Change,
@@ -29,8 +28,8 @@ from .changes import (
     transposed,
     zeroed,
 )
-from .fault import Around, Asked, Fault, Run, Where
-from .machine import advanced, by_tracks, one_step
+from .fault import Asked, Fault, Where, presupposed
+from .rows import Does, of_first_step, of_question
 from .where import (
     ALWAYS,
     ANY_FEATURES,
@@ -154,14 +153,12 @@ def made_from(weights: Sequence[Weight]) -> Iterator[Fault]:
     yield from _of_biases(biases)
 
 
-def _made(
-    name: str, says: str, where: Where, asked: Asked, family: str = "weights", names: Sequence[str] = ()
-) -> Fault:
+def _made(name: str, says: str, where: Where, does: Does, family: str = "weights", names: Sequence[str] = ()) -> Fault:
     """names: of arrays that not every cell has."""
     if beside := set(names) - {"w_ih", "w_hh", "b_ih", "b_hh"}:
         words = f"a cell with {' and '.join(sorted(beside))}"
-        where = Where(words, lambda case: beside <= case.parameters[0].arrays().keys(), presupposed=True) & where
-    return Fault(NAMES.get(name, name), family, says, where, asked=asked)
+        where = presupposed(words, lambda case: beside <= case.parameters[0].arrays().keys()) & where
+    return Fault(NAMES.get(name, name), family, says, where, **does)
 
 
 def _by_rule(rule: Rule, axes: tuple[str, ...], names: Sequence[str] = ()) -> Fault:
@@ -175,7 +172,7 @@ def _by_rule(rule: Rule, axes: tuple[str, ...], names: Sequence[str] = ()) -> Fa
         )(case)
 
     name, says = (text.format(*names) for text in (rule.name, rule.says))
-    return _made(name, says, rule.where, asked, "weights" if len(axes) == 2 else "biases", names)
+    return _made(name, says, rule.where, of_question(asked), "weights" if len(axes) == 2 else "biases", names)
 
 
 def gate_by_gate(change: Change, array: np.ndarray, gates: int) -> np.ndarray:
@@ -194,16 +191,6 @@ def of_arrays(change: Callable[[Arrays], Arrays], tracks: Tracks = lambda _spec:
     return asked
 
 
-def first_step_of(change: Asked) -> Around:
-    """Every track takes its first step as another question's."""
-
-    def track_run(track: Case, run: Run) -> Result:
-        first = change(track)
-        return advanced(track, lambda k, x_t, states: one_step(track if k else first, run, x_t, states[-1]))
-
-    return lambda case, run: by_tracks(case, run, track_run, track_run)
-
-
 def _with_arrays(parameters: CellParameters, arrays: Arrays) -> CellParameters:
     return CellParameters.of(parameters.arrays() | {n: np.ascontiguousarray(array) for n, array in arrays.items()})
 
@@ -220,9 +207,9 @@ def _of_kernels(ih: str, hh: str) -> Iterator[Fault]:
         return {hh: first, ih: second}
 
     says = f"{ih} and {hh} are exchanged"
-    yield _made(f"{ih}_and_{hh}_exchanged", says, SQUARE & STEPS, of_arrays(exchange), names=[ih, hh])
+    yield _made(f"{ih}_and_{hh}_exchanged", says, SQUARE & STEPS, of_question(of_arrays(exchange)), names=[ih, hh])
     says = f"{hh} stands before {ih} in the one kernel that holds both"
-    yield _made(f"{ih}_and_{hh}_split_the_other_way", says, STEPS, of_arrays(split), names=[ih, hh])
+    yield _made(f"{ih}_and_{hh}_split_the_other_way", says, STEPS, of_question(of_arrays(split)), names=[ih, hh])
 
 
 def _of_gates(first: str, second: str) -> Fault:
@@ -236,9 +223,9 @@ def _of_gates(first: str, second: str) -> Fault:
         gates = stacks(case)
         return of_arrays(lambda arrays: {n: reordered(arrays[n], gates[n], others) for n in gates})(case)
 
-    where = Where(f"the gates {first} and {second}", lambda case: bool(stacks(case)), presupposed=True)
+    where = presupposed(f"the gates {first} and {second}", lambda case: bool(stacks(case)))
     says = f"the gates {first} and {second} are exchanged"
-    return _made(f"gates_{first}_and_{second}_exchanged", says, where & STEPS, asked)
+    return _made(f"gates_{first}_and_{second}_exchanged", says, where & STEPS, of_question(asked))
 
 
 def reordered(array: np.ndarray, gates: Sequence[str], others: Mapping[str, str]) -> np.ndarray:
@@ -258,14 +245,13 @@ def _of_biases(names: Sequence[str]) -> Iterator[Fault]:
         return replace(case, parameters=parameters)
 
     for name in names:
-        asked = of_arrays(lambda arrays, name=name: dict.fromkeys(names, arrays[name]))
-        yield _made(f"{name}_for_both", f"{name} stands for both biases", BIAS & STEPS, asked, "biases", names)
+        both = of_question(of_arrays(lambda arrays, name=name: dict.fromkeys(names, arrays[name])))
+        yield _made(f"{name}_for_both", f"{name} stands for both biases", BIAS & STEPS, both, "biases", names)
         without = of_arrays(lambda arrays, name=name: {name: np.zeros_like(arrays[name])})
         says = f"the first step is taken without {name}"
-        fault = _made(f"first_step_without_{name}", says, BIAS & STEPS, without, "biases", [name])
-        yield replace(fault, asked=None, around=first_step_of(without))
+        yield _made(f"first_step_without_{name}", says, BIAS & STEPS, of_first_step(without), "biases", [name])
     says = "a layer's biases are read kind by kind, not direction by direction"
-    yield _made("biases_kind_by_kind", says, BIAS & BOTH & STEPS, kind_by_kind, "biases", names)
+    yield _made("biases_kind_by_kind", says, BIAS & BOTH & STEPS, of_question(kind_by_kind), "biases", names)
 
 
 def _of_cells(*words: str) -> dict[str, Fault]:

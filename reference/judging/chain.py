@@ -6,9 +6,9 @@ Nothing shows the deltas of a stack's layers, so each is enclosed, from the cota
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,17 +16,14 @@ from ..backward import Gradients, batched_cotangents
 from ..bounds.arithmetic import Arithmetic
 from ..bounds.forward_mode import PathReturns, terms_of, widened
 from ..bounds.gradients import enclosure
-from ..bounds.step import Enclosure
 from ..bounds.unseen import KnownReturns, UnseenGradients, counted, unseen_gradients
 from ..calculus.returns import Back, BallReturns
-from ..cells import cell_of
 from ..layout import each_state, sequence_to_time_first, state_to_batched, state_tuple, take_steps
-from ..recurrence import Track, initial_states
 from ..spec import expect
 from .case import Case
 from .comparison import Comparison, Part, compare, equal_bits
-from .gradients import wrong_gradients
-from .judge import question_of, verdict_on
+from .gradients import parts_of_sums, wrong_gradients
+from .judge import TimeFirst, layers_of, parts_of_tracks, question_of, time_first, verdict_on, wrongly_formed
 from .verdict import GRADIENT, Verdict
 
 
@@ -59,21 +56,20 @@ def judge_stack(case: Case, gradients: Any, lower: Sequence[np.ndarray], declare
     """
     promised, _ = question_of(case, lower, declared, None)
     expect(case.cotangents is not None, "cotangents", None, "those of a case that asks for gradients")
-    wrong = wrong_gradients(case, case.spec, gradients, lower)
-    if wrong is not None:
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if wrong := wrong_gradients(case, case.spec, gradients, lower):
+        return wrongly_formed(wrong, promised)
     if case.mask is not None:
         plain, order = case.without_mask()
         x, output, *lower = (take_steps(a, order, case.layout) for a in (gradients.x, gradients.output, *lower))
         return judge_stack(plain, gradients._replace(x=x, output=output), lower, promised.name, forward_mode)
-    judged, of = (_InForwardMode, "in forward mode") if forward_mode else (_Stack, "the stack as one module")
-    return verdict_of(case, promised, lambda: judged(case, gradients, lower, promised).parts(), of)
+    of = "in forward mode" if forward_mode else "the stack as one module"
+    return verdict_of(case, promised, _parts(case, gradients, lower, forward_mode, promised), of)
 
 
-def verdict_of(case: Case, promised: Arithmetic, parts: Callable[[], Iterable[Part]], of: str) -> Verdict:
-    """The verdict on gradients by these parts; its detail names those of `of` that are wrong."""
+def verdict_of(case: Case, promised: Arithmetic, parts: Iterator[Part], of: str) -> Verdict:
+    """The verdict on gradients by these parts, made as they are read; its detail names those of `of` that are wrong."""
     with np.errstate(all="ignore"):
-        seen = [compare(part) for part in parts()]
+        seen = [compare(part) for part in parts]
         verdict = verdict_on(case, seen, promised, GRADIENT)
     detail = "; ".join(told(case, one) for one in seen if one.outside)
     return replace(verdict, detail=detail and f"{of}: {detail}")
@@ -88,118 +84,89 @@ def told(case: Case, seen: Comparison) -> str:
     return f"{part.array}{of} is off by {seen.max_error:.3g} where {bound:.3g} is the bound"
 
 
-class _Layer(NamedTuple):
-    """What was expected of a layer's tracks, and of its x."""
-
-    tracks: Sequence[UnseenGradients]
-    x: Back
-
-
-class _Stack:
-    """The gradients of a case without a mask, time first and batched, and what was expected of them."""
-
-    def __init__(self, case: Case, gradients: Gradients, lower: Sequence[np.ndarray], promised: Arithmetic) -> None:
-        self.case, self.spec, self.gradients, self.promised = case, case.spec, gradients, promised
-        self.x, *self.outputs = (sequence_to_time_first(a, case.layout) for a in (case.x, *lower, gradients.output))
-        self.states = initial_states(self.spec, self.x, case.h0, case.layout)
-        self.lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
-        g_output, self.g_finals = batched_cotangents(self.spec, self.x, case.layout, case.cotangents)
-        layers, g = [], Back(g_output.astype(np.float64))
-        for layer in reversed(range(self.spec.num_layers)):
-            layers.insert(0, self._layer(layer, g))
-            g = Back(layers[0].x.value, layers[0].x.radius)
-        self.layers = layers
-
-    def _layer(self, layer: int, g: Back, returns_of: type[KnownReturns] = KnownReturns) -> _Layer:
-        spec, time, batch = self.spec, *self.x.shape[:2]
-        x, tracks = self.x if layer == 0 else self.outputs[layer - 1], []
-        for d, direction in enumerate(spec.directions):
-            k, half = layer * spec.num_directions + d, spec.half(d)
-            start = tuple(state[k] for state in self.states)
-            track = Track(cell_of(spec), self.case.parameters[k], x, start, self.lengths, direction)
-            g_half, g_finals = g.each(lambda a, half=half: a[..., half]), [one[k] for one in self.g_finals]
-            answered = self.outputs[layer][..., half]
-            tracks.append(
-                unseen_gradients(track, answered, g_half, g_finals, self.promised, spec.num_directions, returns_of)
-            )
-        returns = BallReturns(self.promised, 1, len(self.case.parameters[0].w_ih), time, batch)
-        return _Layer(tracks, counted(self.lengths, returns.added_up([track.x for track in tracks])))
-
-    def parts(self) -> Iterator[Part]:
-        """Of which nothing is known where lower layers alone answered other bits: all but they themselves."""
-        known = (self._first_other() + 1) * self.spec.num_directions
-        for part in self.forward():
-            yield part if part.track < known else _unknown(part)
-        for part in self.backward():
-            yield part if known > self.spec.num_cells else _unknown(part)
-
-    def _first_other(self) -> int:
-        """The first layer whose output ends in other bits than its final state has in the stack; their number where
-        none does."""
-        h_n = state_to_batched(state_tuple(self.gradients.h_n)[0], self.case.layout)
-        time, batch, _ = self.x.shape
-        ends = np.full(batch, time) if self.lengths is None else self.lengths
-        rows = np.flatnonzero(ends)
-        for k, final in enumerate(h_n):
-            layer, d = divmod(k, self.spec.num_directions)
-            last = ends[rows] - 1 if self.spec.directions[d] == "forward" else 0
-            if not equal_bits(
-                self.outputs[layer][last, rows, self.spec.half(d)], np.ascontiguousarray(final[rows])
-            ).all():
-                return layer
-        return self.spec.num_layers
-
-    def forward(self) -> Iterator[Part]:
-        names = [state.name for state in cell_of(self.spec).states]
-        finals = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h_n)]
-        for k, track in self._tracks():
-            layer, d = divmod(k, self.spec.num_directions)
-            yield Part(k, "output", self.outputs[layer][..., self.spec.half(d)], *track.forward.output)
-            for name, final, one in zip(names, finals, (track.forward.h_n, *track.forward.hidden), strict=True):
-                yield single(k, f"{name}_n", final[k], one)
-
-    def backward(self) -> Iterator[Part]:
-        x = sequence_to_time_first(self.gradients.x, self.case.layout)
-        yield Part(0, "dx", x, *enclosure(self.layers[0].x, self.promised))
-        names = [state.name for state in cell_of(self.spec).states]
-        initial = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h0)]
-        for k, track in self._tracks():
-            for name, actual, one in zip(names, initial, track.states, strict=True):
-                yield single(k, f"d{name}0", actual[k], one)
-            for name, one in track.parameters.items():
-                actual = self.gradients.parameters[k].arrays()[name]
-                yield single(k, f"d{name}", np.atleast_2d(actual), one.each(np.atleast_2d))
-
-    def _tracks(self) -> Iterator[tuple[int, UnseenGradients]]:
-        return enumerate(track for layer in self.layers for track in layer.tracks)
+def _parts(
+    case: Case, gradients: Gradients, lower: Sequence[np.ndarray], forward_mode: bool, promised: Arithmetic
+) -> Iterator[Part]:
+    """Of a case without a mask. Where lower layers alone answered other bits nothing is known but of these layers."""
+    layers, g_x = layers_of(case, gradients.output, lower), sequence_to_time_first(gradients.x, case.layout)
+    tracks, of_x = (_in_forward_mode if forward_mode else _expected)(case, layers, promised)
+    known = (_first_other(case, layers, gradients.h_n) + 1) * case.spec.num_directions
+    for part in parts_of_tracks(case, layers, gradients.h_n, [track.forward for track in tracks]):
+        yield part if part.track < known else _unknown(part)
+    for part in (Part(0, "dx", g_x, *enclosure(of_x, promised)), *parts_of_sums(case, gradients, tracks)):
+        yield part if known > case.spec.num_cells else _unknown(part)
 
 
-class _InForwardMode(_Stack):
+def taken_back(
+    asked: TimeFirst, g: Back, of_track: Callable[[int, Back], Any], promised: Arithmetic
+) -> tuple[list[Any], Back]:
+    """What is expected of each track, layer by layer from the last one down, and of x.
+
+    g: what is handed to the output.  of_track: what is expected of a track, given its number and what it is handed.
+    """
+    spec, (time, batch, _), tracks = asked.case.spec, asked.x.shape, []
+    returns, of_x = BallReturns(promised, 1, len(asked.case.parameters[0].w_ih), time, batch), g
+    for layer in reversed(range(spec.num_layers)):
+        first = layer * spec.num_directions
+        found = [of_track(first + d, g.each(lambda a, d=d: a[..., spec.half(d)])) for d in range(spec.num_directions)]
+        of_x = counted(asked.lengths, returns.added_up([track.x for track in found]))
+        g, tracks[:0] = Back(of_x.value, of_x.radius), found
+    return tracks, of_x
+
+
+def _expected(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic, magnitudes: bool = False,
+              ) -> tuple[list[UnseenGradients], Back]:  # fmt: skip
+    """magnitudes: whether those of all paths back are added up, in the place of what the paths hand back."""
+    asked, spec = time_first(case), case.spec
+    g_output, g_finals = batched_cotangents(spec, asked.x, case.layout, case.cotangents)
+    g, returns_of = Back(g_output.astype(np.float64)), KnownReturns
+    if magnitudes:
+        g, g_finals, returns_of = g.each(np.abs), [*map(np.abs, g_finals)], PathReturns
+
+    def of_track(k: int, g_half: Back) -> UnseenGradients:
+        layer, d = divmod(k, spec.num_directions)
+        track, answered = asked.track(k, layers[layer - 1] if layer else asked.x), layers[layer][..., spec.half(d)]
+        of_finals = [one[k] for one in g_finals]
+        return unseen_gradients(track, answered, g_half, of_finals, promised, spec.num_directions, returns_of)
+
+    return taken_back(asked, g, of_track, promised)
+
+
+def _in_forward_mode(
+    case: Case, layers: dict[int, np.ndarray], promised: Arithmetic
+) -> tuple[list[UnseenGradients], Back]:
     """The same of one layer whose gradients were computed in forward mode: bounds/forward_mode.py."""
+    (exact, of_x), (paths, of_paths) = (_expected(case, layers, promised, magnitudes) for magnitudes in (False, True))
+    x = sequence_to_time_first(case.x, case.layout)
+    terms = terms_of(*batched_cotangents(case.spec, x, case.layout, case.cotangents))
 
-    def _layer(self, layer: int, g: Back, returns_of: type[KnownReturns] = KnownReturns) -> _Layer:
-        exact, finals = super()._layer(layer, g, returns_of), self.g_finals
-        self.g_finals = [np.abs(one) for one in finals]
-        paths, self.g_finals = super()._layer(layer, g.each(np.abs), PathReturns), finals
-        terms = terms_of(g.value, finals)
+    def of(one: Any, magnitudes: Any) -> Any:
+        return widened(one, magnitudes, promised, terms)
 
-        def of(one: Any, magnitudes: Any) -> Any:
-            return widened(one, magnitudes, self.promised, terms)
+    tracks = [
+        one._replace(
+            states=tuple(map(of, one.states, other.states)),
+            parameters={name: of(array, other.parameters[name]) for name, array in one.parameters.items()},
+        )
+        for one, other in zip(exact, paths, strict=True)
+    ]
+    return tracks, of(of_x, of_paths)
 
-        tracks = [
-            one._replace(
-                states=tuple(map(of, one.states, other.states)),
-                parameters={name: of(array, other.parameters[name]) for name, array in one.parameters.items()},
-            )
-            for one, other in zip(exact.tracks, paths.tracks, strict=True)
-        ]
-        return _Layer(tracks, of(exact.x, paths.x))
+
+def _first_other(case: Case, layers: dict[int, np.ndarray], h_n: Any) -> int:
+    """The first layer whose output ends in other bits than its final state has in the stack; their number where none
+    does."""
+    time, batch, _ = layers[0].shape
+    ends = np.full(batch, time) if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+    rows = np.flatnonzero(ends)
+    for k, final in enumerate(state_to_batched(state_tuple(h_n)[0], case.layout)):
+        layer, d = divmod(k, case.spec.num_directions)
+        last = ends[rows] - 1 if case.spec.directions[d] == "forward" else 0
+        answered = layers[layer][last, rows, case.spec.half(d)]
+        if not equal_bits(answered, np.ascontiguousarray(final[rows])).all():
+            return layer
+    return case.spec.num_layers
 
 
 def _unknown(part: Part) -> Part:
     return part._replace(bound=np.full(part.bound.shape, np.inf))
-
-
-def single(track: int, name: str, actual: np.ndarray, expected: Enclosure) -> Part:
-    """An array without steps."""
-    return Part(track, name, actual[None], *(a[None] for a in expected))

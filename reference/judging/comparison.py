@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bounds.step import time_blocks
+from ..bounds.step import Enclosure, time_blocks
 
 
 class Part(NamedTuple):
@@ -21,6 +21,11 @@ class Part(NamedTuple):
     expected: np.ndarray
     bound: np.ndarray
     scale: np.ndarray
+
+
+def single(track: int, name: str, actual: np.ndarray, expected: Enclosure) -> Part:
+    """An array without steps."""
+    return Part(track, name, actual[None], *(a[None] for a in expected))
 
 
 class Comparison(NamedTuple):

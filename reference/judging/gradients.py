@@ -6,10 +6,11 @@ their weights: the forward pass is the same, and the gradient with respect to th
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,11 @@ from ..bounds.gradients import ExpectedGradients, enclosure, gradient_bound
 from ..bounds.step import Enclosure
 from ..calculus.returns import BallReturns
 from ..cells import cell_of
-from ..layout import sequence_to_time_first, state_to_batched, state_tuple, take_steps
-from ..recurrence import Track, initial_states
+from ..layout import sequence_to_time_first, state_to_batched, state_tuple, take_steps, valid_steps
 from ..spec import CellParameters, RNNSpec, expect
 from .case import Case
-from .comparison import Part, compare, outside_bound
-from .judge import question_of, verdict_on, wrong_form
+from .comparison import Part, compare, outside_bound, single
+from .judge import parts_of_tracks, question_of, time_first, verdict_on, wrong_form, wrongly_formed
 from .verdict import GRADIENT, Verdict
 from .view import WHOLE, View, blank
 
@@ -58,8 +58,8 @@ def probe(case: Case) -> Case:
     for d, track in enumerate(case.parameters):
         identity = np.zeros((rows, more), track.dtype)
         identity[:, d * rows : (d + 1) * rows] = np.eye(rows, dtype=track.dtype)
-        arrays = track.arrays()
-        parameters.append(CellParameters.of({**arrays, "w_ih": np.concatenate([track.w_ih, identity], axis=1)}))
+        w_ih = np.concatenate([track.w_ih, identity], axis=1)
+        parameters.append(CellParameters.of(track.arrays() | {"w_ih": w_ih}))
     x = np.concatenate([case.x, np.zeros((*case.x.shape[:-1], more), case.x.dtype)], axis=-1)
     return replace(case, spec=spec, parameters=parameters, x=x)
 
@@ -82,9 +82,8 @@ def judge_gradients(case: Case, gradients: Any, declared: str | None = None) -> 
     probed = probed_spec(case)
     if case.cotangents is None:
         raise TypeError("cotangents: got None, expected a case that asks for gradients")
-    wrong = wrong_gradients(case, probed, gradients)
-    if wrong is not None:
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if wrong := wrong_gradients(case, probed, gradients):
+        return wrongly_formed(wrong, promised)
     if case.mask is not None:
         plain, order = case.without_mask()
         x, output = (take_steps(array, order, case.layout) for array in (gradients.x, gradients.output))
@@ -122,12 +121,17 @@ def wrong_sums(case: Case, spec: RNNSpec, gradients: Gradients) -> tuple[str, st
     return None
 
 
-class Named(NamedTuple):
-    """What is compared, in the order in which it is judged.  rank: forward 0, delta 1, sums 2."""
-
-    rank: int
-    part: Part
-    name: str
+def parts_of_sums(case: Case, gradients: Gradients, tracks: Iterable[Any]) -> Iterator[Part]:
+    """The gradients by initial states and by weights.  tracks: what is expected, with states and parameters as
+    bounds.unseen.Sums has them."""
+    names = [state.name for state in cell_of(case.spec).states]
+    initial = [state_to_batched(state, case.layout) for state in state_tuple(gradients.h0)]
+    for k, track in enumerate(tracks):
+        for name, actual, one in zip(names, initial, track.states, strict=True):
+            yield single(k, f"d{name}0", actual[k], one)
+        for name, one in track.parameters.items():
+            actual = gradients.parameters[k].arrays()[name]
+            yield single(k, f"d{name}", np.atleast_2d(actual), one.each(np.atleast_2d))
 
 
 class _Answer:
@@ -135,13 +139,9 @@ class _Answer:
 
     def __init__(self, case: Case, gradients: Gradients, promised: Arithmetic) -> None:
         self.case, self.spec, self.promised = case, case.spec, promised
-        self.gradients = gradients
+        self.gradients, self.asked = gradients, time_first(case)
         self.rows = len(case.parameters[0].w_ih)
-        self.x, self.output, self.g_x = (
-            sequence_to_time_first(array, case.layout) for array in (case.x, gradients.output, gradients.x)
-        )
-        self.states = initial_states(self.spec, self.x, case.h0, case.layout)
-        self.lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+        self.output, self.g_x = (sequence_to_time_first(a, case.layout) for a in (gradients.output, gradients.x))
         self.tracks = [self._track(d) for d in range(self.spec.num_directions)]
 
     def _delta(self, d: int) -> np.ndarray:
@@ -149,31 +149,22 @@ class _Answer:
         return self.g_x[..., first : first + self.rows]
 
     def _track(self, d: int) -> ExpectedGradients:
-        spec = self.spec
-        start = tuple(state[d] for state in self.states)
-        track = Track(cell_of(spec), self.case.parameters[d], self.x, start, self.lengths, spec.directions[d])
-        g_output, g_finals = batched_cotangents(spec, self.x, self.case.layout, self.case.cotangents)
-        half = spec.half(d)
-        return gradient_bound(track, self.output[..., half], self._delta(d), g_output[..., half],
+        spec, x, half = self.spec, self.asked.x, self.spec.half(d)
+        g_output, g_finals = batched_cotangents(spec, x, self.case.layout, self.case.cotangents)
+        return gradient_bound(self.asked.track(d, x), self.output[..., half], self._delta(d), g_output[..., half],
                               [one[d] for one in g_finals], self.promised, spec.num_directions)  # fmt: skip
 
-    def named(self) -> Iterator[Named]:
-        """All parts. Those of h0 and the weights are one "step"."""
-        finals = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h_n)]
-        by_h0 = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h0)]
-        names = [state.name for state in cell_of(self.spec).states]
-        for d, track in enumerate(self.tracks):
-            yield Named(0, Part(d, "output", self.output[..., self.spec.half(d)], *track.forward.output), "output")
-            for name, final, one in zip(names, finals, (track.forward.h_n, *track.forward.hidden), strict=True):
-                yield Named(0, Part(d, f"{name}_n", final[d][None], *(a[None] for a in one)), f"{name}_n")
-        for d, delta in enumerate(self._deltas()):
-            yield Named(1, Part(d, "delta", self._delta(d), *delta), "delta")
-        yield Named(2, Part(0, "dx", self.g_x[..., : self.spec.input_size], *self._of_x()), "dx")
-        for d, track in enumerate(self.tracks):
-            for name, actual, one in zip(names, by_h0, track.states, strict=True):
-                yield Named(2, Part(d, f"d{name}0", actual[d][None], *(a[None] for a in one)), f"d{name}0")
-            for name, one in track.parameters.items():
-                yield self._weight(d, name, one)
+    def parts(self) -> tuple[list[Part], ...]:
+        """In the order in which they are judged: the forward pass, the deltas, and what is made of them."""
+        layers, forward = {0: self.output}, [track.forward for track in self.tracks]
+        sums = [track._replace(parameters=track.parameters | {"w_ih": self._with_probe(d, track.parameters["w_ih"])})
+                for d, track in enumerate(self.tracks)]  # fmt: skip
+        return (
+            [*parts_of_tracks(self.case, layers, self.gradients.h_n, forward)],
+            [Part(d, "delta", self._delta(d), *delta) for d, delta in enumerate(self._deltas())],
+            [Part(0, "dx", self.g_x[..., : self.spec.input_size], *self._of_x()),
+             *parts_of_sums(self.case, self.gradients, sums)],
+        )  # fmt: skip
 
     def _deltas(self) -> list[Enclosure]:
         """An infinite delta makes NaN of the others of its step, which the probe multiplies it by 0 for."""
@@ -183,51 +174,42 @@ class _Answer:
         unknown = np.any([np.isinf(one.bound).any(axis=-1, keepdims=True) for one in deltas], axis=0)
         return [one._replace(bound=np.where(unknown, np.inf, one.bound)) for one in deltas]
 
-    def _weight(self, d: int, name: str, expected: Enclosure) -> Named:
-        actual = self.gradients.parameters[d].arrays()[name]
-        if name == "w_ih":  # whose probe features are 0, and 0 times a delta may be NaN where that is not finite
-            none = Enclosure.exactly(np.zeros((len(actual), actual.shape[1] - self.spec.input_size)))
-            finite = np.all(np.isfinite(self._delta(d).astype(np.float64)), axis=(0, 1))[:, None]
-            none = none._replace(bound=np.where(finite, none.bound, np.inf))
-            expected = Enclosure(*(np.concatenate(pair, axis=1) for pair in zip(expected, none, strict=True)))
-        shape = (1, -1, actual.shape[-1])
-        return Named(2, Part(d, f"d{name}", *(a.reshape(shape) for a in (actual, *expected))), f"d{name}")
+    def _with_probe(self, d: int, w_ih: Enclosure) -> Enclosure:
+        """The probe's features are 0, and 0 times a delta may be NaN where that is not finite."""
+        none = Enclosure.exactly(np.zeros((self.rows, self.g_x.shape[-1] - self.spec.input_size)))
+        finite = np.all(np.isfinite(self._delta(d).astype(np.float64)), axis=(0, 1))[:, None]
+        none = none._replace(bound=np.where(finite, none.bound, np.inf))
+        return Enclosure(*(np.concatenate(pair, axis=1) for pair in zip(w_ih, none, strict=True)))
 
     def _of_x(self) -> Enclosure:
         """dx is one sum of both directions' products; exactly zero where no step counts."""
-        time, batch, _ = self.x.shape
-        returns = BallReturns(self.promised, 1, self.rows, time, batch)
-        parts = []
-        for track, direction in zip(self.tracks, self.spec.directions, strict=True):
-            way = Track(cell_of(self.spec), self.case.parameters[0], self.x, (), self.lengths, direction)
-            parts.append(track.x.each(way.in_order))
+        x, lengths = self.asked.x, self.asked.lengths
+        returns = BallReturns(self.promised, 1, self.rows, *x.shape[:2])
+        parts = [track.x.each(self.asked.track(d, x).in_order) for d, track in enumerate(self.tracks)]
         whole = enclosure(returns.added_up(parts), self.promised)
-        if self.lengths is None:
+        if lengths is None:
             return whole
-        counts = (np.arange(time)[:, None] < self.lengths)[..., None]
+        counts = valid_steps(lengths, len(x))[..., None]
         return Enclosure(*(np.where(counts, a, beyond) for a, beyond in zip(whole, (0, 0, 1), strict=True)))
 
     def verdict(self) -> Verdict:
-        named = list(self.named())
-        seen = [compare(one.part) for one in named]
-        verdict = verdict_on(self.case, seen, self.promised, GRADIENT)
-        wrong = [one for one, found in zip(named, seen, strict=True) if found.outside]
-        if not wrong:
-            return verdict
-        first = min(one.rank for one in wrong)
-        return replace(verdict, detail=self._detail([one for one in wrong if one.rank == first], first))
+        seen = [[compare(part) for part in parts] for parts in self.parts()]
+        verdict = verdict_on(self.case, [*itertools.chain(*seen)], self.promised, GRADIENT)
+        forward, deltas, sums = ([one.part for one in several if one.outside] for several in seen)
+        detail = ""
+        if forward:
+            detail = f"{forward[0].array} of the forward pass: the gradients are of another layer, and are not judged"
+        elif deltas:
+            detail = "; ".join(map(self._starts, deltas))
+        elif sums:
+            names = sorted({*map(self._of_track, sums)})
+            only = " only" if len(names) == 1 else ""
+            detail = f"{', '.join(names)}{only}: the deltas are right, their sums are not"
+        return replace(verdict, detail=detail)
 
-    def _detail(self, wrong: Sequence[Named], rank: int) -> str:
-        if rank == 0:
-            return f"{wrong[0].name} of the forward pass: the gradients are of another layer, and are not judged"
-        if rank == 2:
-            names = sorted({self._of_track(one) for one in wrong})
-            return f"{', '.join(names)}{' only' if len(names) == 1 else ''}: the deltas are right, their sums are not"
-        return "; ".join(self._starts(one.part) for one in wrong)
-
-    def _of_track(self, one: Named) -> str:
+    def _of_track(self, part: Part) -> str:
         directions = self.spec.directions
-        return one.name if len(directions) == 1 or one.name == "dx" else f"{one.name} {directions[one.part.track]}"
+        return part.array if len(directions) == 1 or part.array == "dx" else f"{part.array} {directions[part.track]}"
 
     def _starts(self, part: Part) -> str:
         """Where wrong deltas start: at the last step that was taken, as gradients go back from it."""

@@ -16,7 +16,7 @@ from ..layout import from_state_tuple, sequence_to_time_first, state_to_batched,
 from ..recurrence import Track, initial_states
 from ..spec import dtype_name, expect, expect_word
 from .case import Case
-from .comparison import Comparison, Part, compare, equal_bits, first_outside
+from .comparison import Comparison, Part, compare, equal_bits, first_outside, single
 from .verdict import OWN_STEPS, PAIR, WITH_STEPS, Location, Verdict
 
 BOUNDS = ("step", "trajectory")
@@ -41,17 +41,17 @@ def judge(
     prefixes, and arguments of another kind; an output or h_n that is no such array disagrees.
     """
     promised, bound = question_of(case, prefixes, declared, bound)
-    wrong = wrong_form(case, output, h_n, prefixes or ())
-    if wrong is not None:
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+    if wrong := wrong_form(case, output, h_n, prefixes or ()):
+        return wrongly_formed(wrong, promised)
     if case.mask is not None:
         plain, order = case.without_mask()
         moved = _moved(case.layout, order, _Given(output, h_n, prefixes))
         return _put_back(judge(plain, *moved, promised.name, bound), order)
     with np.errstate(all="ignore"):
-        answer = _answer(case, output, h_n, prefixes or ())
-        tracks = step_tracks(case, answer.layers, promised) if bound == "step" else trajectory_tracks(case, promised)
-        return verdict_on(case, [compare(part) for part in _parts(case, answer, tracks)], promised, bound)
+        layers = layers_of(case, output, prefixes or ())
+        tracks = step_tracks(case, layers, promised) if bound == "step" else trajectory_tracks(case, promised)
+        parts = parts_of_tracks(case, layers, h_n, tracks)
+        return verdict_on(case, [compare(part) for part in parts], promised, bound)
 
 
 class _Given(NamedTuple):
@@ -96,9 +96,8 @@ def judge_pair(
     asked = [question_of(case, one.prefixes, name, "trajectory") for one, name in zip(answers, declared, strict=True)]
     (first, promised), bounds = zip(*asked, strict=True)
     for one in answers:
-        wrong = wrong_form(case, one.output, one.h_n, one.prefixes or ())
-        if wrong is not None:
-            return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+        if wrong := wrong_form(case, one.output, one.h_n, one.prefixes or ()):
+            return wrongly_formed(wrong, promised)
     if case.mask is not None:
         plain, order = case.without_mask()
         e, a = (_moved(case.layout, order, one) for one in answers)
@@ -114,7 +113,7 @@ def judge_pair(
             of_actual = trajectory_tracks(case, promised)
             of_expected = of_actual if first == promised else trajectory_tracks(case, first)
         both = zip(answers, (of_expected, of_actual), strict=True)
-        parts = (_parts(case, _answer(case, one.output, one.h_n), tracks) for one, tracks in both)
+        parts = (parts_of_tracks(case, layers_of(case, one.output), one.h_n, tracks) for one, tracks in both)
         seen = [compare(_apart(a, e)) for e, a in zip(*parts, strict=True)]
         verdict = verdict_on(case, seen, promised, PAIR)
     visible = all(_visible(case, one.prefixes) for one in answers)
@@ -193,47 +192,60 @@ def wrong_form(case: Case, output: Any, h_n: Any, prefixes: Sequence[Any]) -> tu
     return None
 
 
-class _Answer(NamedTuple):
-    """An answer time first and batched: the outputs of the layers that are known, by number; the final states."""
-
-    layers: dict[int, np.ndarray]
-    finals: list[np.ndarray]
+def wrongly_formed(wrong: tuple[str, str], promised: Arithmetic) -> Verdict:
+    """The verdict where an array is not what the case asks for.  wrong: the reason, and a sentence."""
+    return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
 
 
-def _answer(case: Case, output: np.ndarray, h_n: Any, prefixes: Sequence[np.ndarray] = ()) -> _Answer:
+def layers_of(case: Case, output: np.ndarray, prefixes: Sequence[np.ndarray] = ()) -> dict[int, np.ndarray]:
+    """The outputs of the layers that are known, by number, time first and batched."""
     known = [sequence_to_time_first(array, case.layout) for array in (*prefixes, output)]
-    layers = dict(enumerate(known, case.spec.num_layers - len(known)))
-    return _Answer(layers, [state_to_batched(array, case.layout) for array in state_tuple(h_n)])
+    return dict(enumerate(known, case.spec.num_layers - len(known)))
 
 
-def _parts(case: Case, answer: _Answer, tracks: Iterable[Expected]) -> Iterator[Part]:
+def parts_of_tracks(case: Case, layers: dict[int, np.ndarray], h_n: Any, tracks: Iterable[Expected]) -> Iterator[Part]:
+    """A whole answer beside what is expected, track by track.  layers: the outputs that are known."""
+    answered = [state_to_batched(array, case.layout) for array in state_tuple(h_n)]
     for index, expected in enumerate(tracks):
         layer, direction = divmod(index, case.spec.num_directions)
-        if layer in answer.layers:
-            yield Part(index, "output", answer.layers[layer][..., case.spec.half(direction)], *expected.output)
-        finals = zip(cell_of(case.spec).states, answer.finals, (expected.h_n, *expected.hidden), strict=True)
+        if layer in layers:
+            yield Part(index, "output", layers[layer][..., case.spec.half(direction)], *expected.output)
+        finals = zip(cell_of(case.spec).states, answered, (expected.h_n, *expected.hidden), strict=True)
         for state, final, enclosure in finals:
-            yield Part(index, f"{state.name}_n", final[index][None], *(array[None] for array in enclosure))
+            yield single(index, f"{state.name}_n", final[index], enclosure)
 
 
-def _time_first(case: Case) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray | None]:
+class TimeFirst(NamedTuple):
+    """What a case asks, time first and batched; x is a view."""
+
+    case: Case
+    x: np.ndarray
+    states: tuple[np.ndarray, ...]
+    lengths: np.ndarray | None
+
+    def track(self, index: int, x: np.ndarray) -> Track:
+        """One of the stack's, that reads this x."""
+        spec, start = self.case.spec, tuple([state[index] for state in self.states])
+        direction = spec.directions[index % spec.num_directions]
+        return Track(cell_of(spec), self.case.parameters[index], x, start, self.lengths, direction)
+
+
+def time_first(case: Case) -> TimeFirst:
     x = sequence_to_time_first(case.x, case.layout)
     states = initial_states(case.spec, x, case.h0, case.layout)
-    return x, states, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
+    return TimeFirst(case, x, states, None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths)))
 
 
 def step_tracks(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic) -> Iterator[Expected]:
-    spec = case.spec
-    x, states, lengths = _time_first(case)
-    for index, parameters in enumerate(case.parameters):
+    asked, spec = time_first(case), case.spec
+    for index in range(spec.num_cells):
         layer, d = divmod(index, spec.num_directions)
-        start, below = tuple([state[index] for state in states]), layers[layer - 1] if layer else x
-        track = Track(cell_of(spec), parameters, below, start, lengths, spec.directions[d])
+        track = asked.track(index, layers[layer - 1] if layer else asked.x)
         yield step_bound(track, layers[layer][..., spec.half(d)], promised)
 
 
 def trajectory_tracks(case: Case, promised: Arithmetic) -> list[Expected]:
-    x, states, lengths = _time_first(case)
+    _, x, states, lengths = time_first(case)
     return trajectory_bound(case.spec, case.parameters, x, from_state_tuple(states), lengths, promised)
 
 

@@ -13,7 +13,7 @@ from .case import Case
 from .chain import judge_stack
 from .comparison import Part, compare, says_the_same, vacuous_elements
 from .gradients import judge_gradients, probe
-from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on
+from .judge import judge, question_of, step_tracks, trajectory_tracks, verdict_on, wrongly_formed
 from .parts import parts_of, put_back, shown_of, whole_of, wrong_shown
 from .pullback import part_gradients
 from .second_derivatives import judge_twice, second_gradients
@@ -49,7 +49,7 @@ def judge_view(
     promised, bound = question_of(case, prefixes, declared, bound)
     bound = bound if by_steps else "trajectory"
     if wrong := wrong_shown(view, case, output, h_n, prefixes or ()):
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
+        return wrongly_formed(wrong, promised)
     if view.masked == "held" and by_steps:
         assert output is not None
         verdict, zeroed = _unheld(view, case, output, promised)
@@ -60,7 +60,11 @@ def judge_view(
         layers = {n: sequence_to_time_first(array, case.layout) for n, array in enumerate(prefixes or ())}
         if by_steps and answer.output is not None:
             layers[case.spec.num_layers - 1] = answer.output
-        expected = put_back(_expected(plain, _in(order, layers), promised, bound), order)
+        if bound == "step":
+            moved = layers if order is None else {n: take_steps(a, order, "time_first") for n, a in layers.items()}
+            expected = put_back([*step_tracks(plain, moved, promised)], order)
+        else:
+            expected = put_back(trajectory_tracks(plain, promised), order)
         below = _parts_below(case, layers, expected) if bound == "step" else ()
         whole = whole_of(case, expected)
         parts = *below, *parts_of(view, case, answer, shown_of(view, case, whole), promised)
@@ -100,15 +104,6 @@ def widest(view: View, case: Case, declared: str | None) -> float:
     return np.nan if vacuous else max(float(part.bound.max(initial=0)) for part in parts)
 
 
-def _in(order: np.ndarray | None, layers: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Outputs, time first, whose steps are put in another order; None for the one that they have."""
-    return layers if order is None else {n: take_steps(array, order, "time_first") for n, array in layers.items()}
-
-
-def _expected(case: Case, layers: dict[int, np.ndarray], promised: Arithmetic, bound: str) -> list[Expected]:
-    return [*step_tracks(case, layers, promised)] if bound == "step" else trajectory_tracks(case, promised)
-
-
 def _parts_below(case: Case, layers: dict[int, np.ndarray], tracks: Sequence[Expected]) -> Iterator[Part]:
     for index, expected in enumerate(tracks[: -case.spec.num_directions]):
         layer, direction = divmod(index, case.spec.num_directions)
@@ -121,7 +116,7 @@ def _unheld(
 ) -> tuple[Verdict | None, np.ndarray | None]:
     """An output that is held, with zero where no step counts; or the verdict on one that does not repeat itself."""
     actual, valid = sequence_to_time_first(output, case.layout), valid_of(case)
-    repeated, zero = held(view, case, actual, valid), actual.dtype.type(0)
+    repeated, zero = held(view, case, actual), actual.dtype.type(0)
     if says_the_same(actual, repeated).all():
         return None, sequence_of(WHOLE, case, np.where(valid[..., None], actual, zero))
     first, seen = case.spec.num_cells - case.spec.num_directions, []

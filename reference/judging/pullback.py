@@ -60,13 +60,10 @@ def given_of(view: View, case: Case) -> Given:
         some[:lower] = 0
         states.append(some)
     one = g_output[..., spec.half(0)] if view.merges(spec.num_directions) else g_output
-    outputs: Mapping[str, Callable[[], np.ndarray | None]] = {
-        "every step": lambda: one,
-        "last step": lambda: _at_the_end(view, case, one),
-        "none": lambda: None,
-    }
-    found = outputs[view.output]()
-    return Given(None if found is None else found.astype(g_output.dtype), tuple(states))
+    if view.output == "none":
+        return Given(None, tuple(states))
+    output = {"every step": lambda: one, "last step": lambda: _at_the_end(view, case, one)}[view.output]()
+    return Given(output.astype(g_output.dtype), tuple(states))
 
 
 def _at_the_end(view: View, case: Case, g: np.ndarray) -> np.ndarray:
@@ -78,14 +75,9 @@ def _at_the_end(view: View, case: Case, g: np.ndarray) -> np.ndarray:
         counts, half = valid[PROCESSED[spec.directions[d]]], g[PROCESSED[spec.directions[d]]][..., spec.half(d)]
         last = time - 1 - np.argmax(counts[::-1], axis=0) if time else np.zeros(batch, int)
         ends.append(half[last, np.arange(batch)] if time else np.zeros((batch, half.shape[-1]), g.dtype))
-    end = np.concatenate(ends, axis=-1)
-    return np.where(_moves(view, valid), end, 0)[None]
-
-
-def _moves(view: View, valid: np.ndarray) -> np.ndarray:
-    """The sequences whose last output comes from the final state: (batch, 1). Where no step counts a zero stands."""
-    counts = {"zero": lambda: valid.any(axis=0), "h0": lambda: np.ones(valid.shape[1], bool)}[view.first]()
-    return counts[:, None]
+    # the sequences whose last output comes from the final state: where no step counts a zero may stand
+    moves = {"zero": valid.any(axis=0), "h0": np.ones(batch, bool)}[view.first]
+    return np.where(moves[:, None], np.concatenate(ends, axis=-1), 0)[None]
 
 
 def shown_cotangents(view: View, case: Case, layout: str = "") -> tuple[np.ndarray | None, Any]:

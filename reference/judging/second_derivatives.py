@@ -7,7 +7,7 @@ grouping of the products, and no order of the sums, moves it by more than the ro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,12 +29,10 @@ from ..layout import (
     take_steps,
     valid_steps,
 )
-from ..recurrence import initial_states
 from ..spec import CellParameters
 from .case import Case
-from .chain import single
-from .comparison import Part
-from .judge import trajectory_tracks
+from .comparison import Part, single
+from .judge import TimeFirst, time_first, trajectory_tracks
 from .parts import parts_of, put_back, shown_of, whole_of
 from .verdict import Verdict
 from .view import WHOLE, as_shown
@@ -87,13 +85,13 @@ def expected_of(case: Case, promised: Arithmetic) -> list[Enclosure]:
     The bound: what the magnitudes of all products may be more than those of the factors as they are, and as many
     roundings as the longest way has, of each.
     """
-    x = sequence_to_time_first(case.x, case.layout)
-    states = initial_states(case.spec, x, case.h0, case.layout)
-    leaves = [x, *states, *(array for track in case.parameters for array in track.arrays().values())]
+    asked = time_first(case)
+    x = asked.x
+    leaves = [x, *asked.states, *(array for track in case.parameters for array in track.arrays().values())]
     sizes = [leaf.size for leaf in leaves]
     if sum(sizes) * x.shape[1] * max(len(case.parameters[0].w_ih), x.shape[-1]) > MOST_NUMBERS:
         return [Enclosure(np.zeros(leaf.shape), np.full(leaf.shape, np.inf), np.ones(leaf.shape)) for leaf in leaves]
-    value, low, high = (_derivatives(case, x, states, promised, factor, sum(sizes)) for factor in (signed, least, most))
+    value, low, high = (_derivatives(asked, promised, factor, sum(sizes)) for factor in (signed, least, most))
     roundings = _longest_way(case, x)
     bound = high * (1 + _growth(promised, roundings)) - low + 2 * roundings * promised.smallest_normal
     bound = np.where(high == 0, 0, bound)
@@ -114,12 +112,10 @@ def _longest_way(case: Case, x: np.ndarray) -> int:
     return 2 * (time * (rows + WAY * case.spec.num_layers) + time * batch + WAY)
 
 
-def _derivatives(
-    case: Case, x: np.ndarray, states: Sequence[np.ndarray], promised: Arithmetic, factor: Factor, elements: int
-) -> np.ndarray:
+def _derivatives(asked: TimeFirst, promised: Arithmetic, factor: Factor, elements: int) -> np.ndarray:
     """(elements,): those of the leaves in their order; or what their magnitudes add up to."""
+    case, x, states, lengths = asked
     spec, cell, jets = case.spec, cell_of(case.spec), Jets(Balls(promised), factor, elements)
-    lengths = None if case.lengths is None else np.atleast_1d(np.asarray(case.lengths))
     valid = np.ones(x.shape[:2], bool) if lengths is None else valid_steps(lengths, len(x))
     sequence: list[Jet] = jets.leaf(np.where(valid[..., None], x, 0))
     initial = [jets.leaf(state) for state in states]
@@ -135,11 +131,14 @@ def _derivatives(
             for t in steps if direction == "forward" else reversed(steps):
                 projected = cell.project(jets, weights[k], sequence[t])
                 after = [_closed(jets, one) for one in cell.step(jets, weights[k], projected, carried)]
-                carried = tuple(_where(valid[t], *pair) for pair in zip(after, carried, strict=True))
+                carried = tuple(
+                    _joined(lambda pair, t=t: np.where(valid[t][:, None], *pair), both)
+                    for both in zip(after, carried, strict=True)
+                )
                 half[t] = after[0].map(lambda a, t=t: np.where(valid[t][:, None], a, 0))
             halves.append(half)
             total = sum((_weighted(one, g[k], factor) for one, g in zip(carried, g_finals, strict=True)), total)
-        sequence = [_beside(several) for several in zip(*halves, strict=True)]
+        sequence = [_joined(partial(np.concatenate, axis=-1), several) for several in zip(*halves, strict=True)]
     counted = np.where(valid[..., None], g_output, 0)
     return sum((_weighted(one, g, factor) for one, g in zip(sequence, counted, strict=True)), total)
 
@@ -151,16 +150,9 @@ def _closed(jets: Jets, one: Jet) -> Jet:
     return one._replace(value=Ball(ball.value, ball.radius + more))
 
 
-def _where(valid: np.ndarray, after: Jet, before: Jet) -> Jet:
-    pairs = zip((*after.value[:2], *after[1:]), (*before.value[:2], *before[1:]), strict=True)
-    value, radius, *rest = (np.where(valid[:, None], a, b) for a, b in pairs)
-    return Jet(Ball(value, radius), *rest)
-
-
-def _beside(several: Sequence[Jet]) -> Jet:
-    """The outputs of a layer's directions as one."""
-    arrays = zip(*((*one.value[:2], *one[1:]) for one in several), strict=True)
-    value, radius, *rest = (np.concatenate(parts, axis=-1) for parts in arrays)
+def _joined(join: Callable[[Sequence[np.ndarray]], np.ndarray], several: Sequence[Jet]) -> Jet:
+    """One of several, array by array."""
+    value, radius, *rest = map(join, zip(*((*one.value[:2], *one[1:]) for one in several), strict=True))
     return Jet(Ball(value, radius), *rest)
 
 

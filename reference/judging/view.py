@@ -114,8 +114,7 @@ def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarra
     output: (time, batch, features), that of the last layer.  states: (tracks, batch, size) each, of every layer.
     The halves stay beside each other: see merged.
     """
-    directions, valid = case.spec.num_directions, valid_of(case)
-    last_layer = [state[-directions:] for state in states]
+    last_layer = [state[-case.spec.num_directions :] for state in states]
     match view.states:
         case "every layer":
             seen = tuple(states)
@@ -127,12 +126,12 @@ def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarra
             raise ValueError(f"view states: got {view.states!r}, expected one of {', '.join(WORDS['states'])}")
     match view.output:
         case "every step":
-            fill = {"zero": lambda: output, "held": lambda: held(view, case, output, valid)}
+            fill = {"zero": lambda: output, "held": lambda: held(view, case, output)}
             return Shown(fill[view.masked](), seen)
         case "last step":
             last = np.concatenate(list(last_layer[0]), axis=-1)
             if view.first == "zero":  # where there is no step, the state is h0
-                last = np.where(valid.any(axis=0).reshape(-1, 1), last, last.dtype.type(0))
+                last = np.where(valid_of(case).any(axis=0).reshape(-1, 1), last, last.dtype.type(0))
             return Shown(last[None], seen)
         case "none":
             return Shown(None, seen)
@@ -141,20 +140,18 @@ def shown(view: View, case: Case, output: np.ndarray, states: Sequence[np.ndarra
 
 def first_of(view: View, case: Case, like: np.ndarray) -> np.ndarray:
     """What stands in an output before any step: (batch, features), in the dtype of another array."""
-    start = {"zero": lambda: None, "h0": lambda: case.h0}[view.first]()
+    start = {"zero": None, "h0": case.h0}[view.first]
     if start is None:
         return np.zeros((sequence_to_time_first(case.x, case.layout).shape[1], case.spec.output_size), like.dtype)
     last_layer = state_to_batched(state_tuple(start)[0], case.layout)[-case.spec.num_directions :]
     return np.concatenate(list(last_layer), axis=-1).astype(like.dtype)
 
 
-def held(
-    view: View, case: Case, output: np.ndarray, valid: np.ndarray, order: Mapping[str, slice] = PROCESSED
-) -> np.ndarray:
+def held(view: View, case: Case, output: np.ndarray, order: Mapping[str, slice] = PROCESSED) -> np.ndarray:
     """An output (time, batch, features) that repeats, where a step does not count, that of the step processed before;
-    what `first` says before any. valid: where a step counts, (time, batch).  order: of the steps, by direction.
+    what `first` says before any.  order: of the steps, by direction.
     """
-    before = first_of(view, case, output)
+    before, valid = first_of(view, case, output), valid_of(case)
     ways = [(case.spec.half(d), order[direction]) for d, direction in enumerate(case.spec.directions)]
     halves = [repeated(output[..., half], valid, way, before[:, half]) for half, way in ways]
     return np.concatenate(halves, axis=-1)

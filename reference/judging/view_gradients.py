@@ -6,7 +6,7 @@ from the cotangents down to x, as a stack's are (chain.py). So no probe is neede
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,18 +16,16 @@ from ..backward import Gradients
 from ..bounds.arithmetic import Arithmetic
 from ..bounds.gradients import enclosure
 from ..bounds.step import Enclosure
-from ..bounds.unseen import Sums, counted, enclosed_gradients
+from ..bounds.unseen import Sums, enclosed_gradients
 from ..calculus.balls import Ball
-from ..calculus.returns import Back, BallReturns
-from ..cells import cell_of
-from ..layout import sequence_to_time_first, state_to_batched, state_tuple, take_steps
-from ..recurrence import Track, initial_states
+from ..calculus.returns import Back
+from ..layout import sequence_to_time_first, take_steps
 from ..spec import expect
 from .case import Case
-from .chain import single, verdict_of
+from .chain import taken_back, verdict_of
 from .comparison import Part
-from .gradients import wrong_sums
-from .judge import question_of, trajectory_tracks
+from .gradients import parts_of_sums, wrong_sums
+from .judge import question_of, time_first, trajectory_tracks, wrongly_formed
 from .parts import parts_of, put_back, shown_of, whole_of
 from .pullback import pulled_back
 from .verdict import Verdict
@@ -41,86 +39,45 @@ def judge_part(case: Case, view: View, gradients: Any, declared: str | None = No
     gradients: output and h_n as the view shows them, which are judged too; the others as backward answers them.
     declared: the arithmetic that is promised.
     """
-
-    def parts(promised: Arithmetic) -> Iterable[Part]:
-        return _Part(case, view, gradients, promised).parts()
-
-    return judge_shown(case, view, gradients, declared, parts, f"what is shown, {view}")
+    return judge_shown(
+        case, view, gradients, declared, partial(_parts, case, view, gradients), f"what is shown, {view}"
+    )
 
 
 def judge_shown(case: Case, view: View, gradients: Any, declared: str | None,
-                parts: Callable[[Arithmetic], Iterable[Part]], of: str) -> Verdict:  # fmt: skip
+                parts: Callable[[Arithmetic], Iterator[Part]], of: str) -> Verdict:  # fmt: skip
     """The verdict on gradients of which no step is seen.  parts: what is compared, by the arithmetic that is promised.
     of: what they are, in words."""
     promised, _ = question_of(case, None, declared, "trajectory")
     expect(case.cotangents is not None, "cotangents", None, "those of a case that asks for gradients")
     if not isinstance(gradients, Gradients):
         raise TypeError(f"gradients: got {type(gradients).__name__}, expected Gradients")
-    wrong = wrong_form(view, case, gradients.output, gradients.h_n) or wrong_sums(case, case.spec, gradients)
-    if wrong is not None:
-        return Verdict("disagrees", wrong[0], "", promised.name, detail=wrong[1])
-    return verdict_of(case, promised, partial(parts, promised), of)
+    if wrong := wrong_form(view, case, gradients.output, gradients.h_n) or wrong_sums(case, case.spec, gradients):
+        return wrongly_formed(wrong, promised)
+    return verdict_of(case, promised, parts(promised), of)
 
 
-class _Part:
-    """The gradients of a case, and what was expected of them.
+def _parts(case: Case, view: View, gradients: Gradients, promised: Arithmetic) -> Iterator[Part]:
+    plain, order = (case, None) if case.mask is None else case.without_mask()
+    enclosed = trajectory_tracks(plain, promised)
+    expected = shown_of(view, case, whole_of(case, put_back(enclosed, order)))
+    yield from parts_of(view, case, as_shown(view, case, gradients.output, gradients.h_n), expected, promised)
+    (g, g_finals), g_x = pulled_back(view, case, expected[0], promised), gradients.x
+    if order is not None:
+        g, g_x = g.each(lambda a: take_steps(a, order, "time_first")), take_steps(g_x, order, case.layout)
+    asked, directions = time_first(plain), case.spec.num_directions
+    outputs = [
+        _beside([one.output for one in enclosed[k : k + directions]]) for k in range(0, len(enclosed), directions)
+    ]
 
-    case: without a mask; its steps are in the order that makes it so.  tracks: of that order too.
-    """
+    def of_track(k: int, g_half: Back) -> Sums:
+        x, radius = (asked.x, None) if k < directions else outputs[k // directions - 1][:2]
+        seen, of_finals = Ball(*enclosed[k].output[:2]), [one.each(lambda a: a[k]) for one in g_finals]
+        return enclosed_gradients(asked.track(k, x), radius, seen, g_half, of_finals, promised, directions)
 
-    def __init__(self, case: Case, view: View, gradients: Gradients, promised: Arithmetic) -> None:
-        self.view, self.gradients, self.promised, self.asked = view, gradients, promised, case
-        self.case, order = (case, None) if case.mask is None else case.without_mask()
-        self.tracks = trajectory_tracks(self.case, promised)
-        self.expected = shown_of(view, case, whole_of(case, put_back(self.tracks, order)))
-        g_output, self.g_finals = pulled_back(view, case, self.expected[0], promised)
-        if order is None:
-            self.g_output, self.of_x = g_output, gradients.x
-        else:
-            self.g_output = g_output.each(lambda a: take_steps(a, order, "time_first"))
-            self.of_x = take_steps(gradients.x, order, case.layout)
-        self.x = sequence_to_time_first(self.case.x, case.layout)
-        self.states = initial_states(case.spec, self.x, case.h0, case.layout)
-        self.lengths = None if self.case.lengths is None else np.atleast_1d(np.asarray(self.case.lengths))
-
-    def parts(self) -> Iterator[Part]:
-        answer = as_shown(self.view, self.asked, self.gradients.output, self.gradients.h_n)
-        yield from parts_of(self.view, self.asked, answer, self.expected, self.promised)
-        sums, g = [], self.g_output
-        for layer in reversed(range(self.case.spec.num_layers)):
-            tracks, g = self._layer(layer, g)
-            sums[:0] = tracks
-        x = sequence_to_time_first(self.of_x, self.case.layout)
-        yield Part(0, "dx", x, *enclosure(g, self.promised))
-        yield from self._by_states_and_weights(sums)
-
-    def _layer(self, layer: int, g: Back) -> tuple[list[Sums], Back]:
-        """What is expected of a layer's tracks, and of its x."""
-        spec, (time, batch, _) = self.case.spec, self.x.shape
-        first, sums, below = layer * spec.num_directions, [], None
-        if layer:
-            below = _beside([one.output for one in self.tracks[first - spec.num_directions : first]])
-        x, radius = (self.x, None) if below is None else (below.value, below.radius)
-        for d, direction in enumerate(spec.directions):
-            k, half, start = first + d, spec.half(d), tuple(state[first + d] for state in self.states)
-            track = Track(cell_of(spec), self.case.parameters[k], x, start, self.lengths, direction)
-            finals = [one.each(lambda a, k=k: a[k]) for one in self.g_finals]
-            of_half = g.each(lambda a, half=half: a[..., half])
-            seen = Ball(*self.tracks[k].output[:2])
-            sums.append(enclosed_gradients(track, radius, seen, of_half, finals, self.promised, spec.num_directions))
-        returns = BallReturns(self.promised, 1, len(self.case.parameters[0].w_ih), time, batch)
-        of_x = counted(self.lengths, returns.added_up([one.x for one in sums]))
-        return sums, Back(of_x.value, of_x.radius) if layer else of_x
-
-    def _by_states_and_weights(self, sums: list[Sums]) -> Iterator[Part]:
-        names = [state.name for state in cell_of(self.case.spec).states]
-        initial = [state_to_batched(state, self.case.layout) for state in state_tuple(self.gradients.h0)]
-        for k, track in enumerate(sums):
-            for name, actual, one in zip(names, initial, track.states, strict=True):
-                yield single(k, f"d{name}0", actual[k], one)
-            for name, one in track.parameters.items():
-                actual = self.gradients.parameters[k].arrays()[name]
-                yield single(k, f"d{name}", np.atleast_2d(actual), one.each(np.atleast_2d))
+    tracks, of_x = taken_back(asked, g, of_track, promised)
+    yield Part(0, "dx", sequence_to_time_first(g_x, case.layout), *enclosure(of_x, promised))
+    yield from parts_of_sums(plain, gradients, tracks)
 
 
 def _beside(outputs: list[Enclosure]) -> Ball:
