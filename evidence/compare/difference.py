@@ -124,7 +124,7 @@ def _idioms(evidence: Evidence) -> dict[tuple[str, str], Any]:
 
 def _absent(evidence: Evidence, of: tuple[str, str]) -> str:
     targets = (target for run in evidence.runs for target in run.header.targets if target.label == of[0])
-    return next((one.absent for target in targets for one in target.idioms if one.word == of[1]), "")
+    return next((one.absent for target in targets if (one := target.idiom(of[1]))), "")
 
 
 def _digests(evidence: Evidence) -> dict[str, str]:

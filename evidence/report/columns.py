@@ -13,7 +13,7 @@ from statistics import median
 from typing import NamedTuple
 
 from ..record.reader import Evidence, Run
-from ..record.schema import Absent, Declaration, FindingLine, IdiomLine, RefusalLine, TargetLine, VerdictLine
+from ..record.schema import Absent, Declaration, FindingLine, RefusalLine, TargetLine, VerdictLine
 from ..words import figure, value
 
 OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
@@ -114,14 +114,10 @@ class Column:
         if outcome in WRONG:
             self.wrong.setdefault(line.test, {}).setdefault(line.outcome, Wrong(line)).add(line)
 
-    def idiom(self, word: str) -> IdiomLine | None:
-        return next((one for one in self.target.idioms if one.word == word), None)
-
     def reasons(self, idiom: str = "") -> Mapping[str, Sequence[Declaration | RefusalLine]]:
         """Of what no answer is expected, in an idiom: "not offered" and "refused" -> what is declared of it."""
-        own, target = self.idiom(idiom), self.target
-        lacks, refused = (own.without, own.refused) if own else ((), ())
-        return {"not offered": [*lacks, *target.unsupported], "refused": [*refused, *target.refused]}
+        declared = self.target.narrowed(idiom)
+        return {"not offered": declared.unsupported, "refused": declared.refused}
 
     @property
     def label(self) -> str:
@@ -269,14 +265,14 @@ def idioms_tables(found: list[Column]) -> list[tuple[str, list[Column], list[Idi
 
 
 def _row(word: str, of: list[Column]) -> IdiomRow:
-    said = next((idiom for column in of if (idiom := column.idiom(word))), None)
+    said = next((idiom for column in of if (idiom := column.target.idiom(word))), None)
     told = (said.says, said.called) if said else ("not declared", "not known")
     return IdiomRow(word, *told, [_idiom_entry(column, word) for column in of])
 
 
 def _idiom_entry(column: Column, word: str) -> Entry:
     """The state of an idiom, and the counts of all outcomes of its cases."""
-    declared, outcomes = column.idiom(word), column.idioms.get(word, Counter[str]())
+    declared, outcomes = column.target.idiom(word), column.idioms.get(word, Counter[str]())
     if declared is not None and declared.absent and not outcomes:
         return Entry("absent", f"absent: {declared.absent}", declared.absent)
     if declared is None and not outcomes:

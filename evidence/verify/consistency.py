@@ -21,9 +21,8 @@ from reference.judging.view import WHOLE, View
 
 from ..record.corpus import Corpus
 from ..record.lines import sizes
-from ..record.schema import EXPECTED, Judgement, Place, VerdictLine
+from ..record.schema import EXPECTED, Judgement, Place, TargetLine, VerdictLine
 from .check import those
-from .declarations import Declared
 
 CHANGED = "the adapter changed its arguments: the case was "
 COMPARED = ("value", "non-finite")  # reasons of a disagreement between elements
@@ -63,7 +62,7 @@ def _directions(line: VerdictLine) -> int:
     return 1 + (line.features["direction"] == "bidirectional")
 
 
-def inconsistencies(line: VerdictLine, declared: Declared, bounds: Sequence[str], asked: Corpus,
+def inconsistencies(line: VerdictLine, declared: TargetLine, bounds: Sequence[str], asked: Corpus,
                     fixed: Case | None = None, compact: bool = False) -> Iterator[str]:  # fmt: skip
     """What in a line contradicts itself, or the case that it names or holds.
 
@@ -140,7 +139,7 @@ def _said(line: VerdictLine, fixed: bool) -> Iterator[str]:
     )  # fmt: skip
 
 
-def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bounds: Sequence[str]) -> Iterator[str]:
+def _judgement(line: VerdictLine, said: Judgement, declared: TargetLine, bounds: Sequence[str]) -> Iterator[str]:
     promised = declared.arithmetic(line.features)
     try:
         judged = arithmetic(promised)

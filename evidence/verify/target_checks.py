@@ -28,7 +28,6 @@ from . import declarations
 from .again import ask_again
 from .check import Check, few
 from .consistency import CHANGED, UNCOMPARED, bounds_of, close, inconsistencies, ordinary
-from .declarations import Declared
 from .explanations import Findings, explanation_problems
 from .questions import IDIOMS, PORT, TOGETHER, asked_by, misplaced
 
@@ -59,7 +58,7 @@ class Target:
         self.again: list[VerdictLine] = []
         self.declined: Counter[str] = Counter()  # what was not asked, and why
         there = [one for one in self.declared.idioms if not one.absent]
-        self.seeded = {one.word: self.declared.seeded(one) for one in there}
+        self.seeded = {one.word: declarations.seeded_cases(self.declared, one) for one in there}
         self.idioms: Counter[str] = Counter()  # word -> lines, of drawn cases too
 
     def problems(self, line: VerdictLine, others: Mapping[str, Self]) -> Iterator[str]:
@@ -118,7 +117,7 @@ class Target:
         return f"its view is {views[0]}, the idiom {line.idiom!r} shows {views[1]}" if views[0] != views[1] else ""
 
     def _outcome(
-        self, line: VerdictLine, declared: Declared, port: bool, pinned: Finding | None, fixed: Case | None
+        self, line: VerdictLine, declared: TargetLine, port: bool, pinned: Finding | None, fixed: Case | None
     ) -> Iterator[str]:
         """Whether the outcome is what was declared, or the test that saw it failed.  fixed: its case, if it has one
         that is none of the corpus."""
