@@ -143,9 +143,7 @@ class _Table:
     idioms: (target, word) of those whose fixed cases are compared, as those of the corpus.
     """
 
-    def __init__(
-        self, is_common: Callable[[str], bool], features: Iterable[str], idioms: Set[tuple[str, str]] = frozenset()
-    ) -> None:
+    def __init__(self, is_common: Callable[[str], bool], features: Iterable[str], idioms: Set[tuple[str, str]]) -> None:
         self.is_common, self.features, self.idioms = is_common, sorted(features), idioms
         self.questions: dict[bytes, Change] = {}
         self.places: dict[Place, Place] = {}

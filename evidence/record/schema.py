@@ -158,9 +158,6 @@ class FindingLine(Model):
         return f"{self.id} {self.title} ({self.link})"
 
 
-ARITHMETICS = "what a case is promised to be computed in, of several the first; else in its dtype"
-
-
 class Compiled(Model):
     mode: Name = Field(description="in which what is compiled is kept for other values")
     weights: bool = Field(description="whether they are part of the key")
@@ -187,7 +184,9 @@ class TargetLine(Model):
         description="in which it is asked beside the adapter's run; a record without this field is from before that"
     )  # fmt: skip
     emulated: Declarations
-    arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
+    arithmetics: Declarations = Field(
+        default=[], description="what a case is promised to be computed in, of several the first; else in its dtype"
+    )
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
     compiles: Compiled | None = Field(
         None, description="where it compiles for each key; asked few keys, and most cases in its mode"

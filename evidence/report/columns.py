@@ -12,11 +12,12 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
+from adapters.running.trial import OUTCOMES
+
 from ..record.reader import Evidence, Run
 from ..record.schema import Absent, Declaration, FindingLine, RefusalLine, TargetLine, VerdictLine
-from ..words import figure, value
+from ..words import value
 
-OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
 WRONG = ("disagrees", "crashed", "undeclared")
 GROWING = {"time": "time", "depth": "num_layers"}  # second word of a corpus case's name -> the size that grows
 Asked = tuple[tuple[str, str | bool], ...]  # features and their values
@@ -157,7 +158,7 @@ class Column:
 def _spread(fractions: "array[float]") -> Spread:
     values = [fraction for fraction in fractions if 0 < fraction < math.inf]
     exact = fractions.count(0.0)
-    shown = (figure(max(values)), figure(median(values))) if values else ("none", "none")
+    shown = (f"{max(values):.3g}", f"{median(values):.3g}") if values else ("none", "none")
     return Spread(len(fractions), values, exact, len(fractions) - len(values) - exact, *shown)
 
 
