@@ -10,14 +10,16 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
+
+from adapters.running.trial import OUTCOMES
 
 from .record import seeded
 from .record.ledger import Ledger, sums
-from .record.lines import PINNED, Unusable, dump, read_lines, sealed, write_lines
+from .record.lines import PINNED, Unusable, dump, read_lines, with_seal, write_lines
 from .record.reader import read
 from .record.runs import Evidence, Run, miscounts
-from .record.schema import EXPECTED, Outcome, RefusalLine, VerdictLine, question
+from .record.schema import EXPECTED, RefusalLine, VerdictLine, question
 from .words import LONGEST, cut
 
 
@@ -48,11 +50,7 @@ def _expect_whole(runs: Iterable[tuple[Evidence, Run]], compact: str) -> None:
 
 def _merged(runs: Iterable[Iterable[bytes]], digests: list[str]) -> Iterator[bytes]:
     """The lines of all runs, and the line that merges them."""
-    whole = hashlib.sha256()
-    for line in chain.from_iterable(runs):
-        whole.update(line)
-        yield line
-    yield sealed(whole, {"kind": "merged", "runs": digests})
+    return with_seal(chain.from_iterable(runs), {"kind": "merged", "runs": digests})
 
 
 def _lines_of_runs(part: Evidence) -> Iterator[bytes]:
@@ -86,7 +84,7 @@ def expect_compatible(runs: Sequence[tuple[Evidence, Run]]) -> None:
 def _expect_one_word(runs: Sequence[tuple[Evidence, Run]]) -> None:
     """One version on one kind of device does not answer a question rightly in one run and wrongly in another."""
     said: dict[bytes, tuple[int, str]] = {}  # a digest of the question -> where it was asked first, and what came of it
-    where = {(number, outcome): (number, outcome) for number in range(len(runs)) for outcome in get_args(Outcome)}
+    where = {(number, outcome): (number, outcome) for number in range(len(runs)) for outcome in OUTCOMES}
     for number, (part, run) in enumerate(runs):
         versions = {target.label: target.version for target in run.header.targets}
         for line in run.verdicts:
@@ -143,12 +141,9 @@ def _compact_lines(evidence: Evidence, run: Run) -> Iterator[bytes]:
     header = run.header.model_dump(exclude_unset=True) | {"compact": made_of}
     refused = {target.label: target.refused for target in run.header.targets}
     kept = [_small(line, refused[line.target]) for line in filter(_compared, run.verdicts)]
-    ledger, found = Ledger(tuple(run.header.axes)), hashlib.sha256()
+    ledger = Ledger(tuple(run.header.axes))
     for line in kept:
         ledger.add(line)
     lines = [header, *kept, *(line.model_dump() for line in run.tests)]
-    for text in map(dump, lines):
-        found.update(text)
-        yield text
     end = run.end.model_dump(exclude={"sha256"}) | {"lines": len(lines) + 1} | sums(ledger, run.header.model_dump())
-    yield sealed(found, end)
+    return with_seal(map(dump, lines), end)

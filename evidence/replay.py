@@ -137,7 +137,7 @@ def case_of(line: VerdictLine, asked: TargetLine) -> Case:
     known = corpus.cases().get(line.corpus or "")
     declared = declarations.of(asked) if line.property == seeded.PROPERTY else None
     if declared and (idiom := declared.idiom(line.idiom)):
-        known = declared.seeded(idiom).get(line.case)
+        known = declarations.seeded_cases(declared, idiom).get(line.case)
     if known is not None and known.id == line.case:
         return known
     if line.content is None:

@@ -1,6 +1,5 @@
 """Text of the evidence, made visible; and numbers in words."""
 
-import math
 import unicodedata
 
 LONGEST = 6_000  # characters of one message that a page shows
@@ -43,11 +42,6 @@ def joined(parts: list[str]) -> str:
 def value(of: str | bool | int | float | None) -> str:
     """A setting or a feature's value."""
     return {True: "yes", False: "no", None: "none"}[of] if of is None or isinstance(of, bool) else str(of)
-
-
-def figure(number: float) -> str:
-    """Three digits; what is not finite by its name."""
-    return f"{number:.3g}" if math.isfinite(number) else str(number)
 
 
 def moment(text: str) -> str:

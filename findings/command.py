@@ -40,9 +40,8 @@ class Row:
     @property
     def where(self) -> str:
         backend = self.backend and f"on {self.backend}"
-        return " ".join(
-            filter(None, (self.framework, self.version, "" if backend in (self.version or "") else backend))
-        )
+        parts = self.framework, self.version, "" if backend in (self.version or "") else backend
+        return " ".join(filter(None, parts))
 
 
 def main(given: list[str]) -> int:
@@ -118,9 +117,8 @@ def _adapter(framework: str) -> Adapter | str:
 
 
 def _elsewhere(finding: Finding, adapter: Adapter) -> str:
-    return (
-        f"is of {finding.framework} on {' or '.join(finding.backends)}, which is on {getattr(adapter, 'backend', '')}"
-    )
+    here = getattr(adapter, "backend", "")
+    return f"is of {finding.framework} on {' or '.join(finding.backends)}, which is on {here}"
 
 
 def _row(state: State, adapter: Adapter | None = None, why: str = "") -> Row:

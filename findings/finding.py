@@ -183,19 +183,15 @@ def _features(where: str, given: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def _what(given: Mapping[str, Any]) -> What:
-    named = [name for name in WHAT if name in given]
-    if len(named) != 1 or {*given} - {*named, *(["words"] if "exception" in named else [])}:
+    named, words = [name for name in WHAT if name in given], ["words"] if "exception" in given else []
+    if len(named) != 1 or {*given} - {*named, *words}:
         raise ValueError(f"what: got {', '.join(given)}, expected one of {', '.join(WHAT)}; words beside an exception")
-    texts = table("what", given, dict.fromkeys((*named, *(["words"] if "exception" in named else [])), str))
-    match named[0], texts[named[0]]:
-        case "fault", name:
-            expect(name in PLANTED, "what fault", name, "the name of a fault of reference.faults")
-            return What(fault=PLANTED[name])
-        case "arithmetic", name:
-            expect_word("what arithmetic", name, ARITHMETICS)
-            return What(arithmetic=name)
-        case "exception", name:
-            return What(exception=Refusal(name, texts["words"]))
-        case "not_expressible", reason:
-            return What(not_expressible=reason)
-    raise ValueError(f"what: got {named[0]!r}, expected one of {', '.join(WHAT)}")
+    texts: dict[str, Any] = table("what", given, dict.fromkeys((*named, *words), str))
+    if name := texts.get("fault"):
+        expect(name in PLANTED, "what fault", name, "the name of a fault of reference.faults")
+        return What(fault=PLANTED[name])
+    if name := texts.get("exception"):
+        return What(exception=Refusal(name, texts["words"]))
+    if name := texts.get("arithmetic"):
+        expect_word("what arithmetic", name, ARITHMETICS)
+    return What(**texts)

@@ -17,8 +17,7 @@ from reference.spec import DTYPES, expect, expect_word
 
 from .fields import several, table
 
-SPEC = ("input_size", "hidden_size", "num_layers", "direction", "nonlinearity", "bias", "cell",
-        "peepholes", "input_forget", "projection_size", "clip")  # fmt: skip
+SPEC = tuple(one.name for one in fields(RNNSpec) if one.compare)
 DRAWN = ("batch", "time", "dtype", "seed", "h0", "layout", "rounded", "input_scale", "weight_scale",
          "gradients")  # fmt: skip
 SIZES = ("batch", "time", "input_size", "hidden_size", "num_layers")
@@ -112,23 +111,16 @@ class Pinned:
 
     @staticmethod
     def _array(case: Case, name: str) -> np.ndarray:
-        track, number, weight = [*name.split(), "", "", ""][:3]
-        if name == "x":
-            found = case.x
-        elif name in ("h0", "c0"):
-            found = dict(zip(("h0", "c0"), state_tuple(case.h0), strict=False)).get(name)
-        elif track == "track" and number.isdecimal() and int(number) < len(case.parameters):
-            found = case.parameters[int(number)].arrays().get(weight)
-        else:
-            found = None
-        if not isinstance(found, np.ndarray):
+        arrays = {"x": case.x, **dict(zip(("h0", "c0"), state_tuple(case.h0), strict=False))}
+        for number, track in enumerate(case.parameters):
+            arrays |= {f"track {number} {weight}": array for weight, array in track.arrays().items()}
+        if not isinstance(found := arrays.get(name), np.ndarray):
             raise ValueError(f"case set array: got {name!r}, expected x, h0, c0 or an array such as 'track 0 w_ih'")
         return found
 
     def features(self) -> dict[str, Any]:
         """What it asks of an adapter."""
-        case = self.case()
-        return features_of_case(case, self.mode)
+        return features_of_case(self.case(), self.mode)
 
 
 SCALAR = {"int": int, "str": str, "bool": bool, "float": float, "float | None": float}

@@ -5,7 +5,7 @@ Exit status: 0 yes, 1 no, 2 an input that cannot be used, 130 the user interrupt
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -201,7 +201,7 @@ def findings(file: Path | None, **given: Any) -> None:
     if file is not None:
         if given["script"] or given["framework"]:
             raise Unusable("FILE: got it beside --framework or --script, expected it alone or with --json")
-        evidence("findings:command", file=file, as_json=given["as_json"])
+        called("evidence.findings:command", file=file, as_json=given["as_json"])
     from findings.command import command
 
     sys.exit(command(click.get_current_context().fail, **given))
@@ -242,37 +242,32 @@ def judge(**given: Any) -> None:
 
 # the function of a command for records of runs -> that for records of campaigns
 OF_CAMPAIGNS = {
-    "report:command": "evidence.campaign.report:command",
-    "verify.verify:command": "harness.campaign.verify:command",
-    "merge:command": "evidence.campaign.record:merge",
-    "compare.difference:command": "harness.campaign.compare:command",
+    "evidence.report:command": "evidence.campaign.report:command",
+    "evidence.verify.verify:command": "harness.campaign.verify:command",
+    "evidence.merge:command": "evidence.campaign.record:merge",
+    "evidence.compare.difference:command": "harness.campaign.compare:command",
 }
 
 
-def evidence(name: str, **given: Any) -> None:
-    """Call a command of the evidence, for records of the kind that the files are. Raises Unusable, in a sentence."""
-    called(partial(_chosen, name, given), **given)
-
-
-def _chosen(name: str, given: dict[str, Any]) -> str:
-    """The function that does a command; what it reads is known by the first line alone."""
+def _for_its_kind(name: str, given: dict[str, Any]) -> str:
+    """The function that does a command for records of the kind that the files are, as their first lines say."""
     if name not in OF_CAMPAIGNS:
-        return f"evidence.{name}"
+        return name
     lines, read = import_module("evidence.record.lines"), [given[of] for of in ("file", "old", "new") if of in given]
     kinds = {lines.format_of(path) for path in given.get("parts") or read}
     if len(kinds) > 1:
         raise lines.Unusable(f"got a {' and a '.join(sorted(kinds))}, expected records of one kind")
-    return f"evidence.{name}" if kinds == {"run"} else OF_CAMPAIGNS[name]
+    return name if kinds == {"run"} else OF_CAMPAIGNS[name]
 
 
-def called(choose: Callable[[], str], **given: object) -> None:
-    """Call the function of a module that is chosen, and exit with its status. Raises Unusable, in a sentence."""
+def called(name: str, **given: Any) -> None:
+    """Call the function, module:function, of a command, and exit with its status. Raises Unusable, in a sentence."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a record's words may be in any script
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     cannot_be_used = import_module("evidence.record.lines").Unusable
     try:
-        module, _, function = choose().partition(":")
+        module, _, function = _for_its_kind(name, given).partition(":")
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as missing:
         raise Unusable(f"{missing}; {INSTALL}") from missing
@@ -304,7 +299,7 @@ def campaign(framework: str | None, adapter: str | None, **given: Any) -> None:
         raise Unusable("got both or none, expected one of --framework and --adapter, and of --processes and --dask")
     if framework is not None and framework not in KNOWN:
         raise Unusable(f"--framework: got {framework!r}, expected one of {', '.join(KNOWN)}")
-    called(lambda: "harness.campaign.run:command", source=framework or adapter, **given)
+    called("harness.campaign.run:command", source=framework or adapter, **given)
 
 
 for one in (adapters, judge, campaign):
@@ -312,4 +307,5 @@ for one in (adapters, judge, campaign):
 for name, (function, said, arguments) in OF_EVIDENCE.items():
     kind = Upgrade if name == "upgrade" else click.Command
     hidden = name == "schema"  # the list of all commands fits a screen
-    commands.add_command(kind(name, params=arguments, help=said, callback=partial(evidence, function), hidden=hidden))
+    does = partial(called, f"evidence.{function}")
+    commands.add_command(kind(name, params=arguments, help=said, callback=does, hidden=hidden))

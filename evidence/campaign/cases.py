@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,14 +51,10 @@ COMBINATIONS = tuple(itertools.product(*(FEATURES[name] for name in AXES)))
 NUMBERS = {combination: number for number, combination in enumerate(COMBINATIONS)}
 
 
-class Choices:
-    """Choices from a seed of PCG64."""
-
-    def __init__(self, seed: int, most: int = 32) -> None:
-        self._words = iter(np.random.PCG64(seed).random_raw(most).tolist())
-
-    def of(self, options: Sequence[Any]) -> Any:
-        return options[next(self._words) % len(options)]
+def chooser(seed: int, most: int = 32) -> Callable[[Sequence[Any]], Any]:
+    """Chooses one of some options, again and again, at most so often: by a seed of PCG64."""
+    words = iter(np.random.PCG64(seed).random_raw(most).tolist())
+    return lambda options: options[next(words) % len(options)]
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Key:
 @functools.lru_cache(maxsize=32)
 def key_of(number: int) -> Key:
     """The key of the seeds that are OF_A_KEY * number and the next ones."""
-    choose = Choices(STREAMS * number + OF_KEYS).of
+    choose = chooser(STREAMS * number + OF_KEYS)
     cell, nonlinearity = choose(CELLS), choose(("tanh", "relu"))
     sizes = [choose(SIZES) for _ in range(4)]
     batch, time, input_size, hidden_size = sizes if choose(range(8)) else sizes[:1] * 4
@@ -131,7 +127,7 @@ def group_of(seed: int) -> Group:
     """The group of a seed."""
     number = seed // OF_A_MODULE
     first, key = number * OF_A_MODULE, key_of(seed // OF_A_KEY)
-    choose, rows = Choices(STREAMS * number + OF_VALUES, 4 + OF_A_MODULE * key.batch).of, OF_A_MODULE * key.batch
+    choose, rows = chooser(STREAMS * number + OF_VALUES, 4 + OF_A_MODULE * key.batch), OF_A_MODULE * key.batch
     memory, input_scale, weight_scale = choose(MEMORY), choose(INPUT_SCALES), choose(WEIGHT_SCALES)
     lengths = None
     if key.lengths != "full":

@@ -24,7 +24,7 @@ from reference import limits
 from ..record import schema
 from ..record.journal import Journal, lock, now, partial_path
 from ..record.ledger import AXES
-from ..record.lines import FORMATS, Line, Unusable, dump, read_lines, sealed, write_lines
+from ..record.lines import FORMATS, Line, Unusable, dump, read_lines, with_seal, write_lines
 from ..record.reader import expect_one_reading, expect_seal
 from ..record.runs import model_of
 from .cases import BLOCK, DRAWS, MOST_SEED, blocks
@@ -215,11 +215,7 @@ def header_line(about: Line, seeds: Sequence[int]) -> Line:
 
 def written(lines: Iterable[bytes], count: int, outcomes: Counter[str]) -> Iterator[bytes]:
     """The lines of a campaign of so many blocks, and its end."""
-    found = hashlib.sha256()
-    for line in lines:
-        found.update(line)
-        yield line
-    yield sealed(found, {"kind": "end", "finished": now(), "blocks": count, "outcomes": dict(outcomes)})
+    return with_seal(lines, {"kind": "end", "finished": now(), "blocks": count, "outcomes": dict(outcomes)})
 
 
 def begin(path: Path, header: Line, resume: bool) -> tuple[Journal, frozenset[int]]:

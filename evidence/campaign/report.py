@@ -2,14 +2,12 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from reference.files import write_atomically
+from adapters.running.trial import OUTCOMES
 
 from .. import words
-from ..record.packed import plain
-from ..record.schema import Outcome
-from ..report import render
+from ..report import render, write
 from .record import Campaign, Wrong, read
 
 MOST_SHOWN = 20  # cases that did not agree
@@ -21,13 +19,7 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
     if summary:
         print(render("campaign.md", shown), end="")
         return 0
-    folder = output or file.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind in ("html", "md"):
-        path = folder / f"{plain(file.name).removesuffix('.json')}.{kind}"
-        write_atomically(path, render(f"campaign.{kind}", shown))
-        print(path)
-    return 0
+    return write(file, output, {kind: render(f"campaign.{kind}", shown) for kind in ("html", "md")})
 
 
 def model(campaign: Campaign) -> dict[str, Any]:
@@ -49,4 +41,4 @@ def model(campaign: Campaign) -> dict[str, Any]:
     told += f"{words.many(len(findings), 'finding')} present; " if findings else ""
     told += f"{words.many(campaign.wrong, 'answer')} wrong" if campaign.wrong else "none is wrong that is not known"
     return {"campaign": campaign, "rows": dict(sorted(rows.items())), "findings": sorted(findings.items()),
-            "wrong": wrong, "worst": worst, "outcomes": get_args(Outcome), "sentence": told}  # fmt: skip
+            "wrong": wrong, "worst": worst, "outcomes": OUTCOMES, "sentence": told}  # fmt: skip

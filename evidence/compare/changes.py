@@ -19,8 +19,8 @@ from ..record.lines import dump
 from ..words import cut, one_line
 from .fates import FATES, Fate
 
-# what may become of a case, from the worst to the best, and what it means
-KINDS = {
+# what may become of a case, from the worst to the best, and what it means: first what is against a go
+NO_GO = {
     "now outside": "agreed, was refused, or wrong as a finding says; now it disagrees or crashes",
     "outside, not asked before": "disagrees or crashes in the new run; the old one was not asked",
     "now a finding": "agreed, or had no answer; now it is wrong, as a finding says",
@@ -29,6 +29,8 @@ KINDS = {
     "now left out": "was asked, now a finding says that nothing can be expected",
     "now vacuous": "was judged, now the bound says nothing",
     "missing": "in the old run only",
+}
+KINDS = NO_GO | {
     "still outside": "disagrees or crashes in the old run, and is wrong in the new one",
     "still a finding": "wrong in both, as a finding says",
     "a finding, left out before": "nothing could be expected of it; now it is wrong, as a finding says",
@@ -41,8 +43,6 @@ KINDS = {
     "new": "in the new run only",
     "same bits": "agrees in both, bit for bit the same",
 }
-NO_GO = ("now outside", "outside, not asked before", "now a finding", "now refused", "now not offered", "now left out",
-         "now vacuous", "missing")  # fmt: skip
 BAD = ("disagrees", "crashed")
 NO_ANSWER = ("refused", "not offered", "left out")
 ANSWERED = ("agrees", "disagrees", "finding")  # and the bound says something of it

@@ -124,7 +124,7 @@ def _idioms(evidence: Evidence) -> dict[tuple[str, str], Any]:
 
 def _absent(evidence: Evidence, of: tuple[str, str]) -> str:
     targets = (target for run in evidence.runs for target in run.header.targets if target.label == of[0])
-    return next((one.absent for target in targets for one in target.idioms if one.word == of[1]), "")
+    return next((one.absent for target in targets if (one := target.idiom(of[1]))), "")
 
 
 def _digests(evidence: Evidence) -> dict[str, str]:
@@ -143,9 +143,7 @@ class _Table:
     idioms: (target, word) of those whose fixed cases are compared, as those of the corpus.
     """
 
-    def __init__(
-        self, is_common: Callable[[str], bool], features: Iterable[str], idioms: Set[tuple[str, str]] = frozenset()
-    ) -> None:
+    def __init__(self, is_common: Callable[[str], bool], features: Iterable[str], idioms: Set[tuple[str, str]]) -> None:
         self.is_common, self.features, self.idioms = is_common, sorted(features), idioms
         self.questions: dict[bytes, Change] = {}
         self.places: dict[Place, Place] = {}

@@ -48,6 +48,15 @@ def sealed(before: Any, last: Mapping[str, Any]) -> bytes:
     return dump({**last, "sha256": before.hexdigest()})
 
 
+def with_seal(lines: Iterable[bytes], last: Mapping[str, Any]) -> Iterator[bytes]:
+    """The lines of a run or file, and the last one, with their SHA-256."""
+    found = hashlib.sha256()
+    for line in lines:
+        found.update(line)
+        yield line
+    yield sealed(found, last)
+
+
 def _writable(value: Any) -> Any:
     """A number or text that JSON can hold: no half of a surrogate pair, which a path on a disk may have."""
     if isinstance(value, str):

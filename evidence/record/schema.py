@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
@@ -158,9 +158,6 @@ class FindingLine(Model):
         return f"{self.id} {self.title} ({self.link})"
 
 
-ARITHMETICS = "what a case is promised to be computed in, of several the first; else in its dtype"
-
-
 class Compiled(Model):
     mode: Name = Field(description="in which what is compiled is kept for other values")
     weights: bool = Field(description="whether they are part of the key")
@@ -187,11 +184,43 @@ class TargetLine(Model):
         description="in which it is asked beside the adapter's run; a record without this field is from before that"
     )  # fmt: skip
     emulated: Declarations
-    arithmetics: Declarations = Field(default=[], description=ARITHMETICS)
+    arithmetics: Declarations = Field(
+        default=[], description="what a case is promised to be computed in, of several the first; else in its dtype"
+    )
     environment: dict[str, Setting] = Field(description="versions, hardware and settings, in the adapter's words")
     compiles: Compiled | None = Field(
         None, description="where it compiles for each key; asked few keys, and most cases in its mode"
     )
+
+    def idiom(self, word: str) -> IdiomLine | None:
+        return next((one for one in self.idioms if one.word == word), None)
+
+    def narrowed(self, word: str) -> Self:
+        """What is declared in an idiom; the same in run's own way, and in an idiom that is none."""
+        if (idiom := self.idiom(word)) is None:
+            return self
+        unsupported, refused = (
+            [one for one in said if one.features not in idiom.answers] for said in (self.unsupported, self.refused)
+        )
+        return self.model_copy(
+            update={"unsupported": [*idiom.without, *unsupported], "refused": [*idiom.refused, *refused]}
+        )
+
+    def not_offered(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
+        """In which words a case with these features is not offered; none where it can be asked."""
+        return tuple(
+            f"{' and '.join(f'{name} {value}' for name, value in entry.features.items())}: {entry.reason}"
+            for entry in self.unsupported
+            if entry.holds(asked)
+        )
+
+    def refusals(self, asked: Mapping[str, str | bool]) -> tuple[RefusalLine, ...]:
+        """How the framework may refuse a case with these features; none where it is to answer."""
+        return tuple(entry for entry in self.refused if entry.holds(asked))
+
+    def arithmetic(self, asked: Mapping[str, str | bool]) -> str:
+        """The arithmetic that a case with these features is judged by."""
+        return next((entry.reason for entry in self.arithmetics if entry.holds(asked)), str(asked["dtype"]))
 
 
 class Absent(Model):

@@ -4,7 +4,7 @@ The first two are templates over one model. Whatever the evidence holds is text 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,23 @@ def command(file: Path, output: Path | None = None, summary: bool = False) -> in
     if summary:
         print(render_markdown(evidence, brief=True), end="")
         return 0
+    shown = model(evidence)
+    said = json.dumps(statement(evidence, shown["columns"]), indent=1)
+    return write(file, output, {"html": render("page.html", shown), "md": render("text.md", shown),
+                                "intoto.json": f"{said}\n"})  # fmt: skip
+
+
+def write(file: Path, output: Path | None, texts: Mapping[str, str]) -> int:
+    """Write what a record says, beside it or into a folder, each text whole or not at all, and print their names.
+
+    texts: how its name ends -> a text.
+    """
     folder = output or file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    name = plain(file.name).removesuffix(".json")
-    html, markdown, signed = (folder / f"{name}.{kind}" for kind in ("html", "md", "intoto.json"))
-    write(evidence, html, markdown)
-    said = statement(evidence, columns.columns(evidence))
-    write_atomically(signed, json.dumps(said, indent=1, ensure_ascii=True) + "\n")
-    print(html, markdown, signed, sep="\n")
+    for kind, text in texts.items():
+        path = folder / f"{plain(file.name).removesuffix('.json')}.{kind}"
+        write_atomically(path, text)
+        print(path)
     return 0
 
 
@@ -67,16 +76,9 @@ def _expect_full(evidence: Evidence, what: str) -> None:
         raise Unusable(f"{evidence.path}: it is compact, and {what} is made of the record in full")
 
 
-def write(evidence: Evidence, html: Path, markdown: Path) -> None:
-    """Write both reports, each whole or not at all."""
-    shown = model(evidence)
-    write_atomically(html, render("page.html", shown | {"figures": figures}))
-    write_atomically(markdown, render("text.md", shown))
-
-
 def render_html(evidence: Evidence) -> str:
     """The whole page: no network, no script, no font."""
-    return render("page.html", model(evidence) | {"figures": figures})
+    return render("page.html", model(evidence))
 
 
 def render_markdown(evidence: Evidence, brief: bool = False) -> str:
@@ -86,6 +88,7 @@ def render_markdown(evidence: Evidence, brief: bool = False) -> str:
 
 def model(evidence: Evidence) -> dict[str, Any]:
     found = columns.columns(evidence)
+    counted = columns.judged(found)
     loaded = {target.adapter for run in evidence.runs for target in run.header.targets}
     named = {line.name: line for run in evidence.runs for line in run.header.absent}
     absent = [line for name, line in named.items() if name not in loaded]  # each once, and in no run loaded
@@ -93,9 +96,10 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "evidence": evidence,
         "brief": False,
         "several": len(evidence.runs) > 1,
+        "figures": figures,
         "conclusion": problems.conclude(evidence, found),
         "columns": found,
-        "counted": columns.judged(found),
+        "counted": counted,
         "cells": list(
             dict.fromkeys(words.value(of) for run in evidence.runs for of in run.header.features.get("cell", ()))
         ),
@@ -103,9 +107,7 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "findings": problems.findings(found, "fault"),
         "documented": problems.findings(found, "documented"),
         "absent": absent,
-        "totals": {
-            outcome: sum(column.outcomes[outcome] for column in columns.judged(found)) for outcome in columns.OUTCOMES
-        },
+        "totals": {outcome: sum(column.outcomes[outcome] for column in counted) for outcome in columns.OUTCOMES},
         "tests": [problems.tests_of(run) for run in evidence.runs],
         "features": columns.features_table(evidence, found, absent),
         "combinations": list(columns.combinations_tables(found)),

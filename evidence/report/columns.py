@@ -12,11 +12,12 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
-from ..record.reader import Evidence, Run
-from ..record.schema import Absent, Declaration, FindingLine, IdiomLine, RefusalLine, TargetLine, VerdictLine
-from ..words import figure, value
+from adapters.running.trial import OUTCOMES
 
-OUTCOMES = ("agrees", "disagrees", "finding", "vacuous", "refused", "not offered", "left out", "crashed")
+from ..record.reader import Evidence, Run
+from ..record.schema import Absent, Declaration, FindingLine, RefusalLine, TargetLine, VerdictLine
+from ..words import value
+
 WRONG = ("disagrees", "crashed", "undeclared")
 GROWING = {"time": "time", "depth": "num_layers"}  # second word of a corpus case's name -> the size that grows
 Asked = tuple[tuple[str, str | bool], ...]  # features and their values
@@ -114,14 +115,10 @@ class Column:
         if outcome in WRONG:
             self.wrong.setdefault(line.test, {}).setdefault(line.outcome, Wrong(line)).add(line)
 
-    def idiom(self, word: str) -> IdiomLine | None:
-        return next((one for one in self.target.idioms if one.word == word), None)
-
     def reasons(self, idiom: str = "") -> Mapping[str, Sequence[Declaration | RefusalLine]]:
         """Of what no answer is expected, in an idiom: "not offered" and "refused" -> what is declared of it."""
-        own, target = self.idiom(idiom), self.target
-        lacks, refused = (own.without, own.refused) if own else ((), ())
-        return {"not offered": [*lacks, *target.unsupported], "refused": [*refused, *target.refused]}
+        declared = self.target.narrowed(idiom)
+        return {"not offered": declared.unsupported, "refused": declared.refused}
 
     @property
     def label(self) -> str:
@@ -161,7 +158,7 @@ class Column:
 def _spread(fractions: "array[float]") -> Spread:
     values = [fraction for fraction in fractions if 0 < fraction < math.inf]
     exact = fractions.count(0.0)
-    shown = (figure(max(values)), figure(median(values))) if values else ("none", "none")
+    shown = (f"{max(values):.3g}", f"{median(values):.3g}") if values else ("none", "none")
     return Spread(len(fractions), values, exact, len(fractions) - len(values) - exact, *shown)
 
 
@@ -269,14 +266,14 @@ def idioms_tables(found: list[Column]) -> list[tuple[str, list[Column], list[Idi
 
 
 def _row(word: str, of: list[Column]) -> IdiomRow:
-    said = next((idiom for column in of if (idiom := column.idiom(word))), None)
+    said = next((idiom for column in of if (idiom := column.target.idiom(word))), None)
     told = (said.says, said.called) if said else ("not declared", "not known")
     return IdiomRow(word, *told, [_idiom_entry(column, word) for column in of])
 
 
 def _idiom_entry(column: Column, word: str) -> Entry:
     """The state of an idiom, and the counts of all outcomes of its cases."""
-    declared, outcomes = column.idiom(word), column.idioms.get(word, Counter[str]())
+    declared, outcomes = column.target.idiom(word), column.idioms.get(word, Counter[str]())
     if declared is not None and declared.absent and not outcomes:
         return Entry("absent", f"absent: {declared.absent}", declared.absent)
     if declared is None and not outcomes:

@@ -18,7 +18,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from reference.bounds.arithmetic import arithmetic
 
 from ..record.schema import VerdictLine
-from ..words import figure as digits
 from ..words import many
 from .columns import GROWING, Column, Spread
 
@@ -116,11 +115,11 @@ def _growth(grows: str, dtype: str, asked: list[tuple[int, VerdictLine]], salt: 
     if not errors:
         return Panel(heading, f"No finite error among {many(strange, 'answer')}.")
     low, high = min(map(min, errors.values())), max(map(max, errors.values()))
-    first, last = (digits(max(of[size] for of in errors.values() if size in of)) for size in (low, high))
-    says = [f"From {low} to {high} {what} the largest error of any target goes from {first} u to {last} u"]
+    first, last = (max(of[size] for of in errors.values() if size in of) for size in (low, high))
+    says = [f"From {low} to {high} {what} the largest error of any target goes from {first:.3g} u to {last:.3g} u"]
     if reach:
         every = [bound for bounds in reach.values() for bound in bounds]
-        says.append(f"the bounds at the worst elements lie between {digits(min(every))} u and {digits(max(every))} u")
+        says.append(f"the bounds at the worst elements lie between {min(every):.3g} u and {max(every):.3g} u")
     if strange:
         says.append(f"{many(strange, 'answer')} vacuous or not finite, not drawn")
     return Panel(heading, "; ".join(says) + ".", _lines(errors, reach, what, salt))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from findings.finding import KINDS
 from reference.judging.verdict import Location, Verdict
 from reference.judging.view import View
 
@@ -12,8 +13,6 @@ from ..record.runs import Evidence, Run, miscounts
 from ..record.schema import FindingLine, VerdictLine
 from ..words import cut, joined, many, value
 from .columns import Column, Wrong, judged
-
-KINDS = ("fault", "documented")
 
 
 class Conclusion(NamedTuple):

@@ -89,11 +89,9 @@ def _drawn(run: Run) -> tuple[Questions, set[str]]:
     """The same of adapters that only declare what the run's targets do."""
     targets = []
     for target in run.header.targets:
-        known = declarations.of(target)
-        said = {kind: list(getattr(known, kind)) for kind in ("unsupported", "arithmetics", "refused", "idioms")}
         left_out = [one.id for one in declarations.findings_of(target).values()
                     if one.what.not_expressible and run.state(target.label, one.id) == "present"]  # fmt: skip
-        targets.append(target.model_copy(update=said).model_dump() | {"left_out": left_out})
+        targets.append(declarations.of(target).model_dump() | {"left_out": left_out})
     with tempfile.TemporaryDirectory() as folder:
         told, record = Path(folder, "targets.json"), Path(folder, "drawn.json")
         told.write_text(json.dumps(targets), encoding="utf-8")

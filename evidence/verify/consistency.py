@@ -21,9 +21,8 @@ from reference.judging.view import WHOLE, View
 
 from ..record.corpus import Corpus
 from ..record.lines import sizes
-from ..record.schema import EXPECTED, Judgement, Place, VerdictLine
+from ..record.schema import EXPECTED, Judgement, Place, TargetLine, VerdictLine
 from .check import those
-from .declarations import Declared
 
 CHANGED = "the adapter changed its arguments: the case was "
 COMPARED = ("value", "non-finite")  # reasons of a disagreement between elements
@@ -63,7 +62,7 @@ def _directions(line: VerdictLine) -> int:
     return 1 + (line.features["direction"] == "bidirectional")
 
 
-def inconsistencies(line: VerdictLine, declared: Declared, bounds: Sequence[str], asked: Corpus,
+def inconsistencies(line: VerdictLine, declared: TargetLine, bounds: Sequence[str], asked: Corpus,
                     fixed: Case | None = None, compact: bool = False) -> Iterator[str]:  # fmt: skip
     """What in a line contradicts itself, or the case that it names or holds.
 
@@ -82,14 +81,15 @@ def inconsistencies(line: VerdictLine, declared: Declared, bounds: Sequence[str]
 def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str]:
     """Features that contradict the sizes; a case that is another than its id, name or content says."""
     features, given = line.features, line.sizes
+    told = given.model_dump(exclude_defaults=True)
     words = {name: str(size) if size < 2 else "more" for name, size in (("time", given.time), ("batch", given.batch))}
     words["num_layers"] = str(given.num_layers) if given.num_layers < 3 else "3 to 10"
     for name, word in words.items():
         if features[name] != word:
-            yield f"it asks for {name} {features[name]!r}, of sizes {given.model_dump(exclude_defaults=True)}"
+            yield f"it asks for {name} {features[name]!r}, of sizes {told}"
     possible = min(given.num_layers, given.input_size, given.hidden_size) >= 1 and given.num_layers <= 10
     yield from those(
-        (not possible, f"no case has the sizes {given.model_dump(exclude_defaults=True)}"),
+        (not possible, f"no case has the sizes {told}"),
         (features["layout"] == "unbatched" and given.batch != 1, f"an unbatched case has no batch of {given.batch}"),
         (features["mask"] and features["lengths"] != "full", "no case has a mask and lengths"),
         (bool(given.projection_size) != bool(features.get("projection")), f"a projection to {given.projection_size}"),
@@ -111,8 +111,8 @@ def _asked(line: VerdictLine, asked: Corpus, fixed: Case | None) -> Iterator[str
         except (TypeError, ValueError, RecursionError) as error:
             yield f"the case that was kept: {error}"
     for case in cases:
-        if (found := sizes(case)) != given.model_dump(exclude_defaults=True):
-            yield f"its sizes are {found}, the line says {given.model_dump(exclude_defaults=True)}"
+        if (found := sizes(case)) != told:
+            yield f"its sizes are {found}, the line says {told}"
         really = features_of_case(case, str(features.get("mode")))
         if other := [name for name, value in features.items() if really.get(name) != value]:
             yield f"it asks for {', '.join(f'{name} {really[name]}' for name in other)}, the line says otherwise"
@@ -140,7 +140,7 @@ def _said(line: VerdictLine, fixed: bool) -> Iterator[str]:
     )  # fmt: skip
 
 
-def _judgement(line: VerdictLine, said: Judgement, declared: Declared, bounds: Sequence[str]) -> Iterator[str]:
+def _judgement(line: VerdictLine, said: Judgement, declared: TargetLine, bounds: Sequence[str]) -> Iterator[str]:
     promised = declared.arithmetic(line.features)
     try:
         judged = arithmetic(promised)

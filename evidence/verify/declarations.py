@@ -6,10 +6,9 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from adapters import KNOWN
 from findings import Finding, all_findings
@@ -17,57 +16,13 @@ from reference import Case
 
 from ..record import seeded
 from ..record.lines import capabilities, finding_line, idiom_of
-from ..record.schema import Declaration, Header, IdiomLine, RefusalLine, TargetLine
+from ..record.schema import Header, IdiomLine, TargetLine
 from .added import said_then
 
 PATH = Path(__file__).with_name("declarations.json")
 FORMAT = "rnn-equivalence declarations 1"
 KINDS = ("unsupported", "arithmetics", "emulated", "refused")
 DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What holds for a target: by this suite's own data, or by the word of a foreign adapter's author."""
-
-    unsupported: tuple[Declaration, ...]
-    arithmetics: tuple[Declaration, ...]
-    refused: tuple[RefusalLine, ...] = ()
-    idioms: tuple[IdiomLine, ...] = ()
-
-    def idiom(self, word: str) -> IdiomLine | None:
-        return next((one for one in self.idioms if one.word == word), None)
-
-    def narrowed(self, word: str) -> Self:
-        """What holds in an idiom; the same in run's own way, and in an idiom that is none."""
-        if (idiom := self.idiom(word)) is None:
-            return self
-        unsupported, refused = (
-            [one for one in said if one.features not in idiom.answers] for said in (self.unsupported, self.refused)
-        )
-        return replace(self, unsupported=(*idiom.without, *unsupported), refused=(*idiom.refused, *refused))
-
-    def seeded(self, idiom: IdiomLine) -> Mapping[str, Case]:
-        """The fixed cases that an idiom is asked, by their ids."""
-        said = [[one.model_dump() for one in some] for some in (self.unsupported, self.refused, self.arithmetics)]
-        way = idiom_of(idiom.model_dump(), lambda case, _: case.answer())
-        return {case.id: case for case in seeded.cases_of(way.narrowed(capabilities(*said)), way.refused)}
-
-    def not_offered(self, asked: Mapping[str, str | bool]) -> tuple[str, ...]:
-        """In which words a case with these features is not offered; none where it can be asked."""
-        return tuple(
-            f"{' and '.join(f'{name} {value}' for name, value in entry.features.items())}: {entry.reason}"
-            for entry in self.unsupported
-            if entry.holds(asked)
-        )
-
-    def refusals(self, asked: Mapping[str, str | bool]) -> tuple[RefusalLine, ...]:
-        """How the framework may refuse a case with these features; none where it is to answer."""
-        return tuple(entry for entry in self.refused if entry.holds(asked))
-
-    def arithmetic(self, asked: Mapping[str, str | bool]) -> str:
-        """The arithmetic that a case with these features is judged by."""
-        return next((entry.reason for entry in self.arithmetics if entry.holds(asked)), str(asked["dtype"]))
 
 
 @cache
@@ -90,17 +45,23 @@ def entry_of(target: TargetLine) -> dict[str, Any] | None:
     return known().get((target.source, target.backend, device[0].split(":")[0])) if device else None
 
 
-def of(target: TargetLine) -> Declared:
-    """What a target declares. For a known adapter the record's word counts for nothing."""
+def of(target: TargetLine) -> TargetLine:
+    """A target with what it declares. For a known adapter the record's word counts for nothing."""
     if (entry := entry_of(target)) is None:
-        return Declared(tuple(target.unsupported), tuple(target.arithmetics), tuple(target.refused),
-                        tuple(target.idioms))  # fmt: skip
-    unsupported, arithmetics = (tuple(Declaration(**one) for one in entry[kind]) for kind in KINDS[:2])
+        return target
     absent = {one.word: one.absent for one in target.idioms}  # what a machine lacks is known there alone
     known = entry["idioms"] if "idioms" in target.model_fields_set else ()
     idioms = [one | {"absent": absent.get(one["word"], "")} for one in known]
-    return Declared(unsupported, arithmetics, tuple(RefusalLine(**one) for one in entry["refused"]),
-                    tuple(IdiomLine(**one) for one in idioms))  # fmt: skip
+    said = {kind: entry[kind] for kind in KINDS} | {"idioms": idioms}
+    return TargetLine.model_validate(target.model_dump(exclude_unset=True) | said)
+
+
+def seeded_cases(declared: TargetLine, idiom: IdiomLine) -> Mapping[str, Case]:
+    """The fixed cases that an idiom is asked of a target that declares this, by their ids."""
+    said = declared.model_dump()
+    way = idiom_of(idiom.model_dump(), lambda case, _: case.answer())
+    offered = capabilities(said["unsupported"], said["refused"], said["arithmetics"])
+    return {case.id: case for case in seeded.cases_of(way.narrowed(offered), way.refused)}
 
 
 def findings_of(target: TargetLine) -> dict[str, Finding]:

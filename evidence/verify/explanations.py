@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from adapters import Result
 from adapters.running.trial import Trial
 from findings import Finding, explained
-from reference import Case
-from reference.encoding import decode_answer
-from reference.judging.partial import judge_view
+from reference import Case, Verdict
 from reference.judging.view import View
 
 from ..record.lines import PINNED
 from ..record.runs import Run
-from ..record.schema import Answer, TargetLine, VerdictLine
+from ..record.schema import TargetLine, VerdictLine
 from . import declarations
 from .check import those
 from .consistency import ordinary
@@ -42,15 +40,14 @@ class Findings:
                 if one.holds(features, line.idiom) and self.target.device.startswith(one.device)
                 and self.run.state(self.target.label, one.id) == "present"]  # fmt: skip
 
-    def planted(self, case: Case, line: VerdictLine, answer: Answer, declared: str, bound: str | None) -> list[str]:
-        """Whether the findings that a line names explain its answer, with none too many."""
+    def planted(
+        self, case: Case, line: VerdictLine, shown: Result, verdict: Verdict, declared: str, bound: str | None
+    ) -> list[str]:
+        """Whether the findings that a line names explain its answer, judged so, with none too many."""
         named = [one for one in self.present(line) if one.id in line.findings or line.outcome == "vacuous"]
         about = self.target.adapter, self.target.version, self.target.device
-        shown, view = Result(*decode_answer(answer.model_dump())), View(**line.view)
-        lower = None if bound == "trajectory" else shown.prefixes
-        verdict = judge_view(case, view, shown.output, shown.h_n, lower, declared, bound, shown.gradients)
         trial = Trial(*about, case, "disagrees", verdict, answer=shown, arithmetic=declared,
-                      mode=str(line.features["mode"]), idiom=line.idiom, view=view)  # fmt: skip
+                      mode=str(line.features["mode"]), idiom=line.idiom, view=View(**line.view))  # fmt: skip
         told = explained(trial, named, line.features, bound)
         if (told.outcome, list(told.findings)) == (line.outcome, line.findings):
             return []

@@ -133,9 +133,8 @@ class Tally:
         ended = line.outcome == "finding" and line.verdict is None
         self.ended |= {line.test} if ended else set()
         test = asked_by(line)
-        of_none = line.outcome == "vacuous" or (
-            ended and line.relation
-        )  # what ends an answer leaves no relation to judge
+        # what ends an answer leaves no relation to judge
+        of_none = line.outcome == "vacuous" or (ended and line.relation)
         self.asked[line.test] += not (test is not None and test.examples and of_none)
         if test is not None and not (test.examples or test.relation or test.again):
             asked = hash((line.test, question(line)))

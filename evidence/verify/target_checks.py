@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from adapters import Result
 from adapters.contract import IN_THREADS
 from findings import Finding
-from reference import Case, Gradients, Verdict
+from reference import Case, Verdict
 from reference.cells import cell_of
 from reference.encoding import arrays_of, decode_answer
 from reference.judging.partial import judge_view
@@ -28,7 +29,6 @@ from . import declarations
 from .again import ask_again
 from .check import Check, few
 from .consistency import CHANGED, UNCOMPARED, bounds_of, close, inconsistencies, ordinary
-from .declarations import Declared
 from .explanations import Findings, explanation_problems
 from .questions import IDIOMS, PORT, TOGETHER, asked_by, misplaced
 
@@ -59,7 +59,7 @@ class Target:
         self.again: list[VerdictLine] = []
         self.declined: Counter[str] = Counter()  # what was not asked, and why
         there = [one for one in self.declared.idioms if not one.absent]
-        self.seeded = {one.word: self.declared.seeded(one) for one in there}
+        self.seeded = {one.word: declarations.seeded_cases(self.declared, one) for one in there}
         self.idioms: Counter[str] = Counter()  # word -> lines, of drawn cases too
 
     def problems(self, line: VerdictLine, others: Mapping[str, Self]) -> Iterator[str]:
@@ -118,7 +118,7 @@ class Target:
         return f"its view is {views[0]}, the idiom {line.idiom!r} shows {views[1]}" if views[0] != views[1] else ""
 
     def _outcome(
-        self, line: VerdictLine, declared: Declared, port: bool, pinned: Finding | None, fixed: Case | None
+        self, line: VerdictLine, declared: TargetLine, port: bool, pinned: Finding | None, fixed: Case | None
     ) -> Iterator[str]:
         """Whether the outcome is what was declared, or the test that saw it failed.  fixed: its case, if it has one
         that is none of the corpus."""
@@ -165,9 +165,12 @@ class Target:
         elif answer is not None:
             declared = self.declared.arithmetic(line.features)
             try:
-                found, unshown = _again(case, line, said, answer, declared, bound)
+                shown = Result(*decode_answer(answer.model_dump()))
+                lower, view = None if bound == "trajectory" else shown.prefixes, View(**line.view)
+                verdict = judge_view(case, view, shown.output, shown.h_n, lower, declared, bound, shown.gradients)
+                found, unshown = _differences(case, line, said, shown, verdict)
                 if not found and ordinary(line) != line.outcome and not (pinned and pinned.what.not_expressible):
-                    found = self.findings.planted(case, line, answer, declared, bound)
+                    found = self.findings.planted(case, line, shown, verdict, declared, bound)
             except (TypeError, ValueError) as error:
                 found, unshown = [str(error)], ""
             else:
@@ -240,17 +243,15 @@ class Target:
                 yield f"the idiom {word!r} was asked one of its cases {max(times)} times"
 
 
-def _again(
-    case: Case, line: VerdictLine, said: Judgement, answer: Answer, declared: str, bound: str | None
+def _differences(
+    case: Case, line: VerdictLine, said: Judgement, shown: Result, verdict: Verdict
 ) -> tuple[list[str], str]:
-    output, h_n, prefixes, gradients = decode_answer(answer.model_dump())
-    given, view = answer_id(output, h_n, gradients), View(**line.view)
-    lower = None if bound == "trajectory" else prefixes
-    verdict = judge_view(case, view, output, h_n, lower, declared, bound, gradients)
+    """What a line says otherwise than the verdict made anew of the answer shown; and why that shows nothing."""
+    given = answer_id(shown.output, shown.h_n, shown.gradients)
     problems = [f"the answer is {given}, the line says {line.answer_id}"] if given != line.answer_id else []
     other = [name for name in vars(said) if not _same(name, getattr(said, name), getattr(verdict, name))]
     exact = ["outcome"] * (ordinary(line) != verdict.outcome) + [name for name in other if name not in FIGURES]
-    if case.dtype == "float64" and not exact and other and _plausible(case, said, verdict, output, h_n, gradients):
+    if case.dtype == "float64" and not exact and other and _plausible(case, said, verdict, shown):
         return problems, LAST_BITS
     if differs := [*exact, *(name for name in other if name in FIGURES)]:
         problems.append(f"recorded as {line.outcome}, with another {', '.join(differs)} than the answer's: {verdict}")
@@ -266,9 +267,7 @@ def _same(name: str, one: Any, other: Any) -> bool:
     return close(one, other) if isinstance(one, float) else one == other
 
 
-def _plausible(
-    case: Case, said: Judgement, verdict: Verdict, output: Any, h_n: Any, gradients: Gradients | None
-) -> bool:
+def _plausible(case: Case, said: Judgement, verdict: Verdict, shown: Result) -> bool:
     """Whether float64 figures could be those of another BLAS: the bound covers either's own sums, so a fraction of it
     is 1 apart at most, and what the answer was at the places named is in it."""
     near = abs(said.max_fraction - verdict.max_fraction) <= 1 or not np.isfinite(verdict.max_fraction)
@@ -276,7 +275,9 @@ def _plausible(
     for place in (said.worst, said.first):
         if place is None or (place.array == "output" and place.layer != case.spec.num_layers - 1):
             continue
-        finals = dict(zip((f"{state.name}_n" for state in cell_of(case.spec).states), state_tuple(h_n), strict=True))
-        arrays = arrays_of(output, h_n, gradients) if gradients else [finals.get(place.array, output)]
+        names = (f"{state.name}_n" for state in cell_of(case.spec).states)
+        finals = dict(zip(names, state_tuple(shown.h_n), strict=True))
+        named = finals.get(place.array, shown.output)
+        arrays = arrays_of(shown.output, shown.h_n, shown.gradients) if shown.gradients else [named]
         near = near and bool(any((one == place.actual).any() for one in arrays) or np.isnan(place.actual))
     return near

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from adapters.contract import FEATURES
+from adapters.capabilities import BASE, FEATURES
 
 from ..merge import expect_compatible
 from ..record import corpus
@@ -26,9 +26,6 @@ from .target_checks import Target
 EPOCH = datetime.fromtimestamp(0, UTC)
 MOST_CASES = 10_000  # examples of a property, of a run of which a part was selected
 MOST_PARAMETERS = 10  # of a test of the suite's own, on average: there are fewer
-# Features of every record. A suite that has more of them asks more, and an older record has not been asked it.
-FIRST_FEATURES = {"direction", "layout", "nonlinearity", "dtype", "bias", "h0", "lengths", "mask", "values",
-                  "num_layers", "time", "batch", "mode"}  # fmt: skip
 RIGHT = (
     "The file is as it was written, its counts are those of its verdicts, it holds what this suite asks, and its "
     "verdicts on the frozen corpus follow from the answers kept, by this suite's reference, bounds and declarations. "
@@ -105,9 +102,10 @@ def _checks(run: Run) -> list[Check]:
 
 
 def knows_its_features(run: Run) -> bool:
-    """Whether a run's features are those of this suite, as many as it has: the first ones at least, with all values."""
+    """Whether a run's features are those of this suite, as many as it has: those of BASE at least, with all values. A
+    suite that has more of them asks more, and an older record has not been asked it."""
     there, here = run.header.features, {name: list(values) for name, values in FEATURES.items()}
-    return there.keys() >= FIRST_FEATURES and there.items() <= here.items()
+    return there.keys() >= BASE.keys() and there.items() <= here.items()
 
 
 def header_problems(run: Run) -> Iterator[str]:

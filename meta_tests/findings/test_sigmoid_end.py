@@ -12,7 +12,6 @@ from adapters import Result
 from adapters.numpy.adapter import ReferenceAdapter
 from adapters.running.trial import examine
 from findings import all_findings, explained
-from reference.encoding import encode_answer
 
 
 class Spoilt(ReferenceAdapter):
@@ -48,7 +47,6 @@ def test_it_explains_nan_of_huge_arguments_alone(sequence: int, number: float, o
 @PLACES
 def test_verify_says_the_same_of_the_answer_that_a_record_keeps(sequence: int, number: float, outcome: str) -> None:
     pytest.importorskip("pydantic")
-    from evidence.record.schema import Answer
     from evidence.verify.explanations import Findings
 
     (finding,) = (one for one in all_findings() if one.id == "F-394")
@@ -59,6 +57,5 @@ def test_verify_says_the_same_of_the_answer_that_a_record_keeps(sequence: int, n
     known.known, known.mode = {finding.id: finding}, "eager"
     line: Any = SimpleNamespace(outcome="finding", findings=[finding.id], features=finding.case.features(), idiom="",
                                 relation=False, view={})  # fmt: skip
-    kept = Answer.model_validate(encode_answer(*trial.answer))
-    problems = known.planted(trial.case, line, kept, "float32", "step")
+    problems = known.planted(trial.case, line, trial.answer, trial.verdict, "float32", "step")
     assert (problems == []) == (outcome == "finding"), problems

@@ -16,9 +16,9 @@ import adapters
 from adapters.contract import capabilities_on, idioms_of
 from evidence.record import corpus
 from evidence.record.environment import ROOT
-from evidence.record.schema import Declaration, IdiomLine, RefusalLine, TargetLine
+from evidence.record.schema import TargetLine
 from evidence.record.seeded import cases_of
-from evidence.verify.declarations import PATH, Declared, known, version_of, wrong
+from evidence.verify.declarations import PATH, known, seeded_cases, version_of, wrong
 from evidence.verify.questions import FOLDER, all_tests, number_for_a_target
 from meta_tests.make_declarations import BACKENDS, DEVICES, declared
 
@@ -45,12 +45,13 @@ def test_what_is_declared_gives_the_fixed_cases_that_are_asked(name: str) -> Non
         pytest.skip(str(error))
     entry = declared(name)[0]
     offered = capabilities_on(adapter, entry["device"])
-    said = [RefusalLine(**one) for one in entry["refused"]]
-    kept = Declared(*([Declaration(**one) for one in entry[field]] for field in ("unsupported", "arithmetics")), said,
-                    [IdiomLine(**one) for one in entry["idioms"]])  # fmt: skip
-    for word, idiom in idioms_of(adapter).items():
+    same = ("adapter", "source", "backend", "device", "unsupported", "refused", "emulated", "arithmetics", "idioms")
+    line = {field: entry[field] for field in same} | {"label": name, "version": "", "environment": {}}
+    kept = TargetLine.model_validate(line)
+    for one in kept.idioms:
+        idiom = idioms_of(adapter)[one.word]
         asked = cases_of(idiom.narrowed(offered), idiom.refused)
-        assert [*kept.seeded(kept.idiom(word))] == [case.id for case in asked], word
+        assert [*seeded_cases(kept, one)] == [case.id for case in asked], one.word
 
 
 def test_a_header_that_says_otherwise_what_is_compiled_is_noticed() -> None:
