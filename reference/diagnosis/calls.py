@@ -42,14 +42,16 @@ def diagnose_calls(
         return CallDiagnosis()
     found = []
     for fault in CALL_FAULTS.values():
-        fits = (call for call in reversed(calls) if _answers(fault.asked(case, call), output, h_n, declared))
+        asked = ((call, fault.asked(case, call)) for call in reversed(calls))
+        # of a call in another dtype nothing is declared
+        fits = (call for call, one in asked
+                if one and _answers(one, output, h_n, declared if one.dtype == case.dtype else None))  # fmt: skip
         found += [fault.says.format(call=call.name) for call in itertools.islice(fits, 1)]
     return CallDiagnosis(tuple(found))
 
 
-def _answers(asked: Case | None, output: np.ndarray, h_n: Any, declared: str | None) -> bool:
+def _answers(asked: Case, output: np.ndarray, h_n: Any, declared: str | None) -> bool:
     """Whether an answer is right, if that was the question; quickly where its shape alone tells."""
-    form = asked and ((*asked.x.shape[:-1], asked.spec.output_size), asked.x.dtype)
-    if asked is None or form != (output.shape, output.dtype):
+    if ((*asked.x.shape[:-1], asked.spec.output_size), asked.x.dtype) != (output.shape, output.dtype):
         return False
     return judge(asked, output, h_n, None, declared).outcome == "agrees"

@@ -59,3 +59,12 @@ def test_calls_of_another_cell_are_no_hindrance(cell: str, other: str) -> None:
     case, wrong = drawn(cell, 2), drawn(cell, 4).answer()
     calls = [called(drawn(other, 1, batch=batch)) for batch in (4, 6)]
     assert diagnose_calls(case, wrong.output, wrong.h_n, calls).explanations == ()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_answer_of_a_call_in_another_dtype_is_named(cell: str) -> None:
+    """What is declared of the case's dtype says nothing of that call."""
+    before, case = drawn(cell, 1), draw_case(RNNSpec(3, 5, cell=cell), batch=4, time=5, dtype="float64", seed=2)
+    answer = before.answer()
+    diagnosis = diagnose_calls(case, answer.output, answer.h_n, [called(before)], declared="float64")
+    assert any("is answered again" in one for one in diagnosis.explanations)
