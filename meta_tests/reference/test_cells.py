@@ -2,70 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
-from typing import Any
 
-import numpy as np
 import pytest
 
+from meta_tests.common.exact import Exact, fractions, functions
 from meta_tests.common.gradients import SPECS, states_after
 from reference import RNNSpec
 from reference.cells import State, Weight, cell_of, collect, present, sums_of
 from reference.cells.lstm import PEEPHOLE, PROJECTION
-
-
-def squashed(a: Fraction) -> Fraction:
-    """It stands for tanh: odd, steep at 0, between -1 and 1."""
-    return a / (1 + abs(a))
-
-
-def functions(limit: float | None) -> dict[str, Any]:
-    """What stands for the activations, of arrays of fractions."""
-    limited = Fraction(10**9 if limit is None else limit)
-    one = {"sigmoid": lambda a: (1 + squashed(a)) / 2, "tanh": squashed, "relu": lambda a: max(a, Fraction(0)),
-           "clip": lambda a: max(min(a, limited), -limited)}  # fmt: skip
-    return {name: np.frompyfunc(of, 1, 1) for name, of in one.items()}
-
-
-class Exact:
-    """calculus.Operations on arrays of fractions. A matrix stands as (features, units)."""
-
-    def affine(self, products: Sequence[tuple[Any, Any]], biases: Sequence[Any] = (), start: Any = None) -> Any:
-        terms = [operand @ weight for weight, operand in products] + [*biases]
-        return sum(terms if start is None else [start, *terms])
-
-    def split(self, a: Any, gates: Sequence[int]) -> list[Any]:
-        assert a.shape[-1] % sum(gates) == 0, "all gates are of one size"
-        return np.split(a, np.cumsum(gates)[:-1] * (a.shape[-1] // sum(gates)), axis=-1)
-
-    def add(self, a: Any, b: Any) -> Any:
-        return a + b
-
-    def multiply(self, a: Any, b: Any) -> Any:
-        return a * b
-
-    def mix(self, z: Any, n: Any, h: Any) -> Any:
-        return (1 - z) * n + z * h
-
-    def clip(self, a: Any, limit: float) -> Any:
-        return functions(limit)["clip"](a)
-
-    def sigmoid(self, a: Any) -> Any:
-        return functions(None)["sigmoid"](a)
-
-    def tanh(self, a: Any) -> Any:
-        return functions(None)["tanh"](a)
-
-    def relu(self, a: Any) -> Any:
-        return functions(None)["relu"](a)
-
-
-def fractions(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Multiples of an eighth between -2 and 2."""
-    drawn = np.random.Generator(np.random.PCG64(seed)).integers(-16, 17, shape)
-    return np.frompyfunc(lambda a: Fraction(int(a), 8), 1, 1)(drawn)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -75,7 +20,7 @@ def test_a_step_is_what_the_equations_say(name: str, bias: bool) -> None:
     cell, operations = cell_of(spec), Exact()
     weights = {name: fractions(shape, seed) for seed, (name, shape) in enumerate(spec.shapes[0].items())}
     x, states = fractions((2, 2), 11), [fractions((2, state.size), 12 + k) for k, state in enumerate(cell.states)]
-    turned = {name: array.T for name, array in weights.items()}
+    turned = operations.weights(weights)
     found = cell.step(operations, turned, cell.project(operations, turned, x), tuple(states))
     expected = states_after(spec, weights, x, states, functions(spec.clip))
     assert [one.tolist() for one in found] == [one.tolist() for one in expected]
