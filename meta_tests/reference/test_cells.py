@@ -49,6 +49,8 @@ def test_an_lstm_declares_what_its_variants_have() -> None:
     assert cell_of(peeping).weights(peeping)[4:] == (PEEPHOLE,)
     both = replace(projected, peepholes=True)
     assert cell_of(both).weights(both)[4:] == (PEEPHOLE, PROJECTION)
+    smallest = RNNSpec(2, 3, cell="lstm", projection_size=1)
+    assert cell_of(smallest).weights(smallest)[4:] == (PROJECTION,)
     sizes = {"units": 5, "states": 2, "features": 7}
     assert (PEEPHOLE.shape(sizes), PROJECTION.shape(sizes)) == ((15,), (2, 5))
     assert Weight("w", ("states", "features", "units"), ("a", "b")).shape(sizes) == (4, 7, 5)
