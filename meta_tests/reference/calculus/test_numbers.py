@@ -55,6 +55,13 @@ def test_a_sum_of_a_narrow_dtype_is_rounded_once(dtype: Any, large: float) -> No
     assert numbers.affine([(weights["w_ih"], x)], start=np.zeros((1, 1), dtype)).tolist() == [[large + 2]]
 
 
+def test_a_product_in_bfloat16_is_not_rounded_before_it_is_added() -> None:
+    """257 would be 256 by itself; 257 and 1 are 258."""
+    numbers, cell = Numbers(), CellParameters(np.ones((1, 3), BFLOAT16), np.ones((1, 1), BFLOAT16))
+    weights, x = numbers.weights(cell), np.array([[256.0, 1.0, 0.0]], BFLOAT16)
+    assert numbers.affine([(weights["w_ih"], x)], start=np.ones((1, 1), BFLOAT16)).tolist() == [[258]]
+
+
 def test_the_first_sum_goes_where_it_is_told_to_if_it_fits() -> None:
     """Into a part of a wider array too; the second one does not, nor one of another shape."""
     x = np.arange(4.0).reshape(2, 1, 2)

@@ -1,0 +1,227 @@
+"""Operations on balls: every radius is as docs/error-bounds.md derives it, of numbers of all sizes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import CellParameters
+from reference.bounds.arithmetic import arithmetic
+from reference.calculus.balls import Ball, Balls, Matrix, Open, activation_errors
+from reference.calculus.slopes import SIGMOID, TANH
+
+INF, NAN = np.inf, np.nan
+OWN = 4 * 2.0**-53
+EVALUATED = 1 + 64 * 2.0**-53
+JUDGED = ("float32", "float16", None)
+VALUES, RADII = (0.0, 0.375, -1.5, 3.0), (0.0, 2.0**-30, 0.5)
+
+
+@pytest.fixture(autouse=True)
+def _without_warnings() -> Iterator[None]:
+    """As the judge calls it."""
+    with np.errstate(all="ignore"):
+        yield
+
+
+def reader(judged: str | None) -> tuple[Balls, float, float]:
+    """With u of the judged side, and what one operation may lose below the smallest normal numbers."""
+    declared = arithmetic(judged or "float64")
+    return (Balls(judged and arithmetic(judged)), 2.0 ** -{"float32": 24, "float16": 11, None: INF}[judged],
+            declared.smallest_normal + arithmetic("float64").smallest_normal)  # fmt: skip
+
+
+def every(count: int) -> list[Ball]:
+    """So many balls, in every combination of values and radii."""
+    pairs = itertools.product(itertools.product(VALUES, RADII), repeat=count)
+    several = np.array(list(pairs)).transpose(1, 2, 0)
+    return [Ball(value, radius) for value, radius in several]
+
+
+def same(actual: Any, expected: Any) -> bool:
+    """Equal but for some roundings of float64, which the order of a sum decides."""
+    return np.array_equal(np.round(actual / expected * 2.0**48), np.full(np.shape(expected), 2.0**48))
+
+
+@pytest.mark.parametrize("judged", JUDGED)
+def test_a_sum_of_two_balls(judged: str | None) -> None:
+    (balls, u, lost), (a, b) = reader(judged), every(2)
+    found, carried = balls.add(a, b), a.radius + b.radius
+    radius = carried + (u + OWN) * (np.abs(a.value + b.value) + carried) + 2 * lost
+    assert np.array_equal(found.value, a.value + b.value)
+    assert same(found.radius, radius * EVALUATED)
+    least = lost / balls.promised.unit_roundoff
+    assert same(found.scale, np.abs(a.value) + np.abs(b.value) + carried + least)
+
+
+@pytest.mark.parametrize("judged", JUDGED)
+def test_a_product_of_two_balls(judged: str | None) -> None:
+    (balls, u, lost), (a, b) = reader(judged), every(2)
+    found, left, right = balls.multiply(a, b), np.abs(a.value), np.abs(b.value)
+    largest = (left + a.radius) * (right + b.radius)
+    radius = a.radius * right + left * b.radius + a.radius * b.radius + u * largest + OWN * left * right
+    assert np.array_equal(found.value, a.value * b.value)
+    assert same(found.radius, (radius + lost * (1 + left + right)) * EVALUATED)
+    assert found.scale == 1
+    weight = balls.multiply(Matrix(a.value), b)
+    assert np.array_equal(weight.radius, balls.multiply(Ball(a.value, np.zeros(a.value.shape)), b).radius)
+    assert np.array_equal(weight.value, found.value)
+
+
+def mix_roundings(z: Ball, n: Ball, h: Ball, u: float) -> np.ndarray:
+    """Of the worst of the three formulas, before its last operation."""
+    rest, left = np.abs(1 - z.value) + z.radius, np.abs(z.value) + z.radius
+    apart = np.abs(h.value - n.value) + n.radius + h.radius
+    whole = 3 * rest * (np.abs(n.value) + n.radius) + 2 * left * (np.abs(h.value) + h.radius)
+    return u * (1 + u) ** 4 * np.max([whole, 2 * left * apart, 3 * rest * apart], axis=0)
+
+
+@pytest.mark.parametrize("judged", JUDGED)
+def test_a_mix_of_three_balls(judged: str | None) -> None:
+    (balls, u, lost), (z, n, h) = reader(judged), every(3)
+    found = balls.mix(z, n, h)
+    value = (1 - z.value) * n.value + z.value * h.value
+    carried = np.abs(1 - z.value) * n.radius + np.abs(z.value) * h.radius
+    carried += z.radius * (np.abs(h.value - n.value) + n.radius + h.radius)
+    roundings = mix_roundings(z, n, h, u)
+    radius = carried + roundings + u * (np.abs(value) + carried + roundings) + 8 * lost
+    radius += OWN * (np.abs(value) + 3 * (np.abs(n.value) + n.radius + np.abs(h.value) + h.radius))
+    assert np.array_equal(found.value, value)
+    assert same(found.radius, radius * EVALUATED)
+
+
+@pytest.mark.parametrize("judged", ["float32", "float16"])
+def test_a_state_that_is_computed_twice_may_differ_by_its_roundings(judged: str) -> None:
+    (balls, u, lost), (z, n, h) = reader(judged), every(3)
+    largest = [np.abs(one.value) + one.radius for one in (z, n, h)]
+    roundings, total = u * (largest[0] + largest[1]), largest[0] + largest[1]
+    expected = (roundings + u * (total + roundings) + 8 * lost) * EVALUATED
+    assert same(balls.update_error("add", [z, n]), expected)
+    total = largest[1] + largest[0] * (np.abs(h.value - n.value) + n.radius + h.radius)
+    roundings = mix_roundings(z, n, h, u)
+    expected = (roundings + u * (total + roundings) + 8 * lost) * EVALUATED
+    assert same(balls.update_error("mix", [z, n, h]), expected)
+    with pytest.raises(NotImplementedError, match=r"^update: got 'multiply', expected one of add, mix"):
+        balls.update_error("multiply", [z, n])
+
+
+def test_a_state_that_is_shown_may_have_been_rounded() -> None:
+    given = np.array([1.0, -2.0, 0.0], "float16")
+    plain, shown = Balls(arithmetic("float16")).closed(given), Balls(arithmetic("float16_of_float32")).closed(given)
+    assert plain.value.tolist() == shown.value.tolist() == [1, -2, 0]
+    assert plain.radius.tolist() == [0, 0, 0]
+    assert shown.radius.tolist() == [2.0**-11, 2.0**-10, 0]
+    assert plain.value.dtype == np.float64
+    assert Balls(None).closed(plain) is plain
+    assert plain.part(slice(1, 3)).value.tolist() == [-2, 0]
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply", "mix"])
+def test_nan_is_certain_where_an_operand_is_for_certain(operation: str) -> None:
+    """Where it is not, and next to overflow and infinities, nothing is known."""
+    balls, one = Balls(arithmetic("float32")), np.ones(5)
+    a = Ball(np.array([NAN, NAN, INF, 1.0, 1.0]), np.array([0.0, 1.0, 0.0, INF, 0.0]))
+    others = [Ball(one, 0 * one)] * (2 if operation == "mix" else 1)
+    for place in range(len(others) + 1):
+        operands = [*others[:place], a, *others[place:]]
+        found = getattr(balls, operation)(*operands)
+        assert np.isnan(found.value[:2]).all()
+        assert (found.radius[0], found.radius[1]) == (0, INF)
+        assert found.radius[2] == INF
+        assert np.isfinite(found.radius[4])
+
+
+@pytest.mark.parametrize("judged", ["float32", "float32_sigmoid_floor"])
+def test_a_gate_stays_in_its_range_but_for_its_own_error(judged: str) -> None:
+    """Of a wide argument; where the argument may be infinite nothing is known."""
+    declared = arithmetic(judged)
+    balls, a = Balls(declared), np.array([0.0, 1.0, -1.0, 4.0])
+    for activation in (SIGMOID, TANH):
+        relative, own, floor = activation_errors(declared, activation.name)
+        value = activation.phi(a)
+        farthest = np.maximum(value, 1 - value) if activation is SIGMOID else 1 + np.abs(value)
+        wide = balls.activated(Ball(a, np.full(4, 64.0)), activation)
+        assert same(wide.radius, (farthest + relative + own + floor) * EVALUATED)
+        near = balls.activated(Ball(a, np.full(4, 2.0**-10)), activation)
+        expected = activation.largest_slope(a, 2.0**-10) * 2.0**-10 * (1 + own) + np.abs(value) * relative + floor
+        expected += activation.flushes * declared.smallest_normal
+        assert same(near.radius, expected * EVALUATED)
+        assert np.isinf(balls.activated(Ball(a, np.full(4, INF)), activation).radius).all()
+
+
+def test_a_sigmoid_is_known_up_to_its_end() -> None:
+    balls = Balls(arithmetic("float32_sigmoid_to_2_88"))
+    end = 2.0**88
+    a = np.array([end, -end, end, 2 * end, -2 * end])
+    found = balls.sigmoid(Ball(a, np.array([0.0, 0.0, end, 0.0, 0.0])))
+    assert np.isinf(found.radius).tolist() == [False, False, True, True, True]
+    assert np.isfinite(balls.tanh(Ball(a, np.zeros(5))).radius).all()
+
+
+def test_a_sum_stays_open_and_splits_into_gates() -> None:
+    balls, cell = (
+        Balls(None),
+        CellParameters(np.arange(12.0).reshape(6, 2), np.zeros((6, 2)), *np.arange(12.0).reshape(2, 6)),
+    )
+    w = balls.weights(cell)
+    x, term = np.ones((1, 2)), Ball(np.arange(6.0)[None], np.ones((1, 6)))
+    start = balls.add(balls.affine([(w["w_ih"], x)], [w["b_ih"]]), term)
+    total = balls.affine([(w["w_hh"], x)], [w["b_hh"]], start)
+    assert total == Open(((w["w_ih"], x), (w["w_hh"], x)), (w["b_ih"], w["b_hh"]), (term,))
+    both = balls.add(total, balls.affine([(w["w_hh"], x)], [w["b_ih"]]))
+    assert (len(both.products), len(both.biases)) == (3, 3)
+    assert both.terms == (term,)
+    first, last = balls.split(balls.clip(total, 0.5), (2, 1))
+    assert (first.limit, last.limit) == (0.5, 0.5)
+    assert first.products[0][0].array.tolist() == np.arange(8.0).reshape(4, 2).tolist()
+    assert last.products[0][0].array.tolist() == [[8, 9], [10, 11]]
+    assert [bias.array.tolist() for bias in last.biases] == [[4, 5], [10, 11]]
+    assert (first.terms[0].value.tolist(), last.terms[0].value.tolist()) == ([[0, 1, 2, 3]], [[4, 5]])
+    assert last.terms[0].radius.tolist() == [[1, 1]]
+    assert balls.split(w["w_ih"], (2, 1))[0] is first.products[0][0], "the same rows are the same Matrix"
+    assert [part.tolist() for part in balls.split(np.arange(6.0), (1, 2))] == [[0, 1], [2, 3, 4, 5]]
+
+
+def test_an_open_sum_carries_what_its_operands_and_terms_may_be_off() -> None:
+    balls = Balls(arithmetic("float32"))
+    cell = CellParameters(
+        np.array([[1.0, -2.0], [0.5, 4.0]]), np.array([[3.0, 0.0], [1.0, -1.0]]), np.ones(2), np.ones(2)
+    )
+    w = balls.weights(cell)
+    x, h = np.array([[1.0, 0.5]]), Ball(np.array([[0.25, -1.0]]), np.array([[0.125, 0.0]]))
+    term = Ball(np.array([[8.0, -4.0]]), np.array([[0.0, 0.25]]))
+    total = balls.add(balls.affine([(w["w_ih"], x), (w["w_hh"], h)], [w["b_ih"], w["b_hh"]]), term)
+    found, model = balls.closed(total), balls.model(total)
+    value = x @ cell.w_ih.T + h.value @ cell.w_hh.T + 2 + term.value
+    carried = h.radius @ np.abs(cell.w_hh).T + term.radius
+    largest = np.concatenate([x, np.abs(h.value) + h.radius, [[1.0]]], axis=1)
+    base = model.radius(largest).astype(np.float64)
+    base += model.alpha * (np.abs(term.value) + term.radius) + model.growth * 2.0**-126
+    assert model.terms == 4 + 2 + 1
+    assert np.array_equal(found.value, value)
+    assert same(found.radius, (carried + base + model.beta * (np.abs(value) + carried)) * model.evaluated)
+    assert same(found.scale, base / model.alpha)
+    far = balls.closed(balls.add(balls.affine([(w["w_ih"], x)]), Ball(np.full((1, 2), 3e38), np.zeros((1, 2)))))
+    assert np.isfinite(far.radius).all()
+    farther = balls.closed(balls.add(balls.affine([(w["w_ih"], x)]), Ball(np.full((1, 2), 4e38), np.zeros((1, 2)))))
+    assert np.isinf(farther.radius).all()
+    with pytest.raises(
+        NotImplementedError, match=r"^affine: got an operand that is a str, expected one of ndarray, Ball"
+    ):
+        balls.closed(balls.affine([(w["w_ih"], "x")]))
+
+
+def test_sums_of_the_same_weights_share_their_model() -> None:
+    balls, cell = Balls(None), CellParameters(np.ones((2, 2)), np.ones((2, 2)), np.ones(2), np.ones(2))
+    w, x = balls.weights(cell), np.ones((1, 2))
+    one = balls.affine([(w["w_ih"], x)], [w["b_ih"]])
+    assert balls.model(one) is balls.model(balls.affine([(w["w_ih"], 2 * x)], [w["b_ih"]]))
+    assert balls.model(one) is not balls.model(balls.affine([(w["w_hh"], x)], [w["b_ih"]]))
+    assert balls.model(one) is not balls.model(balls.affine([(w["w_ih"], x)], [w["b_hh"]]))
+    assert balls.model(balls.add(one, Ball(x, x))).terms == balls.model(one).terms + 1
+    with pytest.raises(NotImplementedError, match=r"^activation: got a Ball, expected a sum: no bound is proved$"):
+        balls.model(Ball(x, x))
