@@ -103,4 +103,4 @@ class Exact:
 def fractions(shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Multiples of an eighth between -2 and 2."""
     drawn = np.random.Generator(np.random.PCG64(seed)).integers(-16, 17, shape)
-    return np.frompyfunc(lambda a: Fraction(int(a), 8), 1, 1)(drawn)
+    return np.asarray(np.frompyfunc(lambda a: Fraction(int(a), 8), 1, 1)(drawn))

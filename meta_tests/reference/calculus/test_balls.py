@@ -12,7 +12,7 @@ import pytest
 from reference import CellParameters
 from reference.bounds.arithmetic import arithmetic
 from reference.calculus.balls import Ball, Balls, Matrix, Open, activation_errors
-from reference.calculus.slopes import SIGMOID, TANH
+from reference.calculus.slopes import RELU, SIGMOID, TANH
 
 INF, NAN = np.inf, np.nan
 OWN = 4 * 2.0**-53
@@ -225,3 +225,113 @@ def test_sums_of_the_same_weights_share_their_model() -> None:
     assert balls.model(balls.add(one, Ball(x, x))).terms == balls.model(one).terms + 1
     with pytest.raises(NotImplementedError, match=r"^activation: got a Ball, expected a sum: no bound is proved$"):
         balls.model(Ball(x, x))
+
+
+def opened(judged: str, x: Any, bias: float = 0.0, weight: float = 1.0) -> tuple[Balls, Open]:
+    """A reader, and a sum of x with one weight."""
+    balls = Balls(arithmetic(judged))
+    w = balls.weights(CellParameters(np.full((1, 1), weight), np.ones((1, 1)), np.full(1, bias), np.zeros(1)))
+    return balls, balls.affine([(w["w_ih"], x)], [w["b_ih"], w["b_hh"]])
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "sigmoid"])
+def test_a_sum_is_clipped_where_it_is_activated(name: str) -> None:
+    balls, total = opened("float32", np.array([[-3.0], [0.125], [2.0]]))
+    found, plain = getattr(balls, name)(balls.clip(total, 0.5)), getattr(balls, name)(total)
+    activation = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}[name]
+    assert np.array_equal(found.value, activation.phi(np.array([[-0.5], [0.125], [0.5]])))
+    assert (found.value[1], found.radius[1]) == (plain.value[1], plain.radius[1])
+    assert (found.radius[::2] < plain.radius[::2]).any() or name != "relu"
+    flat = balls.activation_bound(found.value, name, balls.model(total))
+    flat += (activation.flushes - 1) * 2.0**-126
+    assert np.array_equal(found.radius[::2], flat[::2]), "beyond the limit there is no slope"
+
+
+@pytest.mark.parametrize("judged", ["float16", "float32_sigmoid_floor"])
+def test_the_sigmoid_of_a_sum_has_all_of_its_errors(judged: str) -> None:
+    """That of its argument, its own, and what underflow takes of it at four places."""
+    declared, x = arithmetic(judged), np.array([[0.0], [1.0], [-2.0]])
+    balls, total = opened(judged, x, 0.5)
+    model, a, (relative, own, floor) = balls.model(total), x + 0.5, activation_errors(declared, "sigmoid")
+    radius = model.radius(model.inputs([x])).astype(np.float64) + model.beta * np.abs(a)
+    value, u = SIGMOID.phi(a), declared.smallest_normal
+    expected = SIGMOID.largest_slope(a, radius) * radius * (1 + own) + value * relative * model.evaluated
+    expected += floor * model.evaluated + 4 * u
+    found = balls.sigmoid(total)
+    assert np.array_equal(found.value, value)
+    assert same(found.radius, expected)
+    at_zero = balls.activation_bound(np.zeros(1), "sigmoid", model)
+    assert at_zero.tolist() == [floor * model.evaluated + u]
+
+
+def test_a_sum_of_balls_or_with_terms_is_closed_before_it_is_activated() -> None:
+    x = np.array([[0.25], [-1.0]])
+    for given, term in (
+        (Ball(x, 0.5 * np.abs(x)), None),
+        (x, Ball(x, x * x)),
+        (Ball(x, 0.5 * np.abs(x)), Ball(x, x * x)),
+    ):
+        balls, total = opened("float32", given)
+        total = total if term is None else balls.add(total, term)
+        found, expected = balls.tanh(total), balls.tanh(balls.closed(total))
+        assert np.array_equal(found.value, expected.value)
+        assert np.array_equal(found.radius, expected.radius)
+
+
+def test_a_term_of_zero_may_be_flushed() -> None:
+    """It is rounded to storage when it is added, as every operand of the sum is."""
+    balls, total = opened("float32", Ball(np.zeros((1, 1)), np.zeros((1, 1))), weight=0.0)
+    plain, added = (
+        balls.closed(one).radius for one in (total, balls.add(total, Ball(np.zeros((1, 1)), np.zeros((1, 1)))))
+    )
+    model = balls.model(total)
+    more = balls.model(balls.add(total, Ball(np.zeros((1, 1)), np.zeros((1, 1)))))
+    base = [one.radius(np.array([[0.0, 1.0]])).astype(np.float64) for one in (model, more)]
+    assert same(plain, base[0] * model.evaluated)
+    assert same(added, (base[1] + more.growth * 2.0**-126) * more.evaluated)
+
+
+def test_nan_is_certain_in_the_rows_of_an_operand_that_has_it() -> None:
+    """Of one that is exact; where an operand is a ball of some radius nothing is known."""
+    x = np.ones((2, 3, 1))
+    x[0, 2] = NAN
+    zero = Ball(np.zeros((2, 3, 1)), np.zeros((2, 3, 1)))
+    balls, total = opened("float32", x)
+    found = balls.closed(balls.add(total, zero))
+    assert np.isnan(found.value).tolist() == np.isnan(x).tolist()
+    assert found.radius[0, 2] == 0
+    assert (found.radius[~np.isnan(x)] > 0).all()
+    assert np.isfinite(found.radius).all()
+    balls, total = opened("float32", Ball(x, np.ones((2, 3, 1))))
+    assert np.isinf(balls.closed(balls.add(total, zero)).radius[0, 2])
+    balls, total = opened("float32", np.ones((2, 3, 1)))
+    assert balls.closed(balls.add(total, Ball(x, 0 * np.ones((2, 3, 1))))).radius[0, 2] == 0
+
+
+def test_what_may_overflow_in_a_sum_has_no_bound() -> None:
+    """What is infinite as given comes out exactly; a sigmoid beyond its end may be NaN."""
+    x = np.array([[1.0], [3e38], [INF], [NAN], [-INF]])
+    for name in ("tanh", "relu", "sigmoid"):
+        balls, total = opened("float32", x, 3e38)
+        found = getattr(balls, name)(total)
+        known = balls.activation_bound(found.value, name, balls.model(total))
+        known += (SIGMOID.flushes - 1) * 2.0**-126 if name == "sigmoid" else 0
+        assert (found.radius[1], found.radius[3]) == (INF, 0)
+        assert np.array_equal(found.radius[2::2], np.where(np.isfinite(found.value), known, 0)[2::2])
+        assert np.isfinite(found.radius[0])
+    balls, total = opened("float32_sigmoid_to_2_88", np.array([[2.0**87], [2.0**89], [-(2.0**89)]]))
+    assert np.isinf(balls.sigmoid(total).radius).tolist() == [[False], [True], [True]]
+    balls, total = opened("float32", np.zeros((0, 1)))
+    assert balls.tanh(total).radius.shape == (0, 1)
+
+
+def test_an_activation_goes_where_it_is_told_to_once() -> None:
+    x = np.array([[0.25], [-1.0]])
+    balls, total = opened("float32", x)
+    expected, out = balls.tanh(total), (np.empty((2, 1)), np.empty((2, 1)))
+    balls.out = out
+    found = balls.tanh(total)
+    assert (found.value is out[0], found.radius is out[1]) == (True, True)
+    assert np.array_equal(found.value, expected.value)
+    assert np.array_equal(found.radius, expected.radius)
+    assert balls.tanh(total).value is not out[0]

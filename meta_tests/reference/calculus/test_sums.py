@@ -86,6 +86,7 @@ def test_what_stands_above_a_narrower_format_is_rounded_to_infinity() -> None:
     expected = [[False, True, False], [True, True, True], [False, True, False]]
     assert one.rounded_to_infinity(inputs).tolist() == expected
     assert np.isinf(one.radius(inputs)[:2]).tolist() == [[False, True, True], [True, True, True]]
+    assert one.rounded_to_infinity(inputs[None, :, :]).tolist() == [expected]
     small = inputs_of(one, [1.0, 1.0])
     assert one.overflows(small).tolist() == [[False, True, False]]
     plain = sum_of([[1.0, 2.0], [1.0, 1e300]], "float64")
@@ -104,6 +105,10 @@ def test_finite_terms_overflow_from_the_largest_sum_on() -> None:
     assert one.overflows(inputs).tolist() == [[False], [False], [True], [False], [False], [True]]
     weighed = sum_of([[1.0, INF], [1.0, NAN], [0.0, 2.0]])
     assert weighed.overflows(inputs_of(weighed, [1.0, limit])).tolist() == [[False, False, True]]
+    assert weighed.overflows(inputs_of(weighed, [2 * LARGEST, 0.0])).tolist() == [[True, True, False]]
+    assert weighed.overflows(inputs_of(weighed, [0.0, 2 * LARGEST])).tolist() == [[False, False, True]]
+    heavy = sum_of([[2 * LARGEST, 1.0]])
+    assert heavy.overflows(inputs_of(heavy, [INF, 1.0])).tolist() == [[False]]
     biased = sum_of([[0.0]] * 3, "float64", ([1e308, INF, NAN], [1.5e308, 1.0, 1.0]))
     assert biased.overflows(inputs_of(biased, [0.0])).tolist() == [[True, False, False]]
 
