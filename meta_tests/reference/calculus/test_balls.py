@@ -11,7 +11,7 @@ import pytest
 
 from reference import CellParameters
 from reference.bounds.arithmetic import arithmetic
-from reference.calculus.balls import Ball, Balls, Matrix, Open, activation_errors
+from reference.calculus.balls import Ball, Balls, Matrix, Open, _known, activation_errors
 from reference.calculus.slopes import RELU, SIGMOID, TANH
 
 INF, NAN = np.inf, np.nan
@@ -135,7 +135,7 @@ def test_nan_is_certain_where_an_operand_is_for_certain(operation: str) -> None:
         assert np.isfinite(found.radius[4])
 
 
-@pytest.mark.parametrize("judged", ["float32", "float32_sigmoid_floor"])
+@pytest.mark.parametrize("judged", ["float32", "float16", "float32_sigmoid_floor"])
 def test_a_gate_stays_in_its_range_but_for_its_own_error(judged: str) -> None:
     """Of a wide argument; where the argument may be infinite nothing is known."""
     declared = arithmetic(judged)
@@ -335,3 +335,25 @@ def test_an_activation_goes_where_it_is_told_to_once() -> None:
     assert np.array_equal(found.value, expected.value)
     assert np.array_equal(found.radius, expected.radius)
     assert balls.tanh(total).value is not out[0]
+
+
+def test_a_radius_is_no_nan_and_a_scale_is_kept() -> None:
+    """Whatever an operation made of the numbers; a NaN that is certain takes the place of the value."""
+    made = Ball(np.array([1.0, INF, 2.0, 3.0]), np.array([NAN, 1.0, 0.5, NAN]), 7.0)
+    operand = Ball(np.array([1.0, 1.0, 1.0, NAN]), np.zeros(4))
+    known = _known(made, (operand,))
+    assert known.value[:3].tolist() == [1, INF, 2]
+    assert np.isnan(known.value[3])
+    assert known.radius.tolist() == [INF, INF, 0.5, 0]
+    assert known.scale == 7
+    assert _known(Ball(np.ones(1), np.zeros(1), 7.0), ()).scale == 7
+
+
+def test_the_scale_of_an_activated_ball_is_that_of_its_argument_where_it_has_no_range() -> None:
+    balls, one = Balls(arithmetic("float32")), np.ones(1)
+    assert balls.relu(Ball(one, one, 7.0)).scale == 7
+    assert balls.tanh(Ball(one, one, 7.0)).scale == 1
+    _, total = opened("float32", np.ones((1, 1)))
+    model = balls.model(total)
+    assert same(balls.relu(total).scale, model.radius(np.ones((1, 2))) / model.alpha)
+    assert balls.sigmoid(total).scale == 1
