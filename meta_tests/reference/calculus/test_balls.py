@@ -321,6 +321,7 @@ def test_what_may_overflow_in_a_sum_has_no_bound() -> None:
         assert np.isfinite(found.radius[0])
     balls, total = opened("float32_sigmoid_to_2_88", np.array([[2.0**87], [2.0**89], [-(2.0**89)]]))
     assert np.isinf(balls.sigmoid(total).radius).tolist() == [[False], [True], [True]]
+    assert np.isfinite(balls.sigmoid(balls.clip(total, 2.0**88)).radius).all(), "clipped to its end it is not beyond"
     balls, total = opened("float32", np.zeros((0, 1)))
     assert balls.tanh(total).radius.shape == (0, 1)
 
