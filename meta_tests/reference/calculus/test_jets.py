@@ -33,7 +33,7 @@ def expression(operations: Any, w: Any, b: Any, p: Any, x: list[Any]) -> list[An
     total = operations.affine([(w, x[1])], (), operations.affine([(w, x[0])], [b]))
     bias_of_gate, weight_of_gate = operations.split(b, (1, 1))[1], operations.split(w, (1, 1))[0]
     gate = operations.affine([(weight_of_gate, x[1])], [bias_of_gate])
-    product = operations.multiply(first, operations.multiply(p, second))
+    product = operations.multiply(first, operations.multiply(p, operations.multiply(p, second)))
     mixed = operations.mix(first, second, operations.add(gate, x[0]))
     return [total, product, mixed]
 
