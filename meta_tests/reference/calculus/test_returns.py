@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.bounds.arithmetic import REFERENCE, Arithmetic, arithmetic
+from reference.bounds.arithmetic import ARITHMETICS, REFERENCE, Arithmetic, arithmetic
 from reference.calculus.balls import Ball, Matrix
 from reference.calculus.returns import LEAVES, Back, BallReturns
 from reference.calculus.sums import EVALUATION_ROUNDINGS, Sum
@@ -21,7 +21,7 @@ OTHERS, ADDED = 2 * GATES + 1, STEPS * SEQUENCES
 NAMES = ("float16", "float32", "tf32", "float16_accumulate_float32", "float64")
 
 
-def reader(name: str) -> BallReturns:
+def reader(name: str) -> Any:
     return BallReturns(arithmetic(name), GATES, ROWS, STEPS, SEQUENCES)
 
 
@@ -213,3 +213,38 @@ def test_an_outer_product_over_time_in_float64() -> None:
     assert same(found.scale, base / alpha)
     (exact,) = returns.outer((Back(d.value),), x.value)
     assert same(exact.radius, np.abs(x.value).T @ (alpha * np.abs(d.value)) * evaluated)
+
+
+def test_magnitudes_of_a_narrow_dtype_are_multiplied_in_float32() -> None:
+    """What float32 rounds and flushes is given back."""
+    returns, single = reader("float16"), ARITHMETICS["float32"]
+    x, d = np.array([[3.0, 0.0], [0.5, 1.0]]), np.array([[1.0], [0.25]])
+    given_back = 1 + single.gain(ADDED + EVALUATION_ROUNDINGS)
+    assert same(returns._magnitudes(x, d), x.T @ d * given_back + single.underflow(2))
+    assert same(returns._magnitudes(0 * x, d), np.full((2, 1), single.underflow(2)))
+    assert returns._magnitudes(x, d).dtype == np.float64
+
+
+def test_a_factor_is_a_weight_a_state_that_is_shown_or_a_ball() -> None:
+    returns, value = reader("float16_of_float32"), np.array([1.0, -2.0])
+    weight, state = returns.factor(Matrix(value)), returns.factor(value.astype("float16"))
+    assert (weight.value.tolist(), weight.exact) == ([1, -2], True)
+    assert state.radius.tolist() == [2.0**-11 + 2.0**-14, 2.0**-10 + 2.0**-14]
+    assert reader("float16").factor(value).exact
+    assert returns.factor(Ball(value, np.zeros(2))).exact
+    assert returns.factor(Ball(value, np.array([0.0, 0.5]))).radius.tolist() == [0, 0.5]
+
+
+def test_gates_are_joined_beside_each_other() -> None:
+    """Those to which nothing was handed are 0; scales and radii stay those of each."""
+    returns, one = (
+        reader("float32"),
+        Back(np.array([[1.0, -2.0]]), np.array([[0.5, 0.0]]), np.array([[5.0, 6.0]]), sum=True),
+    )
+    (found,) = returns.joined({1: (one,)}, (1, 2, 1))
+    assert found.value.tolist() == [[0, 1, -2, 0]]
+    assert (found.radius.tolist(), found.scale.tolist(), found.sum) == ([[0, 0.5, 0, 0]], [[0, 5, 6, 0]], True)
+    (plain,) = returns.joined({0: (replace(one, scale=None, sum=False),)}, (2, 1))
+    assert (plain.scale.tolist(), plain.sum) == ([[1.5, 2, 0]], False)
+    (exact,) = returns.joined({0: (Back(one.value),)}, (2, 1))
+    assert (exact.value.tolist(), exact.exact) == ([[1, -2, 0]], True)
