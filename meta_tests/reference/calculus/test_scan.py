@@ -111,7 +111,8 @@ def test_a_reported_state_says_between_which_ends_the_hidden_one_lies(judged: st
 
 def test_a_gate_that_may_be_closed_says_nothing_of_how_large_the_state_is() -> None:
     scan = Scan(arithmetic("float32"))
-    low, high = scan._ends(ball([0.25, 0.25, 0.5], [0.25, 0.5, 0.0]), np.array([0.125, 0.125, 0.75]))
+    with np.errstate(divide="raise", invalid="raise"):
+        low, high = scan._ends(ball([0.25, 0.25, 0.5], [0.25, 0.5, 0.0]), np.array([0.125, 0.125, 0.75]))
     assert high.tolist() == [INF] * 3
     assert (low[:2] > 0).all()
     left = _within(ball([1.0], [0.5]), low[2:], high[2:])
