@@ -82,7 +82,8 @@ class Numbers:
         return answer
 
     def clip(self, a: np.ndarray, limit: float) -> np.ndarray:
-        return np.clip(a, a.dtype.type(-limit), a.dtype.type(limit))
+        """np.clip would answer float32 of bfloat16."""
+        return np.minimum(np.maximum(a, a.dtype.type(-limit)), a.dtype.type(limit))
 
     def sigmoid(self, a: np.ndarray) -> np.ndarray:
         answer = a.copy()  # what is read in one piece takes half the time
