@@ -24,7 +24,7 @@ from . import exports, ways
 from .gradients import differentiated
 from .mapping import KINDS, MAPPING, h_n_of, start_of
 from .modes import BACKWARDS
-from .script import WORDS, way_of
+from .script import CONVERTERS, WORDS, way_of
 from .settings import BACKEND, array_of, on, tensor, untouched
 
 
@@ -114,9 +114,7 @@ NO_STEPS = {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 
 # Model.predict traces a model anew for each case; in a graph TensorFlow refuses by an error of another type
 PREDICT = {"compiles": BACKEND in ("tensorflow", "jax"), "refused": NO_STEPS if BACKEND == "tensorflow" else {}}
 
-# what converts to ONNX on each backend, and what runs it; jax2onnx is of older packages than Flax is
-TO_ONNX = {"tensorflow": "3.8", "torch": "3.8"}
-CONVERTERS = {"tensorflow": ("tf2onnx", "onnxruntime"), "torch": ("onnxscript", "onnxruntime")}
+TO_ONNX = dict.fromkeys(CONVERTERS, "3.8")
 NO_BFLOAT16 = {(("dtype", "bfloat16"),): "Keras documents that what it exports to ONNX is float32, and ONNX Runtime "
                                          "adds and multiplies no bfloat16"}  # fmt: skip
 NO_SHAPE = Refusal("InvalidArgumentError", "Input shapes do not match the polymorphic shapes")

@@ -20,6 +20,8 @@ WORDS = {"recurrent_initializer": "zeros"}
 TEMPLATE = Path(__file__).with_suffix(".txt")
 WAYS, EXPORTS = (Path(__file__).with_name(name) for name in ("ways.py", "exports.py"))
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
+# what converts to ONNX on a backend, and what runs it; jax2onnx is of older packages than Flax is
+CONVERTERS = {"tensorflow": ("tf2onnx", "onnxruntime"), "torch": ("onnxscript", "onnxruntime")}
 # mode -> the words for what its script does
 MODES = {
     "eager": {"called"}, "unrolled": {"called", "unrolled"}, "predict": {"predict"}, "compiled": {"called", "compiled"},
@@ -64,7 +66,10 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "every_step": view.output == "every step",
     }
     title = "Bidirectional" if case.spec.direction == "bidirectional" else kind
-    return script(case, TEMPLATE, f"keras.layers.{title}", f"Keras on {backend}", device, view=view,
+    packages = CONVERTERS[backend] if "onnxruntime" in functions else ()
+    packages = ("tensorflow",) if "saved_model" in functions and backend == "jax" else packages
+    needed = f"Keras on {backend}{', with ' if packages else ''}{' and '.join(packages)}"
+    return script(case, TEMPLATE, f"keras.layers.{title}", needed, device, view=view,
                   cells=tuple(MAPPING), **words)  # fmt: skip
 
 
