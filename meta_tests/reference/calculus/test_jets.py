@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meta_tests.common.exact import Dual
+from meta_tests.common.exact import Dual, Exact
 from reference.bounds.arithmetic import arithmetic
 from reference.calculus.balls import Ball, Balls
 from reference.calculus.jets import SLOPE_ROUNDINGS, Jet, Jets, Leaf, least, most, signed
@@ -38,8 +38,8 @@ def expression(operations: Any, w: Any, b: Any, p: Any, x: list[Any]) -> list[An
     return [total, product, mixed]
 
 
-class Duals:
-    """The same operations on arrays of Duals of Duals."""
+class Duals(Exact):
+    """The same operations on arrays of Duals of Duals, whose matrices stand as (units, features)."""
 
     def affine(self, products: Any, biases: Any = (), start: Any = None) -> Any:
         terms = [operand @ weight.T for weight, operand in products] + [*biases]
@@ -48,15 +48,6 @@ class Duals:
     def split(self, a: Any, gates: Any) -> Any:
         """Of a matrix, rows: those of this expression have twice as many as a sum has sequences."""
         return np.split(a, 2, axis=0 if len(a) == 4 else -1)
-
-    def add(self, a: Any, b: Any) -> Any:
-        return a + b
-
-    def multiply(self, a: Any, b: Any) -> Any:
-        return a * b
-
-    def mix(self, z: Any, n: Any, h: Any) -> Any:
-        return (1 - z) * n + z * h
 
 
 def moving(element: int) -> dict[str, np.ndarray]:
