@@ -19,6 +19,7 @@ BACKENDS = {
     "torch": ("keras",),
     "jax": ("keras", "flax", "equinox", "mlx"),
     "numpy": ("keras",),
+    "openvino": ("keras",),
 }
 # what `nox -s evidence` judges where it is not asked for --all, and what it installs for it
 USUAL = {"tensorflow": ("torch", "keras")}
@@ -30,6 +31,7 @@ FRAMEWORKS = {
     "jax": "jax",
     "keras-torch": "torch",
     "keras-numpy": "numpy",
+    "keras-openvino": "openvino",
     "flax": "",
     "equinox": "",
     "mlx": "",

@@ -20,6 +20,7 @@ OLDEST: Mapping[str, Mapping[str, str]] = {
     "keras on jax": {"jax": "0.4.31"},  # 0.4.30 has no matmul precision "highest"
     "keras on torch": {"torch": TORCH},
     "keras on numpy": {"keras": "3.7", "jax": "0.4.31"},  # 3.6 keeps no mask, and has no device; it imports JAX
+    "keras on openvino": {"keras": "3.15", "openvino": "2026.0", "scipy": "1.13"},  # 3.14 has no GRU and no LSTM
     "flax": {"flax": "0.12.2"},  # older ones do not load with today's JAX
     "equinox": {"equinox": "0.11.4", "jax": "0.4.31"},  # 0.13.0 and older do not load with JAX 0.10
     "mlx": {"mlx": "0.30.6", "mlx-cpu": "0.30.6"},  # 0.29 reads a view of a view wrongly: F-351

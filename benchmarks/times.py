@@ -32,6 +32,7 @@ TARGETS = {
     "keras/torch": ("keras", "torch"),
     "keras/jax": ("keras", "jax"),
     "keras/numpy": ("keras", "numpy"),
+    "keras/openvino": ("keras", "openvino"),
     "flax": ("flax", ""),
     "equinox": ("equinox", ""),
     "mlx": ("mlx", ""),

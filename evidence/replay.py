@@ -127,8 +127,8 @@ def source_of(asked: TargetLine) -> str:
     if ":" in asked.source or asked.source not in KNOWN:
         own = f"code of its own and none of {', '.join(KNOWN)}"
         raise Unusable(f"the run judged {asked.source!r}, {own}: to run it here, name it with --adapter")
-    if asked.source == "keras" and not re.fullmatch("tensorflow|torch|jax|numpy", asked.backend):
-        raise Unusable(f"backend: got {asked.backend!r}, expected tensorflow, torch, jax or numpy")
+    if asked.source == "keras" and not re.fullmatch("tensorflow|torch|jax|numpy|openvino", asked.backend):
+        raise Unusable(f"backend: got {asked.backend!r}, expected tensorflow, torch, jax, numpy or openvino")
     return asked.source
 
 

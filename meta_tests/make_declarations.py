@@ -20,7 +20,7 @@ from evidence.record.lines import declarations, idiom_lines, refusals
 from evidence.verify.declarations import FORMAT, PATH
 from reference.files import write_atomically
 
-BACKENDS = {"keras": ("tensorflow", "torch", "jax", "numpy")}
+BACKENDS = {"keras": ("tensorflow", "torch", "jax", "numpy", "openvino")}
 DEVICES = ("cpu", "cuda")
 # what an adapter's version is made of: distributions, each for its version
 VERSIONS = {

@@ -21,8 +21,8 @@ from .common.regions import replaced
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "evidence" / "published"
 CELLS = {"elman": "Elman", "gru": "GRU", "gru_reset_before": "GRU, reset before", "lstm": "LSTM"}
-TARGETS = ("torch", "keras/tensorflow", "keras/torch", "keras/jax", "keras/numpy", "flax", "equinox",
-           "mlx", "onnxruntime", "onnx", "torch-onnx", "openvino", "tract", "litert", "paddle")  # fmt: skip
+TARGETS = ("torch", "keras/tensorflow", "keras/torch", "keras/jax", "keras/numpy", "keras/openvino", "flax",
+           "equinox", "mlx", "onnxruntime", "onnx", "torch-onnx", "openvino", "tract", "litert", "paddle")  # fmt: skip
 COUNTS = re.compile(
     r"^\| ([\w/-]+) cpu(?: \(run \d+\))? \| ([^|]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", re.MULTILINE
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from reference import Case, CellParameters, Gradients, RNNSpec
 from reference.judging.view import WHOLE
 
 # Before keras itself is imported: it refuses what cannot be used.
-from .settings import BACKEND, array_of, environment, gpu_count, on, tensor  # isort: split
+from .settings import BACKEND, FORWARD_ALONE, VERSION, array_of, environment, gpu_count, on, tensor  # isort: split
 
 import keras
 
@@ -47,11 +46,11 @@ class KerasAdapter(Framework):
     name = "keras"
     backend = BACKEND
     framework: Any = keras
-    version = f"{keras.__version__} on {BACKEND} {import_module(BACKEND).__version__}"
+    version = f"{keras.__version__} on {BACKEND} {VERSION}"
     capabilities = Capabilities(
         unsupported={
             **{("mode", mode): reason for mode, reason in (LACKING | ON_CUDA).items()},
-            **({("gradients", True): "NumPy, the backend of Keras, computes none"} if BACKEND == "numpy" else {}),
+            **({("gradients", True): f"{FORWARD_ALONE}, the backend of Keras, computes none"} if FORWARD_ALONE else {}),
         },
         together=TOGETHER,
         refused=REFUSED,

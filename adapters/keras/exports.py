@@ -65,6 +65,28 @@ def onnx_of_any_length(given):
     return exported_to_onnx(given, None)
 
 
+def exported_to_openvino(given, steps):
+    """Model.export of a model of so many steps, in OpenVINO, which is told to compute in float32."""
+    model, arrays = to_export(given, steps)
+    core = import_module("openvino").Core()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.xml")
+        model.export(str(path), format="openvino", verbose=False)
+        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        answers = compiled(arrays)
+    return answered(given, [answers[number] for number in range(len(compiled.outputs))])
+
+
+def openvino(given):
+    """Model.export to OpenVINO of a model whose Input says how many steps there are."""
+    return exported_to_openvino(given, given.x.shape[1])
+
+
+def openvino_of_any_length(given):
+    """Model.export to OpenVINO of a model whose Input says None of the steps."""
+    return exported_to_openvino(given, None)
+
+
 def through_torch(given, **words):
     """Model.export to a program of torch.export, and what torch loads of it.  words: each made of the arrays."""
     exported = import_module("torch").export

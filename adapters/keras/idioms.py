@@ -24,8 +24,8 @@ from . import exports, ways
 from .gradients import differentiated
 from .mapping import KINDS, MAPPING, h_n_of, start_of
 from .modes import BACKWARDS
-from .script import CONVERTERS, WORDS, way_of
-from .settings import BACKEND, array_of, on, tensor, untouched
+from .script import BESIDE, WORDS, way_of
+from .settings import BACKEND, FORWARD_ALONE, array_of, on, tensor, untouched
 
 
 def asked(way: Callable[[ways.Given], Any], view: View, settings: Any = on) -> Callable[[Case, str], Result]:
@@ -97,7 +97,7 @@ KEEPS = {(("h0", True),): "a stateful model has its states from the call before"
 NOT_BACKWARDS = {(("direction", "reverse"), ("num_layers", n)): BACKWARDS for n in SEVERAL}
 ADDED = {(("values", "not finite"), ("num_layers", n)): "units that are added, of zero weights, are not zero"
          for n in SEVERAL}  # fmt: skip
-TRAINS = {"answers": () if BACKEND == "numpy" else ((("gradients", True),),)}
+TRAINS = {"answers": () if FORWARD_ALONE else ((("gradients", True),),)}
 # what is asked for gradients alone, in forward mode or for second derivatives
 GRADIENTS_ALONE = {
     "answers": ((("gradients", True),),),
@@ -105,7 +105,7 @@ GRADIENTS_ALONE = {
                 **dict.fromkeys(_each("dtype", "float16", "bfloat16"),
                                 "of so long a sum in 16 bits no bound says anything")},
     "compiles": True,
-    "absent": "" if BACKEND != "numpy" else "NumPy differentiates nothing",
+    "absent": f"{FORWARD_ALONE} differentiates nothing" if FORWARD_ALONE else "",
 }  # fmt: skip
 FORWARD_MODE = {**GRADIENTS_ALONE, "absent": "" if BACKEND == "jax" else
                 "Keras has no forward mode of its own: it is asked by jax.jacfwd"}  # fmt: skip
@@ -114,26 +114,26 @@ NO_STEPS = {(("time", "0"),): Refusal("ValueError", "slice index 0 of dimension 
 # Model.predict traces a model anew for each case; in a graph TensorFlow refuses by an error of another type
 PREDICT = {"compiles": BACKEND in ("tensorflow", "jax"), "refused": NO_STEPS if BACKEND == "tensorflow" else {}}
 
-TO_ONNX = dict.fromkeys(CONVERTERS, "3.8")
+OF_NO_SAMPLE = {"torch": "RuntimeError", "openvino": "IndexError"}.get(BACKEND, "ValueError")
 NO_BFLOAT16 = {(("dtype", "bfloat16"),): "Keras documents that what it exports to ONNX is float32, and ONNX Runtime "
                                          "adds and multiplies no bfloat16"}  # fmt: skip
+AS_FLOAT16 = {(("dtype", "bfloat16"),): "OpenVINO shows bfloat16 as float16, which the adapter openvino is asked"}
+NO_KERNEL = Refusal("IndexError or RuntimeError", "list index out of range | could not create a primitive descriptor")
 NO_SHAPE = Refusal("InvalidArgumentError", "Input shapes do not match the polymorphic shapes")
 
 
-def exported(
-    since: Mapping[str, str], needs: Mapping[str, tuple[str, ...]], without: Any = None, refused: Any = None
-) -> dict[str, Any]:
+def exported(kind: str, since: str, without: Any = None, refused: Any = None) -> dict[str, Any]:
     """What an idiom is declared as that calls Model.export.
 
-    since: of each backend on which it can, the Keras from which on it is asked.  needs: the packages beside it.
-    without: beside what no export can be asked.  refused: of each backend.
+    kind: a word of BESIDE.  since: the Keras from which on it is asked.  without: beside what no export can be asked.
+    refused: of each backend.
     """
-    missing = [package for package in needs.get(BACKEND, ()) if find_spec(package) is None]
+    missing = [package for package in BESIDE[kind].get(BACKEND, ()) if find_spec(package) is None]
     absent = f"{missing[0]} is not installed" if missing else ""
-    if BACKEND not in since:
-        absent = f"it is asked on {' and '.join(since)}"
-    elif numbers(keras.__version__) < numbers(since[BACKEND]):
-        absent = f"it is asked of Keras {since[BACKEND]} and newer"
+    if BACKEND not in BESIDE[kind]:
+        absent = f"it is asked on {' and '.join(BESIDE[kind])}"
+    elif numbers(keras.__version__) < numbers(since):
+        absent = f"it is asked of Keras {since} and newer"
     return {"without": {**NOT_BACKWARDS, **(without or {})}, "refused": (refused or {}).get(BACKEND, {}),
             "compiles": True, "absent": absent}  # fmt: skip
 
@@ -192,8 +192,7 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     "floatx": ("by layers that have their dtype from keras.config.set_floatx", View(), TRAINS),
     "TimeDistributed": ("by TimeDistributed, which takes the sequences of two samples one by one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states"},
-        "refused": {(("batch", "0"),): Refusal("RuntimeError" if BACKEND == "torch" else "ValueError",
-                                               "TimeDistributed.call()")},
+        "refused": {(("batch", "0"),): Refusal(OF_NO_SAMPLE, "TimeDistributed.call()")},
     }),
     "TimeDistributed predict": ("by Model.predict of TimeDistributed, of several samples and of one", ALONE, {
         "without": {(("h0", True),): "TimeDistributed takes no initial states", **NOT_BACKWARDS}, **PREDICT,
@@ -201,16 +200,19 @@ _IDIOMS: Mapping[str, tuple[str, View, dict[str, Any]]] = {
     }),
     # Model.export, and what runs what it wrote
     "SavedModel": ("by Model.export to a SavedModel, which TensorFlow loads", View(), exported(
-        {"tensorflow": "3.8", "jax": "3.8"}, {"jax": ("tensorflow",)}, refused={"jax": {(("batch", "0"),): NO_SHAPE}})),
-    "ONNX": ("by Model.export to ONNX of a model of so many steps", View(), exported(
-        TO_ONNX, CONVERTERS, NO_BFLOAT16)),
+        "SavedModel", "3.8", refused={"jax": {(("batch", "0"),): NO_SHAPE}})),
+    "ONNX": ("by Model.export to ONNX of a model of so many steps", View(), exported("ONNX", "3.8", NO_BFLOAT16)),
     "ONNX of any length": ("by Model.export to ONNX of a model of any number of steps", View(), exported(
-        TO_ONNX, CONVERTERS, NO_BFLOAT16)),
+        "ONNX", "3.8", NO_BFLOAT16)),
+    "OpenVINO": ("by Model.export to OpenVINO of a model of so many steps", View(), exported(
+        "OpenVINO", "3.15", AS_FLOAT16, {"openvino": {(("time", "0"),): NO_KERNEL}})),
+    "OpenVINO of any length": ("by Model.export to OpenVINO of a model of any number of steps", View(), exported(
+        "OpenVINO", "3.15", AS_FLOAT16)),
     "exported program": ("by Model.export to a program of torch.export, for sequences and steps of that number", View(),
-                         exported({"torch": "3.15"}, {}, refused={"torch": {(("batch", "0"),): Refusal(
+                         exported("exported", "3.15", refused={"torch": {(("batch", "0"),): Refusal(
                              "RuntimeError", "We ran into an error when deserializing the saved file")}})),
     "exported program of any batch": ("by Model.export to a program of torch.export, for any number of sequences",
-                                      View(), exported({"torch": "3.15"}, {})),
+                                      View(), exported("exported", "3.15")),
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ..capabilities import Refusal
 from ..mapping import native
 from .mapping import KINDS, MAPPING
 from .read import cells_of, read_model, tracks
-from .settings import BACKEND, array_of
+from .settings import BACKEND, FORWARD_ALONE, array_of
 
 # each layer's output, and all final states
 Answer = tuple[Sequence[Any], Sequence[Any]]
@@ -32,6 +32,10 @@ BUILT_WITH: dict[str, dict[str, Any]] = {
     "unrolled": {"unroll": True},
     "fallback": {"use_cudnn": False},
 }
+FORWARD = {
+    **dict.fromkeys(("tf32", "bfloat16_products"), f"{FORWARD_ALONE} has no such setting"),
+    "autograd": f"{FORWARD_ALONE} computes no gradients", "fallback": f"{FORWARD_ALONE} uses no kernel of cuDNN",
+}  # fmt: skip
 LACKING = {
     "inference": "Keras has no inference mode beside training=False, which is eager's",
     "scripted": "Keras compiles no source",
@@ -39,24 +43,16 @@ LACKING = {
     "deterministic": "Keras has no such setting",
     "moved": "a Keras model stays where it was built",
     **({} if BACKEND == "tensorflow" else {"traced": "tf.function is TensorFlow's"}),
-    **({"bfloat16_products": "TensorFlow has no such setting"} if BACKEND == "tensorflow" else {}),
-    **(
-        {
-            "autograd": "NumPy computes no gradients",
-            "compiled": "NumPy compiles nothing",
-            "exported": "Keras exports nothing on NumPy",
-            "tf32": "NumPy has no such setting",
-            "bfloat16_products": "NumPy has no such setting",
-            "fallback": "NumPy uses no kernel of cuDNN",
-        }
-        if BACKEND == "numpy"
-        else {}
-    ),
+    **{
+        "tensorflow": {"bfloat16_products": "TensorFlow has no such setting"},
+        "numpy": {"exported": "Keras exports nothing on NumPy", "compiled": "NumPy compiles nothing", **FORWARD},
+        "openvino": {"compiled": "OpenVINO compiles whatever is called", **FORWARD},
+    }.get(BACKEND, {}),
 }
 # GRU and LSTM use a kernel of cuDNN there wherever they can
 ON_CUDA = {
     **({"tf32": "in TensorFlow a matter of CUDA"} if BACKEND == "tensorflow" else {}),
-    **({} if BACKEND == "numpy" else {"fallback": "a matter of CUDA"}),
+    **({} if FORWARD_ALONE else {"fallback": "a matter of CUDA"}),
 }
 
 # the modes in which what is compiled for shapes is kept, for other weights too; torch compiles in the mode "compiled"
@@ -84,6 +80,8 @@ REFUSED = {
     "torch": {(("time", "0"),): Refusal("IndexError", "index 0 is out of bounds for dimension 1 with size 0")},
     "jax": {(("time", "0"),): Refusal("IndexError", "index is out of bounds for axis 1 with size 0")},
     "numpy": {(("time", "0"),): Refusal("IndexError", "index 0 is out of bounds for axis 1 with size 0")},
+    "openvino": {(("time", "0"),): Refusal("IndexError or RuntimeError", "list index out of range | "
+                                           "`convert_to_numpy` failed to convert the tensor.")},
 }[BACKEND]  # fmt: skip
 
 

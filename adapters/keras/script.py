@@ -20,8 +20,14 @@ WORDS = {"recurrent_initializer": "zeros"}
 TEMPLATE = Path(__file__).with_suffix(".txt")
 WAYS, EXPORTS = (Path(__file__).with_name(name) for name in ("ways.py", "exports.py"))
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
-# what converts to ONNX on a backend, and what runs it; jax2onnx is of older packages than Flax is
-CONVERTERS = {"tensorflow": ("tf2onnx", "onnxruntime"), "torch": ("onnxscript", "onnxruntime")}
+# the first word of an idiom -> of each backend on which it is asked, the packages that it needs beside; jax2onnx is of
+# older packages than Flax is
+BESIDE = {
+    "SavedModel": {"tensorflow": (), "jax": ("tensorflow",)},
+    "ONNX": {"tensorflow": ("tf2onnx", "onnxruntime"), "torch": ("onnxscript", "onnxruntime")},
+    "OpenVINO": {"tensorflow": ("openvino",), "jax": ("openvino", "tensorflow"), "openvino": ()},
+    "exported": {"torch": ()},
+}  # fmt: skip
 # mode -> the words for what its script does
 MODES = {
     "eager": {"called"}, "unrolled": {"called", "unrolled"}, "predict": {"predict"}, "compiled": {"called", "compiled"},
@@ -66,8 +72,7 @@ def keras_script(case: Case, device: str, backend: str, way: str = "eager", view
         "every_step": view.output == "every step",
     }
     title = "Bidirectional" if case.spec.direction == "bidirectional" else kind
-    packages = CONVERTERS[backend] if "onnxruntime" in functions else ()
-    packages = ("tensorflow",) if "saved_model" in functions and backend == "jax" else packages
+    packages = BESIDE.get(way.split()[0], {}).get(backend, ())
     needed = f"Keras on {backend}{', with ' if packages else ''}{' and '.join(packages)}"
     return script(case, TEMPLATE, f"keras.layers.{title}", needed, device, view=view,
                   cells=tuple(MAPPING), **words)  # fmt: skip

@@ -13,7 +13,7 @@ from ..versions import expect_versions
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow prints its start-up banner on stderr otherwise
 
-BACKENDS = ("tensorflow", "torch", "jax", "numpy")
+BACKENDS = ("tensorflow", "torch", "jax", "numpy", "openvino")
 
 
 def _backend() -> str:
@@ -23,10 +23,10 @@ def _backend() -> str:
     try:
         backend = import_module("keras").backend.backend()
     except ModuleNotFoundError as error:
-        if error.name not in BACKENDS:
+        package = str(error.name).partition(".")[0]
+        if package not in (*BACKENDS, "scipy"):  # which Keras imports on OpenVINO
             raise
-        absent = f"{error.name} is not installed; pip install {error.name}"
-        raise ImportError(f"Keras on {named or error.name}: {absent}") from error
+        raise ImportError(f"Keras on {named or package}: {package} is not installed; pip install {package}") from error
     _expect_usable(backend)  # which may be named in Keras' own configuration file
     return backend
 
@@ -38,6 +38,9 @@ def _expect_usable(backend: str) -> None:
 
 
 BACKEND = _backend()
+VERSION = str(import_module(BACKEND).__version__).partition("-")[0]  # without what a build adds to it
+# the name of a backend that differentiates nothing, and is asked on the CPU alone; empty for the others
+FORWARD_ALONE = {"numpy": "NumPy", "openvino": "OpenVINO"}.get(BACKEND, "")
 
 import keras  # noqa: E402 (only where it can be used)
 import numpy as np  # noqa: E402
@@ -57,8 +60,8 @@ def on(device: str, dtype: Any, mode: str = "eager") -> Iterator[None]:
 
 def untouched(device: str, *_: Any) -> AbstractContextManager[Any]:
     """Keras' scope for a device alone: whatever else decides numbers is as the user has it. On NumPy, which has one
-    device, Keras 3.5 has no such scope."""
-    return nullcontext() if BACKEND == "numpy" else keras.device(keras_device(device, BACKEND))
+    device, Keras 3.5 has no such scope; on OpenVINO none has an effect."""
+    return nullcontext() if FORWARD_ALONE else keras.device(keras_device(device, BACKEND))
 
 
 @contextmanager
@@ -76,14 +79,14 @@ SETTINGS: dict[str, Callable[[Any, str], AbstractContextManager[Any]]] = {
     "tensorflow": _tensorflow,
     "torch": lambda dtype, mode: import_module("adapters.torch.settings").settings(mode),
     "jax": lambda dtype, mode: import_module("adapters.jax.numbers").numbers(dtype, mode),
-    "numpy": lambda dtype, mode: nullcontext(),  # it has none
+    **dict.fromkeys(("numpy", "openvino"), lambda dtype, mode: nullcontext()),  # they have none
 }
 
 
 def gpu_count() -> int:
     if BACKEND == "torch":  # keras.distribution is not implemented on it
         return import_module("torch").cuda.device_count()
-    if BACKEND == "numpy":
+    if FORWARD_ALONE:
         return 0
     return sum(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
 

@@ -56,7 +56,7 @@ FRAMEWORKS = {
     extra: [name for name in map(package, PROJECT["optional-dependencies"][extra])
             if name not in _packages(*PROJECT["dependencies"])]
     for extra in (*BACKENDS, "flax", "equinox", "mlx", "onnx", "onnxruntime", "openvino", "torch-onnx", "tract",
-                  "litert")
+                  "litert", "keras-numpy", "keras-openvino")
 }  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def companions(asked: Sequence[str]) -> list[str]:
         homes = [extra for extra, names in FRAMEWORKS.items() if name in names][:1]
         if name == "keras":
             backend = os.environ.get("KERAS_BACKEND", homes[0])
-            homes = ["jax" if backend == "numpy" else backend]  # which Keras' backend of NumPy imports
+            homes = [f"keras-{backend}" if f"keras-{backend}" in FRAMEWORKS else backend]
         chosen += [need for extra in homes for need in FRAMEWORKS.get(extra, ())]
     return list(dict.fromkeys(chosen))
 

@@ -41,7 +41,7 @@ def _frameworks(header: Header) -> list[str]:
             needed = KNOWN[target.source][2].removeprefix("pip install ").split()
             names += [name for name in needed if target.source != "keras" or name == "keras"]
         if target.source == "keras" and NAME.fullmatch(target.backend):
-            names += ["jax"] if target.backend == "numpy" else []  # which Keras' backend of NumPy imports
+            names += {"numpy": ["jax"], "openvino": ["scipy"]}.get(target.backend, [])  # which Keras imports there
             names.append(target.backend)
     return names
 

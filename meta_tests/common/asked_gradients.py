@@ -14,8 +14,8 @@ from reference import Case, Verdict, judge_gradients, probe
 def differentiating(name: str) -> Any:
     """The adapter of that name; skips the test where it is absent, or its backend computes no gradients."""
     adapter: Any = framework_adapter(name)
-    if getattr(adapter, "backend", "") == "numpy":
-        pytest.skip("NumPy, the backend of Keras, computes no gradients")
+    if reason := adapter.capabilities.unsupported.get(("gradients", True)):
+        pytest.skip(reason)
     return adapter
 
 

@@ -162,7 +162,7 @@ def test_every_number_and_target_of_the_published_record_can_be_replayed() -> No
         ("device", "cpu --help", "device: got 'cpu --help', expected cpu, cuda, or cuda: and a number"),
         ("device", "cuda:0'); import os #", "device: got"),
         ("device", "", "device: got ''"),
-        ("backend", "os", "backend: got 'os', expected tensorflow, torch, jax or numpy"),
+        ("backend", "os", "backend: got 'os', expected tensorflow, torch, jax, numpy or openvino"),
         ("source", "meta_tests.common.references:Mirror", "code of its own"),
     ],
 )

@@ -78,6 +78,7 @@ ADAPTERS = {
     "jax": ("keras", "keras on jax"),
     "keras-torch": ("keras", "keras on torch"),
     "keras-numpy": ("keras", "keras on numpy"),
+    "keras-openvino": ("keras", "keras on openvino"),
     "all": ("torch", "keras", "keras on tensorflow"),
 }
 

@@ -11,18 +11,20 @@ from harness.target import Target
 from reference import DIRECTIONS, NONLINEARITIES, RNNSpec
 from reference.draws import draw_case
 
+from .test_sizes import most_steps
+
 DTYPES = ("float32", "float64")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_chaotic(target: Target, dtype: str) -> None:
     """500 steps of a chaotic recurrence: after some fifty steps, any two correct answers have nothing in common."""
-    case = draw_case(RNNSpec(8, 32), batch=2, time=500, dtype=dtype, weight_scale=4.0)
+    case = draw_case(RNNSpec(8, 32), batch=2, time=most_steps(target, 500), dtype=dtype, weight_scale=4.0)
     target.check("chaotic", case)
 
 
 def test_long(target: Target) -> None:
-    target.check("long", draw_case(RNNSpec(2, 4), batch=2, time=10_000))
+    target.check("long", draw_case(RNNSpec(2, 4), batch=2, time=most_steps(target, 10_000)))
 
 
 @pytest.mark.own_key

@@ -56,6 +56,14 @@ NARROW = ("float16", "bfloat16")
 SAME = ("cell", "direction", "layout", "dtype", "nonlinearity", "bias", "h0")  # levels that are a feature's values
 # what a row may cost: numbers in x and in the outputs of its layers, weights, and products
 MOST_NUMBERS, MOST_WEIGHTS, MOST_PRODUCTS = 20_000, 400_000, 2_000_000
+# target -> the most steps that it is asked: Keras writes each into OpenVINO's graph, and the time to compile grows with
+# their square, so that 10,000 would take hours
+MOST_STEPS = {"keras/openvino cpu": 33}
+
+
+def most_steps(target: Target, wanted: int) -> int:
+    """So many steps, or the most that the target is asked."""
+    return min(wanted, MOST_STEPS.get(target.label, wanted))
 
 
 def features(row: Row) -> dict[str, Any]:
@@ -104,7 +112,8 @@ def allowed_of(target: Target) -> Allowed:
         if (one and several) or (row.get("ends") == "ties" and (one or (not several and "batch" in row))):
             return False
         deep = target.compiles and max(row.get("num_layers", ONE)) > 2  # each layer is compiled
-        if deep or not affordable(row) or target.capabilities.no_answer(asked):
+        steps = max(row.get("time", ONE))
+        if deep or steps > most_steps(target, steps) or not affordable(row) or target.capabilities.no_answer(asked):
             return False
         return not (large(row) and any(one.holds(unknown | asked) for one in explained))
 

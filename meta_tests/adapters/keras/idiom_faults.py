@@ -168,7 +168,8 @@ def of_doubled_weights(right: Any) -> Any:
 
 hands_no_mask_on = changed("layers.RNN.compute_mask", lambda right: lambda self, *_: None)
 
-EXPORTED = ("SavedModel", "ONNX", "ONNX of any length", "exported program", "exported program of any batch")
+EXPORTED = ("SavedModel", "ONNX", "ONNX of any length", "OpenVINO", "OpenVINO of any length",
+            "exported program", "exported program of any batch")  # fmt: skip
 PLANTED = {
     **dict.fromkeys(EXPORTED, (Planted("Model.export doubles the weights",
                                        changed("Model.export", of_doubled_weights)),)),

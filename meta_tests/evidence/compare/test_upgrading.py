@@ -37,6 +37,8 @@ def test_a_package_comes_with_those_that_it_needs(monkeypatch: pytest.MonkeyPatc
     assert upgrading.companions(["Keras == 3.5.0"]) == ["keras", "jax"]
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
     assert upgrading.companions(["keras==3.5.0"]) == ["keras", "jax"]
+    monkeypatch.setenv("KERAS_BACKEND", "openvino")
+    assert upgrading.companions(["keras==3.15.0"]) == ["keras", "openvino", "scipy"]
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,14 @@ def extra(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", adapters.KNOWN)
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "numpy"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "numpy", "openvino"])
 def test_what_a_target_needs_is_installed(name: str, backend: str, tmp_path: Path) -> None:
     """What the page says is enough: each distribution that pyproject.toml asks for, or one that brings it."""
     judged = target(f"{name} cpu") | {"source": name, "backend": backend if name == "keras" else ""}
     text = reproduce(evidence_of(tmp_path, head=header(targets=[judged])).runs[0])
     line = next(line for line in text.splitlines() if " pip install " in line).split()
     homes = {
-        "keras": "keras-numpy" if backend == "numpy" else backend,
+        "keras": f"keras-{backend}" if backend in ("numpy", "openvino") else backend,
         "onnxruntime": "onnx",
         "onnx": "",
         "reference": "",
