@@ -38,7 +38,8 @@ def _expect_usable(backend: str) -> None:
 
 
 BACKEND = _backend()
-VERSION = str(import_module(BACKEND).__version__).partition("-")[0]  # without what a build adds to it
+VERSION = str(import_module(BACKEND).__version__)
+VERSION = VERSION.partition("-")[0] if BACKEND == "openvino" else VERSION  # whose builds add to it
 # the name of a backend that differentiates nothing, and is asked on the CPU alone; empty for the others
 FORWARD_ALONE = {"numpy": "NumPy", "openvino": "OpenVINO"}.get(BACKEND, "")
 

@@ -76,6 +76,16 @@ def test_other_seeds_draw_other_rows_and_one_seed_the_same() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_a_target_that_compiles_each_step_is_asked_few_of_them_and_no_other_is() -> None:
+    slow = type("Slow", (OnlyElman,), {"name": "keras", "backend": "openvino"})()
+    longest = {
+        of.label: max(max(row["time"]) for row in test_sizes.rows_of(of, 0))
+        for of in (target(adapter=slow), target(adapter=OnlyElman()))
+    }
+    assert longest == {"keras/openvino cpu": 33, "reference cpu": 301}
+    assert test_sizes.most_steps(target(adapter=slow), 20) == 20
+
+
 def test_what_a_target_cannot_do_is_in_no_row() -> None:
     class Few(ReferenceAdapter):
         capabilities = type(ReferenceAdapter.capabilities)({("dtype", "float16"): "planted", ("h0", True): "planted"})
