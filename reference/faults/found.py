@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..bounds.arithmetic import arithmetic
 from ..judging.case import Case
 from ..judging.view import PROCESSED, View, held, valid_of
-from ..layout import each_state
+from ..layout import each_state, state_tuple
 from ..recurrence import Result
 from .arithmetic import of_state
 from .changes import in_dtype
@@ -33,6 +34,9 @@ from .where import A_REVERSE, BIAS, FLOAT64, H0, LAYERS, NO_H0, PADDING, RELU, S
 
 COUPLED = presupposed("coupled gates", lambda case: case.spec.input_forget)
 BFLOAT16 = presupposed("bfloat16", lambda case: case.dtype == "bfloat16")
+SUBNORMAL_H0 = presupposed("a subnormal number in h0", lambda case: case.h0 is not None and any(
+    ((state != 0) & (np.abs(state) < arithmetic(case.dtype).smallest_normal)).any() for state in state_tuple(case.h0)
+))  # fmt: skip
 NO_STEPS = presupposed("a sequence without steps", lambda case: not valid_of(case).any(axis=0).all())
 UNCOUNTED = presupposed("a masked or padded step", lambda case: len(case.x) > 0 and not valid_of(case).all())
 
@@ -45,6 +49,11 @@ def carry_of_padding(case: Case, run: Run) -> Result:
     lengths, (output, h_n) = lengths_of(case), run(case)
     whole = run(replace(case, lengths=np.where(lengths == 0, len(case.x), lengths))).h_n
     return Result(output, np.where((lengths == 0)[:, None], whole, h_n))
+
+
+def without_subnormals(case: Case) -> Case:
+    smallest = arithmetic(case.dtype).smallest_normal
+    return replace(case, h0=each_state(lambda state: np.where(np.abs(state) < smallest, state * 0, state), case.h0))
 
 
 def held_in_processing_order(case: Case, output: np.ndarray, h_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +159,7 @@ FOUND = table(
      of_numbers(read_as_float16)),
     ("infinity_is_largest_float32", "infinity in x and h0 is the largest float32", FLOAT64,
      of_inputs(lambda numbers: np.clip(numbers, -LARGEST, LARGEST))),
+    ("subnormal_h0_is_zero", "subnormal numbers in h0 are zero", SUBNORMAL_H0, of_question(without_subnormals)),
     ("mask_forgotten", "every step counts, whatever the mask and the lengths", UNCOUNTED,
      of_question(lambda case: replace(case, mask=None, lengths=None))),
     ("mask_above_in_time_order", "the layers above the first have their mask reversed in time", LAYERS & UNCOUNTED,

@@ -22,11 +22,18 @@ from reference.faults.found import FOUND
 from reference.faults.machine import as_time_first
 from reference.faults.masks import MASK_FAULTS
 
-# those that an Elman layer can have; test_planted_gated.py has the others
+# those that an Elman layer of drawn numbers can have; test_planted_gated.py has the others
 ELMAN = {
     name: fault
     for name, fault in FOUND.items()
-    if name not in ("inner_bias_lost", "inner_bias_lost_at_first", "input_forget_ignored", "infinite_start_is_nan")
+    if name
+    not in (
+        "inner_bias_lost",
+        "inner_bias_lost_at_first",
+        "input_forget_ignored",
+        "infinite_start_is_nan",
+        "subnormal_h0_is_zero",
+    )
 }
 ALL = FAULTS | MASK_FAULTS | ELMAN
 WITHOUT_H0 = ("begun_where_another_ended",)  # what shows only where no initial state is given
@@ -90,6 +97,18 @@ def test_the_reference_with_a_fault_planted_agrees(name: str, dtype: str, direct
         assert said == "agrees" or (said == "vacuous" and hides and dtype in ("float16", "bfloat16"))
         if differ(faulty, right, 8 * arithmetic(dtype).unit_roundoff):
             assert outcome(case, right, fault) == "disagrees"
+
+
+def test_a_subnormal_state_that_no_step_changes_is_seen_to_become_zero() -> None:
+    case, fault = drawn(RNNSpec(2, 3), "float32", masked=True), FOUND["subnormal_h0_is_zero"]
+    assert not visible(case, fault)
+    case.h0[...] = 4.6e-39  # type: ignore[index]
+    assert visible(case, fault)
+    faulty, right = answer(case, fault), answer(case)
+    assert not faulty[1][0, 1].any()
+    assert right[1][0, 1].all()
+    assert outcome(case, faulty, fault) == "agrees"
+    assert outcome(case, right, fault) == outcome(case, faulty) == "disagrees"
 
 
 @pytest.mark.parametrize(("direction", "layers"), [("forward", 1), ("bidirectional", 2), ("reverse", 3)])
