@@ -39,7 +39,9 @@ NO_STEPS, NO_SEQUENCES = (("time", "0"),), (("batch", "0"),)
 NO_ELEMENT = Refusal("ConverterError", "op requires element_dtype to be")
 LAYERS: Any = (ways.from_keras_model, ways.by_a_compiled_model)
 AGAIN: Any = (ways.from_keras_model, ways.by_a_compiled_model_asked_before)
-OLD = "" if find_spec("ai_edge_litert.compiled_model") else "LiteRT before 1.4 has no CompiledModel in Python"
+# of a module find_spec imports the package
+NEW = find_spec("ai_edge_litert") is not None and find_spec("ai_edge_litert.compiled_model") is not None
+OLD = "" if NEW else "LiteRT before 1.4 has no CompiledModel in Python"
 NO_BUFFER = {NO_SEQUENCES: Refusal("RuntimeError", "TensorBuffer must have all static dimensions")}
 # Keras 2, whose LSTM the converter makes one operator of, UNIDIRECTIONAL_SEQUENCE_LSTM, where it can
 NO_KERAS_2 = "" if find_spec("tf_keras") else "Keras 2 is not installed: pip install tf_keras"

@@ -16,12 +16,12 @@ from ..contract import Idiom, Result, expect_device, layout_of
 from ..inputs import Framework, Inputs, Known, expect_built
 from ..mapping import ours, theirs
 from . import runtimes
-from .idioms import Way
 from .mapping import MAPPING
 from .models import operator_model, stack_model
 from .read import read_model
 from .runtimes import Call, Runtime
 from .script import onnx_script
+from .ways import Way
 
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 

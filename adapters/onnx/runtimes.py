@@ -14,10 +14,11 @@ import onnx
 
 from ..contract import Capabilities, Compiles, Feature, Refusal
 from . import asks_of_tract
-from .idioms import Call, Load, Way, of_evaluator, of_onnxruntime, of_openvino, of_tract
+from .idioms import of_evaluator, of_onnxruntime, of_openvino, of_tract
 from .mapping import MAPPING
 from .models import operator_model
 from .script import OPSET
+from .ways import Call, Load, Way
 
 OFFERS: tuple[Feature, ...] = (
     *(("cell", cell) for cell in MAPPING if cell != "elman"),

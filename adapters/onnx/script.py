@@ -15,8 +15,8 @@ from reference.spec import expect_word
 
 from ..contract import NotOffered
 from ..scripts.script import MOVES, ON_CPU, checked, script
-from .idioms import RUN, Way, source_of
 from .mapping import INPUTS, MAPPING, OF_GATES, OF_RNN, OPERATORS
+from .ways import RUN, Way, source_of
 
 TEMPLATE = Path(__file__).with_suffix(".txt")
 OPSET = 22  # the first in which RNN takes bfloat16
