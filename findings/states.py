@@ -116,11 +116,13 @@ def state_of(finding: Finding, adapter: Adapter, device: str, ask: Ask, present:
 
 
 def unless_of_others(state: State, present: Sequence[Finding]) -> State:
-    """A state; "not asked" where others that are present say just what came of a case that is wrong in another way."""
+    """A state; "not asked" where others that are present hide it, or say just what came of a case that is wrong in
+    another way."""
     if state.state != "changed" or state.trial is None:
         return state
     told = explained(state.trial, present, state.finding.case.features())
-    return State(state.finding, "not asked") if told.outcome == "finding" else state
+    hidden = any(one.hides(state.finding) for one in present)
+    return State(state.finding, "not asked") if hidden or told.outcome == "finding" else state
 
 
 def explained(trial: Trial, present: Sequence[Finding], features: Mapping[str, Any], bound: str | None = None) -> Trial:

@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from shutil import rmtree
 
-from adapters.versions import OLDEST, refused
+from adapters.versions import OLDEST, numbers, refused
 from reference import limits
 from reference.files import read_text, write_atomically
 
@@ -148,8 +148,8 @@ def side(name: str, output: Path, folder: Path, asked: Sequence[str]) -> Side:
 def too_old(requirement: str) -> str:
     """Why every adapter would refuse the version that a requirement pins. Empty where it pins none, or one takes it."""
     pin = re.fullmatch(r"([\w.-]+)\s*==\s*(\d[\w.+]*)", requirement)
-    words = [refused(pin[1], pin[2], needs[pin[1]]) for needs in OLDEST.values() if pin and pin[1] in needs]
-    return min(words, default="")
+    least = [needs[pin[1]] for needs in OLDEST.values() if pin and pin[1] in needs]
+    return refused(pin[1], pin[2], min(least, key=numbers)) if pin and least else ""
 
 
 def companions(asked: Sequence[str]) -> list[str]:

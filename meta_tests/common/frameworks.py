@@ -64,6 +64,13 @@ def present_of(adapter: adapters.Adapter, **features: Any) -> list[Finding]:
     return [state.finding for state in states_of(adapter, adapter.name, inside) if state.present] if inside else []
 
 
+def skip_where_it_has_no_answer(adapter: adapters.Adapter, **features: Any) -> None:
+    """Skip a test where a finding that is present leaves nothing to expect of an answer, or raises."""
+    for finding in present_of(adapter, **features):
+        if finding.what.not_expressible or finding.what.exception:
+            pytest.skip(f"{adapter.name} {adapter.version}: {finding}")
+
+
 def arithmetic_of(adapter: adapters.Adapter, dtype: str) -> str:
     """What the version at hand computes a dtype in: a narrower one, as a finding that is present says; else itself."""
     found = (one.what.arithmetic for one in present_of(adapter, dtype=dtype))
