@@ -23,8 +23,8 @@ def _backend() -> str:
     try:
         backend = import_module("keras").backend.backend()
     except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        if package not in (*BACKENDS, "scipy"):  # which Keras imports on OpenVINO
+        package = str(error.name).removesuffix(".signal")  # scipy.signal is what Keras imports on OpenVINO
+        if package not in (*BACKENDS, "scipy"):
             raise
         raise ImportError(f"Keras on {named or package}: {package} is not installed; pip install {package}") from error
     _expect_usable(backend)  # which may be named in Keras' own configuration file
