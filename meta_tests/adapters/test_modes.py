@@ -15,7 +15,7 @@ from adapters import FEATURES, Capabilities
 from adapters.capabilities import MODES, beyond_base
 from adapters.contract import features_of_case
 from adapters.running.trial import Stack, attempt, examine
-from meta_tests.common.frameworks import framework_adapter, skip_where_it_has_no_answer
+from meta_tests.common.frameworks import framework_adapter, skip_where_it_has_no_answer, with_elman
 from reference import Case, RNNSpec, judge
 from reference.draws import draw_case
 
@@ -75,7 +75,7 @@ def test_one_module_answers_ten_calls_of_different_shapes(framework: str, mode: 
 
     Some modes compile for each shape, and for each prefix of the stack: so the whole is judged, by its trajectory.
     """
-    adapter = framework_adapter(framework)
+    adapter = with_elman(framework_adapter(framework))
     if reason := adapter.capabilities.unsupported.get(("mode", mode)):
         trial = examine(adapter, usual(), mode=mode)
         assert (trial.outcome, trial.message) == ("not offered", f"mode {mode}: {reason}")
@@ -95,7 +95,7 @@ def test_one_module_answers_ten_calls_of_different_shapes(framework: str, mode: 
 
 @pytest.mark.parametrize("framework", adapters.KNOWN)
 def test_two_threads_may_call_one_module(framework: str) -> None:
-    adapter = framework_adapter(framework)
+    adapter = with_elman(framework_adapter(framework))
     cases = [usual(time=30, seed=0), usual(time=30, seed=1)]
     module = adapter.build(cases[0].spec, cases[0].parameters)
     alone = [adapter.run(module, **case.inputs) for case in cases]
