@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bounds.arithmetic import ARITHMETICS, REFERENCE, Arithmetic
-from .balls import EVALUATED, OWN, Ball, Balls, Matrix
+from .balls import EVALUATED, OWN, Balls, Matrix
 from .sums import EVALUATION_ROUNDINGS, Sum, product
 from .tape import Node, handed
 
@@ -93,7 +93,7 @@ class BallReturns:
         # beside what every sum counts: a wide accumulator is stored after each gate's product, and each is added
         self.others = 2 * gates + 1
         self.small, self.wide = self._gain(LEAVES), self._gain(rows + self.others + LEAVES)
-        self._models: dict[tuple[int, int], Sum] = {}
+        self._models: dict[tuple[Matrix, int], Sum] = {}
 
     @staticmethod
     def _spread(terms: int, judged: Arithmetic, others: int = 0) -> tuple[float, float]:
@@ -143,7 +143,7 @@ class BallReturns:
 
     def transposed(self, weight: Matrix, d: Cotangent, shared: int) -> Cotangent:
         known = self._one(d)
-        key = id(weight), shared
+        key = weight, shared
         if key not in self._models:
             more = (shared - 1) * (self.rows + LEAVES)
             self._models[key] = Sum([weight.array.T], [], self.judged, self.others, more)
@@ -264,7 +264,7 @@ class BallReturns:
             return value
         if isinstance(value, np.ndarray):
             return self._rounded(Back(value.astype(np.float64, copy=False)), self.judged.shown_roundoff)
-        ball = value if isinstance(value, Ball) else self.balls.closed(value)
+        ball = self.balls.closed(value)
         return Back(ball.value, ball.radius) if np.any(ball.radius) else Back(ball.value)
 
     def slope(self, activation: str, result: Any) -> Back:

@@ -11,8 +11,9 @@ import pytest
 
 from reference.bounds.arithmetic import ARITHMETICS, REFERENCE, Arithmetic, arithmetic
 from reference.calculus.balls import Ball, Matrix
-from reference.calculus.returns import LEAVES, Back, BallReturns
+from reference.calculus.returns import LEAST, LEAVES, Back, BallReturns, Beside, ProbeReturns
 from reference.calculus.sums import EVALUATION_ROUNDINGS, Sum
+from reference.calculus.tape import Node
 
 OWN = 4 * 2.0**-53
 EVALUATED = 1 + 64 * 2.0**-53
@@ -47,6 +48,18 @@ def test_what_one_operation_and_one_term_may_be_off(name: str) -> None:
     exact = replace(judged, operand_roundoff=0.0)
     assert returns.small == sum(spread(LEAVES, exact, OTHERS))
     assert returns.wide == sum(spread(ROWS + OTHERS + LEAVES, exact, OTHERS))
+
+
+def test_all_arrays_of_a_back_are_moved() -> None:
+    """An exact one has no radius, and a scale may stand for all numbers."""
+    value, radius = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 0.5], [0.25, 0.0]])
+    back = Back(value, radius, np.array([5.0, 6.0]), state=1, sum=True, shown=True, products=2, largest=3.0)
+    moved = back.each(lambda array: array[::-1, 1:])
+    assert (moved.value.tolist(), moved.radius.tolist()) == ([[4], [2]], [[0], [0.5]])
+    assert moved.scale.tolist() == [[6], [6]]
+    assert (moved.state, moved.sum, moved.shown, moved.products, moved.largest) == (1, True, True, 2, 3)
+    exact = Back(value).each(lambda array: array[1])
+    assert (exact.value.tolist(), exact.radius, exact.scale) == ([3, 4], 0.0, None)
 
 
 @pytest.mark.parametrize("name", ["float16", "float64"])
@@ -174,6 +187,14 @@ def test_a_transposed_product_is_a_sum_of_its_rows(name: str, shared: int) -> No
     assert same(exact.radius, (base + model.beta * np.abs(exact.value)) * model.evaluated)
     with pytest.raises(NotImplementedError, match=r"^cotangent of a sum: got one that depends on later steps"):
         returns.transposed(Matrix(weight), (replace(d, state=0),), shared)
+    with pytest.raises(NotImplementedError, match=r"^cotangent of a sum: got one that depends on later steps"):
+        returns.transposed(Matrix(weight), Beside((d,), (3,)), shared)
+    (other,) = returns.transposed(Matrix(2 * weight), (d,), shared)  # each weight has its own bounds, of other sums
+    assert np.array_equal(other.value, 2 * found.value)
+    most = Matrix(np.full((3, 2), judged.largest)), (Back(np.full((1, 3), judged.largest)),)
+    with np.errstate(over="ignore"):
+        huge = returns.transposed(*most, shared)
+    assert huge[0].radius.tolist() == [[np.inf, np.inf]]
 
 
 @pytest.mark.parametrize("name", ["float64", "float16", "float16_added_by_step", "tf32"])
@@ -191,13 +212,27 @@ def test_a_sum_over_time_has_the_terms_of_all_steps(name: str) -> None:
     assert same(total.radius, alpha * d.size.sum(axis=0) + d.radius.sum(axis=0) + lost)
     assert same(total.scale, d.size.sum(axis=0))
     assert total.sum
+    tiny = judged.smallest_normal * np.ones((2, 1))
+    assert same(returns.summed((Back(tiny),))[0].radius, alpha * tiny.sum(axis=0) + lost)
     ended = returns.ended(total)
     underflow = REFERENCE.underflow(ADDED) + judged.underflow(ADDED)
     radius = (total.radius * (1 + beta) + beta * np.abs(total.value) + underflow) * (1 + REFERENCE.gain(ADDED))
     assert same(ended.radius, radius * EVALUATED)
+    assert ended.value is total.value
     assert same(ended.scale, total.scale + underflow / judged.unit_roundoff)
     assert ended.sum
     assert returns.ended(Back(np.zeros(2), np.zeros(2), np.zeros(2))).radius.tolist() == [0, 0]
+
+
+def test_a_sum_over_time_is_of_radius_zero_over_no_steps_alone() -> None:
+    """A radius of 0 says that nothing was handed on, which `ended` leaves as it is."""
+    nothing = Back(np.zeros((1, 2)))
+    once, never = (BallReturns(arithmetic("float64"), GATES, ROWS, steps, 1) for steps in (1, 0))
+    for returns, least in ((once, LEAST), (never, 0.0)):
+        (total,), (outer,) = returns.summed((nothing,)), returns.outer((nothing,), np.zeros((1, 3)))
+        assert total.radius.tolist() == [least] * 2
+        assert outer.radius.tolist() == [[least] * 2] * 3
+        assert (outer.sum, total.sum) == (True, True)
 
 
 def test_an_outer_product_over_time_in_float64() -> None:
@@ -213,6 +248,25 @@ def test_an_outer_product_over_time_in_float64() -> None:
     assert same(found.scale, base / alpha)
     (exact,) = returns.outer((Back(d.value),), x.value)
     assert same(exact.radius, np.abs(x.value).T @ (alpha * np.abs(d.value)) * evaluated)
+
+
+@pytest.mark.parametrize("name", ["float16", "float16_of_float32"])
+def test_an_outer_product_over_time_has_what_narrow_numbers_lose(name: str) -> None:
+    """The smallest normal number counts here, once for each delta and for each number of the operand."""
+    returns, judged = reader(name), arithmetic(name)
+    d = Back(np.array([[0.0, 1.0, -2.0], [0.0, 0.5, 4.0]]), np.array([[0.0, 0.0, 0.25], [0.0, 0.0, 0.5]]))
+    x = np.array([[3.0, 0.25], [-1.0, 0.0]])
+    alpha, flushed = returns.over_time[0], judged.smallest_normal * (1 + judged.gain(ADDED))
+    base = returns._magnitudes(np.abs(x), alpha * d.size + flushed) + flushed * d.size.sum(axis=0)
+    (found,) = returns.outer((d,), x)
+    assert same(found.radius, base + np.pad(returns._magnitudes(np.abs(x), d.radius[:, 2:]), ((0, 0), (2, 0))))
+    assert same(found.scale, base / alpha)
+    (unsure,) = returns.outer((Back(d.value),), Ball(x, np.array([[0.5, 0.0], [0.0, 0.0]])))
+    size, more = np.abs(x) + [[0.5, 0.0], [0.0, 0.0]], returns._magnitudes(np.array([[0.5, 0], [0, 0]]), np.abs(d.value))
+    exact = Back(d.value).size
+    base = returns._magnitudes(size, alpha * exact + flushed) + flushed * exact.sum(axis=0)
+    assert same(unsure.radius, base + more)
+    assert (found.sum, unsure.sum) == (True, True)
 
 
 def test_magnitudes_of_a_narrow_dtype_are_multiplied_in_float32() -> None:
@@ -231,6 +285,9 @@ def test_a_factor_is_a_weight_a_state_that_is_shown_or_a_ball() -> None:
     assert (weight.value.tolist(), weight.exact) == ([1, -2], True)
     assert state.radius.tolist() == [2.0**-11 + 2.0**-14, 2.0**-10 + 2.0**-14]
     assert reader("float16").factor(value).exact
+    total = returns.balls.add(Ball(value, np.array([0.0, 0.5])), Ball(value, np.zeros(2)))
+    assert returns.factor(total).value.tolist() == [2, -4]
+    assert returns.factor(total).radius.tolist() == returns.balls.closed(total).radius.tolist()
     assert returns.factor(Ball(value, np.zeros(2))).exact
     assert returns.factor(Ball(value, np.array([0.0, 0.5]))).radius.tolist() == [0, 0.5]
 
@@ -248,3 +305,80 @@ def test_gates_are_joined_beside_each_other() -> None:
     assert (plain.scale.tolist(), plain.sum) == ([[1.5, 2, 0]], False)
     (exact,) = returns.joined({0: (Back(one.value),)}, (2, 1))
     assert (exact.value.tolist(), exact.exact) == ([[1, -2, 0]], True)
+    (deep,) = returns.joined({1: (Back(np.ones((2, 3, 4))),)}, (1, 2))
+    assert np.array_equal(deep.value, np.pad(np.ones((2, 3, 4)), ((0, 0), (0, 0), (2, 0))))
+
+
+def test_gates_that_depend_on_later_steps_stay_parts() -> None:
+    returns, value = reader("float32"), np.array([[1.0, -2.0]])
+    own = Back(value, state=0)
+    for unlike in ((own,), (own, Back(value)), Beside(((own,),), (2,))):
+        joined = returns.joined({0: (Back(value),), 1: unlike}, (1, 1, 2))
+        assert isinstance(joined, Beside)
+        assert (joined.sizes, joined.parts[1]) == ((2, 2, 4), unlike)
+        assert [joined.parts[k][0].value.tolist() for k in (0, 2)] == [[[1, -2]], [[0, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize("radius", [0.0, np.array([[0.5, 0.25, 0.125]])])
+def test_parts_are_multiplied_by_their_columns_of_a_factor(radius: Any) -> None:
+    returns, factor = reader("float32"), Back(np.array([[1.0, -2.0, 4.0]]), radius, products=2, largest=4.0)
+    own, known = Back(1.0, state=1), Back(np.array([[3.0, 5.0]]))
+    product = returns.product(Beside(((own,), (known, own)), (1, 2)), factor)
+    assert (type(product), product.sizes, [len(part) for part in product.parts]) == (Beside, (1, 2), [1, 2])
+    first, (second, third) = product.parts[0][0], product.parts[1]
+    columns = [replace(factor, value=factor.value[:, a:b], radius=radius if factor.exact else radius[:, a:b])
+               for a, b in ((0, 1), (1, 3))]  # fmt: skip
+    for found, d, column in ((first, own, columns[0]), (second, known, columns[1]), (third, own, columns[1])):
+        expected = returns.times(d, column)
+        assert (found.value.tolist(), found.state) == (expected.value.tolist(), expected.state)
+        assert np.array_equal(found.radius, expected.radius)
+        assert (found.products, found.largest) == (expected.products, expected.largest)
+
+
+@pytest.mark.parametrize("name", ["float32", "tf32"])
+def test_a_probe_stands_for_what_was_handed_to_a_sum(name: str) -> None:
+    """What was expected of it is kept, by its first row; of parts beside each other part by part."""
+    returns, judged = ProbeReturns(arithmetic(name), GATES, ROWS, STEPS, SEQUENCES), arithmetic(name)
+    reported = np.arange(12, dtype="float32").reshape(1, 2, 6)
+    returns.of(reported, [])
+    given, beside = Back(np.ones((1, 2, 2))), Beside(((Back(1.0, state=0),), (Back(2.0, state=1),)), (1, 3))
+    sums = Node(None, rows=slice(0, 2), back=[(given,)]), Node(None, rows=slice(2, 6), back=[beside])
+    for node in sums:
+        (shown,) = returns.cotangent(node)
+        assert np.array_equal(shown.value, reported[..., node.rows])
+        assert (shown.value.dtype, shown.shown, shown.exact) == (np.float64, judged.operand_roundoff > 0, True)
+        assert returns.cotangent(replace(node)) == (shown,)
+    assert returns.expected == {0: (given,), 2: beside.parts[0], 3: beside.parts[1]}
+    assert returns.cotangent(Node(None, rows=slice(1, 2), back=[(given,)])) == (returns.shown(slice(1, 2)),)
+    assert returns.cotangent(Node(None, rows=slice(3, 5), back=[(given,)])) == (returns.shown(slice(3, 5)),)
+    assert returns.expected[3] == beside.parts[1]
+    assert sorted(returns.expected) == [0, 1, 2, 3]
+    for reads in (returns, reader(name)):
+        assert reads.cotangent(Node(None, back=[(given,)])) == (given,)
+        assert reads.cotangent(Node(None)) is None
+    parts = Node(None, rows=slice(0, 2), parts={0: ((given,), (1,))})
+    assert returns.cotangent(parts) == (returns.shown(slice(0, 2)),)
+
+
+def test_a_probe_is_handed_on_where_nothing_was_if_that_is_asked_for() -> None:
+    returns, node = ProbeReturns(arithmetic("float32"), GATES, ROWS, STEPS, SEQUENCES), Node(None, rows=slice(2, 4))
+    for everywhere in (True, False):
+        returns.of(np.ones((1, 2, 6)), [], everywhere=everywhere)
+        assert returns.cotangent(node) == ((returns.shown(slice(2, 4)),) if everywhere else None)
+        assert returns.expected == {}
+    returns.of(np.ones((1, 2, 6)), [])
+    assert returns.cotangent(node) is None
+
+
+def test_a_states_cotangent_is_its_own_or_known() -> None:
+    """`own` has what was handed to it in its step."""
+    returns, states = ProbeReturns(arithmetic("float32"), GATES, ROWS, STEPS, SEQUENCES), [Node(None), Node(None)]
+    known, handed = Back(np.ones(3)), (Back(np.zeros(3)), Back(np.full(3, 2.0)))
+    states[1].back = [handed[:1], handed[1:]]
+    returns.of(np.ones((1, 2, 6)), states, {0: known})
+    assert returns.cotangent(states[0]) == (known,)
+    (own,) = returns.cotangent(states[1])
+    assert (own.value, own.radius, own.state) == (1.0, 0.0, 1)
+    assert returns.own == [[], [*handed]]
+    returns.of(np.ones((1, 2, 6)), states)
+    assert (returns.own, returns.cotangent(states[0])[0].state) == ([[], []], 0)
