@@ -283,7 +283,7 @@ class BallReturns:
             case "relu":
                 slope = (value > 0).astype(np.float64)
                 # what comes to a NaN is handed on, or it is dropped
-                unknown = np.isnan(value) if y.exact else ~((np.abs(value) > error) | ((error == 0) & (value == 0)))
+                unknown = ~((np.abs(value) > error) | ((error == 0) & (value == 0)))
                 return Back(slope, unknown * 1.0, largest=1.0) if unknown.any() else Back(slope, largest=1.0)
             case _:
                 raise ValueError(f"activation: got {activation!r}, expected sigmoid, tanh or relu")

@@ -11,7 +11,7 @@ import pytest
 
 from reference.bounds.arithmetic import ARITHMETICS, REFERENCE, Arithmetic, arithmetic
 from reference.calculus.balls import Ball, Matrix
-from reference.calculus.returns import LEAST, LEAVES, Back, BallReturns, Beside, ProbeReturns
+from reference.calculus.returns import LEAST, LEAVES, Back, BallReturns, Beside, ProbeReturns, first_column, flat
 from reference.calculus.sums import EVALUATION_ROUNDINGS, Sum
 from reference.calculus.tape import Node
 
@@ -60,6 +60,16 @@ def test_all_arrays_of_a_back_are_moved() -> None:
     assert (moved.state, moved.sum, moved.shown, moved.products, moved.largest) == (1, True, True, 2, 3)
     exact = Back(value).each(lambda array: array[1])
     assert (exact.value.tolist(), exact.radius, exact.scale) == ([3, 4], 0.0, None)
+
+
+def test_steps_and_sequences_are_read_as_rows() -> None:
+    array = np.zeros((2, 3, 4))
+    assert flat(array).shape == (6, 4)
+    array[1, 2, 2:] = 0.5
+    assert first_column(array) == 2
+    array[1, 1, 1] = 0.5
+    assert first_column(array) == 1
+    assert first_column(np.array([[0.0, 0.0], [0.5, 0.0]])) == 0
 
 
 @pytest.mark.parametrize("name", ["float16", "float64"])
@@ -160,7 +170,7 @@ def test_the_slopes_of_relu_and_of_a_clip_are_unsure_at_their_edges() -> None:
     found = returns.slope("relu", Ball(value, radius))
     assert (found.value.tolist(), found.radius.tolist()) == ([1, 1, 0, 0, 0, 0], [0, 1, 0, 1, 1, 0])
     sure = returns.slope("relu", Ball(value[:1], radius[:1]))
-    assert (sure.value.tolist(), sure.radius, sure.largest, found.largest) == ([1], 0.0, 1, 1)
+    assert (sure.value.tolist(), sure.exact, sure.largest, found.largest) == ([1], True, 1, 1)
     assert returns.slope("relu", value).radius.tolist() == [0, 0, 0, 0, 1, 0]
     inside = returns.inside(Ball(np.array([1.0, 2.0, -3.0, -3.0]), np.array([0.5, 0.0, 0.5, 1.0])), 2.0)
     assert (inside.value.tolist(), inside.radius.tolist(), inside.largest) == ([1, 1, 0, 0], [0, 1, 0, 1], 1)
@@ -189,6 +199,8 @@ def test_a_transposed_product_is_a_sum_of_its_rows(name: str, shared: int) -> No
         returns.transposed(Matrix(weight), (replace(d, state=0),), shared)
     with pytest.raises(NotImplementedError, match=r"^cotangent of a sum: got one that depends on later steps"):
         returns.transposed(Matrix(weight), Beside((d,), (3,)), shared)
+    with pytest.raises(NotImplementedError, match=r"^cotangent of a sum: got one that depends on later steps"):
+        returns.transposed(Matrix(weight), (d, d), shared)
     (other,) = returns.transposed(Matrix(2 * weight), (d,), shared)  # each weight has its own bounds, of other sums
     assert np.array_equal(other.value, 2 * found.value)
     most = Matrix(np.full((3, 2), judged.largest)), (Back(np.full((1, 3), judged.largest)),)
@@ -305,8 +317,9 @@ def test_gates_are_joined_beside_each_other() -> None:
     assert (plain.scale.tolist(), plain.sum) == ([[1.5, 2, 0]], False)
     (exact,) = returns.joined({0: (Back(one.value),)}, (2, 1))
     assert (exact.value.tolist(), exact.exact) == ([[1, -2, 0]], True)
-    (deep,) = returns.joined({1: (Back(np.ones((2, 3, 4))),)}, (1, 2))
-    assert np.array_equal(deep.value, np.pad(np.ones((2, 3, 4)), ((0, 0), (0, 0), (2, 0))))
+    (deep,) = returns.joined({1: (Back(ones := np.ones((2, 3, 4)), 2 * ones, 3 * ones),)}, (1, 2))
+    for factor, array in ((1, deep.value), (2, deep.radius), (3, deep.scale)):
+        assert np.array_equal(array, factor * np.pad(ones, ((0, 0), (0, 0), (2, 0))))
 
 
 def test_gates_that_depend_on_later_steps_stay_parts() -> None:
