@@ -273,12 +273,11 @@ def test_an_outer_product_over_time_has_what_narrow_numbers_lose(name: str) -> N
     (found,) = returns.outer((d,), x)
     assert same(found.radius, base + np.pad(returns._magnitudes(np.abs(x), d.radius[:, 2:]), ((0, 0), (2, 0))))
     assert same(found.scale, base / alpha)
-    (unsure,) = returns.outer((Back(d.value),), Ball(x, np.array([[0.5, 0.0], [0.0, 0.0]])))
-    size, more = np.abs(x) + [[0.5, 0.0], [0.0, 0.0]], returns._magnitudes(np.array([[0.5, 0], [0, 0]]), np.abs(d.value))
-    exact = Back(d.value).size
-    base = returns._magnitudes(size, alpha * exact + flushed) + flushed * exact.sum(axis=0)
-    assert same(unsure.radius, base + more)
-    assert (found.sum, unsure.sum) == (True, True)
+    exact, unsure = Back(d.value), np.array([[0.5, 0.0], [0.0, 0.0]])
+    (carried,) = returns.outer((exact,), Ball(x, unsure))
+    base = returns._magnitudes(np.abs(x) + unsure, alpha * exact.size + flushed) + flushed * exact.size.sum(axis=0)
+    assert same(carried.radius, base + returns._magnitudes(unsure, exact.size))
+    assert (found.sum, carried.sum) == (True, True)
 
 
 def test_magnitudes_of_a_narrow_dtype_are_multiplied_in_float32() -> None:
