@@ -23,7 +23,6 @@ PUBLISHED = ROOT / "evidence" / "published"
 CELLS = {"elman": "Elman", "gru": "GRU", "gru_reset_before": "GRU, reset before", "lstm": "LSTM"}
 TARGETS = ("torch", "keras/tensorflow", "keras/torch", "keras/jax", "keras/numpy", "keras/openvino", "flax",
            "equinox", "mlx", "onnxruntime", "onnx", "torch-onnx", "openvino", "tract", "litert", "paddle")  # fmt: skip
-NOT_YET = ("keras/openvino",)  # asked since the record was made: the next one has it
 COUNTS = re.compile(
     r"^\| ([\w/-]+) cpu(?: \(run \d+\))? \| ([^|]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", re.MULTILINE
 )

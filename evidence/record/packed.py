@@ -36,10 +36,12 @@ class Compression(NamedTuple):
     pack: Callable[[BinaryIO], Any]  # a file to write into, of which the same text makes the same bytes
 
 
+# what a byte of text is follows from more of the one before it, and from no place among words of four bytes
+OF_TEXT = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]
 COMPRESSIONS = {
     ".gz": Compression("gzip", _Gunzip, lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0)),
     ".xz": Compression("xz", partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, XZ_BYTES),
-                       partial(lzma.LZMAFile, mode="wb", preset=9 | lzma.PRESET_EXTREME)),
+                       partial(lzma.LZMAFile, mode="wb", filters=OF_TEXT)),
 }  # fmt: skip
 
 

@@ -112,6 +112,7 @@ def model(evidence: Evidence) -> dict[str, Any]:
         "features": columns.features_table(evidence, found, absent),
         "combinations": list(columns.combinations_tables(found)),
         "idioms": columns.idioms_tables(found),
+        "declared": columns.declared(found),
         "STATES": columns.STATES,
         "problems": list(problems.problems(evidence, found)),
         "replay": lambda line: problems.replay(evidence, line),

@@ -6,7 +6,7 @@ No verdict is kept but those that a page shows by itself: a record may hold mill
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import median
@@ -280,3 +280,28 @@ def _idiom_entry(column: Column, word: str) -> Entry:
         return Entry("not offered", "no such idiom", f"{column.label} declares no such idiom")
     counts = ", ".join(f"{outcomes[name]:,} {name}" for name in (*OUTCOMES, "undeclared") if outcomes[name])
     return state_of(outcomes, {})._replace(number=counts or "not asked")
+
+
+def declared(columns: Sequence[Column]) -> dict[str, list[str]]:
+    """What targets declare of themselves, in words -> those that do."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        several = []
+        for word, lines in (("not offered", column.target.unsupported), ("refused", column.target.refused),
+                            ("emulated", column.target.emulated)):  # fmt: skip
+            several += [f"{word}: {asked} ({reason})" for reason, asked in _by_reason(lines)]
+        several = several or ["everything is asked, and nothing emulated"]
+        several += [
+            f"judged by the arithmetic {name}: {asked}" for name, asked in _by_reason(column.target.arithmetics)
+        ]
+        for said in several:
+            found.setdefault(said, []).append(column.target.label)
+    return {said: list(dict.fromkeys(labels)) for said, labels in found.items()}
+
+
+def _by_reason(lines: Iterable[Declaration | RefusalLine]) -> list[tuple[str, str]]:
+    """(reason, what is asked), of lines with one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for line in lines:
+        reasons.setdefault(str(line.reason), []).append(line.asked)
+    return [(reason, "; ".join(asked)) for reason, asked in sorted(reasons.items())]

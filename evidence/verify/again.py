@@ -117,9 +117,11 @@ def ask_again(
         return [], {NOT_SHOWN + reason: len(lines)}
     problems, left, ends, elsewhere = [], list(lines), time.monotonic() + PATIENCE, 0
     while left and time.monotonic() < ends:
-        said = _answers(target, left, cases, ends - time.monotonic())
+        said = _answers(target, [(line, cases[line.case]) for line in left], ends - time.monotonic())
         for asked, answer in zip(left, said, strict=False):
             wrong = _other(target, asked, answer)
+            if wrong == ANSWERED:
+                wrong = _of_lower_layers(target, asked, cases[asked.case], ends - time.monotonic())
             if wrong == ANSWERED and _of_a_processor(target, asked):
                 elsewhere += 1
             elif wrong:
@@ -151,12 +153,18 @@ def _elsewhere(target: TargetLine) -> str:
     return "" if here == public(target.version) else f"{target.adapter} {public(target.version)} is not installed here"
 
 
-def _answers(
-    target: TargetLine, lines: Sequence[VerdictLine], cases: Mapping[str, Case], seconds: float
-) -> list[dict[str, Any]]:
-    """What the adapter says, one for each line, up to the one that its process died of."""
+def _of_lower_layers(target: TargetLine, asked: VerdictLine, case: Case, seconds: float) -> str:
+    """What came of a stack that is answered: empty where the answer of its lower layers, by which it is judged, is as
+    recorded."""
+    lower = [(asked, case.prefix(number)) for number in range(1, case.spec.num_layers)]
+    said = _answers(target, lower, seconds) if lower else []
+    return "" if any(not _other(target, asked, answer) for answer in said) else ANSWERED
+
+
+def _answers(target: TargetLine, questions: Sequence[tuple[VerdictLine, Case]], seconds: float) -> list[dict[str, Any]]:
+    """What the adapter says, one for each line's case, up to the one that its process died of."""
     asked = [{"device": target.device, "mode": line.features["mode"], "idiom": line.idiom,
-              "case": cases[line.case].to_json()} for line in lines]  # fmt: skip
+              "case": case.to_json()} for line, case in questions]  # fmt: skip
     given = "".join(json.dumps(one) + "\n" for one in asked)
     command = [sys.executable, "-m", "adapters.running.child", target.source]
     environment = {**os.environ, **({"KERAS_BACKEND": target.backend} if target.backend else {})}

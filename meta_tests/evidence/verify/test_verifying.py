@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from adapters import Result
 from evidence.record import corpus
 from evidence.record.lines import dump, sealed
 from evidence.record.reader import Evidence, Unusable, read
+from evidence.verify import again
 from evidence.verify.again import ask_again
 from evidence.verify.questions import all_tests
 from evidence.verify.target_checks import NOT_REACHED
@@ -565,6 +566,26 @@ def test_a_run_without_targets_shows_nothing(genuine: Path) -> None:
 
 def test_a_run_that_pytest_could_not_end_is_incomplete(tmp_path: Path) -> None:
     assert "pytest ended with status 2" in problems(record(tmp_path / "run.json", Mirror(), status=2))
+
+
+@pytest.mark.parametrize(("raised", "found"), [({1: "no"}, []), ({2: "no"}, []), ({}, ["it is answered"]),
+                                               ({1: "other"}, ["it is answered"])])  # fmt: skip
+def test_a_stack_that_is_answered_may_be_recorded_as_what_its_lower_layers_raise(
+    genuine: Path, monkeypatch: pytest.MonkeyPatch, raised: dict[int, str], found: list[str]
+) -> None:
+    """Their answers are asked for to judge the stack's by. raised: by stacks of so many layers."""
+    run = read(genuine).runs[0]
+    line = next(line for line in run.verdicts if line.property == CORPUS)
+    case = draw_case(RNNSpec(2, 3, 3), batch=2, time=2, seed=1)
+    recorded = line.model_copy(update={"outcome": "crashed", "message": "ValueError: no", "case": case.id})
+
+    def answers(target: object, questions: Sequence[tuple[object, Case]], seconds: float) -> list[dict[str, str]]:
+        layers = [case.spec.num_layers for _, case in questions]
+        return [{"crashed": f"ValueError: {raised[n]}"} if n in raised else {"output": ""} for n in layers]
+
+    monkeypatch.setattr(again, "_answers", answers)
+    problems, _ = ask_again(run.header.targets[0], [recorded], {case.id: case})
+    assert [problem.split("; here ")[1] for problem in problems] == found
 
 
 def test_what_was_refused_or_crashed_is_asked_again(genuine: Path) -> None:
