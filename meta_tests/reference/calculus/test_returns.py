@@ -239,8 +239,8 @@ def test_a_sum_over_time_has_the_terms_of_all_steps(name: str) -> None:
 def test_a_sum_over_time_is_of_radius_zero_over_no_steps_alone() -> None:
     """A radius of 0 says that nothing was handed on, which `ended` leaves as it is."""
     nothing = Back(np.zeros((1, 2)))
-    once, never = (BallReturns(arithmetic("float64"), GATES, ROWS, steps, 1) for steps in (1, 0))
-    for returns, least in ((once, LEAST), (never, 0.0)):
+    for steps, least in ((1, LEAST), (0, 0.0)):
+        returns: Any = BallReturns(arithmetic("float64"), GATES, ROWS, steps, 1)
         (total,), (outer,) = returns.summed((nothing,)), returns.outer((nothing,), np.zeros((1, 3)))
         assert total.radius.tolist() == [least] * 2
         assert outer.radius.tolist() == [[least] * 2] * 3
