@@ -289,9 +289,10 @@ def declared(columns: Sequence[Column]) -> dict[str, list[str]]:
         target, reasons = column.target, dict[tuple[str, str], list[str]]()
         kinds = {"not offered": target.unsupported, "refused": target.refused, "emulated": target.emulated,
                  "judged by the arithmetic": target.arithmetics}  # fmt: skip
-        for word, lines in kinds.items():
-            for line in lines:
-                reasons.setdefault((word, str(line.reason)), []).append(line.asked)
+        for word, line in ((word, line) for word, lines in kinds.items() for line in lines):
+            reasons.setdefault((word, str(line.reason)), []).append(line.asked)
+        if not (target.unsupported or target.refused or target.emulated):
+            reasons["asked", "nothing is refused or emulated"] = ["everything"]
         for (word, reason), asked in sorted(reasons.items()):
             said = found.setdefault(f"{word}: {'; '.join(asked)} ({reason})", [])
             said += [] if target.label in said else [target.label]

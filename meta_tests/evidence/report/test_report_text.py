@@ -136,3 +136,14 @@ def test_the_same_record_makes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("html", "md", "intoto.json"):
         one, other = (tmp_path / folder / f"{made.path.stem}.{name}" for folder in ("1", "2"))
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_what_targets_declare_alike_stands_in_one_line(tmp_path: Path) -> None:
+    head = header("one cpu", "two cpu", "three cpu")
+    head["targets"][1]["emulated"] = []
+    head["targets"][2] |= {"unsupported": [], "refused": [], "emulated": []}
+    text = report.render_markdown(evidence_of(tmp_path, line("agrees"), head=head))
+    assert "- one cpu, two cpu: not offered: lengths with zeros (it cannot)\n" in text
+    assert "- one cpu, two cpu: refused: lengths with zeros with bias False (ValueError: no)\n" in text
+    assert "- one cpu: emulated: direction reverse (it flips)\n" in text
+    assert "- three cpu: asked: everything (nothing is refused or emulated)\n" in text
